@@ -1,0 +1,97 @@
+"""The catalogue as served: what can be offered, at what price, and what it is like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.vocabulary import StringTable, Vocabulary
+
+UNKNOWN = -1
+"""Stands for "not known" in every integer column (price, category, family)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All items, column by column; n is the number of items.
+
+    Attributes:
+        items: external item ids <-> 0..n-1.
+        names: display name of each item.
+        price_minor: int64 (n,), list price in minor units of `currency`, UNKNOWN where not known.
+        cost_minor: int64 (n,), unit cost, UNKNOWN where not known.
+        category, family: int32 (n,), codes into `category_names` / `family_names`, or UNKNOWN.
+        offerable: bool (n,), active and in stock.
+        attributes: attribute name -> text of each item ("" where not known).
+        compatible_indptr, compatible_items: CSR; the items that item i needs one of in the cart
+            to be worth offering (a case and its phones); an empty row means no such need.
+        currency: ISO 4217 code of every price.
+    """
+
+    items: Vocabulary
+    names: StringTable
+    price_minor: NDArray[np.int64]
+    cost_minor: NDArray[np.int64]
+    category: NDArray[np.int32]
+    category_names: StringTable
+    family: NDArray[np.int32]
+    family_names: StringTable
+    offerable: NDArray[np.bool_]
+    attributes: Mapping[str, StringTable]
+    compatible_indptr: NDArray[np.int64]
+    compatible_items: NDArray[np.int32]
+    currency: str
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def compatible_with(self, item: int) -> NDArray[np.int32]:
+        return self.compatible_items[
+            self.compatible_indptr[item] : self.compatible_indptr[item + 1]
+        ]
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        attribute_names = StringTable.from_texts(list(self.attributes))
+        arrays: dict[str, NDArray[np.generic]] = {
+            "price_minor": self.price_minor,
+            "cost_minor": self.cost_minor,
+            "category": self.category,
+            "family": self.family,
+            "offerable": self.offerable,
+            "compatible_indptr": self.compatible_indptr,
+            "compatible_items": self.compatible_items,
+            **self.items.ids.to_arrays("item_ids"),
+            **self.names.to_arrays("names"),
+            **self.category_names.to_arrays("category_names"),
+            **self.family_names.to_arrays("family_names"),
+            **attribute_names.to_arrays("attribute_names"),
+            **StringTable.from_texts([self.currency]).to_arrays("currency"),
+        }
+        for position, table in enumerate(self.attributes.values()):
+            arrays |= table.to_arrays(f"attribute_{position}")
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Catalogue:
+        attribute_names = StringTable.from_arrays(arrays, "attribute_names")
+        return cls(
+            items=Vocabulary.from_ids(StringTable.from_arrays(arrays, "item_ids")),
+            names=StringTable.from_arrays(arrays, "names"),
+            price_minor=np.asarray(arrays["price_minor"], dtype=np.int64),
+            cost_minor=np.asarray(arrays["cost_minor"], dtype=np.int64),
+            category=np.asarray(arrays["category"], dtype=np.int32),
+            category_names=StringTable.from_arrays(arrays, "category_names"),
+            family=np.asarray(arrays["family"], dtype=np.int32),
+            family_names=StringTable.from_arrays(arrays, "family_names"),
+            offerable=np.asarray(arrays["offerable"], dtype=np.bool_),
+            attributes={
+                name: StringTable.from_arrays(arrays, f"attribute_{position}")
+                for position, name in enumerate(attribute_names)
+            },
+            compatible_indptr=np.asarray(arrays["compatible_indptr"], dtype=np.int64),
+            compatible_items=np.asarray(arrays["compatible_items"], dtype=np.int32),
+            currency=StringTable.from_arrays(arrays, "currency")[0],
+        )

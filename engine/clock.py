@@ -1,0 +1,42 @@
+"""Instants: integer microseconds since 1970 in UTC inside, ISO 8601 with offset outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+MICROS_PER_DAY = 86_400_000_000
+
+
+def now() -> int:
+    """Microseconds since the epoch, UTC."""
+    return to_micros(datetime.now(UTC))
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exact."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_datetime(micros: int) -> datetime:
+    """The aware UTC datetime of `micros`."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def to_iso(micros: int) -> str:
+    """`2026-01-31T12:00:00+00:00`, with microseconds only where there are any."""
+    return to_datetime(micros).isoformat()
+
+
+def parse_instant(text: str) -> int:
+    """Microseconds of an ISO 8601 date and time with an offset.
+
+    Raises:
+        ValueError: not ISO 8601, or without an offset (a local time is not an instant).
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset")
+    return to_micros(moment)

@@ -1,0 +1,231 @@
+"""The shop file: one TOML that says where a shop's data lies and how it wants to sell.
+
+Every model is frozen and forbids unknown keys, so a typo is an error and never a silent default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from engine.errors import ConfigError
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One source column, or several that make one key together."""
+
+Impressions = Literal["viewed", "served"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ShopSection(_Section):
+    name: str = Field(min_length=1)
+    """Shown in reports and on the dashboard."""
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """ISO 4217 code of every price in the files."""
+    timezone: str = "UTC"
+    """IANA name; days, weeks and months of reports are those of this zone."""
+    locale: str = "en"
+    """Language of offer texts where a call names none: `en` or `nb`."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone {value!r}") from error
+        return value
+
+
+class _Source(_Section):
+    """A file (or glob of files), or a database query."""
+
+    path: str | None = None
+    """CSV or Parquet file, or a glob of them, relative to the shop file."""
+    url: str | None = None
+    """SQLAlchemy URL of a database, instead of `path`. `${NAME}` is read from the environment."""
+    query: str | None = None
+    """The select to run at `url`."""
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    """Column separator of CSV files."""
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of numbers in CSV files."""
+    encoding: str = "utf-8"
+    """Text encoding of CSV files."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path, or url with query")
+        if (self.url is None) != (self.query is None):
+            raise ValueError("url and query belong together")
+        return self
+
+
+class OrderColumns(_Section):
+    """Source columns of each order line."""
+
+    order_id: Columns = ("order_id",)
+    item_id: Columns = ("item_id",)
+    ordered_at: Columns | None = None
+    """Date or date and time; two columns are joined (date, time). Local to `shop.timezone`."""
+    customer_id: Columns | None = None
+    quantity: str | None = None
+    """Units bought; a negative quantity is a return. 1 where no column is named."""
+    unit_price: str | None = None
+    """Price of one unit."""
+    line_total: str | None = None
+    """Price of the whole line, where there is no unit price: divided by the quantity."""
+    discount: str | None = None
+    """Discount on the line."""
+    store_id: Columns | None = None
+    currency: str | None = None
+    """Lines in another currency than the shop's are left out and counted."""
+
+
+class OrdersSection(_Source):
+    columns: OrderColumns = OrderColumns()
+    date_format: str | None = None
+    """strftime pattern of `ordered_at`; ISO 8601 and common forms are understood without it."""
+    cancellation_prefix: str | None = None
+    """Order ids that begin so (`C` in some shops) are cancellations: their lines are returns."""
+    ignore_items: tuple[str, ...] = ()
+    """Item ids that are no goods (postage, `NONE`): left out and counted."""
+
+
+class CatalogueColumns(_Section):
+    """Source columns of each item."""
+
+    item_id: Columns = ("item_id",)
+    name: Columns | None = None
+    category: Columns | None = None
+    """Several columns make a path: `Dairy > Milk`."""
+    family: Columns | None = None
+    """Items that substitute for each other; ladders are built inside a family."""
+    price: str | None = None
+    brand: str | None = None
+    pack_size: str | None = None
+    cost: str | None = None
+    in_stock: str | None = None
+    active: str | None = None
+    compatible_with: str | None = None
+    """Item ids (separated by `;`, `|` or space) of which the cart must hold one."""
+
+
+class CatalogueSection(_Source):
+    columns: CatalogueColumns = CatalogueColumns()
+    attributes: tuple[str, ...] = ()
+    """Columns compared in upsell: what is gained, what is lost."""
+
+
+class TrainingSection(_Section):
+    engine: Literal["mlxtend"] = "mlxtend"
+    """Mining engine; all agree to the integer."""
+    min_count: int | None = Field(default=None, ge=2)
+    """Orders an itemset must stand in; chosen from the number of orders where not given."""
+    max_length: int = Field(default=2, ge=2, le=4)
+    """Items in an itemset, consequent included."""
+    max_q: float = Field(default=0.05, gt=0, le=1)
+    """Benjamini-Hochberg q-value a rule must stay under."""
+    max_basket_size: int = Field(default=500, ge=2)
+    """Larger orders (wholesale, data errors) are left out of mining and counted."""
+    test_share: float = Field(default=0.2, gt=0, lt=0.9)
+    """Last share of the time span, held out for the back-test."""
+
+
+class OffersSection(_Section):
+    cross_sell: int = Field(default=3, ge=0, le=20)
+    """Cross-sell offers where a call gives no limit."""
+    upsell: int = Field(default=1, ge=0, le=20)
+    """Upsell offers where a call gives no limit."""
+    min_price_ratio: float = Field(default=1.05, gt=1)
+    """An upsell costs at least this many times its base item."""
+    max_price_ratio: float = Field(default=2.5, gt=1)
+    """An upsell costs at most this many times its base item."""
+
+
+class ExperimentSection(_Section):
+    holdout: float = Field(default=0.1, ge=0, le=1)
+    """Share of units in the control arm, who see no offers."""
+    salt: str = Field(default="mersalg-1", min_length=1)
+    """Another salt is another experiment: every unit is drawn anew."""
+
+
+class TrackingSection(_Section):
+    impressions: Impressions = "viewed"
+    """When an offer counts as shown."""
+    attribution_window_days: int = Field(default=0, ge=0, le=30)
+    """0: only purchases of the same checkout are credited."""
+
+
+class GateSection(_Section):
+    max_hit_rate_drop: float = Field(default=0.05, ge=0, le=1)
+    """Relative fall in back-tested hit rate against the published version that is still let by."""
+    max_shrink: float = Field(default=0.5, ge=0, le=1)
+    """Relative fall in orders or items against the published version that is still let by."""
+
+
+class ShopConfig(_Section):
+    """A whole shop file."""
+
+    shop: ShopSection
+    orders: OrdersSection
+    catalogue: CatalogueSection | None = None
+    """Without it the items, and their usual prices, are taken from the orders."""
+    training: TrainingSection = TrainingSection()
+    offers: OffersSection = OffersSection()
+    experiment: ExperimentSection = ExperimentSection()
+    tracking: TrackingSection = TrackingSection()
+    gate: GateSection = GateSection()
+
+
+def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> ShopConfig:
+    """Raises ConfigError that names every wrong key by its dotted path."""
+    try:
+        return ShopConfig.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in issue['loc']) or 'file'}: {issue['msg']}"
+            for issue in error.errors()
+        ]
+        raise ConfigError(
+            f"{source}: " + "; ".join(problems), details={"problems": problems}
+        ) from error
+
+
+def load_config(path: Path) -> ShopConfig:
+    """Read a shop TOML file; relative data paths stay relative to its folder.
+
+    Raises:
+        ConfigError: missing file, broken TOML, unknown or impossible settings.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        data = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return parse_config(data, source=str(path))

@@ -1,0 +1,1 @@
+"""Cross-sell: association rules and the items they suggest beside a cart."""

@@ -1,0 +1,108 @@
+"""Every error Mersalg raises on purpose, in one tree.
+
+MersalgError
+├── ConfigError            a shop file or setting is wrong
+├── DataError              an input file cannot serve (names file, row and column)
+├── FactRejected           one fact (event or decision) cannot be taken; the rest go on
+├── GateRefused            a gate said no (exit code 1)
+├── ModelError
+│   ├── ModelNotFound      no such version, or nothing published
+│   ├── ModelCorrupt       a file is missing, truncated or not what the manifest says
+│   └── ModelIncompatible  written by a newer or unknown schema
+└── StorageError
+    ├── StorageUnavailable the database is away, locked, full or too slow
+    └── StorageMismatch    the database belongs to another key, schema or shop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class MersalgError(Exception):
+    """Base of every deliberate error; `code` is stable and fit for machines."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, object] = dict(details or {})
+
+
+class ConfigError(MersalgError):
+    code = "config_invalid"
+
+
+class DataError(MersalgError):
+    """An input that cannot serve; says where.
+
+    `file`, `row` (1-based, header excluded) and `column` go both into the text and into `details`.
+    """
+
+    code = "data_invalid"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        where = ", ".join(
+            part
+            for part in (
+                f"file {file}" if file else "",
+                f"row {row}" if row is not None else "",
+                f"column {column}" if column else "",
+            )
+            if part
+        )
+        super().__init__(
+            f"{message} ({where})" if where else message,
+            details={"file": file, "row": row, "column": column},
+        )
+
+
+class FactRejected(MersalgError):
+    """One fact cannot be taken. `reason` is the per-fact code (`invalid`, `conflict`, ...)."""
+
+    code = "fact_rejected"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class GateRefused(MersalgError):
+    code = "gate_refused"
+
+
+class ModelError(MersalgError):
+    code = "model_error"
+
+
+class ModelNotFound(ModelError):
+    code = "model_not_found"
+
+
+class ModelCorrupt(ModelError):
+    code = "model_corrupt"
+
+
+class ModelIncompatible(ModelError):
+    code = "model_incompatible"
+
+
+class StorageError(MersalgError):
+    code = "storage_error"
+
+
+class StorageUnavailable(StorageError):
+    code = "storage_unavailable"
+
+
+class StorageMismatch(StorageError):
+    code = "storage_mismatch"

@@ -1,0 +1,32 @@
+"""The randomised hold-out: which arm a unit belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+
+from engine.offers import Arm
+
+_BUCKETS = 2**64
+
+
+def unit_of(customer_id: str | None, session_id: str | None, checkout_id: str | None = None) -> str:
+    """Who is randomised and counted: the customer, else the session, else the lone checkout.
+
+    The prefix keeps a session from colliding with a customer of the same id.
+    """
+    if customer_id:
+        return f"c:{customer_id}"
+    if session_id:
+        return f"s:{session_id}"
+    return f"k:{checkout_id or ''}"
+
+
+def assign_arm(unit: str, *, salt: str, holdout: float) -> Arm:
+    """Deterministic keyed hash of the unit: `control` with probability `holdout`.
+
+    The same unit and salt always give the same arm, and raising `holdout` only moves units from
+    treatment to control, never back.
+    """
+    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
+    digest = hashlib.blake2b(unit.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
+    return "control" if int.from_bytes(digest) < holdout * _BUCKETS else "treatment"

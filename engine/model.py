@@ -1,0 +1,64 @@
+"""A trained model: everything a suggestion is made from, as arrays and a few settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.upsell.tiers import Ladders
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parts of the shop file that serving follows; stored in the manifest."""
+
+    shop: ShopSection
+    offers: OffersSection
+    experiment: ExperimentSection
+    tracking: TrackingSection
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one immutable version holds; items are dense indices of `catalogue.items`."""
+
+    version: str
+    settings: Settings
+    catalogue: Catalogue
+    rules: RuleTable
+    rule_index: AntecedentIndex
+    affinity: Affinity
+    ladders: Ladders
+
+    def to_components(self) -> dict[str, Arrays]:
+        """Component (file) name -> arrays, as the registry writes them."""
+        return {
+            "catalogue": self.catalogue.to_arrays(),
+            "rules": {**self.rules.to_arrays(), **self.rule_index.to_arrays()},
+            "affinity": self.affinity.to_arrays(),
+            "ladders": self.ladders.to_arrays(),
+        }
+
+    @classmethod
+    def from_components(
+        cls, version: str, settings: Settings, components: Mapping[str, Arrays]
+    ) -> Model:
+        """Raises KeyError where a component or an array of one is missing."""
+        return cls(
+            version=version,
+            settings=settings,
+            catalogue=Catalogue.from_arrays(components["catalogue"]),
+            rules=RuleTable.from_arrays(components["rules"]),
+            rule_index=AntecedentIndex.from_arrays(components["rules"]),
+            affinity=Affinity.from_arrays(components["affinity"]),
+            ladders=Ladders.from_arrays(components["ladders"]),
+        )

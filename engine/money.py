@@ -1,0 +1,53 @@
+"""Money as integer minor units of one currency; never a float, never two currencies in one sum."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+# ISO 4217 currencies whose minor unit is not a hundredth.
+_MINOR_DIGITS = {
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
+_LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
+
+
+def minor_digits(currency: str) -> int:
+    """Decimals of `currency` by ISO 4217 (NOK 2, JPY 0, KWD 3)."""
+    return _MINOR_DIGITS.get(currency, 2)
+
+
+def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
+    """Integer minor units of `amount`, rounded half to even.
+
+    Raises:
+        ValueError: not a finite number, or beyond 2**53 minor units.
+    """
+    try:
+        value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
+    except (InvalidOperation, ValueError, TypeError) as error:
+        raise ValueError(f"not an amount of money: {amount!r}") from error
+    # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
+    if not value.is_finite() or value.adjusted() > 15:
+        raise ValueError(f"not an amount of money: {amount!r}")
+    minor = value.scaleb(minor_digits(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    if abs(minor) > _LARGEST_MINOR:
+        raise ValueError(f"amount too large: {amount!r}")
+    return int(minor)
+
+
+def to_decimal(minor: int, currency: str) -> Decimal:
+    """`minor` units as a Decimal with the currency's own number of decimals."""
+    return Decimal(minor).scaleb(-minor_digits(currency))
+
+
+def to_text(minor: int, currency: str) -> str:
+    """The decimal string of the outward contract: `599000` NOK -> `"5990.00"`."""
+    return f"{to_decimal(minor, currency):f}"
+
+
+def scale(minor: int, part: Decimal | int, whole: Decimal | int) -> int:
+    """`minor * part / whole`, rounded half to even: a share of an amount."""
+    return int((Decimal(minor) * part / whole).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))

@@ -1,0 +1,103 @@
+"""Carts, offers and decisions: what is asked, what is answered, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Kind = Literal["cross_sell", "upsell"]
+KINDS: tuple[Kind, ...] = ("cross_sell", "upsell")
+
+Arm = Literal["treatment", "control"]
+
+Mode = Literal["discovery", "complete"]
+
+Quantity = int | Decimal
+"""Units of an item: whole, or a Decimal for goods sold by weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class CartLine:
+    """One line of a cart. `unit_price_minor` is None where the shop did not say."""
+
+    item_id: str
+    quantity: Quantity
+    unit_price_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The counts behind a cross-sell offer, and the measures derived from them.
+
+    `antecedent_item_ids` is empty for a popular complement offered to a cart nothing is known of;
+    its counts are then those of the item among all orders, and its lift is 1 by definition.
+    """
+
+    antecedent_item_ids: tuple[str, ...]
+    n_joint: int
+    n_antecedent: int
+    confidence: float
+    lift: float
+    lift_lower: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replaces:
+    """The cart line an upsell would replace; `price_difference_minor` is for one unit."""
+
+    item_id: str
+    quantity: Quantity
+    price_difference_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One attribute gained or lost by an upgrade, as catalogue texts."""
+
+    attribute: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One suggested item. `position` is 1-based inside its kind; `score` is in [0, 1]."""
+
+    offer_id: str
+    kind: Kind
+    item_id: str
+    position: int
+    unit_price_minor: int | None
+    name: str = ""
+    score: float = 0.0
+    text: str = ""
+    evidence: Evidence | None = None
+    replaces: Replaces | None = None
+    gains: tuple[Change, ...] = ()
+    losses: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answer to one suggestion call, as a fact.
+
+    In the control arm `offers` holds the ghosts: what would have been shown.
+    `control_share` is the hold-out share the unit was drawn with (None where not known, as in
+    imported histories); `occurred_at` is in microseconds since the epoch.
+    """
+
+    event_id: str
+    decision_id: str
+    occurred_at: int
+    checkout_id: str
+    session_id: str | None
+    customer_id: str | None
+    arm: Arm
+    model_version: str | None
+    placement: str
+    currency: str | None
+    lines: tuple[CartLine, ...]
+    offers: tuple[Offer, ...]
+    control_share: float | None = None
+    is_bot: bool = False

@@ -1,0 +1,54 @@
+"""Orders as mining sees them: baskets of distinct items, compressed sparse rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Baskets:
+    """`n_orders` sets of items.
+
+    Attributes:
+        indptr: int64 (n_orders + 1,); basket b is `items[indptr[b]:indptr[b + 1]]`.
+        items: int32 (n_entries,), dense item indices, ascending and distinct inside a basket.
+        n_items: size of the vocabulary the indices belong to.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    n_items: int
+
+    @classmethod
+    def from_pairs(
+        cls, orders: NDArray[np.int64], items: NDArray[np.int64], n_orders: int, n_items: int
+    ) -> Baskets:
+        """From (order, item) pairs in any order, repeated pairs counted once; shapes (n_pairs,)."""
+        keys = np.unique(orders.astype(np.int64) * n_items + items)
+        rows = keys // n_items if n_items else keys
+        indptr = np.zeros(n_orders + 1, dtype=np.int64)
+        np.cumsum(np.bincount(rows, minlength=n_orders), out=indptr[1:])
+        return cls(indptr, (keys - rows * n_items).astype(np.int32), n_items)
+
+    @property
+    def n_orders(self) -> int:
+        return len(self.indptr) - 1
+
+    def basket(self, order: int) -> NDArray[np.int32]:
+        return self.items[self.indptr[order] : self.indptr[order + 1]]
+
+    def take(self, orders: NDArray[np.int64]) -> Baskets:
+        """The baskets at positions `orders`, in that order."""
+        lengths = self.indptr[orders + 1] - self.indptr[orders]
+        indptr = np.zeros(len(orders) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        inside = np.arange(int(indptr[-1]), dtype=np.int64) - np.repeat(indptr[:-1], lengths)
+        positions = np.repeat(self.indptr[orders], lengths) + inside
+        return Baskets(indptr, self.items[positions], self.n_items)
+
+    def item_counts(self) -> NDArray[np.int64]:
+        """Orders that hold each item; shape (n_items,)."""
+        return np.bincount(self.items, minlength=self.n_items).astype(np.int64)

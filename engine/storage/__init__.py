@@ -1,0 +1,1 @@
+"""Storage of facts: one small protocol, SQLite and PostgreSQL behind it."""

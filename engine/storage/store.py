@@ -1,0 +1,85 @@
+"""The small protocol every store of facts keeps; one conformance suite tests them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.events import Fact
+from engine.offers import Arm, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A fact that was not taken: its index in the batch, a stable code and a sentence."""
+
+    index: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """`recorded` + `duplicates` + `len(rejected)` is the size of the batch."""
+
+    recorded: int
+    duplicates: int
+    rejected: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FactScope:
+    """Which facts a reader wants; instants in microseconds, half-open, None unbounded.
+
+    A store returns every decision made in [since, until), every other decision of the same
+    checkouts, every event inside the bounds, and every event, whenever it occurred, that names
+    one of those checkouts, offers or transactions. It may return more; it never returns less.
+    """
+
+    since: int | None = None
+    until: int | None = None
+
+
+class Store(Protocol):
+    """Append-only facts, idempotent by `event_id`; instances may be used from several threads.
+
+    Customer and session ids are kept as keyed hashes only: what is read back holds pseudonyms.
+    Every method raises StorageUnavailable where the database cannot answer.
+    """
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; safe to run twice and from several processes."""
+        ...
+
+    def append(self, facts: Sequence[Fact]) -> AppendResult:
+        """Take a batch in one transaction; it is on disk when this returns.
+
+        The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,
+        `offer_id`) with another body is rejected with code `conflict`.
+        """
+        ...
+
+    def facts(self, scope: FactScope) -> Iterator[Fact]:
+        """Facts in scope, ordered by (occurred_at, event_id)."""
+        ...
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """One decision with all that explains it (evidence, gains, texts, scores)."""
+        ...
+
+    def session_arm(self, session_id: str) -> Arm | None:
+        """The arm a session was first given, so that logging in never changes it."""
+        ...
+
+    def settings(self) -> Mapping[str, str]:
+        """What the shop told this database about itself (currency, time zone, ...)."""
+        ...
+
+    def save_settings(self, settings: Mapping[str, str]) -> None: ...
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where the database does not answer or has an old schema."""
+        ...
+
+    def close(self) -> None: ...

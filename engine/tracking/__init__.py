@@ -1,0 +1,1 @@
+"""Tracking: from facts to attributed outcomes, counts, rates and intervals."""

@@ -1,0 +1,1 @@
+"""Upsell: price tiers inside a family and the better version they suggest."""

@@ -1,0 +1,84 @@
+"""Texts as arrays, and the one mapping of external ids to dense integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class StringTable:
+    """`n` texts as one UTF-8 blob, so that workers can share its pages.
+
+    Attributes:
+        blob: uint8, shape (total bytes,).
+        offsets: int64, shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`.
+    """
+
+    blob: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str]) -> StringTable:
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(part) for part in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        return self.blob[start:stop].tobytes().decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        raw, bounds = self.blob.tobytes(), self.offsets.tolist()
+        for start, stop in pairwise(bounds):
+            yield raw[start:stop].decode("utf-8", "surrogatepass")
+
+    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        return {f"{name}_blob": self.blob, f"{name}_offsets": self.offsets}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> StringTable:
+        return cls(
+            np.asarray(arrays[f"{name}_blob"], dtype=np.uint8),
+            np.asarray(arrays[f"{name}_offsets"], dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Frozen mapping of external ids to 0..n-1, in the order given; ids are unique."""
+
+    ids: StringTable
+    _index: dict[str, int] = field(repr=False)
+
+    @classmethod
+    def from_ids(cls, ids: Sequence[str] | StringTable) -> Vocabulary:
+        """Raises ValueError where an id stands twice."""
+        table = ids if isinstance(ids, StringTable) else StringTable.from_texts(ids)
+        index = {text: position for position, text in enumerate(table)}
+        if len(index) != len(table):
+            raise ValueError("an id stands twice in the vocabulary")
+        return cls(table, index)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._index
+
+    def index_of(self, text: str) -> int | None:
+        """The dense index of an external id, or None where it is unknown."""
+        return self._index.get(text)
+
+    def __getitem__(self, index: int) -> str:
+        return self.ids[index]

@@ -1,0 +1,1 @@
+"""Serving: the HTTP service, the command line and the dashboard."""

@@ -1,0 +1,1 @@
+"""The `mersalg` command: one module a command."""

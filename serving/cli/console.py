@@ -1,0 +1,83 @@
+"""What every command shares: exit codes, error lines, `--json`, progress bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as RichProgress
+
+from engine.errors import MersalgError
+from engine.progress import SilentProgress, Task
+
+OK, GATE_SAID_NO, BAD_INPUT = 0, 1, 2
+
+out = Console(soft_wrap=True)
+"""Results, on standard output."""
+err = Console(stderr=True, soft_wrap=True)
+"""Progress, notes and errors, on standard error, so that results can be piped."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+
+
+def print_json(data: object) -> None:
+    """One JSON document on standard output, numpy numbers included."""
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.flush()
+
+
+def fail(error: MersalgError, *, code: int = BAD_INPUT) -> NoReturn:
+    """Say what is wrong in one line on standard error and end with `code`."""
+    err.print(f"[bold red]error[/] [dim]({error.code})[/] ", end="")
+    err.print(error.message, markup=False, highlight=False)
+    raise typer.Exit(code)
+
+
+class _BarTask:
+    def __init__(self, progress: RichProgress, task_id: int) -> None:
+        self._progress, self._id = progress, task_id
+
+    def advance(self, steps: int = 1) -> None:
+        self._progress.advance(self._id, steps)  # type: ignore[arg-type]
+
+
+class _Bars:
+    def __init__(self, progress: RichProgress) -> None:
+        self._progress = progress
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None) -> Generator[Task, None, None]:
+        task_id = self._progress.add_task(description, total=total)
+        yield _BarTask(self._progress, task_id)
+        # A stage of unknown length is full once it is over.
+        self._progress.update(task_id, total=total or 1, completed=total or 1)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool = False) -> Generator[_Bars | SilentProgress, None, None]:
+    """Progress bars on standard error; plain silence where `quiet`."""
+    if quiet:
+        yield SilentProgress()
+        return
+    columns = (
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with RichProgress(*columns, console=err) as progress:
+        yield _Bars(progress)

@@ -1,0 +1,97 @@
+"""The `mersalg` command and its table of sub-commands."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from engine.errors import GateRefused, MersalgError
+from serving.cli import console
+
+app = typer.Typer(
+    name="mersalg",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
+    epilog="Exit codes: 0 ok, 1 a gate said no, 2 bad input.",
+)
+
+_TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
+
+# Module of serving.cli that holds the command, and the panel of --help it stands in.
+_COMMANDS = (
+    ("demo", _TRY),
+    ("train", _TRAIN),
+    ("mine", _TRAIN),
+    ("evaluate", _TRAIN),
+    ("models", _TRAIN),
+    ("suggest", _SELL),
+    ("serve", _SELL),
+    ("events", _MEASURE),
+    ("report", _MEASURE),
+    ("migrate", _MEASURE),
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        try:
+            text = version("mersalg")
+        except PackageNotFoundError:
+            text = "unknown (not installed)"
+        typer.echo(f"mersalg {text}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    del show_version
+
+
+def _register() -> None:
+    for name, panel in _COMMANDS:
+        # Commands import what they need inside themselves, so this table stays cheap to load.
+        module = importlib.import_module(f"serving.cli.{name}")
+        group = getattr(module, "group", None)
+        if group is not None:
+            app.add_typer(group, name=name, rich_help_panel=panel)
+        else:
+            app.command(name=name, rich_help_panel=panel)(module.command)
+
+
+_register()
+
+
+def run() -> None:
+    """Entry point of the script: every deliberate error becomes one line and an exit code."""
+    try:
+        app()
+    except GateRefused as error:
+        _end(error, console.GATE_SAID_NO)
+    except MersalgError as error:
+        _end(error, console.BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _end(error: MersalgError, code: int) -> None:
+    try:
+        console.fail(error, code=code)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+
+
+if __name__ == "__main__":
+    run()

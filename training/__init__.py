@@ -1,0 +1,1 @@
+"""Offline training: read, check, mine, fit, back-test, publish."""

@@ -1,0 +1,1 @@
+"""Rule mining engines behind one protocol; all agree to the integer."""
