@@ -1,0 +1,1 @@
+"""What tests of several rooms share: data folders, servers, hand-built models and facts."""
