@@ -1,0 +1,47 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both do their own set-up.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test check lint types contracts benchmarks clean
+
+help:
+	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after)"
+	@echo "make test        everything: lint, types, import contracts, all tests"
+	@echo "make benchmarks  speed against the peer or the floor, in the same run"
+
+demo: .venv/demo.stamp
+	$(BIN)/mersalg demo $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
+
+test: .venv/dev.stamp lint types contracts
+	@sh tests/support/system_packages.sh
+	$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_FLAGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
+	$(BIN)/pyright
+
+contracts: .venv/dev.stamp
+	$(BIN)/lint-imports
+
+benchmarks: .venv/dev.stamp
+	@for benchmark in tests/benchmarks/[a-z]*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done
+
+clean:
+	rm -rf .venv .demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+
+.venv/bin/python:
+	@sh tests/support/virtual_environment.sh $(PYTHON) .venv
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing mersalg[demo] ..."
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+.venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing mersalg[dev] ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/demo.stamp

@@ -1,0 +1,170 @@
+"""The shape of the project: who may import whom, how long a module may be, what may be named."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("engine", "training", "serving")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_modules_hold_one_idea() -> None:
+    lengths = {_relative(path): _lines(path) for path in MODULES if path.name != "__init__.py"}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+    assert statistics.median(lengths.values()) <= 130
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_relative)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py"], ids=_relative
+)
+def test_packages_export_nothing(path: Path) -> None:
+    # A re-export would load a whole room for one name of it, and the web process must stay light.
+    body = ast.parse(path.read_text()).body
+    assert len(body) == 1
+
+
+def test_no_room_is_named_after_nothing() -> None:
+    nameless = {"utils", "helpers", "common", "manager", "misc"}
+    assert [_relative(path) for path in MODULES if nameless & {*path.parts, path.stem}] == []
+
+
+def _top_level_imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_commands_import_training_only_inside_themselves() -> None:
+    commands = (ROOT / "serving" / "cli").glob("*.py")
+    assert [_relative(path) for path in commands if "training" in _top_level_imports(path)] == []
+
+
+def test_pydantic_stays_at_the_edges() -> None:
+    allowed = {"engine/config.py", "serving/settings.py", "serving/schemas.py"}
+    users = {_relative(path) for path in MODULES if "pydantic" in _top_level_imports(path)}
+    assert {name for name in users if name.startswith(("engine/", "training/"))} <= allowed
+
+
+_HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow")
+
+
+def test_the_domain_loads_without_the_training_libraries() -> None:
+    names = [
+        _relative(path).removesuffix(".py").replace("/", ".")
+        for path in MODULES
+        if path.parts[len(ROOT.parts)] == "engine"
+        and path.name != "__init__.py"
+        and "migrations" not in path.parts
+    ]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print(sorted(set({_HEAVY!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def _closure(name: str) -> set[str]:
+    """Normalised names of the distributions that installing `name` without extras brings."""
+    seen: set[str] = set()
+    waiting = [(name, frozenset[str]())]
+    done: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        current, extras = waiting.pop()
+        key = (re.sub(r"[-_.]+", "-", current).lower(), extras)
+        if key in done:
+            continue
+        done.add(key)
+        seen.add(key[0])
+        for text in distribution(current).requires or ():
+            requirement = Requirement(text)
+            marker = requirement.marker
+            if marker is None or any(
+                marker.evaluate({"extra": extra}) for extra in (extras or {""})
+            ):
+                waiting.append((requirement.name, frozenset(requirement.extras)))
+    return seen
+
+
+def test_the_command_runs_without_extras() -> None:
+    """What extras bring is hidden from a new process; every command must still load."""
+    installed = _closure("mersalg")
+    foreign = sorted(
+        module
+        for module, owners in packages_distributions().items()
+        if not {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners} & installed
+        and not module.startswith("_")
+        and module not in {*PACKAGES, "pip", "setuptools", "pkg_resources"}
+    )
+    assert {"httpx", "psycopg", "hypothesis"} <= set(foreign)
+    code = (
+        "import sys\n"
+        f"hidden = set({foreign!r})\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in hidden:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+        "import serving.app, training.pipeline\n"
+        "sys.argv = ['mersalg', '--help']\n"
+        "from serving.cli.main import run\n"
+        "run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "suggest" in done.stdout
+
+
+def _tracked_texts() -> list[tuple[str, str]]:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    return [(_relative(path), path.read_text(errors="replace")) for path in files if path.is_file()]
+
+
+def test_no_file_names_a_package_registry() -> None:
+    # Spelled in parts, so that this file does not name one either.
+    hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", r"registry\.npm" + "js")))
+    assert [name for name, text in _tracked_texts() if hosts.search(text)] == []
+
+
+def test_constraints_hold_names_and_versions_only() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [
+        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line)
+    ] == []
