@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
-from engine import clock, money
-from engine.errors import FactRejected
+from engine import clock, fields
 from engine.offers import KINDS, CartLine, Decision, Offer, Quantity, Replaces
 
 PromotionType = Literal["view_promotion", "select_promotion", "add_to_cart", "dismiss_promotion"]
@@ -25,10 +24,6 @@ PROMOTION_TYPES: frozenset[str] = frozenset(get_args(PromotionType))
 ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
-
-_LONGEST_ID = 200
-_MOST_ITEMS = 10_000
-_LARGEST_QUANTITY = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +63,39 @@ def parse_fact(data: object) -> Fact:
     Raises:
         FactRejected: reason `invalid`, with a message that names the field.
     """
-    record = _object(data, "fact")
+    record = fields.json_object(data, "fact")
     kind = record.get("type")
     if kind == "decision":
         return _parse_decision(record)
     if kind in PROMOTION_TYPES or kind in ORDER_TYPES:
         return _parse_event(record, cast(EventType, kind))
     known = ", ".join(sorted(PROMOTION_TYPES | ORDER_TYPES | {"decision"}))
-    raise _invalid("type", f"must be one of {known}")
+    raise fields.invalid("type", f"must be one of {known}")
 
 
 def _parse_event(record: Mapping[str, object], kind: EventType) -> Event:
     ordered = kind in ORDER_TYPES
-    currency = _currency(record)
-    offer_id = _text(record, "offer_id") or _text(record, "promotion_id")
-    transaction_id = _text(record, "transaction_id", required=ordered)
+    currency = fields.currency_of(record)
+    offer_id = fields.text(record, "offer_id") or fields.text(record, "promotion_id")
+    transaction_id = fields.text(record, "transaction_id", required=ordered)
     items: tuple[PurchaseItem, ...] = ()
     if ordered:
         items = tuple(
             _parse_item(entry, f"items[{place}]", currency)
-            for place, entry in enumerate(_array(record, "items"))
+            for place, entry in enumerate(fields.array(record, "items"))
         )
         if kind == "purchase" and not items:
-            raise _invalid("items", "a purchase needs at least one item")
+            raise fields.invalid("items", "a purchase needs at least one item")
     elif offer_id is None:
-        raise _invalid("offer_id", f"is required for {kind}")
+        raise fields.invalid("offer_id", f"is required for {kind}")
     return Event(
-        event_id=_required(record, "event_id"),
+        event_id=fields.required(record, "event_id"),
         type=kind,
-        occurred_at=_instant(record),
+        occurred_at=fields.instant(record),
         offer_id=offer_id,
-        checkout_id=_text(record, "checkout_id"),
-        session_id=_text(record, "session_id"),
-        customer_id=_text(record, "customer_id"),
+        checkout_id=fields.text(record, "checkout_id"),
+        session_id=fields.text(record, "session_id"),
+        customer_id=fields.text(record, "customer_id"),
         transaction_id=transaction_id,
         currency=currency,
         items=items,
@@ -109,52 +104,53 @@ def _parse_event(record: Mapping[str, object], kind: EventType) -> Event:
 
 
 def _parse_item(data: object, where: str, currency: str | None) -> PurchaseItem:
-    record = _object(data, where)
+    record = fields.json_object(data, where)
     return PurchaseItem(
-        item_id=_required(record, "item_id", where),
-        quantity=_quantity(record, where),
-        price_minor=_amount(record, "price", where, currency),
-        discount_minor=_amount(record, "discount", where, currency) or 0,
-        offer_id=_text(record, "offer_id", where) or _text(record, "promotion_id", where),
+        item_id=fields.required(record, "item_id", where),
+        quantity=fields.quantity(record, where),
+        price_minor=fields.amount(record, "price", where, currency),
+        discount_minor=fields.amount(record, "discount", where, currency) or 0,
+        offer_id=fields.text(record, "offer_id", where)
+        or fields.text(record, "promotion_id", where),
     )
 
 
 def _parse_decision(record: Mapping[str, object]) -> Decision:
-    currency = _currency(record)
+    currency = fields.currency_of(record)
     arm = record.get("arm")
     if arm not in ("treatment", "control"):
-        raise _invalid("arm", "must be treatment or control")
-    decision_id = _required(record, "decision_id")
+        raise fields.invalid("arm", "must be treatment or control")
+    decision_id = fields.required(record, "decision_id")
     lines: list[CartLine] = []
-    for place, entry in enumerate(_array(record, "lines")):
+    for place, entry in enumerate(fields.array(record, "lines")):
         where = f"lines[{place}]"
-        line = _object(entry, where)
+        line = fields.json_object(entry, where)
         lines.append(
             CartLine(
-                _required(line, "item_id", where),
-                _quantity(line, where),
-                _amount(line, "unit_price", where, currency),
+                fields.required(line, "item_id", where),
+                fields.quantity(line, where),
+                fields.amount(line, "unit_price", where, currency),
             )
         )
     offers = tuple(
         _parse_offer(entry, f"offers[{place}]", currency)
-        for place, entry in enumerate(_array(record, "offers"))
+        for place, entry in enumerate(fields.array(record, "offers"))
     )
     if len({offer.offer_id for offer in offers}) != len(offers):
-        raise _invalid("offers", "the same offer_id stands twice")
+        raise fields.invalid("offers", "the same offer_id stands twice")
     share = record.get("control_share")
-    if share is not None and not (_is_number(share) and 0 <= Decimal(str(share)) <= 1):
-        raise _invalid("control_share", "must be a number from 0 to 1")
+    if share is not None and not (fields.is_number(share) and 0 <= Decimal(str(share)) <= 1):
+        raise fields.invalid("control_share", "must be a number from 0 to 1")
     return Decision(
-        event_id=_text(record, "event_id") or decision_id,
+        event_id=fields.text(record, "event_id") or decision_id,
         decision_id=decision_id,
-        occurred_at=_instant(record),
-        checkout_id=_required(record, "checkout_id"),
-        session_id=_text(record, "session_id"),
-        customer_id=_text(record, "customer_id"),
+        occurred_at=fields.instant(record),
+        checkout_id=fields.required(record, "checkout_id"),
+        session_id=fields.text(record, "session_id"),
+        customer_id=fields.text(record, "customer_id"),
         arm=arm,
-        model_version=_text(record, "model_version"),
-        placement=_text(record, "placement") or "checkout",
+        model_version=fields.text(record, "model_version"),
+        placement=fields.text(record, "placement") or "checkout",
         currency=currency,
         lines=tuple(lines),
         offers=offers,
@@ -164,30 +160,30 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
 
 
 def _parse_offer(data: object, where: str, currency: str | None) -> Offer:
-    record = _object(data, where)
+    record = fields.json_object(data, where)
     kind = record.get("kind")
     if kind not in KINDS:
-        raise _invalid(f"{where}.kind", "must be cross_sell or upsell")
+        raise fields.invalid(f"{where}.kind", "must be cross_sell or upsell")
     replaces = None
     if record.get("replaces") is not None:
-        base = _object(record["replaces"], f"{where}.replaces")
+        base = fields.json_object(record["replaces"], f"{where}.replaces")
         replaces = Replaces(
-            _required(base, "item_id", f"{where}.replaces"),
-            _quantity(base, f"{where}.replaces", default=1),
-            _amount(base, "price_difference", f"{where}.replaces", currency),
+            fields.required(base, "item_id", f"{where}.replaces"),
+            fields.quantity(base, f"{where}.replaces", default=1),
+            fields.amount(base, "price_difference", f"{where}.replaces", currency),
         )
     if kind == "upsell" and replaces is None:
-        raise _invalid(f"{where}.replaces", "an upsell offer names what it replaces")
+        raise fields.invalid(f"{where}.replaces", "an upsell offer names what it replaces")
     position = record.get("position", 1)
     if not isinstance(position, int) or isinstance(position, bool) or not 1 <= position <= 10_000:
-        raise _invalid(f"{where}.position", "must be a whole number from 1")
+        raise fields.invalid(f"{where}.position", "must be a whole number from 1")
     return Offer(
-        offer_id=_required(record, "offer_id", where),
+        offer_id=fields.required(record, "offer_id", where),
         kind=kind,
-        item_id=_required(record, "item_id", where),
+        item_id=fields.required(record, "item_id", where),
         position=position,
-        unit_price_minor=_amount(record, "unit_price", where, currency),
-        name=_text(record, "name", where) or "",
+        unit_price_minor=fields.amount(record, "unit_price", where, currency),
+        name=fields.text(record, "name", where) or "",
         replaces=replaces,
     )
 
@@ -212,22 +208,22 @@ def _event_to_json(event: Event) -> dict[str, object]:
     }
     if event.type in ORDER_TYPES:
         record["items"] = [
-            _without_none(
+            fields.without_none(
                 {
                     "item_id": item.item_id,
-                    "quantity": quantity_to_json(item.quantity),
-                    "price": _money_text(item.price_minor, event.currency),
-                    "discount": _money_text(item.discount_minor or None, event.currency),
+                    "quantity": fields.quantity_to_json(item.quantity),
+                    "price": fields.money_text(item.price_minor, event.currency),
+                    "discount": fields.money_text(item.discount_minor or None, event.currency),
                     "offer_id": item.offer_id,
                 }
             )
             for item in event.items
         ]
-    return _without_none(record)
+    return fields.without_none(record)
 
 
 def _decision_to_json(decision: Decision) -> dict[str, object]:
-    return _without_none(
+    return fields.without_none(
         {
             "type": "decision",
             "event_id": decision.event_id,
@@ -243,11 +239,11 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
             "control_share": decision.control_share,
             "is_bot": decision.is_bot or None,
             "lines": [
-                _without_none(
+                fields.without_none(
                     {
                         "item_id": line.item_id,
-                        "quantity": quantity_to_json(line.quantity),
-                        "unit_price": _money_text(line.unit_price_minor, decision.currency),
+                        "quantity": fields.quantity_to_json(line.quantity),
+                        "unit_price": fields.money_text(line.unit_price_minor, decision.currency),
                     }
                 )
                 for line in decision.lines
@@ -259,21 +255,23 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
 
 def _offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
     replaces = offer.replaces
-    return _without_none(
+    return fields.without_none(
         {
             "offer_id": offer.offer_id,
             "kind": offer.kind,
             "item_id": offer.item_id,
             "name": offer.name or None,
             "position": offer.position,
-            "unit_price": _money_text(offer.unit_price_minor, currency),
+            "unit_price": fields.money_text(offer.unit_price_minor, currency),
             "replaces": None
             if replaces is None
-            else _without_none(
+            else fields.without_none(
                 {
                     "item_id": replaces.item_id,
-                    "quantity": quantity_to_json(replaces.quantity),
-                    "price_difference": _money_text(replaces.price_difference_minor, currency),
+                    "quantity": fields.quantity_to_json(replaces.quantity),
+                    "price_difference": fields.money_text(
+                        replaces.price_difference_minor, currency
+                    ),
                 }
             ),
         }
@@ -284,128 +282,3 @@ def body_digest(fact: Fact) -> bytes:
     """16 bytes that two deliveries of the same fact share and a changed one does not."""
     text = json.dumps(fact_to_json(fact), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def quantity_to_json(quantity: Quantity) -> int | str:
-    """Whole units as a number, weights as an exact decimal string."""
-    return quantity if isinstance(quantity, int) else f"{quantity.normalize():f}"
-
-
-def parse_quantity(value: object) -> Quantity:
-    """A positive number of units; raises ValueError."""
-    if not _is_number(value) and not isinstance(value, str):
-        raise ValueError("must be a number")
-    try:
-        quantity = Decimal(str(value))
-    except ArithmeticError as error:
-        raise ValueError("must be a number") from error
-    if not quantity.is_finite() or not 0 < quantity <= _LARGEST_QUANTITY:
-        raise ValueError(f"must be above 0 and at most {_LARGEST_QUANTITY}")
-    if quantity.adjusted() < -6:
-        raise ValueError("is too small")
-    whole = int(quantity)
-    return whole if whole == quantity else quantity.quantize(Decimal("0.000001")).normalize()
-
-
-def _quantity(record: Mapping[str, object], where: str, default: int | None = 1) -> Quantity:
-    value = record.get("quantity", default)
-    try:
-        return parse_quantity(value)
-    except ValueError as error:
-        raise _invalid(f"{where}.quantity", str(error)) from error
-
-
-def _amount(
-    record: Mapping[str, object], field: str, where: str, currency: str | None
-) -> int | None:
-    value = record.get(field)
-    if value is None:
-        return None
-    if not _is_number(value) and not isinstance(value, str):
-        raise _invalid(f"{where}.{field}", "must be an amount of money")
-    if currency is None:
-        raise _invalid("currency", f"is required where {where}.{field} is given")
-    try:
-        minor = money.to_minor(cast("Decimal | int | float | str", value), currency)
-    except ValueError as error:
-        raise _invalid(f"{where}.{field}", str(error)) from error
-    if minor < 0:
-        raise _invalid(f"{where}.{field}", "must not be negative")
-    return minor
-
-
-def _currency(record: Mapping[str, object]) -> str | None:
-    code = _text(record, "currency")
-    if code is not None and not (len(code) == 3 and code.isascii() and code.isupper()):
-        raise _invalid("currency", "must be an ISO 4217 code such as NOK")
-    return code
-
-
-def _instant(record: Mapping[str, object]) -> int:
-    value = record.get("occurred_at")
-    if not isinstance(value, str):
-        raise _invalid("occurred_at", "is required, as ISO 8601 with an offset")
-    try:
-        return clock.parse_instant(value)
-    except (ValueError, OverflowError) as error:
-        raise _invalid("occurred_at", f"must be ISO 8601 with an offset: {error}") from error
-
-
-def _required(record: Mapping[str, object], field: str, where: str = "") -> str:
-    value = _text(record, field, where, required=True)
-    assert value is not None
-    return value
-
-
-def _text(
-    record: Mapping[str, object], field: str, where: str = "", *, required: bool = False
-) -> str | None:
-    value = record.get(field)
-    name = f"{where}.{field}" if where else field
-    if value is None or value == "":
-        if required:
-            raise _invalid(name, "is required")
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # many shops number their orders and customers
-    if not isinstance(value, str):
-        raise _invalid(name, "must be text")
-    if len(value) > _LONGEST_ID:
-        raise _invalid(name, f"is longer than {_LONGEST_ID} characters")
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise _invalid(name, "holds characters that are not text")
-    return value
-
-
-def _array(record: Mapping[str, object], field: str) -> Sequence[object]:
-    value = record.get(field)
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise _invalid(field, "must be a list")
-    entries = cast(list[object], value)
-    if len(entries) > _MOST_ITEMS:
-        raise _invalid(field, f"holds more than {_MOST_ITEMS} entries")
-    return entries
-
-
-def _object(data: object, where: str) -> Mapping[str, object]:
-    if not isinstance(data, Mapping):
-        raise _invalid(where, "must be a JSON object")
-    return cast(Mapping[str, object], data)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-
-
-def _money_text(minor: int | None, currency: str | None) -> str | None:
-    return None if minor is None or currency is None else money.to_text(minor, currency)
-
-
-def _without_none(record: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in record.items() if value is not None}
-
-
-def _invalid(field: str, message: str) -> FactRejected:
-    return FactRejected("invalid", f"{field} {message}")

@@ -1,0 +1,140 @@
+"""Fields of outward JSON records, read strictly: each reader names the field it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import cast
+
+from engine import clock, money
+from engine.errors import FactRejected
+from engine.offers import Quantity
+
+_LONGEST_ID = 200
+_MOST_ITEMS = 10_000
+_LARGEST_QUANTITY = 10**9
+
+
+def quantity_to_json(quantity: Quantity) -> int | str:
+    """Whole units as a number, weights as an exact decimal string."""
+    return quantity if isinstance(quantity, int) else f"{quantity.normalize():f}"
+
+
+def parse_quantity(value: object) -> Quantity:
+    """A positive number of units; raises ValueError."""
+    if not is_number(value) and not isinstance(value, str):
+        raise ValueError("must be a number")
+    try:
+        quantity = Decimal(str(value))
+    except ArithmeticError as error:
+        raise ValueError("must be a number") from error
+    if not quantity.is_finite() or not 0 < quantity <= _LARGEST_QUANTITY:
+        raise ValueError(f"must be above 0 and at most {_LARGEST_QUANTITY}")
+    if quantity.adjusted() < -6:
+        raise ValueError("is too small")
+    whole = int(quantity)
+    return whole if whole == quantity else quantity.quantize(Decimal("0.000001")).normalize()
+
+
+def quantity(record: Mapping[str, object], where: str, default: int | None = 1) -> Quantity:
+    value = record.get("quantity", default)
+    try:
+        return parse_quantity(value)
+    except ValueError as error:
+        raise invalid(f"{where}.quantity", str(error)) from error
+
+
+def amount(
+    record: Mapping[str, object], field: str, where: str, currency: str | None
+) -> int | None:
+    value = record.get(field)
+    if value is None:
+        return None
+    if not is_number(value) and not isinstance(value, str):
+        raise invalid(f"{where}.{field}", "must be an amount of money")
+    if currency is None:
+        raise invalid("currency", f"is required where {where}.{field} is given")
+    try:
+        minor = money.to_minor(cast("Decimal | int | float | str", value), currency)
+    except ValueError as error:
+        raise invalid(f"{where}.{field}", str(error)) from error
+    if minor < 0:
+        raise invalid(f"{where}.{field}", "must not be negative")
+    return minor
+
+
+def currency_of(record: Mapping[str, object]) -> str | None:
+    code = text(record, "currency")
+    if code is not None and not (len(code) == 3 and code.isascii() and code.isupper()):
+        raise invalid("currency", "must be an ISO 4217 code such as NOK")
+    return code
+
+
+def instant(record: Mapping[str, object]) -> int:
+    value = record.get("occurred_at")
+    if not isinstance(value, str):
+        raise invalid("occurred_at", "is required, as ISO 8601 with an offset")
+    try:
+        return clock.parse_instant(value)
+    except (ValueError, OverflowError) as error:
+        raise invalid("occurred_at", f"must be ISO 8601 with an offset: {error}") from error
+
+
+def required(record: Mapping[str, object], field: str, where: str = "") -> str:
+    value = text(record, field, where, required=True)
+    assert value is not None
+    return value
+
+
+def text(
+    record: Mapping[str, object], field: str, where: str = "", *, required: bool = False
+) -> str | None:
+    value = record.get(field)
+    name = f"{where}.{field}" if where else field
+    if value is None or value == "":
+        if required:
+            raise invalid(name, "is required")
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # many shops number their orders and customers
+    if not isinstance(value, str):
+        raise invalid(name, "must be text")
+    if len(value) > _LONGEST_ID:
+        raise invalid(name, f"is longer than {_LONGEST_ID} characters")
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise invalid(name, "holds characters that are not text")
+    return value
+
+
+def array(record: Mapping[str, object], field: str) -> Sequence[object]:
+    value = record.get(field)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise invalid(field, "must be a list")
+    entries = cast(list[object], value)
+    if len(entries) > _MOST_ITEMS:
+        raise invalid(field, f"holds more than {_MOST_ITEMS} entries")
+    return entries
+
+
+def json_object(data: object, where: str) -> Mapping[str, object]:
+    if not isinstance(data, Mapping):
+        raise invalid(where, "must be a JSON object")
+    return cast(Mapping[str, object], data)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def money_text(minor: int | None, currency: str | None) -> str | None:
+    return None if minor is None or currency is None else money.to_text(minor, currency)
+
+
+def without_none(record: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def invalid(field: str, message: str) -> FactRejected:
+    return FactRejected("invalid", f"{field} {message}")
