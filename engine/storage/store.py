@@ -21,11 +21,16 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """`recorded` + `duplicates` + `len(rejected)` is the size of the batch."""
+    """`recorded` + `duplicates` + `len(rejected)` is the size of the batch.
+
+    `duplicate_indices` tells which facts of the batch were duplicates, so that the answer to a
+    batch made of several calls can be taken apart again.
+    """
 
     recorded: int
     duplicates: int
     rejected: tuple[Rejection, ...] = ()
+    duplicate_indices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,18 @@ class Store(Protocol):
         ...
 
     def save_settings(self, settings: Mapping[str, str]) -> None: ...
+
+    def erase_customer(self, customer_id: str) -> int:
+        """Cut the tie between a customer and their facts; the number of facts touched.
+
+        The customer's pseudonym is replaced by a random one that nobody can derive again, the
+        same in all their facts, and the sessions of those facts likewise: every count stays.
+        """
+        ...
+
+    def customer_facts(self, customer_id: str) -> Iterator[Fact]:
+        """Every fact that names the customer, ordered by (occurred_at, event_id)."""
+        ...
 
     def ping(self) -> None:
         """Raises StorageUnavailable where the database does not answer or has an old schema."""
