@@ -9,6 +9,7 @@ MersalgError
 │   ├── ModelNotFound      no such version, or nothing published
 │   ├── ModelCorrupt       a file is missing, truncated or not what the manifest says
 │   └── ModelIncompatible  written by a newer or unknown schema
+├── ServiceFailed          a running service could not be reached, died or refused a call
 └── StorageError
     ├── StorageUnavailable the database is away, locked, full or too slow
     └── StorageMismatch    the database belongs to another key, schema or shop
@@ -94,6 +95,10 @@ class ModelCorrupt(ModelError):
 
 class ModelIncompatible(ModelError):
     code = "model_incompatible"
+
+
+class ServiceFailed(MersalgError):
+    code = "service_failed"
 
 
 class StorageError(MersalgError):
