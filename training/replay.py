@@ -1,0 +1,143 @@
+"""Many visits at once against one service, over HTTP or any other way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from engine.errors import ServiceFailed
+from engine.progress import Progress, Task
+from training.shoppers import Behaviour, Visit
+from training.simulation import Outcome, Service, Truth, play
+
+_VISITS_A_BATCH = 20
+_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay leaves: the truth, every outcome in the order of the visits, its length."""
+
+    truth: Truth
+    outcomes: list[Outcome]
+    seconds: float
+
+
+class HttpService:
+    """The HTTP API of `mersalg serve`; a context manager, safe in several threads."""
+
+    def __init__(
+        self, base_url: str, *, storefront_key: str | None, server_key: str | None
+    ) -> None:
+        """Raises ServiceFailed where the HTTP client is not installed."""
+        try:
+            import httpx
+        except ModuleNotFoundError as error:
+            raise ServiceFailed(
+                "the simulated shoppers need httpx: pip install 'mersalg[demo]'"
+            ) from error
+        self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS)
+        self._failures: tuple[type[Exception], ...] = (httpx.HTTPError,)
+        self._storefront, self._server = _bearer(storefront_key), _bearer(server_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del kind, error, trace
+        self._client.close()
+
+    def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self._post("/v1/suggestions", request, self._storefront)
+
+    def record(self, events: list[dict[str, Any]]) -> None:
+        result = self._post("/v1/events", {"events": events}, self._server)
+        if result["rejected"]:
+            raise ServiceFailed(f"the service rejected facts: {result['rejected'][:3]}")
+
+    def _post(self, path: str, body: Mapping[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            response = self._client.post(path, json=body, headers=headers)
+        except self._failures as error:
+            raise ServiceFailed(f"POST {path} failed: {type(error).__name__}: {error}") from error
+        if response.status_code != 200:
+            raise ServiceFailed(f"POST {path} answered {response.status_code}: {response.text}")
+        return response.json()
+
+
+def _bearer(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def replay(
+    visits: Sequence[Visit],
+    service: Service,
+    behaviour: Behaviour,
+    progress: Progress,
+    *,
+    n_threads: int = 4,
+) -> Replay:
+    """Play `visits`, several at a time; the outcomes do not depend on how threads take turns.
+
+    Raises:
+        ServiceFailed: the service failed a call or rejected a fact; the replay stops there.
+    """
+    begun = datetime.now(UTC)
+    with progress.task("shoppers check out", total=len(visits)) as task:
+        worker = _Worker(visits, service, behaviour, task)
+        with ThreadPoolExecutor(n_threads) as pool:
+            for done in [pool.submit(worker.run) for _ in range(n_threads)]:
+                done.result()
+    outcomes = [outcome for outcome in worker.outcomes if outcome is not None]
+    truth = sum((outcome.truth for outcome in outcomes), Truth())
+    return Replay(truth, outcomes, (datetime.now(UTC) - begun).total_seconds())
+
+
+class _Worker:
+    """Threads take the next visit from one shared line until it is empty or one of them fails."""
+
+    def __init__(
+        self, visits: Sequence[Visit], service: Service, behaviour: Behaviour, task: Task
+    ) -> None:
+        self.outcomes: list[Outcome | None] = [None] * len(visits)
+        self._line: Iterator[tuple[int, Visit]] = iter(enumerate(visits))
+        self._service, self._behaviour, self._task = service, behaviour, task
+        self._lock, self._failed = threading.Lock(), threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except BaseException:
+            self._failed.set()
+            raise
+
+    def _run(self) -> None:
+        waiting: list[dict[str, Any]] = []
+        n_waiting = 0
+        while not self._failed.is_set():
+            with self._lock:
+                place, visit = next(self._line, (-1, None))
+            if visit is None:
+                break
+            answer = self._service.suggest(visit.request())
+            outcome = play(visit, answer, self._behaviour, datetime.now(UTC))
+            self.outcomes[place] = outcome
+            waiting += outcome.events
+            n_waiting += 1
+            if n_waiting == _VISITS_A_BATCH:
+                self._service.record(waiting)
+                waiting, n_waiting = [], 0
+            with self._lock:
+                self._task.advance()
+        if waiting:
+            self._service.record(waiting)

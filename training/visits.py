@@ -1,0 +1,105 @@
+"""Makes visits of simulated buyers out of the real baskets of a data set."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.upsell.tiers import Ladders
+from training.dataset import Dataset
+from training.shoppers import Behaviour, Visit
+
+_MOST_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
+
+
+@dataclass(slots=True)
+class Visits:
+    """Makes visits from the orders of a data set; ladders tell where trading up is possible."""
+
+    dataset: Dataset
+    ladders: Ladders
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    seed: int = 1
+
+    def plan(self, n_visits: int) -> list[Visit]:
+        """`n_visits` visits, or fewer where the data set has fewer orders of two or more items.
+
+        Orders are drawn without replacement and kept in time order.
+        """
+        baskets = self.dataset.baskets
+        usable = np.flatnonzero(np.diff(baskets.indptr) >= 2)
+        if len(usable) > n_visits:
+            drawn = np.random.default_rng(self.seed).choice(len(usable), n_visits, replace=False)
+            usable = usable[np.sort(drawn)]
+        units = self._units(usable)
+        return [self._visit(int(order), units[int(order)]) for order in usable]
+
+    def _units(self, orders: np.ndarray[Any, Any]) -> dict[int, dict[int, int]]:
+        """Order -> item -> whole units bought."""
+        lines = self.dataset.lines
+        wanted = lines[lines["order"].isin(orders)]
+        totals = wanted.groupby(["order", "item"], sort=True)["quantity"].sum()
+        found: dict[int, dict[int, int]] = {}
+        for (order, item), quantity in totals.items():  # type: ignore[misc]
+            units = min(max(round(float(quantity)), 1), _MOST_UNITS)
+            found.setdefault(int(order), {})[int(item)] = units
+        return found
+
+    def _visit(self, order: int, bought: Mapping[int, int]) -> Visit:
+        catalogue = self.dataset.catalogue
+        order_id = self.dataset.order_ids[order]
+        draw = random.Random(f"{self.seed}/{order_id}")  # noqa: S311
+        items = list(bought)
+        draw.shuffle(items)
+        # Items on a ladder go into the cart first, so that there is something to upsell.
+        items.sort(key=lambda item: self.ladders.family[item] < 0)
+        n_in_mind = min(max(round(self.behaviour.in_mind * len(items)), 1), len(items) - 1)
+        in_cart = items[: len(items) - n_in_mind]
+        cart = {item: bought[item] for item in in_cart}
+        if draw.random() < self.behaviour.trade_up_in_mind:
+            swap = self._cheaper_sibling(in_cart, bought, draw)
+            if swap is not None:
+                better, base = swap
+                cart = {base if item == better else item: bought[item] for item in in_cart}
+        customer = int(self.dataset.customer[order])
+        names = {item: catalogue.items[item] for item in {*bought, *cart}}
+        return Visit(
+            checkout_id=f"visit-{order_id}",
+            customer_id=self.dataset.customer_ids[customer] if customer >= 0 else None,
+            session_id=f"session-{order_id}",
+            currency=catalogue.currency,
+            cart={names[item]: units for item, units in cart.items()},
+            intended={names[item]: bought[item] for item in sorted(bought)},
+            prices={name: _price(catalogue, item) for item, name in names.items()},
+            seed=self.seed,
+        )
+
+    def _cheaper_sibling(
+        self, in_cart: Sequence[int], bought: Mapping[int, int], draw: random.Random
+    ) -> tuple[int, int] | None:
+        """(item of the cart, cheaper item of a lower tier of its ladder), or None."""
+        ladders, prices = self.ladders, self.dataset.catalogue.price_minor
+        for item in in_cart:
+            ladder = int(ladders.family[item])
+            if ladder < 0:
+                continue
+            cheaper = [
+                int(other)
+                for other in ladders.members_of(ladder)
+                if ladders.tier[other] < ladders.tier[item]
+                and 0 < prices[other] < prices[item]
+                and int(other) not in bought
+            ]
+            if cheaper:
+                return item, draw.choice(cheaper)
+        return None
+
+
+def _price(catalogue: Catalogue, item: int) -> int | None:
+    price = int(catalogue.price_minor[item])
+    return None if price == UNKNOWN else price
