@@ -1,0 +1,247 @@
+"""What complements a cart: the rules its items fire, then popular complements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cross_sell import measures
+from engine.cross_sell.rules import RuleTable
+from engine.model import Model
+
+Items = NDArray[np.int32]
+Scores = NDArray[np.float64]
+
+_OTHER_RULES_WEIGHT = 0.25
+_STRONGEST = 14.0
+"""Strength of a rule that never failed: it is held to fail once in a million orders."""
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """The strongest rule behind a candidate; an empty antecedent is the item among all orders."""
+
+    antecedent: tuple[int, ...]
+    n_joint: int
+    n_antecedent: int
+    confidence: float
+    lift: float
+    lift_lower: float
+
+
+def row_slices(indptr: NDArray[np.int64], rows: Sequence[int]) -> list[slice]:
+    """Where the rows of a CSR matrix lie, one slice a row."""
+    wanted = np.asarray(rows, dtype=np.int64)
+    starts, stops = indptr[wanted].tolist(), indptr[wanted + 1].tolist()
+    return [slice(*bounds) for bounds in zip(starts, stops, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """Rules by their first antecedent item; `strength` is -log(1 - confidence).
+
+    Attributes:
+        indptr: int64 (n_items + 1,).
+        consequent: int32 (n,).
+        strength: float32 (n,).
+        rule: int32 (n,), position in the rule table.
+        rest: int32 (n, width), the other antecedent items; n_items fills shorter ones.
+    """
+
+    indptr: NDArray[np.int64]
+    consequent: Items
+    strength: NDArray[np.float32]
+    rule: NDArray[np.int32]
+    rest: Items
+
+    @classmethod
+    def file(cls, table: RuleTable, rules: NDArray[np.int64], n_items: int) -> _Filed:
+        """`rules` are positions of rules that have at least one antecedent item."""
+        starts = table.antecedent_indptr[rules]
+        order = np.argsort(table.antecedent_items[starts], kind="stable")
+        rules, starts = rules[order], starts[order]
+        indptr = np.zeros(n_items + 1, dtype=np.int64)
+        first = table.antecedent_items[starts]
+        np.cumsum(np.bincount(first, minlength=n_items), out=indptr[1:])
+        lengths = table.antecedent_indptr[rules + 1] - starts
+        width = int(lengths.max(initial=1)) - 1
+        rest = np.full((len(rules), width), n_items, dtype=np.int32)
+        for place in range(width):
+            longer = lengths > place + 1
+            rest[longer, place] = table.antecedent_items[starts[longer] + place + 1]
+        confidence = measures.confidence(table.n_joint[rules], table.n_antecedent[rules])
+        with np.errstate(divide="ignore"):
+            strength = np.minimum(-np.log1p(-confidence), _STRONGEST).astype(np.float32)
+        return cls(indptr, table.consequent[rules], strength, rules.astype(np.int32), rest)
+
+    def slices(self, cart: Sequence[int]) -> list[slice]:
+        return row_slices(self.indptr, cart)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The rules whose antecedent lies in the cart; all arrays have shape (n_fired,)."""
+
+    consequent: Items
+    strength: NDArray[np.float32]
+    rule: NDArray[np.int32]
+
+    def combined(self) -> tuple[Items, Scores]:
+        """Each consequent once, ascending, with its score.
+
+        The score is 1 - (1 - c) * prod(1 - c_i)**w over the strongest confidence c and the others
+        c_i: a noisy-or in which the others are discounted, for rules of one cart share orders.
+        """
+        if not len(self.consequent):
+            return np.zeros(0, dtype=np.int32), np.zeros(0)
+        # One sort of packed keys groups the consequents and orders each group by strength:
+        # the bits of non-negative floats sort as the floats do.
+        keys = self.consequent.astype(np.uint64) << np.uint64(32)
+        keys |= self.strength.view(np.uint32)
+        keys.sort()
+        items = (keys >> np.uint64(32)).astype(np.int32)
+        strength = keys.astype(np.uint32).view(np.float32).astype(np.float64)
+        last = np.flatnonzero(np.append(items[1:] != items[:-1], True))
+        first = np.append(0, last[:-1] + 1)
+        best, total = strength[last], np.add.reduceat(strength, first)
+        return items[last], -np.expm1(-(best + _OTHER_RULES_WEIGHT * (total - best)))
+
+    def strongest_rule(self, item: int) -> int:
+        """Position in the rule table of the most confident rule for `item`; the first of ties."""
+        behind = np.flatnonzero(self.consequent == item)
+        strength = self.strength[behind]
+        return int(self.rule[behind[strength == strength.max()]].min())
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSell:
+    """What serving prepares once for each model."""
+
+    table: RuleTable
+    single: _Filed
+    several: _Filed
+    contrary: _Filed
+    """Single-item rules that say the opposite: lift below 1."""
+    popular: Items
+    """Items by how often they were added to an order, most often first."""
+    popular_score: Scores
+    """The share of all orders in which each of `popular` stood beside something else."""
+    n_orders_of_item: NDArray[np.int64]
+    n_orders: int
+    repelled_indptr: NDArray[np.int64]
+    repelled_items: Items
+    n_items: int
+
+    @classmethod
+    def prepare(cls, model: Model) -> Self:
+        table, affinity, n_items = model.rules, model.affinity, len(model.catalogue)
+        attracts = np.zeros(len(table), dtype=np.bool_)
+        repels = np.zeros(len(table), dtype=np.bool_)
+        for start in range(0, len(table), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            counts = (
+                table.n_joint[part],
+                table.n_antecedent[part],
+                table.n_consequent[part],
+                table.n_orders,
+            )
+            attracts[part] = measures.lift_lower(*counts) > 1
+            repels[part] = measures.lift(*counts) < 1
+        lengths = table.lengths
+        added = affinity.n_added_of_item
+        popular = np.argsort(-added, kind="stable")[: np.count_nonzero(added)]
+        return cls(
+            table=table,
+            single=_Filed.file(table, np.flatnonzero(attracts & (lengths == 1)), n_items),
+            several=_Filed.file(table, np.flatnonzero(attracts & (lengths > 1)), n_items),
+            contrary=_Filed.file(table, np.flatnonzero(repels & (lengths == 1)), n_items),
+            popular=popular.astype(np.int32),
+            popular_score=added[popular] / max(affinity.n_orders, 1),
+            n_orders_of_item=affinity.n_orders_of_item,
+            n_orders=affinity.n_orders,
+            repelled_indptr=affinity.repelled_indptr,
+            repelled_items=affinity.repelled_items,
+            n_items=n_items,
+        )
+
+    def fire(self, cart: Sequence[int]) -> Fired:
+        """Rules whose whole antecedent is in `cart` (distinct dense indices) and that attract."""
+        parts = self.single.slices(cart)
+        consequents = [self.single.consequent[part] for part in parts]
+        strengths = [self.single.strength[part] for part in parts]
+        rules = [self.single.rule[part] for part in parts]
+        if len(self.several.rule) and len(cart) > 1:
+            # The extra place stands for the filler of shorter antecedents and is always held.
+            held = np.zeros(self.n_items + 1, dtype=np.bool_)
+            held[cart] = True
+            held[-1] = True
+            for part in self.several.slices(cart):
+                fires = held[self.several.rest[part]].all(axis=1)
+                consequents.append(self.several.consequent[part][fires])
+                strengths.append(self.several.strength[part][fires])
+                rules.append(self.several.rule[part][fires])
+        if not parts:
+            none = np.zeros(0, dtype=np.int32)
+            return Fired(none, np.zeros(0, dtype=np.float32), none)
+        return Fired(np.concatenate(consequents), np.concatenate(strengths), np.concatenate(rules))
+
+    def repelled_by(self, cart: Sequence[int]) -> Items:
+        """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
+        parts = [self.repelled_items[part] for part in row_slices(self.repelled_indptr, cart)]
+        parts += [self.contrary.consequent[part] for part in self.contrary.slices(cart)]
+        return np.concatenate([np.zeros(0, dtype=np.int32), *parts])
+
+    def rule_counts(self, rule: int) -> RuleCounts:
+        table = self.table
+        counts = (table.n_joint[rule], table.n_antecedent[rule], table.n_consequent[rule])
+        return RuleCounts(
+            antecedent=tuple(table.antecedent(rule).tolist()),
+            n_joint=int(counts[0]),
+            n_antecedent=int(counts[1]),
+            confidence=int(counts[0]) / int(counts[1]),
+            lift=float(measures.lift(*counts, table.n_orders)),
+            lift_lower=float(measures.lift_lower(*counts, table.n_orders)),
+        )
+
+    def popular_counts(self, item: int) -> RuleCounts:
+        n_joint = int(self.n_orders_of_item[item])
+        return RuleCounts((), n_joint, self.n_orders, n_joint / max(self.n_orders, 1), 1.0, 1.0)
+
+    def rank(self, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
+        """The first `limit` complements of a cart, whether or not they can be offered."""
+        cart = sorted(set(cart_items))
+        items, scores = self.fire(cart).combined()
+        fresh = ~np.isin(items, cart)
+        items, scores = items[fresh], scores[fresh]
+        best = top(scores, limit)
+        items, scores = items[best], scores[best]
+        if len(items) < limit:
+            taken = np.concatenate([items, np.array(cart, dtype=np.int32), self.repelled_by(cart)])
+            free = np.flatnonzero(~np.isin(self.popular, taken))[: limit - len(items)]
+            items = np.concatenate([items, self.popular[free]])
+            scores = np.concatenate([scores, self.popular_score[free]])
+        return items, scores
+
+
+def top(scores: Scores, limit: int) -> NDArray[np.int64]:
+    """Positions of the `limit` highest scores, highest first; ties by position."""
+    if limit <= 0:
+        return np.zeros(0, dtype=np.int64)
+    if len(scores) > 4 * limit:
+        threshold = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        near = np.flatnonzero(scores >= threshold)
+        return near[np.argsort(-scores[near], kind="stable")][:limit]
+    return np.argsort(-scores, kind="stable")[:limit]
+
+
+def rank_candidates(model: Model, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
+    """The first `limit` complements of a cart of dense indices, not in the cart; best first.
+
+    No other eligibility is asked. Prepares the model anew: for many carts keep a `CrossSell`.
+    """
+    return CrossSell.prepare(model).rank(cart_items, limit)
