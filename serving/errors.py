@@ -1,0 +1,161 @@
+"""One error shape for every answer: `{"error": {"code", "message", "details"}}`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from engine import errors
+
+_log = logging.getLogger("mersalg.http")
+
+RETRY_AFTER_SECONDS = 1
+
+# Most special first: the first class an error belongs to decides.
+_STATUS_OF: tuple[tuple[type[errors.MersalgError], int], ...] = (
+    (errors.ModelNotFound, 404),
+    (errors.ModelError, 409),
+    (errors.GateRefused, 409),
+    (errors.StorageUnavailable, 503),
+    (errors.StorageError, 500),
+    (errors.MersalgError, 422),
+)
+
+_CODE_OF_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    422: "invalid",
+}
+
+
+class ApiError(Exception):
+    """An answer other than success; `code` is stable and fit for machines."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details: object = {} if details is None else details
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True)
+class ErrorBody:
+    """`code` is stable and fit for machines, `message` is for people."""
+
+    code: str
+    message: str
+    details: dict[str, object] | list[object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErrorAnswer:
+    error: ErrorBody
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The error answers of an endpoint, for OpenAPI."""
+    said = {
+        401: "No key, or an unknown one",
+        403: "The key's scope does not cover this call",
+        404: "No such thing",
+        409: "The model version cannot be used",
+        413: "The body is over the limit",
+        415: "The body is encoded in a way that is not understood",
+        422: "The request is malformed",
+        503: "The database does not answer; try again",
+    }
+    return {status: {"model": ErrorAnswer, "description": said[status]} for status in statuses}
+
+
+def answer(
+    status: int,
+    code: str,
+    message: str,
+    details: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One error as a response."""
+    body = {"error": {"code": code, "message": message, "details": details or {}}}
+    return Response(
+        orjson.dumps(body, default=str),
+        status,
+        headers=dict(headers or {}),
+        media_type="application/json",
+    )
+
+
+def validation_details(problems: object) -> list[dict[str, object]]:
+    """Where and why of each validation problem, without repeating what was sent."""
+    return [
+        {
+            "where": ".".join(str(part) for part in problem["loc"]),
+            "message": str(problem["msg"]),
+        }
+        for problem in problems  # type: ignore[attr-defined]
+    ]
+
+
+def invalid(details: list[dict[str, object]]) -> ApiError:
+    """422 that names the first problem and lists them all."""
+    first = details[0] if details else {"where": "", "message": "is malformed"}
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    where = f"{first['where']}: " if first["where"] else ""
+    return ApiError(422, "invalid", f"{where}{first['message']}{more}", details=details)
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return answer(error.status, error.code, error.message, error.details, error.headers)
+
+
+async def _domain_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.MersalgError)
+    status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
+    if status == 500:
+        _log.error("%s: %s", error.code, error.message, exc_info=error)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+    return answer(status, error.code, error.message, error.details, headers)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODE_OF_STATUS.get(error.status_code, "error")
+    return answer(error.status_code, code, str(error.detail), None, error.headers)
+
+
+async def _request_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problem = invalid(validation_details(error.errors()))
+    return answer(problem.status, problem.code, problem.message, problem.details)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The server logs the traceback (the exception goes on to it); the caller gets none.
+    del error
+    return answer(500, "internal", f"{request.method} failed for a reason of ours; it is logged")
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(errors.MersalgError, _domain_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _request_error)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,135 @@
+"""Many callers, one write: a thread that takes all that waits and commits it together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+_log = logging.getLogger("mersalg.intake")
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class QueueFull(Exception):
+    """More waits than can be written soon."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Job, Result]):
+    job: Job
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Result]
+
+
+class GroupCommit(Generic[Job, Result]):
+    """Calls `commit(jobs)` in one thread of its own, with everything that waits at that moment.
+
+    `commit` returns one result a job, in order, and may block (it ends in an fsync). If it raises
+    on several jobs, each is tried alone, so that one bad job does not fail its neighbours.
+
+    Args:
+        commit: writes the jobs and returns their results.
+        weight: how much of a batch a job takes.
+        most: a batch is closed once its jobs weigh this much.
+        backlog: jobs that may wait before `submit` refuses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        commit: Callable[[Sequence[Job]], Sequence[Result]],
+        *,
+        weight: Callable[[Job], int] = lambda _job: 1,
+        most: int = 512,
+        backlog: int = 20_000,
+    ) -> None:
+        self._commit, self._weight, self._most, self._backlog = commit, weight, most, backlog
+        self._queue: queue.SimpleQueue[_Waiting[Job, Result] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._closed = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def submit(self, job: Job) -> asyncio.Future[Result]:
+        """A future of the running loop; raises QueueFull where too much waits or after `close`."""
+        if self._closed or self._queue.qsize() >= self._backlog:
+            raise QueueFull
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.put(_Waiting(job, loop, future))
+        return future
+
+    def close(self, timeout: float | None = None) -> None:
+        """Write what waits, then end the thread; blocks up to `timeout` seconds."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = self._collect(first)
+            self._write(batch)
+            if last:
+                return
+
+    def _collect(self, first: _Waiting[Job, Result]) -> tuple[list[_Waiting[Job, Result]], bool]:
+        batch, weight = [first], self._weight(first.job)
+        while weight < self._most:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if waiting is None:
+                return batch, True
+            batch.append(waiting)
+            weight += self._weight(waiting.job)
+        return batch, False
+
+    def _write(self, batch: list[_Waiting[Job, Result]]) -> None:
+        try:
+            results = self._commit([waiting.job for waiting in batch])
+        except Exception as error:
+            if len(batch) > 1:
+                for waiting in batch:
+                    self._write([waiting])
+                return
+            _log.exception("%s failed", self._thread.name)
+            _settle(batch, [error])
+        else:
+            _settle(batch, results)
+
+
+def _settle(batch: Sequence[_Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
+    def settle_here(pairs: list[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+        for future, result in pairs:
+            if future.done():  # its caller no longer waits
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+                future.exception()  # seen: a caller that gave up must not cause a warning
+            else:
+                future.set_result(result)
+
+    by_loop: dict[
+        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]
+    ] = {}
+    for waiting, result in zip(batch, results, strict=True):
+        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(settle_here, pairs)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            _log.warning("%d results came after their callers had gone", len(pairs))

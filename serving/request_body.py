@@ -1,0 +1,53 @@
+"""Reading request bodies: bounded while they arrive, and JSON or a clear refusal."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import Request
+
+from serving import errors
+from serving.settings import ServeSettings
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed.
+    """
+    settings: ServeSettings = request.app.state.settings
+    limit = settings.body_limit_bytes
+    headers = request.headers
+    if headers.get("content-encoding", "identity") != "identity":
+        raise errors.ApiError(415, "encoding_unknown", "send the body uncompressed")
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> errors.ApiError:
+    # The rest of the body is not read, so the connection cannot serve another request.
+    return errors.ApiError(
+        413,
+        "body_too_large",
+        f"the body is over {limit} bytes",
+        details={"limit_bytes": limit},
+        headers={"Connection": "close"},
+    )
+
+
+async def read_json(request: Request) -> object:
+    """The body as JSON; raises ApiError 422 where it is none (NaN and deep nesting included)."""
+    body = await read_body(request)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error

@@ -1,0 +1,130 @@
+"""What the service is told when it starts: from flags, then from `MERSALG_*`, then defaults."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from engine.errors import ConfigError
+from serving.keys import KeyRing, load_keys
+
+PREFIX = "MERSALG_"
+
+
+def _as_words(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+class ServeSettings(BaseModel):
+    """Frozen; every field but the last three can come from `MERSALG_<FIELD>`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True
+    )
+
+    models: Path = Path("models")
+    """Folder of trained versions."""
+    database: str = Field(default="sqlite:///mersalg.db", min_length=1)
+    """SQLAlchemy URL of the database that holds the facts."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address to listen on; any but loopback needs keys."""
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """Port to listen on; 0 takes a free one."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that answer."""
+    body_limit_bytes: int = Field(default=1_048_576, ge=1024)
+    """Largest request body."""
+    max_events: int = Field(default=1000, ge=1)
+    """Most events of one call."""
+    database_deadline_ms: int = Field(default=50, ge=1)
+    """How long a suggestion call waits for the database before its fact goes to the spool."""
+    spool_deadline_ms: int = Field(default=250, ge=1)
+    """How long it then waits for the spool before it answers that tracking is off."""
+    events_deadline_ms: int = Field(default=10_000, ge=1)
+    """How long a call that sends events waits for the database before it answers 503."""
+    batch_facts: int = Field(default=512, ge=1)
+    """Most facts written in one transaction."""
+    spool: Path | None = None
+    """Folder of the spool; beside a SQLite database, else `mersalg-spool`, where not given."""
+    spool_limit_bytes: int = Field(default=268_435_456, ge=0)
+    """Largest size of the spool; 0 switches it off."""
+    model_poll_seconds: float = Field(default=0.5, gt=0)
+    """How often the published version is looked at."""
+    report_cache_seconds: float = Field(default=5.0, ge=0)
+    """How long a computed report is given again."""
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
+    """Web origins whose pages may call the API from a browser (`https://shop.example`)."""
+    keys: KeyRing = Field(default=KeyRing(), repr=False)
+    """API keys, as digests; none at all opens every scope, on loopback only."""
+    session_secret: bytes = Field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Signs dashboard sessions; shared by the workers, forgotten at a restart."""
+    parent: int | None = None
+    """Process without which a worker ends; set by `mersalg serve`."""
+
+    @model_validator(mode="after")
+    def _keys_where_strangers_may_call(self) -> Self:
+        if not self.keys and not self.on_loopback:
+            raise ValueError(
+                f"listening on {self.host} needs API keys: set MERSALG_KEYS or MERSALG_KEYS_FILE"
+                " (scope:key, scopes storefront, server, report, admin), or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def spool_folder(self) -> Path:
+        if self.spool is not None:
+            return self.spool
+        prefix = "sqlite:///"
+        path = self.database.removeprefix(prefix).partition("?")[0]
+        if self.database.startswith(prefix) and path and path != ":memory:":
+            return Path(f"{path}.spool")
+        return Path("mersalg-spool")
+
+
+_FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {"keys", "session_secret", "parent"}
+
+
+def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSettings:
+    """Settings from `environment`; flags that are not None go before it.
+
+    Raises:
+        ConfigError: names every setting that is wrong, by its variable.
+    """
+    values: dict[str, object] = {
+        name: environment[PREFIX + name.upper()]
+        for name in _FROM_ENVIRONMENT
+        if environment.get(PREFIX + name.upper())
+    }
+    values |= {name: value for name, value in flags.items() if value is not None}
+    values.setdefault("keys", load_keys(environment))
+    try:
+        return ServeSettings.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(issue["loc"], issue["msg"]) for issue in error.errors()]
+        raise ConfigError("; ".join(problems), details={"problems": problems}) from error
+
+
+def _problem(where: tuple[int | str, ...], message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    return f"{where[0]} ({PREFIX}{str(where[0]).upper()}): {said}" if where else said

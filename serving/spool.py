@@ -1,0 +1,188 @@
+"""Where facts wait while the database is away: checked records in append-only files.
+
+Each process appends to a segment of its own and holds a lock on it; a segment without a lock was
+left by a process that is gone, and whoever finds it first replays it. A record is
+`MSG1 | length | crc32 | payload`; a torn or damaged one is set aside, and reading goes on at the
+next whole record.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import struct
+import threading
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+_log = logging.getLogger("mersalg.spool")
+
+_MAGIC = b"MSG1"
+_HEADER = struct.Struct("<4sII")
+_LARGEST_RECORD = 64 * 1024 * 1024
+_SEGMENT_BYTES = 16 * 1024 * 1024  # a replay holds one segment in memory
+
+
+class SpoolFull(Exception):
+    """The spool may not or cannot grow."""
+
+
+def encode_record(payload: bytes) -> bytes:
+    return _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+def read_records(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """(payload, True) of each whole record, (bytes, False) of each stretch that is none."""
+    position = 0
+    while position < len(data):
+        payload = _record_at(data, position)
+        if payload is not None:
+            yield payload, True
+            position += _HEADER.size + len(payload)
+            continue
+        following = data.find(_MAGIC, position + 1)
+        while following != -1 and _record_at(data, following) is None:
+            following = data.find(_MAGIC, following + 1)
+        stop = len(data) if following == -1 else following
+        yield data[position:stop], False
+        position = stop
+
+
+def _record_at(data: bytes, position: int) -> bytes | None:
+    start = position + _HEADER.size
+    if start > len(data):
+        return None
+    magic, length, checksum = _HEADER.unpack_from(data, position)
+    if magic != _MAGIC or length > _LARGEST_RECORD or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    return payload if zlib.crc32(payload) == checksum else None
+
+
+class Spool:
+    """Bounded; `append` returns once its records are on disk. Safe from several threads."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self._folder, self._limit = folder, limit_bytes
+        self._lock = threading.Lock()
+        self._path: Path | None = None
+        self._descriptor = -1
+
+    def append(self, payloads: Sequence[bytes]) -> None:
+        """Raises SpoolFull where the records do not fit, or the disk refuses them."""
+        records = b"".join(encode_record(payload) for payload in payloads)
+        with self._lock:
+            if self.size() + len(records) > self._limit:
+                raise SpoolFull(f"the spool in {self._folder} has reached {self._limit} bytes")
+            try:
+                self._write(records)
+            except OSError as error:
+                self._end_segment()  # what was half written is set aside at replay
+                raise SpoolFull(f"cannot write to {self._folder}: {error.strerror}") from error
+
+    def _write(self, records: bytes) -> None:
+        if self._descriptor >= 0 and os.fstat(self._descriptor).st_size >= _SEGMENT_BYTES:
+            self._end_segment()
+        if self._descriptor < 0:
+            self._begin_segment()
+        view = memoryview(records)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        os.fsync(self._descriptor)
+
+    def _begin_segment(self) -> None:
+        # Facts name customers, so only this user may read them.
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The segment takes its name only under its lock, so that nobody replays it too early.
+        path = self._folder / f"{uuid.uuid4().hex}.spool"
+        hidden = path.with_suffix(".new")
+        descriptor = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            hidden.rename(path)
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._path, self._descriptor = path, descriptor
+
+    def _end_segment(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._path, self._descriptor = None, -1
+
+    def segments(self) -> list[Path]:
+        return sorted(self._folder.glob("*.spool"))
+
+    def size(self) -> int:
+        """Bytes that wait, of every process that shares the folder."""
+        total = 0
+        for path in self.segments():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:  # replayed by a neighbour just now
+                continue
+        return total
+
+    def replay(self, deliver: Callable[[Sequence[bytes]], None], batch: int = 256) -> int:
+        """Hand every record that no other process holds to `deliver`; the number handed on.
+
+        A segment is deleted once all of it was delivered. If `deliver` raises, the segment stays
+        and the error goes on; delivering a record twice must be harmless.
+        """
+        with self._lock:
+            self._end_segment()
+        return sum(self._replay_segment(path, deliver, batch) for path in self.segments())
+
+    def _replay_segment(
+        self, path: Path, deliver: Callable[[Sequence[bytes]], None], batch: int
+    ) -> int:
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return 0
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return 0
+        with os.fdopen(descriptor, "rb") as file:
+            whole: list[bytes] = []
+            damaged: list[bytes] = []
+            for part, is_record in read_records(file.read()):
+                (whole if is_record else damaged).append(part)
+            for start in range(0, len(whole), batch):
+                deliver(whole[start : start + batch])
+            for part in damaged:
+                self.set_aside(part, "damaged")
+            path.unlink(missing_ok=True)
+            _sync_folder(self._folder)
+        return len(whole)
+
+    def set_aside(self, data: bytes, why: str) -> Path:
+        """Keep what cannot be delivered for people to look at; it no longer counts as waiting."""
+        path = self._folder / f"{uuid.uuid4().hex}.{why}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        _log.warning("%d bytes of the spool were set aside (%s) as %s", len(data), why, path)
+        return path
+
+    def close(self) -> None:
+        with self._lock:
+            if self._path is not None and self._path.exists() and not self._path.stat().st_size:
+                self._path.unlink()
+            self._end_segment()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

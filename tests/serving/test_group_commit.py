@@ -1,0 +1,128 @@
+"""Group commit: everything is written once, in order, and everybody gets their own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from serving.group_commit import GroupCommit, QueueFull
+
+
+class Disk:
+    """Notes the batches it is given; waits while the gate is shut."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def commit(self, jobs: Sequence[int]) -> list[int]:
+        self.gate.wait(10)
+        if any(job < 0 for job in jobs):
+            raise ValueError("a poisoned job")
+        self.batches.append(list(jobs))
+        return [job * 10 for job in jobs]
+
+
+def test_what_waits_shares_one_write() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit)
+    group.start()
+
+    async def run() -> list[int]:
+        futures = [group.submit(number) for number in range(100)]
+        disk.gate.set()
+        return list(await asyncio.gather(*futures))
+
+    assert asyncio.run(run()) == [number * 10 for number in range(100)]
+    group.close()
+    assert [job for batch in disk.batches for job in batch] == list(range(100))
+    assert len(disk.batches) <= 2  # the first may have gone alone
+
+
+def test_batches_are_bounded_by_weight() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit, weight=lambda job: job, most=10)
+
+    async def run() -> None:
+        futures = [group.submit(number) for number in (4, 4, 4, 50, 1, 1)]
+        group.start()
+        disk.gate.set()
+        await asyncio.gather(*futures)
+
+    asyncio.run(run())
+    group.close()
+    assert disk.batches == [[4, 4, 4], [50], [1, 1]]
+
+
+def test_one_bad_job_does_not_fail_its_neighbours(caplog: pytest.LogCaptureFixture) -> None:
+    disk = Disk()
+    group = GroupCommit("test", disk.commit)
+
+    async def run() -> list[int | BaseException]:
+        futures = [group.submit(number) for number in (1, -1, 2)]
+        group.start()
+        return list(await asyncio.gather(*futures, return_exceptions=True))
+
+    with caplog.at_level(logging.ERROR):
+        first, second, third = asyncio.run(run())
+    group.close()
+    assert (first, third) == (10, 20)
+    assert isinstance(second, ValueError)
+    assert "poisoned" in caplog.text
+
+
+def test_a_long_queue_refuses() -> None:
+    group = GroupCommit("test", Disk().commit, backlog=2)
+
+    async def run() -> None:
+        futures = [group.submit(1), group.submit(2)]
+        with pytest.raises(QueueFull):
+            group.submit(3)
+        group.start()
+        await asyncio.gather(*futures)
+
+    asyncio.run(run())
+    group.close()
+
+
+def test_closing_writes_what_waits_and_then_refuses() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit)
+    group.start()
+
+    async def run() -> None:
+        futures = [group.submit(number) for number in range(5)]
+        disk.gate.set()
+        await asyncio.to_thread(group.close)
+        assert await asyncio.gather(*futures) == [0, 10, 20, 30, 40]
+        with pytest.raises(QueueFull):
+            group.submit(6)
+
+    asyncio.run(run())
+
+
+def test_callers_that_gave_up_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit)
+    group.start()
+
+    async def run() -> None:
+        future = group.submit(7)
+        done, _ = await asyncio.wait((future,), timeout=0.01)
+        assert not done
+        future.cancel()
+
+    asyncio.run(run())  # the loop is gone before the write ends
+    disk.gate.set()
+    group.close()
+    assert disk.batches == [[7]]
+    assert "exception" not in caplog.text.lower()

@@ -1,0 +1,129 @@
+"""A real `mersalg serve` in a process of its own, on a free loopback port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 60
+
+
+@dataclass
+class Server:
+    """A running service; its log lies in `log`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+    key: str | None = None
+
+    def client(self, *, key: str | None = None, timeout: float = 30) -> httpx.Client:
+        """A client that sends `key`, or the key the server was started with."""
+        sent = key or self.key
+        headers = {"Authorization": f"Bearer {sent}"} if sent else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self, timeout: float = 60) -> int:
+        """Asks the service to end, as `kill` does; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """Ends main process and workers at once, as a power cut would."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+
+def start_server(
+    folder: Path,
+    *,
+    models: Path | None = None,
+    database: str | None = None,
+    port: int = 0,
+    workers: int = 1,
+    keys: str = "",
+    key: str | None = None,
+    host: str = "127.0.0.1",
+    deadline_ms: int = 5000,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
+    """Starts `mersalg serve` and waits until it answers.
+
+    Args:
+        folder: where the database and the log lie unless told otherwise.
+        keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
+        deadline_ms: how long a suggestion waits for the database; generous, because test machines
+            are slow at moments, and `deferred` is an answer of its own.
+    """
+    command = [sys.executable, "-m", "serving.cli.main", "serve", "--json"]
+    command += ["--models", str(models or folder / "models")]
+    command += ["--database", database or f"sqlite:///{folder / 'facts.db'}"]
+    command += ["--host", host, "--port", str(port), "--workers", str(workers)]
+    command += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
+    own |= {"MERSALG_KEYS": keys, "PYTHONPATH": str(Path(__file__).parents[2])}
+    log = folder / "serve.log"
+    with log.open("a") as sink:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            cwd=folder,
+            env={**own, **(environment or {})},
+            start_new_session=True,  # its workers form one group, which `kill` ends together
+        )
+    assert process.stdout is not None
+    said = ""
+    while process.poll() is None and not said.rstrip().endswith("}"):
+        said += process.stdout.readline()
+    if not said.rstrip().endswith("}"):
+        raise RuntimeError(f"the service ended with {process.wait()}: {log.read_text()}")
+    process.stdout.close()  # everything else it says goes to the log
+    server = Server(process, str(json.loads(said)["url"]), log, key)
+    _wait_until_it_answers(server)
+    return server
+
+
+def _wait_until_it_answers(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with server.client() as client:
+        while True:
+            try:
+                client.get("/healthz").raise_for_status()
+            except httpx.TransportError:
+                if server.process.poll() is not None or time.monotonic() > deadline:
+                    server.kill()
+                    raise RuntimeError(f"the service does not answer: {server.said}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+
+@contextmanager
+def running_server(folder: Path, **options: object) -> Iterator[Server]:
+    """`start_server` for a block; the server is ended by its own id afterwards."""
+    server = start_server(folder, **options)  # type: ignore[arg-type]
+    try:
+        yield server
+    finally:
+        try:
+            server.stop()
+        except subprocess.TimeoutExpired:
+            server.kill()
