@@ -27,7 +27,8 @@ class Settings:
     tracking: TrackingSection
 
 
-@dataclass(frozen=True, slots=True)
+# Models are compared and remembered by identity: two loads of a version are two models.
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
     """What one immutable version holds; items are dense indices of `catalogue.items`."""
 

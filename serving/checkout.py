@@ -1,0 +1,240 @@
+"""One suggestion call: from a cart to a decision, and from a decision to its answer.
+
+The HTTP API and `mersalg suggest` both go through here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import orjson
+
+from engine import clock, fields, money
+from engine.config import ExperimentSection
+from engine.experiment import assign_arm, unit_of
+from engine.locales import Language, language_of
+from engine.model import Model
+from engine.offers import Arm, CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.slate import Complement, Recommenders, build_slate
+from engine.texts import cross_sell_text, upsell_text
+from engine.upsell.recommender import Upgrade
+from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
+
+_ID_BYTES = 16
+_DECIMALS = 6
+
+_prepared: WeakKeyDictionary[Model, Recommenders] = WeakKeyDictionary()
+
+
+def recommenders_of(model: Model) -> Recommenders:
+    """What is prepared once for a model, for as long as somebody holds the model."""
+    found = _prepared.get(model)
+    if found is None:
+        found = _prepared[model] = Recommenders.prepare(model)
+    return found
+
+
+def decide(
+    model: Model | None,
+    request: SuggestionRequest,
+    *,
+    holdout: bool = True,
+    known_arm: Arm | None = None,
+) -> Decision:
+    """Draw the arm and choose the offers; in the control arm they are ghosts.
+
+    Args:
+        model: None where none is published: nothing is offered then.
+        holdout: False puts every unit in treatment.
+        known_arm: the arm the session was given before, which a login must not change.
+    """
+    experiment = model.settings.experiment if model else ExperimentSection()
+    share = experiment.holdout if holdout else 0.0
+    unit = unit_of(request.customer_id, request.session_id, request.checkout_id)
+    arm: Arm = "treatment"
+    if holdout:
+        arm = known_arm or assign_arm(unit, salt=experiment.salt, holdout=share)
+    currency = model.catalogue.currency if model else request.currency
+    foreign = request.currency is not None and request.currency != currency
+    lines = _cart_lines(request, None if foreign else currency)
+    decision_id = _new_id("dec")
+    return Decision(
+        event_id=decision_id,
+        decision_id=decision_id,
+        occurred_at=clock.now(),
+        checkout_id=request.checkout_id,
+        session_id=request.session_id,
+        customer_id=request.customer_id,
+        arm=arm,
+        model_version=model.version if model else None,
+        placement=request.placement or "checkout",
+        currency=currency,
+        lines=lines,
+        offers=_offers(model, request, lines, foreign_currency=foreign) if model else (),
+        control_share=share,
+    )
+
+
+def _new_id(prefix: str) -> str:
+    """Nobody can guess the id of another buyer's decision or offer."""
+    return f"{prefix}_{secrets.token_urlsafe(_ID_BYTES)}"
+
+
+def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartLine, ...]:
+    return tuple(
+        CartLine(
+            line.item_id,
+            line.quantity,
+            None
+            if line.unit_price is None or currency is None
+            else money.to_minor(line.unit_price, currency),
+        )
+        for line in request.lines or ()
+    )
+
+
+def _offers(
+    model: Model,
+    request: SuggestionRequest,
+    lines: Sequence[CartLine],
+    *,
+    foreign_currency: bool,
+) -> tuple[Offer, ...]:
+    defaults, limits = model.settings.offers, request.limits
+    cross_sell = limits.cross_sell if limits else None
+    upsell = limits.upsell if limits else None
+    slate = build_slate(
+        recommenders_of(model),
+        lines,
+        cross_sell=defaults.cross_sell if cross_sell is None else cross_sell,
+        upsell=defaults.upsell if upsell is None else upsell,
+        excluded_item_ids=request.exclude_item_ids or (),
+        foreign_currency=foreign_currency,
+    )
+    language = language_of(request.locale, model.settings.shop.locale)
+    return (
+        *(
+            _cross_sell_offer(model, complement, position, language)
+            for position, complement in enumerate(slate.cross_sell, start=1)
+        ),
+        *(
+            _upsell_offer(model, upgrade, position, language)
+            for position, upgrade in enumerate(slate.upsell, start=1)
+        ),
+    )
+
+
+def _cross_sell_offer(
+    model: Model, complement: Complement, position: int, language: Language
+) -> Offer:
+    catalogue, counts = model.catalogue, complement.counts
+    names = [catalogue.names[item] or catalogue.items[item] for item in counts.antecedent]
+    price = int(catalogue.price_minor[complement.item])
+    item_id = catalogue.items[complement.item]
+    return Offer(
+        offer_id=_new_id("off"),
+        kind="cross_sell",
+        item_id=item_id,
+        position=position,
+        unit_price_minor=price if price >= 0 else None,
+        name=catalogue.names[complement.item] or item_id,
+        score=complement.score,
+        text=cross_sell_text(names, counts.n_joint, counts.n_antecedent, language),
+        evidence=Evidence(
+            antecedent_item_ids=tuple(catalogue.items[item] for item in counts.antecedent),
+            n_joint=counts.n_joint,
+            n_antecedent=counts.n_antecedent,
+            confidence=counts.confidence,
+            lift=counts.lift,
+            lift_lower=counts.lift_lower,
+        ),
+    )
+
+
+def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Language) -> Offer:
+    catalogue, comparison = model.catalogue, upgrade.comparison
+    item_id = catalogue.items[upgrade.item]
+    return Offer(
+        offer_id=_new_id("off"),
+        kind="upsell",
+        item_id=item_id,
+        position=position,
+        unit_price_minor=int(catalogue.price_minor[upgrade.item]),
+        name=catalogue.names[upgrade.item] or item_id,
+        score=upgrade.score,
+        text=upsell_text(
+            comparison.gains,
+            comparison.differs,
+            upgrade.price_difference_minor,
+            catalogue.currency,
+            language,
+        ),
+        replaces=Replaces(
+            catalogue.items[upgrade.base.item],
+            upgrade.base.quantity,
+            upgrade.price_difference_minor,
+        ),
+        gains=comparison.gains,
+        losses=comparison.losses,
+    )
+
+
+def answer(decision: Decision, tracking: Tracking) -> SuggestionResponse:
+    """What the shop is told; ghosts are not shown to it."""
+    return SuggestionResponse.model_validate(_answer_record(decision, tracking))
+
+
+def answer_json(decision: Decision, tracking: Tracking) -> bytes:
+    """The same as UTF-8 JSON, without the detour over the schema: the hot path."""
+    return orjson.dumps(_answer_record(decision, tracking))
+
+
+def _answer_record(decision: Decision, tracking: Tracking) -> dict[str, object]:
+    shown = decision.offers if decision.arm == "treatment" else ()
+    return {
+        "decision_id": decision.decision_id,
+        "arm": decision.arm,
+        "model_version": decision.model_version,
+        "tracking": tracking,
+        "offers": [_offer_record(offer, decision.currency) for offer in shown],
+    }
+
+
+def _offer_record(offer: Offer, currency: str | None) -> Mapping[str, object]:
+    record: dict[str, object] = {
+        "offer_id": offer.offer_id,
+        "kind": offer.kind,
+        "item_id": offer.item_id,
+        "name": offer.name,
+        "position": offer.position,
+        "unit_price": fields.money_text(offer.unit_price_minor, currency),
+        "currency": currency,
+        "score": round(offer.score, _DECIMALS),
+    }
+    if offer.evidence is not None:
+        evidence = offer.evidence
+        record["evidence"] = {
+            "antecedent_item_ids": evidence.antecedent_item_ids,
+            "n_joint": evidence.n_joint,
+            "n_antecedent": evidence.n_antecedent,
+            "confidence": round(evidence.confidence, _DECIMALS),
+            "lift": round(evidence.lift, _DECIMALS),
+            "lift_lower": round(evidence.lift_lower, _DECIMALS),
+        }
+    if offer.replaces is not None:
+        replaces = offer.replaces
+        record["replaces"] = {
+            "item_id": replaces.item_id,
+            "quantity": fields.quantity_to_json(replaces.quantity),
+            "price_difference": fields.money_text(replaces.price_difference_minor, currency),
+        }
+        record["gains"] = [_change_record(change) for change in offer.gains]
+        record["losses"] = [_change_record(change) for change in offer.losses]
+    record["text"] = offer.text
+    return record
+
+
+def _change_record(change: Change) -> dict[str, str]:
+    return {"attribute": change.attribute, "from": change.before, "to": change.after}

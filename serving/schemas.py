@@ -1,0 +1,191 @@
+"""Bodies of the HTTP API as the outside sees them; the command line reads and writes the same."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from engine import fields
+from engine.offers import Arm, Mode, Quantity
+
+_MOST_LINES = 10_000
+_PRICE_DIGITS = 12
+
+
+def _as_text(value: object) -> object:
+    # Many shops number their orders, items and customers.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _without_control(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds characters that are not text")
+    return text
+
+
+def _empty_as_missing(value: object) -> object:
+    return None if value == "" else value
+
+
+def _price(value: object) -> Decimal:
+    if not fields.is_number(value) and not isinstance(value, str):
+        raise ValueError("must be a decimal string or a number")
+    try:
+        price = Decimal(str(value))
+    except ArithmeticError as error:
+        raise ValueError("must be a decimal string or a number") from error
+    if not price.is_finite() or price < 0:
+        raise ValueError("must be a finite amount of at least 0")
+    if price.adjusted() >= _PRICE_DIGITS:
+        raise ValueError(f"must have at most {_PRICE_DIGITS} digits before the decimal point")
+    return price
+
+
+_ID_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]}
+
+Id = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    BeforeValidator(_as_text),
+    AfterValidator(_without_control),
+    WithJsonSchema(_ID_SCHEMA),
+]
+OptionalId = Annotated[
+    Id | None,
+    BeforeValidator(_empty_as_missing),
+    WithJsonSchema({"anyOf": [*_ID_SCHEMA["anyOf"], {"type": "null"}]}),
+]
+Units = Annotated[
+    Quantity,
+    PlainValidator(fields.parse_quantity),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+]
+Price = Annotated[
+    Decimal,
+    PlainValidator(_price),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}]}),
+]
+Limit = Annotated[int, Field(strict=True, ge=0, le=20)]
+
+Tracking = Literal["recorded", "deferred", "off"]
+
+
+class _Body(BaseModel):
+    # A newer client may send what this version does not know; a checkout must not break on it.
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+
+class RequestLine(_Body):
+    item_id: Id
+    quantity: Units = 1
+    """Whole, or a decimal for goods sold by weight."""
+    unit_price: Price | None = None
+    """What the buyer pays for one; the catalogue's price where not given."""
+
+
+class Limits(_Body):
+    """At most so many offers of each kind; the shop's own limits where not given."""
+
+    cross_sell: Limit | None = None
+    upsell: Limit | None = None
+
+
+class SuggestionRequest(_Body):
+    """One cart at one moment of one checkout."""
+
+    checkout_id: Id
+    session_id: OptionalId = None
+    customer_id: OptionalId = None
+    """Who is drawn into an arm: the customer, else the session, else the checkout."""
+    placement: OptionalId = None
+    """Where the offers will stand; `checkout` where not given."""
+    locale: str | None = None
+    """Language of the texts (`en`, `nb`); the shop's own where not given or not spoken."""
+    lines: Annotated[tuple[RequestLine, ...], Field(max_length=_MOST_LINES)] | None = None
+    limits: Limits | None = None
+    mode: Mode | None = None
+    """`discovery` leaves repeat purchases out, `complete` lets them in. What a customer bought
+    before is known from `exclude_item_ids` alone so far, and that is left out in both."""
+    exclude_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    """Of the prices, ISO 4217; the shop's where not given. Prices in another are passed over,
+    and nothing is upsold beside them."""
+
+
+class EvidenceBody(_Body):
+    """Counts of orders; no antecedent means a popular item, counted among all orders."""
+
+    antecedent_item_ids: tuple[str, ...]
+    n_joint: int
+    n_antecedent: int
+    confidence: float
+    lift: float
+    lift_lower: float
+
+
+class ReplacesBody(_Body):
+    item_id: str
+    quantity: int | str
+    """A decimal string for goods sold by weight."""
+    price_difference: str
+    """For one unit."""
+
+
+class ChangeBody(_Body):
+    """Catalogue texts of one attribute, before and after."""
+
+    attribute: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class CrossSellOffer(_Body):
+    offer_id: str
+    kind: Literal["cross_sell"]
+    item_id: str
+    name: str
+    position: int
+    unit_price: str | None
+    """Null only where the catalogue knows no price."""
+    currency: str
+    score: float
+    evidence: EvidenceBody
+    text: str
+
+
+class UpsellOffer(_Body):
+    offer_id: str
+    kind: Literal["upsell"]
+    item_id: str
+    name: str
+    position: int
+    unit_price: str
+    currency: str
+    score: float
+    replaces: ReplacesBody
+    gains: tuple[ChangeBody, ...]
+    losses: tuple[ChangeBody, ...]
+    text: str
+
+
+class SuggestionResponse(_Body):
+    """One decision. In the control arm, and where nothing fits, `offers` is empty."""
+
+    decision_id: str
+    arm: Arm
+    model_version: str | None
+    """Null where no model is published yet."""
+    tracking: Tracking
+    """`recorded` on disk, `deferred` while the database is away, `off` where it is not kept."""
+    offers: tuple[Annotated[CrossSellOffer | UpsellOffer, Field(discriminator="kind")], ...]
