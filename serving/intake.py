@@ -1,0 +1,237 @@
+"""Facts on their way to disk: one shared fsync, a deadline, and the spool behind it.
+
+A decision is `recorded` only once its fact is in the database. Where the database fails or is
+slower than the deadline, the fact goes to the spool (`deferred`) and is replayed when the database
+is back; facts are idempotent by `event_id`, so one that was on its way to both counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Literal
+
+from engine.errors import FactRejected, StorageError, StorageUnavailable
+from engine.events import Fact
+from engine.offers import Decision
+from engine.storage.store import AppendResult, Store
+from serving.fact_records import pack, unpack
+from serving.group_commit import GroupCommit, QueueFull
+from serving.metrics import Metrics
+from serving.spool import Spool, SpoolFull
+
+_log = logging.getLogger("mersalg.intake")
+
+Tracking = Literal["recorded", "deferred", "off"]
+
+_PROBE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds a caller waits: a decision for the database, then for the spool; sent events."""
+
+    database: float
+    spool: float
+    events: float
+
+
+class Intake:
+    """One a process; `start` and `close` belong to its lifespan."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        metrics: Metrics,
+        *,
+        deadlines: Deadlines,
+        batch_facts: int = 512,
+    ) -> None:
+        self._store, self._spool, self._metrics = store, spool, metrics
+        self._deadlines = deadlines
+        self._to_database: GroupCommit[Sequence[Fact], AppendResult | StorageError] = GroupCommit(
+            "mersalg-database", self._append, weight=len, most=batch_facts
+        )
+        self._to_spool: GroupCommit[bytes, bool] = GroupCommit("mersalg-spool", self._keep)
+        self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
+        self._stopping = threading.Event()
+        self._look_now = threading.Event()
+        self.available = True
+        """False from a failed write until the database answers again."""
+
+    def start(self) -> None:
+        """Starts the threads; what a former process left in the spool is replayed at once."""
+        self._to_database.start()
+        self._to_spool.start()
+        self._look_now.set()
+        self._mending.start()
+
+    def close(self) -> None:
+        """Writes all that waits, spools what cannot be written, and ends the threads."""
+        self._stopping.set()
+        self._look_now.set()
+        self._to_database.close(timeout=30)
+        self._to_spool.close(timeout=30)
+        if self._mending.ident is not None:
+            self._mending.join(timeout=30)
+        self._spool.close()
+
+    async def record(self, decision: Decision) -> Tracking:
+        """Takes one decision; says where it is now. Never raises for a lost database."""
+        tracking = await self._record(decision)
+        self._metrics.decisions.labels(tracking).inc()
+        return tracking
+
+    async def _record(self, decision: Decision) -> Tracking:
+        if self.available:
+            try:
+                future = self._to_database.submit((decision,))
+            except QueueFull:
+                return await self._defer(decision)
+            done, _ = await asyncio.wait((future,), timeout=self._deadlines.database)
+            if done and future.exception() is None:
+                result = future.result()
+                if isinstance(result, AppendResult):
+                    return "off" if result.rejected else "recorded"
+        return await self._defer(decision)
+
+    async def _defer(self, decision: Decision) -> Tracking:
+        try:
+            future = self._to_spool.submit(pack(decision))
+        except QueueFull:
+            return "off"
+        # Even the spool has a deadline: a checkout must not wait for a dying disk.
+        done, _ = await asyncio.wait((future,), timeout=self._deadlines.spool)
+        kept = bool(done) and future.exception() is None and future.result()
+        return "deferred" if kept else "off"
+
+    async def record_events(self, facts: Sequence[Fact]) -> AppendResult:
+        """Takes sent events; returns once they are on disk.
+
+        Raises:
+            StorageUnavailable: they may be sent again, nothing is counted twice.
+        """
+        if not facts:
+            return AppendResult(0, 0)
+        try:
+            future = self._to_database.submit(facts)
+        except QueueFull as error:
+            raise StorageUnavailable("too many facts wait for the database") from error
+        done, _ = await asyncio.wait((future,), timeout=self._deadlines.events)
+        if not done:
+            raise StorageUnavailable("the database does not answer in time")
+        result = future.result()
+        if isinstance(result, StorageError):
+            raise result
+        self._metrics.events.labels("recorded").inc(result.recorded)
+        self._metrics.events.labels("duplicate").inc(result.duplicates)
+        self._metrics.events.labels("rejected").inc(len(result.rejected))
+        return result
+
+    def _append(self, jobs: Sequence[Sequence[Fact]]) -> Sequence[AppendResult | StorageError]:
+        facts = [fact for job in jobs for fact in job]
+        try:
+            with self._metrics.commit_seconds.time():
+                result = self._store.append(facts)
+        except StorageError as error:
+            if self.available:
+                _log.warning("the database does not take facts: %s", error.message)
+            self._set_available(False)
+            return [error] * len(jobs)
+        self._metrics.batch_facts.observe(len(facts))
+        self._set_available(True)
+        return take_apart(result, [len(job) for job in jobs])
+
+    def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:
+        try:
+            self._spool.append(records)
+        except SpoolFull as error:
+            _log.error("%d decisions are not tracked: %s", len(records), error)
+            return [False] * len(records)
+        self._metrics.spooled.inc(len(records))
+        self._look_now.set()
+        return [True] * len(records)
+
+    def _set_available(self, available: bool) -> None:
+        if available and not self.available:
+            _log.info("the database takes facts again")
+        self.available = available
+        self._metrics.database_up.set(available)
+        if not available:
+            self._look_now.set()
+
+    def _mend(self) -> None:
+        """Thread: probes a lost database and replays the spool whenever it may hold something."""
+        while not self._stopping.is_set():
+            self._look_now.wait()
+            self._look_now.clear()
+            while not self._stopping.is_set() and not self._mended():
+                self._stopping.wait(_PROBE_SECONDS)
+
+    def _mended(self) -> bool:
+        try:
+            if not self.available:
+                self._reach_database()
+            replayed = self._spool.replay(self._deliver)
+        except StorageError:
+            self._set_available(False)
+            return False
+        except OSError:
+            _log.exception("the spool cannot be read")
+            return False
+        self._set_available(True)
+        if replayed:
+            self._metrics.replayed.inc(replayed)
+            _log.info("%d facts of the spool were replayed", replayed)
+        self._metrics.spool_bytes.set(self._spool.size())
+        return True
+
+    def _reach_database(self) -> None:
+        try:
+            self._store.ping()
+        except StorageUnavailable:
+            # It may have been away when the service started, before its schema was brought up.
+            self._store.migrate()
+
+    def _deliver(self, records: Sequence[bytes]) -> None:
+        facts: list[Fact] = []
+        for record in records:
+            try:
+                facts.append(unpack(record))
+            except FactRejected:
+                self._spool.set_aside(record, "unreadable")
+        for rejection in self._store.append(facts).rejected:
+            self._spool.set_aside(pack(facts[rejection.index]), rejection.code)
+
+
+def take_apart(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:
+    """The result of one batch as one result for each of the calls it was made of."""
+    if not result.duplicates and not result.rejected:
+        return [AppendResult(size, 0) for size in sizes]
+    owner = [place for place, size in enumerate(sizes) for _ in range(size)]
+    first = [stop - size for stop, size in zip(accumulate(sizes), sizes, strict=True)]
+    duplicates: list[list[int]] = [[] for _ in sizes]
+    for index in result.duplicate_indices:
+        duplicates[owner[index]].append(index - first[owner[index]])
+    rejected = [
+        tuple(
+            replace(rejection, index=rejection.index - first[place])
+            for rejection in result.rejected
+            if owner[rejection.index] == place
+        )
+        for place in range(len(sizes))
+    ]
+    return [
+        AppendResult(
+            size - len(duplicates[place]) - len(rejected[place]),
+            len(duplicates[place]),
+            rejected[place],
+            tuple(duplicates[place]),
+        )
+        for place, size in enumerate(sizes)
+    ]

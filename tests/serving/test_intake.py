@@ -1,0 +1,295 @@
+"""Facts on their way to disk: recorded, deferred or off, and never counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import FactRejected, StorageUnavailable
+from engine.events import Event, Fact
+from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.storage.store import AppendResult, Rejection
+from serving.fact_records import pack, unpack
+from serving.intake import Deadlines, Intake, take_apart
+from serving.metrics import Metrics
+from serving.spool import Spool
+
+T = TypeVar("T")
+
+OFFERS = (
+    Offer(
+        "of-1",
+        "cross_sell",
+        "case-1",
+        1,
+        19900,
+        "Case",
+        0.31,
+        "Often together",
+        Evidence(("phone-64",), 412, 1310, 0.3145, 6.2, 5.6),
+    ),
+    Offer(
+        "of-2",
+        "upsell",
+        "phone-256",
+        1,
+        699000,
+        "Phone 256 GB",
+        0.12,
+        "4x the storage",
+        None,
+        Replaces("phone-64", 1, 100000),
+        (Change("storage_gb", "64", "256"),),
+        (Change("colour", "red", ""),),
+    ),
+)
+
+
+def decision(number: int = 1) -> Decision:
+    return Decision(
+        event_id=f"d-{number}",
+        decision_id=f"d-{number}",
+        occurred_at=1_770_000_000_000_000 + number,
+        checkout_id=f"ch-{number}",
+        session_id="s-1",
+        customer_id="c-1",
+        arm="treatment",
+        model_version="tiny-1",
+        placement="checkout",
+        currency="NOK",
+        lines=(CartLine("phone-64", 1, 599000),),
+        offers=OFFERS,
+        control_share=0.1,
+    )
+
+
+def event(number: int) -> Event:
+    return Event(f"e-{number}", "view_promotion", 1_770_000_000_000_000, offer_id="of-1")
+
+
+class FakeStore:
+    """The part of the store protocol that intake uses, with a switch for every misfortune."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Fact] = {}
+        self.n_appends = 0
+        self.away = False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def append(self, facts: Sequence[Fact]) -> AppendResult:
+        self.gate.wait(20)
+        if self.away:
+            raise StorageUnavailable("away")
+        self.n_appends += 1
+        duplicates, rejected, recorded = [], [], 0
+        for index, fact in enumerate(facts):
+            known = self.facts.get(fact.event_id)
+            if known == fact:
+                duplicates.append(index)
+            elif known is not None:
+                rejected.append(Rejection(index, "conflict", "another body"))
+            else:
+                self.facts[fact.event_id] = fact
+                recorded += 1
+        return AppendResult(recorded, len(duplicates), tuple(rejected), tuple(duplicates))
+
+    def migrate(self) -> None:
+        self.ping()
+
+    def ping(self) -> None:
+        if self.away:
+            raise StorageUnavailable("away")
+
+
+@contextmanager
+def intake_of(
+    store: FakeStore, folder: Path, *, deadline: float = 5.0, limit: int = 1_000_000
+) -> Iterator[Intake]:
+    intake = Intake(
+        store,  # type: ignore[arg-type]
+        Spool(folder, limit),
+        Metrics(),
+        deadlines=Deadlines(database=deadline, spool=5.0, events=deadline),
+    )
+    intake.start()
+    try:
+        yield intake
+    finally:
+        store.gate.set()
+        intake.close()
+
+
+def run(make: Callable[[], Awaitable[T]]) -> T:
+    async def inside() -> T:
+        return await make()
+
+    return asyncio.run(inside())
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_a_recorded_decision_is_in_the_store(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path) as intake:
+        assert run(lambda: intake.record(decision())) == "recorded"
+    assert store.facts == {"d-1": decision()}
+
+
+def test_many_calls_share_transactions(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path) as intake:
+        store.gate.clear()
+
+        async def calls() -> list[str]:
+            tasks = [asyncio.create_task(intake.record(decision(n))) for n in range(200)]
+            await asyncio.sleep(0.05)
+            store.gate.set()
+            return list(await asyncio.gather(*tasks))
+
+        assert run(calls) == ["recorded"] * 200
+    assert len(store.facts) == 200
+    assert store.n_appends <= 3
+
+
+def test_a_lost_database_defers_and_is_made_up_for(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.away = True
+    with intake_of(store, tmp_path) as intake:
+        for number in range(3):
+            assert run(lambda number=number: intake.record(decision(number))) == "deferred"
+        assert store.facts == {}
+        assert not intake.available
+        store.away = False
+        eventually(lambda: len(store.facts) == 3)
+        eventually(lambda: intake.available)
+        assert run(lambda: intake.record(decision(9))) == "recorded"
+    assert store.facts["d-1"] == decision(1)  # with evidence, gains and texts
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path, deadline=0.05) as intake:
+        store.gate.clear()
+        assert run(lambda: intake.record(decision())) == "deferred"
+        store.gate.set()
+        eventually(lambda: store.n_appends >= 2)  # the write in flight, and the replay
+    assert store.facts == {"d-1": decision()}
+
+
+def test_without_database_and_spool_tracking_is_off(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.away = True
+    with intake_of(store, tmp_path, limit=0) as intake:
+        assert run(lambda: intake.record(decision())) == "off"
+
+
+def test_what_a_former_process_left_is_replayed_at_the_start(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1_000_000)
+    spool.append([pack(decision(1)), pack(decision(2)), b"not a fact"])
+    spool.close()
+    store = FakeStore()
+    with intake_of(store, tmp_path):
+        eventually(lambda: len(store.facts) == 2)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".unreadable"]
+
+
+def test_closing_spools_what_the_database_does_not_take(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.away = True
+    with intake_of(store, tmp_path) as intake:
+        assert run(lambda: intake.record(decision())) == "deferred"
+    found: list[bytes] = []
+    assert Spool(tmp_path, 1_000_000).replay(found.extend) == 1
+    assert unpack(found[0]) == decision()
+
+
+def test_events_come_back_with_their_own_counts(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path) as intake:
+        store.gate.clear()
+
+        async def calls() -> list[AppendResult]:
+            conflicting = replace(event(2), offer_id="another")
+            batches = ([event(1), event(2)], [event(1), event(3)], [conflicting, event(4)])
+            tasks = [asyncio.create_task(intake.record_events(batch)) for batch in batches]
+            await asyncio.sleep(0.05)
+            store.gate.set()
+            return list(await asyncio.gather(*tasks))
+
+        first, second, third = run(calls)
+    assert first == AppendResult(2, 0)
+    assert second == AppendResult(1, 1, (), (0,))
+    assert third == AppendResult(1, 0, (Rejection(0, "conflict", "another body"),))
+
+
+def test_events_are_refused_while_the_database_is_away(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.away = True
+    with intake_of(store, tmp_path) as intake, pytest.raises(StorageUnavailable):
+        run(lambda: intake.record_events([event(1)]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_are_refused_when_the_database_is_too_slow(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path, deadline=0.05) as intake:
+        store.gate.clear()
+        with pytest.raises(StorageUnavailable, match="in time"):
+            run(lambda: intake.record_events([event(1)]))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6),
+    fates=st.lists(st.sampled_from("rdx"), min_size=24, max_size=24),
+)
+def test_a_batch_is_taken_apart_as_if_each_call_had_been_alone(
+    sizes: list[int], fates: list[str]
+) -> None:
+    def result_of(own: Sequence[str]) -> AppendResult:
+        return AppendResult(
+            own.count("r"),
+            own.count("d"),
+            tuple(Rejection(place, "x", "m") for place, fate in enumerate(own) if fate == "x"),
+            tuple(place for place, fate in enumerate(own) if fate == "d"),
+        )
+
+    together = fates[: sum(sizes)]
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    alone = [
+        result_of(together[start : start + size]) for start, size in zip(starts, sizes, strict=True)
+    ]
+    assert take_apart(result_of(together), sizes) == alone
+
+
+def test_packed_facts_come_back_whole() -> None:
+    for fact in (decision(), event(1), replace(decision(), offers=(), currency=None, lines=())):
+        assert unpack(pack(fact)) == fact
+
+
+@pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"type": "decision"}', b"\xff"])
+def test_other_bytes_are_no_facts(record: bytes) -> None:
+    with pytest.raises(FactRejected):
+        unpack(record)
+
+
+def test_a_damaged_explanation_is_no_fact() -> None:
+    record = pack(decision()).replace(b'"n_joint"', b'"n_oint"')
+    with pytest.raises(FactRejected, match="of-1"):
+        unpack(record)
