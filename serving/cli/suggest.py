@@ -1,0 +1,191 @@
+"""`mersalg suggest`: the checkout answer for many carts, without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.model import Model
+
+_STANDARD = "-"
+
+
+def command(
+    models: Annotated[
+        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
+    ] = Path("models"),
+    carts: Annotated[
+        str, typer.Option(help="Carts as JSON lines, one request body a line; - reads them in.")
+    ] = _STANDARD,
+    out: Annotated[
+        str, typer.Option(help="Where the answers go, one a line in the same order; - prints them.")
+    ] = _STANDARD,
+    no_holdout: Annotated[
+        bool, typer.Option("--no-holdout", help="Put every unit in treatment.")
+    ] = False,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Suggest cross-sell and upsell for many carts, as the service would, and record nothing.
+
+    A malformed line is answered by an error in its place; the exit code is then 2.
+    """
+    from engine.registry import Registry
+
+    model = Registry(models).load()
+    tally = {"carts": 0, "answered": 0, "malformed": 0, "cross_sell": 0, "upsell": 0, "control": 0}
+    with (
+        _source(carts) as source,
+        _target(out) as target,
+        console.progress_bars(quiet=as_json or out == _STANDARD) as progress,
+        progress.task("Suggesting", total=_count_lines(carts)) as bar,
+    ):
+        for answer in _answers(model, source, tally, holdout=not no_holdout):
+            target.write(answer + b"\n")
+            bar.advance()
+    _summarise(tally, model.version, out, as_json=as_json)
+    if tally["malformed"]:
+        raise typer.Exit(console.BAD_INPUT)
+
+
+def _answers(
+    model: Model, source: Iterable[bytes], tally: dict[str, int], *, holdout: bool
+) -> Iterator[bytes]:
+    """One answer a line; blank lines are refused like other malformed ones, but not at the end."""
+    blanks = 0
+    for line in source:
+        if not line.strip():
+            blanks += 1
+            continue
+        for text in (*[b""] * blanks, line):
+            yield _answer(model, text, tally, holdout=holdout)
+        blanks = 0
+
+
+def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
+    import orjson
+    from pydantic import ValidationError
+
+    from serving import errors
+    from serving.checkout import answer_json, decide
+    from serving.schemas import SuggestionRequest
+
+    tally["carts"] += 1
+    try:
+        request = SuggestionRequest.model_validate(orjson.loads(line.removeprefix(b"\xef\xbb\xbf")))
+    except orjson.JSONDecodeError as error:
+        tally["malformed"] += 1
+        return _refusal("invalid", f"the line is not JSON: {error}", {})
+    except ValidationError as error:
+        tally["malformed"] += 1
+        problem = errors.invalid(
+            errors.validation_details(error.errors(include_input=False, include_url=False))
+        )
+        return _refusal(problem.code, str(problem), problem.details)
+    decision = decide(model, request, holdout=holdout)
+    tally["answered"] += 1
+    if decision.arm == "control":
+        tally["control"] += 1
+    else:
+        for offer in decision.offers:
+            tally[offer.kind] += 1
+    return answer_json(decision, "off")
+
+
+def _refusal(code: str, message: str, details: object) -> bytes:
+    import orjson
+
+    return orjson.dumps({"error": {"code": code, "message": message, "details": details}})
+
+
+def _summarise(tally: dict[str, int], version: str, out: str, *, as_json: bool) -> None:
+    stream = console.err if out == _STANDARD else console.out
+    if as_json:
+        import orjson
+
+        text = orjson.dumps({"model_version": version, **tally}).decode()
+        # Answers have the standard output to themselves.
+        (sys.stderr if out == _STANDARD else sys.stdout).write(text + "\n")
+        return
+    stream.print(
+        f"{tally['answered']} of {tally['carts']} carts answered by model {version}:"
+        f" {tally['cross_sell']} cross-sell and {tally['upsell']} upsell offers"
+        + (f", {tally['control']} carts held out" if tally["control"] else ""),
+        highlight=False,
+        markup=False,
+    )
+    if tally["malformed"]:
+        console.err.print(
+            f"[bold red]error[/] {tally['malformed']} malformed lines, each answered by an error"
+        )
+
+
+@contextmanager
+def _source(carts: str) -> Generator[Iterable[bytes], None, None]:
+    if carts == _STANDARD:
+        yield sys.stdin.buffer
+        return
+    with _opened(carts) as file:
+        yield file
+
+
+def _opened(carts: str) -> BinaryIO:
+    from engine.errors import DataError
+
+    try:
+        return Path(carts).open("rb")
+    except OSError as error:
+        raise DataError(f"cannot read the carts: {error.strerror}", file=carts) from error
+
+
+def _count_lines(carts: str) -> int | None:
+    if carts == _STANDARD:
+        return None
+    with _opened(carts) as file:
+        return sum(1 for line in file if line.strip())
+
+
+@contextmanager
+def _target(out: str) -> Generator[BinaryIO, None, None]:
+    """Standard output, or a file that appears whole or not at all."""
+    if out == _STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    import os
+    import tempfile
+
+    from engine.errors import DataError
+
+    path = Path(out)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device or a pipe cannot be replaced by a file.
+        with path.open("wb") as stream:
+            yield stream
+        return
+    if path.is_dir():
+        raise DataError("cannot write the answers over a folder", file=out)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise DataError(f"cannot write the answers: {error.strerror}", file=out) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # A temporary file is the owner's alone; the answers get the rights any new file would.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,156 @@
+"""Time of one decision on a large model: 1 million rules, 100,000 items, carts of 10 lines.
+
+    python -m tests.benchmarks.slate
+
+Prints medians and tails in microseconds, of the slate alone and of the whole engine's part
+(decision with ids and texts, and its JSON).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.model import Model, Settings
+from engine.offers import CartLine
+from engine.slate import build_slate
+from engine.upsell.tiers import Ladders
+from engine.vocabulary import StringTable, Vocabulary
+from serving.checkout import answer_json, decide, recommenders_of
+from serving.schemas import SuggestionRequest
+
+N_ITEMS, N_RULES, N_FAMILIES, N_ORDERS = 100_000, 1_000_000, 5_000, 2_000_000
+N_CARTS, LINES = 2_000, 10
+
+
+def large_model(seed: int = 1) -> Model:
+    """Antecedents and consequents drawn by popularity (Zipf), as mined rules are."""
+    draw = np.random.default_rng(seed)
+    weights = 1 / (np.arange(N_ITEMS) + 20.0)
+    weights /= weights.sum()
+    orders_of = np.maximum((weights * N_ORDERS * 8).astype(np.int64), 200)
+    pairs = draw.choice(N_ITEMS, size=(int(N_RULES * 1.8), 2), p=weights)
+    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    pairs = pairs[draw.permutation(len(pairs))[:N_RULES]]
+    antecedent, consequent = pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32)
+    chance = orders_of[antecedent] * orders_of[consequent] / N_ORDERS
+    n_joint = np.minimum(
+        np.ceil(chance * (1.5 + draw.exponential(2, len(pairs))) + 30).astype(np.int64),
+        np.minimum(orders_of[antecedent], orders_of[consequent]) // 2,
+    )
+    table = RuleTable(
+        np.arange(len(pairs) + 1, dtype=np.int64),
+        antecedent,
+        consequent,
+        n_joint,
+        orders_of[antecedent],
+        orders_of[consequent],
+        N_ORDERS,
+    ).sorted()
+    family = draw.integers(0, N_FAMILIES, N_ITEMS).astype(np.int32)
+    price = np.round(np.exp(draw.normal(9.5, 0.6, N_ITEMS))).astype(np.int64)
+    members = np.lexsort((price, family)).astype(np.int32)
+    member_indptr = np.zeros(N_FAMILIES + 1, dtype=np.int64)
+    np.cumsum(np.bincount(family, minlength=N_FAMILIES), out=member_indptr[1:])
+    rank = np.arange(N_ITEMS) - member_indptr[family[members]]
+    sizes = np.diff(member_indptr)[family[members]]
+    tier = np.zeros(N_ITEMS, dtype=np.int16)
+    tier[members] = rank * 3 // sizes
+    catalogue = Catalogue(
+        items=Vocabulary.from_ids([f"sku-{item}" for item in range(N_ITEMS)]),
+        names=StringTable.from_texts([f"Item number {item}" for item in range(N_ITEMS)]),
+        price_minor=price,
+        cost_minor=np.full(N_ITEMS, UNKNOWN, dtype=np.int64),
+        category=family,
+        category_names=StringTable.from_texts([f"c{code}" for code in range(N_FAMILIES)]),
+        family=family,
+        family_names=StringTable.from_texts([f"f{code}" for code in range(N_FAMILIES)]),
+        offerable=draw.random(N_ITEMS) < 0.95,
+        attributes={
+            name: StringTable.from_texts([str(value) for value in draw.integers(1, 99, N_ITEMS)])
+            for name in ("storage_gb", "camera_mp", "battery_hours")
+        },
+        compatible_indptr=np.zeros(N_ITEMS + 1, dtype=np.int64),
+        compatible_items=np.zeros(0, dtype=np.int32),
+        currency="NOK",
+    )
+    return Model(
+        version="large",
+        settings=Settings(
+            ShopSection(name="Large", currency="NOK"),
+            OffersSection(),
+            ExperimentSection(),
+            TrackingSection(),
+        ),
+        catalogue=catalogue,
+        rules=table,
+        rule_index=AntecedentIndex.build(table, N_ITEMS),
+        affinity=Affinity(
+            n_orders_of_item=orders_of,
+            n_added_of_item=orders_of // 2,
+            n_orders=N_ORDERS,
+            repelled_indptr=np.zeros(N_ITEMS + 1, dtype=np.int64),
+            repelled_items=np.zeros(0, dtype=np.int32),
+            family_excludes=np.ones(N_FAMILIES, dtype=np.bool_),
+        ),
+        ladders=Ladders(family, tier, member_indptr, members),
+    )
+
+
+def carts_of(model: Model, seed: int = 2) -> list[list[str]]:
+    """Half of the lines popular items, half any item."""
+    draw = np.random.default_rng(seed)
+    weights = model.affinity.n_orders_of_item / model.affinity.n_orders_of_item.sum()
+    popular = draw.choice(N_ITEMS, size=(N_CARTS, LINES // 2), p=weights)
+    other = draw.integers(0, N_ITEMS, (N_CARTS, LINES - LINES // 2))
+    return [
+        [model.catalogue.items[item] for item in row]
+        for row in np.concatenate([popular, other], axis=1).tolist()
+    ]
+
+
+def measure(name: str, action: Callable[[int], object]) -> None:
+    times = []
+    for number in range(N_CARTS):
+        start = time.perf_counter_ns()
+        action(number)
+        times.append((time.perf_counter_ns() - start) / 1000)
+    low, median, high = np.percentile(times, [10, 50, 99])
+    print(f"{name:32} p10 {low:7.0f} us   median {median:7.0f} us   p99 {high:7.0f} us")
+
+
+def main() -> None:
+    model = large_model()
+    start = time.perf_counter()
+    recommenders = recommenders_of(model)
+    print(f"{len(model.rules):,} rules, {len(model.catalogue):,} items, {LINES} lines a cart")
+    print(f"prepared in {time.perf_counter() - start:.2f} s")
+    carts = carts_of(model)
+    lines = [[CartLine(item_id, 1) for item_id in cart] for cart in carts]
+    bodies = [
+        {
+            "checkout_id": f"ch_{number}",
+            "session_id": f"s_{number}",
+            "lines": [{"item_id": item_id, "quantity": 1} for item_id in cart],
+        }
+        for number, cart in enumerate(carts)
+    ]
+    requests = [SuggestionRequest.model_validate(body) for body in bodies]
+    fired = [
+        len(recommenders.cross_sell.fire(sorted({int(item_id[4:]) for item_id in cart})).rule)
+        for cart in carts
+    ]
+    print(f"rules fired: median {np.median(fired):.0f}, 99% {np.percentile(fired, 99):.0f}")
+    measure("slate", lambda n: build_slate(recommenders, lines[n], cross_sell=3, upsell=1))
+    measure("request parsed", lambda n: SuggestionRequest.model_validate(bodies[n]))
+    measure("decision and answer", lambda n: answer_json(decide(model, requests[n]), "off"))
+
+
+if __name__ == "__main__":
+    main()
