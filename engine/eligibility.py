@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from engine.cross_sell.recommender import row_slices
 from engine.model import Model
 
+Items = NDArray[np.int32]
+Marks = NDArray[np.uint8]
+
 
 class Reason(IntEnum):
     """Why a candidate is not offered; the first that applies."""
@@ -29,20 +32,24 @@ class Reason(IntEnum):
     """Instead of something in the cart, not beside it."""
 
 
+# Arrays are compared with a plain number: numpy asks an enum's member many questions first.
+_ELIGIBLE = int(Reason.ELIGIBLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Eligibility:
     """What serving prepares once for each model.
 
     Attributes:
-        offerable: bool (n_items,).
-        needs: bool (n_items,); the item fits certain other items only.
+        alone: uint8 (n_items,), the `Reason` of each item beside an empty cart.
+        fitted: uint8 (n_items,), the same beside a cart that every item fits.
         fits_indptr, fits_items: CSR; the items that fit item i (a phone and its cases).
         family: int32 (n_items,), ladder of each item or -1.
         family_excludes: bool (n_ladders + 1,); the last place stands for "on no ladder".
     """
 
-    offerable: NDArray[np.bool_]
-    needs: NDArray[np.bool_]
+    alone: Marks
+    fitted: Marks
     fits_indptr: NDArray[np.int64]
     fits_items: NDArray[np.int32]
     family: NDArray[np.int32]
@@ -61,51 +68,57 @@ class Eligibility:
         known = model.affinity.family_excludes[: ladders.n_ladders]
         excludes[: len(known)] = known
         excludes[-1] = False
+        fitted = np.where(catalogue.offerable, _ELIGIBLE, int(Reason.NOT_OFFERABLE))
+        alone = np.where((fitted == _ELIGIBLE) & (n_fits > 0), int(Reason.DOES_NOT_FIT), fitted)
         return cls(
-            offerable=catalogue.offerable,
-            needs=n_fits > 0,
+            alone=alone.astype(np.uint8),
+            fitted=fitted.astype(np.uint8),
             fits_indptr=fits_indptr,
             fits_items=np.repeat(np.arange(n_items, dtype=np.int32), n_fits)[order],
             family=ladders.family,
             family_excludes=excludes,
         )
 
-    def beside(self, cart: Sequence[int], excluded: Sequence[int]) -> CartEligibility:
+    def beside(self, cart: Items, excluded: Sequence[int]) -> CartEligibility:
         """For a cart and excluded items of dense indices."""
-        marks = np.zeros(len(self.offerable), dtype=np.uint8)
-        marks[list(excluded)] = Reason.EXCLUDED
-        marks[list(cart)] = Reason.IN_CART
-        fitting = np.zeros(len(self.offerable), dtype=np.bool_)
-        for part in row_slices(self.fits_indptr, cart):
-            fitting[self.fits_items[part]] = True
+        marks = self.alone.copy()
+        if len(self.fits_items):
+            for part in row_slices(self.fits_indptr, cart):
+                fits = self.fits_items[part]
+                marks[fits] = self.fitted[fits]
+        if len(excluded):
+            marks[np.asarray(excluded)] = int(Reason.EXCLUDED)
+        marks[cart] = int(Reason.IN_CART)
         families = np.zeros(len(self.family_excludes), dtype=np.bool_)
-        families[self.family[list(cart)]] = True
-        return CartEligibility(self, marks, fitting, families & self.family_excludes)
+        families[self.family[cart]] = True
+        families &= self.family_excludes
+        return CartEligibility(marks, self.family, families)
 
 
 @dataclass(frozen=True, slots=True)
 class CartEligibility:
-    prepared: Eligibility
-    marks: NDArray[np.uint8]
-    fitting: NDArray[np.bool_]
+    """`marks` holds the `Reason` of each item instead of, or beside, the cart."""
+
+    marks: Marks
+    family: NDArray[np.int32]
     blocked_families: NDArray[np.bool_]
 
-    def mark(self, items: Sequence[int], reason: Reason) -> None:
-        """From now on `items` are left out for `reason`."""
-        self.marks[list(items)] = reason
+    def leave_out(self, items: Sequence[int]) -> None:
+        """From now on `items` count as substitutes for something in the cart."""
+        for item in items:
+            self.marks[item] = int(Reason.SUBSTITUTE)
 
-    def reasons(self, items: NDArray[np.int32], *, beside: bool) -> NDArray[np.uint8]:
-        """A `Reason` for each of `items`; substitutes are refused only `beside` the cart."""
-        prepared = self.prepared
-        reasons = self.marks[items]
-        if beside:
-            substitutes = self.blocked_families[prepared.family[items]]
-            reasons[substitutes & (reasons == 0)] = Reason.SUBSTITUTE
-        misfits = prepared.needs[items] & ~self.fitting[items]
-        # Written from the last reason to the first, so that the first one that applies stays.
-        reasons[misfits & ((reasons == 0) | (reasons > Reason.DOES_NOT_FIT))] = Reason.DOES_NOT_FIT
-        missing = ~prepared.offerable[items]
-        reasons[missing & ((reasons == 0) | (reasons > Reason.NOT_OFFERABLE))] = (
-            Reason.NOT_OFFERABLE
-        )
-        return reasons
+    def instead(self, items: Items) -> NDArray[np.bool_]:
+        """Whether each of `items` may replace something in the cart."""
+        return self.marks[items] == _ELIGIBLE
+
+    def beside(self, items: Items) -> NDArray[np.bool_]:
+        """Whether each of `items` may be bought beside the cart."""
+        return (self.marks[items] == _ELIGIBLE) & ~self.blocked_families[self.family[items]]
+
+    def reasons(self, items: Items) -> list[Reason]:
+        """Why each of `items` is not offered beside the cart."""
+        blocked = self.blocked_families[self.family[items]]
+        marks = self.marks[items]
+        marks[blocked & (marks == _ELIGIBLE)] = int(Reason.SUBSTITUTE)
+        return [Reason(mark) for mark in marks.tolist()]

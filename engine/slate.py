@@ -82,14 +82,14 @@ def build_slate(
     """
     catalogue = recommenders.catalogue
     bases = _base_items(catalogue, lines)
-    cart = [base.item for base in bases]
+    cart = np.array([base.item for base in bases], dtype=np.int32)
     excluded = [
         index for text in excluded_item_ids if (index := catalogue.items.index_of(text)) is not None
     ]
     eligibility = recommenders.eligibility.beside(cart, excluded)
     upgrades = [] if foreign_currency else recommenders.upsell.best(bases, eligibility, upsell)
     # What is offered instead of a line is not offered beside it too.
-    eligibility.mark([upgrade.item for upgrade in upgrades], Reason.SUBSTITUTE)
+    eligibility.leave_out([upgrade.item for upgrade in upgrades])
     complements, rejected = _complements(
         recommenders.cross_sell, cart, eligibility, cross_sell, explain=explain
     )
@@ -125,7 +125,7 @@ def _sum(first: Quantity, second: Quantity) -> Quantity:
 
 def _complements(
     recommender: CrossSell,
-    cart: Sequence[int],
+    cart: NDArray[np.int32],
     eligibility: CartEligibility,
     limit: int,
     *,
@@ -135,19 +135,21 @@ def _complements(
         return [], ()
     fired = recommender.fire(cart)
     items, scores = fired.combined()
-    reasons = eligibility.reasons(items, beside=True)
+    free = eligibility.beside(items)
     rejected: tuple[Rejected, ...] = ()
     if explain:
-        refused = np.flatnonzero(reasons)
-        rejected = tuple(
-            Rejected(int(items[place]), Reason(int(reasons[place]))) for place in refused
+        refused = items[~free]
+        rejected = tuple(map(Rejected, refused.tolist(), eligibility.reasons(refused)))
+    places = free.nonzero()[0]
+    chosen = places[top(scores[places], limit)]
+    complements = list(
+        map(
+            Complement,
+            items[chosen].tolist(),
+            scores[chosen].tolist(),
+            recommender.rule_counts(fired.strongest_rules(items[chosen])),
         )
-    free = np.flatnonzero(reasons == Reason.ELIGIBLE)
-    chosen = free[top(scores[free], limit)]
-    complements = [
-        Complement(item, score, recommender.rule_counts(fired.strongest_rule(item)))
-        for item, score in zip(items[chosen].tolist(), scores[chosen].tolist(), strict=True)
-    ]
+    )
     missing = limit - len(complements)
     if missing > 0:
         complements += _fillers(recommender, cart, items, eligibility, missing)
@@ -156,7 +158,7 @@ def _complements(
 
 def _fillers(
     recommender: CrossSell,
-    cart: Sequence[int],
+    cart: NDArray[np.int32],
     ruled: NDArray[np.int32],
     eligibility: CartEligibility,
     limit: int,
@@ -168,8 +170,7 @@ def _fillers(
     found: list[Complement] = []
     for start in range(0, len(recommender.popular), _FILLER_CHUNK):
         items = recommender.popular[start : start + _FILLER_CHUNK]
-        reasons = eligibility.reasons(items, beside=True)
-        free = np.flatnonzero((reasons == Reason.ELIGIBLE) & ~avoid[items])[: limit - len(found)]
+        free = (eligibility.beside(items) & ~avoid[items]).nonzero()[0][: limit - len(found)]
         found += [
             Complement(
                 int(items[place]),

@@ -60,6 +60,7 @@ def cross_sell_text(
     return messages["together"].format(items=_listed(antecedent_names, language), rate=rate)
 
 
+@lru_cache(maxsize=65_536)
 def rate_text(part: int, whole: int, language: Language) -> str:
     """`3 of 10`; below a fifth `1 of 8`. Never says all, or none, where it is not so.
 
@@ -184,6 +185,7 @@ def money_text(minor: int, currency: str, language: Language) -> str:
     )
 
 
+@lru_cache(maxsize=16_384)
 def _number(value: Decimal, language: Language, decimals: str = ".######") -> str:
     # Four digits are read at a glance; Norwegian typography parts only longer numbers.
     pattern = "0" if abs(value) < 10_000 else "#,##0"

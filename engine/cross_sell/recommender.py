@@ -19,6 +19,8 @@ Scores = NDArray[np.float64]
 _OTHER_RULES_WEIGHT = 0.25
 _STRONGEST = 14.0
 """Strength of a rule that never failed: it is held to fail once in a million orders."""
+_POPULAR_SHARE = 0.1
+"""An item added less than a tenth as often as the best one is not called popular."""
 _CHUNK = 65_536
 
 
@@ -34,11 +36,10 @@ class RuleCounts:
     lift_lower: float
 
 
-def row_slices(indptr: NDArray[np.int64], rows: Sequence[int]) -> list[slice]:
+def row_slices(indptr: NDArray[np.int64], rows: Items) -> list[slice]:
     """Where the rows of a CSR matrix lie, one slice a row."""
-    wanted = np.asarray(rows, dtype=np.int64)
-    starts, stops = indptr[wanted].tolist(), indptr[wanted + 1].tolist()
-    return [slice(*bounds) for bounds in zip(starts, stops, strict=True)]
+    starts, stops = indptr[rows].tolist(), indptr[rows + 1].tolist()
+    return [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class _Filed:
             strength = np.minimum(-np.log1p(-confidence), _STRONGEST).astype(np.float32)
         return cls(indptr, table.consequent[rules], strength, rules.astype(np.int32), rest)
 
-    def slices(self, cart: Sequence[int]) -> list[slice]:
+    def slices(self, cart: Items) -> list[slice]:
         return row_slices(self.indptr, cart)
 
 
@@ -111,11 +112,13 @@ class Fired:
         best, total = strength[last], np.add.reduceat(strength, first)
         return items[last], -np.expm1(-(best + _OTHER_RULES_WEIGHT * (total - best)))
 
-    def strongest_rule(self, item: int) -> int:
-        """Position in the rule table of the most confident rule for `item`; the first of ties."""
-        behind = np.flatnonzero(self.consequent == item)
-        strength = self.strength[behind]
-        return int(self.rule[behind[strength == strength.max()]].min())
+    def strongest_rules(self, items: Items) -> NDArray[np.int32]:
+        """Position in the rule table of the most confident rule for each item; first of ties."""
+        found: list[int] = []
+        for item in items.tolist():
+            behind = (self.consequent == item).nonzero()[0]
+            found.append(behind[self.strength[behind].argmax()])
+        return self.rule[np.array(found, dtype=np.int64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,9 @@ class CrossSell:
             repels[part] = measures.lift(*counts) < 1
         lengths = table.lengths
         added = affinity.n_added_of_item
-        popular = np.argsort(-added, kind="stable")[: np.count_nonzero(added)]
+        best = int(added[model.catalogue.offerable].max(initial=0))
+        popular = np.argsort(-added, kind="stable")
+        popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
         return cls(
             table=table,
             single=_Filed.file(table, np.flatnonzero(attracts & (lengths == 1)), n_items),
@@ -169,8 +174,8 @@ class CrossSell:
             n_items=n_items,
         )
 
-    def fire(self, cart: Sequence[int]) -> Fired:
-        """Rules whose whole antecedent is in `cart` (distinct dense indices) and that attract."""
+    def fire(self, cart: Items) -> Fired:
+        """Rules whose whole antecedent is in `cart` (distinct, ascending) and that attract."""
         parts = self.single.slices(cart)
         consequents = [self.single.consequent[part] for part in parts]
         strengths = [self.single.strength[part] for part in parts]
@@ -185,28 +190,35 @@ class CrossSell:
                 consequents.append(self.several.consequent[part][fires])
                 strengths.append(self.several.strength[part][fires])
                 rules.append(self.several.rule[part][fires])
-        if not parts:
+        if not len(cart):
             none = np.zeros(0, dtype=np.int32)
             return Fired(none, np.zeros(0, dtype=np.float32), none)
         return Fired(np.concatenate(consequents), np.concatenate(strengths), np.concatenate(rules))
 
-    def repelled_by(self, cart: Sequence[int]) -> Items:
+    def repelled_by(self, cart: Items) -> Items:
         """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
         parts = [self.repelled_items[part] for part in row_slices(self.repelled_indptr, cart)]
         parts += [self.contrary.consequent[part] for part in self.contrary.slices(cart)]
         return np.concatenate([np.zeros(0, dtype=np.int32), *parts])
 
-    def rule_counts(self, rule: int) -> RuleCounts:
+    def rule_counts(self, rules: NDArray[np.int32]) -> list[RuleCounts]:
+        """The evidence of each of `rules` (positions in the rule table)."""
         table = self.table
-        counts = (table.n_joint[rule], table.n_antecedent[rule], table.n_consequent[rule])
-        return RuleCounts(
-            antecedent=tuple(table.antecedent(rule).tolist()),
-            n_joint=int(counts[0]),
-            n_antecedent=int(counts[1]),
-            confidence=int(counts[0]) / int(counts[1]),
-            lift=float(measures.lift(*counts, table.n_orders)),
-            lift_lower=float(measures.lift_lower(*counts, table.n_orders)),
+        n_joint, n_antecedent = table.n_joint[rules], table.n_antecedent[rules]
+        counts = (n_joint, n_antecedent, table.n_consequent[rules], table.n_orders)
+        columns = (
+            n_joint,
+            n_antecedent,
+            measures.confidence(n_joint, n_antecedent),
+            measures.lift(*counts),
+            measures.lift_lower(*counts),
         )
+        return [
+            RuleCounts(tuple(table.antecedent(rule).tolist()), *values)
+            for rule, *values in zip(
+                rules.tolist(), *(column.tolist() for column in columns), strict=True
+            )
+        ]
 
     def popular_counts(self, item: int) -> RuleCounts:
         n_joint = int(self.n_orders_of_item[item])
@@ -214,14 +226,14 @@ class CrossSell:
 
     def rank(self, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
         """The first `limit` complements of a cart, whether or not they can be offered."""
-        cart = sorted(set(cart_items))
+        cart = np.unique(np.asarray(cart_items, dtype=np.int32))
         items, scores = self.fire(cart).combined()
         fresh = ~np.isin(items, cart)
         items, scores = items[fresh], scores[fresh]
         best = top(scores, limit)
         items, scores = items[best], scores[best]
         if len(items) < limit:
-            taken = np.concatenate([items, np.array(cart, dtype=np.int32), self.repelled_by(cart)])
+            taken = np.concatenate([items, cart, self.repelled_by(cart)])
             free = np.flatnonzero(~np.isin(self.popular, taken))[: limit - len(items)]
             items = np.concatenate([items, self.popular[free]])
             scores = np.concatenate([scores, self.popular_score[free]])

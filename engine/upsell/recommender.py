@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.config import OffersSection
-from engine.eligibility import CartEligibility, Reason
+from engine.cross_sell.recommender import row_slices
+from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.offers import Quantity
 from engine.upsell.gains import Comparison, compare_items
@@ -23,6 +25,8 @@ _EACH_TIER_MORE = 0.6
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
+_REMEMBERED = 16_384
+_NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,25 @@ class Upgrade:
 
 
 @dataclass(frozen=True, slots=True)
+class _Siblings:
+    """Better items before their attributes are looked at; all arrays have shape (n,).
+
+    Attributes:
+        item: int32, the better item.
+        base: int64, position of the base item among those asked for.
+        score: float64, as of an `Upgrade` that gains something and loses nothing.
+        difference: int64, minor units more for one unit.
+        bound: float64, the highest expected gain the upgrade can come to.
+    """
+
+    item: NDArray[np.int32]
+    base: NDArray[np.int64]
+    score: NDArray[np.float64]
+    difference: NDArray[np.int64]
+    bound: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Upsell:
     """What serving keeps of each model."""
 
@@ -61,77 +84,84 @@ class Upsell:
     ladders: Ladders
     n_orders_of_item: NDArray[np.int64]
     settings: OffersSection
+    compare: Callable[[int, int], Comparison]
+    """`compare_items` of base and better item, remembered for the pairs that are asked often."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
         return cls(
-            model.catalogue, model.ladders, model.affinity.n_orders_of_item, model.settings.offers
+            model.catalogue,
+            model.ladders,
+            model.affinity.n_orders_of_item,
+            model.settings.offers,
+            lru_cache(_REMEMBERED)(partial(compare_items, model.catalogue)),
         )
 
     def best(
         self, bases: Sequence[BaseItem], eligibility: CartEligibility, limit: int
     ) -> list[Upgrade]:
         """The `limit` upgrades of the highest expected gain, each better item once."""
-        if limit <= 0:
+        if limit <= 0 or not bases:
             return []
-        waiting = [
-            (score, base, item, difference)
-            for base in bases
-            for item, score, difference in self._siblings(base, eligibility)
-        ]
-        # The bound leaves attributes out, which can only lower it: few items need comparing.
-        waiting.sort(key=lambda entry: (-entry[0] * entry[3] * float(entry[1].quantity), entry[2]))
+        waiting = self._siblings(bases, eligibility)
         chosen: dict[int, Upgrade] = {}
         cart = [base.item for base in bases]
-        for score, base, item, difference in waiting:
-            bound = score * difference * float(base.quantity)
-            ranked = sorted((upgrade.expected_minor for upgrade in chosen.values()), reverse=True)
-            if len(ranked) >= limit and ranked[limit - 1] >= bound:
-                break
-            comparison = compare_items(self.catalogue, base.item, item)
+        # The bound leaves attributes out, which can only lower it: few items need comparing.
+        for place in np.argsort(-waiting.bound, kind="stable").tolist():
+            if len(chosen) >= limit:
+                ranked = sorted((each.expected_minor for each in chosen.values()), reverse=True)
+                if ranked[limit - 1] >= waiting.bound[place]:
+                    break
+            item, base = int(waiting.item[place]), bases[int(waiting.base[place])]
+            comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
             if losses > len(comparison.gains) or self._strands(base.item, item, cart):
                 continue
-            known = 1.0 if comparison.gains else _NOTHING_KNOWN
-            upgrade = Upgrade(
-                item, base, score * known * _EACH_LOSS**losses, difference, comparison
-            )
+            score = float(waiting.score[place]) * _EACH_LOSS**losses
+            if not comparison.gains:
+                score *= _NOTHING_KNOWN
+            upgrade = Upgrade(item, base, score, int(waiting.difference[place]), comparison)
             rival = chosen.get(item)
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
 
-    def _siblings(
-        self, base: BaseItem, eligibility: CartEligibility
-    ) -> list[tuple[int, float, int]]:
-        """(item, score before attributes are looked at, price difference) of each upgrade."""
-        ladder = int(self.ladders.family[base.item])
-        paid = base.unit_price_minor
-        if ladder < 0 or paid is None or paid <= 0:
-            return []
-        members = self.ladders.members_of(ladder)
-        prices = self.catalogue.price_minor[members]
-        ratios = prices / paid
-        steps = self.ladders.tier[members] - int(self.ladders.tier[base.item])
+    def _siblings(self, bases: Sequence[BaseItem], eligibility: CartEligibility) -> _Siblings:
+        """Every better item that may stand in for one of `bases`."""
+        items = np.array([base.item for base in bases], dtype=np.int32)
+        prices = np.array([base.unit_price_minor or 0 for base in bases], dtype=np.int64)
+        ladder = self.ladders.family[items]
+        known = ((ladder >= 0) & (prices > 0)).nonzero()[0]
+        parts = row_slices(self.ladders.member_indptr, ladder[known])
+        members = np.concatenate([_NO_ITEMS, *(self.ladders.members[part] for part in parts)])
+        lengths = [part.stop - part.start for part in parts]
+        of_base = np.repeat(known, lengths)
+        price, paid = self.catalogue.price_minor[members], prices[of_base]
+        ratio = price / paid
+        steps = self.ladders.tier[members] - self.ladders.tier[items][of_base]
         fit = (
             (steps > 0)
-            & (prices > paid)
-            & (ratios >= self.settings.min_price_ratio - _TOLERANCE)
-            & (ratios <= self.settings.max_price_ratio + _TOLERANCE)
-        )
-        if not fit.any():
-            return []
-        fit[fit] = eligibility.reasons(members[fit], beside=False) == Reason.ELIGIBLE
-        members, prices, steps = members[fit], prices[fit], steps[fit]
+            & (price > paid)
+            & (ratio >= self.settings.min_price_ratio - _TOLERANCE)
+            & (ratio <= self.settings.max_price_ratio + _TOLERANCE)
+            & eligibility.instead(members)
+        ).nonzero()[0]
+        members, of_base, steps = members[fit], of_base[fit], steps[fit]
         bought = self.n_orders_of_item[members]
         share = (bought + _PRIOR_SHARE * _PRIOR_ORDERS) / (
-            bought + int(self.n_orders_of_item[base.item]) + _PRIOR_ORDERS
+            bought + self.n_orders_of_item[items[of_base]] + _PRIOR_ORDERS
         )
-        scores = share * (paid / prices) * _EACH_TIER_MORE ** (steps - 1.0)
-        return list(zip(members.tolist(), scores.tolist(), (prices - paid).tolist(), strict=True))
+        score = share / ratio[fit] * _EACH_TIER_MORE ** (steps - 1.0)
+        difference = price[fit] - paid[fit]
+        quantity = np.array([float(base.quantity) for base in bases])
+        return _Siblings(
+            members, of_base, score, difference, score * difference * quantity[of_base]
+        )
 
     def _strands(self, base: int, better: int, cart: Sequence[int]) -> bool:
         """Something else in the cart fits the base item and would not fit the better one."""
+        if not len(self.catalogue.compatible_items):
+            return False
         left = {item for item in cart if item != base} | {better}
         return any(
             base in fitted and not left.intersection(fitted)

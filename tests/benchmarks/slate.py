@@ -143,7 +143,7 @@ def main() -> None:
     ]
     requests = [SuggestionRequest.model_validate(body) for body in bodies]
     fired = [
-        len(recommenders.cross_sell.fire(sorted({int(item_id[4:]) for item_id in cart})).rule)
+        len(recommenders.cross_sell.fire(np.array(sorted({int(item_id[4:]) for item_id in cart}))).rule)
         for cart in carts
     ]
     print(f"rules fired: median {np.median(fired):.0f}, 99% {np.percentile(fired, 99):.0f}")
