@@ -32,6 +32,7 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_lengt
 """One source column, or several that make one key together."""
 
 Impressions = Literal["viewed", "served"]
+EngineName = Literal["mlxtend"]
 
 
 class _Section(BaseModel):
@@ -140,7 +141,7 @@ class CatalogueSection(_Source):
 
 
 class TrainingSection(_Section):
-    engine: Literal["mlxtend"] = "mlxtend"
+    engine: EngineName = "mlxtend"
     """Mining engine; all agree to the integer."""
     min_count: int | None = Field(default=None, ge=2)
     """Orders an itemset must stand in; chosen from the number of orders where not given."""

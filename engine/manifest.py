@@ -1,0 +1,124 @@
+"""What a version says of itself: its files and their hashes, its origin, how good it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import orjson
+
+from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.errors import ModelCorrupt, ModelIncompatible
+from engine.model import Settings
+
+SCHEMA_VERSION = 1
+FILE_NAME = re.compile(r"[a-z][a-z_]*\.joblib")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """`sha256` in hexadecimal, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The contents of `manifest.json`.
+
+    Attributes:
+        version: name of the version and of its folder.
+        schema_version: layout of the files; a reader refuses what is newer than it knows.
+        created_at: ISO 8601, UTC.
+        files: file name -> hash and size; nothing else in the folder is ever read.
+        configuration: the settings serving follows, as JSON.
+        data_range: first and last order, ISO 8601, or nulls where orders carry no time.
+        counts: orders, items, rules, ladders and the like.
+        metrics: back-test results.
+        libraries: versions of what wrote the files.
+        summary: one line for people.
+    """
+
+    version: str
+    schema_version: int
+    created_at: str
+    files: Mapping[str, FileEntry]
+    configuration: Mapping[str, Any]
+    data_range: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    counts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    libraries: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    summary: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def settings(self) -> Settings:
+        """Raises ModelIncompatible where the settings are not of this schema."""
+        try:
+            return Settings(
+                shop=ShopSection.model_validate(self.configuration["shop"]),
+                offers=OffersSection.model_validate(self.configuration["offers"]),
+                experiment=ExperimentSection.model_validate(self.configuration["experiment"]),
+                tracking=TrackingSection.model_validate(self.configuration["tracking"]),
+            )
+        except (KeyError, ValueError) as error:
+            raise ModelIncompatible(
+                f"model {self.version}: its settings are not understood: {error}"
+            ) from error
+
+
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    return {
+        name: getattr(settings, name).model_dump(mode="json")
+        for name in ("shop", "offers", "experiment", "tracking")
+    }
+
+
+OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary")
+"""Fields that training gives; the others the registry knows itself."""
+
+
+def parse_manifest(raw: bytes, version: str) -> Manifest:
+    """The manifest of the folder named `version`.
+
+    Raises:
+        ModelIncompatible: of a newer schema.
+        ModelCorrupt: not JSON, fields missing, of another version, or naming impossible files.
+    """
+    try:
+        data = orjson.loads(raw)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        fields = cast("dict[str, Any]", data)
+        schema_version = int(fields["schema_version"])
+        if schema_version > SCHEMA_VERSION:
+            raise ModelIncompatible(
+                f"model {version} has schema {schema_version}, this Mersalg reads up to "
+                f"{SCHEMA_VERSION}: update Mersalg, or publish another version"
+            )
+        if fields["version"] != version:
+            raise ValueError(f"it speaks of version {fields['version']!r}")
+        return Manifest(
+            version=version,
+            schema_version=schema_version,
+            created_at=str(fields["created_at"]),
+            files={name: _file_entry(name, entry) for name, entry in fields["files"].items()},
+            configuration=dict(fields["configuration"]),
+            **{name: fields[name] for name in OPTIONAL if name in fields},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelCorrupt(f"model {version}: manifest.json is unusable: {reason}") from error
+
+
+def _file_entry(name: str, entry: Mapping[str, Any]) -> FileEntry:
+    sha256, size = str(entry["sha256"]), int(entry["size"])
+    # A name with a path in it would lead out of the version's folder.
+    if not FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(sha256) or size < 0:
+        raise ValueError(f"impossible file entry {name!r}")
+    return FileEntry(sha256, size)

@@ -1,0 +1,108 @@
+"""The cheap check every loaded model passes: sizes agree, indices in range, pointers ascend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.errors import ModelCorrupt
+from engine.model import Model
+from engine.upsell.tiers import Ladders
+
+Array = NDArray[np.generic]
+
+
+def self_check(model: Model) -> None:
+    """Raises ModelCorrupt naming the first array that does not fit the others."""
+    n_items = len(model.catalogue)
+    # Chained, not gathered: a later question may fail where an earlier answer was a problem.
+    for problem in chain(
+        _catalogue(model.catalogue),
+        _rules(model.rules, n_items),
+        _rule_index(model.rule_index, model.rules, n_items),
+        _affinity(model.affinity, model.ladders, n_items),
+        _ladders(model.ladders, n_items),
+    ):
+        raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
+
+
+def _sized(name: str, array: Array, size: int) -> Iterator[str]:
+    if array.shape != (size,):
+        yield f"{name} has shape {array.shape}, not ({size},)"
+
+
+def _indexed(name: str, array: Array, size: int, least: int = 0) -> Iterator[str]:
+    """Values are indices of something of `size`, `least` (-1: unknown allowed) the smallest."""
+    if array.size and (int(array.min()) < least or int(array.max()) >= size):
+        yield f"{name} points outside 0..{size - 1}"
+
+
+def _rows(name: str, indptr: Array, values: Array, n_rows: int) -> Iterator[str]:
+    """`indptr` cuts all of `values` into `n_rows` rows."""
+    if indptr.shape != (n_rows + 1,):
+        yield f"{name}_indptr has shape {indptr.shape}, not ({n_rows + 1},)"
+    elif int(indptr[0]) != 0 or int(indptr[-1]) != len(values):
+        yield f"{name}_indptr does not span its {len(values)} values"
+    elif bool((np.diff(indptr.astype(np.int64)) < 0).any()):
+        yield f"{name}_indptr descends"
+
+
+def _catalogue(catalogue: Catalogue) -> Iterator[str]:
+    n_items = len(catalogue)
+    for name in ("price_minor", "cost_minor", "category", "family", "offerable"):
+        yield from _sized(name, getattr(catalogue, name), n_items)
+    if len(catalogue.names) != n_items:
+        yield f"{len(catalogue.names)} names for {n_items} items"
+    for attribute, texts in catalogue.attributes.items():
+        if len(texts) != n_items:
+            yield f"attribute {attribute!r} has {len(texts)} texts for {n_items} items"
+    yield from _indexed("category", catalogue.category, len(catalogue.category_names), -1)
+    yield from _indexed("family", catalogue.family, len(catalogue.family_names), -1)
+    yield from _rows("compatible", catalogue.compatible_indptr, catalogue.compatible_items, n_items)
+    yield from _indexed("compatible_items", catalogue.compatible_items, n_items)
+
+
+def _rules(rules: RuleTable, n_items: int) -> Iterator[str]:
+    n_rules = len(rules)
+    for name in ("n_joint", "n_antecedent", "n_consequent"):
+        yield from _sized(name, getattr(rules, name), n_rules)
+    yield from _rows("antecedent", rules.antecedent_indptr, rules.antecedent_items, n_rules)
+    yield from _indexed("antecedent_items", rules.antecedent_items, n_items)
+    yield from _indexed("consequent", rules.consequent, n_items)
+    if n_rules and bool((rules.lengths < 1).any()):
+        yield "a rule has no antecedent"
+    # Measures divide by these counts.
+    fits = (rules.n_joint >= 1) & (rules.n_joint <= rules.n_antecedent)
+    fits &= (rules.n_joint <= rules.n_consequent) & (rules.n_antecedent <= rules.n_orders)
+    fits &= rules.n_consequent <= rules.n_orders
+    if not bool(fits.all()):
+        yield "rule counts are impossible"
+
+
+def _rule_index(index: AntecedentIndex, rules: RuleTable, n_items: int) -> Iterator[str]:
+    yield from _sized("index_rules", index.rules, len(rules))
+    yield from _rows("index", index.indptr, index.rules, n_items)
+    yield from _indexed("index_rules", index.rules, len(rules))
+
+
+def _affinity(affinity: Affinity, ladders: Ladders, n_items: int) -> Iterator[str]:
+    for name in ("n_orders_of_item", "n_added_of_item"):
+        yield from _sized(name, getattr(affinity, name), n_items)
+        yield from _indexed(name, getattr(affinity, name), affinity.n_orders + 1)
+    yield from _rows("repelled", affinity.repelled_indptr, affinity.repelled_items, n_items)
+    yield from _indexed("repelled_items", affinity.repelled_items, n_items)
+    yield from _sized("family_excludes", affinity.family_excludes, ladders.n_ladders)
+
+
+def _ladders(ladders: Ladders, n_items: int) -> Iterator[str]:
+    yield from _sized("ladder family", ladders.family, n_items)
+    yield from _sized("tier", ladders.tier, n_items)
+    yield from _indexed("ladder family", ladders.family, ladders.n_ladders, -1)
+    yield from _rows("member", ladders.member_indptr, ladders.members, ladders.n_ladders)
+    yield from _indexed("members", ladders.members, n_items)

@@ -1,0 +1,280 @@
+"""The folder of trained versions: write once, verify before use, publish and roll back."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import joblib  # pyright: ignore[reportMissingTypeStubs]
+import orjson
+
+from engine import clock
+from engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from engine.manifest import (
+    OPTIONAL,
+    SCHEMA_VERSION,
+    FileEntry,
+    Manifest,
+    parse_manifest,
+    settings_to_json,
+)
+from engine.model import Arrays, Model
+from engine.model_check import self_check
+
+__all__ = ["Manifest", "Registry", "self_check"]
+
+# joblib brings no types of its own.
+_joblib = cast("Any", joblib)
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_UNFINISHED = ".writing-"
+_ABANDONED_SECONDS = 86_400.0
+
+
+class Registry:
+    """Versions below `root`; safe for many processes that write, publish and load at once.
+
+    Layout: `<version>/manifest.json` and one joblib file for each component of the model, never
+    changed after the folder has its name; `current.json` names the published version.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, model: Model, manifest_fields: Mapping[str, Any]) -> str:
+        """Store `model` as a new version, not yet published; returns the version's name.
+
+        `manifest_fields` may hold any of data_range, counts, metrics, libraries and summary.
+
+        Raises:
+            ModelCorrupt: the model contradicts itself; nothing is written.
+        """
+        self_check(model)
+        unknown = set(manifest_fields) - set(OPTIONAL)
+        if unknown:
+            raise ValueError(f"no manifest fields: {', '.join(sorted(unknown))}")
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
+        try:
+            version = self._fill(folder, model, manifest_fields)
+            # mkdtemp is for the owner alone; a version may be read by the serving user.
+            folder.chmod(0o755)
+            target = self.root / version
+            if target.exists():
+                raise ModelError(f"model {version} exists already; versions never change")
+            folder.rename(target)
+            _sync_folder(self.root)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return version
+
+    def _fill(self, folder: Path, model: Model, manifest_fields: Mapping[str, Any]) -> str:
+        """Write every file of a version and flush it to disk."""
+        files: dict[str, FileEntry] = {}
+        for name, arrays in model.to_components().items():
+            path = folder / f"{name}.joblib"
+            _joblib.dump(dict(arrays), path, compress=0)
+            _sync_file(path)
+            files[path.name] = FileEntry(_sha256(path), path.stat().st_size)
+        created = clock.to_datetime(clock.now())
+        content = orjson.dumps(
+            {name: entry.sha256 for name, entry in files.items()}, option=orjson.OPT_SORT_KEYS
+        )
+        # Two writers of one moment differ in the hashed process and folder.
+        salt = f"{created.isoformat()} {folder.name}".encode()
+        digest = hashlib.sha256(content + salt).hexdigest()[:8]
+        version = f"{created:%Y%m%dT%H%M%SZ}-{digest}"
+        manifest = Manifest(
+            version=version,
+            schema_version=SCHEMA_VERSION,
+            created_at=created.isoformat(),
+            files=files,
+            configuration=settings_to_json(model.settings),
+            **manifest_fields,
+        )
+        path = folder / "manifest.json"
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+        path.write_bytes(orjson.dumps(manifest.to_json(), option=options) + b"\n")
+        _sync_file(path)
+        _sync_folder(folder)
+        return version
+
+    def _remove_abandoned(self) -> None:
+        """Folders of writers that died more than a day ago."""
+        for folder in self.root.glob(f"{_UNFINISHED}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder)
+
+    def versions(self) -> list[Manifest]:
+        """Manifests of all readable versions, oldest first; unreadable ones are left out."""
+        if not self.root.is_dir():
+            return []
+        found: list[Manifest] = []
+        for folder in sorted(self.root.iterdir()):
+            if _VERSION.fullmatch(folder.name):
+                with contextlib.suppress(ModelError):
+                    found.append(self.manifest(folder.name))
+        return found
+
+    def manifest(self, version: str) -> Manifest:
+        """Raises ModelNotFound, ModelCorrupt or ModelIncompatible."""
+        # Names come from requests and the command line: only a name of our own form is a path.
+        if not _VERSION.fullmatch(version) or not (self.root / version).is_dir():
+            raise ModelNotFound(f"there is no model {version!r} in {self.root}")
+        try:
+            raw = (self.root / version / "manifest.json").read_bytes()
+        except OSError as error:
+            raise ModelCorrupt(
+                f"model {version}: cannot read manifest.json: {error.strerror}"
+            ) from error
+        return parse_manifest(raw, version)
+
+    def verify(self, version: str) -> Manifest:
+        """The manifest, once every file has the size and hash it tells.
+
+        Raises:
+            ModelNotFound, ModelIncompatible: as `manifest`.
+            ModelCorrupt: a file is missing, truncated or changed; says which.
+        """
+        manifest = self.manifest(version)
+        for name, entry in manifest.files.items():
+            path = self.root / version / name
+            try:
+                size = path.stat().st_size
+                if size != entry.size:
+                    raise ModelCorrupt(
+                        f"model {version}: {name} has {size} bytes, not {entry.size}"
+                    )
+                if _sha256(path) != entry.sha256:
+                    raise ModelCorrupt(f"model {version}: {name} is not what was written (sha256)")
+            except OSError as error:
+                raise ModelCorrupt(
+                    f"model {version}: cannot read {name}: {error.strerror}"
+                ) from error
+        return manifest
+
+    def load(self, version: str | None = None) -> Model:
+        """The published model, or `version`; arrays are read-only maps of the files.
+
+        No file is unpickled before its hash was found right.
+
+        Raises:
+            ModelNotFound: no such version, or None while nothing is published.
+            ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other.
+        """
+        wanted = version if version is not None else self.current()
+        if wanted is None:
+            raise ModelNotFound(f"no model is published in {self.root}")
+        manifest = self.verify(wanted)
+        settings = manifest.settings()
+        folder = self.root / wanted
+        components: dict[str, Arrays] = {
+            Path(name).stem: cast("Arrays", _joblib.load(folder / name, mmap_mode="r"))
+            for name in manifest.files
+        }
+        try:
+            model = Model.from_components(wanted, settings, components)
+        except (KeyError, ValueError) as error:
+            raise ModelCorrupt(f"model {wanted} is incomplete: {error}") from error
+        self_check(model)
+        return model
+
+    def current(self) -> str | None:
+        """The published version, None where there is none."""
+        return self._pointer()[0]
+
+    def publish(self, version: str) -> None:
+        """Make `version` the one that is served, after verifying its files."""
+        self.verify(version)
+        with self._lock():
+            current, history = self._pointer()
+            if version == current:
+                return
+            self._point(version, [*history, current] if current is not None else history)
+
+    def rollback(self) -> str:
+        """Publish again what was published before; may be repeated. Returns that version.
+
+        Versions whose folders were deleted since are passed over.
+
+        Raises:
+            ModelNotFound: nothing was published before.
+            ModelCorrupt: the earlier version no longer verifies; nothing changes.
+        """
+        with self._lock():
+            _, history = self._pointer()
+            while history and not (self.root / history[-1]).is_dir():
+                history.pop()
+            if not history:
+                raise ModelNotFound(f"no earlier model was published in {self.root}")
+            version = history.pop()
+            self.verify(version)
+            self._point(version, history)
+        return version
+
+    def _pointer(self) -> tuple[str | None, list[str]]:
+        """The published version and those before it, oldest first."""
+        try:
+            raw = (self.root / "current.json").read_bytes()
+        except FileNotFoundError:
+            return None, []
+        except OSError as error:
+            raise ModelCorrupt(f"cannot read {self.root}/current.json: {error.strerror}") from error
+        try:
+            data = orjson.loads(raw)
+            version, history = data["version"], list(data["history"])
+            if not all(isinstance(name, str) for name in (version, *history)):
+                raise ValueError("versions are texts")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelCorrupt(f"{self.root}/current.json is unusable: {error}") from error
+        return version, history
+
+    def _point(self, version: str, history: list[str]) -> None:
+        handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.root)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(orjson.dumps({"version": version, "history": history}) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(self.root / "current.json")
+            _sync_folder(self.root)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self) -> Generator[None, None, None]:
+        """One publisher at a time, over all processes of this machine."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

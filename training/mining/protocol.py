@@ -1,0 +1,107 @@
+"""What a mining engine is: baskets in, frequent itemsets with integer counts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ConfigError
+from engine.orders import Baskets
+from engine.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Itemsets:
+    """Itemsets that stand in at least `min_count` orders, with their counts.
+
+    The sets are closed downward: every subset of a listed set is listed, so that the counts of a
+    rule's antecedent and consequent are always at hand.
+
+    Attributes:
+        items: entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
+            lexicographic order.
+        counts: entry k - 1 holds their orders: int64 (n_k,).
+        n_orders: orders mined.
+        min_count: the least count listed.
+    """
+
+    items: tuple[NDArray[np.int32], ...]
+    counts: tuple[NDArray[np.int64], ...]
+    n_orders: int
+    min_count: int
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Sequence[NDArray[np.int32]],
+        counts: Sequence[NDArray[np.int64]],
+        *,
+        n_orders: int,
+        min_count: int,
+    ) -> Itemsets:
+        """From sets in any order, items of a row in any order; shapes as the attributes'."""
+        ordered_rows: list[NDArray[np.int32]] = []
+        ordered_counts: list[NDArray[np.int64]] = []
+        for level_rows, level_counts in zip(rows, counts, strict=True):
+            inside = np.sort(level_rows, axis=1)
+            order = np.lexsort(inside.T[::-1])
+            ordered_rows.append(np.ascontiguousarray(inside[order], dtype=np.int32))
+            ordered_counts.append(level_counts[order].astype(np.int64))
+        return cls(tuple(ordered_rows), tuple(ordered_counts), n_orders, min_count)
+
+    @property
+    def max_length(self) -> int:
+        """The greatest length looked for; its level may be empty."""
+        return len(self.items)
+
+    def __len__(self) -> int:
+        return sum(len(level) for level in self.counts)
+
+    def of_length(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Sets of `length` items and their counts, shapes (n, length) and (n,); none: n = 0."""
+        if 1 <= length <= len(self.items):
+            return self.items[length - 1], self.counts[length - 1]
+        return np.zeros((0, length), dtype=np.int32), np.zeros(0, dtype=np.int64)
+
+
+class MiningEngine(Protocol):
+    """Every engine agrees with every other to the integer."""
+
+    name: str
+
+    def itemsets(
+        self, baskets: Baskets, min_count: int, max_length: int, progress: Progress
+    ) -> Itemsets:
+        """All sets of 1..`max_length` items that stand in at least `min_count` (>= 1) orders."""
+        ...
+
+
+# Engines by name, loaded when asked for: each brings a library of its own.
+_ENGINES = {"mlxtend": ("training.mining.mlxtend", "MlxtendEngine")}
+
+
+def engine_names() -> tuple[str, ...]:
+    return tuple(_ENGINES)
+
+
+def get_engine(name: str) -> MiningEngine:
+    """Raises ConfigError where no engine has that name."""
+    if name not in _ENGINES:
+        raise ConfigError(f"no mining engine {name!r}; there is: {', '.join(_ENGINES)}")
+    module, attribute = _ENGINES[name]
+    engine: MiningEngine = getattr(import_module(module), attribute)()
+    return engine
+
+
+def min_count_of_support(min_support: Fraction, n_orders: int) -> int:
+    """The smallest count c >= 1 with c >= `min_support` * `n_orders`, exactly.
+
+    In floating point `ceil(0.07 * 100)` is 8; here it is 7.
+    """
+    return max(1, -(-min_support.numerator * n_orders // min_support.denominator))

@@ -1,0 +1,74 @@
+"""One whole search for rules: itemsets, every rule, its test, then the thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cross_sell.rules import RuleTable
+from engine.orders import Baskets
+from engine.progress import Progress
+from training.mining.improvement import combined_p_values
+from training.mining.protocol import Itemsets, MiningEngine
+from training.mining.rules import at_least, rules_from_itemsets
+from training.mining.significance import n_hypotheses, p_values, significant
+
+
+def default_min_count(n_orders: int) -> int:
+    """Orders an itemset must stand in where nobody says: 0.03% of the orders, at least 5."""
+    return max(5, -(-3 * n_orders // 10_000))
+
+
+@dataclass(frozen=True, slots=True)
+class MinedRules:
+    """The rules that were kept, and what they were chosen from.
+
+    Attributes:
+        table: the rules, canonical order.
+        p: float64 (n_rules,), Fisher p-value of each rule against independence.
+        q: float64 (n_rules,), Benjamini-Hochberg q-value; for longer antecedents of the weakest
+            of the three tests in `improvement`.
+        every: all rules of the itemsets, before any threshold.
+        itemsets: what the rules come from.
+        n_tests: hypotheses the q-values account for.
+    """
+
+    table: RuleTable
+    p: NDArray[np.float64]
+    q: NDArray[np.float64]
+    every: RuleTable
+    itemsets: Itemsets
+    n_tests: int
+
+
+def mine_rules(
+    baskets: Baskets,
+    engine: MiningEngine,
+    *,
+    min_count: int,
+    max_length: int,
+    progress: Progress,
+    max_q: float = 0.05,
+    all_rules: bool = False,
+    min_confidence: Fraction | None = None,
+    min_lift: Fraction | None = None,
+) -> MinedRules:
+    """Rules that reach the thresholds and, unless `all_rules`, are significant.
+
+    The tests are counted before any threshold on a measure, so that a stricter threshold never
+    makes a rule look more certain.
+    """
+    itemsets = engine.itemsets(baskets, min_count, max_length, progress)
+    with progress.task("Testing rules"):
+        every = rules_from_itemsets(itemsets, baskets.n_orders)
+        n_tests = n_hypotheses(itemsets)
+        weakest_p = combined_p_values(every, p_values(every), itemsets, baskets)
+        certain, p, q = significant(every, max_q, n_tests=n_tests, weakest_p=weakest_p)
+        kept = at_least(*every.counts(), min_confidence, min_lift)
+        if not all_rules:
+            kept &= certain
+    chosen = np.flatnonzero(kept)
+    return MinedRules(every.take(chosen), p[chosen], q[chosen], every, itemsets, n_tests)
