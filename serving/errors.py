@@ -107,7 +107,7 @@ def validation_details(problems: object) -> list[dict[str, object]]:
     return [
         {
             "where": ".".join(str(part) for part in problem["loc"]),
-            "message": str(problem["msg"]),
+            "message": str(problem["msg"]).removeprefix("Value error, "),
         }
         for problem in problems  # type: ignore[attr-defined]
     ]

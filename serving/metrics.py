@@ -92,6 +92,7 @@ class MeasureRequests:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -110,6 +111,18 @@ class MeasureRequests:
             await self._app(scope, receive, send_and_note)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
+            # Whatever strangers send, the number of series stays small.
             method = scope["method"] if route != "unmatched" else "ANY"
-            self._metrics.requests.labels(route, method, status).inc()
-            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+            answers, seconds = self._series(route, method, status)
+            answers.inc()
+            seconds.observe(time.perf_counter() - started)
+
+    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        key = (route, method, status)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (
+                self._metrics.requests.labels(*key),
+                self._metrics.request_seconds.labels(route),
+            )
+        return found

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import errors
@@ -66,6 +66,14 @@ def identify(request: Request) -> Caller:
     return caller
 
 
+def admit(request: Request, scope: KeyScope) -> Caller:
+    """The caller, if their key has `scope`; raises ApiError 401 or 403."""
+    caller = identify(request)
+    if not caller.may(scope):
+        raise errors.ApiError(403, "forbidden", f"this call needs a key of scope {scope}")
+    return caller
+
+
 class Require(SecurityBase):
     """Dependency: a caller whose key has `scope`, or 401 / 403."""
 
@@ -75,25 +83,21 @@ class Require(SecurityBase):
         self.scope: KeyScope = scope
 
     async def __call__(self, request: Request) -> Caller:
-        caller = identify(request)
-        if not caller.may(self.scope):
-            raise errors.ApiError(403, "forbidden", f"this call needs a key of scope {self.scope}")
-        return caller
+        return admit(request, self.scope)
 
 
-Storefront = Annotated[Caller, Depends(Require("storefront"))]
 Reporter = Annotated[Caller, Depends(Require("report"))]
 Admin = Annotated[Caller, Depends(Require("admin"))]
 
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 
 
 class SecureHeaders:
@@ -109,9 +113,12 @@ class SecureHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                own = message.get("headers", ())
+                names = {name for name, _ in own}
+                message["headers"] = [
+                    *own,
+                    *(header for header in _HEADERS if header[0] not in names),
+                ]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,1 @@
+"""The dashboard: pages rendered on the server, one small script for the chart."""

@@ -1,0 +1,114 @@
+"""The model being served: loaded in a thread, watched on disk, swapped in one step."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from engine.model import Model
+from engine.registry import Registry
+from serving.checkout import answer_json, decide
+from serving.metrics import Metrics
+from serving.schemas import SuggestionRequest
+
+_log = logging.getLogger("mersalg.model")
+
+_CHECKED_ITEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """`version` is served (None: none yet); `problem` says why the published one is not."""
+
+    version: str | None
+    problem: str | None
+
+
+class LiveModel:
+    """Holds the reference that requests read; a version that fails leaves it as it was.
+
+    Args:
+        registry: where versions lie.
+        loaded: called in the loading thread with each model just before it is served.
+    """
+
+    def __init__(
+        self, registry: Registry, metrics: Metrics, *, loaded: Callable[[Model], None]
+    ) -> None:
+        self._registry, self._metrics, self._loaded = registry, metrics, loaded
+        self._pointer = registry.root / "current.json"
+        self._seen: tuple[int, int, int] | None = None
+        self._reloading = asyncio.Lock()
+        self.model: Model | None = None
+        self.status = ModelStatus(None, "no model was published yet")
+
+    async def reload(self) -> None:
+        """Take the published version now, if it is another one than that served."""
+        async with self._reloading:
+            await asyncio.to_thread(self._reload)
+
+    async def watch(self, seconds: float) -> None:
+        """Until cancelled: look at the pointer file, reload where it changed."""
+        while True:
+            await asyncio.sleep(seconds)
+            if _stamp(self._pointer) == self._seen:
+                continue
+            try:
+                await self.reload()
+            except Exception:
+                # Whatever a broken version does, the one being served goes on, and so does this.
+                _log.exception("a published version could not be looked at")
+
+    def _reload(self) -> None:
+        self._seen = _stamp(self._pointer)
+        try:
+            version = self._registry.current()
+            if version is None:
+                raise ModelNotFound("no model was published yet")
+            if self.model is not None and self.model.version == version:
+                self.status = ModelStatus(version, None)
+                return
+            model = self._registry.load(version)
+            check_answers(model)
+        except ModelError as error:
+            served = self.model.version if self.model else None
+            self.status = ModelStatus(served, error.message)
+            if not isinstance(error, ModelNotFound):
+                self._metrics.model_failures.inc()
+            _log.warning("%s; serving %s", error.message, served or "no model")
+            return
+        self._loaded(model)
+        self.model = model
+        self.status = ModelStatus(model.version, None)
+        self._metrics.serving(model.version)
+        _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
+
+
+def check_answers(model: Model) -> None:
+    """Answer a few carts as the API would, before a buyer's cart is the first.
+
+    Raises:
+        ModelCorrupt: the model cannot answer.
+    """
+    ids = [
+        model.catalogue.items[place] for place in range(min(_CHECKED_ITEMS, len(model.catalogue)))
+    ]
+    for lines in ([], [{"item_id": item_id, "quantity": 1} for item_id in ids]):
+        request = SuggestionRequest.model_validate({"checkout_id": "self-check", "lines": lines})
+        try:
+            answer_json(decide(model, request, holdout=False), "off")
+        except Exception as error:
+            _log.exception("model %s failed its self-check", model.version)
+            raise ModelCorrupt(f"model {model.version} failed its self-check: {error!r}") from error
+
+
+def _stamp(pointer: Path) -> tuple[int, int, int] | None:
+    try:
+        status = pointer.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

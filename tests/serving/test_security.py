@@ -1,0 +1,176 @@
+"""Who is let in: browsers of strangers, dashboard sessions, the arms of sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from engine.errors import StorageUnavailable
+from engine.offers import Arm
+from serving.dashboard import sessions
+from serving.keys import SCOPES, parse_keys
+from serving.security import OnlyThisMachine, SecureHeaders, caller_with
+from serving.session_arms import SessionArms
+from serving.settings import ServeSettings
+
+
+def fetch(headers: dict[str, str], allowed: tuple[str, ...] = ()) -> httpx.Response:
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
+    guarded = SecureHeaders(OnlyThisMachine(app, allowed))
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(guarded)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/", headers=headers)
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:1", "[::1]:8000"])
+def test_callers_on_this_machine_are_served(host: str) -> None:
+    assert fetch({"Host": host}).status_code == 200
+    assert fetch({"Host": host, "Origin": f"http://{host}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "127.0.0.1.evil.example:8000"},
+        {"Host": "["},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example"},
+    ],
+)
+def test_pages_of_strangers_are_refused(headers: dict[str, str]) -> None:
+    refused = fetch(headers)
+    assert refused.status_code == 403
+    assert refused.json()["error"]["code"] == "forbidden"
+    assert "content-security-policy" in refused.headers
+
+
+def test_named_origins_are_let_in() -> None:
+    origin = {"Origin": "https://shop.example"}
+    assert fetch(origin, ("https://shop.example",)).status_code == 200
+    assert fetch(origin, ("https://other.example",)).status_code == 403
+
+
+def settings_with(keys: str) -> ServeSettings:
+    return ServeSettings(keys=parse_keys(keys, source="test"))
+
+
+def test_what_each_scope_covers() -> None:
+    settings = settings_with(" ".join(f"{scope}:{scope}-key" for scope in SCOPES))
+    covered = {}
+    for scope in SCOPES:
+        caller = caller_with(settings, f"{scope}-key")
+        assert caller is not None
+        covered[scope] = {other for other in SCOPES if caller.may(other)}
+    assert covered == {
+        "storefront": {"storefront"},
+        "server": {"storefront", "server"},
+        "report": {"report"},
+        "admin": {"report", "admin"},
+    }
+    assert caller_with(settings, "another") is None
+
+
+def test_sessions_open_with_keys_that_may_look() -> None:
+    settings = settings_with("storefront:one server:two report:three admin:four")
+    for key in ("three", "four"):
+        cookie = sessions.open_session(settings, key)
+        assert cookie is not None
+        assert key not in cookie
+        assert sessions.is_open(settings, cookie)
+    for key in ("one", "two", "", "nonsense"):
+        assert sessions.open_session(settings, key) is None
+
+
+def test_sessions_cannot_be_made_up_prolonged_or_kept_after_their_key() -> None:
+    settings = settings_with("report:three")
+    cookie = sessions.open_session(settings, "three")
+    assert cookie is not None
+    until, _, signature = cookie.partition(".")
+    for forged in (
+        None,
+        "",
+        ".",
+        until,
+        f"{int(until) + 1}.{signature}",
+        f"{until}.{'0' * 64}",
+        f"{until}.é",
+        f"²{until[1:]}.{signature}",
+        f"{'9' * 300}.{signature}",
+    ):
+        assert not sessions.is_open(settings, forged)
+    other_secret = settings_with("report:three")
+    assert not sessions.is_open(other_secret, cookie)
+    without_key = settings.model_copy(update={"keys": parse_keys("report:new", source="test")})
+    assert not sessions.is_open(without_key, cookie)
+
+
+def test_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_with("report:three")
+    cookie = sessions.open_session(settings, "three")
+    later = time.time() + sessions.SECONDS + 1
+    monkeypatch.setattr(sessions.time, "time", lambda: later)
+    assert not sessions.is_open(settings, cookie)
+
+
+def arms_over(look_up: Callable[[str], Arm | None], deadline: float = 5.0) -> SessionArms:
+    return SessionArms(look_up, deadline)
+
+
+def test_the_first_arm_of_a_session_is_kept() -> None:
+    asked: list[str] = []
+
+    def look_up(session_id: str) -> Arm | None:
+        asked.append(session_id)
+        return "control" if session_id == "known" else None
+
+    arms = arms_over(look_up)
+
+    async def run() -> None:
+        assert await arms.known(None) is None
+        assert await arms.known("known") == "control"
+        assert await arms.known("new") is None
+        assert await arms.known("new", ask_database=False) is None
+        arms.remember("new", "control")
+        arms.remember("new", "treatment")  # too late
+        assert await arms.known("new") == "control"
+        arms.remember(None, "control")
+
+    asyncio.run(run())
+    arms.close()
+    assert asked == ["known", "new"]
+
+
+def test_a_slow_or_lost_database_is_not_waited_for() -> None:
+    gate = threading.Event()
+
+    def slow(_session_id: str) -> Arm | None:
+        gate.wait(10)
+        return "control"
+
+    def lost(_session_id: str) -> Arm | None:
+        raise StorageUnavailable("away")
+
+    async def run() -> None:
+        started = time.monotonic()
+        for arms in (arms_over(slow, 0.05), arms_over(lost)):
+            assert await arms.known("s") is None
+            arms.close()
+        assert time.monotonic() - started < 2
+
+    asyncio.run(run())
+    gate.set()
