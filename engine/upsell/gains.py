@@ -20,8 +20,9 @@ from engine.catalogue import Catalogue
 from engine.offers import Change
 
 _NUMBER = re.compile(
-    r"(?P<whole>[+-]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+|[+-]?\d{1,3}(?:,\d{3})+|[+-]?\d+)"
-    r"(?P<decimals>[.,]\d+)?\s*(?P<unit>[^\d\s;|,][^;|,]{0,15})?"
+    r"(?P<whole>[+-]?(?:[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))"
+    r"(?P<decimals>[.,][0-9]+)?\s*"
+    r"(?P<unit>(?:[^\W\d_]|[\"″'%°])[^\d;|,]{0,15}(?:(?<=m)[23])?)?"
 )
 _YES = frozenset({"yes", "true", "ja", "y"})
 _NO = frozenset({"no", "false", "nei", "n"})
