@@ -19,7 +19,7 @@ from engine.errors import FactRejected, StorageError, StorageUnavailable
 from engine.events import Fact
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Store
-from serving.fact_records import pack, unpack
+from engine.fact_records import pack, unpack
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
 from serving.spool import Spool, SpoolFull

@@ -19,7 +19,7 @@ from engine.errors import FactRejected, StorageUnavailable
 from engine.events import Event, Fact
 from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
 from engine.storage.store import AppendResult, Rejection
-from serving.fact_records import pack, unpack
+from engine.fact_records import pack, unpack
 from serving.intake import Deadlines, Intake, take_apart
 from serving.metrics import Metrics
 from serving.spool import Spool

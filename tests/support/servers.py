@@ -15,7 +15,19 @@ from pathlib import Path
 
 import httpx
 
+from engine.model import Model
+from engine.registry import Registry
+from tests.support.models import tiny_model
+
 START_SECONDS = 60
+
+
+def publish_model(models: Path, model: Model | None = None) -> str:
+    """Writes and publishes a model (the phone shop unless told otherwise); its version."""
+    registry = Registry(models)
+    version = registry.write(model or tiny_model(), {})
+    registry.publish(version)
+    return version
 
 
 @dataclass

@@ -1,0 +1,69 @@
+"""`/v1/customers/{id}`: what is kept about one customer, and forgetting it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from engine.events import Fact, fact_to_json
+from engine.offers import Decision
+from serving import errors
+from engine.fact_records import explained
+from serving.security import Admin
+from serving.service import TheService
+
+router = APIRouter(tags=["customers"])
+
+
+@dataclass(frozen=True)
+class CustomerExport:
+    """`facts` are in the schema of events; ids of people are the pseudonyms that are stored."""
+
+    customer_id: str
+    facts: list[dict[str, object]]
+
+
+@dataclass(frozen=True)
+class CustomerErasure:
+    """`facts` counts the facts that no longer lead to the customer."""
+
+    customer_id: str
+    facts: int
+
+
+@router.get(
+    "/v1/customers/{customer_id:path}",
+    summary="Export what is kept about a customer",
+    response_model=CustomerExport,
+    responses=errors.documented(401, 403, 503),
+)
+async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
+    del caller
+
+    def collect() -> bytes:
+        facts = _outward(service.store.customer_facts(customer_id))
+        return orjson.dumps(CustomerExport(customer_id, facts))
+
+    return Response(await asyncio.to_thread(collect), media_type="application/json")
+
+
+@router.delete(
+    "/v1/customers/{customer_id:path}",
+    summary="Erase the tie between a customer and their facts",
+    response_model=CustomerErasure,
+    responses=errors.documented(401, 403, 503),
+)
+async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
+    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes."""
+    del caller
+    touched = await asyncio.to_thread(service.store.erase_customer, customer_id)
+    return CustomerErasure(customer_id, touched)
+
+
+def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:
+    return [explained(fact) if isinstance(fact, Decision) else fact_to_json(fact) for fact in facts]

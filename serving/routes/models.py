@@ -1,0 +1,113 @@
+"""`/v1/models`: the versions on disk, which one is published, and going back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+
+from engine.registry import Registry
+from serving import errors, openapi
+from serving.live_model import check_answers
+from serving.request_body import read_json
+from serving.security import Admin
+from serving.service import Service, TheService
+
+router = APIRouter(tags=["models"])
+
+
+@dataclass(frozen=True)
+class ModelList:
+    """`published` is what `models/current.json` names, `serving` what answers come from;
+    `problem` says why the two differ."""
+
+    published: str | None
+    serving: str | None
+    problem: str | None
+    versions: list[dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A version on disk that was read, checked against its manifest, and can answer."""
+
+    version: str
+    manifest: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published and served now; other workers follow within a second."""
+
+    published: str | None
+    serving: str | None
+
+
+@router.get(
+    "/v1/models",
+    summary="List versions",
+    response_model=ModelList,
+    responses=errors.documented(401, 403),
+)
+async def list_models(service: TheService, caller: Admin) -> ModelList:
+    del caller
+    registry, status = service.registry, service.live.status
+    versions = await asyncio.to_thread(registry.versions)
+    manifests = [manifest.to_json() for manifest in versions]
+    return ModelList(registry.current(), status.version, status.problem, manifests)
+
+
+@router.post(
+    "/v1/models",
+    summary="Verify a version that was put into the models folder",
+    response_model=Verified,
+    responses=errors.documented(401, 403, 404, 409, 413, 422),
+    openapi_extra=openapi.json_body("ModelReference", openapi.MODEL_EXAMPLE),
+)
+async def verify_model(request: Request, service: TheService, caller: Admin) -> Verified:
+    """Trained versions arrive as files (`mersalg train`, or a copy of another machine's folder);
+    this reads one, checks every file's SHA-256, and has it answer test carts. It does not publish.
+    """
+    del caller
+    data = await read_json(request)
+    version = data.get("version") if isinstance(data, dict) else None
+    if not isinstance(version, str):
+        raise errors.ApiError(422, "invalid", 'the body must be {"version": "..."}')
+    return await asyncio.to_thread(_verify, service.registry, version)
+
+
+@router.post(
+    "/v1/models/rollback",
+    summary="Publish the version published before this one",
+    response_model=Published,
+    responses=errors.documented(401, 403, 404, 409),
+)
+async def roll_back(service: TheService, caller: Admin) -> Published:
+    del caller
+    await asyncio.to_thread(service.registry.rollback)
+    return await _served(service)
+
+
+@router.post(
+    "/v1/models/{version}/publish",
+    summary="Publish a version",
+    response_model=Published,
+    responses=errors.documented(401, 403, 404, 409),
+)
+async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
+    """Verified first; a version that cannot answer is never published."""
+    del caller
+    await asyncio.to_thread(_verify, service.registry, version)
+    await asyncio.to_thread(service.registry.publish, version)
+    return await _served(service)
+
+
+def _verify(registry: Registry, version: str) -> Verified:
+    check_answers(registry.load(version))
+    return Verified(version, registry.manifest(version).to_json())
+
+
+async def _served(service: Service) -> Published:
+    await service.live.reload()
+    return Published(service.registry.current(), service.live.status.version)

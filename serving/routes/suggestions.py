@@ -1,0 +1,64 @@
+"""`POST /v1/suggestions`: what to offer for a cart. It never breaks a checkout."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from engine.offers import Arm, Decision
+from serving import errors, openapi
+from serving.checkout import answer_json, decide
+from serving.request_body import read_json
+from serving.routes.direct import DirectRoute
+from serving.schemas import SuggestionRequest, SuggestionResponse
+from serving.security import admit
+from serving.service import Service, service_of
+
+_log = logging.getLogger("mersalg.suggestions")
+
+router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
+
+
+@router.post(
+    "/v1/suggestions",
+    summary="Suggest cross-sell and upsell for a cart",
+    response_model=SuggestionResponse,
+    responses=errors.documented(401, 403, 413, 415, 422),
+    openapi_extra=openapi.json_body("SuggestionRequest", openapi.SUGGESTION_EXAMPLE, admits=True),
+)
+async def suggest(request: Request) -> Response:
+    """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
+    or a lost database are no errors here. `tracking` says where the decision is kept."""
+    admit(request, "storefront")
+    service = service_of(request)
+    asked = _parse(await read_json(request))
+    arms = service.arms
+    known = await arms.known(asked.session_id, ask_database=service.intake.available)
+    decision = _decide(service, asked, known)
+    arms.remember(asked.session_id, decision.arm)
+    tracking = await service.intake.record(decision)
+    if decision.arm == "treatment":
+        for offer in decision.offers:
+            service.metrics.offers.labels(offer.kind).inc()
+    return Response(answer_json(decision, tracking), media_type="application/json")
+
+
+def _parse(data: object) -> SuggestionRequest:
+    try:
+        return SuggestionRequest.model_validate(data)
+    except ValidationError as error:
+        details = errors.validation_details(error.errors(include_input=False, include_url=False))
+        raise errors.invalid(details) from error
+
+
+def _decide(service: Service, asked: SuggestionRequest, known: Arm | None) -> Decision:
+    try:
+        return decide(service.live.model, asked, known_arm=known)
+    except Exception:
+        # An error of ours must not cost the shop a checkout: answer as if there were no model.
+        _log.exception("no suggestions could be made")
+        service.metrics.decide_failures.inc()
+        return decide(None, asked, known_arm=known)
