@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.vocabulary import StringTable, Vocabulary
+
+# Lone surrogates reach us from files written on other systems; they must survive.
+_TEXTS = st.lists(st.text(st.characters(codec=None), max_size=20), max_size=20)
+
+
+@given(_TEXTS)
+def test_a_table_gives_its_texts_back(texts: list[str]) -> None:
+    table = StringTable.from_texts(texts)
+    assert len(table) == len(texts)
+    assert list(table) == texts
+    assert [table[place] for place in range(len(texts))] == texts
+    again = StringTable.from_arrays(table.to_arrays("x"), "x")
+    assert list(again) == texts
+
+
+def test_places_outside_a_table_are_refused() -> None:
+    table = StringTable.from_texts(["a", "b"])
+    for place in (-1, 2):
+        with pytest.raises(IndexError):
+            table[place]
+    assert list(StringTable.from_texts([])) == []
+
+
+def test_arrays_are_utf8_and_offsets() -> None:
+    arrays = StringTable.from_texts(["å", "", "ab"]).to_arrays("names")
+    assert arrays["names_blob"].tobytes() == "åab".encode()
+    assert arrays["names_offsets"].tolist() == [0, 2, 2, 4]
+    assert arrays["names_offsets"].dtype == np.int64
+
+
+@given(st.lists(st.text(max_size=8), unique=True, max_size=20))
+def test_ids_and_indices_lead_to_each_other(ids: list[str]) -> None:
+    vocabulary = Vocabulary.from_ids(ids)
+    assert len(vocabulary) == len(ids)
+    for place, text in enumerate(ids):
+        assert vocabulary.index_of(text) == place
+        assert vocabulary[place] == text
+        assert text in vocabulary
+    assert vocabulary.index_of("not an id at all") is None
+    assert "not an id at all" not in vocabulary
+
+
+def test_an_id_stands_once() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Vocabulary.from_ids(["a", "b", "a"])
