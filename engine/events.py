@@ -67,7 +67,8 @@ def parse_fact(data: object) -> Fact:
     kind = record.get("type")
     if kind == "decision":
         return _parse_decision(record)
-    if kind in PROMOTION_TYPES or kind in ORDER_TYPES:
+    # Only a text can be looked for: a list or an object is not hashable.
+    if isinstance(kind, str) and (kind in PROMOTION_TYPES or kind in ORDER_TYPES):
         return _parse_event(record, cast(EventType, kind))
     known = ", ".join(sorted(PROMOTION_TYPES | ORDER_TYPES | {"decision"}))
     raise fields.invalid("type", f"must be one of {known}")

@@ -76,6 +76,6 @@ def _allowed(event: object, caller: Caller) -> Fact:
     kind = cast("Mapping[str, object]", event).get("type") if isinstance(event, dict) else None
     if kind == "decision":
         raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
-    if kind in ORDER_TYPES and not caller.may("server"):
+    if isinstance(kind, str) and kind in ORDER_TYPES and not caller.may("server"):
         raise FactRejected("forbidden", f"{kind} needs a key of scope server")
     return parse_fact(event)

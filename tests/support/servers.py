@@ -103,11 +103,11 @@ def start_server(
         )
     assert process.stdout is not None
     said = ""
-    while process.poll() is None and not said.rstrip().endswith("}"):
-        said += process.stdout.readline()
+    with process.stdout:  # everything but its address it says in the log
+        while process.poll() is None and not said.rstrip().endswith("}"):
+            said += process.stdout.readline()
     if not said.rstrip().endswith("}"):
         raise RuntimeError(f"the service ended with {process.wait()}: {log.read_text()}")
-    process.stdout.close()  # everything else it says goes to the log
     server = Server(process, str(json.loads(said)["url"]), log, key)
     _wait_until_it_answers(server)
     return server

@@ -1,0 +1,92 @@
+"""The HTTP service as an ASGI application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from serving import errors, openapi
+from serving.dashboard import pages
+from serving.metrics import MeasureRequests, Metrics
+from serving.routes import (
+    customers,
+    decisions,
+    documentation,
+    events,
+    health,
+    models,
+    reports,
+    suggestions,
+)
+from serving.security import OnlyThisMachine, SecureHeaders
+from serving.service import running
+from serving.settings import ServeSettings, load_settings
+
+_ROUTERS = (
+    suggestions.router,
+    events.router,
+    reports.router,
+    decisions.router,
+    models.router,
+    customers.router,
+    health.router,
+    documentation.router,
+    pages.router,
+)
+
+
+def create_app(settings: ServeSettings) -> FastAPI:
+    """The application; database, model and threads are made in its lifespan."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, metrics) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="Mersalg",
+        version=_version(),
+        summary="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
+        lifespan=lifespan,
+        docs_url=None,  # the stock page loads its script from a third party
+        redoc_url=None,
+        # A redirect would lose the body of a suggestion call.
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.openapi = openapi.describe(app)  # type: ignore[method-assign]
+    errors.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    # The last added is the first to see a request.
+    if not settings.keys:
+        app.add_middleware(OnlyThisMachine, allowed_origins=settings.allowed_origins)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(SecureHeaders)
+    app.add_middleware(MeasureRequests, metrics=metrics)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Factory for any ASGI server; every setting comes from `MERSALG_*`."""
+    return create_app(load_settings(os.environ))
+
+
+def _version() -> str:
+    try:
+        return version("mersalg")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,219 @@
+"""`mersalg serve`: the HTTP service, until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli import console
+
+_LOGGING = {
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"},
+        # Granian's formatter of access lines; it is off, but its configuration must be whole.
+        "access": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.stderr",
+        },
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "stream": "ext://sys.stderr",
+        },
+    },
+    "loggers": {
+        "_granian": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "granian.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "mersalg": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}
+
+# Longer than everything a worker may still have to write when it is told to stop.
+_STOP_SECONDS = 45
+
+
+def command(
+    models: Annotated[
+        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
+    ] = Path("models"),
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="MERSALG_DATABASE",
+            help="Where facts are kept: sqlite:///FILE or postgresql://...",
+        ),
+    ] = "sqlite:///mersalg.db",
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="MERSALG_HOST", help="Address to listen on; any but loopback needs keys."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="MERSALG_PORT", help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
+    workers: Annotated[
+        int, typer.Option(envvar="MERSALG_WORKERS", help="Processes that answer.")
+    ] = 1,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MERSALG_SPOOL",
+            help="Where decisions wait while the database is away [default: beside a SQLite"
+            " database, else mersalg-spool].",
+            show_default=False,
+        ),
+    ] = None,
+    database_deadline_ms: Annotated[
+        int,
+        typer.Option(
+            envvar="MERSALG_DATABASE_DEADLINE_MS",
+            help="Milliseconds a suggestion waits for the database.",
+        ),
+    ] = 50,
+    access_log: Annotated[bool, typer.Option(help="Print a line for every request.")] = False,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Answer suggestion calls, take events, report the rates, show the dashboard.
+
+    API keys come from MERSALG_KEYS or a file named by MERSALG_KEYS_FILE, as scope:key with the
+    scopes storefront, server, report and admin. Without keys every call is allowed, and only
+    callers on this machine are served.
+    """
+    import os
+    from functools import partial
+
+    from serving.settings import load_settings
+
+    settings = load_settings(
+        os.environ,
+        models=models,
+        database=database,
+        host=host,
+        port=_free_port(host, port),
+        workers=workers,
+        spool=spool,
+        database_deadline_ms=database_deadline_ms,
+        parent=os.getpid(),
+    )
+    with _shared_metrics(workers):
+        _prepare_database(settings.database)
+        _say_where(settings, as_json)
+
+        from granian import Granian
+        from granian.constants import Interfaces
+
+        from serving.app import create_app
+
+        server = Granian(
+            "serving.app",
+            address=settings.host.strip("[]"),
+            port=settings.port,
+            interface=Interfaces.ASGI,
+            workers=settings.workers,
+            websockets=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=_STOP_SECONDS,
+            log_dictconfig=_LOGGING,
+            log_level="warning",  # type: ignore[arg-type]
+            log_access=access_log,
+        )
+        # The loader is called in each worker; nothing is looked up by name in the current folder.
+        server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port`, or one that is free; refuses one that is taken.
+
+    Workers share their port by SO_REUSEPORT, so without this check a second service would
+    silently share it too and answer every other call.
+    """
+    import socket
+
+    from engine.errors import ConfigError
+
+    if not 0 <= port <= 65_535:
+        raise ConfigError(f"port {port} does not exist")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}") from error
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Generator[None, None, None]:
+    """Workers add their numbers up in a temporary folder; one worker needs none."""
+    import os
+    import tempfile
+
+    # Spelled out: the module that names it reads it while it is imported.
+    variable = "PROMETHEUS_MULTIPROC_DIR"
+    if workers == 1 or os.environ.get(variable):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="mersalg-metrics-") as path:
+        os.environ[variable] = path
+        yield
+
+
+def _prepare_database(url: str) -> None:
+    """Brings up the schema, so that what is wrong with the database is said at once.
+
+    One that is merely away is no reason not to start: decisions wait in the spool.
+    """
+    from engine.storage.sql import open_store
+
+    from engine.errors import StorageUnavailable
+
+    try:
+        store = open_store(url)
+        try:
+            store.migrate()
+        finally:
+            store.close()
+    except StorageUnavailable as error:
+        console.err.print(f"[yellow]note[/] the database is away: {error.message}")
+
+
+def _say_where(settings: object, as_json: bool) -> None:
+    from engine.errors import ModelError
+    from engine.registry import Registry
+    from serving.settings import ServeSettings
+
+    assert isinstance(settings, ServeSettings)
+    try:
+        version = Registry(settings.models).current()
+    except ModelError as error:
+        console.err.print(f"[yellow]note[/] {error.message}")
+        version = None
+    host = f"[{settings.host}]" if ":" in settings.host.strip("[]") else settings.host
+    url = f"http://{host}:{settings.port}"
+    scopes = sorted({key.scope for key in settings.keys.keys})
+    if as_json:
+        console.print_json(
+            {"url": url, "port": settings.port, "model_version": version, "key_scopes": scopes}
+        )
+        return
+    console.out.print(
+        f"[bold]Mersalg[/] listens at [link]{url}[/link] (dashboard: {url}/dashboard)"
+    )
+    console.out.print(f"model: {version or 'none published yet; mersalg train makes one'}")
+    if scopes:
+        console.out.print(f"keys: {', '.join(scopes)}")
+    else:
+        console.out.print("keys: none, so every call from this machine is allowed")

@@ -1,0 +1,126 @@
+"""Everything the endpoints share, made when the service starts and ended when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated
+
+from engine.storage.sql import open_store
+from fastapi import Depends, Request
+
+from engine.errors import StorageError, StorageUnavailable
+from engine.model import Model
+from engine.registry import Registry
+from engine.storage.store import Store
+from serving.intake import Deadlines, Intake
+from serving.live_model import LiveModel
+from serving.metrics import Metrics
+from serving.reports import Reports
+from serving.session_arms import SessionArms
+from serving.settings import ServeSettings
+from serving.spool import Spool
+
+_log = logging.getLogger("mersalg.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    settings: ServeSettings
+    metrics: Metrics
+    store: Store
+    registry: Registry
+    live: LiveModel
+    intake: Intake
+    arms: SessionArms
+    reports: Reports
+
+
+def service_of(request: Request) -> Service:
+    return request.app.state.service
+
+
+async def _service_of(request: Request) -> Service:
+    return service_of(request)
+
+
+TheService = Annotated[Service, Depends(_service_of)]
+
+
+@asynccontextmanager
+async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Service]:
+    """The service for as long as the block lasts; leaving it writes all that waits."""
+    store = await asyncio.to_thread(open_store, settings.database)
+    registry = Registry(settings.models)
+    intake = Intake(
+        store,
+        Spool(settings.spool_folder, settings.spool_limit_bytes),
+        metrics,
+        deadlines=Deadlines(
+            database=settings.database_deadline_ms / 1000,
+            spool=settings.spool_deadline_ms / 1000,
+            events=settings.events_deadline_ms / 1000,
+        ),
+        batch_facts=settings.batch_facts,
+    )
+    live = LiveModel(registry, metrics, loaded=lambda model: tell_shop(store, model))
+    arms = SessionArms(store.session_arm, settings.database_deadline_ms / 1000)
+    reports = Reports(store, settings.report_cache_seconds)
+    service = Service(settings, metrics, store, registry, live, intake, arms, reports)
+    await asyncio.to_thread(_prepare_database, store)
+    await live.reload()
+    intake.start()
+    tasks = [asyncio.create_task(live.watch(settings.model_poll_seconds))]
+    if settings.parent is not None:
+        tasks.append(asyncio.create_task(_end_with(settings.parent)))
+    try:
+        yield service
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(intake.close)
+        arms.close()
+        reports.close()
+        store.close()
+
+
+def _prepare_database(store: Store) -> None:
+    """Brings up the schema; a database that is away is waited for later, not now."""
+    try:
+        store.migrate()
+        store.session_arm("")  # opens a connection before a buyer waits for it
+    except StorageUnavailable as error:
+        _log.warning("starting without a database: %s", error.message)
+
+
+def tell_shop(store: Store, model: Model) -> None:
+    """Write what reports need to know about the shop where the reports will look for it."""
+    shop, tracking = model.settings.shop, model.settings.tracking
+    try:
+        store.save_settings(
+            {
+                "name": shop.name,
+                "currency": shop.currency,
+                "timezone": shop.timezone,
+                "impressions": tracking.impressions,
+                "attribution_window_days": str(tracking.attribution_window_days),
+                "holdout": str(model.settings.experiment.holdout),
+            }
+        )
+    except StorageError as error:
+        _log.warning("the shop's settings could not be stored: %s", error.message)
+
+
+async def _end_with(parent: int) -> None:
+    """A worker whose main process was killed must free the port it shares."""
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    _log.warning("the main process is gone; this worker ends")
+    os.kill(os.getpid(), signal.SIGTERM)
