@@ -16,7 +16,8 @@ from engine.model import Model
 Items = NDArray[np.int32]
 Scores = NDArray[np.float64]
 
-_OTHER_RULES_WEIGHT = 0.25
+_OTHER_RULES_WEIGHT = 0.1
+"""Of HitRate@10 on a year of groceries the best of 0, 0.1, 0.25, 0.5, 0.75 and 1."""
 _STRONGEST = 14.0
 """Strength of a rule that never failed: it is held to fail once in a million orders."""
 _POPULAR_SHARE = 0.1

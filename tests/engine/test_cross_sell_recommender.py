@@ -54,7 +54,7 @@ def test_several_rules_strengthen_each_other() -> None:
     items, scores = fired.combined()
     case = _cart(model, "case-1")[0]
     first, second = 412 / 1310, 150 / 600
-    expected = 1 - (1 - first) * (1 - second) ** 0.25
+    expected = 1 - (1 - first) * (1 - second) ** 0.1
     assert scores[items.tolist().index(case)] == pytest.approx(expected, rel=1e-6)
 
 
@@ -126,7 +126,7 @@ def _by_hand(model: Model, cart: set[int]) -> dict[int, float]:
                 max(1 - confidence, math.exp(-14))
             )
     return {
-        item: 1 - min(found) * (math.prod(found) / min(found)) ** 0.25
+        item: 1 - min(found) * (math.prod(found) / min(found)) ** 0.1
         for item, found in misses.items()
     }
 
