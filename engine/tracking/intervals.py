@@ -1,0 +1,133 @@
+"""Intervals and tests in closed form: what a report needs of statistics, without SciPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate between its bounds."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+def normal_quantile(level: float) -> float:
+    """z such that a standard normal lies in [-z, z] with probability `level`; level in (0, 1)."""
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def wilson(numerator: int, denominator: int, level: float = 0.95) -> Interval | None:
+    """Wilson's score interval of a proportion; None for 0/0.
+
+    E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+    """
+    if denominator == 0:
+        return None
+    z = normal_quantile(level)
+    share = numerator / denominator
+    middle = (numerator + z * z / 2) / (denominator + z * z)
+    spread = z * math.sqrt(denominator * share * (1 - share) + z * z / 4) / (denominator + z * z)
+    # At the ends the bounds are exactly 0 and 1; rounding must not push the value outside.
+    lower = 0.0 if numerator == 0 else min(max(0.0, middle - spread), share)
+    upper = 1.0 if numerator == denominator else max(min(1.0, middle + spread), share)
+    return Interval(share, lower, upper)
+
+
+def newcombe(x1: int, n1: int, x2: int, n2: int, level: float = 0.95) -> Interval | None:
+    """Interval of x1/n1 - x2/n2: the hybrid score method; None where a denominator is 0.
+
+    R. G. Newcombe (1998), "Interval estimation for the difference between independent
+    proportions", method 10 (no continuity correction).
+    """
+    first, second = wilson(x1, n1, level), wilson(x2, n2, level)
+    if first is None or second is None:
+        return None
+    difference = first.value - second.value
+    below = math.hypot(first.value - first.lower, second.upper - second.value)
+    above = math.hypot(first.upper - first.value, second.value - second.lower)
+    return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
+
+
+@dataclass(frozen=True, slots=True)
+class RatioSums:
+    """Sufficient statistics of a ratio of sums over clusters (units); adds up.
+
+    With x the cluster's total and m its number of checkouts: n clusters, the sums of x and m,
+    and the sums of their squares and product. Integers stay exact in any order of addition.
+    """
+
+    n: int = 0
+    sum_x: int = 0
+    sum_m: int = 0
+    sum_xx: int = 0
+    sum_xm: int = 0
+    sum_mm: int = 0
+
+    @classmethod
+    def of(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
+        """From (x, m) of each cluster."""
+        return cls(
+            len(clusters),
+            sum(x for x, _ in clusters),
+            sum(m for _, m in clusters),
+            sum(x * x for x, _ in clusters),
+            sum(x * m for x, m in clusters),
+            sum(m * m for _, m in clusters),
+        )
+
+    def __add__(self, other: RatioSums) -> RatioSums:
+        return RatioSums(
+            self.n + other.n,
+            self.sum_x + other.sum_x,
+            self.sum_m + other.sum_m,
+            self.sum_xx + other.sum_xx,
+            self.sum_xm + other.sum_xm,
+            self.sum_mm + other.sum_mm,
+        )
+
+    @property
+    def value(self) -> float:
+        return self.sum_x / self.sum_m
+
+    def variance(self) -> float:
+        """Delta-method variance of sum(x) / sum(m) with clusters independent; n >= 2.
+
+        n / (n - 1) * sum((x - R m)^2) / sum(m)^2: A. Deng et al. (2018), "Applying the delta
+        method in metric analytics", section 2, with residuals around R = sum(x) / sum(m).
+        """
+        if self.n < 2 or self.sum_m == 0:
+            return math.inf
+        # Over the common denominator the residuals stay integers, so nothing cancels.
+        x, m = self.sum_x, self.sum_m
+        residuals = self.sum_xx * m * m - 2 * x * m * self.sum_xm + x * x * self.sum_mm
+        return self.n / (self.n - 1) * (residuals / m**4)
+
+
+def clustered_ratio(sums: RatioSums, level: float = 0.95) -> Interval | None:
+    """A ratio of sums with its delta-method interval; None without data, infinite for one cluster."""
+    if sums.sum_m == 0:
+        return None
+    spread = normal_quantile(level) * math.sqrt(sums.variance())
+    return Interval(sums.value, sums.value - spread, sums.value + spread)
+
+
+def clustered_difference(
+    first: RatioSums, second: RatioSums, level: float = 0.95
+) -> Interval | None:
+    """The difference of two arms' ratios; None where an arm has no data."""
+    if first.sum_m == 0 or second.sum_m == 0:
+        return None
+    difference = first.value - second.value
+    spread = normal_quantile(level) * math.sqrt(first.variance() + second.variance())
+    return Interval(difference, difference - spread, difference + spread)
+
+
+def chi2_p_value(statistic: float) -> float:
+    """P(chi-square with one degree of freedom >= statistic)."""
+    return math.erfc(math.sqrt(max(0.0, statistic) / 2))
