@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.cross_sell.recommender import row_slices
 from engine.model import Model
+from engine.upsell.tiers import Ladders
 
 Items = NDArray[np.int32]
 Marks = NDArray[np.uint8]
@@ -44,6 +45,8 @@ class Eligibility:
         alone: uint8 (n_items,), the `Reason` of each item beside an empty cart.
         fitted: uint8 (n_items,), the same beside a cart that every item fits.
         fits_indptr, fits_items: CSR; the items that fit item i (a phone and its cases).
+        needs_indptr, needs_items: CSR the other way; the items that item i fits.
+        ladders: the ladders, for the other models of what an accessory fits.
         family: int32 (n_items,), ladder of each item or -1.
         family_excludes: bool (n_ladders + 1,); the last place stands for "on no ladder".
     """
@@ -52,6 +55,9 @@ class Eligibility:
     fitted: Marks
     fits_indptr: NDArray[np.int64]
     fits_items: NDArray[np.int32]
+    needs_indptr: NDArray[np.int64]
+    needs_items: NDArray[np.int32]
+    ladders: Ladders
     family: NDArray[np.int32]
     family_excludes: NDArray[np.bool_]
 
@@ -75,6 +81,9 @@ class Eligibility:
             fitted=fitted.astype(np.uint8),
             fits_indptr=fits_indptr,
             fits_items=np.repeat(np.arange(n_items, dtype=np.int32), n_fits)[order],
+            needs_indptr=catalogue.compatible_indptr,
+            needs_items=catalogue.compatible_items,
+            ladders=ladders,
             family=ladders.family,
             family_excludes=excludes,
         )
@@ -94,6 +103,18 @@ class Eligibility:
         families &= self.family_excludes
         return CartEligibility(marks, self.family, families)
 
+    def other_models(self, cart: Items) -> Items:
+        """Siblings of what the cart's accessories fit, which they do not fit: another phone."""
+        if not len(self.needs_items) or not len(cart):
+            return np.zeros(0, dtype=np.int32)
+        fitted = np.concatenate(
+            [self.needs_items[part] for part in row_slices(self.needs_indptr, cart)]
+        )
+        families = np.unique(self.family[fitted])
+        parts = row_slices(self.ladders.member_indptr, families[families >= 0])
+        siblings = [self.ladders.members[part] for part in parts]
+        return np.setdiff1d(np.concatenate([fitted[:0], *siblings]), fitted)
+
 
 @dataclass(frozen=True, slots=True)
 class CartEligibility:
@@ -103,10 +124,9 @@ class CartEligibility:
     family: NDArray[np.int32]
     blocked_families: NDArray[np.bool_]
 
-    def leave_out(self, items: Sequence[int]) -> None:
-        """From now on `items` count as substitutes for something in the cart."""
-        for item in items:
-            self.marks[item] = int(Reason.SUBSTITUTE)
+    def leave_out(self, items: Items, reason: Reason) -> None:
+        """From now on those of `items` that were eligible are not, for `reason`."""
+        self.marks[items[self.marks[items] == _ELIGIBLE]] = int(reason)
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may replace something in the cart."""

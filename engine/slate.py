@@ -89,7 +89,9 @@ def build_slate(
     eligibility = recommenders.eligibility.beside(cart, excluded)
     upgrades = [] if foreign_currency else recommenders.upsell.best(bases, eligibility, upsell)
     # What is offered instead of a line is not offered beside it too.
-    eligibility.leave_out([upgrade.item for upgrade in upgrades])
+    offered = np.array([upgrade.item for upgrade in upgrades], dtype=np.int32)
+    eligibility.leave_out(offered, Reason.SUBSTITUTE)
+    eligibility.leave_out(recommenders.eligibility.other_models(cart), Reason.DOES_NOT_FIT)
     complements, rejected = _complements(
         recommenders.cross_sell, cart, eligibility, cross_sell, explain=explain
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -26,6 +27,9 @@ _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
 _REMEMBERED = 16_384
+_SHORTEST_WORD = 3
+_MOST_COMPARED = 256
+"""Candidates looked at closely: a bound on the time a cart of wide categories takes."""
 _NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
@@ -84,16 +88,23 @@ class Upsell:
     ladders: Ladders
     n_orders_of_item: NDArray[np.int64]
     settings: OffersSection
+    substitutes: NDArray[np.bool_]
+    """bool (n_ladders,); members replace each other rather than being bought together."""
     compare: Callable[[int, int], Comparison]
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        # A ladder the affinity says nothing of is taken for one of substitutes.
+        substitutes = np.ones(model.ladders.n_ladders, dtype=np.bool_)
+        known = model.affinity.family_excludes[: len(substitutes)]
+        substitutes[: len(known)] = known
         return cls(
             model.catalogue,
             model.ladders,
             model.affinity.n_orders_of_item,
             model.settings.offers,
+            substitutes,
             lru_cache(_REMEMBERED)(partial(compare_items, model.catalogue)),
         )
 
@@ -107,7 +118,7 @@ class Upsell:
         chosen: dict[int, Upgrade] = {}
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
-        for place in np.argsort(-waiting.bound, kind="stable").tolist():
+        for place in np.argsort(-waiting.bound, kind="stable")[:_MOST_COMPARED].tolist():
             if len(chosen) >= limit:
                 ranked = sorted((each.expected_minor for each in chosen.values()), reverse=True)
                 if ranked[limit - 1] >= waiting.bound[place]:
@@ -115,7 +126,11 @@ class Upsell:
             item, base = int(waiting.item[place]), bases[int(waiting.base[place])]
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
-            if losses > len(comparison.gains) or self._strands(base.item, item, cart):
+            if (
+                losses > len(comparison.gains)
+                or not self._is_version(base.item, item, comparison)
+                or self._strands(base.item, item, cart)
+            ):
                 continue
             score = float(waiting.score[place]) * _EACH_LOSS**losses
             if not comparison.gains:
@@ -158,6 +173,21 @@ class Upsell:
             members, of_base, score, difference, score * difference * quantity[of_base]
         )
 
+    def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
+        """Whether `better` is the same kind of thing as `base`.
+
+        Items of a family are, by the shop's own word. Those that share only a category (breakfast
+        and parking) must be known to replace each other, and to gain something or be called alike.
+        """
+        catalogue = self.catalogue
+        if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
+            return True
+        if not self.substitutes[self.ladders.family[base]]:
+            return False
+        return bool(comparison.gains) or not _words(catalogue.names[base]).isdisjoint(
+            _words(catalogue.names[better])
+        )
+
     def _strands(self, base: int, better: int, cart: Sequence[int]) -> bool:
         """Something else in the cart fits the base item and would not fit the better one."""
         if not len(self.catalogue.compatible_items):
@@ -168,3 +198,9 @@ class Upsell:
             for item in cart
             if item != base and (fitted := self.catalogue.compatible_with(item).tolist())
         )
+
+
+def _words(name: str) -> set[str]:
+    """Words of a name that say something: `Latte, large` and `Small latte` share one."""
+    found = re.findall(r"[^\W\d_]+", name.casefold())
+    return {word for word in found if len(word) >= _SHORTEST_WORD}

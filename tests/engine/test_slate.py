@@ -118,6 +118,14 @@ def test_fillers_go_deep_into_the_list_of_popular_items() -> None:
     assert _cross_sold(model, _slate(model, cross_sell=3)) == ["pin", "phone"]
 
 
+def test_an_accessory_alone_does_not_bring_another_model() -> None:
+    model = tiny_model(rules=())
+    slate = _slate(model, "case-1", cross_sell=20, explain=True)
+    assert "phone-64" in _cross_sold(model, slate)
+    assert "phone-pro" not in _cross_sold(model, slate)
+    assert "phone-pro" in _cross_sold(model, _slate(model, "buds", cross_sell=20))
+
+
 def test_a_foreign_currency_gets_no_upsell() -> None:
     model = tiny_model()
     slate = _slate(model, "phone-64", foreign_currency=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -134,6 +135,26 @@ def test_an_upgrade_never_strands_an_accessory_of_the_cart() -> None:
     # With another phone left that the case fits, the Pro strands nothing.
     bases = (BaseItem(0, 1, 599_000), BaseItem(1, 1, 649_000), BaseItem(4, 1, 19_900))
     assert "phone-pro" in _ids(model, _best(model, *bases))
+
+
+def test_a_category_alone_makes_no_versions() -> None:
+    items = [
+        TinyItem("breakfast", "Breakfast", "195.00", "Extras", n_orders=300),
+        TinyItem("parking", "Parking", "250.00", "Extras", n_orders=200),
+        TinyItem("buffet", "Breakfast buffet", "290.00", "Extras", n_orders=100),
+        TinyItem("suite", "Suite", "400.00", "Extras", attributes={"size_m2": "42"}, n_orders=9),
+        TinyItem("room", "Room", "320.00", "Extras", attributes={"size_m2": "18"}, n_orders=9),
+    ]
+    apart = tiny_model(items=items, rules=(), repelled={})
+    # Called alike, or known to gain; parking is no better breakfast.
+    assert _ids(apart, _best(apart, BaseItem(0, 1, 19_500))) == ["buffet"]
+    assert _ids(apart, _best(apart, BaseItem(4, 1, 32_000))) == ["suite"]
+    together = tiny_model(items=items, rules=(), repelled={}, combining_families=["Extras"])
+    assert _best(together, BaseItem(0, 1, 19_500)) == []
+    # A family is the shop's own word for it.
+    family = [replace(item, family="extras") for item in items]
+    declared = tiny_model(items=family, rules=(), repelled={}, combining_families=["extras"])
+    assert "parking" in _ids(declared, _best(declared, BaseItem(0, 1, 19_500)))
 
 
 @given(st.data())
