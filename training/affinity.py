@@ -15,6 +15,8 @@ MIN_EXPECTED = 10.0
 """Joint orders chance must promise before their absence says anything."""
 MAX_POPULAR = 2_000
 """Items whose every pair is counted: at most 4 million pairs, in one product of sparse matrices."""
+MIN_TOGETHER = 10
+"""Pairs of a family that must have met before it can count as bought together."""
 MIN_FAMILY_LIFT = 1.1
 """Above it a family is bought together on purpose; agrees with 91% of hand-labelled pairs."""
 
@@ -115,8 +117,9 @@ def family_excludes(baskets: Baskets, ladders: Ladders) -> NDArray[np.bool_]:
     """Whether the members of each ladder keep out of each other's orders; shape (n_ladders,).
 
     All pairs of a family are pooled. They count as bought together on purpose only where they
-    meet over 1.1 times as often as basket sizes explain, and surely more often (95%) than that
-    chance; thin evidence leaves a family what it is by default: items that replace each other.
+    meet at least 10 times, over 1.1 times as often as basket sizes explain, and surely (95%) more
+    often than that chance. Thin evidence leaves a family what it is by default: items that
+    replace each other.
     """
     ladder = ladders.family[baskets.items]
     known = ladder >= 0
@@ -133,4 +136,4 @@ def family_excludes(baskets: Baskets, ladders: Ladders) -> NDArray[np.bool_]:
     expected = scale * (total**2 - squares) / 2
     surely = pairs_met * np.exp(-measures.Z_95 / np.sqrt(np.maximum(pairs_met, 1.0)))
     together = (pairs_met > MIN_FAMILY_LIFT * expected) & (surely > expected)
-    return ~together
+    return ~(together & (pairs_met >= MIN_TOGETHER))

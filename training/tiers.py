@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -81,7 +83,7 @@ def fit_ladders(
     np.cumsum(sizes[ladder_groups], out=indptr[1:])
     tier = np.full(len(catalogue), UNKNOWN, dtype=np.int16)
     with_steps = 0
-    with progress.task("Fitting price tiers", total=len(ladder_groups)) as task:
+    with progress.task("Fitting price tiers", total=len(ladder_groups)) as task, _many_small_fits():
         for ladder in range(len(ladder_groups)):
             inside = members[indptr[ladder] : indptr[ladder + 1]]
             distinct, inverse = np.unique(price[inside], return_inverse=True)
@@ -121,14 +123,21 @@ def tiers_of_prices(prices: NDArray[np.int64]) -> NDArray[np.int16]:
     return np.append(0, np.cumsum(labels[1:] != labels[:-1])).astype(np.int16)
 
 
+@contextmanager
+def _many_small_fits() -> Generator[None, None, None]:
+    """Fits of a few numbers each, where threads and checked arguments would cost most time."""
+    from sklearn import config_context
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), config_context(assume_finite=True, skip_parameter_validation=True):
+        yield
+
+
 def _cluster(log_price: NDArray[np.float64], n_tiers: int) -> tuple[NDArray[np.int64], float]:
     """K-means labels and the sum of squares left unexplained."""
-    from sklearn import config_context
     from sklearn.cluster import KMeans
 
-    # Thousands of small fits: checking the arguments would take longer than the fits.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        fitted = KMeans(n_clusters=n_tiers, n_init=4, random_state=0).fit(log_price[:, None])
+    fitted = KMeans(n_clusters=n_tiers, n_init=4, random_state=0).fit(log_price[:, None])
     return fitted.labels_, float(fitted.inertia_)
 
 

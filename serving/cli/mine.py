@@ -1,0 +1,178 @@
+"""`mersalg mine`: single-consequent association rules of a basket file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.config import EngineName
+from serving.cli import console
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from engine.orders import Baskets
+    from training.mining.search import MinedRules
+
+_SHOWN = 15
+
+
+def command(
+    baskets: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BASKETS",
+            help="One basket a line, items separated by spaces (.dat, .basket) or commas (.csv);"
+            " or Parquet or CSV with the columns order_id, item_id.",
+        ),
+    ],
+    min_count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Orders that must hold all items of a rule.", show_default=False),
+    ] = None,
+    min_support: Annotated[
+        str | None, typer.Option(help="The same as a share of all orders, such as 0.001.")
+    ] = None,
+    min_confidence: Annotated[
+        str | None, typer.Option(help="Least share of the antecedent's orders that hold it all.")
+    ] = None,
+    min_lift: Annotated[str | None, typer.Option(help="Least lift.")] = None,
+    max_q: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="False discovery rate a rule must stay under.")
+    ] = 0.05,
+    all_rules: Annotated[
+        bool,
+        typer.Option(
+            "--all-rules", help="Keep rules that may be chance; thresholds on measures still hold."
+        ),
+    ] = False,
+    max_length: Annotated[
+        int, typer.Option(min=2, help="Items in a rule, consequent included.")
+    ] = 3,
+    engine: Annotated[EngineName, typer.Option(help="Mining engine.")] = "mlxtend",
+    out: Annotated[
+        Path | None, typer.Option(help="Where the rules go: .parquet or .csv.", show_default=False)
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Mine single-consequent rules: antecedent items -> one item often bought beside them.
+
+    Unless --all-rules is given, only rules that are more than chance are kept: the lower bound of
+    lift is above 1 and the false discovery rate below --max-q. Give --min-count or --min-support,
+    not both; with neither, 0.03% of the orders but at least 5.
+    """
+    from fractions import Fraction
+
+    from engine.errors import ConfigError
+    from training.basket_files import read_baskets
+    from training.mining.protocol import get_engine
+    from training.mining.rules import parse_threshold
+    from training.mining.search import mine_rules
+    from training.rule_files import check_out_path, rules_to_arrow, strongest_first, write_rules
+
+    one = Fraction(1)
+    support = _threshold(min_support, "--min-support", one)
+    confidence = _threshold(min_confidence, "--min-confidence", one)
+    lift = parse_threshold(min_lift, name="--min-lift") if min_lift is not None else None
+    if min_count is not None and support is not None:
+        raise ConfigError("give --min-count or --min-support, not both")
+    if out is not None:
+        check_out_path(out)
+    started = time.perf_counter()
+    with console.progress_bars(quiet=as_json) as progress:
+        with progress.task("Reading baskets"):
+            data, items = read_baskets(baskets)
+        least = _least_count(min_count, support, data.n_orders)
+        mined = mine_rules(
+            data,
+            get_engine(engine),
+            min_count=least,
+            max_length=max_length,
+            max_q=max_q,
+            all_rules=all_rules,
+            min_confidence=confidence,
+            min_lift=lift,
+            progress=progress,
+        )
+        with progress.task("Writing rules"):
+            order = strongest_first(mined.table, items)
+            rules = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], items)
+            if out is not None:
+                write_rules(rules, out)
+    summary = _summary(data, mined, engine)
+    summary |= {"out": str(out) if out else None, "seconds": time.perf_counter() - started}
+    if as_json:
+        console.print_json({**summary, "top": rules.slice(0, _SHOWN).to_pylist()})
+    else:
+        _print_people(summary, rules, all_rules=all_rules)
+
+
+def _threshold(text: str | None, name: str, at_most: Any) -> Any:
+    from training.mining.rules import parse_threshold
+
+    return parse_threshold(text, name=name, at_most=at_most) if text is not None else None
+
+
+def _least_count(min_count: int | None, support: Any, n_orders: int) -> int:
+    from training.mining.protocol import min_count_of_support
+    from training.mining.search import default_min_count
+
+    if min_count is not None:
+        return min_count
+    if support is not None:
+        return min_count_of_support(support, n_orders)
+    return default_min_count(n_orders)
+
+
+def _summary(data: Baskets, mined: MinedRules, engine: str) -> dict[str, Any]:
+    itemsets = mined.itemsets
+    return {
+        "engine": engine,
+        "orders": data.n_orders,
+        "items": data.n_items,
+        "entries": len(data.items),
+        "min_count": itemsets.min_count,
+        "max_length": itemsets.max_length,
+        "itemsets": {str(size): len(c) for size, c in enumerate(itemsets.counts, 1) if len(c)},
+        "rules_mined": len(mined.every),
+        "hypotheses": mined.n_tests,
+        "rules": len(mined.table),
+    }
+
+
+def _print_people(summary: dict[str, Any], rules: pa.Table, *, all_rules: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    sets = " + ".join(f"{count:,} of {size}" for size, count in summary["itemsets"].items())
+    console.out.print(
+        f"{summary['orders']:,} orders of {summary['items']:,} items;"
+        f" itemsets in at least {summary['min_count']:,} orders: {sets or 'none'}"
+    )
+    kept = "kept" if all_rules else "kept as more than chance"
+    console.out.print(
+        f"[bold]{summary['rules']:,}[/] rules {kept}, of {summary['rules_mined']:,} mined"
+        f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
+    )
+    if len(rules):
+        table = Table(title="Strongest rules, by the lower bound of lift")
+        for name in ("antecedent", "consequent"):
+            table.add_column(name)
+        for name in ("orders", "confidence", "lift", "at least", "q"):
+            table.add_column(name, justify="right")
+        for rule in rules.slice(0, _SHOWN).to_pylist():
+            table.add_row(
+                escape(", ".join(rule["antecedent"])),
+                escape(rule["consequent"]),
+                f"{rule['n_joint']:,}",
+                f"{rule['confidence']:.3f}",
+                f"{rule['lift']:.2f}",
+                f"{rule['lift_lower']:.2f}",
+                f"{rule['q_value']:.2g}",
+            )
+        console.out.print(table)
+    if summary["out"]:
+        console.out.print(f"written to {summary['out']}", markup=False, highlight=False)

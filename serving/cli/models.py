@@ -1,0 +1,187 @@
+"""`mersalg models`: which versions there are, which is served, and how to change that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.manifest import Manifest
+    from engine.model import Model
+
+group = typer.Typer(no_args_is_help=True, help="List, show, publish and roll back versions.")
+
+Models = Annotated[
+    Path, typer.Option("--models", envvar="MERSALG_MODELS", help="Folder of trained versions.")
+]
+_DEFAULT = Path("models")
+_SHOWN = 10
+
+
+@group.command("list")
+def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) -> None:
+    """All versions, oldest first; * marks the published one."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from engine.registry import Registry
+
+    registry = Registry(models)
+    current, manifests = registry.current(), registry.versions()
+    if as_json:
+        entries = [
+            {
+                "version": manifest.version,
+                "published": manifest.version == current,
+                "created_at": manifest.created_at,
+                "summary": manifest.summary,
+                "metrics": manifest.metrics,
+            }
+            for manifest in manifests
+        ]
+        console.print_json({"current": current, "versions": entries})
+        return
+    if not manifests:
+        console.out.print(f"no versions in {escape(str(models))}")
+        return
+    table = Table()
+    for name in ("", "version", "created"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("summary")
+    for manifest in manifests:
+        mark = "*" if manifest.version == current else ""
+        created = manifest.created_at[:16].replace("T", " ")
+        table.add_row(mark, manifest.version, created, escape(manifest.summary))
+    console.out.print(table)
+
+
+@group.command("show")
+def show(
+    version: Annotated[
+        str | None, typer.Argument(help="A version, else the published one.", show_default=False)
+    ] = None,
+    models: Models = _DEFAULT,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """What a version holds, whether its files are intact, and its strongest rules."""
+    from engine.errors import ModelCorrupt, ModelNotFound
+    from engine.registry import Registry
+
+    registry = Registry(models)
+    current = registry.current()
+    wanted = version or current
+    if wanted is None:
+        raise ModelNotFound(f"no model is published in {models}")
+    manifest = registry.manifest(wanted)
+    problem: str | None = None
+    rules: list[dict[str, Any]] = []
+    try:
+        rules = _strongest_rules(registry.load(wanted))
+    except ModelCorrupt as error:
+        problem = error.message
+    published = wanted == current
+    if as_json:
+        console.print_json(
+            {
+                "manifest": manifest.to_json(),
+                "published": published,
+                "verified": problem is None,
+                "problem": problem,
+                "rules": rules,
+            }
+        )
+    else:
+        _print_version(manifest, rules, problem, published=published)
+    if problem is not None:
+        raise typer.Exit(console.BAD_INPUT)
+
+
+@group.command("publish")
+def publish(
+    version: Annotated[str, typer.Argument(help="The version to serve from now on.")],
+    models: Models = _DEFAULT,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Serve a version, after verifying its files. Running servers take it up by themselves."""
+    from engine.registry import Registry
+
+    registry = Registry(models)
+    registry.publish(version)
+    _print_current(version, as_json=as_json)
+
+
+@group.command("rollback")
+def rollback(models: Models = _DEFAULT, as_json: console.JsonFlag = False) -> None:
+    """Serve what was published before; may be repeated."""
+    from engine.registry import Registry
+
+    _print_current(Registry(models).rollback(), as_json=as_json)
+
+
+def _print_current(version: str, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"current": version})
+    else:
+        console.out.print(f"published [bold]{version}[/]")
+
+
+def _strongest_rules(model: Model) -> list[dict[str, Any]]:
+    import numpy as np
+
+    table, names = model.rules, model.catalogue.names
+    lower = table.lift_lower()
+    best = np.argsort(-lower, kind="stable")[:_SHOWN].tolist()
+    confidence = table.confidence()
+    return [
+        {
+            "antecedent": [names[item] for item in table.antecedent(rule).tolist()],
+            "consequent": names[int(table.consequent[rule])],
+            "n_joint": int(table.n_joint[rule]),
+            "confidence": float(confidence[rule]),
+            "lift_lower": float(lower[rule]),
+        }
+        for rule in best
+    ]
+
+
+def _print_version(
+    manifest: Manifest, rules: list[dict[str, Any]], problem: str | None, *, published: bool
+) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from serving.cli.evaluate import print_back_test
+
+    out = console.out
+    out.print(f"[bold]{manifest.version}[/]{' (published)' if published else ''}")
+    out.print(f"created {manifest.created_at}; schema {manifest.schema_version}")
+    if manifest.summary:
+        out.print(escape(manifest.summary))
+    span = manifest.data_range
+    if span.get("first"):
+        out.print(f"orders from {span['first']} to {span['last']}")
+    size = sum(entry.size for entry in manifest.files.values())
+    state = "[green]verified[/]" if problem is None else f"[bold red]unusable[/] {escape(problem)}"
+    out.print(f"{len(manifest.files)} files, {size / 2**20:.1f} MiB: {state}")
+    if manifest.metrics.get("hit_rate_at_10"):
+        print_back_test(manifest.metrics)
+    if not rules:
+        return
+    table = Table(title="Strongest rules, by the lower bound of lift")
+    for name in ("antecedent", "consequent"):
+        table.add_column(name)
+    for name in ("orders", "confidence", "lift, at least"):
+        table.add_column(name, justify="right")
+    for rule in rules:
+        table.add_row(
+            escape(", ".join(rule["antecedent"])),
+            escape(rule["consequent"]),
+            f"{rule['n_joint']:,}",
+            f"{rule['confidence']:.3f}",
+            f"{rule['lift_lower']:.2f}",
+        )
+    out.print(table)

@@ -1,0 +1,106 @@
+"""`mersalg train`: from order files to a published version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.config import EngineName
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from training.pipeline import TrainingResult
+
+
+def command(
+    config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
+    models: Annotated[
+        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
+    ] = Path("models"),
+    engine: Annotated[
+        EngineName | None, typer.Option(help="Mining engine, else the shop file's.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish/--no-publish", help="Publish if the gate lets it by.")
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Publish whatever the gate says.")] = False,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Read, check, mine, fit and back-test; write a version and publish it if it passes the gate.
+
+    A refused version is written all the same: see it by [bold]mersalg models show[/], publish it by
+    [bold]mersalg models publish[/]. The exit code is then 1.
+    """
+    from engine.config import load_config
+    from training.pipeline import train
+
+    shop = load_config(config)
+    with console.progress_bars(quiet=as_json) as progress:
+        result = train(
+            shop,
+            config.parent,
+            models,
+            engine=engine,
+            publish=publish,
+            force=force,
+            progress=progress,
+        )
+    if as_json:
+        console.print_json(result.to_json())
+    else:
+        _print_people(result)
+    if result.refused:
+        refusals = [verdict for verdict in result.verdicts if not verdict.passed]
+        for verdict in refusals:
+            console.err.print("[bold red]refused[/] ", end="")
+            console.err.print(f"{verdict.check}: {verdict.reason}", markup=False, highlight=False)
+        raise typer.Exit(console.GATE_SAID_NO)
+
+
+def _print_people(result: TrainingResult) -> None:
+    from serving.cli.evaluate import print_back_test
+
+    counts, out = result.counts, console.out
+    span = result.data_range
+    dates = f", {span['first'][:10]} to {span['last'][:10]}" if span["first"] else ""
+    out.print(
+        f"[bold]{counts['orders']:,}[/] orders{dates};"
+        f" {counts['items_sold']:,} of {counts['items']:,} items sold"
+    )
+    _print_quality(result)
+    out.print(
+        f"[bold]{counts['rules']:,}[/] rules of {counts['rules_mined']:,} mined"
+        f" (at least {counts['min_count']} orders);"
+        f" {counts['repelled_pairs']:,} pairs keep apart"
+    )
+    out.print(
+        f"[bold]{counts['tiers_ladders']:,}[/] ladders of {counts['tiers_items']:,} items,"
+        f" {counts['tiers_ladders_with_steps']:,} with more than one tier"
+        + _left_off(counts["tiers_contradicted"], counts["tiers_far_off"])
+    )
+    if result.metrics:
+        print_back_test(result.metrics)
+    else:
+        out.print("no back-test: too few orders to hold some out")
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+    out.print(f"[dim]{stages}[/]")
+    fate = "[bold green]published[/]" if result.published else "[bold]written, not published[/]"
+    out.print(f"version [bold]{result.version}[/] {fate}")
+
+
+def _print_quality(result: TrainingResult) -> None:
+    return
+
+
+def _left_off(contradicted: int, far_off: int) -> str:
+    parts = [
+        f"{count:,} {words}"
+        for count, words in (
+            (contradicted, "priced against their own orders"),
+            (far_off, "far off their family's prices"),
+        )
+        if count
+    ]
+    return f"; left off: {', '.join(parts)}" if parts else ""

@@ -1,0 +1,118 @@
+"""From a checked data set to an unsaved model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import UNKNOWN
+from engine.config import ShopConfig
+from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.model import Model, Settings
+from engine.orders import Baskets
+from engine.progress import Progress
+from engine.upsell.tiers import Ladders
+from training.affinity import build_affinity
+from training.mining.protocol import MiningEngine
+from training.mining.search import default_min_count, mine_rules
+from training.tiers import TierCounts, fit_ladders
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+UNSAVED = "unsaved"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model, every rule it was chosen from, and what was counted on the way."""
+
+    model: Model
+    every_rule: RuleTable
+    counts: Mapping[str, object]
+
+
+FittedLadders = tuple[Ladders, TierCounts]
+
+
+def fit_model(
+    dataset: Dataset,
+    config: ShopConfig,
+    engine: MiningEngine,
+    progress: Progress,
+    *,
+    fitted_ladders: FittedLadders | None = None,
+) -> Fitted:
+    """Mine, test, tier and tally; the model's version is "unsaved".
+
+    `fitted_ladders`: those of the same catalogue, where they were fitted before.
+    """
+    settings = config.training
+    baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
+    min_count = settings.min_count or default_min_count(baskets.n_orders)
+    mined = mine_rules(
+        baskets,
+        engine,
+        min_count=min_count,
+        max_length=settings.max_length,
+        max_q=settings.max_q,
+        progress=progress,
+    )
+    ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
+    with progress.task("Finding what keeps apart"):
+        affinity = build_affinity(baskets, mined.itemsets, ladders)
+    model = Model(
+        version=UNSAVED,
+        settings=Settings(
+            shop=config.shop,
+            offers=config.offers,
+            experiment=config.experiment,
+            tracking=config.tracking,
+        ),
+        catalogue=dataset.catalogue,
+        rules=mined.table,
+        rule_index=AntecedentIndex.build(mined.table, len(dataset.catalogue)),
+        affinity=affinity,
+        ladders=ladders,
+    )
+    counts: dict[str, object] = {
+        "orders": baskets.n_orders,
+        "orders_oversized": n_oversized,
+        "entries": len(baskets.items),
+        "items": len(dataset.catalogue),
+        "items_sold": int((affinity.n_orders_of_item > 0).sum()),
+        "min_count": min_count,
+        "itemsets": len(mined.itemsets),
+        "rules_mined": len(mined.every),
+        "hypotheses": mined.n_tests,
+        "rules": len(mined.table),
+        "repelled_pairs": len(affinity.repelled_items) // 2,
+        "families_exclusive": int(affinity.family_excludes.sum()),
+        **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},
+    }
+    return Fitted(model, mined.every, counts)
+
+
+def ladders_of(dataset: Dataset, progress: Progress) -> FittedLadders:
+    """The ladders of the catalogue, prices checked against those that orders paid."""
+    return fit_ladders(dataset.catalogue, usual_prices(dataset), progress)
+
+
+def minable(baskets: Baskets, max_basket_size: int) -> tuple[Baskets, int]:
+    """The baskets of 1..`max_basket_size` items, and how many larger ones were left out."""
+    sizes = np.diff(baskets.indptr)
+    kept = np.flatnonzero((sizes >= 1) & (sizes <= max_basket_size))
+    return baskets.take(kept), int((sizes > max_basket_size).sum())
+
+
+def usual_prices(dataset: Dataset) -> NDArray[np.int64]:
+    """Median unit price paid for each item, minor units, UNKNOWN where none is; (n_items,)."""
+    prices = np.full(len(dataset.catalogue), UNKNOWN, dtype=np.int64)
+    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
+    medians = known.groupby("item")["unit_price_minor"].median()
+    prices[medians.index.to_numpy()] = np.rint(medians.to_numpy()).astype(np.int64)
+    return prices

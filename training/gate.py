@@ -1,0 +1,111 @@
+"""The publish gate: whether a new version may take the place of the published one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.config import GateSection
+from engine.cross_sell.measures import Z_95
+from engine.manifest import Manifest
+from engine.model import Model
+
+HIT_RATE = ("hit_rate_at_10", "mersalg")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One question of the gate and its answer, in words."""
+
+    check: str
+    passed: bool
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def judge(
+    model: Model,
+    *,
+    counts: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    previous: Manifest | None,
+    settings: GateSection,
+) -> list[Verdict]:
+    """Every verdict on a model that loaded and passed its self-check; `previous` is published."""
+    verdicts = [
+        Verdict("self_check", True, "its files verify and its arrays agree"),
+        _something_to_offer(model),
+    ]
+    if previous is None:
+        return [*verdicts, Verdict("comparison", True, "nothing is published to compare with")]
+    return [
+        *verdicts,
+        _same_currency(model, previous),
+        *(_not_shrunk(name, counts, previous, settings.max_shrink) for name in ("orders", "items")),
+        _as_good(metrics, previous, settings.max_hit_rate_drop),
+    ]
+
+
+def passed(verdicts: list[Verdict]) -> bool:
+    return all(verdict.passed for verdict in verdicts)
+
+
+def _something_to_offer(model: Model) -> Verdict:
+    n_rules = len(model.rules)
+    n_ladders = _ladders_with_steps(model)
+    return Verdict(
+        "something_to_offer",
+        n_rules > 0 or n_ladders > 0,
+        f"{n_rules} rules and {n_ladders} ladders of two or more tiers",
+    )
+
+
+def _ladders_with_steps(model: Model) -> int:
+    tiers = model.ladders.tier
+    return len(set(model.ladders.family[tiers > 0].tolist()))
+
+
+def _same_currency(model: Model, previous: Manifest) -> Verdict:
+    before = previous.configuration.get("shop", {}).get("currency")
+    now = model.catalogue.currency
+    return Verdict("currency", before == now, f"{now}, published: {before}")
+
+
+def _not_shrunk(
+    name: str, counts: Mapping[str, Any], previous: Manifest, max_shrink: float
+) -> Verdict:
+    before, now = previous.counts.get(name), counts[name]
+    if not before:
+        return Verdict(name, True, f"{now}; the published version does not say")
+    shrunk = 1 - now / before
+    words = f"{now}, published: {before}"
+    if shrunk > max_shrink:
+        return Verdict(name, False, f"{words}: {shrunk:.0%} fewer, {max_shrink:.0%} allowed")
+    return Verdict(name, True, words)
+
+
+def _as_good(metrics: Mapping[str, Any], previous: Manifest, max_drop: float) -> Verdict:
+    """Refused only where the fall is both larger than allowed and more than chance (95%)."""
+    before, now = _hit_rate(previous.metrics), _hit_rate(metrics)
+    if before is None or now is None:
+        return Verdict("hit_rate", True, "no back-test on both sides to compare")
+    drop = before["value"] - now["value"]
+    noise = Z_95 * math.hypot(before["standard_error"], now["standard_error"])
+    words = (
+        f"{now['value']:.4f} ± {now['standard_error']:.4f}, "
+        f"published: {before['value']:.4f} ± {before['standard_error']:.4f}"
+    )
+    if drop > max_drop * before["value"] and drop > noise:
+        share = drop / before["value"]
+        return Verdict("hit_rate", False, f"{words}: {share:.0%} lower, {max_drop:.0%} allowed")
+    return Verdict("hit_rate", True, words)
+
+
+def _hit_rate(metrics: Mapping[str, Any]) -> Mapping[str, float] | None:
+    measure, ranker = HIT_RATE
+    entry = metrics.get(measure, {}).get(ranker)
+    return entry if entry and entry["value"] is not None else None

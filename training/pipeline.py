@@ -1,0 +1,202 @@
+"""`mersalg train` as a function: read, check, mine, fit, back-test, write, judge, publish."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine import clock
+from engine.config import ShopConfig
+from engine.errors import DataError, ModelError
+from engine.manifest import Manifest
+from engine.model import Model
+from engine.progress import Progress
+from engine.registry import Registry
+from training.dataset import load_dataset
+from training.evaluation import BackTest, back_test
+from training.fitting import fit_model, ladders_of
+from training.gate import Verdict, judge, passed
+from training.mining.protocol import MiningEngine, get_engine
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+BACK_TEST_SAMPLES = 5_000
+_LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What one training made, and what became of it.
+
+    Attributes:
+        version: name of the version written.
+        published: whether it is now the one served.
+        refused: whether the gate said no (and was not overruled).
+        verdicts: the gate's answers.
+        metrics: back-test results; empty where there was nothing to test on.
+        counts: orders, items, rules, ladders and the like.
+        quality: rows read, kept and left out by reason.
+        seconds: time of each stage.
+    """
+
+    version: str
+    published: bool
+    refused: bool
+    verdicts: list[Verdict]
+    metrics: dict[str, Any]
+    counts: dict[str, Any]
+    data_range: dict[str, Any]
+    quality: dict[str, Any]
+    seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "published": self.published,
+            "refused": self.refused,
+            "gate": [verdict.to_json() for verdict in self.verdicts],
+            "metrics": self.metrics,
+            "counts": self.counts,
+            "data_range": self.data_range,
+            "quality": self.quality,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None, None, None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def fit(dataset: Dataset, config: ShopConfig, engine: MiningEngine, progress: Progress) -> Model:
+    """The model of `dataset`; its version is "unsaved"."""
+    return fit_model(dataset, config, engine, progress).model
+
+
+def train(
+    config: ShopConfig,
+    folder: Path,
+    models: Path,
+    *,
+    engine: str | None = None,
+    publish: bool = True,
+    force: bool = False,
+    progress: Progress,
+) -> TrainingResult:
+    """Train a version and publish it if it passes the gate.
+
+    Args:
+        folder: that of the shop file; relative data paths start there.
+        engine: name of the mining engine, else the shop file's.
+        publish: False writes and judges only.
+        force: publish whatever the gate says.
+
+    Raises:
+        ConfigError, DataError: the shop file or its data cannot serve.
+        ModelError: the version could not be written or read back.
+    """
+    mining = get_engine(engine or config.training.engine)
+    watch = _Stopwatch()
+    with watch.stage("read"):
+        dataset = load_dataset(config, folder, progress)
+    if not dataset.n_orders:
+        raise DataError("no order is left to train on")
+    with watch.stage("tiers"):
+        ladders = ladders_of(dataset, progress)
+    with watch.stage("back_test"):
+        tested = back_test(
+            dataset,
+            config,
+            mining,
+            progress,
+            n_samples=BACK_TEST_SAMPLES,
+            fitted_ladders=ladders,
+        )
+    with watch.stage("fit"):
+        fitted = fit_model(dataset, config, mining, progress, fitted_ladders=ladders)
+    counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
+    registry = Registry(models)
+    with watch.stage("write"), progress.task("Writing the version"):
+        name = registry.write(
+            fitted.model,
+            {
+                "data_range": data_range(dataset),
+                "counts": counts,
+                "metrics": metrics,
+                "libraries": _libraries(),
+                "summary": _summary(counts, tested),
+            },
+        )
+        verdicts = judge(
+            registry.load(name),
+            counts=counts,
+            metrics=metrics,
+            previous=_published(registry),
+            settings=config.gate,
+        )
+        allowed = passed(verdicts) or force
+        if publish and allowed:
+            registry.publish(name)
+    return TrainingResult(
+        version=name,
+        published=publish and allowed,
+        refused=not allowed,
+        verdicts=verdicts,
+        metrics=metrics,
+        counts=counts,
+        data_range=data_range(dataset),
+        quality=dataset.quality.to_json(),
+        seconds=watch.seconds,
+    )
+
+
+def _published(registry: Registry) -> Manifest | None:
+    """The published version's manifest; None where there is none, or none that can be read."""
+    try:
+        current = registry.current()
+        return registry.manifest(current) if current is not None else None
+    except ModelError:
+        # What is broken cannot be a yardstick, and a new version is the way out.
+        return None
+
+
+def data_range(dataset: Dataset) -> dict[str, str | None]:
+    """First and last moment of the orders, ISO 8601; nulls where the shop gives no time."""
+    known = dataset.ordered_at[dataset.ordered_at > 0]
+    if not len(known):
+        return {"first": None, "last": None}
+    return {"first": clock.to_iso(int(np.min(known))), "last": clock.to_iso(int(np.max(known)))}
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _summary(counts: dict[str, Any], tested: BackTest | None) -> str:
+    text = (
+        f"{counts['rules']} rules and {counts['tiers_ladders_with_steps']} ladders "
+        f"from {counts['orders']} orders of {counts['items']} items"
+    )
+    rate = tested.hit_rates["mersalg"].value if tested else None
+    return text if rate is None else f"{text}; finds {rate:.1%} of hidden items in ten"
