@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -75,6 +76,9 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     await asyncio.to_thread(_prepare_database, store)
     await live.reload()
     intake.start()
+    # What lives as long as the process need not be looked through at every collection.
+    gc.collect()
+    gc.freeze()
     tasks = [asyncio.create_task(live.watch(settings.model_poll_seconds))]
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))
@@ -89,6 +93,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         arms.close()
         reports.close()
         store.close()
+        gc.unfreeze()
 
 
 def _prepare_database(store: Store) -> None:

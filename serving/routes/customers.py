@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from engine.events import Fact, fact_to_json
+from engine.fact_records import explained
 from engine.offers import Decision
 from serving import errors
-from engine.fact_records import explained
 from serving.security import Admin
 from serving.service import TheService
 

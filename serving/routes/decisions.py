@@ -8,8 +8,8 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from serving import errors
 from engine.fact_records import explained
+from serving import errors
 from serving.security import Reporter
 from serving.service import TheService
 

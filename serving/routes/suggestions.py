@@ -8,6 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from engine.experiment import assign_arm, unit_of
+from engine.model import Model
 from engine.offers import Arm, Decision
 from serving import errors, openapi
 from serving.checkout import answer_json, decide
@@ -35,9 +37,10 @@ async def suggest(request: Request) -> Response:
     admit(request, "storefront")
     service = service_of(request)
     asked = _parse(await read_json(request))
-    arms = service.arms
-    known = await arms.known(asked.session_id, ask_database=service.intake.available)
-    decision = _decide(service, asked, known)
+    arms, model = service.arms, service.live.model
+    ask_database = service.intake.available and _login_could_change_arm(model, asked)
+    known = await arms.known(asked.session_id, ask_database=ask_database)
+    decision = _decide(service, model, asked, known)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision)
     if decision.arm == "treatment":
@@ -54,9 +57,21 @@ def _parse(data: object) -> SuggestionRequest:
         raise errors.invalid(details) from error
 
 
-def _decide(service: Service, asked: SuggestionRequest, known: Arm | None) -> Decision:
+def _login_could_change_arm(model: Model | None, asked: SuggestionRequest) -> bool:
+    """Whether the customer was drawn into another arm than the session: 2 h (1 - h) of logins."""
+    if model is None or asked.session_id is None or asked.customer_id is None:
+        return False
+    experiment = model.settings.experiment
+    units = (unit_of(asked.customer_id, None), unit_of(None, asked.session_id))
+    drawn = {assign_arm(unit, salt=experiment.salt, holdout=experiment.holdout) for unit in units}
+    return len(drawn) > 1
+
+
+def _decide(
+    service: Service, model: Model | None, asked: SuggestionRequest, known: Arm | None
+) -> Decision:
     try:
-        return decide(service.live.model, asked, known_arm=known)
+        return decide(model, asked, known_arm=known)
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         _log.exception("no suggestions could be made")
