@@ -110,7 +110,7 @@ class RatioSums:
 
 
 def clustered_ratio(sums: RatioSums, level: float = 0.95) -> Interval | None:
-    """A ratio of sums with its delta-method interval; None without data, infinite for one cluster."""
+    """A ratio of sums with its delta-method interval: None without data, endless for one unit."""
     if sums.sum_m == 0:
         return None
     spread = normal_quantile(level) * math.sqrt(sums.variance())

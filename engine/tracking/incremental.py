@@ -1,0 +1,170 @@
+"""What the offers changed: treatment less control, as drawn, whoever saw or clicked what.
+
+Eligible is every checkout with a decision that had offers of the kind, shown or withheld; its arm
+is that of its first decision. Its outcome is whether an offered item was bought in it by the
+conversion rule. Views, clicks and attribution play no part, so both arms are judged alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine import money
+from engine.offers import Arm
+from engine.tracking.attribution import Worth, rule_holds
+from engine.tracking.counts import ArmCounts
+from engine.tracking.history import History, Order, PlacedOffer
+from engine.tracking.intervals import Interval, RatioSums, clustered_difference, newcombe
+
+Entry = dict[str, object]
+Arms = Mapping[Arm, ArmCounts]
+
+
+@dataclass(slots=True)
+class _Cluster:
+    checkouts: int = 0
+    ordered: int = 0
+    owed: int = 0
+
+
+def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Arms:
+    """Counts of both arms over `offers`, all of one kind; money only in `currency`."""
+    by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
+    for placed in offers:
+        by_checkout[placed.decision.checkout_id].append(placed)
+    totals: dict[Arm, list[int]] = {"treatment": [0, 0, 0], "control": [0, 0, 0]}
+    clusters: dict[Arm, defaultdict[str, _Cluster]] = {
+        "treatment": defaultdict(_Cluster),
+        "control": defaultdict(_Cluster),
+    }
+    for checkout_id, theirs in by_checkout.items():
+        first = history.checkouts[checkout_id][0]
+        orders = history.orders_of.get(checkout_id, ())
+        latest_first = sorted(theirs, key=lambda placed: placed.recency, reverse=True)
+        total, cluster = totals[first.arm], clusters[first.arm][history.units[first.decision_id]]
+        total[0] += 1
+        total[1] += any(_bought(latest_first, order) for order in orders)
+        total[2] += bool(orders)
+        cluster.checkouts += 1
+        for order in orders:
+            if order.currency == currency:
+                cluster.ordered += order_value(order)
+                cluster.owed += _owed(latest_first, order)
+    return {
+        arm: ArmCounts(
+            totals[arm][0],
+            totals[arm][1],
+            totals[arm][2],
+            RatioSums.of([(each.ordered, each.checkouts) for each in clusters[arm].values()]),
+            RatioSums.of([(each.owed, each.checkouts) for each in clusters[arm].values()]),
+        )
+        for arm in totals
+    }
+
+
+def order_value(order: Order) -> int:
+    """Minor units of the order's priced lines, after discounts, before returns."""
+    return sum(
+        money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
+        for line in order.purchase.items
+        if line.price_minor is not None
+    )
+
+
+def _bought(offers: Sequence[PlacedOffer], order: Order) -> bool:
+    return any(
+        placed.offer.item_id in order.quantities and rule_holds(placed, order) for placed in offers
+    )
+
+
+def _owed(latest_first: Sequence[PlacedOffer], order: Order) -> int:
+    """Worth of the offered items in `order`, each line by the last offer the rule holds for."""
+    worth = Worth(order)
+    total = 0
+    for line in order.purchase.items:
+        for placed in latest_first:
+            if placed.offer.item_id == line.item_id and rule_holds(placed, order):
+                total += worth.of(placed, line, line.quantity)[0] or 0
+                break
+    return total
+
+
+def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, level: float) -> Entry:
+    """The `incremental` entry; `reason` says why it is blocked, None where it is not."""
+    treatment, control = arms["treatment"], arms["control"]
+    status = "ok"
+    if not treatment.eligible or not control.eligible:
+        status = "no_data"
+        empty = [arm for arm in arms if not arms[arm].eligible]
+        reason = f"no eligible checkout in {' and '.join(empty)}"
+    elif reason is not None:
+        status = "blocked"
+
+    def share(field: str) -> Entry:
+        counts = [(getattr(arm, field), arm.eligible) for arm in (treatment, control)]
+        (x1, n1), (x2, n2) = counts
+        interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
+        return {
+            "value": interval.value if interval else None,
+            "lower": interval.lower if interval else None,
+            "upper": interval.upper if interval else None,
+            "numerator": counts[0][0],
+            "denominator": counts[0][1],
+            "method": "newcombe",
+            "status": status,
+            "reason": reason,
+            "treatment": _share(*counts[0]),
+            "control": _share(*counts[1]),
+        }
+
+    def amount(field: str) -> Entry:
+        sums: list[RatioSums] = [getattr(arm, field) for arm in (treatment, control)]
+        if status != "ok" or currency is None:
+            why = reason if status != "ok" else "no one currency is known"
+            return _amount(None, sums, None, "no_data" if status == "ok" else status, why)
+        interval = clustered_difference(sums[0], sums[1], level)
+        few = min(each.n for each in sums) < 2
+        why = "an arm has fewer than two units, too few for an interval" if few else None
+        return _amount(interval, sums, currency, "ok", why)
+
+    return {
+        **share("converted"),
+        "revenue_per_checkout": amount("order_revenue"),
+        "offer_revenue_per_checkout": amount("offer_revenue"),
+        "margin_per_checkout": _amount(None, None, None, "no_data", "costs are not in the facts"),
+        "completion": share("completed"),
+    }
+
+
+def _share(numerator: int, denominator: int) -> Entry:
+    value = numerator / denominator if denominator else None
+    return {"value": value, "numerator": numerator, "denominator": denominator}
+
+
+def _amount(
+    interval: Interval | None,
+    sums: Sequence[RatioSums] | None,
+    currency: str | None,
+    status: str,
+    reason: str | None,
+) -> Entry:
+    return {
+        "value": _money(interval.value, currency) if interval else None,
+        "lower": _money(interval.lower, currency) if interval else None,
+        "upper": _money(interval.upper, currency) if interval else None,
+        "treatment": _money(sums[0].value, currency) if sums and sums[0].sum_m else None,
+        "control": _money(sums[1].value, currency) if sums and sums[1].sum_m else None,
+        "method": "delta",
+        "status": status,
+        "reason": reason,
+    }
+
+
+def _money(minor: float, currency: str | None) -> str | None:
+    """A decimal string, rounded to the minor unit; None where no amount can be written."""
+    if currency is None or not math.isfinite(minor):
+        return None
+    return money.to_text(round(minor), currency)

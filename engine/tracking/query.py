@@ -1,0 +1,177 @@
+"""What a report is asked for, from code, from a command line and from an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, TypeVar, cast
+
+from engine.errors import ConfigError
+from engine.offers import KINDS, Kind
+from engine.storage.store import Store
+from engine.tracking.attribution import Impressions
+from engine.tracking.groups import GROUP_KEYS
+from engine.tracking.periods import zone_of
+
+_T = TypeVar("_T")
+
+MOST_WINDOW_DAYS = 30
+_DEFAULT_HOLDOUT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ReportQuery:
+    """A question; hashable. None in a setting means: as the shop told its database, else default.
+
+    Attributes:
+        since, until: a date is a whole local day, both inclusive; a datetime is an instant, the
+            period then half-open; None is unbounded.
+        by: group keys, in the order wanted; all of `GROUP_KEYS` exist.
+        kinds: which of the two rates.
+        timezone: IANA name (UTC); currency: ISO 4217 (the only one in the facts).
+        impressions: when an offer counts as shown ("viewed").
+        attribution_window_days: 0 to 30; 0 credits the same checkout only (0).
+        holdout: control share of units whose decisions do not say (0.1).
+        level: of every interval.
+        shop: its name, for people.
+    """
+
+    since: date | datetime | None = None
+    until: date | datetime | None = None
+    by: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = KINDS
+    timezone: str | None = None
+    currency: str | None = None
+    impressions: Impressions | None = None
+    attribution_window_days: int | None = None
+    holdout: float | None = None
+    level: float = 0.95
+    shop: str | None = None
+
+    @classmethod
+    def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
+        """With every setting filled in; an override of None leaves the shop's own."""
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return cls(**given).filled(store.settings())
+
+    def filled(self, settings: Mapping[str, str]) -> ReportQuery:
+        """With what a shop told its database where the query leaves it open, and checked.
+
+        Raises:
+            ConfigError: a setting or a part of the question that cannot be.
+        """
+        own = parse_query({name: settings.get(name) for name in _SETTINGS})
+        query = replace(
+            self,
+            timezone=self.timezone or own.timezone or "UTC",
+            currency=self.currency or own.currency,
+            impressions=self.impressions or own.impressions or "viewed",
+            attribution_window_days=_first(
+                self.attribution_window_days, own.attribution_window_days, 0
+            ),
+            holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
+            shop=self.shop or settings.get("shop") or settings.get("name"),
+        )
+        _check(query)
+        return query
+
+
+_SETTINGS = ("timezone", "currency", "impressions", "attribution_window_days", "holdout")
+
+
+def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
+    """A query from text, of an address or a command line.
+
+    Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
+    attribution_window_days), holdout, level. A missing, None or empty text leaves its default.
+
+    Raises:
+        ConfigError: names the field, and what it may be.
+    """
+
+    def text(*names: str) -> str | None:
+        return next((value for name in names if (value := (texts.get(name) or "").strip())), None)
+
+    window = text("window", "attribution_window_days")
+    days = None if window is None else int(_number("window", window, whole=True))
+    holdout, level = text("holdout"), text("level")
+    query = ReportQuery(
+        since=_bound("from", text("from", "since")),
+        until=_bound("to", text("to", "until")),
+        by=_list(text("by")),
+        kinds=cast("tuple[Kind, ...]", _list(text("kind", "kinds"))) or KINDS,
+        timezone=text("timezone"),
+        currency=text("currency"),
+        impressions=cast("Impressions | None", text("impressions")),
+        attribution_window_days=days,
+        holdout=None if holdout is None else _number("holdout", holdout),
+        level=0.95 if level is None else _number("level", level),
+    )
+    _check(query)
+    return query
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part for each in (text or "").split(",") if (part := each.strip()))
+
+
+def _bound(field: str, text: str | None) -> date | datetime | None:
+    if text is None:
+        return None
+    try:
+        if len(text) <= len("2026-01-31"):
+            return date.fromisoformat(text)
+        # In an address a bare + is a space.
+        return datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{field}: {text!r} is neither a day such as 2026-01-31 nor an instant such as"
+            " 2026-01-31T12:00:00+01:00"
+        ) from error
+
+
+def _number(field: str, text: str, *, whole: bool = False) -> float:
+    try:
+        return int(text) if whole else float(text)
+    except ValueError as error:
+        wanted = "a whole number" if whole else "a number"
+        raise ConfigError(f"{field}: {text!r} is not {wanted}") from error
+
+
+def _check(query: ReportQuery) -> None:
+    _among("by", query.by, GROUP_KEYS)
+    _among("kind", query.kinds, KINDS)
+    if query.impressions is not None:
+        _among("impressions", (query.impressions,), ("viewed", "served"))
+    if query.timezone is not None:
+        zone_of(query.timezone)
+    code = query.currency
+    if code is not None and not (len(code) == 3 and code.isascii() and code.isupper()):
+        raise ConfigError(f"currency: {code!r} is not an ISO 4217 code such as NOK")
+    days = query.attribution_window_days
+    if days is not None and not 0 <= days <= MOST_WINDOW_DAYS:
+        raise ConfigError(f"window: must be 0 to {MOST_WINDOW_DAYS} days, not {days}")
+    if query.holdout is not None and not 0 <= query.holdout <= 1:
+        raise ConfigError(f"holdout: must be a share from 0 to 1, not {query.holdout}")
+    if not 0.5 <= query.level <= 0.9999:
+        raise ConfigError(f"level: must be from 0.5 to 0.9999, not {query.level}")
+    since, until = query.since, query.until
+    if since is not None and until is not None and _day(since) > _day(until):
+        raise ConfigError(f"from: {since} is after {until}")
+
+
+def _among(field: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{field}: {name!r} does not exist; there are {', '.join(known)}")
+    if len(set(given)) != len(given):
+        raise ConfigError(f"{field}: {', '.join(given)} names one twice")
+
+
+def _day(bound: date | datetime) -> date:
+    return bound.date() if isinstance(bound, datetime) else bound
+
+
+def _first(*values: _T | None) -> _T | None:
+    return next((value for value in values if value is not None), None)
