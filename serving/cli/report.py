@@ -1,0 +1,112 @@
+"""`mersalg report`: the cross-sell rate and the upsell rate of a shop."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.storage.store import Store
+
+_PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+    html = "html"
+
+
+def command(
+    database: Annotated[
+        str,
+        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+    ],
+    since: Annotated[str | None, typer.Option("--from", help=f"Begin: {_PERIOD}")] = None,
+    until: Annotated[str | None, typer.Option("--to", help=f"End: {_PERIOD}")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Split by day, week, month, item, rule, placement, model_version."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="cross_sell or upsell; both without it.")] = None,
+    output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of the days; else the shop's.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Currency of the money; else the shop's.")
+    ] = None,
+    impressions: Annotated[
+        str | None,
+        typer.Option(help="viewed or served: when an offer counts as shown; else the shop's."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Days after an offer that a purchase elsewhere is credited, 0 to 30."),
+    ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(help="Control share units were drawn with, where decisions do not say."),
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Level of the intervals; 0.95.")] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Both rates with intervals, net of returns, and beside what would have happened anyway."""
+    from engine.tracking.rendering import csv_text
+    from engine.tracking.report import build_report, parse_query
+    from serving.cli import report_tables
+
+    query = parse_query(
+        {
+            "from": since,
+            "to": until,
+            "by": by,
+            "kind": kind,
+            "timezone": timezone,
+            "currency": currency,
+            "impressions": impressions,
+            "window": window,
+            "holdout": holdout,
+            "level": level,
+        }
+    )
+    store = _existing_store(database)
+    try:
+        store.ping()
+        query = query.filled(store.settings())
+        report = build_report(store, query)
+    finally:
+        store.close()
+    if as_json or output is Format.json:
+        console.print_json(report)
+    elif output is Format.csv:
+        sys.stdout.write(csv_text(report))
+    else:
+        view = report_tables.view_of(report, query.shop)
+        if output is Format.html:
+            sys.stdout.write(report_tables.page_of(view) + "\n")
+        else:
+            for part in report_tables.terminal_parts(view):
+                console.out.print(part)
+
+
+def _existing_store(database: str) -> Store:
+    """A report never makes a database: a mistyped name must not look like a shop without sales."""
+    from engine.errors import ConfigError
+    from engine.storage.connection import parse_url
+    from engine.storage.sql import open_store
+
+    url = parse_url(database)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise ConfigError(
+            f"there is no database at {url.database}; `mersalg serve` and"
+            " `mersalg events import` make one"
+        )
+    return open_store(database)
