@@ -17,9 +17,9 @@ from typing import Literal
 
 from engine.errors import FactRejected, StorageError, StorageUnavailable
 from engine.events import Fact
+from engine.fact_records import pack, unpack
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Store
-from engine.fact_records import pack, unpack
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
 from serving.spool import Spool, SpoolFull
@@ -172,6 +172,8 @@ class Intake:
             self._look_now.clear()
             while not self._stopping.is_set() and not self._mended():
                 self._stopping.wait(_PROBE_SECONDS)
+            # A database that is merely slow must not be kept busy by replays of a fact or two.
+            self._stopping.wait(_PROBE_SECONDS)
 
     def _mended(self) -> bool:
         try:

@@ -143,10 +143,21 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
             schemas.update(request.pop("$defs", {}))
             schemas["SuggestionRequest"] = request
             schemas.update(_COMPONENTS)
-            # Bodies are validated by hand, into the one error shape.
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
+            _forget_validation_errors(document["paths"], schemas)
             app.openapi_schema = document
         return app.openapi_schema
 
     return openapi
+
+
+def _forget_validation_errors(
+    paths: Mapping[str, Mapping[str, dict[str, dict[str, object]]]], schemas: Schema
+) -> None:
+    """FastAPI's own 422 never leaves this service: there is one error shape."""
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for operations in paths.values():
+        for operation in operations.values():
+            answers = operation["responses"]
+            if "HTTPValidationError" in str(answers.get("422")):
+                del answers["422"]

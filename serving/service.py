@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated
 
-from engine.storage.sql import open_store
 from fastapi import Depends, Request
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.model import Model
 from engine.registry import Registry
+from engine.storage.sql import open_store
 from engine.storage.store import Store
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel

@@ -11,12 +11,14 @@ _FOLDER = Path(__file__).parent
 
 STATIC = _FOLDER / "static"
 
-# Plotly positions its labels by style attributes; scripts and style sheets stay our own.
+# Plotly fills a style element that it inserts empty, and places its labels by style attributes;
+# scripts and all other style sheets stay our own.
+_EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self'",
+        f"style-src 'self' {_EMPTY_STYLE}",
         "style-src-attr 'unsafe-inline'",
         "img-src 'self' data:",
         "connect-src 'self'",

@@ -89,7 +89,8 @@ def start_server(
     command += ["--host", host, "--port", str(port), "--workers", str(workers)]
     command += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    own |= {"MERSALG_KEYS": keys, "PYTHONPATH": str(Path(__file__).parents[2])}
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     log = folder / "serve.log"
     with log.open("a") as sink:
         process = subprocess.Popen(

@@ -1,0 +1,106 @@
+"""`/dashboard`: the pages, who may see them, and what they are drawn with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from engine.tracking.periods import zone_of
+from engine.tracking.query import ReportQuery
+from serving import errors
+from serving.dashboard import plotly_script, sessions
+from serving.dashboard.templating import STATIC, page
+from serving.dashboard.view import build_view
+from serving.request_body import read_body
+from serving.security import caller_with
+from serving.service import TheService
+from serving.settings import ServeSettings
+
+router = APIRouter(include_in_schema=False)
+
+_FILES = {
+    "dashboard.css": "text/css",
+    "dashboard.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "plotly.min.js": "text/javascript",
+}
+
+
+def _may_look(request: Request, settings: ServeSettings) -> bool:
+    if not settings.keys or sessions.is_open(settings, request.cookies.get(sessions.COOKIE)):
+        return True
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    caller = caller_with(settings, key.strip()) if scheme.lower() == "bearer" else None
+    return caller is not None and caller.may("report")
+
+
+@router.get("/dashboard")
+async def show_dashboard(
+    request: Request, service: TheService, days: int = Query(28, ge=1, le=3660)
+) -> Response:
+    if not _may_look(request, service.settings):
+        return RedirectResponse("/dashboard/login", 303)
+    model, live = service.live.model, service.live.status
+    shop = model.settings.shop if model else None
+    today = datetime.now(zone_of(shop.timezone if shop else "UTC")).date()
+    query = ReportQuery(since=today - timedelta(days=days - 1), until=today, by=("day",))
+    view = build_view(
+        await service.reports.rates(query),
+        days=days,
+        shop=shop.name if shop else "Mersalg",
+        model_version=live.version,
+        model_problem=live.problem,
+        database_up=service.intake.available,
+    )
+    return page(
+        "dashboard.html",
+        title=view.shop,
+        view=view,
+        preloaded_style_ids=plotly_script.unneeded_style_ids(),
+        keyed=bool(service.settings.keys),
+        signed_in=sessions.COOKIE in request.cookies,
+    )
+
+
+@router.get("/dashboard/login")
+async def show_login(refused: bool = False) -> Response:
+    return page("login.html", title="Sign in", refused=refused)
+
+
+@router.post("/dashboard/login")
+async def log_in(request: Request, service: TheService) -> Response:
+    form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
+    session = sessions.open_session(service.settings, form.get("key", [""])[0].strip())
+    if session is None:
+        return RedirectResponse("/dashboard/login?refused=true", 303)
+    answer = RedirectResponse("/dashboard", 303)
+    forwarded = request.headers.get("x-forwarded-proto", "")
+    answer.set_cookie(
+        sessions.COOKIE,
+        session,
+        max_age=sessions.SECONDS,
+        path="/dashboard",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https" or forwarded == "https",
+    )
+    return answer
+
+
+@router.post("/dashboard/logout")
+async def log_out() -> Response:
+    answer = RedirectResponse("/dashboard/login", 303)
+    answer.delete_cookie(sessions.COOKIE, path="/dashboard", httponly=True, samesite="strict")
+    return answer
+
+
+@router.get("/dashboard/static/{name}")
+async def static_file(name: str) -> Response:
+    if name not in _FILES:
+        raise errors.ApiError(404, "not_found", "no such file")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    path = plotly_script.PATH if name == "plotly.min.js" else STATIC / name
+    return FileResponse(path, media_type=_FILES[name], headers=headers)

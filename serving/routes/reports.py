@@ -1,0 +1,70 @@
+"""`GET /v1/reports/rates`: both rates, in total and by group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from engine.tracking.query import parse_query
+from serving import errors
+from serving.security import Reporter
+from serving.service import TheService
+
+router = APIRouter(tags=["reports"])
+
+
+@router.get(
+    "/v1/reports/rates",
+    summary="The cross-sell rate and the upsell rate",
+    response_model=dict[str, object],
+    responses=errors.documented(401, 403, 422, 503),
+)
+async def report_rates(
+    service: TheService,
+    caller: Reporter,
+    since: Annotated[
+        str | None,
+        Query(alias="from", max_length=200, description="A day (2026-01-31) or an instant"),
+    ] = None,
+    until: Annotated[
+        str | None,
+        Query(alias="to", max_length=200, description="A day, inclusive, or an instant, exclusive"),
+    ] = None,
+    by: Annotated[
+        str | None, Query(max_length=200, description="Group keys, separated by commas: day,item")
+    ] = None,
+    kind: Annotated[str | None, Query(max_length=200, description="cross_sell, upsell")] = None,
+    timezone: Annotated[
+        str | None, Query(max_length=200, description="IANA name; the shop's where not given")
+    ] = None,
+    currency: Annotated[
+        str | None, Query(max_length=200, description="ISO 4217; the shop's where not given")
+    ] = None,
+    impressions: Annotated[str | None, Query(max_length=200, description="viewed, served")] = None,
+    window: Annotated[
+        str | None, Query(max_length=200, description="Attribution window in days, 0 to 30")
+    ] = None,
+    level: Annotated[
+        str | None, Query(max_length=200, description="Of every interval; 0.95 where not given")
+    ] = None,
+) -> Response:
+    """What is not asked for is as the shop set it; the answer prints what was used."""
+    del caller
+    query = parse_query(
+        {
+            "from": since,
+            "to": until,
+            "by": by,
+            "kind": kind,
+            "timezone": timezone,
+            "currency": currency,
+            "impressions": impressions,
+            "window": window,
+            "level": level,
+        }
+    )
+    report = await service.reports.rates(query)
+    return Response(orjson.dumps(report), media_type="application/json")

@@ -1,0 +1,222 @@
+"""The dashboard in a real browser: both rates, the chart, the empty page, signing in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from engine.events import parse_fact
+from engine.storage.sql import open_store
+from tests.support.models import tiny_model
+from tests.support.servers import Server, publish_model, running_server
+from tests.support.system import chromium
+
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@dataclass
+class Seen:
+    """A page, and everything the browser complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser) -> Iterator[Seen]:
+    context = browser.new_context(viewport={"width": 1200, "height": 1600})
+    page = context.new_page()
+    seen = Seen(page)
+    page.on("console", lambda said: seen.complaints.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
+    page.on("request", lambda request: seen.fetched.append(request.url))
+    yield seen
+    context.close()
+
+
+def sell(server: Server, database: str) -> None:
+    """Ten buyers: each is shown offers, six take the case, two the better phone."""
+    store = open_store(database)
+    start = datetime.now(UTC) - timedelta(days=6)
+    try:
+        for number in range(10):
+            when = start + timedelta(hours=12 * number)
+            store.append([parse_fact(fact) for fact in _visit(number, when)])
+    finally:
+        store.close()
+
+
+def _visit(number: int, when: datetime) -> list[dict[str, object]]:
+    shared = {"checkout_id": f"ch-{number}", "customer_id": f"c-{number}"}
+    offers = [
+        {"offer_id": f"case-{number}", "kind": "cross_sell", "item_id": "case-1", "position": 1,
+         "unit_price": "199.00"},
+        {"offer_id": f"up-{number}", "kind": "upsell", "item_id": "phone-256", "position": 1,
+         "unit_price": "6990.00", "replaces": {"item_id": "phone-64", "quantity": 1}},
+    ]  # fmt: skip
+    phone, price = ("phone-256", "6990.00") if number < 2 else ("phone-64", "5990.00")
+    bought = [{"item_id": phone, "quantity": 1, "price": price}]
+    if number < 6:
+        bought.append({"item_id": "case-1", "quantity": 1, "price": "199.00"})
+    after = when + timedelta(minutes=1)
+    return [
+        {"type": "decision", "event_id": f"d-{number}", "decision_id": f"d-{number}",
+         "occurred_at": when.isoformat(), **shared, "arm": "treatment", "model_version": "tiny",
+         "placement": "checkout", "currency": "NOK", "control_share": 0.0,
+         "lines": [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}],
+         "offers": offers},
+        *({"type": "view_promotion", "event_id": f"v-{offer['offer_id']}",
+           "occurred_at": after.isoformat(), **shared, "offer_id": offer["offer_id"]}
+          for offer in offers),
+        {"type": "purchase", "event_id": f"p-{number}", "occurred_at": after.isoformat(), **shared,
+         "transaction_id": f"t-{number}", "currency": "NOK", "items": bought},
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def selling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("selling")
+    publish_model(folder / "models", tiny_model(holdout=0.0, shop_name="Kafé <Sentrum> & Co"))
+    with running_server(folder) as server:
+        sell(server, f"sqlite:///{folder / 'facts.db'}")
+        yield server
+
+
+@pytest.mark.browser
+def test_both_rates_stand_side_by_side(browser: Browser, selling: Server) -> None:
+    with opened(browser) as seen:
+        seen.page.goto(f"{selling.url}/dashboard")
+        seen.page.wait_for_selector("#chart .plot-container .scatterlayer path")
+        assert seen.page.inner_text("h1") == "Kafé <Sentrum> & Co"
+        cross = seen.page.locator("section.cross_sell")
+        up = seen.page.locator("section.upsell")
+        assert cross.locator(".headline").inner_text() == "60.0\u202f%"
+        assert up.locator(".headline").inner_text() == "20.0\u202f%"
+        assert "6 of 10" in cross.inner_text()
+        assert "2 of 10" in up.inner_text()
+        assert "1\u202f194.00" in cross.inner_text()  # six cases, whole
+        assert "2\u202f000.00" in up.inner_text()  # two upgrades, the difference only
+        assert "difference" in up.inner_text()
+        assert "completes a purchase" in cross.inner_text()
+        left, right = cross.bounding_box(), up.bounding_box()
+        assert left is not None
+        assert right is not None
+        assert left["y"] == right["y"]
+        assert left["x"] < right["x"]
+        assert seen.complaints == []
+        # Nothing is ever fetched from elsewhere.
+        assert all(url.startswith(selling.url) for url in seen.fetched)
+
+
+@pytest.mark.browser
+def test_the_chart_shows_each_day_of_both_rates(browser: Browser, selling: Server) -> None:
+    with opened(browser) as seen:
+        seen.page.goto(f"{selling.url}/dashboard?days=7")
+        seen.page.wait_for_selector("#chart .plot-container .scatterlayer path")
+        drawn = seen.page.evaluate(
+            "() => document.getElementById('chart').data.filter(t => t.name)"
+            ".map(t => [t.name, t.x.length, t.y.filter(v => v !== null).length])"
+        )
+        assert [name for name, _, _ in drawn] == ["Cross-sell rate", "Upsell rate"]
+        assert all(n_days >= 5 and n_values >= 5 for _, n_days, n_values in drawn)
+        box = seen.page.locator("#chart svg.main-svg").first.bounding_box()
+        assert box is not None
+        assert box["width"] > 600
+        assert seen.complaints == []
+
+
+@pytest.mark.browser
+def test_a_narrow_dark_screen_is_served_too(browser: Browser, selling: Server) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{selling.url}/dashboard")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") != (
+        "rgb(246, 245, 241)"
+    )
+    context.close()
+
+
+@pytest.mark.browser
+def test_an_empty_shop_is_told_so(browser: Browser, tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, opened(browser) as seen:
+        seen.page.goto(f"{server.url}/dashboard")
+        assert "No decisions yet" in seen.page.inner_text("main")
+        assert seen.page.locator(".headline").all_inner_texts() == ["–", "–"]
+        assert "no model" in seen.page.inner_text(".warning")
+        assert seen.complaints == []
+        seen.page.goto(f"{server.url}/docs")
+        assert "/v1/suggestions" in seen.page.inner_text("main")
+        assert seen.complaints == []
+
+
+@pytest.mark.browser
+def test_signing_in_and_out(browser: Browser, tmp_path: Path) -> None:
+    keys = "storefront:front-key report:report-key"
+    with running_server(tmp_path, keys=keys) as server, opened(browser) as seen:
+        page = seen.page
+        page.goto(f"{server.url}/dashboard")
+        assert page.url.endswith("/dashboard/login")
+        for wrong in ("front-key", "nonsense"):
+            page.fill("#key", wrong)
+            page.click("button")
+            assert "not known" in page.inner_text("[role=alert]")
+        page.fill("#key", "report-key")
+        page.click("button")
+        page.wait_for_url(f"{server.url}/dashboard")
+        assert page.locator("section.cross_sell").is_visible()
+        (cookie,) = page.context.cookies()
+        assert cookie["httpOnly"]
+        assert cookie["sameSite"] == "Strict"
+        assert "report-key" not in cookie["value"]
+        page.click("text=Sign out")
+        page.goto(f"{server.url}/dashboard")
+        assert page.url.endswith("/dashboard/login")
+        assert seen.complaints == []
+
+
+def test_the_dashboard_needs_a_key_where_there_are_keys(tmp_path: Path) -> None:
+    keys = "storefront:front-key report:report-key admin:admin-key"
+    with (
+        running_server(tmp_path, keys=keys) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as client,
+    ):
+        for header in (
+            {},
+            {"Authorization": "Bearer front-key"},
+            {"Cookie": "mersalg_session=1.2"},
+        ):
+            response = client.get("/dashboard", headers=header)
+            assert response.status_code == 303
+            assert response.headers["location"] == "/dashboard/login"
+        for key in ("report-key", "admin-key"):
+            response = client.get("/dashboard", headers={"Authorization": f"Bearer {key}"})
+            assert response.status_code == 200
+            assert "script-src 'self'" in response.headers["content-security-policy"]
+        assert client.get("/dashboard/static/plotly.min.js").status_code == 200
+        for name in ("secret", "..%2Fpages.py", "dashboard.html"):
+            assert client.get(f"/dashboard/static/{name}").status_code == 404
