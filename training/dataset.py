@@ -1,0 +1,210 @@
+"""A shop's orders and catalogue, read, checked and mapped to dense integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.config import ShopConfig
+from engine.errors import DataError
+from engine.orders import Baskets
+from engine.progress import Progress
+from engine.vocabulary import StringTable
+from training import catalogue_file, order_lines
+from training.keys import MISSING, Keys
+from training.order_lines import OrderLines
+from training.returns import subtract_returns
+from training.sources import read_source
+from training.validation import DataQuality, RowAudit
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Everything training learns from.
+
+    Attributes:
+        catalogue: all items; `item` below is a position in it.
+        lines: one order line a row, sorted by order and item: order (int64), item (int32),
+            customer (int64, -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no
+            time), quantity (float64, > 0), unit_price_minor (int64, -1 unknown), discount_minor
+            (int64), store (int32, -1 unknown).
+        ordered_at: int64 (n_orders,), the earliest time of an order's lines.
+        customer: int64 (n_orders,), -1 where unknown.
+        order_ids, customer_ids, store_ids: external ids by dense number. Orders are numbered in
+            time order (then by id), without times in the order of the file.
+        baskets: the distinct items of each order.
+        quality: what was left out, and why.
+    """
+
+    catalogue: Catalogue
+    lines: pd.DataFrame
+    ordered_at: NDArray[np.int64]
+    customer: NDArray[np.int64]
+    order_ids: StringTable
+    customer_ids: StringTable
+    store_ids: StringTable
+    baskets: Baskets
+    quality: DataQuality
+
+    @property
+    def n_orders(self) -> int:
+        return len(self.ordered_at)
+
+    def select_orders(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Dataset:
+        """The orders of a mask (n_orders,) or at positions, numbered anew in the same sequence.
+
+        Catalogue, customers, stores and quality stay those of the whole.
+        """
+        orders = np.asarray(chosen)
+        positions = (
+            np.flatnonzero(orders) if orders.dtype == np.bool_ else np.unique(orders)
+        ).astype(np.int64)
+        number = np.full(self.n_orders, MISSING, dtype=np.int64)
+        number[positions] = np.arange(len(positions))
+        renumbered = number[self.lines["order"].to_numpy()]
+        lines = self.lines[renumbered != MISSING].reset_index(drop=True)
+        lines["order"] = renumbered[renumbered != MISSING]
+        texts = list(self.order_ids)
+        return replace(
+            self,
+            lines=lines,
+            ordered_at=self.ordered_at[positions],
+            customer=self.customer[positions],
+            order_ids=StringTable.from_texts([texts[order] for order in positions.tolist()]),
+            baskets=self.baskets.take(positions),
+        )
+
+
+def load_dataset(config: ShopConfig, folder: Path, progress: Progress) -> Dataset:
+    """Read what a shop file describes.
+
+    Args:
+        folder: that of the shop file; relative data paths start there.
+
+    Raises:
+        ConfigError: the database of the shop file cannot be used.
+        DataError: a file or column is missing, or nothing useful remains.
+    """
+    catalogue, catalogue_quality, catalogue_name = None, None, ""
+    if config.catalogue is not None:
+        with progress.task("Reading the catalogue"):
+            section = config.catalogue
+            source = read_source(section, folder, catalogue_file.needed_columns(section))
+            audit = RowAudit(source)
+            catalogue = catalogue_file.read_catalogue(section, source, audit, config.shop.currency)
+            catalogue_quality, catalogue_name = audit.quality(), source.files[0]
+    with progress.task("Reading orders"):
+        source = read_source(config.orders, folder, order_lines.needed_columns(config.orders))
+    with progress.task("Checking order lines"):
+        audit = RowAudit(source)
+        item_ids = list(catalogue.items.ids) if catalogue is not None else None
+        lines = order_lines.read_order_lines(config, source, audit, item_ids, catalogue_name)
+    with progress.task("Matching returns"):
+        purchases, returns = subtract_returns(lines.frame, lines.orders.texts, timed=lines.timed)
+        if not len(purchases):
+            raise DataError("no order is left: every line was returned", file=source.files[0])
+    with progress.task("Numbering orders"):
+        if catalogue is None:
+            catalogue = catalogue_file.catalogue_of_ids(lines.item_ids, config.shop.currency)
+        item_codes = replace(lines.items, codes=purchases["item"].to_numpy())
+        purchases["item"] = item_codes.recode(lines.item_ids)
+        catalogue = with_order_prices(catalogue, purchases, timed=lines.timed)
+        quality = DataQuality(audit.quality(len(purchases)), catalogue_quality, returns)
+        return _numbered(catalogue, purchases, lines, quality)
+
+
+def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: bool) -> Catalogue:
+    """The catalogue with the median unit price of recent orders where it gives no price.
+
+    Recent: the later half of the item's lines, so that a price raised last month is not averaged
+    with last year's; all lines where the shop tells no times. `purchases` holds item (positions in
+    the catalogue), ordered_at and unit_price_minor.
+    """
+    unknown = catalogue.price_minor == UNKNOWN
+    priced = purchases[(purchases["unit_price_minor"] > 0).to_numpy()]
+    priced = priced[unknown[priced["item"].to_numpy()]]
+    if timed:
+        middle = priced.groupby("item")["ordered_at"].transform("median")
+        priced = priced[(priced["ordered_at"] >= middle).to_numpy()]
+    medians = priced.groupby("item")["unit_price_minor"].median()
+    prices = catalogue.price_minor.copy()
+    prices[medians.index.to_numpy()] = np.rint(medians.to_numpy()).astype(np.int64)
+    return replace(catalogue, price_minor=prices)
+
+
+def _numbered(
+    catalogue: Catalogue, purchases: pd.DataFrame, lines: OrderLines, quality: DataQuality
+) -> Dataset:
+    """Orders, customers and stores numbered so that the order of the rows does not matter."""
+    codes = purchases["order"].to_numpy()
+    present, first_row = np.unique(codes, return_index=True)
+    texts = [lines.orders.texts[code] for code in present.tolist()]
+    moments = purchases.groupby("order", sort=True)["ordered_at"].min().to_numpy()
+    if lines.timed:
+        by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
+        sequence = by_text[np.argsort(moments[by_text], kind="stable")]
+    else:
+        sequence = np.argsort(first_row, kind="stable")
+    number = np.empty(len(lines.orders.texts), dtype=np.int64)
+    number[present[sequence]] = np.arange(len(present))
+    customer, customer_ids = _dense(purchases["customer"].to_numpy(), lines.customers)
+    store, store_ids = _dense(purchases["store"].to_numpy(), lines.stores)
+    frame = pd.DataFrame(
+        {
+            "order": number[codes],
+            "item": purchases["item"].to_numpy(dtype=np.int32),
+            "customer": customer,
+            "ordered_at": purchases["ordered_at"].to_numpy(),
+            "quantity": purchases["quantity"].to_numpy(),
+            "unit_price_minor": purchases["unit_price_minor"].to_numpy(),
+            "discount_minor": purchases["discount_minor"].to_numpy(),
+            "store": store.astype(np.int32),
+        }
+    )
+    frame = _in_sequence(frame, len(catalogue))
+    orders = frame["order"].to_numpy()
+    return Dataset(
+        catalogue=catalogue,
+        lines=frame,
+        ordered_at=moments[sequence],
+        customer=_customer_of_order(orders, frame["customer"].to_numpy(), len(present)),
+        order_ids=StringTable.from_texts([texts[order] for order in sequence.tolist()]),
+        customer_ids=customer_ids,
+        store_ids=store_ids,
+        baskets=Baskets.from_pairs(
+            orders, frame["item"].to_numpy(dtype=np.int64), len(present), len(catalogue)
+        ),
+        quality=quality,
+    )
+
+
+def _dense(codes: NDArray[np.int64], keys: Keys | None) -> tuple[NDArray[np.int64], StringTable]:
+    """Codes into the sorted texts of the keys in use, MISSING where there is none."""
+    if keys is None:
+        return codes, StringTable.from_texts([])
+    present = np.unique(codes)
+    texts = sorted(keys.texts[code] for code in present[present != MISSING].tolist())
+    return replace(keys, codes=codes).recode(texts), StringTable.from_texts(texts)
+
+
+def _in_sequence(frame: pd.DataFrame, n_items: int) -> pd.DataFrame:
+    """Sorted by order and item, then by whatever tells two lines apart."""
+    ties = ("discount_minor", "unit_price_minor", "quantity", "ordered_at", "customer", "store")
+    key = frame["order"].to_numpy() * n_items + frame["item"].to_numpy()
+    sequence = np.lexsort((*(frame[name].to_numpy() for name in ties), key))
+    return frame.iloc[sequence].reset_index(drop=True)
+
+
+def _customer_of_order(
+    orders: NDArray[np.int64], customers: NDArray[np.int64], n_orders: int
+) -> NDArray[np.int64]:
+    """The customer an order's lines name, the first by id where they name several."""
+    nobody = np.iinfo(np.int64).max
+    found = np.full(n_orders, nobody, dtype=np.int64)
+    np.minimum.at(found, orders, np.where(customers == MISSING, nobody, customers))
+    return np.where(found == nobody, MISSING, found)

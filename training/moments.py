@@ -1,0 +1,168 @@
+"""Reads when orders were made, and turns local times into instants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+from training.sources import SourceTable
+
+_OFFSET = re.compile(
+    r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$", re.IGNORECASE
+)
+_ISO = re.compile(r"\d{4}(?:-\d{1,2}-\d{1,2}|\d{4})(?:$|[T ])")
+_NUMERIC_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}(?!\d)")
+_TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p")
+_PLAIN_DATES = (
+    *("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d"),
+    *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+)
+_STRAY = 0.01
+"""Share of dates that may speak against the others before the file is called contradictory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """One instant a row.
+
+    Attributes:
+        micros: int64 (n_rows,), microseconds UTC, 0 where there is none.
+        bad: bool (n_rows,), the cell is empty or no date.
+    """
+
+    micros: NDArray[np.int64]
+    bad: NDArray[np.bool_]
+
+
+def read_moments(
+    source: SourceTable, columns: Sequence[str], date_format: str | None, timezone: str
+) -> Moments:
+    """The instants that `columns` (one, or date and time) state.
+
+    Times without an offset are local to `timezone`: one that a clock change skipped is moved
+    forward, one that it repeated is taken as the first. Without `date_format`, ISO 8601 is
+    understood, `31.12.2025`, `31/12/2025` or `12/31/2025` as the file's own dates tell, and months
+    by English name.
+
+    Raises:
+        DataError: no such column, or dates that could be read two ways.
+    """
+    arrays = [source.column(name) for name in columns]
+    if len(arrays) == 1 and _is_time(arrays[0].type):
+        return _from_typed(arrays[0], timezone)
+    joined = _joined(arrays)
+    encoded = joined.dictionary_encode()
+    texts = pd.Series(encoded.dictionary.to_pylist(), dtype="str").str.strip()
+    texts = texts.str.replace(r"\s*UTC$", "Z", regex=True)
+    micros, bad = _parse(texts, date_format, timezone, source, columns)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes])
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _from_typed(array: pa.Array, timezone: str) -> Moments:
+    zone = array.type.tz if pa.types.is_timestamp(array.type) else None
+    bad = array.is_null().to_numpy(zero_copy_only=False)
+    raw = array.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.int64())
+    micros = raw.fill_null(0).to_numpy(zero_copy_only=False)
+    if zone is not None:
+        return Moments(np.where(bad, 0, micros), bad)
+    codes, distinct = pd.factorize(micros)
+    local = pd.Series(distinct.astype("datetime64[us]"))
+    return Moments(np.where(bad, 0, _localised(local, timezone)[codes]), bad)
+
+
+def _joined(arrays: Sequence[pa.Array]) -> pa.Array:
+    """The parts of each row as one text; null where a part is."""
+    texts = []
+    for number, array in enumerate(arrays):
+        # A date column stored with a midnight time must not hide the time beside it.
+        if number == 0 and len(arrays) > 1 and pa.types.is_timestamp(array.type):
+            array = array.cast(pa.date32(), safe=False)
+        texts.append(array.cast(pa.large_string()))
+    space = pa.scalar(" ", pa.large_string())
+    return pc.binary_join_element_wise(*texts, space) if len(texts) > 1 else texts[0]
+
+
+def _parse(
+    texts: pd.Series,
+    date_format: str | None,
+    timezone: str,
+    source: SourceTable,
+    columns: Sequence[str],
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    micros = np.zeros(len(texts), dtype=np.int64)
+    bad = np.ones(len(texts), dtype=np.bool_)
+
+    def take(positions: NDArray[np.int64], form: str, *, offset: bool) -> None:
+        if not len(positions):
+            return
+        parsed = pd.to_datetime(texts.iloc[positions], format=form, errors="coerce", utc=offset)
+        good = parsed.notna().to_numpy()
+        if not good.any():
+            return
+        found = parsed[good]
+        values = _utc_micros(found) if offset else _localised(found, timezone)
+        micros[positions[good]], bad[positions[good]] = values, False
+
+    if date_format is not None:
+        everything = np.arange(len(texts), dtype=np.int64)
+        take(everything, date_format, offset="%z" in date_format)
+        return micros, bad
+    with_offset = texts.str.contains(_OFFSET).to_numpy(dtype=bool)
+    iso = texts.str.match(_ISO).to_numpy(dtype=bool)
+    take(np.flatnonzero(iso & with_offset), "ISO8601", offset=True)
+    take(np.flatnonzero(iso & ~with_offset), "ISO8601", offset=False)
+    for date in _date_forms(texts[~iso], source, columns):
+        for time in _TIMES:
+            rest = np.flatnonzero(bad & ~iso)
+            if not len(rest):
+                return micros, bad
+            take(rest, date + time, offset=False)
+    return micros, bad
+
+
+def _date_forms(texts: pd.Series, source: SourceTable, columns: Sequence[str]) -> list[str]:
+    """Forms to try for dates that are not ISO 8601; days before months, or the other way round."""
+    parts = texts.str.extract(_NUMERIC_DATE).dropna()
+    parts = parts[parts[1] != "."]
+    if not len(parts):
+        return [*_PLAIN_DATES]
+    first, second = parts[0].astype(int), parts[2].astype(int)
+    day_first = int(((first > 12) & (second <= 12)).sum())
+    month_first = int(((first <= 12) & (second > 12)).sum())
+    fewer, more = sorted((day_first, month_first))
+    if fewer >= max(_STRAY * more, 1) or not more:
+        reason = (
+            "the day and the month cannot be told apart"
+            if not more
+            else ("some dates have the day first and some the month")
+        )
+        raise DataError(
+            f"{reason} ({texts.loc[parts.index[0]]!r}); set date_format, for example '%d/%m/%Y'",
+            file=source.files[0],
+            column=" + ".join(columns),
+        )
+    order = "%d{0}%m{0}%Y" if day_first > month_first else "%m{0}%d{0}%Y"
+    return [*(order.format(mark) for mark in parts[1].unique()), *_PLAIN_DATES]
+
+
+def _localised(local: pd.Series, timezone: str) -> NDArray[np.int64]:
+    first = np.ones(len(local), dtype=bool)
+    return _utc_micros(local.dt.tz_localize(timezone, ambiguous=first, nonexistent="shift_forward"))
+
+
+def _utc_micros(moments: pd.Series) -> NDArray[np.int64]:
+    naive = moments.dt.tz_convert("UTC").dt.tz_localize(None)
+    return naive.to_numpy(dtype="datetime64[us]").astype(np.int64)

@@ -1,0 +1,300 @@
+"""Reads what a shop file points at: CSV or Parquet files, globs of either, or a database query.
+
+Nothing is interpreted here. CSV columns stay text, so that an id such as `00123` keeps its exact
+characters; Parquet and database columns keep their types.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+from training.database_source import read_query
+
+_PARQUET = frozenset({".parquet", ".pq", ".parq"})
+_GLOB_MARKS = frozenset("*?[")
+
+
+class SourceSection(Protocol):
+    """What the sections `[orders]` and `[catalogue]` of a shop file have in common."""
+
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def query(self) -> str | None: ...
+    @property
+    def separator(self) -> str: ...
+    @property
+    def decimal(self) -> Any: ...
+    @property
+    def encoding(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedRow:
+    """A CSV row with more or fewer cells than the header; such rows are not in the table."""
+
+    file: str
+    row: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """Rows of one or several files as one table.
+
+    Attributes:
+        table: the rows, column by column.
+        files: names for messages, in reading order; one name for a database.
+        file_starts: int64 (n_files + 1,); rows of file f are `file_starts[f]:file_starts[f + 1]`.
+        row_numbers: int64 (n_rows,), 1-based in their own file, header excluded.
+        ragged: rows that could not be taken into the table.
+        decimal: decimal mark of numbers that stand as text.
+    """
+
+    table: pa.Table
+    files: tuple[str, ...]
+    file_starts: NDArray[np.int64]
+    row_numbers: NDArray[np.int64]
+    ragged: tuple[RaggedRow, ...]
+    decimal: str
+
+    @property
+    def n_rows(self) -> int:
+        return self.table.num_rows
+
+    def column(self, name: str) -> pa.Array:
+        """One column as one array; empty or blank text is null.
+
+        Raises:
+            DataError: no such column, or two of that name.
+        """
+        require_columns(self.table.column_names, (name,), self.files[0])
+        column = self.table.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_string(column.type) or pa.types.is_string_view(column.type):
+            column = column.cast(pa.large_string())
+        array = column.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):
+            array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+        if pa.types.is_large_string(array.type):
+            blank = pc.equal(pc.utf8_trim_whitespace(array), "")
+            array = pc.if_else(blank, pa.scalar(None, array.type), array)
+        return array
+
+    def place(self, row: int) -> tuple[str, int]:
+        """(file, 1-based row in it) of a row of the table."""
+        file = int(np.searchsorted(self.file_starts, row, side="right")) - 1
+        return self.files[file], int(self.row_numbers[row])
+
+    def value(self, row: int, column: str) -> str:
+        """The cell as text, for messages; "" where it is empty."""
+        found = self.table.column(column)[row].as_py()
+        return "" if found is None else str(found)
+
+
+def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
+    """Read a section of the shop file.
+
+    Args:
+        section: where the rows lie and how they are written.
+        folder: that of the shop file; relative paths start there.
+        needed: columns that must be there.
+
+    Raises:
+        ConfigError: the database URL cannot be used.
+        DataError: no such file, an unreadable one, files of a glob that do not fit together, a
+            column that is missing, or no row at all.
+    """
+    if section.url is not None and section.query is not None:
+        table, name = read_query(section.url, section.query, folder)
+        source = _single(table, name, section.decimal)
+    else:
+        source = _read_files(matching_files(section.path or "", folder), section)
+    require_columns(source.table.column_names, needed, source.files[0])
+    if not source.n_rows and not source.ragged:
+        raise DataError("there are no rows", file=source.files[0])
+    return source
+
+
+def matching_files(path: str, folder: Path) -> list[Path]:
+    """The file, or the files of a glob in the order of their names.
+
+    Raises:
+        DataError: nothing there.
+    """
+    whole = folder / path
+    if whole.is_file():
+        return [whole]
+    if not _GLOB_MARKS & set(path):
+        what = "this is a folder; name its files, for example with *.csv" if whole.is_dir() else ""
+        raise DataError(what or "no such file", file=str(whole))
+    # Not Path.glob, which takes no absolute pattern; the folder's own name is no pattern.
+    names = glob.glob(path, root_dir=folder, recursive=True)  # noqa: PTH207
+    files = sorted(folder / name for name in names if (folder / name).is_file())
+    if not files:
+        raise DataError("no file matches", file=str(whole))
+    return files
+
+
+def require_columns(present: Sequence[str], needed: Sequence[str], file: str) -> None:
+    """Raises DataError naming the first column of `needed` that is missing or stands twice."""
+    for name in needed:
+        times = present.count(name)
+        if times > 1:
+            raise DataError("this column stands more than once", file=file, column=name)
+        if not times:
+            listed = ", ".join(repr(column) for column in present) or "no columns"
+            raise DataError(f"no such column; there are {listed}", file=file, column=name)
+
+
+def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
+    """Every column as text; rows of another width than the header's are set aside.
+
+    Raises:
+        DataError: empty, unreadable, or not text of that encoding.
+    """
+    ragged: list[RaggedRow] = []
+
+    def set_aside(row: Any) -> str:
+        ragged.append(RaggedRow(str(path), row.number - 1, row.text))
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            path,
+            # One thread: only then does the reader know the numbers of rows it cannot take.
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, encoding=encoding),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                default_column_type=pa.large_string(), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if isinstance(error, UnicodeError) or "UTF8" in str(error):
+            message = f"not {encoding} text; set encoding (for example cp1252): {error}"
+            raise DataError(message, file=str(path)) from error
+        raise DataError(f"cannot be read as CSV: {error}", file=str(path)) from error
+    except LookupError as error:
+        raise DataError(f"no such encoding: {encoding}", file=str(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+    return table, ragged
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Raises DataError where the file is no Parquet file."""
+    try:
+        return pyarrow.parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
+
+
+def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
+    tables: list[pa.Table] = []
+    numbers: list[NDArray[np.int64]] = []
+    ragged: list[RaggedRow] = []
+    for path in paths:
+        aside: list[RaggedRow] = []
+        if path.suffix.lower() in _PARQUET:
+            table = read_parquet(path)
+        else:
+            table, aside = read_csv(path, separator=section.separator, encoding=section.encoding)
+        if tables:
+            table = _aligned(table, tables[0], path, paths[0])
+        tables.append(table)
+        numbers.append(_row_numbers(table.num_rows, [row.row for row in aside]))
+        ragged += aside
+    return SourceTable(
+        table=_together(tables, paths),
+        files=tuple(str(path) for path in paths),
+        file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
+        row_numbers=np.concatenate(numbers),
+        ragged=tuple(ragged),
+        decimal=section.decimal,
+    )
+
+
+def _row_numbers(n_rows: int, aside: Sequence[int]) -> NDArray[np.int64]:
+    every = np.arange(1, n_rows + len(aside) + 1, dtype=np.int64)
+    return np.setdiff1d(every, np.asarray(aside, dtype=np.int64), assume_unique=True)
+
+
+def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
+    """`table` with its columns in the order of the first file's."""
+    if sorted(table.column_names) == sorted(first.column_names):
+        if len(set(first.column_names)) < len(first.column_names):
+            return table
+        return table.select(first.column_names)
+    here, there = set(table.column_names), set(first.column_names)
+    parts = [
+        f"{word} {', '.join(sorted(names))}"
+        for word, names in (("lacks", there - here), ("adds", here - there))
+        if names
+    ]
+    raise DataError(
+        f"its columns are not those of {first_path}: it {' and '.join(parts) or 'repeats some'}",
+        file=str(path),
+    )
+
+
+def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
+    first = tables[0]
+    for table, path in zip(tables[1:], paths[1:], strict=True):
+        for left, right in zip(first.schema, table.schema, strict=True):
+            if not _alike(left.type, right.type):
+                raise DataError(
+                    f"holds {right.type} here and {left.type} in {paths[0]}",
+                    file=str(path),
+                    column=right.name,
+                )
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(f"files do not fit together: {error}", file=str(paths[0])) from error
+
+
+def _alike(left: pa.DataType, right: pa.DataType) -> bool:
+    """Whether two types may be joined without changing what their ids look like as text."""
+    if pa.types.is_null(left) or pa.types.is_null(right) or left == right:
+        return True
+    return _sort(left) == _sort(right)
+
+
+def _sort(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "text"
+    if pa.types.is_timestamp(kind):
+        return f"time {kind.tz or ''}"
+    return str(kind)
+
+
+def _single(table: pa.Table, name: str, decimal: str) -> SourceTable:
+    return SourceTable(
+        table=table,
+        files=(name,),
+        file_starts=np.array([0, table.num_rows], dtype=np.int64),
+        row_numbers=np.arange(1, table.num_rows + 1, dtype=np.int64),
+        ragged=(),
+        decimal=decimal,
+    )

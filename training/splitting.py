@@ -1,0 +1,44 @@
+"""Parts a data set in time: what was known before, and what came after."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine import clock
+from engine.errors import DataError
+from training.dataset import Dataset
+
+
+def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset]:
+    """(train, test): test is the last `test_share` of the time span, not of the orders.
+
+    Where the shop gives no times it is the last `test_share` of the orders, at least one.
+
+    Raises:
+        DataError: one side would be empty.
+    """
+    moments = dataset.ordered_at
+    if not len(moments):
+        raise DataError("there are no orders to split")
+    if not moments.any():
+        n_test = max(round(dataset.n_orders * test_share), 1)
+        return _parted(dataset, np.arange(dataset.n_orders) >= dataset.n_orders - n_test, "")
+    first, last = int(moments.min()), int(moments.max())
+    return split_at(dataset, last - round((last - first) * test_share))
+
+
+def split_at(dataset: Dataset, micros: int) -> tuple[Dataset, Dataset]:
+    """(orders before the instant, orders from it on).
+
+    Raises:
+        DataError: one side would be empty.
+    """
+    return _parted(dataset, dataset.ordered_at >= micros, f" at {clock.to_iso(micros)}")
+
+
+def _parted(dataset: Dataset, later: np.ndarray, where: str) -> tuple[Dataset, Dataset]:
+    if later.all() or not later.any():
+        raise DataError(
+            f"{dataset.n_orders} orders cannot be split in time{where}: one side would be empty"
+        )
+    return dataset.select_orders(~later), dataset.select_orders(later)
