@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.config import ShopConfig
 from engine.cross_sell.recommender import CrossSell
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.errors import DataError
 from engine.model import Model
 from engine.orders import Baskets
 from engine.progress import Progress, Task
@@ -113,8 +114,10 @@ def back_test(
     None where the split leaves one side without orders. Ladders come from the catalogue and play
     no part in the ranking, so those of all orders may be given.
     """
-    train, test = split_by_time(dataset, config.training.test_share)
-    if not train.n_orders or not test.n_orders:
+    try:
+        train, test = split_by_time(dataset, config.training.test_share)
+    except DataError:
+        # Too few orders, or all of one moment: a young shop may train without a back-test.
         return None
     rehearsal = _Rehearsal(progress)
     fitted = fit_model(train, config, engine, rehearsal, fitted_ladders=fitted_ladders)

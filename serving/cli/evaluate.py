@@ -30,9 +30,10 @@ def command(
 
     Compares Mersalg with plain rules and with popularity, on the same hidden items.
     """
+    from training.dataset import load_dataset
+
     from engine.config import load_config
     from engine.errors import DataError
-    from training.dataset import load_dataset
     from training.evaluation import back_test
     from training.mining.protocol import get_engine
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def _print_people(result: TrainingResult) -> None:
         f"[bold]{counts['orders']:,}[/] orders{dates};"
         f" {counts['items_sold']:,} of {counts['items']:,} items sold"
     )
-    _print_quality(result)
+    _print_quality(result.quality)
     out.print(
         f"[bold]{counts['rules']:,}[/] rules of {counts['rules_mined']:,} mined"
         f" (at least {counts['min_count']} orders);"
@@ -90,8 +90,34 @@ def _print_people(result: TrainingResult) -> None:
     out.print(f"version [bold]{result.version}[/] {fate}")
 
 
-def _print_quality(result: TrainingResult) -> None:
-    return
+def _print_quality(quality: dict[str, Any]) -> None:
+    """Rows kept and left out of each file, by reason with one example, and what was returned."""
+    from training.validation import NOTES, REASONS
+
+    for source in ("orders", "catalogue"):
+        found = quality[source]
+        if found is None:
+            continue
+        console.out.print(f"{source}: {found['rows_kept']:,} of {found['rows_read']:,} rows kept")
+        for fate, words in (("left_out", REASONS), ("notes", NOTES)):
+            for reason, entry in found[fate].items():
+                verb = "left out" if fate == "left_out" else "kept"
+                text = f"  {entry['rows']:,} {verb}: {words.get(reason, reason)}"
+                if entry["examples"]:
+                    text += f" ({_example(entry['examples'][0])})"
+                console.out.print(text, markup=False, highlight=False)
+    returns = quality["returns"]
+    if returns["lines"]:
+        console.out.print(
+            f"  {returns['lines']:,} return lines: {returns['matched_units']:,g} units taken off"
+            f" earlier purchases, {returns['unmatched_units']:,g} without one;"
+            f" {returns['orders_removed']:,} orders returned whole"
+        )
+
+
+def _example(example: dict[str, Any]) -> str:
+    where = f"{Path(example['file']).name} row {example['row']}"
+    return f"{where}, {example['column']} {example['value']!r}" if example["column"] else where
 
 
 def _left_off(contradicted: int, far_off: int) -> str:

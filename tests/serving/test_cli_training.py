@@ -65,7 +65,7 @@ def test_train_tells_people_what_became_of_it(own_shop: Path) -> None:
     text = run("train", "--config", own_shop / "shop.toml", "--models", own_shop / "models")
     for words in ("800 orders", "rules", "ladders", "HitRate@10", "popularity", "published"):
         assert words in text
-    assert "1 " in text.split("left out", 1)[1].splitlines()[0]
+    assert "1 left out: the quantity is zero (orders.csv row" in text
 
 
 def test_train_ends_with_one_where_the_gate_says_no(own_shop: Path) -> None:
