@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 _FOLDER = Path(__file__).parent
+
+_SPAN = re.compile(r"`([^`]*)`")
 
 STATIC = _FOLDER / "static"
 
@@ -35,6 +39,14 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _code_spans(text: str) -> Markup:
+    """`name` between back-ticks, as descriptions write it, in the typeface of code."""
+    return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+_environment.filters["code_spans"] = _code_spans
 
 
 def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from engine.errors import FactRejected, StorageUnavailable
 from engine.events import Event, Fact
+from engine.fact_records import pack, unpack
 from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
 from engine.storage.store import AppendResult, Rejection
-from engine.fact_records import pack, unpack
 from serving.intake import Deadlines, Intake, take_apart
 from serving.metrics import Metrics
 from serving.spool import Spool

@@ -15,11 +15,12 @@ from starlette.routing import Route
 
 from engine.errors import StorageUnavailable
 from engine.offers import Arm
+from serving.app import create_app
 from serving.dashboard import sessions
 from serving.keys import SCOPES, parse_keys
 from serving.security import OnlyThisMachine, SecureHeaders, caller_with
 from serving.session_arms import SessionArms
-from serving.settings import ServeSettings
+from serving.settings import ServeSettings, load_settings
 
 
 def fetch(headers: dict[str, str], allowed: tuple[str, ...] = ()) -> httpx.Response:
@@ -174,3 +175,26 @@ def test_a_slow_or_lost_database_is_not_waited_for() -> None:
 
     asyncio.run(run())
     gate.set()
+
+
+def test_pages_of_the_shop_may_ask_before_they_call() -> None:
+    settings = load_settings(
+        {"MERSALG_KEYS": "storefront:one", "MERSALG_ALLOWED_ORIGINS": "https://shop.example"}
+    )
+    app = create_app(settings)
+
+    async def preflight(origin: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        headers = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization, content-type",
+        }
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as client:
+            return await client.options("/v1/suggestions", headers=headers)
+
+    allowed = asyncio.run(preflight("https://shop.example"))
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    refused = asyncio.run(preflight("https://evil.example"))
+    assert "access-control-allow-origin" not in refused.headers

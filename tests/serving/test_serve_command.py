@@ -1,0 +1,111 @@
+"""`mersalg serve` as a process: when it refuses to start, and how its workers live and die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.servers import Server, running_server
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def refused(folder: Path, *arguments: str, **environment: str) -> str:
+    """What the command says when it ends with exit code 2, in one line."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.cli.main", "serve", "--port", "0", *arguments],
+        cwd=folder,
+        env={**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_strangers_are_not_served_without_keys(tmp_path: Path) -> None:
+    assert "MERSALG_KEYS" in refused(tmp_path, "--host", "0.0.0.0")
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port}" in refused(tmp_path, "--port", str(port))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("--database", "mysql://db/shop"), {}, "mysql"),
+        ((), {"MERSALG_KEYS": "root:key"}, "scope"),
+        ((), {"MERSALG_BODY_LIMIT_BYTES": "huge"}, "MERSALG_BODY_LIMIT_BYTES"),
+        ((), {"MERSALG_SECRET": "short"}, "MERSALG_SECRET"),
+        (("--host", "no.such.host.invalid"), {"MERSALG_KEYS": "admin:key"}, "no.such.host"),
+    ],
+)
+def test_wrong_settings_are_told(
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    assert said in refused(tmp_path, *arguments, **environment)
+
+
+def test_a_database_of_another_secret_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    with running_server(tmp_path, environment={"MERSALG_SECRET": "0123456789abcdef"}):
+        pass
+    said = refused(tmp_path, "--database", url, MERSALG_SECRET="fedcba9876543210")
+    assert "secret" in said
+
+
+def workers_of(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [int(process) for process in children.split()]
+
+
+def answers(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_worker_that_dies_is_replaced_and_none_outlives_the_service(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        (worker,) = workers_of(server)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: worker not in workers_of(server) and answers(server))
+        (successor,) = workers_of(server)
+        server.process.kill()  # the main process alone: its worker must free the port
+        server.process.wait()
+        eventually(lambda: not answers(server))
+        eventually(lambda: not Path(f"/proc/{successor}/cmdline").exists() or is_zombie(successor))
+
+
+def is_zombie(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
