@@ -68,6 +68,8 @@ class BackTest:
         hit_rates: by ranker: `mersalg`, `plain_rules`, `popularity`.
         n_train, n_test: orders before and after the split.
         n_eligible: test orders with at least two items known from training.
+        n_kept_apart: hidden items that keep apart from something in their cart. They are bought,
+            yet Mersalg offers them only where something else in the cart calls for them.
         upsell_coverage: share of sold items for which a dearer tier can be offered.
     """
 
@@ -75,6 +77,7 @@ class BackTest:
     n_train: int
     n_test: int
     n_eligible: int
+    n_kept_apart: int
     upsell_coverage: float | None
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ class BackTest:
             "train_orders": self.n_train,
             "test_orders": self.n_test,
             "eligible_orders": self.n_eligible,
+            "hidden_kept_apart": self.n_kept_apart,
             "upsell_coverage": self.upsell_coverage,
         }
 
@@ -142,6 +146,10 @@ def back_test(
         n_train=train.n_orders,
         n_test=test.n_orders,
         n_eligible=n_eligible,
+        n_kept_apart=sum(
+            any(item in model.affinity.repelled_by(held) for held in cart.tolist())
+            for cart, item in zip(carts, hidden, strict=True)
+        ),
         upsell_coverage=upsell_coverage(model),
     )
 

@@ -30,10 +30,9 @@ def command(
 
     Compares Mersalg with plain rules and with popularity, on the same hidden items.
     """
-    from training.dataset import load_dataset
-
     from engine.config import load_config
     from engine.errors import DataError
+    from training.dataset import load_dataset
     from training.evaluation import back_test
     from training.mining.protocol import get_engine
 
@@ -67,6 +66,11 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
         rate = rates[name]
         table.add_row(title, f"{rate['value']:.4f}", f"{rate['standard_error']:.4f}")
     console.out.print(table)
+    if metrics["hidden_kept_apart"]:
+        console.out.print(
+            f"{metrics['hidden_kept_apart'] / n_tested:.0%} of the hidden items keep apart from"
+            " something in their cart: Mersalg offers them only where something else calls for them"
+        )
     line = f"{metrics['train_orders']:,} orders before, {metrics['test_orders']:,} after the split"
     if metrics["upsell_coverage"] is not None:
         line += f"; a dearer version can be offered for {metrics['upsell_coverage']:.0%} of items"
