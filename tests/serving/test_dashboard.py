@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from engine.events import parse_fact
 from engine.storage.sql import open_store
@@ -50,9 +50,13 @@ def opened(browser: Browser) -> Iterator[Seen]:
     context = browser.new_context(viewport={"width": 1200, "height": 1600})
     page = context.new_page()
     seen = Seen(page)
+
+    def note(answer: Response) -> None:
+        seen.complaints.append(f"{answer.status}: {answer.url}")
+
     page.on("console", lambda said: seen.complaints.append(f"{said.type}: {said.text}"))
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
+    page.on("response", lambda answer: answer.ok or answer.status == 303 or note(answer))
     page.on("request", lambda request: seen.fetched.append(request.url))
     yield seen
     context.close()
