@@ -94,9 +94,9 @@ def test_the_delta_variance_is_that_of_the_covariance_matrix(
     x, m = np.array(clusters, dtype=float).T
     n, ratio = len(x), x.sum() / m.sum()
     covariance = np.cov(x, m, ddof=1)
-    expected = (
-        covariance[0, 0] - 2 * ratio * covariance[0, 1] + ratio**2 * covariance[1, 1]
-    ) / (n * m.mean() ** 2)
+    expected = (covariance[0, 0] - 2 * ratio * covariance[0, 1] + ratio**2 * covariance[1, 1]) / (
+        n * m.mean() ** 2
+    )
     assert RatioSums.of(clusters).variance() == pytest.approx(expected, rel=1e-6, abs=1e-3)
 
 

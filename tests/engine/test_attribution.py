@@ -1,0 +1,210 @@
+"""Which offer is credited, and with how much: examples worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.events import Fact, parse_fact
+from engine.tracking.report import ReportQuery, report_of
+
+
+def at(hour: int) -> str:
+    return f"2026-01-{1 + hour // 24:02d}T{hour % 24:02d}:00:00+00:00"
+
+
+def decided(hour: int = 0, name: str = "d", **fields: Any) -> dict[str, Any]:
+    """Two small coffees in the cart; a bun beside them, or large ones instead."""
+    return {
+        "type": "decision", "event_id": f"e-{name}", "decision_id": name, "occurred_at": at(hour),
+        "checkout_id": "k", "customer_id": "ann", "arm": "treatment", "currency": "NOK",
+        "lines": [{"item_id": "small", "quantity": 2, "unit_price": "30"}],
+        "offers": [
+            {"offer_id": f"{name}-bun", "kind": "cross_sell", "item_id": "bun", "position": 1,
+             "unit_price": "25"},
+            {"offer_id": f"{name}-large", "kind": "upsell", "item_id": "large", "position": 1,
+             "unit_price": "42", "replaces": {"item_id": "small", "quantity": 2}},
+        ],
+        **fields,
+    }  # fmt: skip
+
+
+def seen(offer_id: str, hour: int = 1, kind: str = "view_promotion") -> dict[str, Any]:
+    event_id = f"{kind}-{offer_id}-{hour}"
+    return {"type": kind, "event_id": event_id, "occurred_at": at(hour), "offer_id": offer_id}
+
+
+def bought(*items: dict[str, Any], hour: int = 2, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "purchase", "event_id": f"p-{hour}", "occurred_at": at(hour), "checkout_id": "k",
+        "transaction_id": f"t-{hour}", "customer_id": "ann", "currency": "NOK",
+        "items": list(items), **fields,
+    }  # fmt: skip
+
+
+def item(
+    item_id: str, quantity: float = 1, price: str | None = None, **more: Any
+) -> dict[str, Any]:
+    prices = {"bun": "25", "small": "30", "large": "42"}
+    return {"item_id": item_id, "quantity": quantity, "price": prices[item_id], **more}
+
+
+def measured(facts: list[dict[str, Any]], kind: str, **query: Any) -> Any:
+    parsed: list[Fact] = [parse_fact(fact) for fact in facts]
+    report: Any = report_of(parsed, ReportQuery(**query))
+    return report["total"][kind]
+
+
+def outcome(facts: list[dict[str, Any]], kind: str, **query: Any) -> tuple[int, int, str, str]:
+    """Converted offers, shown offers, gross and net revenue."""
+    k = measured(facts, kind, **query)
+    offer = k["offer"]
+    return offer["numerator"], offer["denominator"], k["revenue"], k["net_revenue"]
+
+
+VIEWS = [seen("d-bun"), seen("d-large")]
+
+
+def test_a_complement_is_credited_whole_less_its_discount() -> None:
+    order = bought(item("small", 2), item("bun", 3, discount="5"))
+    assert outcome([decided(), *VIEWS, order], "cross_sell") == (1, 1, "70.00", "70.00")
+
+
+def test_an_upgrade_is_credited_by_the_difference_of_replaced_units() -> None:
+    order = bought(item("small"), item("large"))
+    assert outcome([decided(), *VIEWS, order], "upsell") == (1, 1, "12.00", "12.00")
+
+
+def test_more_large_ones_than_were_replaced_earn_no_more() -> None:
+    assert outcome([decided(), *VIEWS, bought(item("large", 5))], "upsell")[2] == "24.00"
+
+
+def test_an_addition_is_no_upgrade() -> None:
+    order = bought(item("small", 2), item("large"))
+    assert outcome([decided(), *VIEWS, order], "upsell") == (0, 1, "0.00", "0.00")
+
+
+def test_replaced_units_are_not_counted_twice() -> None:
+    huge = {"offer_id": "d-huge", "kind": "upsell", "item_id": "huge", "position": 2,
+            "unit_price": "50", "replaces": {"item_id": "small", "quantity": 2}}  # fmt: skip
+    decision = decided()
+    decision["offers"].append(huge)
+    order = bought(item("large", 2), {"item_id": "huge", "quantity": 1, "price": "50"})
+    k = measured([decision, *VIEWS, seen("d-huge"), order], "upsell")
+    assert (k["offer"]["numerator"], k["revenue"]) == (2, "24.00")  # both small ones became large
+
+
+def test_what_was_in_the_cart_already_is_not_sold_by_the_offer() -> None:
+    decision = decided(lines=[{"item_id": "bun", "quantity": 1}])
+    assert outcome([decision, *VIEWS, bought(item("bun", 2))], "cross_sell")[0] == 0
+
+
+def test_an_offer_never_seen_is_neither_shown_nor_credited() -> None:
+    facts = [decided(), bought(item("bun"))]
+    assert outcome(facts, "cross_sell")[:2] == (0, 0)
+    assert outcome(facts, "cross_sell", impressions="served")[:2] == (1, 1)
+
+
+def test_a_line_that_names_the_offer_shows_and_credits_it() -> None:
+    order = bought(item("bun", offer_id="d-bun"))
+    assert outcome([decided(), order], "cross_sell")[:2] == (1, 1)
+
+
+def test_a_line_that_names_another_items_offer_credits_nobody() -> None:
+    order = bought(item("bun", offer_id="d-large"))
+    assert outcome([decided(), *VIEWS, order], "cross_sell")[0] == 0
+
+
+def test_seen_after_the_purchase_is_too_late() -> None:
+    facts = [decided(), seen("d-bun", hour=3), bought(item("bun"))]
+    assert outcome(facts, "cross_sell")[:2] == (0, 1)
+
+
+def test_the_last_of_two_offers_is_credited_even_if_its_rule_fails() -> None:
+    later = decided(1, "z", lines=[{"item_id": "bun", "quantity": 1}])
+    facts = [decided(), *VIEWS, later, seen("z-bun"), bought(item("bun"))]
+    assert outcome(facts, "cross_sell")[:2] == (0, 2)
+
+
+def test_another_checkout_counts_only_inside_a_window() -> None:
+    facts = [decided(), *VIEWS, bought(item("bun"), hour=30, checkout_id="elsewhere")]
+    assert outcome(facts, "cross_sell", attribution_window_days=0)[0] == 0
+    assert outcome(facts, "cross_sell", attribution_window_days=1)[0] == 0
+    assert outcome(facts, "cross_sell", attribution_window_days=2)[0] == 1
+    facts[-1]["customer_id"] = "bob"
+    assert outcome(facts, "cross_sell", attribution_window_days=2)[0] == 0
+
+
+def test_a_click_before_the_purchase_is_told_from_a_view() -> None:
+    facts = [decided(), *VIEWS, bought(item("bun"))]
+    assert measured(facts, "cross_sell")["conversions"] == {
+        "accepted_click": 0, "view_through": 1, "total": 1,
+    }  # fmt: skip
+    facts.append(seen("d-bun", kind="select_promotion"))
+    assert measured(facts, "cross_sell")["conversions"]["accepted_click"] == 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ({"type": "refund"}, (0, "0.00")),
+        ({"type": "cancel"}, (0, "0.00")),
+        ({"type": "refund", "items": [{"item_id": "bun", "quantity": 1}]}, (1, "50.00")),
+        ({"type": "refund", "items": [{"item_id": "bun", "quantity": 9}]}, (0, "0.00")),
+        ({"type": "refund", "items": [{"item_id": "small", "quantity": 2}]}, (1, "75.00")),
+    ],
+)
+def test_net_of_returns(returned: dict[str, Any], expected: tuple[int, str]) -> None:
+    # The refund arrives, and is dated, before its purchase: books are not always in order.
+    refund = {"event_id": "r", "occurred_at": at(1), "transaction_id": "t-2", **returned}
+    k = measured(
+        [refund, decided(), *VIEWS, bought(item("small", 2), item("bun", 3))], "cross_sell"
+    )
+    assert (k["net_offer"]["numerator"], k["net_revenue"]) == expected
+    assert (k["offer"]["numerator"], k["revenue"]) == (1, "75.00")
+
+
+def test_an_upgrade_partly_returned_keeps_the_difference_of_the_rest() -> None:
+    refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2",
+              "items": [{"item_id": "large", "quantity": 1}]}  # fmt: skip
+    facts = [decided(), *VIEWS, bought(item("large", 2)), refund]
+    assert outcome(facts, "upsell") == (1, 1, "24.00", "12.00")
+
+
+def test_a_second_purchase_of_one_transaction_counts_once() -> None:
+    order = bought(item("bun"))
+    again = {**order, "event_id": "again", "occurred_at": at(4)}
+    facts = [parse_fact(fact) for fact in (decided(), *VIEWS, again, order)]
+    report: Any = report_of(facts, ReportQuery())
+    assert report["total"]["cross_sell"]["revenue"] == "25.00"
+    assert report["quality"]["duplicates"] == 1
+
+
+def test_an_anonymous_visit_belongs_to_the_one_customer_of_its_session() -> None:
+    early = decided(customer_id=None, session_id="s")
+    facts = [early, *VIEWS, bought(item("bun"), session_id="s"),
+             decided(3, "x", checkout_id="k2", session_id="s")]  # fmt: skip
+    customer = measured([*facts, seen("x-bun", 4)], "cross_sell")["customer"]
+    assert (customer["numerator"], customer["denominator"]) == (1, 1)
+
+
+def test_another_currency_never_adds() -> None:
+    other = bought(item("bun"), hour=3, currency="EUR")
+    parsed = [parse_fact(fact) for fact in (decided(), *VIEWS, bought(item("bun")), other)]
+    report: Any = report_of(parsed, ReportQuery(currency="NOK"))
+    assert report["total"]["cross_sell"]["revenue"] == "25.00"
+    assert report["quality"]["other_currency"] == 1
+    undecided: Any = report_of(parsed, ReportQuery())
+    assert undecided["currency"] is None
+    assert undecided["total"]["cross_sell"]["revenue"] is None
+    assert undecided["quality"]["currency"] == "several: EUR, NOK; choose one"
+
+
+def test_bots_count_for_nothing() -> None:
+    facts = [decided(is_bot=True), *VIEWS, bought(item("bun"))]
+    parsed = [parse_fact(fact) for fact in facts]
+    report: Any = report_of(parsed, ReportQuery(impressions="served"))
+    assert report["total"]["cross_sell"]["offer"]["denominator"] == 0
+    assert report["quality"]["bots_excluded"] == 3
+    assert report["quality"]["unmatched"] == 0

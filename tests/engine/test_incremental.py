@@ -1,0 +1,126 @@
+"""What the offers changed: by hand, blind to views, blocked where the arms are not as drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from engine.events import parse_fact
+from engine.tracking import intervals
+from engine.tracking.counts import Drawing
+from engine.tracking.drawing import mismatch_p_value
+from engine.tracking.report import ReportQuery, report_of
+
+
+def visit(
+    number: int, arm: str, *, buys_bun: bool = False, ends: bool = True, share: float | None = 0.5
+) -> list[dict[str, Any]]:
+    """One checkout of a coffee for 30, a bun for 25 offered or withheld."""
+    who = {"checkout_id": f"k{number}", "customer_id": f"c{number}", "currency": "NOK"}
+    facts: list[dict[str, Any]] = [
+        {"type": "decision", "event_id": f"d{number}", "decision_id": f"d{number}", "arm": arm,
+         "occurred_at": "2026-01-01T10:00:00+00:00", **who,
+         **({} if share is None else {"control_share": share}),
+         "lines": [{"item_id": "coffee", "quantity": 1, "unit_price": "30"}],
+         "offers": [{"offer_id": f"o{number}", "kind": "cross_sell", "item_id": "bun",
+                     "unit_price": "25"}]},
+    ]  # fmt: skip
+    if ends:
+        items = [{"item_id": "coffee", "price": "30"}]
+        items += [{"item_id": "bun", "price": "25"}] if buys_bun else []
+        facts.append(
+            {"type": "purchase", "event_id": f"p{number}", "transaction_id": f"t{number}",
+             "occurred_at": "2026-01-01T11:00:00+00:00", **who, "items": items}
+        )  # fmt: skip
+    return facts
+
+
+def report(*visits: list[dict[str, Any]], **query: Any) -> Any:
+    facts = [parse_fact(fact) for each in visits for fact in each]
+    return report_of(facts, ReportQuery(**query))
+
+
+def trial(treated: int, converted: int, held_out: int, anyway: int) -> list[list[dict[str, Any]]]:
+    return [
+        *(visit(n, "treatment", buys_bun=n < converted) for n in range(treated)),
+        *(visit(1000 + n, "control", buys_bun=n < anyway) for n in range(held_out)),
+    ]
+
+
+def test_both_arms_are_judged_alike_though_nobody_saw_anything() -> None:
+    entry = report(*trial(20, 12, 20, 5))["total"]["cross_sell"]["incremental"]
+    assert entry["treatment"] == {"value": 0.6, "numerator": 12, "denominator": 20}
+    assert entry["control"] == {"value": 0.25, "numerator": 5, "denominator": 20}
+    expected = intervals.newcombe(12, 20, 5, 20)
+    assert expected is not None
+    assert (entry["value"], entry["lower"], entry["upper"]) == (
+        expected.value, expected.lower, expected.upper,
+    )  # fmt: skip
+    assert (entry["status"], entry["reason"]) == ("ok", None)
+    # Baskets of 30 or 55: (12 - 5) x 25 over 20 checkouts more in the treatment arm.
+    money = entry["revenue_per_checkout"]
+    assert (money["value"], money["treatment"], money["control"]) == ("8.75", "45.00", "36.25")
+    first, second = [55] * 12 + [30] * 8, [55] * 5 + [30] * 15
+    error = (stats.sem(first) ** 2 + stats.sem(second) ** 2) ** 0.5
+    assert float(money["lower"]) == pytest.approx(8.75 - 1.959964 * error, abs=0.006)
+    assert entry["offer_revenue_per_checkout"]["value"] == "8.75"
+    assert entry["completion"]["value"] == 0
+    assert entry["margin_per_checkout"]["status"] == "no_data"
+
+
+def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
+    visits = [*trial(4, 2, 4, 1), visit(50, "treatment", ends=False)]
+    entry = report(*visits)["total"]["cross_sell"]["incremental"]
+    assert entry["treatment"]["denominator"] == 5
+    assert entry["completion"]["treatment"] == {"value": 0.8, "numerator": 4, "denominator": 5}
+
+
+def test_a_missing_arm_is_no_data() -> None:
+    entry = report(*trial(5, 2, 0, 0), holdout=0.0)["total"]["cross_sell"]["incremental"]
+    assert (entry["value"], entry["status"]) == (None, "no_data")
+    assert entry["reason"] == "no eligible checkout in control"
+
+
+def test_one_unit_has_no_interval_of_money() -> None:
+    entry = report(*trial(3, 1, 1, 0))["total"]["cross_sell"]["incremental"]
+    money = entry["revenue_per_checkout"]
+    assert (money["value"], money["lower"], money["upper"]) == ("8.33", None, None)
+    assert "fewer than two units" in money["reason"]
+
+
+def test_arms_that_are_not_as_drawn_block_every_effect() -> None:
+    made = report(*trial(60, 20, 20, 5))
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert made["quality"]["srm_p_value"] == pytest.approx(stats.chisquare([60, 20]).pvalue)
+    assert entry["status"] == entry["completion"]["status"] == "blocked"
+    assert entry["value"] is entry["lower"] is entry["upper"] is None
+    assert entry["revenue_per_checkout"]["value"] is None
+    for part in ("40.0 were expected", "20 were seen", "--holdout"):
+        assert part in entry["reason"]
+    # The rates themselves stand: they are not about the arms.
+    assert made["total"]["cross_sell"]["penetration"]["status"] == "ok"
+
+
+def test_decisions_that_do_not_say_take_the_share_asked_for() -> None:
+    visits = [visit(n, "control" if n < 20 else "treatment", share=None) for n in range(60)]
+    assert report(*visits)["quality"]["srm_p_value"] < 0.001
+    entry = report(*visits, holdout=0.3)["total"]["cross_sell"]["incremental"]
+    assert entry["status"] == "ok"
+
+
+def test_a_unit_is_drawn_once_however_often_it_comes() -> None:
+    again = [{**visit(0, "treatment")[0], "event_id": f"x{n}", "decision_id": f"x{n}", "offers": []}
+             for n in range(30)]  # fmt: skip
+    made = report(visit(0, "treatment"), visit(1, "control"), again)
+    assert made["quality"]["srm_p_value"] == 1.0
+
+
+@pytest.mark.parametrize(("drawing", "p_value"), [
+    (Drawing(), None),
+    (Drawing(5, 0, 0, 0), 1.0),
+    (Drawing(5, 1, 0, 0), 0.0),
+])  # fmt: skip
+def test_the_edges_of_the_draw(drawing: Drawing, p_value: float | None) -> None:
+    assert mismatch_p_value(drawing) == p_value

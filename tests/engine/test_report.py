@@ -1,0 +1,228 @@
+"""Reports against an independent oracle, in any order of facts, by group and over time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import ConfigError
+from engine.events import Fact
+from engine.offers import Decision, Offer
+from engine.tracking.periods import ends_at, starts_at, zone_of
+from engine.tracking.rates import RATES
+from engine.tracking.report import ReportQuery, parse_query, report_of
+from tests.support.facts import histories
+from tests.support.reference_report import ReferenceReport
+
+OSLO = "Europe/Oslo"
+FIRST, LAST = date(2026, 3, 28), date(2026, 4, 1)
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> ReportQuery:
+    since = draw(st.dates(FIRST, LAST))
+    return ReportQuery(
+        since=since,
+        until=draw(st.dates(since, LAST)),
+        timezone=OSLO,
+        currency="NOK",
+        impressions=draw(st.sampled_from(["viewed", "served"])),
+        attribution_window_days=draw(st.sampled_from([0, 0, 1, 30])),
+        holdout=0.1,
+    )
+
+
+def reference(facts: list[Fact], query: ReportQuery) -> ReferenceReport:
+    zone = zone_of(OSLO)
+    since, until = starts_at(query.since, zone), ends_at(query.until, zone)
+    assert since is not None
+    assert until is not None
+    return ReferenceReport(
+        facts,
+        since=since,
+        until=until,
+        impressions=query.impressions or "",
+        window_days=query.attribution_window_days or 0,
+        currency="NOK",
+    )
+
+
+def fractions_of(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What the oracle tells, taken from one K of the report."""
+    found: dict[str, Any] = {
+        name: (measured[name]["numerator"], measured[name]["denominator"]) for name in RATES
+    }
+    conversions, incremental = measured["conversions"], measured["incremental"]
+    found["conversions"] = (conversions["accepted_click"], conversions["view_through"])
+    for name in ("revenue", "net_revenue"):
+        found[name] = int(Decimal(measured[name]) * 100)
+    for arm in ("treatment", "control"):
+        share = incremental[arm]
+        completion = incremental["completion"][arm]
+        found[arm] = (share["numerator"], completion["numerator"], share["denominator"])
+    return found
+
+
+@settings(max_examples=250)
+@given(facts=histories(), query=queries())
+def test_the_report_is_that_of_the_slow_oracle(facts: list[Fact], query: ReportQuery) -> None:
+    report: Any = report_of(facts, query)
+    oracle = reference(facts, query)
+    for kind in ("cross_sell", "upsell"):
+        assert fractions_of(report["total"][kind]) == oracle.measured(kind)
+    quality = oracle.quality()
+    assert {name: report["quality"][name] for name in quality} == quality
+
+
+KEYS = {
+    "item": lambda offer, decision: offer.item_id,
+    "placement": lambda offer, decision: decision.placement,
+    "model_version": lambda offer, decision: decision.model_version or "unknown",
+}
+
+
+@settings(max_examples=60)
+@given(facts=histories(), query=queries(), key=st.sampled_from(sorted(KEYS)))
+def test_a_group_holds_the_offers_of_its_key(
+    facts: list[Fact], query: ReportQuery, key: str
+) -> None:
+    report: Any = report_of(facts, ReportQuery(**{**_fields(query), "by": (key,)}))
+    oracle = reference(facts, query)
+    names = {
+        KEYS[key](offer, decision)
+        for offer, decision in oracle.offers.values()
+        if oracle.inside(decision)
+    }
+    assert [row["key"] for row in report["groups"]] == [{key: name} for name in sorted(names)]
+    for row in report["groups"]:
+
+        def matches(offer: Offer, decision: Decision, wanted: str = row["key"][key]) -> bool:
+            return KEYS[key](offer, decision) == wanted
+
+        for kind in ("cross_sell", "upsell"):
+            assert fractions_of(row[kind]) == oracle.measured(kind, matches)
+
+
+def _fields(query: ReportQuery) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in query.__dataclass_fields__}
+
+
+@settings(max_examples=80)
+@given(facts=histories(), query=queries(), data=st.data())
+def test_order_and_repetition_of_facts_change_no_byte(
+    facts: list[Fact], query: ReportQuery, data: st.DataObject
+) -> None:
+    query = ReportQuery(**{**_fields(query), "by": ("day", "item", "rule")})
+    again = data.draw(st.lists(st.sampled_from(facts), max_size=10)) if facts else []
+    shuffled = data.draw(st.permutations([*facts, *again]))
+    assert json.dumps(report_of(facts, query)) == json.dumps(report_of(shuffled, query))
+
+
+@settings(max_examples=60)
+@given(facts=histories(), query=queries(), offer_key=st.sampled_from([(), ("item",), ("rule",)]))
+def test_a_day_of_a_report_is_the_report_of_that_day(
+    facts: list[Fact], query: ReportQuery, offer_key: tuple[str, ...]
+) -> None:
+    whole: Any = report_of(facts, ReportQuery(**{**_fields(query), "by": ("day", *offer_key)}))
+    for row in whole["groups"]:
+        day = date.fromisoformat(row["key"].pop("day"))
+        alone: Any = report_of(
+            facts, ReportQuery(**{**_fields(query), "since": day, "until": day, "by": offer_key})
+        )
+        if offer_key:
+            assert row in alone["groups"]
+        else:
+            assert {name: row[name] for name in ("cross_sell", "upsell")} == alone["total"]
+
+
+@settings(max_examples=80)
+@given(facts=histories(), query=queries())
+def test_every_value_is_a_share_inside_its_interval(facts: list[Fact], query: ReportQuery) -> None:
+    report: Any = report_of(facts, query)
+    for measured in report["total"].values():
+        for name in RATES:
+            entry = measured[name]
+            if entry["denominator"] == 0:
+                assert entry["numerator"] == 0
+                assert entry["value"] is entry["lower"] is entry["upper"] is None
+                assert entry["status"] == "no_data"
+            else:
+                assert 0 <= entry["lower"] <= entry["value"] <= entry["upper"] <= 1
+                assert entry["value"] == entry["numerator"] / entry["denominator"]
+        assert measured["net_offer"]["numerator"] <= measured["offer"]["numerator"]
+        conversions = measured["conversions"]
+        assert conversions["total"] == measured["offer"]["numerator"]
+        assert conversions["accepted_click"] <= measured["click_through"]["numerator"]
+
+
+def test_an_empty_report_says_no_data() -> None:
+    report: Any = report_of([], ReportQuery())
+    assert report["currency"] is None
+    assert report["timezone"] == "UTC"
+    assert report["groups"] == []
+    assert report["total"]["upsell"]["revenue"] is None
+    assert report["total"]["upsell"]["customer"]["status"] == "no_data"
+    assert report["total"]["cross_sell"]["incremental"]["status"] == "no_data"
+    assert report["quality"]["srm_p_value"] is None
+
+
+def test_days_follow_the_clock_of_the_shop() -> None:
+    zone = zone_of(OSLO)
+    lengths = []
+    for day in (date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 25)):
+        start, end = starts_at(day, zone), ends_at(day, zone)
+        assert start is not None
+        assert end is not None
+        lengths.append(timedelta(microseconds=end - start).total_seconds() / 3600)
+    assert lengths == [24, 23, 25]
+
+
+def test_a_question_reads_from_text() -> None:
+    query = parse_query(
+        {"from": "2026-01-01", "to": "2026-01-31T12:00:00 01:00", "by": "day, item",
+         "kind": "upsell", "window": "7", "holdout": "", "level": None}
+    )  # fmt: skip
+    assert query.since == date(2026, 1, 1)
+    assert query.until is not None
+    assert query.until.isoformat() == "2026-01-31T12:00:00+01:00"
+    assert query.by == ("day", "item")
+    assert query.kinds == ("upsell",)
+    assert query.attribution_window_days == 7
+    assert hash(query) == hash(ReportQuery(**_fields(query)))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"from": "yesterday"}, "from: 'yesterday' is neither a day"),
+        ({"from": "2026-02-01", "to": "2026-01-01"}, "from: 2026-02-01 is after 2026-01-01"),
+        ({"by": "nonsense"}, "day, week, month, item, rule, placement, model_version"),
+        ({"by": "day,day"}, "names one twice"),
+        ({"kind": "sidesell"}, "there are cross_sell, upsell"),
+        ({"timezone": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),
+        ({"timezone": "../etc/passwd"}, "is not a time zone"),
+        ({"currency": "kroner"}, "ISO 4217"),
+        ({"impressions": "guessed"}, "there are viewed, served"),
+        ({"window": "31"}, "0 to 30 days"),
+        ({"window": "a week"}, "not a whole number"),
+        ({"holdout": "nan"}, "share from 0 to 1"),
+        ({"level": "95"}, "from 0.5 to 0.9999"),
+    ],
+)
+def test_a_wrong_question_is_told_what_is_wrong(texts: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_query(texts)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("bounds", [("0001-01-01", "0001-01-01"), ("9999-12-31", "9999-12-31")])
+def test_the_ends_of_the_calendar_are_days_too(bounds: tuple[str, str]) -> None:
+    query = parse_query({"from": bounds[0], "to": bounds[1], "timezone": OSLO})
+    assert report_of([], query)["from"] == bounds[0]

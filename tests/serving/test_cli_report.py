@@ -1,0 +1,121 @@
+"""`mersalg report` on a real database: table, JSON, CSV, page, and wrong questions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.errors import ConfigError
+from engine.events import parse_fact
+from engine.storage.sql import open_store
+from serving.cli.report import command
+from tests.engine.test_incremental import trial
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Twenty treated checkouts, twelve with the bun; twenty held out, five with it."""
+    folder = tmp_path_factory.mktemp("facts")
+    store = open_store(str(folder / "facts.db"), secret=b"k" * 32)
+    store.migrate()
+    store.append([parse_fact(fact) for visit in trial(20, 12, 20, 5) for fact in visit])
+    views = [
+        {"type": "view_promotion", "event_id": f"v{n}", "offer_id": f"o{n}",
+         "occurred_at": "2026-01-01T10:30:00+00:00"}
+        for n in range(20)
+    ]  # fmt: skip
+    store.append([parse_fact(view) for view in views])
+    store.save_settings({"name": "Kafé <Sentrum> [bold]", "timezone": "Europe/Oslo"})
+    store.close()
+    yield str(folder / "facts.db")
+
+
+def report(*arguments: str) -> str:
+    import typer
+
+    application = typer.Typer()
+    application.command()(command)
+    result = RUNNER.invoke(
+        application, list(arguments), catch_exceptions=False, env={"MERSALG_SECRET": "k" * 32}
+    )
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_table_reads_like_a_product(database: str) -> None:
+    text = report("--database", database, "--by", "day")
+    for part in (
+        "Kafé <Sentrum> [bold]", "Cross-sell rate", "kryssalgsrate", "Upsell rate", "oppsalgsrate",
+        "60.0%", "Europe/Oslo", "window 0 days", "300.00 NOK", "2026-01-01", "no data",
+    ):  # fmt: skip
+        assert part in text, text
+    words = " ".join(text.replace("│", " ").split())
+    assert "25.0% would have bought" in words
+
+
+def test_json_is_the_report_and_both_switches_give_it(database: str) -> None:
+    made = json.loads(report("--database", database, "--json"))
+    assert made == json.loads(report("--database", database, "--format", "json"))
+    assert made["timezone"] == "Europe/Oslo"
+    assert made["total"]["cross_sell"]["customer"]["numerator"] == 12
+    assert made["total"]["cross_sell"]["customer"]["denominator"] == 20
+    assert made["total"]["cross_sell"]["penetration"]["denominator"] == 40
+    assert made["total"]["cross_sell"]["incremental"]["control"]["value"] == 0.25
+
+
+def test_csv_has_a_row_for_each_rate_of_each_group(database: str) -> None:
+    text = report("--database", database, "--by", "item", "--kind", "cross_sell", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    offers = {row["item"]: row for row in rows if row["rate"] == "offer"}
+    assert set(offers) == {"", "bun"}
+    assert (offers["bun"]["numerator"], offers["bun"]["denominator"]) == ("12", "20")
+    assert {row["kind"] for row in rows} == {"cross_sell"}
+    assert next(row for row in rows if row["rate"] == "revenue")["value"] == "300.00"
+
+
+def test_the_page_escapes_what_comes_from_outside(database: str) -> None:
+    page = report("--database", database, "--by", "item", "--format", "html")
+    assert "Kafé &lt;Sentrum&gt; [bold]" in page
+    assert "<Sentrum>" not in page
+    assert "http" not in page  # nothing is fetched
+    assert "25.0% would have bought it anyway" in page
+
+
+def test_the_period_is_both_days_of_the_shop(database: str) -> None:
+    def shown(*bounds: str) -> int:
+        made = json.loads(report("--database", database, "--json", *bounds))
+        return made["total"]["cross_sell"]["offer"]["denominator"]
+
+    assert shown("--from", "2026-01-01", "--to", "2026-01-01") == 20
+    assert shown("--from", "2026-01-02") == 0
+    assert shown("--to", "2026-01-01T10:00:00+00:00") == 0
+    assert shown("--from", "2026-01-01T10:00:00+00:00") == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--by", "colour"), "by: 'colour' does not exist; there are day, week"),
+        (("--from", "today"), "from: 'today' is neither a day"),
+        (("--window", "99"), "0 to 30 days"),
+    ],
+)
+def test_a_wrong_question_is_refused(
+    database: str, arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        report("--database", database, *arguments)
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no database at"):
+        report("--database", f"sqlite:///{tmp_path / 'nothing.db'}")
+    assert list(tmp_path.iterdir()) == []

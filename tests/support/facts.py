@@ -1,0 +1,173 @@
+"""Random small histories for Hypothesis: few ids, so that everything meets everything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from engine import clock
+from engine.events import Event, Fact, PurchaseItem
+from engine.offers import CartLine, Decision, Evidence, Offer, Replaces
+
+START = clock.to_micros(datetime.fromisoformat("2026-03-28T20:00:00+00:00"))
+"""Four hours before the day that loses an hour in Oslo."""
+
+_STEP = 90 * 60 * 1_000_000
+_ITEMS = ("cup", "mug", "jug", "pot")
+_MAYBE = {"customer_id": ("ann", "bob", None), "session_id": ("s1", "s2", None)}
+
+ITEMS = st.sampled_from(_ITEMS)
+QUANTITIES = st.sampled_from([1, 2, 3, Decimal("0.5")])
+PRICES = st.sampled_from([100, 250, 999, None])
+
+
+def _instants(earliest: int, latest: int) -> st.SearchStrategy[int]:
+    """Mostly in the order things happen in, with room for clocks that disagree."""
+    return st.integers(earliest, latest).map(lambda steps: START + steps * _STEP)
+
+
+def _seldom(usual: object, rare: object) -> st.SearchStrategy[object]:
+    return st.integers(0, 19).map(lambda draw: rare if draw == 19 else usual)
+
+
+def _who() -> st.SearchStrategy[dict[str, str | None]]:
+    return st.fixed_dictionaries({name: st.sampled_from(ids) for name, ids in _MAYBE.items()})
+
+
+@st.composite
+def decisions(draw: st.DrawFn, number: int) -> Decision:
+    cart = st.sampled_from(["cup", "cup", "mug", "pot"])
+    lines = draw(st.lists(st.builds(CartLine, cart, QUANTITIES, PRICES), max_size=3))
+    offers = []
+    for place in range(draw(st.sampled_from([1, 2, 2, 3, 0]))):
+        kind = draw(st.sampled_from(["cross_sell", "upsell"]))
+        base = draw(st.sampled_from(["cup", "cup", "mug"]))
+        antecedent = draw(st.sampled_from([None, (), ("cup",), ("cup", "mug")]))
+        offers.append(
+            Offer(
+                offer_id=f"o{number}.{place}",
+                kind=kind,
+                item_id=draw(st.sampled_from(["jug", "jug", "mug", "pot"])),
+                position=place + 1,
+                unit_price_minor=draw(PRICES),
+                evidence=None if antecedent is None else Evidence(antecedent, 1, 2, 0.5, 2.0, 1.1),
+                replaces=Replaces(base, 1, draw(st.sampled_from([None, 50])))
+                if kind == "upsell"
+                else None,
+            )
+        )
+    return Decision(
+        event_id=f"e-d{number}",
+        decision_id=f"d{number}",
+        occurred_at=draw(_instants(0, 20)),
+        checkout_id=draw(st.sampled_from(["k1", "k1", "k2"])),
+        arm=draw(st.sampled_from(["treatment", "treatment", "treatment", "control"])),
+        model_version=draw(st.sampled_from(["v1", "v2", None])),
+        placement=draw(st.sampled_from(["checkout", "cart"])),
+        currency=draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None])),
+        lines=tuple(lines),
+        offers=tuple(offers),
+        control_share=draw(st.sampled_from([None, 0.1, 0.5])),
+        is_bot=draw(_seldom(False, True)),
+        **draw(_who()),
+    )
+
+
+@st.composite
+def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
+    kinds = ["view_promotion"] * 3 + ["select_promotion", "add_to_cart"]
+    offer_ids = [offer.offer_id for offer in offers] or ["o-unknown"]
+    return Event(
+        event_id=f"e-p{number}",
+        type=draw(st.sampled_from([*kinds, "dismiss_promotion"])),
+        occurred_at=draw(_instants(5, 30)),
+        offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),
+        is_bot=draw(_seldom(False, True)),
+        **draw(_who()),
+    )
+
+
+@st.composite
+def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
+    """A line of anything, or of an offered item that may name its offer."""
+    item_id, offer_id = draw(ITEMS), None
+    if offers and draw(st.booleans()):
+        offer = draw(st.sampled_from(offers))
+        item_id = draw(_seldom(offer.item_id, item_id))
+        offer_id = draw(st.sampled_from([None, None, offer.offer_id]))
+        offer_id = draw(_seldom(offer_id, "o-unknown"))
+    discount = draw(st.sampled_from([0, 0, 30]))
+    return PurchaseItem(item_id, draw(QUANTITIES), draw(PRICES), discount, offer_id)
+
+
+@st.composite
+def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Event:
+    """A purchase, refund or cancellation."""
+    smallest = 1 if kind == "purchase" else draw(st.sampled_from([1, 1, 0]))
+    items = draw(st.lists(bought(offers), min_size=smallest, max_size=4))
+    return Event(
+        event_id=f"e-t{number}",
+        type=kind,
+        occurred_at=draw(_instants(10, 45)),
+        checkout_id=draw(st.sampled_from(["k1", "k1", "k2", "k3", None])),
+        transaction_id=draw(st.sampled_from(["t1", "t1", "t2", "t3"])),
+        currency=draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None])),
+        items=() if kind == "cancel" else tuple(items),
+        **draw(_who()),
+    )
+
+
+@st.composite
+def visits(draw: st.DrawFn, number: int, decision: Decision) -> list[Fact]:
+    """What a buyer usually does after a decision: see the offers, buy some of them."""
+    later = st.integers(0, 8).map(lambda steps: decision.occurred_at + steps * _STEP)
+    who = {"customer_id": decision.customer_id, "session_id": decision.session_id}
+    facts: list[Fact] = [
+        Event(f"e-v{offer.offer_id}", "view_promotion", draw(later), offer.offer_id, **who)
+        for offer in decision.offers
+        if draw(_seldom(True, False))
+    ]
+    items = st.lists(bought(list(decision.offers)), min_size=1, max_size=4)
+    purchase = Event(
+        event_id=f"e-b{number}",
+        type="purchase",
+        occurred_at=draw(later),
+        checkout_id=decision.checkout_id,
+        transaction_id=draw(st.sampled_from([f"t{number}", f"t{number}", "t1"])),
+        currency=decision.currency,
+        items=tuple(draw(items)),
+        **who,
+    )
+    facts.append(purchase)
+    if draw(st.booleans()):
+        lines = draw(st.lists(st.sampled_from(purchase.items), max_size=2))
+        kept = tuple(replace(line, quantity=draw(QUANTITIES)) for line in lines)
+        transaction = purchase.transaction_id
+        facts.append(
+            Event(
+                event_id=f"e-r{number}",
+                type="refund",
+                occurred_at=draw(later),
+                transaction_id=transaction,
+                items=kept,
+            )
+        )
+    return facts
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Fact]:
+    """Up to thirty facts, in random order: visits as they go, and things that never should."""
+    decided = [draw(decisions(number)) for number in range(draw(st.integers(1, 3)))]
+    offers = [offer for each in decided for offer in each.offers]
+    facts: list[Fact] = list(decided)
+    for number, decision in enumerate(decided):
+        if draw(_seldom(True, False)):
+            facts += draw(visits(number, decision))
+    facts += [draw(promotions(number, offers)) for number in range(draw(st.integers(0, 4)))]
+    kinds = draw(st.lists(st.sampled_from(["purchase", "refund", "cancel"]), max_size=3))
+    facts += [draw(orders(number, offers, kind)) for number, kind in enumerate(kinds)]
+    return draw(st.permutations(facts))

@@ -1,0 +1,380 @@
+"""The definitions of the rates read off the page, slowly: an oracle that shares no code.
+
+Everything is found by scanning all facts; only the plain data classes of facts are imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from engine.events import Event, Fact
+from engine.offers import Decision, Offer
+
+DAY = 86_400_000_000
+
+
+class ReferenceReport:
+    """Numerators, denominators, money and quality of one period; `matches` picks the offers."""
+
+    def __init__(
+        self,
+        facts: Iterable[Fact],
+        *,
+        since: int,
+        until: int,
+        impressions: str,
+        window_days: int,
+        currency: str,
+    ) -> None:
+        everything = sorted(
+            {fact.event_id: fact for fact in facts}.values(),
+            key=lambda fact: (fact.occurred_at, fact.event_id),
+        )
+        self.since, self.until, self.currency = since, until, currency
+        self.impressions, self.window = impressions, window_days * DAY
+        self.bots = [fact for fact in everything if fact.is_bot]
+        self.bot_offer_ids = {
+            offer.offer_id
+            for fact in self.bots
+            if isinstance(fact, Decision)
+            for offer in fact.offers
+        }
+        self.facts = [fact for fact in everything if not fact.is_bot]
+        self.decisions = sorted(
+            (fact for fact in self.facts if isinstance(fact, Decision)),
+            key=lambda each: (each.occurred_at, each.decision_id),
+        )
+        self.offers: dict[str, tuple[Offer, Decision]] = {
+            offer.offer_id: (offer, decision)
+            for decision in self.decisions
+            for offer in decision.offers
+        }
+        self.events = [fact for fact in self.facts if isinstance(fact, Event)]
+        self.orders: list[Event] = []
+        self.second: list[Event] = []
+        for event in self.events:
+            if event.type == "purchase":
+                seen = any(event.transaction_id == order.transaction_id for order in self.orders)
+                (self.second if seen else self.orders).append(event)
+        self.credits = [credit for order in self.orders for credit in self._credits(order)]
+
+    def inside(self, fact: Fact) -> bool:
+        return self.since <= fact.occurred_at < self.until
+
+    def unit(self, fact: Fact) -> str:
+        if fact.customer_id:
+            return f"customer {fact.customer_id}"
+        if fact.session_id:
+            customers = {
+                other.customer_id
+                for other in self.facts
+                if other.session_id == fact.session_id and other.customer_id
+            }
+            if len(customers) == 1:
+                return f"customer {customers.pop()}"
+            return f"session {fact.session_id}"
+        if isinstance(fact, Event):
+            checkout = self.checkout(fact)
+            for decision in self.decisions:
+                if checkout is not None and decision.checkout_id == checkout:
+                    return self.unit(decision)
+            if checkout is None:
+                return f"transaction {fact.transaction_id}"
+            return f"checkout {checkout}"
+        return f"checkout {fact.checkout_id}"
+
+    def checkout(self, order: Event) -> str | None:
+        if order.checkout_id is not None:
+            return order.checkout_id
+        for line in order.items:
+            if line.offer_id in self.offers:
+                return self.offers[line.offer_id][1].checkout_id
+        return None
+
+    def money_of(self, order: Event) -> str | None:
+        if order.currency is not None:
+            return order.currency
+        for decision in self.decisions:
+            if decision.checkout_id == self.checkout(order) and decision.currency is not None:
+                return decision.currency
+        return None
+
+    def shown_at(self, offer_id: str) -> int | None:
+        _, decision = self.offers[offer_id]
+        if decision.arm == "control":
+            return None
+        if self.impressions == "served":
+            return decision.occurred_at
+        instants = [
+            event.occurred_at
+            for event in self.events
+            if event.offer_id == offer_id
+            and event.type in ("view_promotion", "select_promotion", "add_to_cart")
+        ]
+        instants += [
+            order.occurred_at
+            for order in self.orders
+            for line in order.items
+            if line.offer_id == offer_id
+        ]
+        return min(instants, default=None)
+
+    def accepted_at(self, offer_id: str) -> int | None:
+        return min(
+            (
+                event.occurred_at
+                for event in self.events
+                if event.offer_id == offer_id and event.type in ("select_promotion", "add_to_cart")
+            ),
+            default=None,
+        )
+
+    @staticmethod
+    def in_cart(decision: Decision, item: str) -> Fraction:
+        return sum(
+            (Fraction(line.quantity) for line in decision.lines if line.item_id == item),
+            Fraction(0),
+        )
+
+    @staticmethod
+    def in_order(order: Event, item: str) -> Fraction:
+        return sum(
+            (Fraction(line.quantity) for line in order.items if line.item_id == item), Fraction(0)
+        )
+
+    def rule(self, offer: Offer, decision: Decision, order: Event, window: int) -> bool:
+        if order.occurred_at < decision.occurred_at:
+            return False
+        if self.checkout(order) != decision.checkout_id and not (
+            window > 0 and order.occurred_at <= decision.occurred_at + window
+        ):
+            return False
+        if not any(line.item_id == offer.item_id for line in order.items):
+            return False
+        if offer.replaces is None:
+            return all(line.item_id != offer.item_id for line in decision.lines)
+        base = offer.replaces.item_id
+        return self.in_order(order, base) < self.in_cart(decision, base)
+
+    def _creditor(self, order: Event, place: int) -> str | None:
+        line = order.items[place]
+        if line.offer_id is not None:
+            known = self.offers.get(line.offer_id)
+            if known is None or known[0].item_id != line.item_id:
+                return None
+            return line.offer_id if self.shown_at(line.offer_id) is not None else None
+        candidates = []
+        for offer_id, (offer, decision) in self.offers.items():
+            shown = self.shown_at(offer_id)
+            if offer.item_id != line.item_id or shown is None:
+                continue
+            if max(shown, decision.occurred_at) <= order.occurred_at:
+                same_time = (decision.decision_id, offer.kind, offer.position, offer_id)
+                candidates.append(((decision.occurred_at, *same_time), decision))
+        here = [each for each in candidates if each[1].checkout_id == self.checkout(order)]
+        if not here and self.window:
+            here = [
+                (key, decision)
+                for key, decision in candidates
+                if self.unit(decision) == self.unit(order)
+                and order.occurred_at - decision.occurred_at <= self.window
+            ]
+        return max(here)[0][-1] if here else None
+
+    def _credits(self, order: Event) -> list[dict[str, Any]]:
+        owed: dict[int, str] = {}
+        for place in range(len(order.items)):
+            offer_id = self._creditor(order, place)
+            if offer_id and self.rule(*self.offers[offer_id], order, self.window):
+                owed[place] = offer_id
+        left = self._left(order, set(owed))
+        found, replaced = [], {}
+        for place, offer_id in owed.items():
+            gross, net = self._worth(order, place, offer_id, left[place], replaced)
+            found.append(
+                {"order": order, "offer": offer_id, "left": left[place], "gross": gross, "net": net}
+            )
+        return found
+
+    def _left(self, order: Event, credited: set[int]) -> list[Fraction]:
+        left = [Fraction(line.quantity) for line in order.items]
+        for event in self.events:
+            if event.type not in ("refund", "cancel"):
+                continue
+            if event.transaction_id != order.transaction_id:
+                continue
+            if event.type == "cancel" or not event.items:
+                left = [Fraction(0) for _ in left]
+            for item in event.items:
+                places = [p for p, line in enumerate(order.items) if line.item_id == item.item_id]
+                same = [
+                    p for p in places if item.offer_id and order.items[p].offer_id == item.offer_id
+                ]
+                theirs = [p for p in places if p in credited and p not in same]
+                rest = [p for p in places if p not in same and p not in theirs]
+                wanted = Fraction(item.quantity)
+                for place in [*same, *theirs, *rest]:
+                    taken = min(left[place], wanted)
+                    left[place], wanted = left[place] - taken, wanted - taken
+        return left
+
+    def _worth(
+        self,
+        order: Event,
+        place: int,
+        offer_id: str,
+        left: Fraction,
+        replaced: dict[str, Fraction],
+    ) -> tuple[int | None, int | None]:
+        offer, decision = self.offers[offer_id]
+        line = order.items[place]
+        same_money = decision.currency is None or decision.currency == self.money_of(order)
+        price = line.price_minor
+        if price is None and same_money:
+            price = offer.unit_price_minor
+        quantity = Fraction(line.quantity)
+        if offer.replaces is None:
+            if price is None:
+                return None, None
+            gross = round(price * quantity) - line.discount_minor
+            return gross, round(gross * left / quantity)
+        base = offer.replaces.item_id
+        free = self.in_cart(decision, base) - self.in_order(order, base) - replaced.get(base, 0)
+        units = max(Fraction(0), min(quantity, free))
+        replaced[base] = replaced.get(base, Fraction(0)) + units
+        in_cart = [
+            each.unit_price_minor
+            for each in decision.lines
+            if each.item_id == base and each.unit_price_minor is not None
+        ]
+        told = offer.replaces.price_difference_minor
+        if in_cart:
+            if price is None or not same_money:
+                return None, None
+            difference = price - in_cart[0]
+        elif told is None or not same_money:
+            return None, None
+        elif price is None or offer.unit_price_minor is None:
+            difference = told
+        else:
+            difference = price - (offer.unit_price_minor - told)
+        return round(difference * units), round(difference * min(units, left))
+
+    def measured(self, kind: str, matches: Any = lambda offer, decision: True) -> dict[str, Any]:
+        chosen = {
+            offer_id: (offer, decision)
+            for offer_id, (offer, decision) in self.offers.items()
+            if offer.kind == kind and self.inside(decision) and matches(offer, decision)
+        }
+        shown = {i for i in chosen if self.shown_at(i) is not None}
+        owed = [credit for credit in self.credits if credit["offer"] in shown]
+        kept = [credit for credit in owed if credit["left"] > 0]
+
+        def offers(rows: list[dict[str, Any]]) -> set[str]:
+            return {row["offer"] for row in rows}
+
+        def units(ids: set[str]) -> set[str]:
+            return {self.unit(chosen[i][1]) for i in ids}
+
+        def checkouts(ids: set[str]) -> set[str]:
+            return {chosen[i][1].checkout_id for i in ids}
+
+        def transactions(rows: list[dict[str, Any]]) -> set[str]:
+            return {row["order"].transaction_id for row in rows}
+
+        decided = {each.checkout_id for each in self.decisions if self.inside(each)}
+        buying = units(offers(owed))
+        for order in self.orders:
+            if self.inside(order) or self.checkout(order) in decided:
+                buying.add(self.unit(order))
+                buying |= {
+                    self.unit(each)
+                    for each in self.decisions
+                    if each.checkout_id == self.checkout(order)
+                }
+        orders_shown = transactions(owed) | {
+            order.transaction_id
+            for order in self.orders
+            if self.checkout(order) in checkouts(shown)
+        }
+        clicked = {
+            credit["offer"]
+            for credit in owed
+            if (at := self.accepted_at(credit["offer"])) is not None
+            and at <= credit["order"].occurred_at
+        }
+        paid = [each for each in owed if self.money_of(each["order"]) == self.currency]
+        n_accepted = sum(self.accepted_at(i) is not None for i in shown)
+        n_shown = len(units(shown) & buying)
+        return {
+            "customer": (len(units(offers(owed))), n_shown),
+            "offer": (len(offers(owed)), len(shown)),
+            "order": (len(transactions(owed)), len(orders_shown)),
+            "checkout": (len(checkouts(offers(owed))), len(checkouts(shown))),
+            "penetration": (len(units(offers(owed))), len(buying)),
+            "click_through": (n_accepted, len(shown)),
+            "net_customer": (len(units(offers(kept))), n_shown),
+            "net_offer": (len(offers(kept)), len(shown)),
+            "net_order": (len(transactions(kept)), len(orders_shown)),
+            "net_checkout": (len(checkouts(offers(kept))), len(checkouts(shown))),
+            "net_penetration": (len(units(offers(kept))), len(buying)),
+            "conversions": (len(clicked), len(offers(owed)) - len(clicked)),
+            "revenue": sum(each["gross"] or 0 for each in paid),
+            "net_revenue": sum(each["net"] or 0 for each in paid),
+            "treatment": self._arm("treatment", chosen),
+            "control": self._arm("control", chosen),
+        }
+
+    def _arm(self, arm: str, chosen: dict[str, tuple[Offer, Decision]]) -> tuple[int, int, int]:
+        """Converted, completed and eligible checkouts."""
+        eligible, converted, completed = set(), set(), set()
+        for offer, decision in chosen.values():
+            checkout = decision.checkout_id
+            first = next(each for each in self.decisions if each.checkout_id == checkout)
+            if first.arm != arm:
+                continue
+            eligible.add(checkout)
+            for order in self.orders:
+                if self.checkout(order) == checkout:
+                    completed.add(checkout)
+                    if self.rule(offer, decision, order, 0):
+                        converted.add(checkout)
+        return len(converted), len(completed), len(eligible)
+
+    def quality(self) -> dict[str, int]:
+        transactions = {order.transaction_id for order in self.orders}
+        unmatched = late = bots = 0
+        for event in filter(self.inside, self.events):
+            if event.type in ("refund", "cancel"):
+                unmatched += event.transaction_id not in transactions
+            elif event.type == "purchase":
+                named = {line.offer_id for line in event.items} - {None}
+                counts = event in self.orders
+                unmatched += counts and bool(named - self.offers.keys() - self.bot_offer_ids)
+            elif event.offer_id in self.offers:
+                checkout = self.offers[event.offer_id][1].checkout_id
+                late += any(
+                    self.checkout(order) == checkout and order.occurred_at < event.occurred_at
+                    for order in self.orders
+                )
+            elif event.offer_id in self.bot_offer_ids:
+                bots += 1
+            else:
+                unmatched += 1
+        return {
+            "duplicates": sum(map(self.inside, self.second)),
+            "late": late,
+            "unmatched": unmatched,
+            "bots_excluded": bots + sum(map(self.inside, self.bots)),
+            "unpriced": sum(
+                credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
+                for credit in self.credits
+            ),
+            "other_currency": sum(
+                self.money_of(order) not in (None, self.currency)
+                for order in self.orders
+                if self.inside(order)
+            ),
+        }
