@@ -36,6 +36,9 @@ _TROUBLES = (
 )
 
 
+_KEY_WIDTH = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One row: what is asked, and the answer of each kind as lines of text."""
@@ -241,8 +244,12 @@ def terminal_parts(view: View) -> Sequence[RenderableType]:
     parts.append(rates)
     if view.groups:
         groups = Table()
-        for header in view.group_headers:
-            groups.add_column(Text(header))
+        n_keys = len(view.group_headers) - 3 * len(view.titles)
+        for place, header in enumerate(view.group_headers):
+            widest = max(len(row[place]) for row in view.groups)
+            # Ids and days are what rows are told apart by: never cut, seldom broken.
+            least = min(widest, _KEY_WIDTH) if place < n_keys else None
+            groups.add_column(Text(header), overflow="fold", min_width=least)
         for row in view.groups:
             groups.add_row(*(Text(cell) for cell in row))
         parts.append(groups)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Twenty treated checkouts, twelve with the bun; twenty held out, five with it."""
     folder = tmp_path_factory.mktemp("facts")
     store = open_store(str(folder / "facts.db"), secret=b"k" * 32)
@@ -35,7 +34,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store.append([parse_fact(view) for view in views])
     store.save_settings({"name": "Kafé <Sentrum> [bold]", "timezone": "Europe/Oslo"})
     store.close()
-    yield str(folder / "facts.db")
+    return str(folder / "facts.db")
 
 
 def report(*arguments: str) -> str:
