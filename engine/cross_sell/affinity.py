@@ -18,8 +18,9 @@ class Affinity:
         n_added_of_item: int64 (n_items,), those of them that hold something else too.
         n_orders: all orders.
         repelled_indptr, repelled_items: CSR over items; the items bought together with item i
-            significantly less often than by chance (upper bound of lift below 1).
-        family_excludes: bool (n_families,); True where the members of a family substitute for
+            significantly less often than by chance (upper bound of lift below 1, also when basket
+            sizes are allowed for, so that a shop of single-item orders repels nobody).
+        family_excludes: bool (n_ladders,), by ladder; True where its members substitute for
             each other (seldom in one order), so that none may be cross-sold beside another.
     """
 

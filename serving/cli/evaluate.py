@@ -66,9 +66,10 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
         rate = rates[name]
         table.add_row(title, f"{rate['value']:.4f}", f"{rate['standard_error']:.4f}")
     console.out.print(table)
-    if metrics["hidden_kept_apart"]:
+    kept_apart = metrics["hidden_kept_apart"] / n_tested
+    if kept_apart >= 0.005:
         console.out.print(
-            f"{metrics['hidden_kept_apart'] / n_tested:.0%} of the hidden items keep apart from"
+            f"{kept_apart:.0%} of the hidden items keep apart from"
             " something in their cart: Mersalg offers them only where something else calls for them"
         )
     line = f"{metrics['train_orders']:,} orders before, {metrics['test_orders']:,} after the split"
