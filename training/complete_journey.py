@@ -36,8 +36,14 @@ _NO_GOODS = (
 """Departments of services, clearing and a handful of stray lines."""
 
 _ABBREVIATIONS = """
-FRZN frozen;SFT soft;DRNK drink;DRNKS drinks;BTL bottle;CARB carbonated;INCL;CHOCOCLATE chocolate;
-DNRS dinners;RFRGRTD refrigerated;RFRG refrigerated;VEG vegetables;SS;CHS cheese;CRM cream;
+FRZN frozen;FRZ frozen;SFT soft;DRNK drink;DRNKS drinks;DRNKING drinking;BTL bottle;CHIX chicken;
+CARB carbonated;CRBNTD carbonated;INCL;INCLUDING;EX;EXCP;CHOCOCLATE chocolate;CHOC chocolate;
+DNRS dinners;RFRGRTD refrigerated;REFRIG refrigerated;SS;IWS sliced;WT weight;CHICK chicken;
+RTS ready-to-serve;SNGL single;SGL single;SRV serve;SV serve;MLT multi;PK pack;PKG packaged;
+MNERAL mineral;WATE water;VEND vending;MACH machine;PREM premium;SUP super;CRMD creamed;
+TORT tortilla;GDS goods;SW sweet;FLVRD flavored;SPECILATY specialty;WHL whole;PREP prepared;
+BEERALEMALT beer, ale and malt;SAUCESSALSAPICANTEE sauces, salsa, picante;FD food;MISC other;
+SHERBTS sherbets;MXS mixes;PRPCK prepacked;PICKLS pickles;ACC accessories
 """
 _WORDS = {
     word: meaning
@@ -47,6 +53,16 @@ _WORDS = {
 }
 """What the data write short, in capitals -> in words; "" is left out."""
 
+_GRADES = frozenset(
+    {
+        *("PREMIUM PRIMAL LEAN MAINSTREAM ENHANCED TRADITIONAL ECONOMY REGULAR SPECIALTY".split()),
+        *("VALUE FRESH RED DRY OTHER MISCELLANEOUS EXTERNAL INTERNAL MICROWAVE OVEN".split()),
+        *("ANGUS RIBS PATTIES BLENDS KITS PAILS QUARTS CONES SMOKED/COOKED MARINATED".split()),
+    }
+)
+"""Types that say how, not what."""
+_CUT_AT = 30
+"""Characters the data allow a product type."""
 _BRANDS = {"Private": "private label", "National": "national brand"}
 
 _SHOP_FILE = f"""\
@@ -159,14 +175,17 @@ def _orders(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _products(products: pd.DataFrame) -> pd.DataFrame:
     kept = ["product_id", "department", "product_category", "brand", "package_size"]
-    types = {text: readable(text) for text in products["product_type"].unique()}
+    category = products["product_category"].fillna("")
+    kinds = pd.DataFrame({"type": products["product_type"], "category": category})
+    pairs = list(kinds.itertuples(index=False, name=None))
+    words = {pair: readable(*pair) for pair in set(pairs)}
     names = [
-        product_name(types[kind], size if isinstance(size, str) else "", brand)
-        for kind, size, brand in products[["product_type", "package_size", "brand"]].itertuples(
-            index=False
+        product_name(words[pair], size, brand)
+        for pair, size, brand in zip(
+            pairs, products["package_size"].fillna(""), products["brand"], strict=True
         )
     ]
-    family = products["product_category"].fillna("") + "|" + products["product_type"]
+    family = category + "|" + products["product_type"]
     return products[kept].assign(name=names, family=family)
 
 
@@ -176,11 +195,25 @@ def product_name(kind: str, package_size: str, brand: str) -> str:
     return f"{kind}{size} ({_BRANDS.get(brand, brand)})"
 
 
-def readable(product_type: str) -> str:
-    """A product type of the data as words: `FRZN BAGGED VEGETABLES - PLAIN`."""
-    spaced = re.sub(r"\s*[:(]\s*|\s+-\s+", ", ", product_type.replace(")", " "))
-    spaced = re.sub(r"\s*&\s*", " & ", spaced)
-    words = [_WORDS.get(word, word) for word in spaced.split()]
-    text = re.sub(r"\s+,", ",", " ".join(filter(None, words))).strip(" ,")
-    text = re.sub(r"[^\W\d_][\w']*", lambda found: found[0].capitalize(), text)
-    return re.sub(r"(?<=\s)(And|With|Of|In|For|Or|To)(?=\s)", lambda found: found[0].lower(), text)
+def readable(product_type: str, product_category: str = "") -> str:
+    """A product type in words: `FRZN FRENCH FRIES` is `Frozen French Fries`.
+
+    A type that is a mere grade (`PREMIUM`) is named with its category.
+    """
+    text = product_type
+    if len(text) == _CUT_AT:
+        # What the data cut off is no word: the `N` of `FRZN SS PREMIUM ENTREES/DNRS/N`.
+        text = re.sub(r"[\s/(&-]+[A-Z]{1,3}$", "", text)
+    if text in _GRADES and product_category:
+        text = f"{product_category}: {text}"
+    text = re.sub(r"\s*[:()]+\s*|\s+-\s+", ", ", text)
+    text = re.sub(r"\s*&\s*", " & ", text)
+    text = re.sub(r"(?<=[0-9])(?=[A-Z])", " ", text)
+    text = re.sub(r"[A-Z]+", lambda found: _WORDS.get(found[0], found[0].lower()), text)
+    text = re.sub(r"\s+(?=,)|(?<=[-/])(?=[-/])", "", re.sub(r"\s+", " ", text))
+    text = re.sub(r"(,\s*)+", ", ", text).strip(" ,/-&")
+    return re.sub(r"(?<![\w'])(?!(?:and|with|of|in|for|or|to)\b)[^\W\d_]", _capital, text)
+
+
+def _capital(found: re.Match[str]) -> str:
+    return found[0].upper()
