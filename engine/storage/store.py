@@ -57,11 +57,12 @@ class Store(Protocol):
         """Bring the schema to this version; safe to run twice and from several processes."""
         ...
 
-    def append(self, facts: Sequence[Fact]) -> AppendResult:
+    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
         """Take a batch in one transaction; it is on disk when this returns.
 
         The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,
-        `offer_id`) with another body is rejected with code `conflict`.
+        `offer_id`) with another body is rejected with code `conflict`. Ids that have the form of
+        a pseudonym stay what they are only where the source is `trusted`: a file exported here.
         """
         ...
 

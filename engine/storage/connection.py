@@ -1,0 +1,114 @@
+"""Connections to the two databases: how they are made, migrated, and what their failures mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from engine.errors import ConfigError, StorageUnavailable
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 7_305_101  # any number, the same in every process
+_BUSY_SECONDS = 10
+
+
+def parse_url(url: str) -> URL:
+    """`sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
+
+    Raises:
+        ConfigError: no such kind of database; the message never repeats a password.
+    """
+    if "://" not in url:
+        return URL.create("sqlite", database=url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            "the database URL cannot be read; use sqlite:///FILE or postgresql://..."
+        ) from error
+    backend = parsed.drivername.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite")
+    raise ConfigError(f"databases are sqlite:///FILE or postgresql://..., not {backend}://")
+
+
+def connect(url: URL) -> Engine:
+    """An engine whose write transactions are durable when they end."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    del record
+    assert isinstance(connection, sqlite3.Connection)
+    # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that began as a reader could find its snapshot stale, which no wait can mend.
+    writes = connection.get_execution_options().get("mersalg_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def speaking(url: URL) -> Generator[None, None, None]:
+    """Turn every failure of the database itself into StorageUnavailable."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        cause = str(getattr(error, "orig", None) or error).strip()
+        first_line = cause.splitlines()[0] if cause else type(error).__name__
+        shown = url.render_as_string(hide_password=True)
+        raise StorageUnavailable(f"the database {shown} does not answer: {first_line}") from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Connection, None, None]:
+    """A transaction that writes; durable once the block is left."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(mersalg_writes=True)
+        with connection.begin():
+            yield connection
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that are missing; of several processes one runs them, the rest wait."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            lock = text("select pg_advisory_xact_lock(:lock)")
+            connection.execute(lock, {"lock": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def schema_version(connection: Connection) -> str | None:
+    """The last migration this database saw, or None where it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(text("select version_num from alembic_version")).first()
+    return None if row is None else str(row[0])

@@ -1,0 +1,245 @@
+"""The store of facts on SQLite and PostgreSQL, through one code."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+
+from engine.errors import StorageMismatch, StorageUnavailable
+from engine.events import Fact
+from engine.fact_records import pack, unpack
+from engine.offers import Arm, Decision
+from engine.storage import connection as database
+from engine.storage.batch import Batch
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.secrets import load_secret
+from engine.storage.store import AppendResult, FactScope
+from engine.storage.tables import decisions, facts, named_offers, offers
+from engine.storage.tables import settings as settings_table
+
+SCHEMA_VERSION = "0001"
+"""The migration this code was written for."""
+
+_KEY_SETTING = "secret_fingerprint"
+_READ_AHEAD = 2_000
+
+
+def open_store(url: str, *, secret: bytes | None = None) -> SqlStore:
+    """The store at `url`; nothing is asked of the database yet.
+
+    Args:
+        url: `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
+        secret: key of the pseudonyms; where None, see `engine.storage.secrets`.
+
+    Raises:
+        ConfigError: an unknown kind of database, a missing driver, an unreadable secret.
+    """
+    parsed = database.parse_url(url)
+    pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
+    return SqlStore(database.connect(parsed), parsed, pseudonyms)
+
+
+class SqlStore:
+    """A `Store`; see there for what each method promises."""
+
+    def __init__(self, engine: Engine, url: URL, pseudonyms: Pseudonyms) -> None:
+        self._engine, self._url, self._pseudonyms = engine, url, pseudonyms
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def migrate(self) -> None:
+        with database.speaking(self._url):
+            database.upgrade(self._engine)
+            with database.writing(self._engine) as connection:
+                self._claim(connection)
+
+    def _claim(self, connection: Connection) -> None:
+        """Mark the database with this secret, or refuse it where another one's mark stands."""
+        connection.execute(
+            self._insert(settings_table).on_conflict_do_nothing(),
+            {"name": _KEY_SETTING, "value": self._pseudonyms.fingerprint},
+        )
+        mark = connection.scalar(
+            select(settings_table.c.value).where(settings_table.c.name == _KEY_SETTING)
+        )
+        if mark != self._pseudonyms.fingerprint:
+            raise StorageMismatch(
+                f"the ids in this database were hashed under another secret ({mark}, this one is"
+                f" {self._pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
+                " MERSALG_SECRET_FILE"
+            )
+
+    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
+        batch = Batch([self._pseudonyms.applied(fact, trusted=trusted) for fact in facts])
+        if batch.rows:
+            with database.speaking(self._url), database.writing(self._engine) as connection:
+                self._write(connection, batch)
+        return batch.result()
+
+    def _write(self, connection: Connection, batch: Batch) -> None:
+        taken = connection.scalars(
+            self._insert(facts).on_conflict_do_nothing().returning(facts.c.event_id),
+            batch.rows,
+        )
+        known = batch.keep_new(set(taken))
+        for start in range(0, len(known), _READ_AHEAD):
+            ids = known[start : start + _READ_AHEAD]
+            digests = connection.execute(
+                select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
+            )
+            batch.compare({row.event_id: bytes(row.digest) for row in digests})
+        if batch.decision_rows:
+            insert = self._insert(decisions).on_conflict_do_nothing()
+            taken = connection.scalars(insert.returning(decisions.c.event_id), batch.decision_rows)
+            clashing = batch.without_decisions(set(taken))
+            if batch.offer_rows:
+                insert = self._insert(offers).on_conflict_do_nothing()
+                new_offers = connection.execute(
+                    insert.returning(offers.c.offer_id, offers.c.event_id), batch.offer_rows
+                )
+                clashing |= batch.without_offers(
+                    {(row.offer_id, row.event_id) for row in new_offers}
+                )
+            if clashing:
+                for table in (offers, decisions, facts):
+                    connection.execute(delete(table).where(table.c.event_id.in_(clashing)))
+        if batch.named_rows:
+            connection.execute(
+                self._insert(named_offers).on_conflict_do_nothing(), batch.named_rows
+            )
+
+    def facts(self, scope: FactScope) -> Iterator[Fact]:
+        return self._read(_in_scope(scope))
+
+    def customer_facts(self, customer_id: str) -> Iterator[Fact]:
+        pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
+        return self._read(select(facts.c.event_id).where(facts.c.customer_id == pseudonym))
+
+    def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
+        query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)
+        if wanted is not None:
+            query = query.where(facts.c.event_id.in_(wanted))
+        with database.speaking(self._url), self._engine.connect() as connection:
+            streamed = connection.execution_options(yield_per=_READ_AHEAD)
+            for body in streamed.scalars(query):
+                yield unpack(body.encode())
+
+    def decision(self, decision_id: str) -> Decision | None:
+        query = (
+            select(facts.c.body)
+            .join(decisions, decisions.c.event_id == facts.c.event_id)
+            .where(decisions.c.decision_id == decision_id)
+        )
+        with database.speaking(self._url), self._engine.connect() as connection:
+            body = connection.scalar(query)
+        return None if body is None else cast(Decision, unpack(body.encode()))
+
+    def session_arm(self, session_id: str) -> Arm | None:
+        query = (
+            select(facts.c.body)
+            .where(facts.c.session_id == self._pseudonyms.of("session", session_id))
+            .where(facts.c.type == "decision")
+            .order_by(facts.c.occurred_at, facts.c.event_id)
+            .limit(1)
+        )
+        with database.speaking(self._url), self._engine.connect() as connection:
+            body = connection.scalar(query)
+        return None if body is None else cast(Decision, unpack(body.encode())).arm
+
+    def settings(self) -> Mapping[str, str]:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            rows = connection.execute(select(settings_table.c.name, settings_table.c.value))
+            return {row.name: row.value for row in rows if row.name != _KEY_SETTING}
+
+    def save_settings(self, settings: Mapping[str, str]) -> None:
+        if not settings:
+            return
+        insert = self._insert(settings_table)
+        statement = insert.on_conflict_do_update(
+            index_elements=["name"], set_={"value": insert.excluded.value}
+        )
+        rows = [
+            {"name": name, "value": value}
+            for name, value in sorted(settings.items())
+            if name != _KEY_SETTING
+        ]
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            connection.execute(statement, rows)
+
+    def erase_customer(self, customer_id: str) -> int:
+        pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            query = select(facts.c.session_id).where(facts.c.customer_id == pseudonym)
+            sessions = {session for session in connection.scalars(query.distinct()) if session}
+            theirs = or_(facts.c.customer_id == pseudonym, facts.c.session_id.in_(sessions))
+            rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
+            strangers = {old: _stranger() for old in (pseudonym, *sorted(sessions))}
+            for row in rows:
+                fact = unpack(row.body.encode())
+                hidden = replace(
+                    fact,
+                    customer_id=strangers.get(fact.customer_id or "", fact.customer_id),
+                    session_id=strangers.get(fact.session_id or "", fact.session_id),
+                )
+                # The digest stays, so that the same fact delivered again is still a duplicate.
+                connection.execute(
+                    update(facts)
+                    .where(facts.c.event_id == row.event_id)
+                    .values(
+                        customer_id=hidden.customer_id,
+                        session_id=hidden.session_id,
+                        body=pack(hidden).decode(),
+                    )
+                )
+        return len(rows)
+
+    def ping(self) -> None:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            version = database.schema_version(connection)
+        if version != SCHEMA_VERSION:
+            found = "none" if version is None else version
+            raise StorageUnavailable(
+                f"the database has schema {found}, this program needs {SCHEMA_VERSION};"
+                " run `mersalg migrate`"
+            )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _stranger() -> str:
+    """A pseudonym that no id leads to."""
+    return f"p1.{secrets.token_hex(4)}.{secrets.token_hex(16)}"
+
+
+def _in_scope(scope: FactScope) -> Select[tuple[str]] | None:
+    """Ids of the facts in scope, or None for all; see FactScope for what belongs to it."""
+    bounds: list[ColumnElement[bool]] = []
+    if scope.since is not None:
+        bounds.append(facts.c.occurred_at >= scope.since)
+    if scope.until is not None:
+        bounds.append(facts.c.occurred_at < scope.until)
+    if not bounds:
+        return None
+    decided = select(facts.c.checkout_id).where(facts.c.type == "decision", *bounds)
+    their_decisions = select(facts.c.event_id).where(
+        facts.c.type == "decision", facts.c.checkout_id.in_(decided)
+    )
+    their_offers = select(offers.c.offer_id).where(offers.c.event_id.in_(their_decisions))
+    naming = select(named_offers.c.event_id).where(named_offers.c.offer_id.in_(their_offers))
+    near = or_(
+        facts.c.occurred_at.between(
+            scope.since if scope.since is not None else -(2**62),
+            scope.until - 1 if scope.until is not None else 2**62,
+        ),
+        facts.c.checkout_id.in_(decided),
+        facts.c.offer_id.in_(their_offers),
+        facts.c.event_id.in_(naming),
+    )
+    transactions = select(facts.c.transaction_id).where(near, facts.c.transaction_id.is_not(None))
+    return select(facts.c.event_id).where(or_(near, facts.c.transaction_id.in_(transactions)))
