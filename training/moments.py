@@ -62,8 +62,16 @@ def read_moments(
     encoded = joined.dictionary_encode()
     texts = pd.Series(encoded.dictionary.to_pylist(), dtype="str").str.strip()
     texts = texts.str.replace(r"\s*UTC$", "Z", regex=True)
-    micros, bad = _parse(texts, date_format, timezone, source, columns)
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    n_rows = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))
+    try:
+        micros, bad = _parse(texts, n_rows, date_format, timezone)
+    except ValueError as error:
+        raise DataError(
+            f"{error}; set date_format, for example '%d/%m/%Y'",
+            file=source.files[0],
+            column=" + ".join(columns),
+        ) from error
     return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes])
 
 
@@ -96,11 +104,7 @@ def _joined(arrays: Sequence[pa.Array]) -> pa.Array:
 
 
 def _parse(
-    texts: pd.Series,
-    date_format: str | None,
-    timezone: str,
-    source: SourceTable,
-    columns: Sequence[str],
+    texts: pd.Series, n_rows: pd.Series, date_format: str | None, timezone: str
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     micros = np.zeros(len(texts), dtype=np.int64)
     bad = np.ones(len(texts), dtype=np.bool_)
@@ -124,7 +128,7 @@ def _parse(
     iso = texts.str.match(_ISO).to_numpy(dtype=bool)
     take(np.flatnonzero(iso & with_offset), "ISO8601", offset=True)
     take(np.flatnonzero(iso & ~with_offset), "ISO8601", offset=False)
-    for date in _date_forms(texts[~iso], source, columns):
+    for date in _date_forms(texts[~iso], n_rows[~iso]):
         for time in _TIMES:
             rest = np.flatnonzero(bad & ~iso)
             if not len(rest):
@@ -133,27 +137,25 @@ def _parse(
     return micros, bad
 
 
-def _date_forms(texts: pd.Series, source: SourceTable, columns: Sequence[str]) -> list[str]:
-    """Forms to try for dates that are not ISO 8601; days before months, or the other way round."""
+def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
+    """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
+
+    Raises ValueError where the dates, each standing in `n_rows` rows, do not tell which.
+    """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]
     if not len(parts):
         return [*_PLAIN_DATES]
-    first, second = parts[0].astype(int), parts[2].astype(int)
-    day_first = int(((first > 12) & (second <= 12)).sum())
-    month_first = int(((first <= 12) & (second > 12)).sum())
+    first, second, weight = parts[0].astype(int), parts[2].astype(int), n_rows[parts.index]
+    day_first = int(weight[(first > 12) & (second <= 12)].sum())
+    month_first = int(weight[(first <= 12) & (second > 12)].sum())
     fewer, more = sorted((day_first, month_first))
-    if fewer >= max(_STRAY * more, 1) or not more:
-        reason = (
-            "the day and the month cannot be told apart"
-            if not more
-            else ("some dates have the day first and some the month")
+    if not more:
+        raise ValueError(
+            f"the day and the month cannot be told apart ({texts.loc[parts.index[0]]!r})"
         )
-        raise DataError(
-            f"{reason} ({texts.loc[parts.index[0]]!r}); set date_format, for example '%d/%m/%Y'",
-            file=source.files[0],
-            column=" + ".join(columns),
-        )
+    if fewer > _STRAY * more:
+        raise ValueError("some dates have the day first and some the month")
     order = "%d{0}%m{0}%Y" if day_first > month_first else "%m{0}%d{0}%Y"
     return [*(order.format(mark) for mark in parts[1].unique()), *_PLAIN_DATES]
 

@@ -74,8 +74,10 @@ def parse_number(text: str, decimal: str) -> float:
     whole, _, decimals = number.partition(decimal)
     digits = re.sub(r"[^0-9]", "", whole)
     value = float(f"{digits or '0'}.{decimals or '0'}")
-    negative = (found["sign"] in ("-", "−")) ^ bool(found["late_sign"]) ^ bool(found["open"])
-    return -value if negative else value
+    signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
+    if sum(signs) > 1:
+        return float("nan")
+    return -value if any(signs) else value
 
 
 def money_to_minor(

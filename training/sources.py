@@ -256,6 +256,8 @@ def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> 
 
 def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
     first = tables[0]
+    if len(tables) == 1:
+        return first
     for table, path in zip(tables[1:], paths[1:], strict=True):
         for left, right in zip(first.schema, table.schema, strict=True):
             if not _alike(left.type, right.type):
