@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -208,3 +209,37 @@ def test_bots_count_for_nothing() -> None:
     assert report["total"]["cross_sell"]["offer"]["denominator"] == 0
     assert report["quality"]["bots_excluded"] == 3
     assert report["quality"]["unmatched"] == 0
+
+
+@pytest.mark.parametrize(
+    ("returned", "kept"),
+    [
+        # A bun came back: the credited one is taken first, so that net rates never flatter.
+        ({"item_id": "bun", "quantity": 1}, (1, "25.00")),
+        ({"item_id": "bun", "quantity": 1, "offer_id": "d-bun"}, (0, "0.00")),
+    ],
+)
+def test_which_line_a_returned_unit_is_taken_from(
+    returned: dict[str, Any], kept: tuple[int, str]
+) -> None:
+    # First line: credited to the later offer z; second: names the earlier one.
+    facts = [decided(), decided(1, "z"), seen("z-bun", 1)]
+    facts.append(bought(item("bun"), item("bun", offer_id="d-bun")))
+    refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2"}
+    k = measured([*facts, {**refund, "items": [returned]}], "cross_sell", by=("item",))
+    assert k["offer"]["numerator"] == 2
+    assert k["net_offer"]["numerator"] == 1
+    early: Any = report_of(
+        [parse_fact(fact) for fact in (*facts, {**refund, "items": [returned]})],
+        ReportQuery(until=datetime.fromisoformat(at(1))),
+    )
+    first = early["total"]["cross_sell"]
+    assert (first["net_offer"]["numerator"], first["net_revenue"]) == kept
+
+
+def test_a_returned_unit_is_a_credited_one_first() -> None:
+    # The first bun names an offer of something else and is owed to nobody; the second is credited.
+    order = bought(item("bun", offer_id="d-large"), item("bun"))
+    refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2",
+              "items": [{"item_id": "bun", "quantity": 1}]}  # fmt: skip
+    assert outcome([decided(), *VIEWS, order, refund], "cross_sell") == (1, 1, "25.00", "0.00")
