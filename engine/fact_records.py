@@ -49,10 +49,20 @@ def unpack(record: bytes) -> Fact:
         data = orjson.loads(record)
     except orjson.JSONDecodeError as error:
         raise FactRejected("invalid", f"not JSON: {error}") from error
+    return from_record(data)
+
+
+def from_record(data: object) -> Fact:
+    """A fact from its JSON object, a decision with its explanation where there is one.
+
+    Raises:
+        FactRejected: as `parse_fact`, or where the explanation is damaged.
+    """
     fact = parse_fact(data)
-    if not isinstance(fact, Decision):
+    if not isinstance(fact, Decision) or not fact.offers:
         return fact
-    offers = zip(fact.offers, data["offers"], strict=True)
+    entries = cast("dict[str, list[Mapping[str, object]]]", data)["offers"]
+    offers = zip(fact.offers, entries, strict=True)
     return replace(fact, offers=tuple(_with_explanation(offer, entry) for offer, entry in offers))
 
 
@@ -72,8 +82,15 @@ def _with_explanation(offer: Offer, entry: Mapping[str, object]) -> Offer:
 
 
 def _evidence(data: dict[str, object]) -> Evidence:
-    antecedent = cast("list[str]", data.pop("antecedent_item_ids"))
-    return Evidence(tuple(antecedent), **data)  # type: ignore[arg-type]
+    antecedent = cast("list[str]", data["antecedent_item_ids"])
+    return Evidence(
+        antecedent_item_ids=tuple(str(item) for item in antecedent),
+        n_joint=int(cast(int, data["n_joint"])),
+        n_antecedent=int(cast(int, data["n_antecedent"])),
+        confidence=float(cast(float, data["confidence"])),
+        lift=float(cast(float, data["lift"])),
+        lift_lower=float(cast(float, data["lift_lower"])),
+    )
 
 
 def _changes(data: object) -> tuple[Change, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
-from engine.errors import StorageMismatch, StorageUnavailable
+from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
@@ -43,6 +44,21 @@ def open_store(url: str, *, secret: bytes | None = None) -> SqlStore:
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
     return SqlStore(database.connect(parsed), parsed, pseudonyms)
+
+
+def open_existing_store(url: str) -> SqlStore:
+    """The store at `url`, which must be there: a mistyped name is no shop without sales.
+
+    Raises:
+        ConfigError: as `open_store`, and where a SQLite file does not exist.
+    """
+    parsed = database.parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise ConfigError(
+            f"there is no database at {parsed.database}; `mersalg serve` and"
+            " `mersalg events import` make one"
+        )
+    return open_store(url)
 
 
 class SqlStore:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from serving.cli import console
-
-if TYPE_CHECKING:
-    from engine.storage.store import Store
 
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
@@ -59,6 +55,7 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
+    from engine.storage.sql import open_existing_store
     from engine.tracking.rendering import csv_text
     from engine.tracking.report import build_report, parse_query
     from serving.cli import report_tables
@@ -77,7 +74,7 @@ def command(
             "level": level,
         }
     )
-    store = _existing_store(database)
+    store = open_existing_store(database)
     try:
         store.ping()
         query = query.filled(store.settings())
@@ -95,18 +92,3 @@ def command(
         else:
             for part in report_tables.terminal_parts(view):
                 console.out.print(part)
-
-
-def _existing_store(database: str) -> Store:
-    """A report never makes a database: a mistyped name must not look like a shop without sales."""
-    from engine.errors import ConfigError
-    from engine.storage.connection import parse_url
-    from engine.storage.sql import open_store
-
-    url = parse_url(database)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise ConfigError(
-            f"there is no database at {url.database}; `mersalg serve` and"
-            " `mersalg events import` make one"
-        )
-    return open_store(database)

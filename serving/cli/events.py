@@ -1,0 +1,153 @@
+"""`mersalg events`: facts into a database and out of it, as JSON Lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.progress import Progress
+    from engine.storage.store import Store
+
+group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
+
+Database = Annotated[
+    str,
+    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+]
+
+
+@contextmanager
+def _store(database: str) -> Generator[Store, None, None]:
+    from engine.storage.sql import open_store
+
+    store = open_store(database)
+    try:
+        store.migrate()
+        yield store
+    finally:
+        store.close()
+
+
+@group.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="JSON Lines, one fact a line; `-` reads stdin.")],
+    database: Database,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Record every fact of a file; what is known already is counted and not recorded twice.
+
+    Lines that cannot be taken are written to FILE.rejected.jsonl with their number and the reason;
+    all others are recorded, and the command ends with 2.
+    """
+    from engine.storage.importing import import_facts
+
+    source = _opened(file)
+    rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
+    size = os.fstat(source.fileno()).st_size if file != "-" else None
+    with (
+        source,
+        _store(database) as store,
+        console.progress_bars(quiet=as_json) as progress,
+        progress.task("Recording facts", total=size) as task,
+    ):
+        result = import_facts(store, source, rejects, task)
+    summary = {
+        "recorded": result.recorded,
+        "duplicates": result.duplicates,
+        "rejected": result.rejected,
+        "rejected_file": str(rejects) if result.rejected else None,
+    }
+    if as_json:
+        console.print_json(summary)
+    else:
+        console.out.print(
+            f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
+            f" {result.rejected:,} rejected"
+        )
+        for line, code, message in result.examples:
+            console.err.print(f"line {line} ({code}): {message}", markup=False, highlight=False)
+    if result.rejected:
+        console.err.print(f"the rejected lines and why: {rejects}", markup=False, highlight=False)
+        raise typer.Exit(console.BAD_INPUT)
+
+
+@group.command("export")
+def export(
+    database: Database,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; standard output without it.")
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Write every fact, oldest first; customers and sessions stay under their pseudonyms.
+
+    Importing the file elsewhere gives the same reports.
+    """
+    from engine.storage.sql import open_existing_store
+
+    store = open_existing_store(database)
+    try:
+        with console.progress_bars(quiet=as_json) as progress:
+            n_facts = _write(store, out, progress)
+    finally:
+        store.close()
+    if out is not None:
+        if as_json:
+            console.print_json({"exported": n_facts, "file": str(out)})
+        else:
+            console.out.print(f"{n_facts:,} facts written to {out}")
+
+
+def _write(store: Store, out: Path | None, progress: Progress) -> int:
+    from engine.fact_records import pack
+    from engine.storage.store import FactScope
+
+    n_facts = 0
+    with _target(out) as target, progress.task("Writing facts") as task:
+        for fact in store.facts(FactScope()):
+            target.write(pack(fact) + b"\n")
+            n_facts += 1
+            task.advance()
+    return n_facts
+
+
+@contextmanager
+def _target(out: Path | None) -> Generator[IO[bytes], None, None]:
+    """Standard output, or a file that appears whole or not at all."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    from engine.errors import DataError
+
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        raise DataError(f"cannot write: {error.strerror}", file=str(out)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _opened(file: str) -> IO[bytes]:
+    from engine.errors import DataError
+
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror}", file=file) from error
