@@ -1,0 +1,391 @@
+"""One battery for every store of facts: SQLite and PostgreSQL keep the same promises."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
+from engine.events import Event, Fact, PurchaseItem, parse_fact
+from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.storage.sql import SqlStore, open_existing_store, open_store
+from engine.storage.store import FactScope
+from tests.support.postgres import PostgresServer
+
+SECRET = b"a secret of the tests, long enough"
+HOUR = 3_600_000_000
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'facts.db'}"
+    return cast(str, request.getfixturevalue("fresh_postgres_url"))
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    opened = open_store(url, secret=SECRET)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def decision(number: int = 1, **changes: object) -> Decision:
+    base = Decision(
+        event_id=f"e-{number}",
+        decision_id=f"dec-{number}",
+        occurred_at=number * HOUR,
+        checkout_id=f"ch-{number}",
+        session_id=f"session-{number}",
+        customer_id="Kari Nordmann",
+        arm="treatment",
+        model_version="v1",
+        placement="checkout",
+        currency="NOK",
+        lines=(CartLine("phone-64", 2, 599_000), CartLine("æøå 日本", Decimal("0.5"))),
+        offers=(
+            Offer(
+                offer_id=f"off-{number}-1",
+                kind="cross_sell",
+                item_id="case-1",
+                position=1,
+                unit_price_minor=19_900,
+                name="Case",
+                score=0.31,
+                text="Bought together",
+                evidence=Evidence(("phone-64",), 412, 1310, 0.3145, 6.2, 5.6),
+            ),
+            Offer(
+                offer_id=f"off-{number}-2",
+                kind="upsell",
+                item_id="phone-256",
+                position=1,
+                unit_price_minor=2**50,
+                replaces=Replaces("phone-64", 2, 100_000),
+                gains=(Change("storage_gb", "64", "256"),),
+                losses=(Change("weight_g", "180", "190"),),
+            ),
+        ),
+        control_share=0.1,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def purchase(number: int = 1, **changes: object) -> Event:
+    base = Event(
+        event_id=f"p-{number}",
+        type="purchase",
+        occurred_at=number * HOUR + 60,
+        checkout_id=f"ch-{number}",
+        customer_id="Kari Nordmann",
+        transaction_id=f"t-{number}",
+        currency="NOK",
+        items=(PurchaseItem("case-1", 1, 19_900, 100, f"off-{number}-1"),),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def everything(store: SqlStore) -> list[Fact]:
+    return list(store.facts(FactScope()))
+
+
+def named(facts: list[Fact]) -> list[str]:
+    return [fact.event_id for fact in facts]
+
+
+def test_a_fact_is_recorded_once(store: SqlStore) -> None:
+    facts: list[Fact] = [decision(), purchase()]
+    first = store.append(facts)
+    assert (first.recorded, first.duplicates, first.rejected) == (2, 0, ())
+    again = store.append([*facts, *facts])
+    assert (again.recorded, again.duplicates, again.rejected) == (0, 4, ())
+    assert again.duplicate_indices == (0, 1, 2, 3)
+    assert named(everything(store)) == ["e-1", "p-1"]
+
+
+def test_the_same_id_with_another_body_is_a_conflict(store: SqlStore) -> None:
+    store.append([decision(1), purchase(1)])
+    result = store.append(
+        [
+            purchase(1, transaction_id="other"),  # the event_id is taken
+            decision(1, event_id="e-9"),  # the decision_id is
+            decision(1, event_id="e-10", decision_id="dec-10"),  # the offer_ids are
+            purchase(2),
+            decision(2, event_id="p-2"),  # taken inside this very batch
+        ]
+    )
+    assert [(entry.index, entry.code) for entry in result.rejected] == [
+        (0, "conflict"),
+        (1, "conflict"),
+        (2, "conflict"),
+        (4, "conflict"),
+    ]
+    assert result.recorded == 1
+    assert named(everything(store)) == ["e-1", "p-1", "p-2"]
+    assert store.decision("dec-10") is None
+
+
+def test_two_decisions_of_one_batch_cannot_share_an_offer(store: SqlStore) -> None:
+    result = store.append([decision(1), decision(2, offers=decision(1).offers)])
+    assert result.recorded == 1
+    assert [entry.code for entry in result.rejected] == ["conflict"]
+    assert len(everything(store)) == 1
+
+
+def test_a_copy_of_a_rejected_fact_is_rejected_like_it(store: SqlStore) -> None:
+    store.append([purchase(1)])
+    wrong = purchase(1, currency="EUR")
+    result = store.append([wrong, wrong])
+    assert (result.recorded, result.duplicates, len(result.rejected)) == (0, 0, 2)
+
+
+def test_an_empty_batch_is_no_trouble(store: SqlStore) -> None:
+    assert store.append([]).recorded == 0
+
+
+def test_facts_come_back_whole_and_in_order(store: SqlStore) -> None:
+    sent: list[Fact] = [purchase(2), decision(2), purchase(1), decision(1)]
+    store.append(sent)
+    back = everything(store)
+    assert named(back) == ["e-1", "p-1", "e-2", "p-2"]
+    nobody = {"customer_id": None, "session_id": None}
+    by_id = {fact.event_id: fact for fact in sent}
+    assert [replace(fact, **nobody) for fact in back] == [
+        replace(by_id[fact.event_id], **nobody) for fact in back
+    ]
+
+
+def test_a_decision_explains_itself(store: SqlStore) -> None:
+    sent = decision()
+    store.append([sent])
+    back = store.decision("dec-1")
+    assert back is not None
+    assert back.offers == sent.offers
+    assert store.decision("dec-2") is None
+
+
+def test_the_scope_follows_checkouts_offers_and_transactions(store: SqlStore) -> None:
+    store.append(
+        [
+            decision(1),
+            decision(2),
+            # Same checkout as decision 1, long after it.
+            Event("v", "view_promotion", 50 * HOUR, offer_id="off-1-1"),
+            purchase(1, occurred_at=60 * HOUR),
+            # Names an offer of decision 1 on a line only; its refund names nothing but it.
+            purchase(7, occurred_at=70 * HOUR, checkout_id=None, items=purchase(1).items),
+            Event("r", "refund", 80 * HOUR, transaction_id="t-7"),
+            decision(3, checkout_id="ch-1", occurred_at=90 * HOUR),
+            purchase(2, occurred_at=95 * HOUR),
+        ]
+    )
+    found = named(list(store.facts(FactScope(HOUR, HOUR + 1))))
+    assert found == ["e-1", "v", "p-1", "p-7", "r", "e-3"]
+    assert named(list(store.facts(FactScope(since=90 * HOUR)))) == [*found, "p-2"]
+    assert named(list(store.facts(FactScope(until=HOUR)))) == []
+
+
+def test_a_session_keeps_its_first_arm(store: SqlStore) -> None:
+    assert store.session_arm("session-1") is None
+    store.append([decision(2, session_id="session-1", arm="treatment")])
+    store.append([decision(1, arm="control")])
+    assert store.session_arm("session-1") == "control"
+
+
+def test_settings_are_remembered_and_replaced(store: SqlStore, url: str) -> None:
+    assert store.settings() == {}
+    store.save_settings({"currency": "NOK", "name": "Kafé"})
+    store.save_settings({"currency": "EUR"})
+    other = open_store(url, secret=SECRET)
+    assert other.settings() == {"currency": "EUR", "name": "Kafé"}
+    other.close()
+
+
+def test_customers_are_stored_under_pseudonyms(store: SqlStore) -> None:
+    store.append([decision(1), decision(2), purchase(1)])
+    customers = {fact.customer_id for fact in everything(store)}
+    sessions = {fact.session_id for fact in everything(store)}
+    assert len(customers) == 1
+    assert len(sessions) == 3
+    assert all(name and name.startswith("p1.") for name in customers)
+
+
+def test_no_raw_identifier_is_in_the_database(tmp_path: Path) -> None:
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    opened.migrate()
+    opened.append([decision(1), purchase(1)])
+    opened.close()
+    raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"dec-1" in raw
+    assert b"Nordmann" not in raw
+    assert b"session-1" not in raw
+
+
+def test_only_a_trusted_source_brings_pseudonyms(store: SqlStore) -> None:
+    store.append([decision(1)])
+    known = cast(str, everything(store)[0].customer_id)
+    store.append([decision(2, customer_id=known)])
+    store.append([decision(3, customer_id=known)], trusted=True)
+    names = [fact.customer_id for fact in everything(store)]
+    assert names[0] == names[2] == known
+    assert names[1] != known
+
+
+def test_a_customer_can_be_exported_and_erased(store: SqlStore) -> None:
+    sent = [decision(1), purchase(1), decision(2, customer_id="Ola")]
+    store.append(sent)
+    assert named(list(store.customer_facts("Kari Nordmann"))) == ["e-1", "p-1"]
+    before = everything(store)
+    assert store.erase_customer("Kari Nordmann") == 2
+    assert list(store.customer_facts("Kari Nordmann")) == []
+    after = everything(store)
+    assert named(after) == named(before)
+    # Still one unit, but nobody that a name leads to; and the other customer is untouched.
+    assert after[0].customer_id == after[1].customer_id != before[0].customer_id
+    assert after[2] == before[2]
+    assert store.session_arm("session-1") is None
+    assert store.append(sent).duplicates == 3
+
+
+def test_two_writers_record_a_fact_once(store: SqlStore, url: str) -> None:
+    facts: list[Fact] = [purchase(number) for number in range(40)]
+    stores = [open_store(url, secret=SECRET) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        orders = (facts, facts[::-1], facts, facts[::-1])
+        results = list(
+            threads.map(lambda pair: pair[0].append(pair[1]), zip(stores, orders, strict=True))
+        )
+    assert sum(result.recorded for result in results) == 40
+    assert sum(result.duplicates for result in results) == 120
+    assert len(everything(store)) == 40
+    for other in stores:
+        other.close()
+
+
+def test_migration_is_safe_to_run_twice_and_at_once(url: str) -> None:
+    stores = [open_store(url, secret=SECRET) for _ in range(3)]
+    with pytest.raises(StorageUnavailable, match="mersalg migrate"):
+        stores[0].ping()
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda opened: opened.migrate(), stores))
+    for opened in stores:
+        opened.migrate()
+        opened.ping()
+        opened.close()
+
+
+def test_another_secret_is_refused(store: SqlStore, url: str) -> None:
+    store.ping()
+    other = open_store(url, secret=b"quite another secret, also long")
+    with pytest.raises(StorageMismatch, match="another secret"):
+        other.migrate()
+    other.close()
+
+
+def test_a_fact_survives_reopening(store: SqlStore, url: str) -> None:
+    store.append([decision(1)])
+    store.close()
+    again = open_store(url, secret=SECRET)
+    assert named(everything(again)) == ["e-1"]
+    again.close()
+
+
+def test_a_fact_from_json_comes_back_equal(store: SqlStore) -> None:
+    sent = parse_fact(
+        {
+            "type": "purchase",
+            "event_id": "e",
+            "occurred_at": "2026-03-29T01:59:59.123456+01:00",
+            "transaction_id": 17,
+            "currency": "JPY",
+            "items": [{"item_id": "x", "quantity": "1.25", "price": 900}],
+        }
+    )
+    store.append([sent])
+    assert everything(store) == [sent]
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_away_is_unavailable_and_comes_back(
+    own_postgres_server: PostgresServer,
+) -> None:
+    opened = open_store(own_postgres_server.new_database(), secret=SECRET)
+    opened.migrate()
+    own_postgres_server.stop()
+    for call in (opened.ping, opened.settings, lambda: opened.append([purchase(1)])):
+        with pytest.raises(StorageUnavailable):
+            call()
+    own_postgres_server.start()
+    assert opened.append([purchase(1)]).recorded == 1
+    opened.close()
+
+
+def test_a_locked_sqlite_file_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.connection._BUSY_SECONDS", 0.1)
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    opened.migrate()
+    holder = sqlite3.connect(tmp_path / "facts.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageUnavailable, match="locked"):
+        opened.append([purchase(1)])
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert opened.append([purchase(1)]).recorded == 1
+    opened.close()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "facts.db").write_bytes(b"this is no database" * 100)
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    with pytest.raises(StorageUnavailable, match="not a database"):
+        opened.migrate()
+    opened.close()
+
+
+def test_unknown_databases_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mysql"):
+        open_store("mysql://root:hunter2@db/shop")
+    with pytest.raises(ConfigError, match="no database at"):
+        open_existing_store(f"sqlite:///{tmp_path / 'nothing.db'}")
+    assert not (tmp_path / "nothing.db").exists()
+
+
+def test_the_secret_file_is_made_once_and_private(tmp_path: Path) -> None:
+    path = str(tmp_path / "facts.db")
+    stores = [open_store(path) for _ in range(2)]
+    for opened in stores:
+        opened.migrate()
+        opened.close()
+    key = tmp_path / "facts.db.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "facts.db")
+    monkeypatch.setenv("MERSALG_SECRET", "short")
+    with pytest.raises(ConfigError, match="shorter"):
+        open_store(path)
+    monkeypatch.delenv("MERSALG_SECRET")
+    monkeypatch.setenv("MERSALG_SECRET_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="there is no file"):
+        open_store(path)
+    (tmp_path / "none").write_text("a secret that is long enough\n")
+    opened = open_store(path)
+    opened.migrate()
+    opened.close()
+    monkeypatch.delenv("MERSALG_SECRET_FILE")
+    monkeypatch.setenv("MERSALG_SECRET", "a secret that is long enough")
+    same = open_store(path)
+    same.migrate()
+    same.close()
+    assert not (tmp_path / "facts.db.key").exists()
