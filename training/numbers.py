@@ -15,11 +15,11 @@ from training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _SPACES = " \u00a0\u202f"
+_MARK = r"[^\w.,()+\-−]*(?:(?:[A-Z]{3}|[Kk]r|KR|Fr|Rs|zł|stk|pcs?)\.?)?[^\w.,()+\-−]*"
 # A currency before or after (`$18.00`, `kr 99`, `1 290,-`), a sign on either side of it.
 _DRESSED = re.compile(
-    r"(?P<open>\()?(?P<sign>[+\-−]?)[^\w.,()+\-−]*(?:[^\W\d_]{1,3}\.?)?[^\w.,()+\-−]*"
-    r"(?P<late_sign>[\-−]?)(?P<number>[.,]?[0-9](?:[0-9., '\u00a0\u202f]*[0-9])?)"
-    r"(?:,-)?[^\w.,()+\-−]*(?:[^\W\d_]{1,3}\.?)?[^\w.,()+\-−]*(?P<close>\))?"
+    rf"(?P<open>\()?(?P<sign>[+\-−]?){_MARK}(?P<late_sign>[\-−]?)"
+    rf"(?P<number>[.,]?[0-9](?:[0-9., '{_SPACES}]*[0-9])?)(?:,-)?{_MARK}(?P<close>\))?"
 )
 _LARGEST_MINOR = 2**53
 
