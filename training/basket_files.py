@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
         raise DataError("no such file", file=str(path))
     kind = path.suffix.lower()
     if kind in _SPACED:
-        baskets, items = _from_lines([line.split() for line in _text(path).splitlines()])
+        baskets, items = _from_lines([line.split() for line in _text(path).split("\n")])
     elif kind == ".csv":
         text = _text(path)
         if _is_table(text):
@@ -76,7 +77,8 @@ def _is_table(text: str) -> bool:
 
 
 def _csv_rows(text: str, path: Path) -> Iterable[list[str]]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    # Only true line ends end a row: a label may hold other separators Unicode knows.
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
             yield [cell for cell in cells if cell and not cell.isspace()]

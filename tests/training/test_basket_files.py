@@ -1,0 +1,125 @@
+"""Basket files for mining: every form, and what they say when they cannot serve."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import DataError
+from engine.orders import Baskets
+from engine.vocabulary import Vocabulary
+from tests.support.shared_data import shared_data
+from training.basket_files import read_baskets
+
+
+def labels(read: tuple[Baskets, Vocabulary]) -> list[list[str]]:
+    baskets, items = read
+    return [[items[item] for item in baskets.basket(n)] for n in range(baskets.n_orders)]
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_items_parted_by_spaces(tmp_path: Path) -> None:
+    for name in ("a.dat", "a.basket"):
+        path = written(tmp_path, name, "3 1 2 \r\n\n1 1\t10\n   \n2")
+        assert labels(read_baskets(path)) == [["1", "2", "3"], ["1", "10"], ["2"]]
+        assert list(read_baskets(path)[1].ids) == ["1", "10", "2", "3"]
+
+
+def test_items_parted_by_commas_keep_their_exact_text(tmp_path: Path) -> None:
+    text = '\ufeffmilk,cream cheese \n"salt, fine",milk,milk\n\ncream cheese,,\n,\n"6"" nails"\n'
+    assert labels(read_baskets(written(tmp_path, "a.csv", text))) == [
+        ["cream cheese ", "milk"],
+        ["milk", "salt, fine"],
+        ["cream cheese"],
+        ['6" nails'],
+    ]
+
+
+@given(
+    st.lists(
+        st.lists(st.text(st.sampled_from('ab ,"\n\u2028ø'), min_size=1, max_size=5), max_size=5),
+        max_size=8,
+    )
+)
+def test_whatever_csv_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "whatever.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["start"], *rows])
+    kept = [sorted({label for label in row if label.strip()}) for row in rows]
+    assert labels(read_baskets(path)) == [["start"], *(row for row in kept if row)]
+
+
+def test_a_table_of_order_lines(tmp_path: Path) -> None:
+    text = "line,order_id,item_id\n1,07,b\n2,07,a \n3,7,b\n4,07,b\n"
+    expected = [["a ", "b"], ["b"]]
+    assert labels(read_baskets(written(tmp_path, "a.csv", text))) == expected
+    frame = pd.DataFrame({"item_id": ["b", "a ", "b"], "order_id": [7, 7, 8], "n": 1})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert labels(read_baskets(tmp_path / "a.parquet")) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "1 2", "read from .dat, .basket, .csv or .parquet"),
+        ("a.dat", "\n \n", "there is no basket"),
+        ("a.csv", "", "there is no basket"),
+        ("a.csv", "order_id,item_id\n", "there is no basket"),
+        ("a.dat", b"1 2\n\xff\n", "not UTF-8 text"),
+        ("a.csv", 'a,b\n"c,d\n', "cannot be read as CSV"),
+        ("a.csv", "order_id,item_id\n1,a\n2\n", "more or fewer cells"),
+        ("a.csv", "order_id,item_id\n1,a\n2,\n", "the cell is empty"),
+        ("a.parquet", "no", "cannot be read as Parquet"),
+    ],
+)
+def test_what_cannot_serve(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    path = written(tmp_path, name, content)
+    with pytest.raises(DataError, match=message) as caught:
+        read_baskets(path)
+    assert caught.value.details["file"] == str(path)
+
+
+def test_the_row_is_named(tmp_path: Path) -> None:
+    for name, content, row in (
+        ("a.dat", b"1 2\n\xff\n", 2),
+        ("b.csv", b"order_id,item_id\n1,a\n2\n", 2),
+        ("c.csv", b"order_id,item_id\n1,a\n,b\n", 2),
+        ("d.csv", b'a,b\n"c"d,e\n', 2),
+    ):
+        with pytest.raises(DataError) as caught:
+            read_baskets(written(tmp_path, name, content))
+        assert caught.value.details["row"] == row, name
+    with pytest.raises(DataError, match="no such file"):
+        read_baskets(tmp_path / "nothing.dat")
+    pd.DataFrame({"order": [1], "item_id": ["a"]}).to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(DataError, match="no such column; there are 'order', 'item_id'"):
+        read_baskets(tmp_path / "e.parquet")
+
+
+@pytest.mark.realdata
+def test_groceries() -> None:
+    baskets, items = read_baskets(shared_data("groceries") / "groceries.csv")
+    assert (baskets.n_orders, len(items), len(baskets.items)) == (9_835, 169, 43_367)
+    assert "cream cheese " in items
+    assert "cream cheese" not in items
+
+
+@pytest.mark.realdata
+def test_retail_is_read_fast() -> None:
+    started = time.process_time()
+    baskets, items = read_baskets(shared_data("fimi_retail") / "retail.dat")
+    assert time.process_time() - started < 4
+    assert (baskets.n_orders, len(items), len(baskets.items)) == (88_162, 16_470, 908_576)

