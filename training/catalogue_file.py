@@ -137,12 +137,12 @@ def catalogue_of_ids(item_ids: Sequence[str], currency: str) -> Catalogue:
     )
 
 
-def parse_flag(text: str) -> bool | None:
+def parse_flag(text: str, decimal: str = ".") -> bool | None:
     """Yes or no, in English or Norwegian, or a number (of units in stock); None where neither."""
     word = text.strip().lower()
     if word in _YES or word in _NO:
         return word in _YES
-    number = parse_number(word, ".")
+    number = parse_number(word, decimal)
     return None if np.isnan(number) else number > 0
 
 
@@ -159,7 +159,7 @@ def _flags(source: SourceTable, audit: RowAudit, column: str | None) -> NDArray[
     if column is None:
         return np.ones(source.n_rows, dtype=np.bool_)
     texts = column_texts(source, column)
-    meaning: dict[str, bool | None] = {text: parse_flag(text) for text in set(texts.tolist())}
+    meaning = {text: parse_flag(text, source.decimal) for text in set(texts.tolist())}
     unclear = {text for text, flag in meaning.items() if flag is None and text}
     audit.note("bad_flag", np.array([text in unclear for text in texts.tolist()]), column)
     return np.array([not text or bool(meaning[text]) for text in texts.tolist()], dtype=np.bool_)

@@ -71,7 +71,7 @@ def expand_environment(text: str) -> str:
 def _target(url: str, folder: Path) -> URL:
     try:
         target = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigError("url is not a database URL such as postgresql://...") from error
     if target.drivername in ("postgresql", "postgres"):
         return target.set(drivername="postgresql+psycopg")

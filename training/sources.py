@@ -23,7 +23,9 @@ from engine.errors import DataError
 from training.database_source import read_query
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _GLOB_MARKS = frozenset("*?[")
+_LONGEST_VALUE = 200
 
 
 class SourceSection(Protocol):
@@ -86,8 +88,14 @@ class SourceTable:
         column = self.table.column(name)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if pa.types.is_string(column.type) or pa.types.is_string_view(column.type):
-            column = column.cast(pa.large_string())
+        if pa.types.is_nested(column.type):
+            message = f"each cell holds a {column.type}, not one value"
+            raise DataError(message, file=self.files[0], column=name)
+        if _is_text(column.type) or pa.types.is_binary(column.type):
+            try:
+                column = column.cast(pa.large_string())
+            except pa.ArrowInvalid as error:
+                raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
         array = column.combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
@@ -104,7 +112,7 @@ class SourceTable:
     def value(self, row: int, column: str) -> str:
         """The cell as text, for messages; "" where it is empty."""
         found = self.table.column(column)[row].as_py()
-        return "" if found is None else str(found)
+        return "" if found is None else str(found)[:_LONGEST_VALUE]
 
 
 def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
@@ -212,6 +220,8 @@ def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
     ragged: list[RaggedRow] = []
     for path in paths:
         aside: list[RaggedRow] = []
+        if path.suffix.lower() in _SPREADSHEETS:
+            raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
         if path.suffix.lower() in _PARQUET:
             table = read_parquet(path)
         else:
@@ -284,11 +294,16 @@ def _sort(kind: pa.DataType) -> str:
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if _is_text(kind):
         return "text"
     if pa.types.is_timestamp(kind):
         return f"time {kind.tz or ''}"
     return str(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    is_view = pa.types.is_string_view(kind)
+    return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _single(table: pa.Table, name: str, decimal: str) -> SourceTable:

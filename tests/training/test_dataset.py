@@ -193,6 +193,7 @@ def test_categories_families_names(tmp_path: Path) -> None:
 )
 def test_yes_and_no(text: str, flag: bool | None) -> None:
     assert parse_flag(text) is flag
+    assert parse_flag("0,00", ",") is False
 
 
 def test_active_and_in_stock(tmp_path: Path) -> None:

@@ -300,6 +300,17 @@ def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
         read_source(section(path="a.parquet"), tmp_path, [])
 
 
+def test_spreadsheets_and_lists_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match="save the sheet as CSV"):
+        read_source(section(path="a.xlsx"), tmp_path, [])
+    with pytest.raises(DataError, match="not one value"):
+        keys_of(pa.array([["a"], ["b"]]))
+    assert keys_of(pa.array([b"a", b"b"])) == ["a", "b"]
+    with pytest.raises(DataError, match="not UTF-8"):
+        keys_of(pa.array([b"\xff"]))
+
+
 def test_rows_of_another_width_are_set_aside_with_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("order_id,item_id\n1,a\n2,b,c\n3,c\n4\n5,e\n")
     source = read_source(section(path="a.csv"), tmp_path, [])
@@ -393,8 +404,10 @@ def test_what_a_database_refuses(database: Path) -> None:
     assert not (database / "shup.db").exists()
     with pytest.raises(ConfigError, match="no driver"):
         read("nosuch://u:secret@h/d", "select 1")
-    with pytest.raises(ConfigError, match="not a database URL"):
-        read("shop.db", "select 1")
+    for url in ("shop.db", "postgresql://u:secret@host:port/d"):
+        with pytest.raises(ConfigError, match="not a database URL") as caught:
+            read(url, "select 1")
+        assert "secret" not in caught.value.message
     with pytest.raises(DataError, match="no rows"):
         read("sqlite:///shop.db", "select * from lines where 0")
 
