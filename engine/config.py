@@ -126,12 +126,14 @@ class CatalogueColumns(_Section):
     """Items that substitute for each other; ladders are built inside a family."""
     price: str | None = None
     brand: str | None = None
+    """Compared in upsell, as the attribute `brand`."""
     pack_size: str | None = None
+    """Compared in upsell, as the attribute `pack_size`."""
     cost: str | None = None
     in_stock: str | None = None
     active: str | None = None
     compatible_with: str | None = None
-    """Item ids (separated by `;`, `|` or space) of which the cart must hold one."""
+    """Item ids (separated by `;`, `|`, `,` or space) of which the cart must hold one."""
 
 
 class CatalogueSection(_Source):
