@@ -13,7 +13,8 @@ from typing import Any, Self
 from engine.errors import ServiceFailed
 from engine.progress import Progress, Task
 from training.shoppers import Behaviour, Visit
-from training.simulation import Outcome, Service, Truth, play
+from training.simulation import Outcome, Service, play
+from training.truth import Truth
 
 _VISITS_A_BATCH = 20
 _TIMEOUT_SECONDS = 30.0
@@ -93,7 +94,7 @@ def replay(
         ServiceFailed: the service failed a call or rejected a fact; the replay stops there.
     """
     begun = datetime.now(UTC)
-    with progress.task("shoppers check out", total=len(visits)) as task:
+    with progress.task("Shoppers check out", total=len(visits)) as task:
         worker = _Worker(visits, service, behaviour, task)
         with ThreadPoolExecutor(n_threads) as pool:
             for done in [pool.submit(worker.run) for _ in range(n_threads)]:

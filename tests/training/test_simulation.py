@@ -16,7 +16,8 @@ from engine.experiment import assign_arm, unit_of
 from engine.progress import SilentProgress
 from training.replay import Replay, replay
 from training.shoppers import Behaviour, Visit
-from training.simulation import Outcome, Truth, play
+from training.simulation import Outcome, play
+from training.truth import Truth
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=UTC)
 CERTAIN = Behaviour(seen=1, clicks=1, dismisses=0, abandons=0, refunds=0)

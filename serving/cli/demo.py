@@ -1,0 +1,125 @@
+"""`mersalg demo`: the whole loop on a year of grocery baskets, with simulated buyers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from training.demo import DemoResult
+
+_PORT = 8765
+
+
+def command(
+    once: Annotated[bool, typer.Option("--once", help="Exit after printing the rates.")] = False,
+    folder: Annotated[
+        Path, typer.Option(help="Where the demo keeps its data, models and database.")
+    ] = Path(".demo"),
+    port: Annotated[
+        int | None,
+        typer.Option(help=f"Port of the service [default: {_PORT}, or a free one].", min=0),
+    ] = None,
+    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 6_000,
+    seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates."""
+    from training.demo import running_demo
+
+    chosen = port if port is not None else (0 if once or _taken(_PORT) else _PORT)
+    with ExitStack() as open_ended:
+        with console.progress_bars(quiet=as_json) as progress:
+            demo = running_demo(
+                folder, n_shoppers=shoppers, port=chosen, seed=seed, progress=progress
+            )
+            result, service = open_ended.enter_context(demo)
+        if as_json:
+            console.print_json(result.to_json())
+        else:
+            _print(result)
+        if once:
+            return
+        console.err.print(f"\n[bold]The dashboard is up:[/] {result.url}/dashboard")
+        console.err.print("[dim]Ctrl-C ends it.[/]")
+        # An interrupt is how this ends; it is no error.
+        with suppress(KeyboardInterrupt):
+            service.wait()
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _print(result: DemoResult) -> None:
+    from serving.cli.report_tables import terminal_parts, view_of
+
+    out = console.out
+    out.print("\n[bold]What the service suggested[/] [dim](real answers to held-out carts)[/]")
+    for sample in result.samples:
+        _print_sample(sample)
+    out.print("\n[bold]What became of it[/]")
+    out.print(
+        f"[yellow]The shoppers are simulated.[/] Their baskets are real ones that the model never"
+        f" saw; {result.truth.n_visits:,} checkouts over HTTP in {result.replay_seconds:.0f} s:"
+    )
+    for sentence in result.behaviour.sentences():
+        out.print(f"  · {sentence}", highlight=False)
+    out.print()
+    for part in terminal_parts(view_of(result.report, "Complete Journey")):
+        out.print(part)
+    out.print("\n[bold]Against what the simulation knows[/]")
+    for kind, label in (("cross_sell", "cross-sell"), ("upsell", "upsell")):
+        _print_truth(label, result.report["total"][kind]["incremental"], result.truth.kinds[kind])
+
+
+def _print_sample(sample: Mapping[str, Any]) -> None:
+    out = console.out
+    out.print("\n  cart: " + ", ".join(sample["cart"]), markup=False, highlight=False)
+    for offer in sample["offers"]:
+        price = f"{offer['unit_price']} {offer['currency']}" if offer["unit_price"] else "no price"
+        if offer["kind"] == "upsell":
+            out.print(
+                f"    ↑ {offer['name']}, {price}, instead of {offer['replaces_name']}",
+                markup=False,
+                highlight=False,
+            )
+        else:
+            out.print(f"    + {offer['name']}, {price}", markup=False, highlight=False)
+            evidence = offer["evidence"]
+            if evidence["antecedent_item_ids"]:
+                out.print(
+                    f"      {evidence['n_joint']} of {evidence['n_antecedent']} orders with"
+                    f" {' and '.join(offer['antecedent_names'])};"
+                    f" lift {evidence['lift']:.1f}, at least {evidence['lift_lower']:.1f}",
+                    style="dim",
+                    markup=False,
+                    highlight=False,
+                )
+        out.print(f"      “{offer['text']}”", style="dim", markup=False, highlight=False)
+
+
+def _print_truth(label: str, measured: Mapping[str, Any], planted: Any) -> None:
+    true = planted.incremental
+    if true is None:
+        text = f"  {label}: no checkout had such an offer"
+    elif measured["value"] is None:
+        text = f"  {label}: true effect {true:+.2%}; not measured ({measured['status']})"
+    else:
+        inside = measured["lower"] <= true <= measured["upper"]
+        text = (
+            f"  {label}: the offers truly changed the share of checkouts that convert by"
+            f" {true * 100:+.2f} pp; the report, which sees only the facts, says"
+            f" {measured['value'] * 100:+.2f} pp"
+            f" [{measured['lower'] * 100:+.2f}, {measured['upper'] * 100:+.2f}]"
+            f" ({'inside' if inside else 'outside'} its interval)"
+        )
+    console.out.print(text, markup=False, highlight=False)

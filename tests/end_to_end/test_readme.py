@@ -1,0 +1,107 @@
+"""The README cannot rot: its shop file is parsed, its commands are run, its links are followed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+_CATALOGUE = """item_id,name,category,family,price
+latte-small,Latte liten,Drikke,Latte,49.00
+latte-large,Latte stor,Drikke,Latte,59.00
+croissant,Croissant,Bakst,Croissant,39.00
+juice,Appelsinjuice,Drikke,Juice,45.00
+"""
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def _orders() -> str:
+    """600 orders; two in three coffees come with a croissant, juice comes alone or by chance."""
+    draw = random.Random(11)
+    rows = ["order_id,customer_id,ordered_at,item_id,quantity,unit_price"]
+    for order in range(600):
+        coffee = draw.choice(["latte-small", "latte-small", "latte-large"])
+        items = [coffee] if draw.random() < 0.7 else ["juice"]
+        if items != ["juice"] and draw.random() < 0.67:
+            items.append("croissant")
+        prices = {"latte-small": 49, "latte-large": 59, "croissant": 39, "juice": 45}
+        day = 1 + order // 22
+        when = f"2026-01-{day:02d}T{8 + order % 9:02d}:15:00"
+        rows += [f"o{order},c{order % 90},{when},{item},1,{prices[item]}.00" for item in items]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "shop.toml").write_text(_blocks("toml")[0])
+    (tmp_path / "orders.csv").write_text(_orders())
+    (tmp_path / "catalogue.csv").write_text(_CATALOGUE)
+    return tmp_path
+
+
+def _run(command: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_tour_runs_as_written(shop: Path) -> None:
+    tour = [block for block in _blocks("console") if "mersalg" in block]
+    assert len(tour) >= 2
+    for block in tour:
+        for line in block.strip().splitlines():
+            _run(line, shop)
+    answer = json.loads((shop / "suggestions.jsonl").read_text())
+    offers = {offer["kind"]: offer for offer in answer["offers"]}
+    assert offers["cross_sell"]["item_id"] == "croissant"
+    assert offers["upsell"]["item_id"] == "latte-large"
+    assert offers["upsell"]["replaces"]["price_difference"] == "10.00"
+
+
+def test_both_commands_are_targets_of_the_makefile() -> None:
+    named = [line for block in _blocks("console") for line in block.splitlines() if "make" in line]
+    makefile = (ROOT / "Makefile").read_text()
+    assert named == ["make demo", "make test"]
+    for line in named:
+        assert f"\n{line.split()[1]}:" in makefile
+
+
+def test_every_command_named_exists(tmp_path: Path) -> None:
+    named = set(re.findall(r"[`\n]mersalg ([a-z]+(?: (?:import|export|list))?)", README))
+    assert {"train", "suggest", "serve", "report", "events import", "models list"} <= named
+    for command in named:
+        assert "Usage" in _run(f"mersalg {command} --help", tmp_path)
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#][^)]*)\)", README)
+    assert [
+        target
+        for target in targets
+        if not target.startswith("http") and not (ROOT / target).exists()
+    ] == []
+    anchors = re.findall(r"\]\(#([^)]*)\)", README)
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)
+    }
+    assert set(anchors) <= headings

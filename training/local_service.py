@@ -1,0 +1,137 @@
+"""`mersalg serve` as a process of our own: started, waited for, watched, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from engine.errors import ServiceFailed
+from engine.progress import Progress
+
+_START_SECONDS = 60
+_STOP_SECONDS = 60
+
+
+class LocalService:
+    """A service on loopback, without keys, with its facts and its log in `folder`.
+
+    A context manager; leaving it ends the process. `url` is known once it is entered.
+    """
+
+    def __init__(self, models: Path, folder: Path, *, port: int, progress: Progress) -> None:
+        """`port` 0 takes a free one."""
+        self.url = ""
+        self.log = folder / "serve.log"
+        self._models, self._folder, self._port = models, folder, port
+        self._progress = progress
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Raises ServiceFailed where it cannot start; the message ends with the log's last words."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._progress.task("Starting the service"):
+                self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del kind, error, trace
+        self.stop()
+
+    def _start(self) -> None:
+        announced = self._folder / "serve.json"
+        command = [
+            # -P: a folder named `serving` where the user stands must not be imported instead.
+            *(sys.executable, "-P", "-m", "serving.cli.main", "serve", "--json"),
+            *("--models", str(self._models.resolve())),
+            *("--database", f"sqlite:///{(self._folder / 'facts.db').resolve()}"),
+            *("--host", "127.0.0.1", "--port", str(self._port)),
+        ]
+        # Keys or a database of the user's own shop are none of the demo's business.
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")
+        }
+        with announced.open("wb") as said, self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=log,
+                env=environment,
+                # Ctrl-C reaches the demo alone, which then ends the service in good order.
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._ready(announced):
+            self.check()
+            if time.monotonic() > deadline:
+                raise ServiceFailed(
+                    f"the service is not ready after {_START_SECONDS} s; its log: {self.log}"
+                )
+            time.sleep(0.05)
+
+    def _ready(self, announced: Path) -> bool:
+        if not self.url:
+            try:
+                self.url = str(json.loads(announced.read_bytes())["url"])
+            except ValueError:
+                return False
+        try:
+            self.get("/readyz")
+        except ServiceFailed:
+            return False
+        return True
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON answer of one GET; raises ServiceFailed."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:  # noqa: S310
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            said = error.read().decode("utf-8", "replace")
+            raise ServiceFailed(f"GET {path} answered {error.code}: {said}") from error
+        except OSError as error:
+            raise ServiceFailed(f"GET {path} failed: {error}; log: {self.log}") from error
+
+    def check(self) -> None:
+        """Raises ServiceFailed where the process has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            words = self.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
+            raise ServiceFailed(
+                f"the service ended with exit code {self._process.returncode}; its log is "
+                f"{self.log}" + (": " + " | ".join(words) if words else "")
+            )
+
+    def wait(self) -> None:
+        """Until the process ends by itself, which is an error, or an interrupt comes."""
+        while True:
+            self.check()
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Its workers are in its session, so the whole group goes.
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
