@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from tests.scenarios.trained_shop import TrainedShop
@@ -107,3 +108,19 @@ def _check_value(entry: Mapping[str, Any]) -> None:
     assert entry["numerator"] <= entry["denominator"]
     assert math.isclose(entry["value"], entry["numerator"] / entry["denominator"], abs_tol=1e-6)
     assert entry["lower"] - 1e-9 <= entry["value"] <= entry["upper"] + 1e-9
+
+
+def check_incremental(
+    report: Mapping[str, Any], kind: str, *, treatment: str, control: str
+) -> None:
+    """Both arms' fractions of eligible checkouts, and their difference, by hand."""
+    entry = report["total"][kind]["incremental"]
+    arms = {
+        arm: f"{entry[arm]['numerator']}/{entry[arm]['denominator']}"
+        for arm in ("treatment", "control")
+    }
+    assert arms == {"treatment": treatment, "control": control}, f"{kind}: {entry['reason']}"
+    assert entry["status"] == "ok"
+    difference = float(Fraction(treatment) - Fraction(control))
+    assert math.isclose(entry["value"], difference, abs_tol=1e-6)
+    assert entry["lower"] <= entry["value"] <= entry["upper"]
