@@ -19,6 +19,7 @@ from engine.model import Model
 from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import Store
+from engine.tracking.query import report_settings
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
@@ -107,18 +108,9 @@ def _prepare_database(store: Store) -> None:
 
 def tell_shop(store: Store, model: Model) -> None:
     """Write what reports need to know about the shop where the reports will look for it."""
-    shop, tracking = model.settings.shop, model.settings.tracking
+    told = model.settings
     try:
-        store.save_settings(
-            {
-                "name": shop.name,
-                "currency": shop.currency,
-                "timezone": shop.timezone,
-                "impressions": tracking.impressions,
-                "attribution_window_days": str(tracking.attribution_window_days),
-                "holdout": str(model.settings.experiment.holdout),
-            }
-        )
+        store.save_settings(report_settings(told.shop, told.tracking, told.experiment))
     except StorageError as error:
         _log.warning("the shop's settings could not be stored: %s", error.message)
 

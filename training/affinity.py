@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell import measures
 from engine.cross_sell.affinity import Affinity
 from engine.orders import Baskets
@@ -24,8 +25,13 @@ Pairs = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def build_affinity(baskets: Baskets, itemsets: Itemsets, ladders: Ladders) -> Affinity:
-    """Popularity, repulsion and exclusion, all from the same baskets."""
+def build_affinity(
+    baskets: Baskets,
+    itemsets: Itemsets,
+    ladders: Ladders,
+    named: NDArray[np.bool_] | None = None,
+) -> Affinity:
+    """Popularity, repulsion and exclusion, all from the same baskets; `named` as there."""
     counts = baskets.item_counts()
     several = np.repeat(np.diff(baskets.indptr) > 1, np.diff(baskets.indptr))
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
@@ -36,7 +42,7 @@ def build_affinity(baskets: Baskets, itemsets: Itemsets, ladders: Ladders) -> Af
         n_orders=baskets.n_orders,
         repelled_indptr=indptr,
         repelled_items=repelled,
-        family_excludes=family_excludes(baskets, ladders),
+        family_excludes=family_excludes(baskets, ladders, named),
     )
 
 
@@ -113,13 +119,22 @@ def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, 
     return np.column_stack([popular[first], popular[second]]), joint[first, second]
 
 
-def family_excludes(baskets: Baskets, ladders: Ladders) -> NDArray[np.bool_]:
+def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> NDArray[np.bool_]:
+    """Which ladders are families of the shop's own, rather than categories; shape (n_ladders,)."""
+    first = ladders.members[ladders.member_indptr[:-1]]
+    return catalogue.family[first] != UNKNOWN
+
+
+def family_excludes(
+    baskets: Baskets, ladders: Ladders, named: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Whether the members of each ladder keep out of each other's orders; shape (n_ladders,).
 
-    All pairs of a family are pooled. They count as bought together on purpose only where they
-    meet at least 10 times, over 1.1 times as often as basket sizes explain, and surely (95%) more
-    often than that chance. Thin evidence leaves a family what it is by default: items that
-    replace each other.
+    All pairs of a family are pooled and held against what basket sizes explain. Members of a
+    family that the shop `named` (all of them, where None) replace each other unless they are
+    clearly bought together on purpose: they meet at least 10 times, over 1.1 times as often as
+    chance explains, and surely (95%) more often. A mere category says less: its members replace
+    each other only where they surely meet less often than chance.
     """
     ladder = ladders.family[baskets.items]
     known = ladder >= 0
@@ -134,6 +149,13 @@ def family_excludes(baskets: Baskets, ladders: Ladders) -> NDArray[np.bool_]:
     total = np.bincount(members, of_member, minlength=ladders.n_ladders)
     squares = np.bincount(members, of_member**2, minlength=ladders.n_ladders)
     expected = scale * (total**2 - squares) / 2
-    surely = pairs_met * np.exp(-measures.Z_95 / np.sqrt(np.maximum(pairs_met, 1.0)))
-    together = (pairs_met > MIN_FAMILY_LIFT * expected) & (surely > expected)
-    return ~(together & (pairs_met >= MIN_TOGETHER))
+    # The number met is near Poisson, so its logarithm has variance 1 / count.
+    seen = np.maximum(pairs_met, 1.0)
+    error = np.exp(measures.Z_95 / np.sqrt(seen))
+    together = (
+        (pairs_met >= MIN_TOGETHER)
+        & (pairs_met > MIN_FAMILY_LIFT * expected)
+        & (pairs_met / error > expected)
+    )
+    apart = (expected >= MIN_EXPECTED) & (seen * error < expected)
+    return np.where(True if named is None else named, ~together, apart)

@@ -16,7 +16,7 @@ from engine.model import Model, Settings
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.upsell.tiers import Ladders
-from training.affinity import build_affinity
+from training.affinity import build_affinity, named_by_shop
 from training.mining.protocol import MiningEngine
 from training.mining.search import default_min_count, mine_rules
 from training.tiers import TierCounts, fit_ladders
@@ -64,7 +64,9 @@ def fit_model(
     )
     ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
     with progress.task("Finding what keeps apart"):
-        affinity = build_affinity(baskets, mined.itemsets, ladders)
+        affinity = build_affinity(
+            baskets, mined.itemsets, ladders, named_by_shop(ladders, dataset.catalogue)
+        )
     model = Model(
         version=UNSAVED,
         settings=Settings(

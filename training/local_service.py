@@ -36,7 +36,7 @@ class LocalService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Raises ServiceFailed where it cannot start; the message ends with the log's last words."""
+        """Raises ServiceFailed where it cannot start; the message ends with its last words."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with self._progress.task("Starting the service"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar, cast
 
+from engine.config import ExperimentSection, ShopSection, TrackingSection
 from engine.errors import ConfigError
 from engine.offers import KINDS, Kind
 from engine.storage.store import Store
@@ -75,6 +76,20 @@ class ReportQuery:
         )
         _check(query)
         return query
+
+
+def report_settings(
+    shop: ShopSection, tracking: TrackingSection, experiment: ExperimentSection
+) -> dict[str, str]:
+    """What a shop file says to its reports, in the form a database keeps it."""
+    return {
+        "name": shop.name,
+        "currency": shop.currency,
+        "timezone": shop.timezone,
+        "impressions": tracking.impressions,
+        "attribution_window_days": str(tracking.attribution_window_days),
+        "holdout": str(experiment.holdout),
+    }
 
 
 _SETTINGS = ("timezone", "currency", "impressions", "attribution_window_days", "holdout")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,6 +52,10 @@ def command(
         str | None,
         typer.Option(help="Control share units were drawn with, where decisions do not say."),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Shop file whose settings hold here, before those in the database."),
+    ] = None,
     level: Annotated[str | None, typer.Option(help="Level of the intervals; 0.95.")] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -77,7 +82,7 @@ def command(
     store = open_existing_store(database)
     try:
         store.ping()
-        query = query.filled(store.settings())
+        query = query.filled({**store.settings(), **_settings_of(config)})
         report = build_report(store, query)
     finally:
         store.close()
@@ -92,3 +97,13 @@ def command(
         else:
             for part in report_tables.terminal_parts(view):
                 console.out.print(part)
+
+
+def _settings_of(config: Path | None) -> dict[str, str]:
+    from engine.config import load_config
+    from engine.tracking.query import report_settings
+
+    if config is None:
+        return {}
+    shop = load_config(config)
+    return report_settings(shop.shop, shop.tracking, shop.experiment)

@@ -265,7 +265,7 @@ def test_espresso_to_syrup_by_type(coffee_lines: list[dict[str, str]], tmp_path:
     [
         ("22", {"23", "24"}),  # Our Old Time Diner Blend Sm -> Rg, Lg
         ("42", {"43", "45"}),  # Lemon Grass Rg -> Lg of the same or the other herb
-        ("58", {"59", "61"}),  # Dark chocolate Rg -> Lg of either chocolate
+        ("58", {"59", "60", "61"}),  # Dark chocolate Rg -> Lg, or the organic one, Rg or Lg
     ],
 )
 def test_a_larger_cup(coffee: Shop, base: str, dearer_siblings: set[str]) -> None:

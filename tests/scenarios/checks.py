@@ -40,7 +40,8 @@ def check_answer(shop: TrainedShop, cart: Mapping[str, int], answer: Mapping[str
         assert 0 <= offer["score"] <= 1
         assert offer["text"]
         if offer["kind"] == "cross_sell":
-            assert item.family not in families_in_cart or not item.family
+            if item.family in families_in_cart:
+                _check_bought_together(shop, cart, item.item_id)
             _check_evidence(shop, cart, offer)
         else:
             _check_replacement(shop, cart, offer)
@@ -64,6 +65,14 @@ def _check_evidence(shop: TrainedShop, cart: Mapping[str, int], offer: Mapping[s
     assert math.isclose(evidence["lift"], lift, rel_tol=1e-3)
     assert math.isclose(evidence["lift_lower"], lower, rel_tol=2e-3)
     assert lower > 1, "a rule without evidence of attraction was offered"
+
+
+def _check_bought_together(shop: TrainedShop, cart: Mapping[str, int], item_id: str) -> None:
+    """Of a family in the cart only what is bought with it more often than by chance."""
+    family, n_orders = shop.plan.item(item_id).family, len(shop.baskets)
+    for other in (name for name in cart if shop.plan.item(name).family == family):
+        by_chance = shop.count(item_id) * shop.count(other) / n_orders
+        assert shop.count(item_id, other) > by_chance, f"{item_id} replaces {other}"
 
 
 def _check_replacement(

@@ -92,6 +92,6 @@ class TrainedShop:
         run("events", "import", file, "--database", url)
         text = run(
             *("report", "--database", url, "--from", "2026-03-01", "--to", "2026-04-01"),
-            *("--format", "json", *options),
+            *("--format", "json", "--config", self.shop_file, *options),
         )
         return json.loads(text)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from tests.scenarios.planting import Habit, Item, Plan
 
 
-def _coffee(item_id: str, name: str, price: str, size: str, blend: str = "house") -> Item:
-    return Item(item_id, name, price, "Coffee", "coffee", {"size_ml": size, "blend": blend})
+def _coffee(item_id: str, name: str, price: str, size: str, special: str = "no") -> Item:
+    return Item(
+        item_id, name, price, "Coffee", "coffee", {"size_ml": size, "special_blend": special}
+    )
 
 
 PLAN = Plan(
@@ -14,7 +16,7 @@ PLAN = Plan(
         _coffee("coffee-s", "Coffee small", "400", "240"),
         _coffee("coffee-m", "Coffee medium", "480", "350"),
         _coffee("coffee-l", "Coffee large", "560", "470"),
-        _coffee("coffee-special", "Coffee special blend", "700", "470", "Blue Mountain"),
+        _coffee("coffee-special", "Coffee special blend", "700", "470", "yes"),
         Item("croissant", "Croissant", "320", "Bakery", "pastry"),
         Item("cinnamon-roll", "Cinnamon roll", "350", "Bakery", "pastry"),
         Item("sandwich", "Sandwich", "650", "Kitchen", "lunch"),

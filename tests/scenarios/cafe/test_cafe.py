@@ -63,7 +63,7 @@ def test_a_larger_cup_and_a_special_blend(shop: TrainedShop) -> None:
 
     blend = large["coffee-special"]
     assert blend["replaces"]["price_difference"] == "140"
-    assert changes(blend, "gains") == {"blend": ("house", "Blue Mountain")}
+    assert changes(blend, "gains") == {"special_blend": ("no", "yes")}
     assert special == {}
 
 
