@@ -1,7 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both do their own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help demo test check lint types contracts benchmarks clean
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from engine import clock, fields
@@ -100,7 +99,7 @@ def _parse_event(record: Mapping[str, object], kind: EventType) -> Event:
         transaction_id=transaction_id,
         currency=currency,
         items=items,
-        is_bot=record.get("is_bot") is True,
+        is_bot=fields.flag(record, "is_bot"),
     )
 
 
@@ -140,7 +139,7 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
     if len({offer.offer_id for offer in offers}) != len(offers):
         raise fields.invalid("offers", "the same offer_id stands twice")
     share = record.get("control_share")
-    if share is not None and not (fields.is_number(share) and 0 <= Decimal(str(share)) <= 1):
+    if share is not None and not (fields.is_number(share) and 0 <= float(str(share)) <= 1):
         raise fields.invalid("control_share", "must be a number from 0 to 1")
     return Decision(
         event_id=fields.text(record, "event_id") or decision_id,
@@ -156,7 +155,7 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         lines=tuple(lines),
         offers=offers,
         control_share=None if share is None else float(str(share)),
-        is_bot=record.get("is_bot") is True,
+        is_bot=fields.flag(record, "is_bot"),
     )
 
 

@@ -13,6 +13,8 @@ from engine.offers import Quantity
 _LONGEST_ID = 200
 _MOST_ITEMS = 10_000
 _LARGEST_QUANTITY = 10**9
+_FINEST_QUANTITY = Decimal("0.000001")
+_LARGEST_NUMBER = 10**100  # of a numbered id; Python itself refuses to write far longer ones
 
 
 def quantity_to_json(quantity: Quantity) -> int | str:
@@ -30,10 +32,11 @@ def parse_quantity(value: object) -> Quantity:
         raise ValueError("must be a number") from error
     if not quantity.is_finite() or not 0 < quantity <= _LARGEST_QUANTITY:
         raise ValueError(f"must be above 0 and at most {_LARGEST_QUANTITY}")
-    if quantity.adjusted() < -6:
+    if quantity < _FINEST_QUANTITY:
         raise ValueError("is too small")
+    quantity = quantity.quantize(_FINEST_QUANTITY)
     whole = int(quantity)
-    return whole if whole == quantity else quantity.quantize(Decimal("0.000001")).normalize()
+    return whole if whole == quantity else quantity.normalize()
 
 
 def quantity(record: Mapping[str, object], where: str, default: int | None = 1) -> Quantity:
@@ -75,7 +78,9 @@ def instant(record: Mapping[str, object]) -> int:
     if not isinstance(value, str):
         raise invalid("occurred_at", "is required, as ISO 8601 with an offset")
     try:
-        return clock.parse_instant(value)
+        micros = clock.parse_instant(value)
+        clock.to_datetime(micros)  # an offset may carry it out of the years that can be written
+        return micros
     except (ValueError, OverflowError) as error:
         raise invalid("occurred_at", f"must be ISO 8601 with an offset: {error}") from error
 
@@ -95,15 +100,36 @@ def text(
         if required:
             raise invalid(name, "is required")
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER:
         value = str(value)  # many shops number their orders and customers
     if not isinstance(value, str):
         raise invalid(name, "must be text")
     if len(value) > _LONGEST_ID:
         raise invalid(name, f"is longer than {_LONGEST_ID} characters")
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not is_text(value):
         raise invalid(name, "holds characters that are not text")
     return value
+
+
+def flag(record: Mapping[str, object], field: str) -> bool:
+    """True or false; false where the field is missing."""
+    value = record.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(field, "must be true or false")
+    return value is True
+
+
+def is_text(value: str) -> bool:
+    """Whether every database and every UTF-8 file can hold it: no NUL, no half of a pair."""
+    if "\x00" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def array(record: Mapping[str, object], field: str) -> Sequence[object]:
@@ -119,7 +145,8 @@ def array(record: Mapping[str, object], field: str) -> Sequence[object]:
 
 
 def json_object(data: object, where: str) -> Mapping[str, object]:
-    if not isinstance(data, Mapping):
+    # The plain type first: asking for a Mapping costs more than all the rest.
+    if not isinstance(data, dict) and not isinstance(data, Mapping):
         raise invalid(where, "must be a JSON object")
     return cast(Mapping[str, object], data)
 

@@ -8,9 +8,8 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from engine.tracking.report import ReportQuery, build_report
-
 from engine.storage.store import Store
+from engine.tracking.report import ReportQuery, build_report
 
 Report = dict[str, object]
 

@@ -185,8 +185,11 @@ def _products(products: pd.DataFrame) -> pd.DataFrame:
             pairs, products["package_size"].fillna(""), products["brand"], strict=True
         )
     ]
+    # Many products differ in nothing that the data tell; their number keeps them apart.
+    same = pd.Series(names, index=products.index).duplicated(keep=False)
+    numbered = np.where(same, ", no. " + products["product_id"].astype(str), "")
     family = category + "|" + products["product_type"]
-    return products[kept].assign(name=names, family=family)
+    return products[kept].assign(name=np.array(names) + numbered, family=family)
 
 
 def product_name(kind: str, package_size: str, brand: str) -> str:

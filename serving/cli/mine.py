@@ -66,9 +66,8 @@ def command(
     """
     from fractions import Fraction
 
-    from training.basket_files import read_baskets
-
     from engine.errors import ConfigError
+    from training.basket_files import read_baskets
     from training.mining.protocol import get_engine
     from training.mining.rules import parse_threshold
     from training.mining.search import mine_rules
