@@ -138,9 +138,6 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
     )
     if len({offer.offer_id for offer in offers}) != len(offers):
         raise fields.invalid("offers", "the same offer_id stands twice")
-    share = record.get("control_share")
-    if share is not None and not (fields.is_number(share) and 0 <= float(str(share)) <= 1):
-        raise fields.invalid("control_share", "must be a number from 0 to 1")
     return Decision(
         event_id=fields.text(record, "event_id") or decision_id,
         decision_id=decision_id,
@@ -154,7 +151,7 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         currency=currency,
         lines=tuple(lines),
         offers=offers,
-        control_share=None if share is None else float(str(share)),
+        control_share=fields.share(record, "control_share"),
         is_bot=fields.flag(record, "is_bot"),
     )
 

@@ -119,6 +119,22 @@ def flag(record: Mapping[str, object], field: str) -> bool:
     return value is True
 
 
+def share(record: Mapping[str, object], field: str) -> float | None:
+    """A number from 0 to 1; None where the field is missing."""
+    value = record.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        raise invalid(field, "must be a number from 0 to 1")
+    try:
+        inside = 0 <= value <= 1
+    except ArithmeticError:  # a Decimal that is no number
+        inside = False
+    if not inside:
+        raise invalid(field, "must be a number from 0 to 1")
+    return float(value)
+
+
 def is_text(value: str) -> bool:
     """Whether every database and every UTF-8 file can hold it: no NUL, no half of a pair."""
     if "\x00" in value:
