@@ -60,9 +60,19 @@ _UNITS: dict[str, tuple[str, Decimal]] = {
     },
     **{
         unit: ("volume", Decimal(size))
-        for unit, size in (("ml", 1), ("cl", 10), ("dl", 100), ("l", 1000))
+        for unit, size in (
+            *(("ml", 1), ("cl", 10), ("dl", 100), ("l", 1000)),
+            *(("fl oz", "29.5735"), ("pt", "473.176"), ("qt", "946.353")),
+            *(("ga", "3785.41"), ("gal", "3785.41")),
+        )
     },
-    **{unit: ("mass", Decimal(size)) for unit, size in (("mg", 1), ("g", 1000), ("kg", 10**6))},
+    **{
+        unit: ("mass", Decimal(size))
+        for unit, size in (
+            *(("mg", 1), ("g", 1000), ("kg", 10**6)),
+            *(("oz", "28349.5"), ("lb", 453_592), ("lbs", 453_592)),
+        )
+    },
     **{
         unit: ("length", Decimal(size))
         for unit, size in (("mm", 1), ("cm", 10), ("m", 1000), ("km", 10**6))

@@ -46,6 +46,8 @@ def test_other_texts_are_no_numbers(text: str) -> None:
         ("64", "64 GB", "same"),
         ("64 GB", "1 TB", "gain"),
         ("500 ml", "0,5 l", "same"),
+        ("40 LB", "8 OZ", "loss"),
+        ("1 qt", "1 ga", "gain"),
         ("0,500 l", "5,000 l", "gain"),
         ("12 MP", "12 m", "differs"),
         # A comma that may part thousands or decimals, and nothing that tells which.
