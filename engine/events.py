@@ -7,10 +7,11 @@ API and the file import, so a fact means the same whichever door it came through
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
+
+import orjson
 
 from engine import clock, fields
 from engine.offers import KINDS, CartLine, Decision, Offer, Quantity, Replaces
@@ -257,7 +258,7 @@ def _offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
             "offer_id": offer.offer_id,
             "kind": offer.kind,
             "item_id": offer.item_id,
-            "name": offer.name or None,
+            "name": fields.display(offer.name) or None,
             "position": offer.position,
             "unit_price": fields.money_text(offer.unit_price_minor, currency),
             "replaces": None
@@ -277,5 +278,10 @@ def _offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
 
 def body_digest(fact: Fact) -> bytes:
     """16 bytes that two deliveries of the same fact share and a changed one does not."""
-    text = json.dumps(fact_to_json(fact), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return record_digest(fact_to_json(fact))
+
+
+def record_digest(record: Mapping[str, object]) -> bytes:
+    """`body_digest` of the fact that `fact_to_json` wrote as `record`."""
+    text = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).digest()

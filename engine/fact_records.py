@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import orjson
 
+from engine import fields
 from engine.errors import FactRejected
-from engine.events import Fact, fact_to_json, parse_fact
+from engine.events import Fact, fact_to_json, parse_fact, record_digest
 from engine.offers import Change, Decision, Evidence, Offer
+
+_EXPLAINS = frozenset({"score", "text", "evidence", "gains", "losses"})
+_LONGEST_TEXT = 2_000
+_LARGEST_COUNT = 2**53
 
 
 def explained(decision: Decision) -> dict[str, object]:
     """The decision in the outward schema, each offer with its score, text, evidence, changes."""
-    record = fact_to_json(decision)
-    offers = cast("list[dict[str, object]]", record["offers"])
-    record["offers"] = [
-        {**outward, **_explanation(offer)}
-        for outward, offer in zip(offers, decision.offers, strict=True)
-    ]
-    return record
+    return _explained(decision, fact_to_json(decision))
+
+
+def _explained(decision: Decision, outward: Mapping[str, object]) -> dict[str, object]:
+    offers = cast("list[dict[str, object]]", outward["offers"])
+    pairs = zip(offers, decision.offers, strict=True)
+    return {**outward, "offers": [{**entry, **_explanation(offer)} for entry, offer in pairs]}
 
 
 def _explanation(offer: Offer) -> dict[str, object]:
-    explanation: dict[str, object] = {"score": offer.score, "text": offer.text}
-    if offer.evidence is not None:
-        explanation["evidence"] = asdict(offer.evidence)
+    explanation: dict[str, object] = {"score": _written(offer.score), "text": _shown(offer.text)}
+    evidence = offer.evidence
+    if evidence is not None:
+        explanation["evidence"] = {
+            "antecedent_item_ids": [_shown(item) for item in evidence.antecedent_item_ids],
+            "n_joint": evidence.n_joint,
+            "n_antecedent": evidence.n_antecedent,
+            "confidence": _written(evidence.confidence),
+            "lift": _written(evidence.lift),
+            "lift_lower": _written(evidence.lift_lower),
+        }
     if offer.kind == "upsell":
         explanation["gains"] = [_change_to_json(change) for change in offer.gains]
         explanation["losses"] = [_change_to_json(change) for change in offer.losses]
@@ -35,15 +49,35 @@ def _explanation(offer: Offer) -> dict[str, object]:
 
 
 def _change_to_json(change: Change) -> dict[str, str]:
-    return {"attribute": change.attribute, "from": change.before, "to": change.after}
+    return {
+        "attribute": _shown(change.attribute),
+        "from": _shown(change.before),
+        "to": _shown(change.after),
+    }
+
+
+def _shown(text: str) -> str:
+    return fields.display(text, _LONGEST_TEXT)
+
+
+def _written(number: float) -> float:
+    # JSON has no word for what is not finite: null would stand there, and could not be read.
+    return number if math.isfinite(number) else 0.0
 
 
 def pack(fact: Fact) -> bytes:
     """A fact as bytes that `unpack` gives back whole."""
-    return orjson.dumps(explained(fact) if isinstance(fact, Decision) else fact_to_json(fact))
+    return digest_and_pack(fact)[1]
 
 
-def unpack(record: bytes) -> Fact:
+def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
+    """`body_digest` and `pack` at the price of one."""
+    record = fact_to_json(fact)
+    whole = _explained(fact, record) if isinstance(fact, Decision) else record
+    return record_digest(record), orjson.dumps(whole)
+
+
+def unpack(record: bytes | str) -> Fact:
     """Raises FactRejected where the bytes are no fact."""
     try:
         data = orjson.loads(record)
@@ -62,37 +96,80 @@ def from_record(data: object) -> Fact:
     if not isinstance(fact, Decision) or not fact.offers:
         return fact
     entries = cast("dict[str, list[Mapping[str, object]]]", data)["offers"]
+    if all(_EXPLAINS.isdisjoint(entry) for entry in entries):
+        return fact
     offers = zip(fact.offers, entries, strict=True)
     return replace(fact, offers=tuple(_with_explanation(offer, entry) for offer, entry in offers))
 
 
 def _with_explanation(offer: Offer, entry: Mapping[str, object]) -> Offer:
     try:
-        evidence = cast("dict[str, object] | None", entry.get("evidence"))
-        return replace(
-            offer,
-            score=float(cast(float, entry.get("score", 0.0))),
-            text=str(entry.get("text", "")),
+        evidence = entry.get("evidence")
+        upsell = offer.kind == "upsell"
+        return Offer(
+            offer_id=offer.offer_id,
+            kind=offer.kind,
+            item_id=offer.item_id,
+            position=offer.position,
+            unit_price_minor=offer.unit_price_minor,
+            name=offer.name,
+            score=_number(entry.get("score", 0.0)),
+            text=_text(entry.get("text", "")),
             evidence=None if evidence is None else _evidence(evidence),
-            gains=_changes(entry.get("gains")),
-            losses=_changes(entry.get("losses")),
+            replaces=offer.replaces,
+            gains=_changes(entry.get("gains")) if upsell else (),
+            losses=_changes(entry.get("losses")) if upsell else (),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise FactRejected("invalid", f"the explanation of {offer.offer_id} is damaged") from error
 
 
-def _evidence(data: dict[str, object]) -> Evidence:
-    antecedent = cast("list[str]", data["antecedent_item_ids"])
+def _evidence(data: object) -> Evidence:
+    record = _object(data)
     return Evidence(
-        antecedent_item_ids=tuple(str(item) for item in antecedent),
-        n_joint=int(cast(int, data["n_joint"])),
-        n_antecedent=int(cast(int, data["n_antecedent"])),
-        confidence=float(cast(float, data["confidence"])),
-        lift=float(cast(float, data["lift"])),
-        lift_lower=float(cast(float, data["lift_lower"])),
+        antecedent_item_ids=tuple(_text(item) for item in _list(record["antecedent_item_ids"])),
+        n_joint=_count(record["n_joint"]),
+        n_antecedent=_count(record["n_antecedent"]),
+        confidence=_number(record["confidence"]),
+        lift=_number(record["lift"]),
+        lift_lower=_number(record["lift_lower"]),
     )
 
 
 def _changes(data: object) -> tuple[Change, ...]:
-    entries = cast("Sequence[Mapping[str, str]]", data or ())
-    return tuple(Change(entry["attribute"], entry["from"], entry["to"]) for entry in entries)
+    entries = [] if data is None else [_object(entry) for entry in _list(data)]
+    return tuple(
+        Change(_text(entry["attribute"]), _text(entry["from"]), _text(entry["to"]))
+        for entry in entries
+    )
+
+
+def _object(data: object) -> Mapping[str, object]:
+    if not isinstance(data, dict):
+        raise ValueError("not an object")
+    return cast("dict[str, object]", data)
+
+
+def _list(data: object) -> list[object]:
+    if not isinstance(data, list):
+        raise ValueError("not a list")
+    return cast("list[object]", data)
+
+
+def _text(data: object) -> str:
+    if not isinstance(data, str) or len(data) > _LONGEST_TEXT or not fields.is_text(data):
+        raise ValueError("not a text")
+    return data
+
+
+def _count(data: object) -> int:
+    if not isinstance(data, int) or isinstance(data, bool) or not 0 <= data <= _LARGEST_COUNT:
+        raise ValueError("not a count")
+    return data
+
+
+def _number(data: object) -> float:
+    number = float(cast(float, data)) if fields.is_number(data) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("not a number")
+    return number

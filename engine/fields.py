@@ -95,6 +95,9 @@ def text(
     record: Mapping[str, object], field: str, where: str = "", *, required: bool = False
 ) -> str | None:
     value = record.get(field)
+    # Nearly every id is like this, and a fact has a dozen of them.
+    if type(value) is str and 0 < len(value) <= _LONGEST_ID and is_text(value):
+        return value
     name = f"{where}.{field}" if where else field
     if value is None or value == "":
         if required:
@@ -133,6 +136,17 @@ def share(record: Mapping[str, object], field: str) -> float | None:
     if not inside:
         raise invalid(field, "must be a number from 0 to 1")
     return float(value)
+
+
+def is_id(value: str | None) -> bool:
+    """Whether `text` would take it as an id; None stands for none."""
+    return value is None or (0 < len(value) <= _LONGEST_ID and is_text(value))
+
+
+def display(value: str, longest: int = _LONGEST_ID) -> str:
+    """Words for people, cut and mended to what can be read back; ids are never treated so."""
+    cut = value[:longest]
+    return cut if is_text(cut) else cut.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def is_text(value: str) -> bool:

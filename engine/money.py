@@ -45,7 +45,11 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 def to_text(minor: int, currency: str) -> str:
     """The decimal string of the outward contract: `599000` NOK -> `"5990.00"`."""
-    return f"{to_decimal(minor, currency):f}"
+    digits = minor_digits(currency)
+    if not digits:
+        return str(minor)
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{'-' if minor < 0 else ''}{whole}.{part:0{digits}d}"
 
 
 def scale(minor: int, part: Decimal | int, whole: Decimal | int) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from engine.events import Fact, body_digest
-from engine.fact_records import pack
+from engine.events import Fact
+from engine.fact_records import digest_and_pack
+from engine.fields import is_id
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Rejection
 
@@ -23,14 +24,19 @@ class Batch:
         self._facts = facts
         self._index: dict[str, int] = {}
         self._digest: dict[str, bytes] = {}
+        self._body: dict[str, bytes] = {}
         self._duplicates: list[int] = []
         self._rejected: dict[int, Rejection] = {}
         for index, fact in enumerate(facts):
-            digest = body_digest(fact)
-            first = self._digest.setdefault(fact.event_id, digest)
+            if isinstance(fact, Decision) and not all(map(is_id, _ids_of(fact))):
+                message = "an id is empty, too long, or holds characters that are not text"
+                self._rejected[index] = Rejection(index, "invalid", message)
+                continue
+            digest, body = digest_and_pack(fact)
             if fact.event_id not in self._index:
                 self._index[fact.event_id] = index
-            elif first == digest:
+                self._digest[fact.event_id], self._body[fact.event_id] = digest, body
+            elif self._digest[fact.event_id] == digest:
                 self._duplicates.append(index)
             else:
                 self._reject(index, "event_id", fact.event_id)
@@ -53,7 +59,7 @@ class Batch:
             "offer_id": None if isinstance(fact, Decision) else fact.offer_id,
             "transaction_id": None if isinstance(fact, Decision) else fact.transaction_id,
             "digest": self._digest[event_id],
-            "body": pack(fact).decode(),
+            "body": self._body[event_id].decode(),
         }
 
     def _reject(self, index: int, field: str, value: str) -> None:
@@ -149,3 +155,15 @@ class Batch:
         ordered = tuple(rejected[index] for index in sorted(rejected))
         recorded = len(self._facts) - len(duplicates) - len(ordered)
         return AppendResult(recorded, len(duplicates), ordered, tuple(duplicates))
+
+
+def _ids_of(decision: Decision) -> Iterator[str | None]:
+    """A decision is made here, from a catalogue nobody checked; all other facts were read."""
+    yield from (decision.event_id, decision.decision_id, decision.checkout_id)
+    yield from (decision.model_version, decision.placement)
+    for line in decision.lines:
+        yield line.item_id
+    for offer in decision.offers:
+        yield from (offer.offer_id, offer.item_id)
+        if offer.replaces is not None:
+            yield offer.replaces.item_id

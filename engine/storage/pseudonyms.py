@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from engine.events import Fact
 
+_REMEMBERED = 8_192
 _FORM = re.compile(r"p1\.[0-9a-f]{8}\.[0-9a-f]{32}")
 
 
@@ -20,6 +22,8 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        # The facts of one visit come together and name the same ids.
+        self._remembered = lru_cache(_REMEMBERED)(self._hashed)
         self.fingerprint = hmac.digest(secret, b"mersalg key fingerprint", hashlib.sha256).hex()[:8]
 
     def of(self, kind: str, identifier: str, *, trusted: bool = False) -> str:
@@ -30,6 +34,9 @@ class Pseudonyms:
         """
         if trusted and _FORM.fullmatch(identifier):
             return identifier
+        return self._remembered(kind, identifier)
+
+    def _hashed(self, kind: str, identifier: str) -> str:
         message = f"{kind}\x1f{identifier}".encode()
         digest = hmac.digest(self._secret, message, hashlib.sha256).hex()
         return f"p1.{self.fingerprint}.{digest[:32]}"

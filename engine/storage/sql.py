@@ -8,7 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
@@ -17,7 +28,7 @@ from engine.events import Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
 from engine.storage import connection as database
-from engine.storage.batch import Batch
+from engine.storage.batch import Batch, Row
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
@@ -98,36 +109,46 @@ class SqlStore:
         return batch.result()
 
     def _write(self, connection: Connection, batch: Batch) -> None:
-        taken = connection.scalars(
-            self._insert(facts).on_conflict_do_nothing().returning(facts.c.event_id),
-            batch.rows,
-        )
-        known = batch.keep_new(set(taken))
-        for start in range(0, len(known), _READ_AHEAD):
-            ids = known[start : start + _READ_AHEAD]
+        known = batch.keep_new(_event_ids(self._taken(connection, facts, batch.rows)))
+        for ids in _chunks(known):
             digests = connection.execute(
                 select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
             )
             batch.compare({row.event_id: bytes(row.digest) for row in digests})
-        if batch.decision_rows:
-            insert = self._insert(decisions).on_conflict_do_nothing()
-            taken = connection.scalars(insert.returning(decisions.c.event_id), batch.decision_rows)
-            clashing = batch.without_decisions(set(taken))
-            if batch.offer_rows:
-                insert = self._insert(offers).on_conflict_do_nothing()
-                new_offers = connection.execute(
-                    insert.returning(offers.c.offer_id, offers.c.event_id), batch.offer_rows
-                )
-                clashing |= batch.without_offers(
-                    {(row.offer_id, row.event_id) for row in new_offers}
-                )
-            if clashing:
-                for table in (offers, decisions, facts):
-                    connection.execute(delete(table).where(table.c.event_id.in_(clashing)))
-        if batch.named_rows:
-            connection.execute(
-                self._insert(named_offers).on_conflict_do_nothing(), batch.named_rows
-            )
+        taken = self._taken(connection, decisions, batch.decision_rows)
+        clashing = batch.without_decisions(_event_ids(taken))
+        clashing |= batch.without_offers(self._taken(connection, offers, batch.offer_rows))
+        for ids in _chunks(sorted(clashing)):
+            for table in (offers, decisions, facts):
+                connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+        if named_rows := batch.named_rows:
+            connection.execute(insert(named_offers), named_rows)
+
+    def _taken(
+        self, connection: Connection, table: Table, rows: Sequence[Row]
+    ) -> set[tuple[str, str]]:
+        """(key, event_id) of the rows that were new; what is known stays as it is."""
+        key = table.primary_key.columns[0]
+        if not rows:
+            return set()
+        if self._engine.dialect.name == "postgresql":
+            statement = postgresql.insert(table).on_conflict_do_nothing()
+            returned = connection.execute(statement.returning(key, table.c.event_id), rows)
+            return {(row[0], row[1]) for row in returned}
+        # SQLite's writer is alone: what it misses stays missing, and plain inserts are far faster.
+        fresh: dict[str, Row] = {}
+        for row in rows:
+            fresh.setdefault(str(row[key.name]), row)
+        for ids in _chunks(list(fresh)):
+            for known in connection.scalars(select(key).where(key.in_(ids))).all():
+                del fresh[known]
+        if fresh:
+            # Handed to the driver as it is: SQLAlchemy's own loop costs as much as the insert.
+            compiled = insert(table).compile(dialect=self._engine.dialect)
+            names = compiled.positiontup or []
+            values = [tuple(row[name] for name in names) for row in fresh.values()]
+            connection.exec_driver_sql(compiled.string, values)
+        return {(name, str(row["event_id"])) for name, row in fresh.items()}
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(_in_scope(scope))
@@ -226,6 +247,15 @@ class SqlStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _event_ids(taken: set[tuple[str, str]]) -> set[str]:
+    return {event_id for _, event_id in taken}
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _READ_AHEAD):
+        yield ids[start : start + _READ_AHEAD]
 
 
 def _stranger() -> str:
