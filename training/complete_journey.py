@@ -65,8 +65,12 @@ _CUT_AT = 30
 """Characters the data allow a product type."""
 _BRANDS = {"Private": "private label", "National": "national brand"}
 
+_FORMAT = 2
+"""Raised where the prepared files come out otherwise than before, so that old ones are replaced."""
+
 _SHOP_FILE = f"""\
 # Complete Journey: {N_LINES:,} order lines of 2017, simulated from real patterns.
+# Prepared files, format {_FORMAT}.
 [shop]
 name = "Complete Journey"
 currency = "USD"

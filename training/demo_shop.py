@@ -20,6 +20,7 @@ from training.dataset import Dataset, load_dataset
 from training.pipeline import train
 
 LEARNT, HELD_OUT = "learnt", "held_out"
+PRODUCTS = "products.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,10 @@ def train_once(shop: DemoShop, progress: Progress) -> tuple[str, bool]:
 
 
 def _fingerprint(shop_file: Path) -> str:
-    """Of the shop file, its orders and the code that trains."""
+    """Of the shop file, its data and the code that trains."""
     digest = hashlib.sha256(version("mersalg").encode())
-    digest.update(shop_file.read_bytes())
-    digest.update(str(shop_file.with_suffix(".parquet").stat().st_size).encode())
+    for path in (shop_file, shop_file.with_suffix(".parquet"), shop_file.parent / PRODUCTS):
+        digest.update(path.read_bytes())
     here = Path(__file__).parent
     for source in sorted([*here.rglob("*.py"), *(here.parent / "engine").rglob("*.py")]):
         digest.update(source.read_bytes())
