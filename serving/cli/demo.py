@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -27,13 +29,16 @@ def command(
         int | None,
         typer.Option(help=f"Port of the service [default: {_PORT}, or a free one].", min=0),
     ] = None,
-    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 6_000,
+    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 5_000,
     seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates."""
     from training.demo import running_demo
 
+    # The service is a process of its own, which must not outlive this one.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda sent, _frame: sys.exit(128 + sent))
     chosen = port if port is not None else (0 if once or _taken(_PORT) else _PORT)
     with ExitStack() as open_ended:
         with console.progress_bars(quiet=as_json) as progress:
@@ -63,7 +68,9 @@ def _print(result: DemoResult) -> None:
     from serving.cli.report_tables import terminal_parts, view_of
 
     out = console.out
-    out.print("\n[bold]What the service suggested[/] [dim](real answers to held-out carts)[/]")
+    out.print(
+        "\n[bold]What the service suggested[/] [dim](real answers to held-out carts, the plainest of them)[/]"
+    )
     for sample in result.samples:
         _print_sample(sample)
     out.print("\n[bold]What became of it[/]")
@@ -83,7 +90,7 @@ def _print(result: DemoResult) -> None:
 
 def _print_sample(sample: Mapping[str, Any]) -> None:
     out = console.out
-    out.print("\n  cart: " + ", ".join(sample["cart"]), markup=False, highlight=False)
+    out.print("\n  cart: " + "; ".join(sample["cart"]), markup=False, highlight=False)
     for offer in sample["offers"]:
         price = f"{offer['unit_price']} {offer['currency']}" if offer["unit_price"] else "no price"
         if offer["kind"] == "upsell":
