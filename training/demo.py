@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -11,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalogue import Catalogue
+from engine.errors import ServiceFailed
 from engine.progress import Progress
 from engine.registry import Registry
 from training.demo_shop import DemoShop, held_out, prepare_shop, train_once
 from training.local_service import LocalService
-from training.replay import HttpService, replay
+from training.replay import HttpService, replay, require_http_client
 from training.shoppers import Behaviour
 from training.simulation import Outcome
 from training.truth import Truth
 from training.visits import Visits
 
 _SAMPLES = 5
-_LONGEST_CART = 8
+_CART_SIZES = range(2, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,25 @@ def running_demo(
         seed: other seeds are other shoppers.
 
     Raises:
-        MersalgError: the demo's data are not installed.
-        ServiceFailed: the service did not start, or failed a call; the message names its log.
+        MersalgError: the demo's data or its HTTP client are not installed.
+        ServiceFailed: the service did not start, or failed a call; its log stays in `folder`.
     """
+    require_http_client()
     folder.mkdir(parents=True, exist_ok=True)
     shop = prepare_shop(folder, progress)
     version, trained = train_once(shop, progress)
     # Every run counts from nothing, and two runs at once do not share a database.
     run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
-    with LocalService(shop.models, run_folder, port=port, progress=progress) as service:
-        yield _replay(shop, version, trained, service, n_shoppers, seed, progress), service
-    shutil.rmtree(run_folder, ignore_errors=True)
+    keep = False
+    try:
+        with LocalService(shop.models, run_folder, port=port, progress=progress) as service:
+            yield _replay(shop, version, trained, service, n_shoppers, seed, progress), service
+    except ServiceFailed:
+        keep = True
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(run_folder, ignore_errors=True)
 
 
 def _replay(
@@ -100,7 +110,7 @@ def _replay(
     behaviour = Behaviour()
     with progress.task("Reading held-out orders"):
         visits = Visits(held_out(shop, progress), model.ladders, behaviour, seed).plan(n_shoppers)
-    with HttpService(service.url, storefront_key=None, server_key=None) as http:
+    with HttpService(service.url) as http:
         played = replay(visits, http, behaviour, progress)
     with progress.task("Computing the rates"):
         report = service.get("/v1/reports/rates")
@@ -117,22 +127,53 @@ def _replay(
 
 
 def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, Any]]:
-    """The first few small carts that got offers of both kinds, rules behind the cross-sell."""
+    """A handful of carts with offers of both kinds: those that tell most, and not one item over.
+
+    A person judges complements of another sort than the cart more easily than a second cereal
+    beside the first, and an upgrade by what it gains.
+    """
+    both = [
+        outcome
+        for outcome in outcomes
+        if len({offer["kind"] for offer in outcome.answer["offers"]}) == 2
+    ]
+    both.sort(key=lambda outcome: _tells(outcome, catalogue), reverse=True)
     samples: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        offers = outcome.answer["offers"]
-        kinds = {offer["kind"] for offer in offers}
-        proven = any(offer.get("evidence", {}).get("antecedent_item_ids") for offer in offers)
-        if len(kinds) == 2 and proven and len(outcome.visit.cart) <= _LONGEST_CART:
+    seen: set[str] = set()
+    for outcome in both:
+        offers, cart = outcome.answer["offers"], outcome.visit.cart
+        items = {*cart, *(offer["item_id"] for offer in offers)}
+        if seen.isdisjoint(items):
             samples.append(
                 {
-                    "cart": [_name(catalogue, item_id) for item_id in outcome.visit.cart],
+                    "cart": [_name(catalogue, item_id) for item_id in cart],
                     "offers": [_readable(offer, catalogue) for offer in offers],
                 }
             )
+            seen |= items
         if len(samples) == _SAMPLES:
             break
     return samples
+
+
+def _tells(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
+    """(whether the cart can be read at a glance, offers that speak for themselves, their lift)."""
+    families = {_family(catalogue, item_id) for item_id in outcome.visit.cart}
+    clear, lift = 0, 0.0
+    for offer in outcome.answer["offers"]:
+        if offer["kind"] == "upsell":
+            clear += bool(offer["gains"])
+            continue
+        evidence = offer["evidence"]
+        if evidence["antecedent_item_ids"] and _family(catalogue, offer["item_id"]) not in families:
+            clear += 1
+            lift += math.log(evidence["lift_lower"])
+    return len(outcome.visit.cart) in _CART_SIZES, clear, lift
+
+
+def _family(catalogue: Catalogue, item_id: str) -> int | None:
+    index = catalogue.items.index_of(item_id)
+    return None if index is None else int(catalogue.family[index])
 
 
 def _readable(offer: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:

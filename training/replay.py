@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from engine.errors import ServiceFailed
+from engine.errors import ConfigError, ServiceFailed
 from engine.progress import Progress, Task
 from training.shoppers import Behaviour, Visit
 from training.simulation import Outcome, Service, play
@@ -32,19 +33,23 @@ class Replay:
 class HttpService:
     """The HTTP API of `mersalg serve`; a context manager, safe in several threads."""
 
-    def __init__(
-        self, base_url: str, *, storefront_key: str | None, server_key: str | None
-    ) -> None:
-        """Raises ServiceFailed where the HTTP client is not installed."""
-        try:
-            import httpx
-        except ModuleNotFoundError as error:
-            raise ServiceFailed(
-                "the simulated shoppers need httpx: pip install 'mersalg[demo]'"
-            ) from error
-        self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS)
+    def __init__(self, base_url: str, *, key: str | None = None) -> None:
+        """`key` is one of scope `server`, or None where the service has no keys.
+
+        Raises:
+            ConfigError: the HTTP client is not installed.
+        """
+        require_http_client()
+        import httpx
+
+        # A proxy of the user's has no part in calls to this machine.
+        self._client = httpx.Client(
+            base_url=base_url,
+            headers={} if key is None else {"Authorization": f"Bearer {key}"},
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,
+        )
         self._failures: tuple[type[Exception], ...] = (httpx.HTTPError,)
-        self._storefront, self._server = _bearer(storefront_key), _bearer(server_key)
 
     def __enter__(self) -> Self:
         return self
@@ -59,16 +64,20 @@ class HttpService:
         self._client.close()
 
     def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return self._post("/v1/suggestions", request, self._storefront)
+        answer = self._post("/v1/suggestions", request)
+        if answer["tracking"] == "off":
+            # What is not kept cannot be reported, and the truth would be that of other facts.
+            raise ServiceFailed("the service could not keep a decision")
+        return answer
 
     def record(self, events: list[dict[str, Any]]) -> None:
-        result = self._post("/v1/events", {"events": events}, self._server)
+        result = self._post("/v1/events", {"events": events})
         if result["rejected"]:
             raise ServiceFailed(f"the service rejected facts: {result['rejected'][:3]}")
 
-    def _post(self, path: str, body: Mapping[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            response = self._client.post(path, json=body, headers=headers)
+            response = self._client.post(path, json=body)
         except self._failures as error:
             raise ServiceFailed(f"POST {path} failed: {type(error).__name__}: {error}") from error
         if response.status_code != 200:
@@ -76,8 +85,10 @@ class HttpService:
         return response.json()
 
 
-def _bearer(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"Authorization": f"Bearer {key}"}
+def require_http_client() -> None:
+    """Raises ConfigError where the HTTP client is not installed."""
+    if importlib.util.find_spec("httpx") is None:
+        raise ConfigError("simulated shoppers need httpx: pip install 'mersalg[demo]'")
 
 
 def replay(
@@ -96,7 +107,7 @@ def replay(
     begun = datetime.now(UTC)
     with progress.task("Shoppers check out", total=len(visits)) as task:
         worker = _Worker(visits, service, behaviour, task)
-        with ThreadPoolExecutor(n_threads) as pool:
+        with ThreadPoolExecutor(n_threads) as pool, worker:
             for done in [pool.submit(worker.run) for _ in range(n_threads)]:
                 done.result()
     outcomes = [outcome for outcome in worker.outcomes if outcome is not None]
@@ -105,7 +116,7 @@ def replay(
 
 
 class _Worker:
-    """Threads take the next visit from one shared line until it is empty or one of them fails."""
+    """Threads take the next visit from one shared line until it is empty or the block is left."""
 
     def __init__(
         self, visits: Sequence[Visit], service: Service, behaviour: Behaviour, task: Task
@@ -113,19 +124,32 @@ class _Worker:
         self.outcomes: list[Outcome | None] = [None] * len(visits)
         self._line: Iterator[tuple[int, Visit]] = iter(enumerate(visits))
         self._service, self._behaviour, self._task = service, behaviour, task
-        self._lock, self._failed = threading.Lock(), threading.Event()
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """After a failure, or Ctrl-C, the other threads must not play the rest."""
+        del kind, error, trace
+        self._stopped.set()
 
     def run(self) -> None:
         try:
             self._run()
         except BaseException:
-            self._failed.set()
+            self._stopped.set()
             raise
 
     def _run(self) -> None:
         waiting: list[dict[str, Any]] = []
         n_waiting = 0
-        while not self._failed.is_set():
+        while not self._stopped.is_set():
             with self._lock:
                 place, visit = next(self._line, (-1, None))
             if visit is None:

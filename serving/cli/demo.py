@@ -29,7 +29,7 @@ def command(
         int | None,
         typer.Option(help=f"Port of the service [default: {_PORT}, or a free one].", min=0),
     ] = None,
-    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 5_000,
+    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 6_000,
     seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -68,9 +68,7 @@ def _print(result: DemoResult) -> None:
     from serving.cli.report_tables import terminal_parts, view_of
 
     out = console.out
-    out.print(
-        "\n[bold]What the service suggested[/] [dim](real answers to held-out carts, the plainest of them)[/]"
-    )
+    out.print("\n[bold]What the service suggested[/] [dim](real answers, the clearest of them)[/]")
     for sample in result.samples:
         _print_sample(sample)
     out.print("\n[bold]What became of it[/]")
