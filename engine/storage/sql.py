@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import cast
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -30,6 +29,7 @@ from engine.offers import Arm, Decision
 from engine.storage import connection as database
 from engine.storage.batch import Batch, Row
 from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.scope import event_ids_in
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import decisions, facts, named_offers, offers
@@ -151,7 +151,7 @@ class SqlStore:
         return {(name, str(row["event_id"])) for name, row in fresh.items()}
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
-        return self._read(_in_scope(scope))
+        return self._read(event_ids_in(scope))
 
     def customer_facts(self, customer_id: str) -> Iterator[Fact]:
         pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
@@ -164,7 +164,7 @@ class SqlStore:
         with database.speaking(self._url), self._engine.connect() as connection:
             streamed = connection.execution_options(yield_per=_READ_AHEAD)
             for body in streamed.scalars(query):
-                yield unpack(body.encode())
+                yield unpack(body)
 
     def decision(self, decision_id: str) -> Decision | None:
         query = (
@@ -174,7 +174,7 @@ class SqlStore:
         )
         with database.speaking(self._url), self._engine.connect() as connection:
             body = connection.scalar(query)
-        return None if body is None else cast(Decision, unpack(body.encode()))
+        return None if body is None else cast(Decision, unpack(body))
 
     def session_arm(self, session_id: str) -> Arm | None:
         query = (
@@ -186,7 +186,7 @@ class SqlStore:
         )
         with database.speaking(self._url), self._engine.connect() as connection:
             body = connection.scalar(query)
-        return None if body is None else cast(Decision, unpack(body.encode())).arm
+        return None if body is None else cast(Decision, unpack(body)).arm
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
@@ -217,7 +217,7 @@ class SqlStore:
             rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
             strangers = {old: _stranger() for old in (pseudonym, *sorted(sessions))}
             for row in rows:
-                fact = unpack(row.body.encode())
+                fact = unpack(row.body)
                 hidden = replace(
                     fact,
                     customer_id=strangers.get(fact.customer_id or "", fact.customer_id),
@@ -261,31 +261,3 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _stranger() -> str:
     """A pseudonym that no id leads to."""
     return f"p1.{secrets.token_hex(4)}.{secrets.token_hex(16)}"
-
-
-def _in_scope(scope: FactScope) -> Select[tuple[str]] | None:
-    """Ids of the facts in scope, or None for all; see FactScope for what belongs to it."""
-    bounds: list[ColumnElement[bool]] = []
-    if scope.since is not None:
-        bounds.append(facts.c.occurred_at >= scope.since)
-    if scope.until is not None:
-        bounds.append(facts.c.occurred_at < scope.until)
-    if not bounds:
-        return None
-    decided = select(facts.c.checkout_id).where(facts.c.type == "decision", *bounds)
-    their_decisions = select(facts.c.event_id).where(
-        facts.c.type == "decision", facts.c.checkout_id.in_(decided)
-    )
-    their_offers = select(offers.c.offer_id).where(offers.c.event_id.in_(their_decisions))
-    naming = select(named_offers.c.event_id).where(named_offers.c.offer_id.in_(their_offers))
-    near = or_(
-        facts.c.occurred_at.between(
-            scope.since if scope.since is not None else -(2**62),
-            scope.until - 1 if scope.until is not None else 2**62,
-        ),
-        facts.c.checkout_id.in_(decided),
-        facts.c.offer_id.in_(their_offers),
-        facts.c.event_id.in_(naming),
-    )
-    transactions = select(facts.c.transaction_id).where(near, facts.c.transaction_id.is_not(None))
-    return select(facts.c.event_id).where(or_(near, facts.c.transaction_id.in_(transactions)))

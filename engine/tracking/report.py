@@ -27,9 +27,6 @@ from engine.tracking.rates import rates_of
 
 __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 
-_CHECKOUT_DAYS = 7
-"""How far before and after the period facts are read, so that no checkout is cut in two."""
-
 _NOT_FILLED = "the query was not filled"
 
 
@@ -42,7 +39,8 @@ def build_report(store: Store, query: ReportQuery) -> dict[str, object]:
     """
     filled = query.filled(store.settings())
     since, until = _bounds(filled)
-    margin = (_CHECKOUT_DAYS + (filled.attribution_window_days or 0)) * MICROS_PER_DAY
+    # Checkouts come whole from the store; what a window ties together may lie this far apart.
+    margin = (filled.attribution_window_days or 0) * MICROS_PER_DAY
     scope = FactScope(
         None if since is None else since - margin, None if until is None else until + margin
     )

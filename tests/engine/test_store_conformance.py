@@ -189,8 +189,17 @@ def test_the_scope_follows_checkouts_offers_and_transactions(store: SqlStore) ->
     )
     found = named(list(store.facts(FactScope(HOUR, HOUR + 1))))
     assert found == ["e-1", "v", "p-1", "p-7", "r", "e-3"]
-    assert named(list(store.facts(FactScope(since=90 * HOUR)))) == [*found, "p-2"]
+    # The late purchase brings the checkout it ended.
+    assert named(list(store.facts(FactScope(since=95 * HOUR)))) == ["e-2", "p-2"]
+    # A refund brings its purchase.
+    assert named(list(store.facts(FactScope(80 * HOUR, 81 * HOUR)))) == ["p-7", "r"]
     assert named(list(store.facts(FactScope(until=HOUR)))) == []
+
+
+def test_the_scope_follows_sessions_to_the_customer_they_belong_to(store: SqlStore) -> None:
+    anonymous = decision(1, customer_id=None, session_id="s")
+    store.append([anonymous, decision(5, session_id="s"), decision(6)])
+    assert named(list(store.facts(FactScope(HOUR, HOUR + 1)))) == ["e-1", "e-5"]
 
 
 def test_a_session_keeps_its_first_arm(store: SqlStore) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.events import Event, Fact, PurchaseItem
+from engine.fact_records import pack, unpack
 from engine.offers import CartLine, Decision, Evidence, Offer, Replaces
 
 START = clock.to_micros(datetime.fromisoformat("2026-03-28T20:00:00+00:00"))
@@ -170,4 +171,5 @@ def histories(draw: st.DrawFn) -> list[Fact]:
     facts += [draw(promotions(number, offers)) for number in range(draw(st.integers(0, 4)))]
     kinds = draw(st.lists(st.sampled_from(["purchase", "refund", "cancel"]), max_size=3))
     facts += [draw(orders(number, offers, kind)) for number, kind in enumerate(kinds)]
-    return draw(st.permutations(facts))
+    # As they come through any door: there is no price without a currency, for one.
+    return draw(st.permutations([unpack(pack(fact)) for fact in facts]))

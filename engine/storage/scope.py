@@ -1,0 +1,67 @@
+"""Which facts a report of a period needs, as one query."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Select, or_, select, union
+
+from engine.storage.store import FactScope
+from engine.storage.tables import facts, named_offers, offers
+
+
+def event_ids_in(scope: FactScope) -> Select[tuple[str]] | None:
+    """Ids of the facts in scope, or None for all; see `FactScope` for what belongs to it."""
+    bounds: list[ColumnElement[bool]] = []
+    if scope.since is not None:
+        bounds.append(facts.c.occurred_at >= scope.since)
+    if scope.until is not None:
+        bounds.append(facts.c.occurred_at < scope.until)
+    if not bounds:
+        return None
+    # A table used twice in one statement is computed once where it is named: hence the `cte`s.
+    within = select(facts.c.event_id, facts.c.checkout_id, facts.c.offer_id).where(*bounds)
+    inside = within.cte("inside")
+    named_inside = union(
+        select(inside.c.offer_id).where(inside.c.offer_id.is_not(None)),
+        select(named_offers.c.offer_id).join(inside, inside.c.event_id == named_offers.c.event_id),
+    ).cte("named_inside")
+    checkouts = union(
+        select(inside.c.checkout_id).where(inside.c.checkout_id.is_not(None)),
+        select(facts.c.checkout_id)
+        .join(offers, offers.c.event_id == facts.c.event_id)
+        .where(offers.c.offer_id.in_(select(named_inside.c.offer_id))),
+    ).cte("checkouts")
+    of_checkouts = (
+        select(facts.c.event_id)
+        .where(facts.c.checkout_id.in_(select(checkouts.c.checkout_id)))
+        .cte("of_checkouts")
+    )
+    offered = (
+        select(offers.c.offer_id)
+        .where(offers.c.event_id.in_(select(of_checkouts.c.event_id)))
+        .cte("offered")
+    )
+    near = union(
+        select(inside.c.event_id),
+        select(of_checkouts.c.event_id),
+        select(facts.c.event_id).where(facts.c.offer_id.in_(select(offered.c.offer_id))),
+        select(named_offers.c.event_id).where(
+            named_offers.c.offer_id.in_(select(offered.c.offer_id))
+        ),
+    ).cte("near")
+    nearby = facts.alias("nearby")
+    linked = (
+        select(nearby.c.transaction_id, nearby.c.session_id)
+        .where(nearby.c.event_id.in_(select(near.c.event_id)))
+        .cte("linked")
+    )
+    return select(facts.c.event_id).where(
+        or_(
+            facts.c.event_id.in_(select(near.c.event_id)),
+            facts.c.transaction_id.in_(
+                select(linked.c.transaction_id).where(linked.c.transaction_id.is_not(None))
+            ),
+            facts.c.session_id.in_(
+                select(linked.c.session_id).where(linked.c.session_id.is_not(None))
+            ),
+        )
+    )
