@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from engine.errors import ConfigError, StorageUnavailable
+from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
@@ -92,9 +92,14 @@ def writing(engine: Engine) -> Generator[Connection, None, None]:
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing; of several processes one runs them, the rest wait."""
+    """Run the migrations that are missing; of several processes one runs them, the rest wait.
+
+    Raises:
+        StorageMismatch: the database was migrated by a later version of this program.
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.util.exc import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -103,7 +108,14 @@ def upgrade(engine: Engine) -> None:
             lock = text("select pg_advisory_xact_lock(:lock)")
             connection.execute(lock, {"lock": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            found = schema_version(connection)
+            raise StorageMismatch(
+                f"the database has schema {found}, which this version does not know;"
+                " it belongs to a later version of Mersalg"
+            ) from error
 
 
 def schema_version(connection: Connection) -> str | None:

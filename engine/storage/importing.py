@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import IO
 
 import orjson
 
-from engine.errors import FactRejected
+from engine.errors import DataError, FactRejected
 from engine.events import Fact
 from engine.fact_records import from_record
 from engine.progress import Task
@@ -52,17 +53,25 @@ class _Rejects:
         if len(self._result.examples) < _EXAMPLES:
             self._result.examples.append((number, code, message))
         if self._file is None:
-            self._file = self._path.open("wb")
+            self._file = self._opened()
         text = raw.decode("utf-8", "replace").rstrip("\r\n")
         entry = {"line": number, "code": code, "message": message, "text": text}
         self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return self._path.open("wb")
+        except OSError as error:
+            message = f"cannot write the rejected lines: {error.strerror}"
+            raise DataError(message, file=str(self._path)) from error
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
         else:
             # An earlier run's rejects would accuse lines that have been mended since.
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 def import_facts(
@@ -75,6 +84,7 @@ def import_facts(
 
     Raises:
         StorageUnavailable: the database is away; what went before is recorded.
+        DataError: the rejected lines cannot be written; what went before is recorded.
     """
     result = ImportResult()
     side = _Rejects(rejects, result)

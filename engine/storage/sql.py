@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -54,11 +55,13 @@ def open_store(url: str, *, secret: bytes | None = None) -> SqlStore:
     """
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
-    return SqlStore(database.connect(parsed), parsed, pseudonyms)
+    return SqlStore(database.connect(parsed), parsed, lambda: pseudonyms)
 
 
 def open_existing_store(url: str) -> SqlStore:
     """The store at `url`, which must be there: a mistyped name is no shop without sales.
+
+    The secret is asked for only where an id has to be hashed: reports and exports need none.
 
     Raises:
         ConfigError: as `open_store`, and where a SQLite file does not exist.
@@ -69,21 +72,36 @@ def open_existing_store(url: str) -> SqlStore:
             f"there is no database at {parsed.database}; `mersalg serve` and"
             " `mersalg events import` make one"
         )
-    return open_store(url)
+    return SqlStore(database.connect(parsed), parsed, lambda: Pseudonyms(load_secret(parsed)))
 
 
 class SqlStore:
     """A `Store`; see there for what each method promises."""
 
-    def __init__(self, engine: Engine, url: URL, pseudonyms: Pseudonyms) -> None:
-        self._engine, self._url, self._pseudonyms = engine, url, pseudonyms
+    def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
+        self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
+    @cached_property
+    def _pseudonyms(self) -> Pseudonyms:
+        return self._make_pseudonyms()
+
     def migrate(self) -> None:
+        self.upgrade()
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            self._claim(connection)
+
+    def upgrade(self) -> None:
+        """The schema alone, for readers, who need no secret; nothing is written where it fits.
+
+        Raises:
+            StorageMismatch: the database belongs to a later version.
+        """
         with database.speaking(self._url):
-            database.upgrade(self._engine)
-            with database.writing(self._engine) as connection:
-                self._claim(connection)
+            with self._engine.connect() as connection:
+                version = database.schema_version(connection)
+            if version != SCHEMA_VERSION:
+                database.upgrade(self._engine)
 
     def _claim(self, connection: Connection) -> None:
         """Mark the database with this secret, or refuse it where another one's mark stands."""

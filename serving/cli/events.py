@@ -96,6 +96,7 @@ def export(
 
     store = open_existing_store(database)
     try:
+        store.upgrade()
         with console.progress_bars(quiet=as_json) as progress:
             n_facts = _write(store, out, progress)
     finally:

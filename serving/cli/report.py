@@ -81,7 +81,7 @@ def command(
     )
     store = open_existing_store(database)
     try:
-        store.ping()
+        store.upgrade()
         query = query.filled({**store.settings(), **_settings_of(config)})
         report = build_report(store, query)
     finally:

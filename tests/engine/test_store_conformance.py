@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from sqlalchemy import text
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 from engine.events import Event, Fact, PurchaseItem, parse_fact
 from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.storage.connection import connect, parse_url
 from engine.storage.sql import SqlStore, open_existing_store, open_store
 from engine.storage.store import FactScope
 from tests.support.postgres import PostgresServer
@@ -297,6 +299,45 @@ def test_another_secret_is_refused(store: SqlStore, url: str) -> None:
     with pytest.raises(StorageMismatch, match="another secret"):
         other.migrate()
     other.close()
+
+
+def test_a_database_of_a_later_version_is_refused(store: SqlStore, url: str) -> None:
+    engine = connect(parse_url(url))
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StorageUnavailable, match="has schema 9999"):
+        store.ping()
+    with pytest.raises(StorageMismatch, match="later version"):
+        store.migrate()
+
+
+def test_readers_need_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "facts.db"
+    opened = open_store(str(path), secret=SECRET)
+    opened.migrate()
+    opened.append([decision(1)])
+    opened.close()
+    reader = open_existing_store(str(path))
+    reader.upgrade()
+    assert named(everything(reader)) == ["e-1"]
+    assert not (tmp_path / "facts.db.key").exists()
+    reader.close()
+
+
+def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
+    good = decision(1)
+    endless = replace(good.offers[0], item_id="x" * 201)
+    result = store.append([good, decision(2, offers=(endless,)), decision(3, checkout_id="")])
+    assert [(entry.index, entry.code) for entry in result.rejected] == [
+        (1, "invalid"),
+        (2, "invalid"),
+    ]
+    assert result.recorded == 1
+    # A name is for people only: a long one costs its end, not the fact.
+    wordy = replace(good.offers[0], offer_id="wordy", name="n" * 300)
+    assert store.append([decision(4, offers=(wordy,))]).recorded == 1
+    assert named(everything(store)) == ["e-1", "e-4"]
 
 
 def test_a_fact_survives_reopening(store: SqlStore, url: str) -> None:

@@ -1,0 +1,221 @@
+"""Facts in and out of JSON: every door reads them alike, and what is written can be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import FactRejected
+from engine.events import Event, Fact, body_digest, fact_to_json, parse_fact
+from engine.fact_records import digest_and_pack, from_record, pack, unpack
+from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from tests.support.facts import histories
+
+DECISION: dict[str, Any] = {
+    "type": "decision", "decision_id": "d", "occurred_at": "2026-01-31T12:00:00+01:00",
+    "checkout_id": "k", "arm": "control", "currency": "NOK",
+    "lines": [{"item_id": "phone-64", "quantity": 2, "unit_price": "5990.00"}],
+    "offers": [
+        {"offer_id": "o1", "kind": "cross_sell", "item_id": "case-1", "unit_price": 199},
+        {"offer_id": "o2", "kind": "upsell", "item_id": "phone-256", "position": 2,
+         "replaces": {"item_id": "phone-64", "quantity": 2, "price_difference": "1000"}},
+    ],
+}  # fmt: skip
+PURCHASE: dict[str, Any] = {
+    "type": "purchase", "event_id": "p", "occurred_at": "2026-01-31T12:00:00.000001Z",
+    "transaction_id": "t", "currency": "NOK",
+    "items": [{"item_id": "case-1", "quantity": "1.50", "price": 199.9, "discount": "0.10"}],
+}  # fmt: skip
+VIEW: dict[str, Any] = {
+    "type": "view_promotion", "event_id": "v", "occurred_at": "2026-01-31T12:00:00Z",
+    "promotion_id": "o1",
+}  # fmt: skip
+
+
+def test_a_decision_reads_as_written() -> None:
+    fact = parse_fact(DECISION)
+    assert isinstance(fact, Decision)
+    assert fact.event_id == "d"  # its own id where no other is given
+    assert fact.occurred_at == 1_769_857_200_000_000
+    assert fact.lines == (CartLine("phone-64", 2, 599_000),)
+    assert fact.offers[0] == Offer("o1", "cross_sell", "case-1", 1, 19_900)
+    assert fact.offers[1].replaces == Replaces("phone-64", 2, 100_000)
+    assert (fact.placement, fact.control_share, fact.is_bot) == ("checkout", None, False)
+
+
+def test_an_event_reads_as_written() -> None:
+    fact = parse_fact(PURCHASE)
+    assert isinstance(fact, Event)
+    assert fact.occurred_at == 1_769_860_800_000_001
+    (item,) = fact.items
+    assert (item.quantity, item.price_minor, item.discount_minor) == (Decimal("1.5"), 19_990, 10)
+
+
+def test_the_name_of_google_analytics_is_taken_for_an_offer() -> None:
+    assert parse_fact(VIEW).offer_id == "o1"
+    own = {**{name: VIEW[name] for name in VIEW if name != "promotion_id"}, "offer_id": "o1"}
+    assert body_digest(parse_fact(VIEW)) == body_digest(parse_fact(own))
+
+
+def test_numbered_ids_are_texts() -> None:
+    assert parse_fact({**VIEW, "event_id": 17, "customer_id": 4}).event_id == "17"
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ([], "fact must be a JSON object"),
+        ({}, "type must be one of add_to_cart, cancel, decision"),
+        ({**VIEW, "type": ["purchase"]}, "type must be one of"),
+        ({**VIEW, "event_id": None}, "event_id is required"),
+        ({**VIEW, "event_id": True}, "event_id must be text"),
+        ({**VIEW, "event_id": "x" * 201}, "event_id is longer than 200"),
+        ({**VIEW, "event_id": "a\x00b"}, "event_id holds characters that are not text"),
+        ({**VIEW, "event_id": "\ud800"}, "event_id holds characters that are not text"),
+        ({**VIEW, "event_id": 10**200}, "event_id must be text"),
+        ({**VIEW, "promotion_id": ""}, "offer_id is required for view_promotion"),
+        ({**VIEW, "is_bot": "true"}, "is_bot must be true or false"),
+        ({**VIEW, "occurred_at": "2026-01-31T12:00:00"}, "no UTC offset"),
+        ({**VIEW, "occurred_at": 1_769_860_800}, "occurred_at is required, as ISO 8601"),
+        ({**VIEW, "occurred_at": "9999-12-31T23:59:59-12:00"}, "occurred_at must be ISO 8601"),
+        ({**VIEW, "occurred_at": "0001-01-01T00:00:00+12:00"}, "occurred_at must be ISO 8601"),
+        ({**PURCHASE, "transaction_id": None}, "transaction_id is required"),
+        ({**PURCHASE, "items": []}, "a purchase needs at least one item"),
+        ({**PURCHASE, "items": {}}, "items must be a list"),
+        ({**PURCHASE, "currency": "nok"}, "currency must be an ISO 4217 code"),
+        ({**PURCHASE, "currency": None}, "currency is required where items[0].price is given"),
+        ({**DECISION, "arm": "both"}, "arm must be treatment or control"),
+        ({**DECISION, "offers": [{"kind": "sidesell"}]}, "offers[0].kind must be cross_sell"),
+        ({**DECISION, "offers": DECISION["offers"][:1] * 2}, "the same offer_id stands twice"),
+        ({**DECISION, "control_share": Decimal("NaN")}, "control_share must be a number"),
+        ({**DECISION, "control_share": 10**400}, "control_share must be a number"),
+        ({**DECISION, "control_share": True}, "control_share must be a number"),
+    ],
+)
+def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
+    with pytest.raises(FactRejected) as caught:
+        parse_fact(fact)
+    assert caught.value.reason == "invalid"
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("quantity", 0, "above 0"),
+        ("quantity", -1, "above 0"),
+        ("quantity", "nan", "above 0"),
+        ("quantity", "0.0000001", "too small"),
+        ("quantity", 10**10, "at most"),
+        ("quantity", None, "must be a number"),
+        ("quantity", True, "must be a number"),
+        ("price", "1,50", "not an amount of money"),
+        ("price", "Infinity", "not an amount of money"),
+        ("price", "1e400000", "not an amount of money"),
+        ("price", -0.01, "must not be negative"),
+        ("price", [], "must be an amount of money"),
+        ("discount", -1, "must not be negative"),
+    ],
+)
+def test_a_wrong_line_is_told_what_is_wrong(field: str, value: object, message: str) -> None:
+    wrong = {**PURCHASE, "items": [PURCHASE["items"][0], {"item_id": "x", field: value}]}
+    with pytest.raises(FactRejected) as caught:
+        parse_fact(wrong)
+    assert caught.value.message.startswith(f"items[1].{field} ")
+    assert message in caught.value.message
+
+
+def test_an_upsell_names_what_it_replaces() -> None:
+    offer = {"offer_id": "o", "kind": "upsell", "item_id": "x"}
+    with pytest.raises(FactRejected, match="names what it replaces"):
+        parse_fact({**DECISION, "offers": [offer]})
+
+
+@given(facts=histories())
+def test_what_is_written_is_read_again(facts: list[Fact]) -> None:
+    for fact in facts:
+        assert unpack(pack(fact)) == fact
+        outward = parse_fact(json.loads(json.dumps(fact_to_json(fact))))
+        assert body_digest(outward) == body_digest(fact)
+        assert digest_and_pack(fact) == (body_digest(fact), pack(fact))
+
+
+@given(facts=histories(), data=st.data())
+def test_a_changed_fact_has_another_digest(facts: list[Fact], data: st.DataObject) -> None:
+    fact = data.draw(st.sampled_from(facts))
+    assert body_digest(replace(fact, occurred_at=fact.occurred_at + 1)) != body_digest(fact)
+    assert body_digest(replace(fact, customer_id="someone else")) != body_digest(fact)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**30, -1, 0, 1e308, Decimal("1e999"), Decimal("NaN"), 0.5])
+    | st.text(max_size=5)
+    | st.sampled_from(["\ud800", "a\x00", "x" * 3000, "2026-01-01T00:00:00Z"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+EXPLAINED: dict[str, Any] = {
+    **DECISION,
+    "offers": [
+        {**DECISION["offers"][0], "score": 0.3, "text": "Bought together",
+         "evidence": {"antecedent_item_ids": ["phone-64"], "n_joint": 4, "n_antecedent": 9,
+                      "confidence": 0.44, "lift": 2.5, "lift_lower": 1.2}},
+        {**DECISION["offers"][1], "gains": [{"attribute": "gb", "from": "64", "to": "256"}],
+         "losses": []},
+    ],
+}  # fmt: skip
+
+
+def _places(data: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) inside a JSON document."""
+    found: list[tuple[Any, Any]] = []
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in list(pairs):
+        found.append((data, key))
+        if isinstance(value, dict | list):
+            found += _places(value)
+    return found
+
+
+@given(data=st.data())
+def test_any_damage_is_refused_or_read_and_written_again(data: st.DataObject) -> None:
+    record = json.loads(json.dumps(data.draw(st.sampled_from([EXPLAINED, PURCHASE, VIEW]))))
+    container, key = data.draw(st.sampled_from(_places(record)))
+    container[key] = data.draw(JSON)
+    try:
+        fact = from_record(record)
+    except FactRejected:
+        return
+    assert unpack(pack(fact)) == fact
+    assert body_digest(unpack(pack(fact))) == body_digest(fact)
+
+
+def test_an_explanation_survives() -> None:
+    fact = from_record(EXPLAINED)
+    assert isinstance(fact, Decision)
+    assert fact.offers[0].evidence == Evidence(("phone-64",), 4, 9, 0.44, 2.5, 1.2)
+    assert fact.offers[1].gains == (Change("gb", "64", "256"),)
+    assert unpack(pack(fact)) == fact
+
+
+def test_words_too_long_or_broken_are_mended_where_they_are_written() -> None:
+    fact = parse_fact(DECISION)
+    assert isinstance(fact, Decision)
+    offer = replace(fact.offers[1], name="n" * 500, text="a\x00b\ud800", score=float("nan"))
+    changes = (Change("g\ud800", "f" * 5000, "t"),)
+    back = unpack(pack(replace(fact, offers=(replace(offer, gains=changes),))))
+    assert isinstance(back, Decision)
+    (mended,) = back.offers
+    assert (mended.name, mended.text, mended.score) == ("n" * 200, "ab?", 0.0)
+    assert mended.gains == (Change("g?", "f" * 2000, "t"),)
