@@ -17,6 +17,7 @@ from engine.orders import Baskets
 from engine.progress import Progress
 from engine.upsell.tiers import Ladders
 from training.affinity import build_affinity, named_by_shop
+from training.mining.effort import affordable_min_count
 from training.mining.protocol import MiningEngine
 from training.mining.search import default_min_count, mine_rules
 from training.tiers import TierCounts, fit_ladders
@@ -53,7 +54,10 @@ def fit_model(
     """
     settings = config.training
     baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
-    min_count = settings.min_count or default_min_count(baskets.n_orders)
+    with progress.task("Choosing the threshold"):
+        min_count = settings.min_count or affordable_min_count(
+            baskets, default_min_count(baskets.n_orders)
+        )
     mined = mine_rules(
         baskets,
         engine,

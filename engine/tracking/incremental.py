@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from engine import money
 from engine.offers import Arm
-from engine.tracking.attribution import Worth, rule_holds
+from engine.tracking.conversion import Worth, rule_holds
 from engine.tracking.counts import ArmCounts
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.intervals import Interval, RatioSums, clustered_difference, newcombe

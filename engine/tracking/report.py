@@ -20,10 +20,11 @@ from engine.tracking import counting, incremental
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.drawing import drawing_of, mismatch_p_value, mismatch_reason
 from engine.tracking.groups import offer_key
-from engine.tracking.history import History, Order, build_history
+from engine.tracking.history import History, Order
 from engine.tracking.periods import TIME_KEYS, Buckets, bound_text, ends_at, starts_at, zone_of
 from engine.tracking.query import ReportQuery, parse_query
 from engine.tracking.rates import rates_of
+from engine.tracking.reading import build_history
 
 __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 

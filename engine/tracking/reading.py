@@ -1,0 +1,174 @@
+"""From facts to a history: each fact once, without bots, units known, orders found.
+
+Whatever order the facts come in and however often, the same set gives the same history.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from engine.events import ACCEPT_TYPES, ORDER_TYPES, Event, Fact
+from engine.experiment import unit_of
+from engine.offers import Decision, Quantity
+from engine.tracking.history import History, Order, PlacedOffer, Troubles
+
+
+def build_history(facts: Iterable[Fact]) -> History:
+    """Index `facts`, given in any order and any number of times."""
+    return _Reading(facts).history()
+
+
+class _Units:
+    """Who each fact belongs to.
+
+    A session seen with exactly one customer is that customer's from the start; with several, the
+    facts that name none of them stay with the session.
+    """
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        seen: defaultdict[str, set[str]] = defaultdict(set)
+        for fact in facts:
+            if fact.session_id and fact.customer_id:
+                seen[fact.session_id].add(fact.customer_id)
+        self._owner = {
+            session: next(iter(customers))
+            for session, customers in seen.items()
+            if len(customers) == 1
+        }
+
+    def of(self, fact: Fact) -> str:
+        customer = fact.customer_id or self._owner.get(fact.session_id or "")
+        return unit_of(customer, fact.session_id, fact.checkout_id)
+
+
+class _Reading:
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        distinct = _distinct(facts)
+        kept = [fact for fact in distinct if not fact.is_bot]
+        bot_offers = {
+            offer.offer_id
+            for fact in distinct
+            if fact.is_bot and isinstance(fact, Decision)
+            for offer in fact.offers
+        }
+        self._duplicates: list[int] = []
+        self._late: list[int] = []
+        self._unmatched: list[int] = []
+        self._bots = [fact.occurred_at for fact in distinct if fact.is_bot]
+        self._units = _Units(kept)
+        self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
+        # What a bot was offered is known; that a stranger's event names it is the bot's doing.
+        self._strange = bot_offers - self._offers.keys()
+        events = [fact for fact in kept if isinstance(fact, Event)]
+        self._read_orders([event for event in events if event.type in ORDER_TYPES])
+        self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
+
+    def _read_decisions(self, decisions: Sequence[Decision]) -> None:
+        decisions = sorted(decisions, key=lambda each: (each.occurred_at, each.decision_id))
+        self._decisions: dict[str, Decision] = {}
+        self._units_of: dict[str, str] = {}
+        self._offers: dict[str, PlacedOffer] = {}
+        self._checkouts: defaultdict[str, list[Decision]] = defaultdict(list)
+        for decision in decisions:
+            if decision.decision_id in self._decisions:
+                self._duplicates.append(decision.occurred_at)
+                continue
+            unit = self._units.of(decision)
+            self._decisions[decision.decision_id] = decision
+            self._units_of[decision.decision_id] = unit
+            self._checkouts[decision.checkout_id].append(decision)
+            for offer in decision.offers:
+                self._offers.setdefault(offer.offer_id, PlacedOffer(offer, decision, unit))
+
+    def _read_orders(self, events: Sequence[Event]) -> None:
+        self._orders: dict[str, Order] = {}
+        self._orders_of: defaultdict[str, list[Order]] = defaultdict(list)
+        self._returns: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in events:
+            transaction = event.transaction_id or event.event_id
+            if event.type != "purchase":
+                self._returns[transaction].append(event)
+            elif transaction in self._orders:
+                self._duplicates.append(event.occurred_at)
+            else:
+                order = self._order(event, transaction)
+                self._orders[transaction] = order
+                if order.checkout_id is not None:
+                    self._orders_of[order.checkout_id].append(order)
+        for transaction in self._returns.keys() - self._orders.keys():
+            self._unmatched += [event.occurred_at for event in self._returns[transaction]]
+
+    def _order(self, purchase: Event, transaction: str) -> Order:
+        quantities: dict[str, Quantity] = {}
+        named: list[PlacedOffer] = []
+        unknown = False
+        for line in purchase.items:
+            quantities[line.item_id] = quantities.get(line.item_id, 0) + line.quantity
+            if line.offer_id in self._offers:
+                named.append(self._offers[line.offer_id])
+            elif line.offer_id is not None and line.offer_id not in self._strange:
+                unknown = True
+        if unknown:
+            self._unmatched.append(purchase.occurred_at)
+        checkout = purchase.checkout_id
+        if checkout is None and named:
+            checkout = named[0].decision.checkout_id
+        decided = self._checkouts.get(checkout or "", ())
+        if purchase.customer_id or purchase.session_id:
+            unit = self._units.of(purchase)
+        elif decided:
+            unit = self._units_of[decided[0].decision_id]
+        else:
+            unit = unit_of(None, None, checkout) if checkout else f"t:{transaction}"
+        currencies = (purchase.currency, *(decision.currency for decision in decided))
+        currency = next((code for code in currencies if code is not None), None)
+        return Order(purchase, transaction, checkout, unit, currency, quantities)
+
+    def _read_promotions(self, events: Sequence[Event]) -> None:
+        self._viewed: dict[str, int] = {}
+        self._accepted: dict[str, int] = {}
+        for event in events:
+            offer_id = event.offer_id or ""
+            placed = self._offers.get(offer_id)
+            if placed is None:
+                away = self._bots if offer_id in self._strange else self._unmatched
+                away.append(event.occurred_at)
+                continue
+            orders = self._orders_of.get(placed.decision.checkout_id, ())
+            if orders and event.occurred_at > orders[0].placed_at:
+                self._late.append(event.occurred_at)
+            if event.type == "view_promotion":
+                self._viewed.setdefault(offer_id, event.occurred_at)
+            elif event.type in ACCEPT_TYPES:
+                self._accepted.setdefault(offer_id, event.occurred_at)
+
+    def history(self) -> History:
+        return History(
+            decisions=list(self._decisions.values()),
+            offers=self._offers,
+            units=self._units_of,
+            checkouts=self._checkouts,
+            orders=list(self._orders.values()),
+            orders_of=self._orders_of,
+            viewed_at=self._viewed,
+            accepted_at=self._accepted,
+            returns=self._returns,
+            troubles=Troubles(
+                tuple(self._duplicates),
+                tuple(self._late),
+                tuple(self._unmatched),
+                tuple(self._bots),
+            ),
+        )
+
+
+def _distinct(facts: Iterable[Fact]) -> list[Fact]:
+    """Each event_id once, by (occurred_at, event_id)."""
+    found: dict[str, Fact] = {}
+    for fact in facts:
+        known = found.setdefault(fact.event_id, fact)
+        # A store never holds two bodies of one id; a plain list may, and must not depend on order.
+        if known is not fact and known != fact:
+            found[fact.event_id] = min(known, fact, key=lambda each: (each.occurred_at, repr(each)))
+    return sorted(found.values(), key=lambda fact: (fact.occurred_at, fact.event_id))
