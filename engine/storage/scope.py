@@ -18,8 +18,16 @@ def event_ids_in(scope: FactScope) -> Select[tuple[str]] | None:
     if not bounds:
         return None
     # A table used twice in one statement is computed once where it is named: hence the `cte`s.
-    within = select(facts.c.event_id, facts.c.checkout_id, facts.c.offer_id).where(*bounds)
-    inside = within.cte("inside")
+    columns = (facts.c.event_id, facts.c.checkout_id, facts.c.offer_id)
+    transactions = (
+        select(facts.c.transaction_id)
+        .where(*bounds, facts.c.transaction_id.is_not(None))
+        .cte("transactions")
+    )
+    inside = union(
+        select(*columns).where(*bounds),
+        select(*columns).where(facts.c.transaction_id.in_(select(transactions.c.transaction_id))),
+    ).cte("inside")
     named_inside = union(
         select(inside.c.offer_id).where(inside.c.offer_id.is_not(None)),
         select(named_offers.c.offer_id).join(inside, inside.c.event_id == named_offers.c.event_id),

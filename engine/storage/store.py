@@ -37,10 +37,10 @@ class AppendResult:
 class FactScope:
     """Which facts a reader wants; instants in microseconds, half-open, None unbounded.
 
-    A store returns every fact inside the bounds; whenever they occurred, all facts of the
-    checkouts these belong to or name an offer of, and all that name an offer of those checkouts;
-    and all that share a transaction or a session with any of them. It may return more; it never
-    returns less. So nothing of the period is cut in two.
+    A store returns every fact inside the bounds and of their transactions; whenever they occurred,
+    all facts of the checkouts these belong to or name an offer of, and all that name an offer of
+    those checkouts; and all that share a transaction or a session with any of them. It may return
+    more; it never returns less. So nothing of the period is cut in two.
     """
 
     since: int | None = None

@@ -42,24 +42,55 @@ class _Units:
         return unit_of(customer, fact.session_id, fact.checkout_id)
 
 
+class _Bots:
+    """What bots did: facts that say so, and whatever followed in checkouts only bots were in.
+
+    Attributes:
+        facts: event ids.
+        offers: ids of offers made to bots alone.
+    """
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        decisions = [fact for fact in facts if isinstance(fact, Decision)]
+        events = [fact for fact in facts if isinstance(fact, Event)]
+        self._people = {
+            offer.offer_id for each in decisions if not each.is_bot for offer in each.offers
+        }
+        bots = [decision for decision in decisions if decision.is_bot]
+        self.offers = {offer.offer_id for each in bots for offer in each.offers} - self._people
+        self._checkouts = {each.checkout_id for each in bots}
+        self._checkouts -= {each.checkout_id for each in decisions if not each.is_bot}
+        self.facts = {fact.event_id for fact in facts if fact.is_bot}
+        if bots:
+            self.facts |= {event.event_id for event in events if self._followed(event)}
+        bought = [event for event in events if event.type == "purchase"]
+        theirs = {each.transaction_id for each in bought if each.event_id in self.facts}
+        theirs -= {each.transaction_id for each in bought if each.event_id not in self.facts}
+        self.facts |= {
+            event.event_id
+            for event in events
+            if event.type in ORDER_TYPES and event.transaction_id in theirs
+        }
+
+    def _followed(self, event: Event) -> bool:
+        if event.checkout_id is not None and event.type in ORDER_TYPES:
+            return event.checkout_id in self._checkouts
+        named = {event.offer_id, *(item.offer_id for item in event.items)}
+        return not named.isdisjoint(self.offers) and named.isdisjoint(self._people)
+
+
 class _Reading:
     def __init__(self, facts: Iterable[Fact]) -> None:
         distinct = _distinct(facts)
-        kept = [fact for fact in distinct if not fact.is_bot]
-        bot_offers = {
-            offer.offer_id
-            for fact in distinct
-            if fact.is_bot and isinstance(fact, Decision)
-            for offer in fact.offers
-        }
+        bots = _Bots(distinct)
+        kept = [fact for fact in distinct if fact.event_id not in bots.facts]
         self._duplicates: list[int] = []
         self._late: list[int] = []
         self._unmatched: list[int] = []
-        self._bots = [fact.occurred_at for fact in distinct if fact.is_bot]
+        self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
+        self._bot_offers = bots.offers
         self._units = _Units(kept)
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
-        # What a bot was offered is known; that a stranger's event names it is the bot's doing.
-        self._strange = bot_offers - self._offers.keys()
         events = [fact for fact in kept if isinstance(fact, Event)]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
@@ -107,7 +138,7 @@ class _Reading:
             quantities[line.item_id] = quantities.get(line.item_id, 0) + line.quantity
             if line.offer_id in self._offers:
                 named.append(self._offers[line.offer_id])
-            elif line.offer_id is not None and line.offer_id not in self._strange:
+            elif line.offer_id is not None and line.offer_id not in self._bot_offers:
                 unknown = True
         if unknown:
             self._unmatched.append(purchase.occurred_at)
@@ -132,8 +163,7 @@ class _Reading:
             offer_id = event.offer_id or ""
             placed = self._offers.get(offer_id)
             if placed is None:
-                away = self._bots if offer_id in self._strange else self._unmatched
-                away.append(event.occurred_at)
+                self._unmatched.append(event.occurred_at)
                 continue
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:

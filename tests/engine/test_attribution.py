@@ -203,12 +203,19 @@ def test_another_currency_never_adds() -> None:
 
 
 def test_bots_count_for_nothing() -> None:
-    facts = [decided(is_bot=True), *VIEWS, bought(item("bun"))]
+    refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2"}
+    facts = [decided(is_bot=True), *VIEWS, bought(item("bun")), refund]
     parsed = [parse_fact(fact) for fact in facts]
     report: Any = report_of(parsed, ReportQuery(impressions="served"))
     assert report["total"]["cross_sell"]["offer"]["denominator"] == 0
-    assert report["quality"]["bots_excluded"] == 3
+    assert report["total"]["cross_sell"]["penetration"]["denominator"] == 0
+    assert report["quality"]["bots_excluded"] == 5
     assert report["quality"]["unmatched"] == 0
+
+
+def test_a_checkout_that_people_were_in_too_is_theirs() -> None:
+    facts = [decided(is_bot=True), decided(1, "z"), seen("z-bun"), bought(item("bun"))]
+    assert outcome(facts, "cross_sell")[:2] == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,9 @@ class ReferenceReport:
         )
         self.since, self.until, self.currency = since, until, currency
         self.impressions, self.window = impressions, window_days * DAY
-        self.bots = [fact for fact in everything if fact.is_bot]
-        self.bot_offer_ids = {
-            offer.offer_id
-            for fact in self.bots
-            if isinstance(fact, Decision)
-            for offer in fact.offers
-        }
-        self.facts = [fact for fact in everything if not fact.is_bot]
+        self.everything = everything
+        self.bots = [fact for fact in everything if self._is_bots(fact)]
+        self.facts = [fact for fact in everything if not self._is_bots(fact)]
         self.decisions = sorted(
             (fact for fact in self.facts if isinstance(fact, Decision)),
             key=lambda each: (each.occurred_at, each.decision_id),
@@ -59,6 +54,40 @@ class ReferenceReport:
                 seen = any(event.transaction_id == order.transaction_id for order in self.orders)
                 (self.second if seen else self.orders).append(event)
         self.credits = [credit for order in self.orders for credit in self._credits(order)]
+
+    def _decided(self, *, is_bot: bool) -> list[Decision]:
+        return [
+            fact for fact in self.everything if isinstance(fact, Decision) and fact.is_bot == is_bot
+        ]
+
+    def _offered(self, *, is_bot: bool) -> set[str]:
+        return {offer.offer_id for each in self._decided(is_bot=is_bot) for offer in each.offers}
+
+    def _is_bots(self, fact: Fact) -> bool:
+        """A bot's own fact, or one that belongs to a checkout in which there were only bots."""
+        if fact.is_bot or isinstance(fact, Decision):
+            return fact.is_bot
+        if fact.type in ("refund", "cancel"):
+            purchases = [
+                other
+                for other in self.everything
+                if isinstance(other, Event)
+                and other.type == "purchase"
+                and other.transaction_id == fact.transaction_id
+            ]
+            if purchases and all(self._is_bots(purchase) for purchase in purchases):
+                return True
+        if fact.type in ("purchase", "refund", "cancel") and fact.checkout_id is not None:
+            decided = [
+                each
+                for is_bot in (True, False)
+                for each in self._decided(is_bot=is_bot)
+                if each.checkout_id == fact.checkout_id
+            ]
+            return bool(decided) and all(each.is_bot for each in decided)
+        named = {fact.offer_id} | {line.offer_id for line in fact.items}
+        to_people = self._offered(is_bot=False)
+        return bool(named & (self._offered(is_bot=True) - to_people)) and not named & to_people
 
     def inside(self, fact: Fact) -> bool:
         return self.since <= fact.occurred_at < self.until
@@ -345,29 +374,28 @@ class ReferenceReport:
 
     def quality(self) -> dict[str, int]:
         transactions = {order.transaction_id for order in self.orders}
-        unmatched = late = bots = 0
+        unmatched = late = 0
+        to_bots = self._offered(is_bot=True)
         for event in filter(self.inside, self.events):
             if event.type in ("refund", "cancel"):
                 unmatched += event.transaction_id not in transactions
             elif event.type == "purchase":
                 named = {line.offer_id for line in event.items} - {None}
                 counts = event in self.orders
-                unmatched += counts and bool(named - self.offers.keys() - self.bot_offer_ids)
+                unmatched += counts and bool(named - self.offers.keys() - to_bots)
             elif event.offer_id in self.offers:
                 checkout = self.offers[event.offer_id][1].checkout_id
                 late += any(
                     self.checkout(order) == checkout and order.occurred_at < event.occurred_at
                     for order in self.orders
                 )
-            elif event.offer_id in self.bot_offer_ids:
-                bots += 1
             else:
                 unmatched += 1
         return {
             "duplicates": sum(map(self.inside, self.second)),
             "late": late,
             "unmatched": unmatched,
-            "bots_excluded": bots + sum(map(self.inside, self.bots)),
+            "bots_excluded": sum(map(self.inside, self.bots)),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
                 for credit in self.credits
