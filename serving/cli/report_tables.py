@@ -205,7 +205,8 @@ def percent(share: float | None) -> str:
 
 
 def points(difference: float | None) -> str:
-    return "–" if difference is None else f"{difference * 100:+.1f}"
+    # Adding zero takes the sign off a rounded zero.
+    return "–" if difference is None else f"{round(difference * 100, 1) + 0.0:+.1f}"
 
 
 def count(number: int) -> str:
