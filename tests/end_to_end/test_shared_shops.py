@@ -14,55 +14,9 @@ import pytest
 
 from tests.support.commands import run
 from tests.support.shared_data import shared_data
+from tests.support.shops import BREADBASKET, COFFEE_IBM
 
 pytestmark = pytest.mark.realdata
-
-BREADBASKET = """
-[shop]
-name = "The Bread Basket"
-currency = "GBP"
-timezone = "Europe/London"
-
-[orders]
-path = "{folder}/BreadBasket_DMS.csv"
-columns = {{ order_id = "Transaction", ordered_at = ["Date", "Time"], item_id = "Item" }}
-ignore_items = ["NONE"]
-
-[training]
-min_count = 20
-"""
-
-COFFEE = """
-[shop]
-name = "Coffee chain"
-currency = "USD"
-timezone = "America/New_York"
-
-[orders]
-path = "{folder}/201904_sales_reciepts.csv"
-date_format = "%d-%m-%y %H:%M:%S"
-
-[orders.columns]
-order_id = ["transaction_id", "transaction_date", "sales_outlet_id"]
-ordered_at = ["transaction_date", "transaction_time"]
-item_id = "product_id"
-quantity = "quantity"
-unit_price = "unit_price"
-store_id = "sales_outlet_id"
-
-[catalogue]
-path = "{folder}/product.csv"
-attributes = ["unit_of_measure"]
-
-[catalogue.columns]
-item_id = "product_id"
-name = "product"
-category = ["product_group", "product_category"]
-family = "product_type"
-
-[training]
-min_count = 20
-"""
 
 
 class Shop:
@@ -71,7 +25,7 @@ class Shop:
     def __init__(self, text: str, data: Path, folder: Path) -> None:
         self.folder, self.models = folder, folder / "models"
         shop_file = folder / "shop.toml"
-        shop_file.write_text(text.format(folder=data), encoding="utf-8")
+        shop_file.write_text(text.replace('path = "', f'path = "{data}/'), encoding="utf-8")
         self.summary = json.loads(
             run("train", "--config", shop_file, "--models", self.models, "--json")
         )
@@ -141,7 +95,7 @@ def bakery_baskets() -> list[set[str]]:
 
 @pytest.fixture(scope="module")
 def coffee(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    return Shop(COFFEE, shared_data("coffee_ibm"), tmp_path_factory.mktemp("coffee"))
+    return Shop(COFFEE_IBM, shared_data("coffee_ibm"), tmp_path_factory.mktemp("coffee"))
 
 
 @pytest.fixture(scope="module")
