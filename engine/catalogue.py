@@ -29,6 +29,8 @@ class Catalogue:
         compatible_indptr, compatible_items: CSR; the items that item i needs one of in the cart
             to be worth offering (a case and its phones); an empty row means no such need.
         currency: ISO 4217 code of every price.
+        sold_out: bool (n,), out of stock, which is one reason not to be offerable; None where
+            that is not known apart.
     """
 
     items: Vocabulary
@@ -44,6 +46,7 @@ class Catalogue:
     compatible_indptr: NDArray[np.int64]
     compatible_items: NDArray[np.int32]
     currency: str
+    sold_out: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -72,11 +75,14 @@ class Catalogue:
         }
         for position, table in enumerate(self.attributes.values()):
             arrays |= table.to_arrays(f"attribute_{position}")
+        if self.sold_out is not None:
+            arrays["sold_out"] = self.sold_out
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Catalogue:
         attribute_names = StringTable.from_arrays(arrays, "attribute_names")
+        sold_out = arrays.get("sold_out")
         return cls(
             items=Vocabulary.from_ids(StringTable.from_arrays(arrays, "item_ids")),
             names=StringTable.from_arrays(arrays, "names"),
@@ -94,4 +100,5 @@ class Catalogue:
             compatible_indptr=np.asarray(arrays["compatible_indptr"], dtype=np.int64),
             compatible_items=np.asarray(arrays["compatible_items"], dtype=np.int32),
             currency=StringTable.from_arrays(arrays, "currency")[0],
+            sold_out=None if sold_out is None else np.asarray(sold_out, dtype=np.bool_),
         )

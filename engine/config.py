@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +24,7 @@ from pydantic import (
 )
 
 from engine.errors import ConfigError
+from engine.merchandising.validity import Validity, parse_moment
 
 
 def _as_tuple(value: object) -> object:
@@ -158,6 +161,69 @@ class TrainingSection(_Section):
     """Last share of the time span, held out for the back-test."""
 
 
+Moment = Annotated[date | datetime, BeforeValidator(parse_moment)]
+"""A date (its first instant), or a date and time; local to `shop.timezone` without an offset."""
+
+
+class _ShopRule(_Section):
+    """What a pin or a block speaks of: an item, a category, or a rule."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    item: str | None = Field(default=None, min_length=1)
+    """One item."""
+    category: Columns | None = None
+    """A category with all below it: `Dairy`, `Dairy > Milk` or `["Dairy", "Milk"]`."""
+    consequent: str | None = Field(default=None, min_length=1)
+    """The item of a rule, together with `antecedent`."""
+    antecedent: tuple[str, ...] = ()
+    """Items of which the cart must hold every one."""
+    when_cart_has: tuple[str, ...] = ()
+    """The same for an item or a category: only beside carts that hold every one of these."""
+    from_: Moment | None = Field(default=None, alias="from")
+    """First moment at which it holds; always so far where not given."""
+    until: Moment | None = None
+    """First moment at which it no longer holds; for ever where not given."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if sum(target is not None for target in (self.item, self.category, self.consequent)) != 1:
+            raise ValueError("give one of item, category, and antecedent with consequent")
+        if bool(self.antecedent) != (self.consequent is not None):
+            raise ValueError("antecedent and consequent belong together")
+        if self.antecedent and self.when_cart_has:
+            raise ValueError("a rule says by its antecedent what the cart must hold")
+        if (self.item or self.consequent) in (*self.antecedent, *self.when_cart_has):
+            raise ValueError("what the cart holds already cannot be offered beside it")
+        return self
+
+    @property
+    def offered_item(self) -> str | None:
+        """The item spoken of, None where it is a category."""
+        return self.item or self.consequent
+
+    @property
+    def needed_items(self) -> tuple[str, ...]:
+        """The cart must hold all of these."""
+        return self.antecedent or self.when_cart_has
+
+    def validity(self, timezone: str) -> Validity:
+        return Validity.between(self.from_, self.until, ZoneInfo(timezone))
+
+
+class PinSection(_ShopRule):
+    """A cross-sell offer the shop places itself."""
+
+    position: int = Field(default=1, ge=1, le=20)
+    """Its place among the cross-sell offers, 1 the first."""
+
+
+class BlockSection(_ShopRule):
+    """What the shop never offers, neither beside a cart nor instead of something in it."""
+
+
 class OffersSection(_Section):
     cross_sell: int = Field(default=3, ge=0, le=20)
     """Cross-sell offers where a call gives no limit."""
@@ -167,6 +233,16 @@ class OffersSection(_Section):
     """An upsell costs at least this many times its base item."""
     max_price_ratio: float = Field(default=2.5, gt=1)
     """An upsell costs at most this many times its base item."""
+    max_per_category: int | None = Field(default=None, ge=1)
+    """Cross-sell offers of one category (its whole path) in one answer."""
+    min_margin: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the catalogue's price that must be left after cost; where cost is known."""
+    min_margin_amount: Decimal | None = Field(default=None, ge=0, max_digits=12)
+    """Money that must be left of the catalogue's price after cost; where cost is known."""
+    max_price_to_cart_ratio: float | None = Field(default=None, gt=0)
+    """A cross-sell offer costs at most this many times all that the cart holds."""
+    pins: tuple[PinSection, ...] = ()
+    blocks: tuple[BlockSection, ...] = ()
 
 
 class ExperimentSection(_Section):
@@ -202,6 +278,14 @@ class ShopConfig(_Section):
     experiment: ExperimentSection = ExperimentSection()
     tracking: TrackingSection = TrackingSection()
     gate: GateSection = GateSection()
+
+    @model_validator(mode="after")
+    def _periods_last(self) -> Self:
+        for name, rules in (("pins", self.offers.pins), ("blocks", self.offers.blocks)):
+            for place, rule in enumerate(rules):
+                if not rule.validity(self.shop.timezone).lasts:
+                    raise ValueError(f"offers.{name}.{place}: until must come after from")
+        return self
 
 
 def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> ShopConfig:

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import money
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.config import OffersSection
 from engine.cross_sell.recommender import row_slices
+from engine.merchandising.reasons import LAST_BINDING, Reason
 from engine.model import Model
 from engine.upsell.tiers import Ladders
+
+_TOLERANCE = 1e-6
+"""Minor units by which a product of floating-point numbers may miss."""
 
 Items = NDArray[np.int32]
 Marks = NDArray[np.uint8]
 
 
-class Reason(IntEnum):
-    """Why a candidate is not offered; the first that applies."""
-
-    ELIGIBLE = 0
-    IN_CART = 1
-    EXCLUDED = 2
-    """The call said so."""
-    NOT_OFFERABLE = 3
-    """Inactive or out of stock."""
-    DOES_NOT_FIT = 4
-    """Made for other items than those of the cart."""
-    SUBSTITUTE = 5
-    """Instead of something in the cart, not beside it."""
-
-
 # Arrays are compared with a plain number: numpy asks an enum's member many questions first.
-_ELIGIBLE = int(Reason.ELIGIBLE)
+_ELIGIBLE, _LAST_BINDING = int(Reason.ELIGIBLE), int(LAST_BINDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +40,8 @@ class Eligibility:
         ladders: the ladders, for the other models of what an accessory fits.
         family: int32 (n_items,), ladder of each item or -1.
         family_excludes: bool (n_ladders + 1,); the last place stands for "on no ladder".
+        price_minor: int64 (n_items,), UNKNOWN where not known.
+        max_price_to_cart: how many times the cart's own price a complement may cost.
     """
 
     alone: Marks
@@ -60,6 +53,8 @@ class Eligibility:
     ladders: Ladders
     family: NDArray[np.int32]
     family_excludes: NDArray[np.bool_]
+    price_minor: NDArray[np.int64]
+    max_price_to_cart: float | None
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -74,11 +69,13 @@ class Eligibility:
         known = model.affinity.family_excludes[: ladders.n_ladders]
         excludes[: len(known)] = known
         excludes[-1] = False
-        fitted = np.where(catalogue.offerable, _ELIGIBLE, int(Reason.NOT_OFFERABLE))
-        alone = np.where((fitted == _ELIGIBLE) & (n_fits > 0), int(Reason.DOES_NOT_FIT), fitted)
+        fitted = _off_sale(catalogue)
+        _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)
+        alone = fitted.copy()
+        _mark(alone, np.flatnonzero(n_fits > 0), Reason.INCOMPATIBLE)
         return cls(
-            alone=alone.astype(np.uint8),
-            fitted=fitted.astype(np.uint8),
+            alone=alone,
+            fitted=fitted,
             fits_indptr=fits_indptr,
             fits_items=np.repeat(np.arange(n_items, dtype=np.int32), n_fits)[order],
             needs_indptr=catalogue.compatible_indptr,
@@ -86,22 +83,54 @@ class Eligibility:
             ladders=ladders,
             family=ladders.family,
             family_excludes=excludes,
+            price_minor=catalogue.price_minor,
+            max_price_to_cart=model.settings.offers.max_price_to_cart_ratio,
         )
 
-    def beside(self, cart: Items, excluded: Sequence[int]) -> CartEligibility:
-        """For a cart and excluded items of dense indices."""
+    def without(self, blocks: Sequence[tuple[NDArray[np.int32], Reason]]) -> Self:
+        """The same with items marked that are not offered whatever the cart."""
+        if not blocks:
+            return self
+        alone, fitted = self.alone.copy(), self.fitted.copy()
+        for items, reason in blocks:
+            _mark(alone, items, reason)
+            _mark(fitted, items, reason)
+        return replace(self, alone=alone, fitted=fitted)
+
+    def beside(
+        self,
+        cart: Items,
+        excluded: Sequence[int],
+        declined: Sequence[int] = (),
+        *,
+        cart_price_minor: float | None = None,
+    ) -> CartEligibility:
+        """For a cart and excluded and declined items of dense indices.
+
+        `cart_price_minor` is the price of all the cart holds, None where it is not known.
+        """
         marks = self.alone.copy()
         if len(self.fits_items):
             for part in row_slices(self.fits_indptr, cart):
                 fits = self.fits_items[part]
                 marks[fits] = self.fitted[fits]
+        if len(declined):
+            marks[np.asarray(declined)] = int(Reason.ALREADY_DECLINED)
         if len(excluded):
-            marks[np.asarray(excluded)] = int(Reason.EXCLUDED)
+            marks[np.asarray(excluded)] = int(Reason.EXCLUDED_BY_CALLER)
         marks[cart] = int(Reason.IN_CART)
         families = np.zeros(len(self.family_excludes), dtype=np.bool_)
         families[self.family[cart]] = True
         families &= self.family_excludes
-        return CartEligibility(marks, self.family, families)
+        dearest = None
+        if self.max_price_to_cart is not None and cart_price_minor is not None:
+            dearest = self.max_price_to_cart * cart_price_minor
+        return CartEligibility(marks, self.family, families, self.price_minor, dearest)
+
+    def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
+        """Whether each of `items` stands on the ladder of something in the cart."""
+        ladders = self.family[items]
+        return (ladders >= 0) & np.isin(ladders, self.family[cart])
 
     def other_models(self, cart: Items) -> Items:
         """Siblings of what the cart's accessories fit, which they do not fit: another phone."""
@@ -118,15 +147,24 @@ class Eligibility:
 
 @dataclass(frozen=True, slots=True)
 class CartEligibility:
-    """`marks` holds the `Reason` of each item instead of, or beside, the cart."""
+    """`marks` holds the `Reason` of each item instead of, or beside, the cart.
+
+    A complement costs at most `dearest_minor`, None where any price will do.
+    """
 
     marks: Marks
     family: NDArray[np.int32]
     blocked_families: NDArray[np.bool_]
+    price_minor: NDArray[np.int64]
+    dearest_minor: float | None
+
+    def lifted(self) -> CartEligibility:
+        """The same cart with every item eligible instead of what it holds."""
+        return replace(self, marks=np.zeros_like(self.marks))
 
     def leave_out(self, items: Items, reason: Reason) -> None:
-        """From now on those of `items` that were eligible are not, for `reason`."""
-        self.marks[items[self.marks[items] == _ELIGIBLE]] = int(reason)
+        """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
+        _mark(self.marks, items, reason)
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may replace something in the cart."""
@@ -134,11 +172,55 @@ class CartEligibility:
 
     def beside(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may be bought beside the cart."""
-        return (self.marks[items] == _ELIGIBLE) & ~self.blocked_families[self.family[items]]
+        free = (self.marks[items] == _ELIGIBLE) & ~self.blocked_families[self.family[items]]
+        if self.dearest_minor is not None:
+            free &= self.price_minor[items] <= self.dearest_minor
+        return free
+
+    def pinnable(self, items: Items) -> NDArray[np.bool_]:
+        """Whether the shop itself may place each of `items` beside the cart."""
+        marks = self.marks[items]
+        return (marks == _ELIGIBLE) | (marks > _LAST_BINDING)
 
     def reasons(self, items: Items) -> list[Reason]:
         """Why each of `items` is not offered beside the cart."""
-        blocked = self.blocked_families[self.family[items]]
         marks = self.marks[items]
-        marks[blocked & (marks == _ELIGIBLE)] = int(Reason.SUBSTITUTE)
+        everywhere = np.arange(len(items))
+        if self.dearest_minor is not None:
+            dear = self.price_minor[items] > self.dearest_minor
+            _mark(marks, everywhere[dear], Reason.TOO_DEAR)
+        blocked = self.blocked_families[self.family[items]]
+        _mark(marks, everywhere[blocked], Reason.SUBSTITUTE)
         return [Reason(mark) for mark in marks.tolist()]
+
+    def reasons_instead(self, items: Items) -> list[Reason]:
+        """Why each of `items` is not offered instead of something in the cart."""
+        return [Reason(mark) for mark in self.marks[items].tolist()]
+
+
+def _mark(marks: Marks, items: NDArray[np.integer], reason: Reason) -> None:
+    """Set `reason` where nothing, or a reason that stands later in the list, was set."""
+    if not len(items):
+        return
+    held = marks[items]
+    marks[items[(held == _ELIGIBLE) | (held > int(reason))]] = int(reason)
+
+
+def _off_sale(catalogue: Catalogue) -> Marks:
+    marks = np.where(catalogue.offerable, _ELIGIBLE, int(Reason.NOT_ACTIVE)).astype(np.uint8)
+    if catalogue.sold_out is not None:
+        marks[catalogue.sold_out & ~catalogue.offerable] = int(Reason.OUT_OF_STOCK)
+    return marks
+
+
+def _below_margin(catalogue: Catalogue, offers: OffersSection) -> NDArray[np.int64]:
+    """Items known to leave less than the shop wants, in money or as a share of their price."""
+    price, cost = catalogue.price_minor, catalogue.cost_minor
+    known, left = (price != UNKNOWN) & (cost != UNKNOWN), price - cost
+    below = np.zeros(len(catalogue), dtype=np.bool_)
+    if offers.min_margin is not None:
+        # A share of exactly the least is enough, whatever its last binary digit.
+        below |= left < offers.min_margin * price - _TOLERANCE
+    if offers.min_margin_amount is not None:
+        below |= left < money.to_minor(offers.min_margin_amount, catalogue.currency)
+    return np.flatnonzero(known & below)

@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 import orjson
 
 from engine import clock, fields
-from engine.offers import KINDS, CartLine, Decision, Offer, Quantity, Replaces
+from engine.offers import KINDS, CartLine, Decision, Limits, Offer, Quantity, Replaces
 
 PromotionType = Literal["view_promotion", "select_promotion", "add_to_cart", "dismiss_promotion"]
 OrderType = Literal["purchase", "refund", "cancel"]
@@ -24,6 +24,7 @@ PROMOTION_TYPES: frozenset[str] = frozenset(get_args(PromotionType))
 ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
+_MOST_OFFERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,30 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         offers=offers,
         control_share=fields.share(record, "control_share"),
         is_bot=fields.flag(record, "is_bot"),
+        limits=_parse_limits(record),
+        excluded_item_ids=_parse_ids(record, "excluded_item_ids"),
+        declined_item_ids=_parse_ids(record, "declined_item_ids"),
+    )
+
+
+def _parse_limits(record: Mapping[str, object]) -> Limits | None:
+    if record.get("limits") is None:
+        return None
+    data = fields.json_object(record["limits"], "limits")
+    return Limits(_parse_limit(data, "cross_sell"), _parse_limit(data, "upsell"))
+
+
+def _parse_limit(record: Mapping[str, object], kind: str) -> int:
+    value = record.get(kind)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_OFFERS:
+        raise fields.invalid(f"limits.{kind}", "must be a whole number from 0")
+    return value
+
+
+def _parse_ids(record: Mapping[str, object], field: str) -> tuple[str, ...]:
+    return tuple(
+        fields.required({"id": entry}, "id", f"{field}[{place}]")
+        for place, entry in enumerate(fields.array(record, field))
     )
 
 
@@ -173,7 +198,11 @@ def _parse_offer(data: object, where: str, currency: str | None) -> Offer:
     if kind == "upsell" and replaces is None:
         raise fields.invalid(f"{where}.replaces", "an upsell offer names what it replaces")
     position = record.get("position", 1)
-    if not isinstance(position, int) or isinstance(position, bool) or not 1 <= position <= 10_000:
+    if (
+        not isinstance(position, int)
+        or isinstance(position, bool)
+        or not 1 <= position <= _MOST_OFFERS
+    ):
         raise fields.invalid(f"{where}.position", "must be a whole number from 1")
     return Offer(
         offer_id=fields.required(record, "offer_id", where),
@@ -236,6 +265,11 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
             "currency": decision.currency,
             "control_share": decision.control_share,
             "is_bot": decision.is_bot or None,
+            "limits": None
+            if decision.limits is None
+            else {"cross_sell": decision.limits.cross_sell, "upsell": decision.limits.upsell},
+            "excluded_item_ids": list(decision.excluded_item_ids) or None,
+            "declined_item_ids": list(decision.declined_item_ids) or None,
             "lines": [
                 fields.without_none(
                     {

@@ -57,6 +57,8 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
     n_items = len(catalogue)
     for name in ("price_minor", "cost_minor", "category", "family", "offerable"):
         yield from _sized(name, getattr(catalogue, name), n_items)
+    if catalogue.sold_out is not None:
+        yield from _sized("sold_out", catalogue.sold_out, n_items)
     if len(catalogue.names) != n_items:
         yield f"{len(catalogue.names)} names for {n_items} items"
     for attribute, texts in catalogue.attributes.items():

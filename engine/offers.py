@@ -27,6 +27,14 @@ class CartLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """At most so many offers of each kind; 0 upsell too where the cart's currency forbids it."""
+
+    cross_sell: int
+    upsell: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The counts behind a cross-sell offer, and the measures derived from them.
 
@@ -84,7 +92,9 @@ class Decision:
 
     In the control arm `offers` holds the ghosts: what would have been shown.
     `control_share` is the hold-out share the unit was drawn with (None where not known, as in
-    imported histories); `occurred_at` is in microseconds since the epoch.
+    imported histories); `occurred_at` is in microseconds since the epoch. `limits` are those that
+    held, None where not known; `excluded_item_ids` and `declined_item_ids` are the items of the
+    call's own lists that would have been in the running.
     """
 
     event_id: str
@@ -101,3 +111,6 @@ class Decision:
     offers: tuple[Offer, ...]
     control_share: float | None = None
     is_bot: bool = False
+    limits: Limits | None = None
+    excluded_item_ids: tuple[str, ...] = ()
+    declined_item_ids: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """One slate for one cart: cross-sell and upsell merged, nothing twice, nothing that cannot be sold.
 
-Pure: the same model, cart and limits give the same slate.
+Pure: the same model, cart, moment and limits give the same slate.
 """
 
 from __future__ import annotations
@@ -12,38 +12,35 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import clock
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell.recommender import CrossSell, RuleCounts, top
-from engine.eligibility import CartEligibility, Eligibility, Reason
+from engine.cross_sell.candidates import Candidates, RuleCandidates
+from engine.cross_sell.recommender import CrossSell
+from engine.eligibility import Eligibility
+from engine.merchandising.diversity import CategoryRoom
+from engine.merchandising.placing import Complement, place_complements
+from engine.merchandising.policy import Policy
+from engine.merchandising.reasons import Reason
+from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
 from engine.offers import CartLine, Quantity
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
-_FILLER_CHUNK = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Complement:
-    """A cross-sell candidate that was chosen; `counts` are those of its strongest rule."""
-
-    item: int
-    score: float
-    counts: RuleCounts
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    item: int
-    reason: Reason
+Items = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class Slate:
-    """In the order of their positions; `rejected` is filled only where an explanation is asked."""
+    """In the order of their positions; `rejected` is filled only where an explanation is asked.
+
+    `excluded` and `declined` are those items of the call's own lists that were in the running.
+    """
 
     cross_sell: tuple[Complement, ...] = ()
     upsell: tuple[Upgrade, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    excluded: tuple[int, ...] = ()
+    declined: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +49,26 @@ class Recommenders:
 
     catalogue: Catalogue
     eligibility: Eligibility
+    policy: Policy
     cross_sell: CrossSell
     upsell: Upsell
+    max_per_category: int | None
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        eligibility = Eligibility.prepare(model)
         return cls(
             model.catalogue,
-            Eligibility.prepare(model),
+            eligibility,
+            Policy.prepare(model, eligibility),
             CrossSell.prepare(model),
             Upsell.prepare(model),
+            model.settings.offers.max_per_category,
         )
+
+    def candidates(self, cart: Items) -> Candidates:
+        """What may complement a cart of dense indices, ascending: the one place that says how."""
+        return RuleCandidates(self.cross_sell, cart)
 
 
 def build_slate(
@@ -71,7 +77,9 @@ def build_slate(
     *,
     cross_sell: int,
     upsell: int,
+    at: int | None = None,
     excluded_item_ids: Sequence[str] = (),
+    declined_item_ids: Sequence[str] = (),
     foreign_currency: bool = False,
     explain: bool = False,
 ) -> Slate:
@@ -79,23 +87,89 @@ def build_slate(
 
     Items the model does not know are passed over. A cart in a foreign currency gets no upsell:
     its prices cannot be compared with the catalogue's.
+
+    Args:
+        at: microseconds since the epoch, whose pins and blocks hold; now where not given.
+        excluded_item_ids, declined_item_ids: what the call wants left out, and what the buyer
+            has waved away.
+        explain: also say of each candidate that is not offered why it is not.
     """
     catalogue = recommenders.catalogue
+    in_force = recommenders.policy.at(clock.now() if at is None else at)
     bases = _base_items(catalogue, lines)
     cart = np.array([base.item for base in bases], dtype=np.int32)
-    excluded = [
-        index for text in excluded_item_ids if (index := catalogue.items.index_of(text)) is not None
-    ]
-    eligibility = recommenders.eligibility.beside(cart, excluded)
-    upgrades = [] if foreign_currency else recommenders.upsell.best(bases, eligibility, upsell)
+    held = {base.item for base in bases}
+    excluded, declined = _known(catalogue, excluded_item_ids), _known(catalogue, declined_item_ids)
+    limited = in_force.eligibility.max_price_to_cart is not None
+    eligibility = in_force.eligibility.beside(
+        cart,
+        excluded,
+        declined,
+        cart_price_minor=_price_minor(catalogue, lines) if limited else None,
+    )
+    in_force.block(eligibility, held)
+    upgrades: list[Upgrade] = []
+    rejected: list[Rejected] = []
+    if not foreign_currency:
+        upgrades = recommenders.upsell.best(bases, eligibility, upsell)
+        if explain and upsell > 0:
+            rejected += rejected_upgrades(recommenders.upsell, bases, eligibility, upgrades)
     # What is offered instead of a line is not offered beside it too.
     offered = np.array([upgrade.item for upgrade in upgrades], dtype=np.int32)
-    eligibility.leave_out(offered, Reason.SUBSTITUTE)
-    eligibility.leave_out(recommenders.eligibility.other_models(cart), Reason.DOES_NOT_FIT)
-    complements, rejected = _complements(
-        recommenders.cross_sell, cart, eligibility, cross_sell, explain=explain
+    eligibility.leave_out(offered, Reason.ALREADY_OFFERED)
+    eligibility.leave_out(recommenders.eligibility.other_models(cart), Reason.INCOMPATIBLE)
+    complements: list[Complement] = []
+    candidates = None
+    if cross_sell > 0:
+        candidates = recommenders.candidates(cart)
+        room = CategoryRoom(catalogue.category, recommenders.max_per_category)
+        pins = in_force.pins_of(held)
+        complements = place_complements(candidates, eligibility, pins, room, cross_sell)
+        if explain:
+            rejected += rejected_complements(
+                candidates, eligibility, room, complements, limit=cross_sell
+            )
+
+    return Slate(
+        tuple(complements),
+        tuple(upgrades),
+        tuple(rejected),
+        _in_running(recommenders, cart, candidates, excluded),
+        _in_running(recommenders, cart, candidates, declined),
     )
-    return Slate(tuple(complements), tuple(upgrades), rejected)
+
+
+def _in_running(
+    recommenders: Recommenders, cart: Items, candidates: Candidates | None, named: Sequence[int]
+) -> tuple[int, ...]:
+    """Those of the items a call names that something else than the call could have placed."""
+    if not named:
+        return ()
+    items = np.array(named, dtype=np.int32)
+    near = np.isin(items, recommenders.policy.pinnable)
+    near |= recommenders.eligibility.on_ladders_of(cart, items)
+    if candidates is not None:
+        near |= candidates.concerns(items)
+    return tuple(items[near].tolist())
+
+
+def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
+    found = [catalogue.items.index_of(text) for text in item_ids]
+    return [item for item in found if item is not None]
+
+
+def _price_minor(catalogue: Catalogue, lines: Sequence[CartLine]) -> float | None:
+    """What all lines cost together; None where it is nothing, or a price is not known."""
+    total = 0.0
+    for line in lines:
+        price = line.unit_price_minor
+        if price is None:
+            item = catalogue.items.index_of(line.item_id)
+            price = UNKNOWN if item is None else int(catalogue.price_minor[item])
+            if price == UNKNOWN:
+                return None
+        total += price * float(line.quantity)
+    return total or None
 
 
 def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseItem]:
@@ -123,64 +197,3 @@ def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseIte
 def _sum(first: Quantity, second: Quantity) -> Quantity:
     total = first + second
     return int(total) if total == int(total) else total
-
-
-def _complements(
-    recommender: CrossSell,
-    cart: NDArray[np.int32],
-    eligibility: CartEligibility,
-    limit: int,
-    *,
-    explain: bool,
-) -> tuple[list[Complement], tuple[Rejected, ...]]:
-    if limit <= 0:
-        return [], ()
-    fired = recommender.fire(cart)
-    items, scores = fired.combined()
-    free = eligibility.beside(items)
-    rejected: tuple[Rejected, ...] = ()
-    if explain:
-        refused = items[~free]
-        rejected = tuple(map(Rejected, refused.tolist(), eligibility.reasons(refused)))
-    places = free.nonzero()[0]
-    chosen = places[top(scores[places], limit)]
-    complements = list(
-        map(
-            Complement,
-            items[chosen].tolist(),
-            scores[chosen].tolist(),
-            recommender.rule_counts(fired.strongest_rules(items[chosen])),
-        )
-    )
-    missing = limit - len(complements)
-    if missing > 0:
-        complements += _fillers(recommender, cart, items, eligibility, missing)
-    return complements, rejected
-
-
-def _fillers(
-    recommender: CrossSell,
-    cart: NDArray[np.int32],
-    ruled: NDArray[np.int32],
-    eligibility: CartEligibility,
-    limit: int,
-) -> list[Complement]:
-    """Popular complements that nothing in the cart keeps away and no rule has spoken for."""
-    avoid = np.zeros(recommender.n_items, dtype=np.bool_)
-    avoid[ruled] = True
-    avoid[recommender.repelled_by(cart)] = True
-    found: list[Complement] = []
-    for start in range(0, len(recommender.popular), _FILLER_CHUNK):
-        items = recommender.popular[start : start + _FILLER_CHUNK]
-        free = (eligibility.beside(items) & ~avoid[items]).nonzero()[0][: limit - len(found)]
-        found += [
-            Complement(
-                int(items[place]),
-                float(recommender.popular_score[start + place]),
-                recommender.popular_counts(int(items[place])),
-            )
-            for place in free.tolist()
-        ]
-        if len(found) == limit:
-            break
-    return found

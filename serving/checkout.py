@@ -15,15 +15,18 @@ from engine import clock, fields, money
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
 from engine.locales import Language, language_of
+from engine.merchandising.placing import Complement
 from engine.model import Model
-from engine.offers import Arm, CartLine, Change, Decision, Evidence, Offer, Replaces
-from engine.slate import Complement, Recommenders, build_slate
+from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Offer, Replaces
+from engine.slate import Recommenders, Slate, build_slate
 from engine.texts import cross_sell_text, upsell_text
 from engine.upsell.recommender import Upgrade
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
 _ID_BYTES = 16
 _DECIMALS = 6
+_MOST_NAMED = 100
+"""Items of a call's own lists that are kept with its decision."""
 
 _prepared: WeakKeyDictionary[Model, Recommenders] = WeakKeyDictionary()
 
@@ -60,10 +63,24 @@ def decide(
     foreign = request.currency is not None and request.currency != currency
     lines = _cart_lines(request, None if foreign else currency)
     decision_id = _new_id("dec")
+    occurred_at = clock.now()
+    limits, slate, offers = None, Slate(), ()
+    if model is not None:
+        limits = _limits(model, request, foreign_currency=foreign)
+        slate = build_slate(
+            recommenders_of(model),
+            lines,
+            cross_sell=limits.cross_sell,
+            upsell=limits.upsell,
+            at=occurred_at,
+            excluded_item_ids=request.exclude_item_ids or (),
+            declined_item_ids=request.declined_item_ids or (),
+        )
+        offers = _offers(model, request, slate)
     return Decision(
         event_id=decision_id,
         decision_id=decision_id,
-        occurred_at=clock.now(),
+        occurred_at=occurred_at,
         checkout_id=request.checkout_id,
         session_id=request.session_id,
         customer_id=request.customer_id,
@@ -72,8 +89,11 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=lines,
-        offers=_offers(model, request, lines, foreign_currency=foreign) if model else (),
+        offers=offers,
         control_share=share,
+        limits=limits,
+        excluded_item_ids=_item_ids(model, slate.excluded),
+        declined_item_ids=_item_ids(model, slate.declined),
     )
 
 
@@ -95,24 +115,24 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
     )
 
 
-def _offers(
-    model: Model,
-    request: SuggestionRequest,
-    lines: Sequence[CartLine],
-    *,
-    foreign_currency: bool,
-) -> tuple[Offer, ...]:
+def _item_ids(model: Model | None, items: Sequence[int]) -> tuple[str, ...]:
+    return tuple(model.catalogue.items[item] for item in items[:_MOST_NAMED]) if model else ()
+
+
+def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool) -> Limits:
+    """The call's limits, else the shop's; prices in another currency cannot be upsold from."""
     defaults, limits = model.settings.offers, request.limits
     cross_sell = limits.cross_sell if limits else None
     upsell = limits.upsell if limits else None
-    slate = build_slate(
-        recommenders_of(model),
-        lines,
-        cross_sell=defaults.cross_sell if cross_sell is None else cross_sell,
-        upsell=defaults.upsell if upsell is None else upsell,
-        excluded_item_ids=request.exclude_item_ids or (),
-        foreign_currency=foreign_currency,
+    if foreign_currency:
+        upsell = 0
+    return Limits(
+        defaults.cross_sell if cross_sell is None else cross_sell,
+        defaults.upsell if upsell is None else upsell,
     )
+
+
+def _offers(model: Model, request: SuggestionRequest, slate: Slate) -> tuple[Offer, ...]:
     language = language_of(request.locale, model.settings.shop.locale)
     return (
         *(

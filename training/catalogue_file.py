@@ -78,8 +78,9 @@ def read_catalogue(
     names = [name or item for name, item in zip(joined(columns.name, " "), item_ids, strict=True)]
     category, category_names = _codes(joined(columns.category, PATH_SEPARATOR))
     family, family_names = _codes(joined(columns.family, PATH_SEPARATOR))
-    offerable = _flags(source, audit, columns.in_stock) & _flags(source, audit, columns.active)
-    offerable = offerable[rows]
+    in_stock = _flags(source, audit, columns.in_stock)[rows]
+    active = _flags(source, audit, columns.active)[rows]
+    offerable = in_stock & active
     attributes = {name: texts(name) for name in section.attributes}
     for name, column in (("brand", columns.brand), ("pack_size", columns.pack_size)):
         if column is not None and column not in attributes:
@@ -114,6 +115,7 @@ def read_catalogue(
         compatible_indptr=indptr,
         compatible_items=compatible,
         currency=currency,
+        sold_out=active & ~in_stock,
     )
 
 

@@ -1,0 +1,175 @@
+"""The pins and blocks of a model, ready for carts: which hold at a moment, which a cart meets."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import BlockSection, PinSection
+from engine.eligibility import CartEligibility, Eligibility
+from engine.merchandising.reasons import Reason
+from engine.merchandising.targets import items_of, needed_of
+from engine.merchandising.validity import Validity
+from engine.model import Model
+
+_PERIODS_KEPT = 4
+"""Periods whose marks are remembered: the present one, and those that explanations ask for."""
+
+Items = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """An offer the shop places: the first of `items` that can be had, at `position` (from 1).
+
+    Attributes:
+        items: one item, or all of a category, the most often added first.
+        by_score: whether candidates among `items` come first, the best of them (a category).
+    """
+
+    items: Items
+    position: int
+    needed: frozenset[int]
+    by_score: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    items: Items
+    reason: Reason
+    needed: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules of one period.
+
+    Attributes:
+        eligibility: that of the model, with everything marked that is blocked whatever the cart.
+        blocks: the other blocks, by one of the items they need in the cart.
+        pins: those that ask nothing of the cart, by position and then as the shop file has them.
+        cart_pins: the other pins with their rank among all, by one of the items they need.
+    """
+
+    eligibility: Eligibility
+    blocks: dict[int, list[Block]]
+    pins: tuple[tuple[int, Pin], ...]
+    cart_pins: dict[int, list[tuple[int, Pin]]]
+
+    def block(self, eligibility: CartEligibility, cart: Collection[int]) -> None:
+        """Mark what is blocked beside a cart of dense indices."""
+        if not self.blocks:
+            return
+        for item in cart:
+            for block in self.blocks.get(item, ()):
+                if block.needed.issubset(cart):
+                    eligibility.leave_out(block.items, block.reason)
+
+    def pins_of(self, cart: Collection[int]) -> list[Pin]:
+        """The pins a cart meets, by position and then as the shop file has them."""
+        if not self.cart_pins:
+            return [pin for _, pin in self.pins]
+        met = [
+            ranked
+            for item in cart
+            for ranked in self.cart_pins.get(item, ())
+            if ranked[1].needed.issubset(cart)
+        ]
+        return [pin for _, pin in sorted([*self.pins, *met], key=lambda ranked: ranked[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All pins and blocks of a model; `turns` are the moments at which one begins or ends."""
+
+    turns: tuple[int, ...]
+    pinnable: Items
+    """Every item that some pin may place."""
+    period: Callable[[int], InForce]
+
+    @classmethod
+    def prepare(cls, model: Model, eligibility: Eligibility) -> Self:
+        offers, timezone = model.settings.offers, model.settings.shop.timezone
+        pins = [
+            (rule.validity(timezone), pin)
+            for rule in offers.pins
+            if (pin := _pin(model, rule)) is not None
+        ]
+        blocks = [
+            (rule.validity(timezone), block)
+            for rule in offers.blocks
+            if (block := _block(model, rule)) is not None
+        ]
+        moments = {turn for validity, _ in (*pins, *blocks) for turn in validity.turns}
+        turns = tuple(sorted(moments))
+        placed = [pin.items for _, pin in pins]
+        return cls(
+            turns,
+            np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *placed])),
+            lru_cache(_PERIODS_KEPT)(partial(_in_force, turns, pins, blocks, eligibility)),
+        )
+
+    def at(self, moment: int) -> InForce:
+        """What holds at `moment`, microseconds since the epoch."""
+        return self.period(bisect_right(self.turns, moment))
+
+
+def _in_force(
+    turns: Sequence[int],
+    pins: Sequence[tuple[Validity, Pin]],
+    blocks: Sequence[tuple[Validity, Block]],
+    eligibility: Eligibility,
+    period: int,
+) -> InForce:
+    """The rules that hold between `turns[period - 1]` and `turns[period]`."""
+    # Nothing begins or ends inside a period, so any moment of it stands for all.
+    moment = turns[period - 1] if period else (turns[0] - 1 if turns else 0)
+    held = [block for validity, block in blocks if moment in validity]
+    by_item: dict[int, list[Block]] = {}
+    for block in held:
+        if block.needed:
+            by_item.setdefault(min(block.needed), []).append(block)
+    placed = sorted(
+        (pin for validity, pin in pins if moment in validity), key=lambda pin: pin.position
+    )
+    cart_pins: dict[int, list[tuple[int, Pin]]] = {}
+    for rank, pin in enumerate(placed):
+        if pin.needed:
+            cart_pins.setdefault(min(pin.needed), []).append((rank, pin))
+    return InForce(
+        eligibility.without([(block.items, block.reason) for block in held if not block.needed]),
+        by_item,
+        tuple((rank, pin) for rank, pin in enumerate(placed) if not pin.needed),
+        cart_pins,
+    )
+
+
+def _pin(model: Model, rule: PinSection) -> Pin | None:
+    """None where no cart can meet it, or it speaks of nothing in the catalogue."""
+    items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)
+    if needed is None or not len(items):
+        return None
+    added = model.affinity.n_added_of_item[items]
+    return Pin(
+        items[np.argsort(-added, kind="stable")],
+        rule.position,
+        needed,
+        by_score=rule.category is not None,
+    )
+
+
+def _block(model: Model, rule: BlockSection) -> Block | None:
+    items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)
+    if needed is None or not len(items):
+        return None
+    if rule.consequent is not None:
+        reason = Reason.BLOCKED_RULE
+    else:
+        reason = Reason.BLOCKED_ITEM if rule.category is None else Reason.BLOCKED_CATEGORY
+    return Block(items, reason, needed)

@@ -1,0 +1,50 @@
+"""Why a candidate is not offered: the one list, for arrays, people and the API."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """The first that applies, in this order. Numbers may change; `code` never does.
+
+    A pin of the shop overrides what stands after `ALREADY_OFFERED`, and nothing before it.
+    """
+
+    meaning: str
+
+    def __new__(cls, number: int, meaning: str) -> Reason:
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.meaning = meaning
+        return member
+
+    ELIGIBLE = 0, "may be offered"
+    IN_CART = 1, "the cart holds it"
+    EXCLUDED_BY_CALLER = 2, "the call excluded it"
+    ALREADY_DECLINED = 3, "the buyer declined it, said the call"
+    NOT_ACTIVE = 4, "not on sale"
+    OUT_OF_STOCK = 5, "out of stock"
+    BLOCKED_ITEM = 6, "the shop blocks the item"
+    BLOCKED_CATEGORY = 7, "the shop blocks its category"
+    BLOCKED_RULE = 8, "the shop blocks it beside something the cart holds"
+    INCOMPATIBLE = 9, "it fits nothing in the cart"
+    ALREADY_OFFERED = 10, "the same answer offers it already, in another place"
+    BELOW_MARGIN = 11, "it leaves less than the shop's least margin"
+    TOO_DEAR = 12, "it is too dear beside this cart"
+    SUBSTITUTE = 13, "it replaces something in the cart rather than going with it"
+    KEPT_APART = 14, "it is bought together with something in the cart less often than by chance"
+    CATEGORY_CAP = 15, "its category has all the places it may have"
+    LOWER_SCORE = 16, "others scored higher"
+
+    @property
+    def code(self) -> str:
+        """The stable name outside."""
+        return self.name.lower()
+
+
+LAST_BINDING = Reason.ALREADY_OFFERED
+"""The last reason that holds against a pin too."""
+
+REJECTIONS = tuple(reason for reason in Reason if reason)
+"""Every reason but `ELIGIBLE`."""

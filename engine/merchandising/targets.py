@@ -1,0 +1,70 @@
+"""The items that pins and blocks speak of, and the names in them that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.config import BlockSection, OffersSection, PinSection
+
+_BETWEEN_PARTS = ">"
+_MOST_GUESSES = 20
+"""Unknown names for which a like one is looked for, at a fraction of a second each."""
+
+
+def category_path(names: str | Sequence[str]) -> tuple[str, ...]:
+    """`Dairy > Milk`, or its parts, as the parts of a path."""
+    text = names if isinstance(names, str) else _BETWEEN_PARTS.join(names)
+    return tuple(part.strip() for part in text.split(_BETWEEN_PARTS))
+
+
+def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[np.int32]:
+    """Dense indices of the items a rule speaks of, ascending; none where its name is unknown."""
+    if rule.category is None:
+        item = catalogue.items.index_of(rule.offered_item or "")
+        return np.array([] if item is None else [item], dtype=np.int32)
+    path = category_path(rule.category)
+    below = np.array(
+        [category_path(name)[: len(path)] == path for name in catalogue.category_names],
+        dtype=np.bool_,
+    )
+    # The extra place stands for the items of no category.
+    return np.flatnonzero(np.append(below, False)[catalogue.category]).astype(np.int32)
+
+
+def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozenset[int] | None:
+    """The items the cart must hold for a rule; None where one is unknown: no cart holds it."""
+    found = [catalogue.items.index_of(text) for text in rule.needed_items]
+    known = frozenset(item for item in found if item is not None)
+    return None if None in found else known
+
+
+def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
+    """One sentence for each item or category in pins and blocks that the catalogue lacks."""
+    said: list[str] = []
+    for where, rule in _rules(offers):
+        names = [*rule.needed_items, *filter(None, [rule.offered_item])]
+        for name in names:
+            if catalogue.items.index_of(name) is None:
+                guess = _like(name, catalogue.items.ids) if len(said) < _MOST_GUESSES else ""
+                said.append(f"{where}: no item {name!r} in the catalogue{guess}")
+        if rule.category is not None and not len(items_of(catalogue, rule)):
+            name = f" {_BETWEEN_PARTS} ".join(category_path(rule.category))
+            said.append(f"{where}: no item of category {name!r} in the catalogue")
+    return said
+
+
+def _rules(offers: OffersSection) -> Iterator[tuple[str, PinSection | BlockSection]]:
+    for place, pin in enumerate(offers.pins):
+        yield f"offers.pins.{place}", pin
+    for place, block in enumerate(offers.blocks):
+        yield f"offers.blocks.{place}", block
+
+
+def _like(name: str, known: Iterable[str]) -> str:
+    found = get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f"; is {found[0]!r} meant?" if found else ""
