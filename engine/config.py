@@ -234,7 +234,8 @@ class OffersSection(_Section):
     max_price_ratio: float = Field(default=2.5, gt=1)
     """An upsell costs at most this many times its base item."""
     max_per_category: int | None = Field(default=None, ge=1)
-    """Cross-sell offers of one category (its whole path) in one answer."""
+    """Cross-sell offers of one category (its whole path) in one answer, never exceeded. Where not
+    given: half of the places, at least 2, unless nothing else is left to fill them."""
     min_margin: float | None = Field(default=None, ge=0, lt=1)
     """Share of the catalogue's price that must be left after cost; where cost is known."""
     min_margin_amount: Decimal | None = Field(default=None, ge=0, max_digits=12)

@@ -122,7 +122,7 @@ def build_slate(
     candidates = None
     if cross_sell > 0:
         candidates = recommenders.candidates(cart)
-        room = CategoryRoom(catalogue.category, recommenders.max_per_category)
+        room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
         pins = in_force.pins_of(held)
         complements = place_complements(candidates, eligibility, pins, room, cross_sell)
         if explain:

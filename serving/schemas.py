@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from engine import fields
-from engine.offers import Arm, Mode, Quantity
+from engine.merchandising.reasons import REJECTIONS
+from engine.offers import Arm, Kind, Mode, Quantity
 
 _MOST_LINES = 10_000
 _PRICE_DIGITS = 12
@@ -191,3 +192,95 @@ class SuggestionResponse(_Body):
     tracking: Tracking
     """`recorded` on disk, `deferred` while the database is away, `off` where it is not kept."""
     offers: tuple[Annotated[CrossSellOffer | UpsellOffer, Field(discriminator="kind")], ...]
+
+
+ReasonCode = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": [reason.code for reason in REJECTIONS],
+            "description": "The first that applies, in this order: "
+            + "; ".join(f"`{reason.code}`: {reason.meaning}" for reason in REJECTIONS),
+        }
+    ),
+]
+
+
+class RejectedCandidate(_Body):
+    """Something that was in the running, and was not offered as `kind`."""
+
+    kind: Kind
+    item_id: str
+    name: str
+    score: float
+    reason: ReasonCode
+
+
+class DecisionExplanation(_Body):
+    """The decision's own model asked again, with the pins and blocks of its moment."""
+
+    status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
+    """`differs`: asked again, the model offers something else than was recorded; `model_gone` and
+    `model_unusable`: the version is not on disk any more or cannot be read."""
+    message: str | None
+    pinned_item_ids: tuple[str, ...]
+    """Cross-sell offers that the shop placed itself."""
+    counts: dict[str, int]
+    """Rejected candidates by reason."""
+    rejected: tuple[RejectedCandidate, ...]
+    """Best first, as many as were asked for."""
+
+
+class ExplainedLine(_Body):
+    item_id: str
+    quantity: int | str
+    unit_price: str | None = None
+
+
+class ExplainedReplaces(ReplacesBody):
+    price_difference: str | None = None
+    """Not known of some imported decisions."""
+
+
+class ExplainedOffer(_Body):
+    """As recorded; a ghost where the arm is `control`."""
+
+    offer_id: str
+    kind: Kind
+    item_id: str
+    position: int
+    score: float
+    text: str
+    name: str | None = None
+    unit_price: str | None = None
+    evidence: EvidenceBody | None = None
+    replaces: ExplainedReplaces | None = None
+    gains: tuple[ChangeBody, ...] | None = None
+    losses: tuple[ChangeBody, ...] | None = None
+
+
+class ExplainedDecision(_Body):
+    """One decision as recorded; what was not known then is left out."""
+
+    type: Literal["decision"]
+    event_id: str
+    occurred_at: str
+    decision_id: str
+    checkout_id: str
+    arm: Arm
+    placement: str
+    lines: tuple[ExplainedLine, ...]
+    offers: tuple[ExplainedOffer, ...]
+    explanation: DecisionExplanation
+    session_id: str | None = None
+    """A pseudonym, like `customer_id`."""
+    customer_id: str | None = None
+    model_version: str | None = None
+    currency: str | None = None
+    control_share: float | None = None
+    is_bot: bool | None = None
+    limits: Limits | None = None
+    excluded_item_ids: tuple[str, ...] | None = None
+    """Those the call excluded that would have been in the running, at most 100."""
+    declined_item_ids: tuple[str, ...] | None = None

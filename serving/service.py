@@ -20,6 +20,7 @@ from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import Store
 from engine.tracking.query import report_settings
+from serving.explaining import Explainer
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
@@ -41,6 +42,7 @@ class Service:
     intake: Intake
     arms: SessionArms
     reports: Reports
+    explainer: Explainer
 
 
 def service_of(request: Request) -> Service:
@@ -73,7 +75,8 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     live = LiveModel(registry, metrics, loaded=lambda model: tell_shop(store, model))
     arms = SessionArms(store.session_arm, settings.database_deadline_ms / 1000)
     reports = Reports(store, settings.report_cache_seconds)
-    service = Service(settings, metrics, store, registry, live, intake, arms, reports)
+    explainer = Explainer(registry, lambda: live.model)
+    service = Service(settings, metrics, store, registry, live, intake, arms, reports, explainer)
     await asyncio.to_thread(_prepare_database, store)
     await live.reload()
     intake.start()

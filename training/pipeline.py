@@ -17,6 +17,7 @@ from engine import clock
 from engine.config import ShopConfig
 from engine.errors import DataError, ModelError
 from engine.manifest import Manifest
+from engine.merchandising.targets import unknown_names
 from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
@@ -45,6 +46,7 @@ class TrainingResult:
         metrics: back-test results; empty where there was nothing to test on.
         counts: orders, items, rules, ladders and the like.
         quality: rows read, kept and left out by reason.
+        warnings: names in pins and blocks that the catalogue does not hold.
         seconds: time of each stage.
     """
 
@@ -57,6 +59,7 @@ class TrainingResult:
     data_range: dict[str, Any]
     quality: dict[str, Any]
     seconds: dict[str, float]
+    warnings: list[str] = field(default_factory=list[str])
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -69,6 +72,7 @@ class TrainingResult:
             "data_range": self.data_range,
             "quality": self.quality,
             "seconds": self.seconds,
+            "warnings": self.warnings,
         }
 
 
@@ -162,6 +166,7 @@ def train(
         data_range=data_range(dataset),
         quality=dataset.quality.to_json(),
         seconds=watch.seconds,
+        warnings=unknown_names(dataset.catalogue, config.offers),
     )
 
 

@@ -113,15 +113,19 @@ def _score(candidates: Candidates, item: int) -> float:
 def _fillers(
     candidates: Candidates, eligibility: CartEligibility, room: CategoryRoom, limit: int
 ) -> list[_Chosen]:
-    """Weaker candidates for places nothing better was found for."""
+    """Weaker candidates for places nothing better was found for.
+
+    Only a binding cap holds here: in a small shop one category may well be all that sells.
+    """
     found: list[_Chosen] = []
     for items, scores in candidates.more():
-        for place in eligibility.beside(items).nonzero()[0].tolist():
-            item = int(items[place])
-            if room.take(item):
-                found.append(_Chosen(item, float(scores[place])))
-                if len(found) == limit:
-                    return found
+        free = eligibility.beside(items).nonzero()[0]
+        for item, score in zip(items[free].tolist(), scores[free].tolist(), strict=True):
+            if not room.gives_way and not room.take(item):
+                continue
+            found.append(_Chosen(item, score))
+            if len(found) == limit:
+                return found
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +44,13 @@ def rejected_complements(
         offered: the complements chosen, of at most `limit`.
     """
     chosen = {each.item for each in offered}
-    items, scores = [candidates.items], [candidates.scores]
+    found = _judged(candidates.items, candidates.scores, eligibility, room.refuses)
     # Weaker candidates were looked at only where the others left a place to fill.
     if len(offered) < limit or not chosen.issubset(candidates.items.tolist()):
-        for more_items, more_scores in candidates.more():
-            items.append(more_items)
-            scores.append(more_scores)
-    found = _judged(np.concatenate(items), np.concatenate(scores), eligibility, room)
+        for items, scores in candidates.more():
+            # A cap that gives way is not asked about them.
+            refuses = _nothing if room.gives_way else room.refuses
+            found += _judged(items, scores, eligibility, refuses)
     away = candidates.kept_apart()
     for item, reason in zip(away.tolist(), eligibility.reasons(away), strict=True):
         why = Reason.KEPT_APART if reason is Reason.ELIGIBLE else reason
@@ -63,16 +63,20 @@ def _judged(
     items: NDArray[np.int32],
     scores: NDArray[np.float64],
     eligibility: CartEligibility,
-    room: CategoryRoom,
+    refuses: Callable[[int], bool],
 ) -> list[Rejected]:
     found: list[Rejected] = []
     reasons = eligibility.reasons(items)
     for item, score, reason in zip(items.tolist(), scores.tolist(), reasons, strict=True):
         why = reason
         if reason is Reason.ELIGIBLE:
-            why = Reason.LOWER_SCORE if room.has(item) else Reason.CATEGORY_CAP
+            why = Reason.CATEGORY_CAP if refuses(item) else Reason.LOWER_SCORE
         found.append(Rejected("cross_sell", item, score, why))
     return found
+
+
+def _nothing(_item: int) -> bool:
+    return False
 
 
 def rejected_upgrades(

@@ -84,6 +84,9 @@ def _print_people(result: TrainingResult) -> None:
         print_back_test(result.metrics)
     else:
         out.print("no back-test: too few orders to hold some out")
+    for warning in result.warnings:
+        out.print("[bold yellow]warning[/] ", end="")
+        out.print(warning, markup=False, highlight=False)
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
     out.print(f"[dim]{stages}[/]")
     fate = "[bold green]published[/]" if result.published else "[bold]written, not published[/]"

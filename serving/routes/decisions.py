@@ -1,32 +1,43 @@
-"""`GET /v1/decisions/{id}`: why one cart was offered what it was."""
+"""`GET /v1/decisions/{id}`: why one cart was offered what it was, and nothing else."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from engine.fact_records import explained
 from serving import errors
+from serving.schemas import ExplainedDecision
 from serving.security import Reporter
 from serving.service import TheService
 
 router = APIRouter(tags=["decisions"])
 
+_REJECTED, _MOST_REJECTED = 100, 10_000
+
 
 @router.get(
     "/v1/decisions/{decision_id}",
     summary="Explain one decision",
-    response_model=dict[str, object],
-    responses=errors.documented(401, 403, 404, 503),
+    response_model=ExplainedDecision,
+    responses=errors.documented(401, 403, 404, 422, 503),
 )
-async def explain_decision(service: TheService, caller: Reporter, decision_id: str) -> Response:
+async def explain_decision(
+    service: TheService,
+    caller: Reporter,
+    decision_id: str,
+    rejected: Annotated[int, Query(ge=0, le=_MOST_REJECTED)] = _REJECTED,
+) -> Response:
     """The cart, the arm, the model version, and every offer with its evidence; ghosts too.
-    Customer and session ids are the pseudonyms that are stored."""
+    Customer and session ids are the pseudonyms that are stored. `explanation` names, best first,
+    up to `rejected` candidates that were not offered, each with its reason, by the model of the
+    decision and the pins and blocks that held at its moment."""
     del caller
     decision = await asyncio.to_thread(service.store.decision, decision_id)
     if decision is None:
         raise errors.ApiError(404, "not_found", "no such decision")
-    return Response(orjson.dumps(explained(decision)), media_type="application/json")
+    told = await asyncio.to_thread(service.explainer.explain, decision, rejected)
+    return Response(orjson.dumps(told), media_type="application/json")
