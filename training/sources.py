@@ -7,6 +7,7 @@ characters; Parquet and database columns keep their types.
 from __future__ import annotations
 
 import glob
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,7 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
     """
     if section.url is not None and section.query is not None:
         table, name = read_query(section.url, section.query, folder)
-        source = _single(table, name, section.decimal)
+        source = single(table, name, section.decimal)
     else:
         source = _read_files(matching_files(section.path or "", folder), section)
     require_columns(source.table.column_names, needed, source.files[0])
@@ -170,23 +171,44 @@ def require_columns(present: Sequence[str], needed: Sequence[str], file: str) ->
             raise DataError(f"no such column; there are {listed}", file=file, column=name)
 
 
-def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
+@dataclass(frozen=True, slots=True)
+class CsvRest:
+    """The rows of a CSV file from a byte on, the header and `n_rows_before` rows being known."""
+
+    first_byte: int
+    columns: tuple[str, ...]
+    n_rows_before: int
+
+
+def read_csv(
+    path: Path, *, separator: str, encoding: str, rest: CsvRest | None = None
+) -> tuple[pa.Table, list[RaggedRow]]:
     """Every column as text; rows of another width than the header's are set aside.
 
     Raises:
         DataError: empty, unreadable, or not text of that encoding.
     """
     ragged: list[RaggedRow] = []
+    # The reader counts lines, and a header is a line.
+    first_number = 1 if rest is None else -rest.n_rows_before
 
     def set_aside(row: Any) -> str:
-        ragged.append(RaggedRow(str(path), row.number - 1, row.text))
+        ragged.append(RaggedRow(str(path), row.number - first_number, row.text))
         return "skip"
 
     try:
+        with path.open("rb") as file:
+            if rest is not None:
+                file.seek(rest.first_byte)
+            content: Any = path if rest is None else io.BytesIO(file.read())
         table = pyarrow.csv.read_csv(
-            path,
+            content,
             # One thread: only then does the reader know the numbers of rows it cannot take.
-            read_options=pyarrow.csv.ReadOptions(use_threads=False, encoding=encoding),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False,
+                encoding=encoding,
+                column_names=None if rest is None else rest.columns,
+            ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
             ),
@@ -214,30 +236,51 @@ def read_parquet(path: Path) -> pa.Table:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
 
 
+def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
+    """One file of a section, and its rows that are not in the table.
+
+    Raises:
+        DataError: unreadable, or of a kind that is not read.
+    """
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
+    if path.suffix.lower() in _PARQUET:
+        return read_parquet(path), []
+    return read_csv(path, separator=section.separator, encoding=section.encoding)
+
+
 def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
     tables: list[pa.Table] = []
-    numbers: list[NDArray[np.int64]] = []
-    ragged: list[RaggedRow] = []
+    ragged: list[tuple[RaggedRow, ...]] = []
     for path in paths:
-        aside: list[RaggedRow] = []
-        if path.suffix.lower() in _SPREADSHEETS:
-            raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
-        if path.suffix.lower() in _PARQUET:
-            table = read_parquet(path)
-        else:
-            table, aside = read_csv(path, separator=section.separator, encoding=section.encoding)
-        if tables:
-            table = _aligned(table, tables[0], path, paths[0])
-        tables.append(table)
-        numbers.append(_row_numbers(table.num_rows, [row.row for row in aside]))
-        ragged += aside
+        table, aside = read_file(path, section)
+        tables.append(aligned(table, tables[0], path, paths[0]) if tables else table)
+        ragged.append(tuple(aside))
+    return joined(tables, ragged, paths, section.decimal)
+
+
+def joined(
+    tables: Sequence[pa.Table],
+    ragged: Sequence[Sequence[RaggedRow]],
+    paths: Sequence[Path],
+    decimal: str,
+) -> SourceTable:
+    """Files of the same columns as one table.
+
+    Raises:
+        DataError: a column is of two sorts.
+    """
+    numbers = [
+        _row_numbers(table.num_rows, [row.row for row in aside])
+        for table, aside in zip(tables, ragged, strict=True)
+    ]
     return SourceTable(
         table=_together(tables, paths),
         files=tuple(str(path) for path in paths),
         file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
         row_numbers=np.concatenate(numbers),
-        ragged=tuple(ragged),
-        decimal=section.decimal,
+        ragged=tuple(row for aside in ragged for row in aside),
+        decimal=decimal,
     )
 
 
@@ -246,8 +289,12 @@ def _row_numbers(n_rows: int, aside: Sequence[int]) -> NDArray[np.int64]:
     return np.setdiff1d(every, np.asarray(aside, dtype=np.int64), assume_unique=True)
 
 
-def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
-    """`table` with its columns in the order of the first file's."""
+def aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
+    """`table` with its columns in the order of the first file's.
+
+    Raises:
+        DataError: its columns are others.
+    """
     if sorted(table.column_names) == sorted(first.column_names):
         if len(set(first.column_names)) < len(first.column_names):
             return table
@@ -306,7 +353,8 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _single(table: pa.Table, name: str, decimal: str) -> SourceTable:
+def single(table: pa.Table, name: str, decimal: str) -> SourceTable:
+    """The rows of a database as one table; `name` for messages."""
     return SourceTable(
         table=table,
         files=(name,),
