@@ -236,6 +236,11 @@ def read_parquet(path: Path) -> pa.Table:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
 
 
+def is_csv(path: Path) -> bool:
+    """Whatever is not Parquet is read as CSV."""
+    return path.suffix.lower() not in _PARQUET
+
+
 def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
     """One file of a section, and its rows that are not in the table.
 
@@ -244,7 +249,7 @@ def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[Ragged
     """
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
-    if path.suffix.lower() in _PARQUET:
+    if not is_csv(path):
         return read_parquet(path), []
     return read_csv(path, separator=section.separator, encoding=section.encoding)
 
