@@ -19,6 +19,7 @@ import joblib  # pyright: ignore[reportMissingTypeStubs]
 import orjson
 
 from engine import clock
+from engine.durable import sha256_of, sync_file, sync_folder
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound
 from engine.manifest import (
     OPTIONAL,
@@ -73,7 +74,7 @@ class Registry:
             if target.exists():
                 raise ModelError(f"model {version} exists already; versions never change")
             folder.rename(target)
-            _sync_folder(self.root)
+            sync_folder(self.root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return version
@@ -84,8 +85,8 @@ class Registry:
         for name, arrays in model.to_components().items():
             path = folder / f"{name}.joblib"
             _joblib.dump(dict(arrays), path, compress=0)
-            _sync_file(path)
-            files[path.name] = FileEntry(_sha256(path), path.stat().st_size)
+            sync_file(path)
+            files[path.name] = FileEntry(sha256_of(path), path.stat().st_size)
         created = clock.to_datetime(clock.now())
         content = orjson.dumps(
             {name: entry.sha256 for name, entry in files.items()}, option=orjson.OPT_SORT_KEYS
@@ -105,8 +106,8 @@ class Registry:
         path = folder / "manifest.json"
         options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
         path.write_bytes(orjson.dumps(manifest.to_json(), option=options) + b"\n")
-        _sync_file(path)
-        _sync_folder(folder)
+        sync_file(path)
+        sync_folder(folder)
         return version
 
     def _remove_abandoned(self) -> None:
@@ -156,7 +157,7 @@ class Registry:
                     raise ModelCorrupt(
                         f"model {version}: {name} has {size} bytes, not {entry.size}"
                     )
-                if _sha256(path) != entry.sha256:
+                if sha256_of(path) != entry.sha256:
                     raise ModelCorrupt(f"model {version}: {name} is not what was written (sha256)")
             except OSError as error:
                 raise ModelCorrupt(
@@ -249,7 +250,7 @@ class Registry:
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)
             Path(name).replace(self.root / "current.json")
-            _sync_folder(self.root)
+            sync_folder(self.root)
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -260,21 +261,3 @@ class Registry:
         with (self.root / ".lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
