@@ -240,7 +240,7 @@ def test_a_failing_write_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(registry_module, "_sync_file", full)
+    monkeypatch.setattr(registry_module, "sync_file", full)
     with pytest.raises(OSError, match="No space"):
         registry.write(tiny_model(), {})
     assert list(registry.root.iterdir()) == []
@@ -263,7 +263,7 @@ def test_a_killed_writer_leaves_no_version(registry: Registry) -> None:
         "import os, sys, pathlib\n"
         "from engine import registry\n"
         "from tests.support.models import tiny_model\n"
-        "registry._sync_folder = lambda folder: os._exit(9)\n"
+        "registry.sync_folder = lambda folder: os._exit(9)\n"
         "registry.Registry(pathlib.Path(sys.argv[1])).write(tiny_model(), {})\n"
     )
     done = subprocess.run(
