@@ -33,6 +33,9 @@ class TinyItem:
     n_orders: int = 0
     n_added: int | None = None
     """Half of `n_orders` where not given."""
+    cost: str | None = None
+    sold_out: bool = False
+    """Known to be out of stock; goes with `offerable=False`."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +190,15 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
         for item in items
     ]
     indptr, compatible = _csr(known)
-    prices = [
-        UNKNOWN if item.price is None else money.to_minor(item.price, currency) for item in items
-    ]
+    prices, costs = (
+        [UNKNOWN if amount is None else money.to_minor(amount, currency) for amount in amounts]
+        for amounts in ([item.price for item in items], [item.cost for item in items])
+    )
     return Catalogue(
         items=ids,
         names=StringTable.from_texts([item.name for item in items]),
         price_minor=np.array(prices, dtype=np.int64),
-        cost_minor=np.full(len(items), UNKNOWN, dtype=np.int64),
+        cost_minor=np.array(costs, dtype=np.int64),
         category=category,
         category_names=category_names,
         family=family,
@@ -207,6 +211,7 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
         compatible_indptr=indptr,
         compatible_items=compatible,
         currency=currency,
+        sold_out=np.array([item.sold_out for item in items], dtype=np.bool_),
     )
 
 
