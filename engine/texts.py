@@ -60,6 +60,11 @@ def cross_sell_text(
     return messages["together"].format(items=_listed(antecedent_names, language), rate=rate)
 
 
+def picked_text(shop: str, language: Language) -> str:
+    """Of an offer the shop placed itself, where no rule speaks for it."""
+    return MESSAGES[language]["picked"].format(shop=shop)
+
+
 @lru_cache(maxsize=65_536)
 def rate_text(part: int, whole: int, language: Language) -> str:
     """`3 of 10`; below a fifth `1 of 8`. Never says all, or none, where it is not so.

@@ -19,7 +19,7 @@ from engine.merchandising.placing import Complement
 from engine.model import Model
 from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Offer, Replaces
 from engine.slate import Recommenders, Slate, build_slate
-from engine.texts import cross_sell_text, upsell_text
+from engine.texts import cross_sell_text, picked_text, upsell_text
 from engine.upsell.recommender import Upgrade
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
@@ -153,6 +153,10 @@ def _cross_sell_offer(
     names = [catalogue.names[item] or catalogue.items[item] for item in counts.antecedent]
     price = int(catalogue.price_minor[complement.item])
     item_id = catalogue.items[complement.item]
+    if complement.pinned and not names:
+        text = picked_text(model.settings.shop.name, language)
+    else:
+        text = cross_sell_text(names, counts.n_joint, counts.n_antecedent, language)
     return Offer(
         offer_id=_new_id("off"),
         kind="cross_sell",
@@ -161,7 +165,7 @@ def _cross_sell_offer(
         unit_price_minor=price if price >= 0 else None,
         name=catalogue.names[complement.item] or item_id,
         score=complement.score,
-        text=cross_sell_text(names, counts.n_joint, counts.n_antecedent, language),
+        text=text,
         evidence=Evidence(
             antecedent_item_ids=tuple(catalogue.items[item] for item in counts.antecedent),
             n_joint=counts.n_joint,
