@@ -159,6 +159,11 @@ class TrainingSection(_Section):
     """Larger orders (wholesale, data errors) are left out of mining and counted."""
     test_share: float = Field(default=0.2, gt=0, lt=0.9)
     """Last share of the time span, held out for the back-test."""
+    half_life_days: float | None = Field(default=None, gt=0)
+    """Days after which an order counts half in ranking; evidence stays true counts. Off by
+    default: every order counts the same."""
+    remember: bool = True
+    """Keep order lines and counts beside the versions, for `train --since-last` to build on."""
 
 
 Moment = Annotated[date | datetime, BeforeValidator(parse_moment)]

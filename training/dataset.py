@@ -19,7 +19,7 @@ from training import catalogue_file, order_lines
 from training.keys import MISSING, Keys
 from training.order_lines import OrderLines
 from training.returns import subtract_returns
-from training.sources import read_source
+from training.sources import SourceTable, read_source
 from training.validation import DataQuality, RowAudit
 
 
@@ -80,26 +80,55 @@ class Dataset:
         )
 
 
-def load_dataset(config: ShopConfig, folder: Path, progress: Progress) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The rows of a shop, as they were found; `catalogue` is None where it has none."""
+
+    orders: SourceTable
+    catalogue: SourceTable | None
+
+
+def read_catalogue_source(
+    config: ShopConfig, folder: Path, progress: Progress
+) -> SourceTable | None:
+    """Raises ConfigError or DataError, as `load_dataset`."""
+    if config.catalogue is None:
+        return None
+    with progress.task("Reading the catalogue"):
+        needed = catalogue_file.needed_columns(config.catalogue)
+        return read_source(config.catalogue, folder, needed)
+
+
+def _read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
+    catalogue = read_catalogue_source(config, folder, progress)
+    with progress.task("Reading orders"):
+        needed = order_lines.needed_columns(config.orders)
+        return Sources(read_source(config.orders, folder, needed), catalogue)
+
+
+def load_dataset(
+    config: ShopConfig, folder: Path, progress: Progress, *, sources: Sources | None = None
+) -> Dataset:
     """Read what a shop file describes.
 
     Args:
         folder: that of the shop file; relative data paths start there.
+        sources: its rows, where they were read before.
 
     Raises:
         ConfigError: the database of the shop file cannot be used.
         DataError: a file or column is missing, or nothing useful remains.
     """
+    sources = sources or _read_sources(config, folder, progress)
+    source = sources.orders
     catalogue, catalogue_quality, catalogue_name = None, None, ""
-    if config.catalogue is not None:
-        with progress.task("Reading the catalogue"):
-            section = config.catalogue
-            source = read_source(section, folder, catalogue_file.needed_columns(section))
-            audit = RowAudit(source)
-            catalogue = catalogue_file.read_catalogue(section, source, audit, config.shop.currency)
-            catalogue_quality, catalogue_name = audit.quality(), source.files[0]
-    with progress.task("Reading orders"):
-        source = read_source(config.orders, folder, order_lines.needed_columns(config.orders))
+    if config.catalogue is not None and sources.catalogue is not None:
+        with progress.task("Checking the catalogue"):
+            audit = RowAudit(sources.catalogue)
+            catalogue = catalogue_file.read_catalogue(
+                config.catalogue, sources.catalogue, audit, config.shop.currency
+            )
+            catalogue_quality, catalogue_name = audit.quality(), sources.catalogue.files[0]
     with progress.task("Checking order lines"):
         audit = RowAudit(source)
         item_ids = list(catalogue.items.ids) if catalogue is not None else None

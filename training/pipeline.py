@@ -25,6 +25,7 @@ from training.dataset import load_dataset
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
 from training.gate import Verdict, judge, passed
+from training.incremental.memory import Memory, SinceLast
 from training.mining.protocol import MiningEngine, get_engine
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class TrainingResult:
         quality: rows read, kept and left out by reason.
         warnings: names in pins and blocks that the catalogue does not hold.
         seconds: time of each stage.
+        since_last: what it built on; None where it was not asked to.
     """
 
     version: str
@@ -60,6 +62,7 @@ class TrainingResult:
     quality: dict[str, Any]
     seconds: dict[str, float]
     warnings: list[str] = field(default_factory=list[str])
+    since_last: SinceLast | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,6 +76,7 @@ class TrainingResult:
             "quality": self.quality,
             "seconds": self.seconds,
             "warnings": self.warnings,
+            "since_last": self.since_last.to_json() if self.since_last else None,
         }
 
 
@@ -100,9 +104,14 @@ def train(
     engine: str | None = None,
     publish: bool = True,
     force: bool = False,
+    since_last: bool = False,
     progress: Progress,
 ) -> TrainingResult:
     """Train a version and publish it if it passes the gate.
+
+    `since_last` reads and counts only what is new since the last training that is remembered; the
+    version is the same to the integer. Where nothing is new none is written, and the result is
+    that of the last one.
 
     Args:
         folder: that of the shop file; relative data paths start there.
@@ -114,10 +123,15 @@ def train(
         ConfigError, DataError: the shop file or its data cannot serve.
         ModelError: the version could not be written or read back.
     """
-    mining = get_engine(engine or config.training.engine)
-    watch = _Stopwatch()
+    plain_engine = get_engine(engine or config.training.engine)
+    watch, registry = _Stopwatch(), Registry(models)
+    memory = Memory.open(models, config, since_last=since_last)
     with watch.stage("read"):
-        dataset = load_dataset(config, folder, progress)
+        sources = memory.read(folder, progress)
+        if memory.nothing_new and (earlier := _earlier(registry, memory)) is not None:
+            return earlier
+        dataset = load_dataset(config, folder, progress, sources=sources)
+    mining = memory.engine(plain_engine, dataset.catalogue)
     if not dataset.n_orders:
         raise DataError("no order is left to train on")
     with watch.stage("tiers"):
@@ -134,7 +148,6 @@ def train(
     with watch.stage("fit"):
         fitted = fit_model(dataset, config, mining, progress, fitted_ladders=ladders)
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
-    registry = Registry(models)
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
             fitted.model,
@@ -156,6 +169,7 @@ def train(
         allowed = passed(verdicts) or force
         if publish and allowed:
             registry.publish(name)
+        memory.remember(name, dataset.catalogue, dataset.quality.to_json())
     return TrainingResult(
         version=name,
         published=publish and allowed,
@@ -167,6 +181,30 @@ def train(
         quality=dataset.quality.to_json(),
         seconds=watch.seconds,
         warnings=unknown_names(dataset.catalogue, config.offers),
+        since_last=memory.since_last() if since_last else None,
+    )
+
+
+def _earlier(registry: Registry, memory: Memory) -> TrainingResult | None:
+    """What is left of the last training's result; None where its version cannot be used."""
+    assert memory.state is not None
+    try:
+        model = registry.load(memory.state.version)
+        manifest = registry.manifest(model.version)
+    except ModelError:
+        return None
+    return TrainingResult(
+        version=model.version,
+        published=model.version == registry.current(),
+        refused=False,
+        verdicts=[],
+        metrics=dict(manifest.metrics),
+        counts=dict(manifest.counts),
+        data_range=dict(manifest.data_range),
+        quality=dict(memory.state.quality),
+        seconds={},
+        warnings=unknown_names(model.catalogue, memory.config.offers),
+        since_last=memory.since_last(),
     )
 
 
