@@ -78,11 +78,17 @@ class RuleCandidates:
         return self._recommender.popular_counts(item).confidence
 
     def evidence(self, items: Items) -> list[RuleCounts]:
-        places = np.searchsorted(self.items, items)
-        places[places == len(self.items)] = 0
-        ruled = self.items[places] == items if len(self.items) else np.zeros(len(items), np.bool_)
-        counts = iter(self._recommender.rule_counts(self._fired.strongest_rules(items[ruled])))
+        strongest = [self._strongest(item) for item in items.tolist()]
+        rules = np.array([rule for rule in strongest if rule is not None], dtype=np.int32)
+        counts = iter(self._recommender.rule_counts(rules) if len(rules) else ())
         return [
-            next(counts) if by_rule else self._recommender.popular_counts(item)
-            for item, by_rule in zip(items.tolist(), ruled.tolist(), strict=True)
+            self._recommender.popular_counts(item) if rule is None else next(counts)
+            for item, rule in zip(items.tolist(), strongest, strict=True)
         ]
+
+    def _strongest(self, item: int) -> int | None:
+        """The most confident rule that fired for `item`, the first of ties; None without any."""
+        behind = (self._fired.consequent == item).nonzero()[0]
+        if not len(behind):
+            return None
+        return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Self
 
 import numpy as np
@@ -29,7 +28,8 @@ class CategoryRoom:
 
     def __init__(self, category: NDArray[np.int32], most: int, *, gives_way: bool = False) -> None:
         self._category, self._most, self.gives_way = category, most, gives_way
-        self._held, self._gave_way = Counter[int](), False
+        self._held: dict[int, int] = {}
+        self._gave_way = False
 
     @classmethod
     def of(cls, category: NDArray[np.int32], most: int | None, limit: int) -> Self:
@@ -41,7 +41,7 @@ class CategoryRoom:
     def has(self, item: int) -> bool:
         """Whether there is room for `item`."""
         code = int(self._category[item])
-        return code < 0 or self._held[code] < self._most
+        return code < 0 or self._held.get(code, 0) < self._most
 
     def refuses(self, item: int) -> bool:
         """Whether `item` would have been taken, were it not for its category."""
@@ -56,7 +56,8 @@ class CategoryRoom:
 
     def add(self, item: int) -> None:
         """Count `item`, whether there was room for it or not."""
-        self._held[int(self._category[item])] += 1
+        code = int(self._category[item])
+        self._held[code] = self._held.get(code, 0) + 1
 
     def best(self, items: NDArray[np.int32], scores: NDArray[np.float64], limit: int) -> list[int]:
         """Positions of the `limit` highest scores that find room; ties by position.
@@ -67,13 +68,16 @@ class CategoryRoom:
             return []
         found: list[int] = []
         crowded: list[int] = []
-        looked_at = 0
-        for width in (_LOOKED_AT * limit, len(scores)):
+        looked_at, held = 0, self._held
+        for width in (limit, _LOOKED_AT * limit, len(scores)):
             order = top(scores, width)[looked_at:]
-            for place, item in zip(order.tolist(), items[order].tolist(), strict=True):
-                if not self.take(item):
+            codes = self._category[items[order]]
+            for place, code in zip(order.tolist(), codes.tolist(), strict=True):
+                taken = held.get(code, 0)
+                if taken >= self._most and code >= 0:
                     crowded.append(place)
                     continue
+                held[code] = taken + 1
                 found.append(place)
                 if len(found) == limit:
                     return found

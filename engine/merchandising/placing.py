@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,12 @@ class Complement:
     """Whether the shop placed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(NamedTuple):
+    """`position` is the place a pin asks for, 0 where none does."""
+
     item: int
     score: float
     position: int = 0
-    """The place a pin asks for, 0 where none does."""
 
 
 def place_complements(
@@ -55,7 +56,7 @@ def place_complements(
     chosen = list(map(_Chosen, items[best].tolist(), scores[best].tolist()))
     if len(chosen) < left:
         chosen += _fillers(candidates, eligibility, room, left - len(chosen))
-    arranged = _arranged(pinned, chosen)
+    arranged = _arranged(pinned, chosen) if pinned else chosen
     counts = candidates.evidence(np.array([each.item for each in arranged], dtype=np.int32))
     return [
         Complement(each.item, each.score, behind, each.position > 0)
