@@ -66,13 +66,13 @@ def read_query_since(
         ), n_before
 
 
-def source_name(url: str, folder: Path) -> str:
-    """The URL without its password, for messages.
+def without_password(url: str) -> str:
+    """Which database a URL names.
 
     Raises:
-        ConfigError, DataError: as `read_query`.
+        ConfigError: it is none, or a variable in it is not set.
     """
-    return _target(expand_environment(url), folder).render_as_string(hide_password=True)
+    return _parsed(expand_environment(url)).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -118,11 +118,15 @@ def expand_environment(text: str) -> str:
     return _VARIABLE.sub(value_of, text)
 
 
-def _target(url: str, folder: Path) -> URL:
+def _parsed(url: str) -> URL:
     try:
-        target = make_url(url)
+        return make_url(url)
     except (ArgumentError, ValueError) as error:
         raise ConfigError("url is not a database URL such as postgresql://...") from error
+
+
+def _target(url: str, folder: Path) -> URL:
+    target = _parsed(url)
     if target.drivername in ("postgresql", "postgres"):
         return target.set(drivername="postgresql+psycopg")
     database = target.database

@@ -11,6 +11,7 @@ from engine.config import EngineName
 from serving.cli import console
 
 if TYPE_CHECKING:
+    from training.incremental.memory import SinceLast
     from training.pipeline import TrainingResult
 
 
@@ -26,12 +27,21 @@ def command(
         bool, typer.Option("--publish/--no-publish", help="Publish if the gate lets it by.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Publish whatever the gate says.")] = False,
+    since_last: Annotated[
+        bool,
+        typer.Option(
+            "--since-last", help="Read and count only what is new; the version is the same."
+        ),
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Read, check, mine, fit and back-test; write a version and publish it if it passes the gate.
 
     A refused version is written all the same: see it by [bold]mersalg models show[/], publish it by
     [bold]mersalg models publish[/]. The exit code is then 1.
+
+    A training remembers its order lines and counts in [bold]state[/] below the versions. With
+    [bold]--since-last[/] the next one adds to them; where nothing is new it writes nothing.
     """
     from engine.config import load_config
     from training.pipeline import train
@@ -45,6 +55,7 @@ def command(
             engine=engine,
             publish=publish,
             force=force,
+            since_last=since_last,
             progress=progress,
         )
     if as_json:
@@ -63,6 +74,12 @@ def _print_people(result: TrainingResult) -> None:
     from serving.cli.evaluate import print_back_test
 
     counts, out = result.counts, console.out
+    if result.since_last is not None:
+        _print_since_last(result.since_last)
+        if result.since_last.nothing_new:
+            fate = "published" if result.published else "written, not published"
+            out.print(f"nothing is new since version [bold]{result.version}[/] ({fate})")
+            return
     span = result.data_range
     dates = f", {span['first'][:10]} to {span['last'][:10]}" if span["first"] else ""
     out.print(
@@ -91,6 +108,43 @@ def _print_people(result: TrainingResult) -> None:
     out.print(f"[dim]{stages}[/]")
     fate = "[bold green]published[/]" if result.published else "[bold]written, not published[/]"
     out.print(f"version [bold]{result.version}[/] {fate}")
+
+
+def _print_since_last(since: SinceLast) -> None:
+    """What was new, and why more than that was read or counted."""
+    out, reading = console.out, since.reading
+    if since.problem:
+        console.err.print(since.problem, style="yellow", markup=False, highlight=False)
+    if since.reason:
+        out.print("everything was read: ", end="")
+        out.print(since.reason, markup=False, highlight=False)
+    if since.version is None or since.nothing_new:
+        return
+    parts = [
+        f"{count:,} {words}"
+        for count, words in (
+            (reading.unchanged, "unchanged"),
+            (reading.grown, "with new rows"),
+            (reading.anew, "read whole"),
+            (reading.gone, "gone"),
+        )
+        if count
+    ]
+    out.print(
+        f"since version [bold]{since.version}[/]: {reading.rows_read:,} order lines read,"
+        f" {reading.rows_remembered:,} remembered; sources: {', '.join(parts)}"
+    )
+    whole = max(since.counts, key=lambda origin: origin.orders, default=None)
+    if whole is None:
+        return
+    if whole.remembered:
+        out.print(
+            f"counts of {whole.added:,} baskets added to those remembered,"
+            f" {whole.removed:,} taken away"
+        )
+    else:
+        out.print("every basket was counted: ", end="")
+        out.print(whole.reason, markup=False, highlight=False)
 
 
 def _print_quality(quality: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from engine.catalogue import Catalogue
 from engine.config import ShopConfig
 from engine.errors import ModelError
 from engine.progress import Progress
+from training.database_source import without_password
 from training.dataset import Sources, read_catalogue_source
 from training.incremental.differing import renumbered
 from training.incremental.parts import Part, Reading, read_file_parts, source_of
@@ -101,10 +102,11 @@ class Memory:
                 self.reason = "the shop file says otherwise how its orders are read"
         with progress.task("Reading orders"):
             if self.config.orders.url is not None:
-                self.parts, self.reading = read_database_part(self.config, folder, remembered)
+                known = next(iter(remembered.values()), None)
+                self.parts, self.reading = read_database_part(self.config, folder, known)
             else:
                 self.parts, self.reading = read_file_parts(self.config.orders, folder, remembered)
-            orders = source_of(self.parts, self.config.orders)
+            orders = source_of(self.parts, self.config.orders, folder)
         self.reason = self.reason or self.reading.reason
         return Sources(orders, catalogue)
 
@@ -159,6 +161,7 @@ def _fingerprints(config: ShopConfig) -> dict[str, str]:
     how_read = {
         "separator": section.separator,
         "encoding": section.encoding,
+        "database": without_password(section.url) if section.url is not None else None,
         "query": section.query,
         "columns": sorted(set(needed_columns(section))),
     }

@@ -44,7 +44,8 @@ class Part:
     """The rows of one file, or of a database, and what tells whether it has changed.
 
     Attributes:
-        name: path of the file, or the database's URL without its password.
+        name: path of the file, relative to the folder of the shop file where it lies below that;
+            the URL of a database without its password.
         columns: those of the source, in its order.
         table: the columns the shop file names, and one number for the others.
         ragged: rows that are not in the table.
@@ -140,14 +141,20 @@ def read_file_parts(
     parts: list[Part] = []
     reading = Reading()
     for path in matching_files(section.path or "", folder):
-        parts.append(_part(path, section, remembered.get(str(path)), parts, reading))
+        name = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+        known = remembered.get(name)
+        part = _from_memory(path, section, known, reading) if known is not None else None
+        parts.append(part or _read_whole(path, name, section, folder, parts, reading))
     names = {part.name for part in parts}
     reading.gone = sum(name not in names for name in remembered)
     return parts, reading
 
 
-def source_of(parts: Sequence[Part], section: OrdersSection) -> SourceTable:
+def source_of(parts: Sequence[Part], section: OrdersSection, folder: Path) -> SourceTable:
     """The parts as one table, as if it had been read together.
+
+    Args:
+        folder: that of the shop file.
 
     Raises:
         DataError: columns that do not fit together, or no row at all.
@@ -158,7 +165,7 @@ def source_of(parts: Sequence[Part], section: OrdersSection) -> SourceTable:
         source = joined(
             [part.table for part in parts],
             [part.ragged for part in parts],
-            [Path(part.name) for part in parts],
+            [folder / part.name for part in parts],
             section.decimal,
         )
     if not source.n_rows and not source.ragged:
@@ -166,32 +173,40 @@ def source_of(parts: Sequence[Part], section: OrdersSection) -> SourceTable:
     return source
 
 
-def _part(
+def _from_memory(path: Path, section: OrdersSection, known: Part, reading: Reading) -> Part | None:
+    """`known`, with the rows appended since; None where the file has changed otherwise."""
+    status = path.stat()
+    same_size = status.st_size == known.size
+    if same_size and status.st_mtime_ns == known.modified_ns:
+        return _unchanged(known, reading)
+    if status.st_size < known.size or _sha256(path, known.size) != known.sha256:
+        return None
+    if same_size:
+        # The new time is remembered, so that it need not be looked into again.
+        return _unchanged(replace(known, modified_ns=_settled(status)), reading)
+    return _grown(path, section, known, reading) if known.may_grow else None
+
+
+def _read_whole(
     path: Path,
+    name: str,
     section: OrdersSection,
-    known: Part | None,
+    folder: Path,
     earlier: Sequence[Part],
     reading: Reading,
 ) -> Part:
     status = path.stat()
-    if known is not None:
-        same_size = status.st_size == known.size
-        if same_size and status.st_mtime_ns == known.modified_ns:
-            return _unchanged(known, reading)
-        if status.st_size >= known.size and _sha256(path, known.size) == known.sha256:
-            if same_size:
-                # The new time is remembered, so that it need not be looked into again.
-                return _unchanged(replace(known, modified_ns=_settled(status)), reading)
-            if known.may_grow:
-                return _grown(path, section, known, reading)
     table, ragged = read_file(path, section)
     columns, needed = tuple(table.column_names), needed_columns(section)
     if earlier:
-        aligned(_empty(columns), _empty(earlier[0].columns), path, Path(earlier[0].name))
+        first = earlier[0]
+        aligned(_empty(columns), _empty(first.columns), path, folder / first.name)
     else:
         require_columns(columns, needed, str(path))
     reading.anew += 1
-    return _new_part(path, section, status, columns, slimmed(table, needed), ragged, reading)
+    reading.rows_read += table.num_rows + len(ragged)
+    part = Part(name, columns, slimmed(table, needed), tuple(ragged), "", 0, 0, may_grow=False)
+    return _with_mark(part, path, section, status)
 
 
 def _unchanged(part: Part, reading: Reading) -> Part:
@@ -207,38 +222,29 @@ def _grown(path: Path, section: OrdersSection, known: Part, reading: Reading) ->
         path, separator=section.separator, encoding=section.encoding, rest=rest
     )
     reading.grown += 1
+    reading.rows_read += table.num_rows + len(ragged)
     reading.rows_remembered += known.n_rows
     slim = slimmed(table, needed_columns(section))
-    part = _new_part(path, section, status, known.columns, slim, ragged, reading)
+    part = replace(
+        known,
+        table=pa.concat_tables([known.table, slim]),
+        ragged=(*known.ragged, *ragged),
+    )
+    return _with_mark(part, path, section, status)
+
+
+def _with_mark(part: Part, path: Path, section: OrdersSection, before: os.stat_result) -> Part:
+    """`part` with what tells later whether the file has changed since `before` it was read."""
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        # Of a file that changed while it was read nobody can say which rows were in it.
+        return replace(part, sha256="", size=0, modified_ns=0, may_grow=False)
     return replace(
         part,
-        table=pa.concat_tables([known.table, slim]),
-        ragged=(*known.ragged, *part.ragged),
-    )
-
-
-def _new_part(
-    path: Path,
-    section: OrdersSection,
-    status: os.stat_result,
-    columns: tuple[str, ...],
-    table: pa.Table,
-    ragged: Sequence[RaggedRow],
-    reading: Reading,
-) -> Part:
-    reading.rows_read += table.num_rows + len(ragged)
-    after = path.stat()
-    # Of a file that changed while it was read nobody can say which rows were in it.
-    steady = (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
-    return Part(
-        name=str(path),
-        columns=columns,
-        table=table,
-        ragged=tuple(ragged),
-        sha256=_sha256(path, status.st_size) if steady else "",
-        size=status.st_size,
-        modified_ns=_settled(status) if steady else 0,
-        may_grow=steady and is_csv(path) and _ends_with_a_row(path, section.encoding),
+        sha256=_sha256(path, before.st_size),
+        size=before.st_size,
+        modified_ns=_settled(before),
+        may_grow=is_csv(path) and _ends_with_a_row(path, section.encoding),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from engine import clock
 from engine.config import ShopConfig
-from training.database_source import read_query, read_query_since, source_name, together
+from training.database_source import read_query, read_query_since, together
 from training.incremental.parts import Part, Reading
 from training.incremental.row_digests import digest_of_rows, slimmed
 from training.moments import read_moments
@@ -24,7 +23,7 @@ _FORMS = (f"{_DATE}$", f"{_DATE} {_TIME}", f"{_DATE}T{_TIME}")
 
 
 def read_database_part(
-    config: ShopConfig, folder: Path, remembered: Mapping[str, Part]
+    config: ShopConfig, folder: Path, known: Part | None
 ) -> tuple[list[Part], Reading]:
     """The rows of the shop's query; where it can be, only those since OVERLAP_DAYS before the last.
 
@@ -32,19 +31,20 @@ def read_database_part(
     database is asked for the number alone; another number than is remembered means that an order
     came later than that or was taken away, and then all is read.
 
+    Args:
+        known: the part remembered of the same database and query.
+
     Raises:
         ConfigError, DataError: as `sources.read_source`.
     """
-    section = config.orders
+    section, reading = config.orders, Reading()
     assert section.url is not None
     assert section.query is not None
-    name = source_name(section.url, folder)
-    known, reading = remembered.get(name), Reading()
     if known is not None:
         part = _with_recent(known, config, folder, reading)
         if part is not None:
             return [part], reading
-    table, _ = read_query(section.url, section.query, folder)
+    table, name = read_query(section.url, section.query, folder)
     require_columns(table.column_names, needed_columns(section), name)
     part = _part(name, tuple(table.column_names), slimmed(table, needed_columns(section)))
     reading.anew, reading.rows_read = 1, part.n_rows
