@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.model import Model, Settings
 from engine.offers import CartLine
-from engine.slate import build_slate
+from engine.slate import Recommenders, build_slate
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
 from serving.checkout import answer_json, decide, recommenders_of
@@ -103,6 +104,34 @@ def large_model(seed: int = 1) -> Model:
     )
 
 
+def ruled(model: Model) -> Settings:
+    """Every cap, and 100 pins and blocks of all kinds, half of them dated."""
+    draw = np.random.default_rng(3)
+    ids = [model.catalogue.items[item] for item in draw.integers(0, N_ITEMS, 200).tolist()]
+    popular = [model.catalogue.items[item] for item in range(50)]
+    dates = [{}, {"from": "2020-01-01"}, {"until": "2020-01-01"}, {"until": "2100-01-01"}]
+    pins = [
+        {"item": item, "when_cart_has": [held], "position": 1 + n % 3, **dates[n % 4]}
+        for n, (item, held) in enumerate(zip(ids[:50], popular, strict=True))
+    ]
+    blocks = [{"item": item, **dates[n % 4]} for n, item in enumerate(ids[50:65])]
+    blocks += [{"category": f"c{n}", **dates[n % 4]} for n in range(10)]
+    blocks += [
+        {"antecedent": [held], "consequent": item, **dates[n % 4]}
+        for n, (item, held) in enumerate(zip(ids[65:90], popular[:25], strict=True))
+    ]
+    offers = OffersSection.model_validate(
+        {
+            "pins": pins,
+            "blocks": blocks,
+            "max_per_category": 2,
+            "min_margin": 0.1,
+            "max_price_to_cart_ratio": 0.8,
+        }
+    )
+    return replace(model.settings, offers=offers)
+
+
 def carts_of(model: Model, seed: int = 2) -> list[list[str]]:
     """Half of the lines popular items, half any item."""
     draw = np.random.default_rng(seed)
@@ -146,6 +175,10 @@ def main() -> None:
     fired = [len(recommenders.cross_sell.fire(row).rule) for row in rows]
     print(f"rules fired: median {np.median(fired):.0f}, 99% {np.percentile(fired, 99):.0f}")
     measure("slate", lambda n: build_slate(recommenders, lines[n], cross_sell=3, upsell=1))
+    with_rules = Recommenders.prepare(replace(model, settings=ruled(model)))
+    measure(
+        "slate, 100 shop rules", lambda n: build_slate(with_rules, lines[n], cross_sell=3, upsell=1)
+    )
     measure("request parsed", lambda n: SuggestionRequest.model_validate(bodies[n]))
     measure("decision and answer", lambda n: answer_json(decide(model, requests[n]), "off"))
 

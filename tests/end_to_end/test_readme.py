@@ -8,9 +8,12 @@ import random
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from engine.config import parse_config
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -75,6 +78,14 @@ def test_the_tour_runs_as_written(shop: Path) -> None:
     assert offers["cross_sell"]["item_id"] == "croissant"
     assert offers["upsell"]["item_id"] == "latte-large"
     assert offers["upsell"]["replaces"]["price_difference"] == "10.00"
+
+
+def test_the_shop_rules_are_understood() -> None:
+    shop, rules = _blocks("toml")
+    offers = parse_config(tomllib.loads(shop + rules)).offers
+    assert [pin.offered_item for pin in offers.pins] == ["croissant"]
+    assert len(offers.blocks) == 2
+    assert offers.max_price_to_cart_ratio == 0.5
 
 
 def test_both_commands_are_targets_of_the_makefile() -> None:

@@ -12,7 +12,9 @@ import pytest
 from engine.config import load_config
 from engine.errors import MersalgError
 from engine.progress import SilentProgress
+from engine.upsell.tiers import Ladders
 from training import complete_journey
+from training.affinity import family_excludes
 from training.complete_journey import (
     N_LINES,
     TEST_DAYS,
@@ -110,6 +112,58 @@ def test_an_interrupted_shop_is_made_good(tmp_path: Path, monkeypatch: pytest.Mo
     shop_file.write_text("of another version")
     write_shop(tmp_path)
     assert load_config(shop_file).shop.currency == "USD"
+
+
+# What a household puts one of in its basket, and what it takes several kinds of.
+SUBSTITUTES = """
+    FLUID MILK PRODUCTS|FLUID MILK WHITE ONLY
+    BAKED BREAD/BUNS/ROLLS|MAINSTREAM WHITE BREAD
+    BAKED BREAD/BUNS/ROLLS|HAMBURGER BUNS
+    BATH TISSUES|TOILET TISSUE
+    PAPER TOWELS|PAPER TOWELS & HOLDERS
+    EGGS|EGGS - LARGE
+    EGGS|EGGS - X-LARGE
+    MARGARINES|MARGARINE: TUBS AND BOWLS
+    LAUNDRY DETERGENTS|LIQUID LAUNDRY DETERGENTS
+    CONDIMENTS/SAUCES|CATSUP
+    POTATOES|POTATOES RUSSET (BULK&BAG)
+"""
+TOGETHER = """
+    YOGURT|YOGURT NOT MULTI-PACKS
+    SOFT DRINKS|SOFT DRINKS 12/18&15PK CAN CAR
+    SOFT DRINKS|SFT DRNK 2 LITER BTL CARB INCL
+    CANDY - CHECKLANE|CANDY BARS (SINGLES)(INCLUDING
+    BAG SNACKS|POTATO CHIPS
+    SOUP|CONDENSED SOUP
+    COLD CEREAL|KIDS CEREAL
+    BABY FOODS|BABY FOOD - BEGINNER
+    CAT FOOD|CANNED CAT FOOD (9 LIVES/FRISK
+    SPICES & EXTRACTS|SPICES & SEASONINGS
+    GREETING CARDS/WRAP/PARTY SPLY|CARDS EVERYDAY
+    FRZN MEAT/MEAT DINNERS|SS ECONOMY ENTREES/DINNERS ALL
+"""
+
+
+@pytest.mark.demo
+def test_families_that_replace_each_other_are_told_from_those_bought_together(
+    dataset: Dataset,
+) -> None:
+    catalogue = dataset.catalogue
+    names = list(catalogue.family_names)
+    # One ladder a family; tiers play no part here.
+    members = np.argsort(catalogue.family, kind="stable").astype(np.int32)
+    indptr = np.zeros(len(names) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(catalogue.family, minlength=len(names)), out=indptr[1:])
+    tier = np.zeros(len(catalogue), dtype=np.int16)
+    excludes = family_excludes(dataset.baskets, Ladders(catalogue.family, tier, indptr, members))
+
+    def found(listed: str) -> list[bool]:
+        return [bool(excludes[names.index(name.strip())]) for name in listed.strip().splitlines()]
+
+    assert all(found(SUBSTITUTES))
+    assert not any(found(TOGETHER))
+    # Without evidence the shop's word stands: most families are small, and replace each other.
+    assert 0.5 < excludes.mean() < 0.9
 
 
 def test_without_the_package_it_says_what_to_install(

@@ -206,6 +206,12 @@ def test_active_and_in_stock(tmp_path: Path) -> None:
     toml = 'columns = { item_id = "sku", in_stock = "stock", active = "on" }'
     catalogue = catalogue_of(tmp_path, toml, rows)
     assert catalogue.offerable.tolist() == [True, False, False, True, False, False]
+    # Of what is off sale anyway nobody asks whether it is in stock.
+    assert catalogue.sold_out is not None
+    assert catalogue.sold_out.tolist() == [False, True, False, False, False, True]
+    again = Catalogue.from_arrays(catalogue.to_arrays())
+    assert again.sold_out is not None
+    assert again.sold_out.tolist() == catalogue.sold_out.tolist()
 
 
 def test_typed_flags(tmp_path: Path) -> None:
