@@ -29,7 +29,11 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[n
         return np.array([] if item is None else [item], dtype=np.int32)
     path = category_path(rule.category)
     below = np.array(
-        [category_path(name)[: len(path)] == path for name in catalogue.category_names],
+        [
+            # Few of many categories begin alike; only those are taken apart.
+            name.lstrip().startswith(path[0]) and category_path(name)[: len(path)] == path
+            for name in catalogue.category_names
+        ],
         dtype=np.bool_,
     )
     # The extra place stands for the items of no category.

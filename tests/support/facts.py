@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine import clock
 from engine.events import Event, Fact, PurchaseItem
 from engine.fact_records import pack, unpack
-from engine.offers import CartLine, Decision, Evidence, Offer, Replaces
+from engine.offers import CartLine, Decision, Evidence, Limits, Offer, Replaces
 
 START = clock.to_micros(datetime.fromisoformat("2026-03-28T20:00:00+00:00"))
 """Four hours before the day that loses an hour in Oslo."""
@@ -73,6 +73,9 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
         offers=tuple(offers),
         control_share=draw(st.sampled_from([None, 0.1, 0.5])),
         is_bot=draw(st.integers(0, 9)) == 9,
+        limits=draw(st.sampled_from([None, Limits(3, 1), Limits(0, 0)])),
+        excluded_item_ids=draw(st.sampled_from([(), (), ("jug",), ("pot", "mug")])),
+        declined_item_ids=draw(st.sampled_from([(), (), ("mug",)])),
         **draw(_who()),
     )
 
