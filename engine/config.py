@@ -35,7 +35,7 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_lengt
 """One source column, or several that make one key together."""
 
 Impressions = Literal["viewed", "served"]
-EngineName = Literal["mlxtend"]
+EngineName = Literal["local", "mlxtend", "spark"]
 
 
 class _Section(BaseModel):
@@ -146,7 +146,7 @@ class CatalogueSection(_Source):
 
 
 class TrainingSection(_Section):
-    engine: EngineName = "mlxtend"
+    engine: EngineName = "local"
     """Mining engine; all agree to the integer."""
     min_count: int | None = Field(default=None, ge=2)
     """Orders an itemset must stand in. Where not given: 0.03% of the orders, at least 5, and more

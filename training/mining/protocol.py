@@ -83,7 +83,10 @@ class MiningEngine(Protocol):
 
 
 # Engines by name, loaded when asked for: each brings a library of its own.
-_ENGINES = {"mlxtend": ("training.mining.mlxtend", "MlxtendEngine")}
+_ENGINES = {
+    "local": ("training.mining.local", "LocalEngine"),
+    "mlxtend": ("training.mining.mlxtend", "MlxtendEngine"),
+}
 
 
 def engine_names() -> tuple[str, ...]:
