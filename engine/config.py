@@ -286,6 +286,12 @@ class ShopConfig(_Section):
     gate: GateSection = GateSection()
 
     @model_validator(mode="after")
+    def _age_is_known(self) -> Self:
+        if self.training.half_life_days is not None and self.orders.columns.ordered_at is None:
+            raise ValueError("training.half_life_days needs orders.columns.ordered_at")
+        return self
+
+    @model_validator(mode="after")
     def _periods_last(self) -> Self:
         for name, rules in (("pins", self.offers.pins), ("blocks", self.offers.blocks)):
             for place, rule in enumerate(rules):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.upsell.tiers import Ladders
 
@@ -30,7 +31,10 @@ class Settings:
 # Models are compared and remembered by identity: two loads of a version are two models.
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
-    """What one immutable version holds; items are dense indices of `catalogue.items`."""
+    """What one immutable version holds; items are dense indices of `catalogue.items`.
+
+    `recency` is there where the shop lets old orders count for less.
+    """
 
     version: str
     settings: Settings
@@ -39,21 +43,26 @@ class Model:
     rule_index: AntecedentIndex
     affinity: Affinity
     ladders: Ladders
+    recency: Recency | None = None
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
-        return {
+        components: dict[str, Arrays] = {
             "catalogue": self.catalogue.to_arrays(),
             "rules": {**self.rules.to_arrays(), **self.rule_index.to_arrays()},
             "affinity": self.affinity.to_arrays(),
             "ladders": self.ladders.to_arrays(),
         }
+        if self.recency is not None:
+            components["recency"] = self.recency.to_arrays()
+        return components
 
     @classmethod
     def from_components(
         cls, version: str, settings: Settings, components: Mapping[str, Arrays]
     ) -> Model:
         """Raises KeyError where a component or an array of one is missing."""
+        recency = components.get("recency")
         return cls(
             version=version,
             settings=settings,
@@ -62,4 +71,5 @@ class Model:
             rule_index=AntecedentIndex.from_arrays(components["rules"]),
             affinity=Affinity.from_arrays(components["affinity"]),
             ladders=Ladders.from_arrays(components["ladders"]),
+            recency=Recency.from_arrays(recency) if recency is not None else None,
         )

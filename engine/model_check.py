@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.errors import ModelCorrupt
 from engine.model import Model
@@ -28,6 +29,7 @@ def self_check(model: Model) -> None:
         _rule_index(model.rule_index, model.rules, n_items),
         _affinity(model.affinity, model.ladders, n_items),
         _ladders(model.ladders, n_items),
+        _recency(model.recency, len(model.rules), n_items),
     ):
         raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
 
@@ -100,6 +102,18 @@ def _affinity(affinity: Affinity, ladders: Ladders, n_items: int) -> Iterator[st
     yield from _rows("repelled", affinity.repelled_indptr, affinity.repelled_items, n_items)
     yield from _indexed("repelled_items", affinity.repelled_items, n_items)
     yield from _sized("family_excludes", affinity.family_excludes, ladders.n_ladders)
+
+
+def _recency(recency: Recency | None, n_rules: int, n_items: int) -> Iterator[str]:
+    if recency is None:
+        return
+    for name, size in (("n_joint", n_rules), ("n_antecedent", n_rules)):
+        yield from _sized(f"recency {name}", getattr(recency, name), size)
+    for name in ("n_orders_of_item", "n_added_of_item"):
+        yield from _sized(f"recency {name}", getattr(recency, name), n_items)
+        yield from _indexed(f"recency {name}", getattr(recency, name), recency.n_orders + 1)
+    if bool((recency.n_joint > recency.n_antecedent).any()) or bool((recency.n_joint < 0).any()):
+        yield "recency counts are impossible"
 
 
 def _ladders(ladders: Ladders, n_items: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from engine.orders import Baskets
 from engine.progress import Progress
 from engine.upsell.tiers import Ladders
 from training.affinity import build_affinity, named_by_shop
+from training.mining.decay import recency_of, weights
 from training.mining.effort import affordable_min_count
 from training.mining.protocol import MiningEngine
 from training.mining.search import default_min_count, mine_rules
@@ -54,6 +55,7 @@ def fit_model(
     """
     settings = config.training
     baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
+    orders = minable_orders(dataset.baskets, settings.max_basket_size)
     with progress.task("Choosing the threshold"):
         min_count = settings.min_count or affordable_min_count(
             baskets, default_min_count(baskets.n_orders)
@@ -71,6 +73,11 @@ def fit_model(
         affinity = build_affinity(
             baskets, mined.itemsets, ladders, named_by_shop(ladders, dataset.catalogue)
         )
+    recency = None
+    if settings.half_life_days is not None:
+        with progress.task("Weighing recent orders"):
+            weight = weights(dataset.ordered_at[orders], settings.half_life_days)
+            recency = recency_of(mined.table, baskets, weight)
     model = Model(
         version=UNSAVED,
         settings=Settings(
@@ -84,6 +91,7 @@ def fit_model(
         rule_index=AntecedentIndex.build(mined.table, len(dataset.catalogue)),
         affinity=affinity,
         ladders=ladders,
+        recency=recency,
     )
     counts: dict[str, object] = {
         "orders": baskets.n_orders,
@@ -110,9 +118,14 @@ def ladders_of(dataset: Dataset, progress: Progress) -> FittedLadders:
 
 def minable(baskets: Baskets, max_basket_size: int) -> tuple[Baskets, int]:
     """The baskets of 1..`max_basket_size` items, and how many larger ones were left out."""
+    n_oversized = int((np.diff(baskets.indptr) > max_basket_size).sum())
+    return baskets.take(minable_orders(baskets, max_basket_size)), n_oversized
+
+
+def minable_orders(baskets: Baskets, max_basket_size: int) -> NDArray[np.int64]:
+    """Positions of the baskets that are mined, ascending."""
     sizes = np.diff(baskets.indptr)
-    kept = np.flatnonzero((sizes >= 1) & (sizes <= max_basket_size))
-    return baskets.take(kept), int((sizes > max_basket_size).sum())
+    return np.flatnonzero((sizes >= 1) & (sizes <= max_basket_size))
 
 
 def usual_prices(dataset: Dataset) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
+from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model
 
@@ -62,7 +63,9 @@ class _Filed:
     rest: Items
 
     @classmethod
-    def file(cls, table: RuleTable, rules: NDArray[np.int64], n_items: int) -> _Filed:
+    def file(
+        cls, table: RuleTable, rules: NDArray[np.int64], n_items: int, recency: Recency | None
+    ) -> _Filed:
         """`rules` are positions of rules that have at least one antecedent item."""
         starts = table.antecedent_indptr[rules]
         order = np.argsort(table.antecedent_items[starts], kind="stable")
@@ -76,7 +79,10 @@ class _Filed:
         for place in range(width):
             longer = lengths > place + 1
             rest[longer, place] = table.antecedent_items[starts[longer] + place + 1]
-        confidence = measures.confidence(table.n_joint[rules], table.n_antecedent[rules])
+        if recency is not None:
+            confidence = recency.confidence(table)[rules]
+        else:
+            confidence = measures.confidence(table.n_joint[rules], table.n_antecedent[rules])
         with np.errstate(divide="ignore"):
             strength = np.minimum(-np.log1p(-confidence), _STRONGEST).astype(np.float32)
         return cls(indptr, table.consequent[rules], strength, rules.astype(np.int32), rest)
@@ -156,18 +162,20 @@ class CrossSell:
             )
             attracts[part] = measures.lift_lower(*counts) > 1
             repels[part] = measures.lift(*counts) < 1
-        lengths = table.lengths
-        added = affinity.n_added_of_item
+        single = table.lengths == 1
+        recency = model.recency
+        added = recency.n_added_of_item if recency is not None else affinity.n_added_of_item
+        n_orders = recency.n_orders if recency is not None else affinity.n_orders
         best = int(added[model.catalogue.offerable].max(initial=0))
         popular = np.argsort(-added, kind="stable")
         popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
         return cls(
             table=table,
-            single=_Filed.file(table, np.flatnonzero(attracts & (lengths == 1)), n_items),
-            several=_Filed.file(table, np.flatnonzero(attracts & (lengths > 1)), n_items),
-            contrary=_Filed.file(table, np.flatnonzero(repels & (lengths == 1)), n_items),
+            single=_Filed.file(table, np.flatnonzero(attracts & single), n_items, recency),
+            several=_Filed.file(table, np.flatnonzero(attracts & ~single), n_items, recency),
+            contrary=_Filed.file(table, np.flatnonzero(repels & single), n_items, recency),
             popular=popular.astype(np.int32),
-            popular_score=added[popular] / max(affinity.n_orders, 1),
+            popular_score=added[popular] / max(n_orders, 1),
             n_orders_of_item=affinity.n_orders_of_item,
             n_orders=affinity.n_orders,
             repelled_indptr=affinity.repelled_indptr,
