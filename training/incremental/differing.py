@@ -31,6 +31,10 @@ class Difference:
 
 def difference(old: Baskets, new: Baskets) -> Difference:
     """The fewest baskets to take from `old` and put to it to get `new`; exact."""
+    if _begins_with(new, old):
+        # Orders are numbered in time, so mostly the new ones simply come last.
+        nothing = np.zeros(0, dtype=np.int64)
+        return Difference(nothing, np.arange(old.n_orders, new.n_orders, dtype=np.int64))
     old_codes, new_codes = _codes(old), _codes(new)
     old_sequence = np.argsort(old_codes, kind="stable")
     new_sequence = np.argsort(new_codes, kind="stable")
@@ -42,18 +46,32 @@ def difference(old: Baskets, new: Baskets) -> Difference:
     there[there] = sorted_new[wanted[there]] == sorted_old[there]
     left, right = old_sequence[there], new_sequence[wanted[there]]
     alike = _same_items(old.take(left), new.take(right))
-    return Difference(
-        removed=np.setdiff1d(np.arange(old.n_orders, dtype=np.int64), left[alike]),
-        added=np.setdiff1d(np.arange(new.n_orders, dtype=np.int64), right[alike]),
-    )
+    removed, added = np.ones(old.n_orders, np.bool_), np.ones(new.n_orders, np.bool_)
+    removed[left[alike]] = False
+    added[right[alike]] = False
+    return Difference(np.flatnonzero(removed), np.flatnonzero(added))
 
 
 def renumbered(baskets: Baskets, numbers: Integers, n_items: int) -> Baskets:
     """The same orders with item i called `numbers[i]`, -1 for items there no longer."""
-    orders = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))
     items = numbers[baskets.items]
     known = items >= 0
+    still = numbers[numbers >= 0]
+    if bool((still[1:] > still[:-1]).all()):
+        # In the same sequence as before: no basket needs sorting.
+        ends = np.append(0, np.cumsum(known))[baskets.indptr]
+        return Baskets(ends.astype(np.int64), items[known].astype(np.int32), n_items)
+    orders = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))
     return Baskets.from_pairs(orders[known], items[known], baskets.n_orders, n_items)
+
+
+def _begins_with(baskets: Baskets, first: Baskets) -> bool:
+    n_orders, n_entries = first.n_orders, len(first.items)
+    return bool(
+        baskets.n_orders >= n_orders
+        and np.array_equal(baskets.indptr[: n_orders + 1], first.indptr)
+        and np.array_equal(baskets.items[:n_entries], first.items)
+    )
 
 
 def _codes(baskets: Baskets) -> NDArray[np.uint64]:

@@ -16,6 +16,7 @@ from engine.progress import Progress
 from training.mining.occurrences import Occurrences, count_sets
 from training.mining.protocol import Itemsets, MiningEngine
 
+_BIGGEST = np.iinfo(np.int64).max
 Rows = NDArray[np.int32]
 Integers = NDArray[np.int64]
 
@@ -110,10 +111,16 @@ def _difference(rows: Rows, others: Rows) -> Rows:
 
 def _is_in(rows: Rows, others: Rows) -> NDArray[np.bool_]:
     """Which of `rows` stand in `others`; bool (n,)."""
+    if not len(rows) or not len(others):
+        return np.zeros(len(rows), dtype=np.bool_)
     both = np.concatenate([rows, others]).astype(np.int64)
-    base = int(both.max(initial=0)) + 1
-    numbers = np.zeros(len(both), dtype=np.int64)
-    for column in both.T:
-        # Dense again after each column: no product of many columns can overflow.
-        numbers = np.unique(numbers * base + column, return_inverse=True)[1]
-    return np.isin(numbers[: len(rows)], numbers[len(rows) :])
+    base = int(both.max()) + 1
+    numbers = both[:, 0]
+    for column in both.T[1:]:
+        if int(numbers.max()) >= _BIGGEST // base:
+            # Dense again, so that no product of many columns can overflow.
+            numbers = np.unique(numbers, return_inverse=True)[1]
+        numbers = numbers * base + column
+    wanted, listed = numbers[: len(rows)], np.sort(numbers[len(rows) :])
+    places = np.minimum(np.searchsorted(listed, wanted), len(listed) - 1)
+    return listed[places] == wanted
