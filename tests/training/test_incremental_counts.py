@@ -12,9 +12,9 @@ from engine.progress import Progress, SilentProgress
 from training.incremental.differing import difference, renumbered
 from training.incremental.remembering import RememberingEngine
 from training.incremental.updating import updated
-from training.mining.occurrences import Occurrences, count_sets
 from training.mining.protocol import Itemsets, get_engine
 from training.mining.search import default_min_count
+from training.mining.tallies import Tallies
 
 N_ITEMS = 7
 ORDER = st.frozensets(st.integers(0, N_ITEMS - 1), max_size=5)
@@ -223,9 +223,9 @@ def test_items_may_be_numbered_anew_or_vanish() -> None:
 def test_sets_are_counted_wherever_they_stand(
     orders: list[frozenset[int]], sets: set[frozenset[int]]
 ) -> None:
-    occurrences = Occurrences(baskets_of(orders))
+    tallies = Tallies(baskets_of(orders))
     for length in range(1, 5):
         wanted = [sorted(found) for found in sets if len(found) == length]
         rows = np.array(wanted, dtype=np.int32).reshape(len(wanted), length)
         expected = [sum(set(row) <= order for order in orders) for row in wanted]
-        assert count_sets(rows, occurrences).tolist() == expected
+        assert tallies.of_sets(rows).tolist() == expected

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engine.orders import Baskets
 from engine.progress import Progress
-from training.mining.occurrences import Occurrences, count_sets
 from training.mining.protocol import Itemsets, MiningEngine
+from training.mining.tallies import Tallies
 
 _BIGGEST = np.iinfo(np.int64).max
 Rows = NDArray[np.int32]
@@ -50,18 +50,18 @@ def updated(
     candidates = _candidates(old, added, frequent, min_count - old.min_count + 1, engine, progress)
     with progress.task("Adding the counts of new orders"):
         in_added, in_removed, in_whole = (
-            Occurrences(_only(baskets, frequent)) for baskets in (added, removed, whole)
+            Tallies(_only(baskets, frequent)) for baskets in (added, removed, whole)
         )
         for length in range(2, old.max_length + 1):
             listed, listed_counts = old.of_length(length)
             still = frequent[listed].all(axis=1)
             listed, known = listed[still], listed_counts[still]
-            known = known + count_sets(listed, in_added) - count_sets(listed, in_removed)
+            known = known + in_added.of_sets(listed) - in_removed.of_sets(listed)
             kept = known >= min_count
             level_rows, level_counts = [listed[kept]], [known[kept]]
             maybe = _with_listed_subsets(candidates[length - 1], rows[-1])
             if len(maybe):
-                found = count_sets(maybe, in_whole)
+                found = in_whole.of_sets(maybe)
                 level_rows.append(maybe[found >= min_count])
                 level_counts.append(found[found >= min_count])
             rows.append(np.concatenate(level_rows))

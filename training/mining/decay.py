@@ -13,7 +13,7 @@ from engine import clock
 from engine.cross_sell.recency import UNIT, Recency
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
-from training.mining.occurrences import Occurrences
+from training.mining.tallies import Tallies
 
 Integers = NDArray[np.int64]
 
@@ -36,14 +36,13 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
     """
     n_joint = np.zeros(len(table), dtype=np.int64)
     n_antecedent = np.zeros(len(table), dtype=np.int64)
-    occurrences = Occurrences(baskets)
+    tallies = Tallies(baskets)
     for length in np.unique(table.lengths).tolist():
         rules = np.flatnonzero(table.lengths == length)
         part = table.take(rules)
         antecedents = part.antecedent_items.reshape(len(rules), length)
-        for found in occurrences.of(antecedents, part.consequent):
-            n_antecedent[rules[found.rules]] = weight[found.holders].sum()
-            n_joint[rules[found.rules]] = _sums(found.slots, weight[found.orders], len(found.rules))
+        found = tallies.of_rules(antecedents, part.consequent, weight=weight)
+        n_antecedent[rules], n_joint[rules] = found[0][:, 0], found[1][:, 0]
     sizes = np.diff(baskets.indptr)
     of_entry = np.repeat(weight, sizes)
     several = np.repeat(sizes > 1, sizes)
