@@ -13,6 +13,7 @@ from engine.config import ExperimentSection, OffersSection, ShopSection, Trackin
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.stores import Stores
 from engine.upsell.tiers import Ladders
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -33,7 +34,8 @@ class Settings:
 class Model:
     """What one immutable version holds; items are dense indices of `catalogue.items`.
 
-    `recency` is there where the shop lets old orders count for less.
+    `recency` is there where the shop lets old orders count for less, `stores` where its orders are
+    of several stores; `stores` is for reports, and serving does not look at it.
     """
 
     version: str
@@ -44,6 +46,7 @@ class Model:
     affinity: Affinity
     ladders: Ladders
     recency: Recency | None = None
+    stores: Stores | None = None
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
@@ -55,6 +58,8 @@ class Model:
         }
         if self.recency is not None:
             components["recency"] = self.recency.to_arrays()
+        if self.stores is not None:
+            components["stores"] = self.stores.to_arrays()
         return components
 
     @classmethod
@@ -62,7 +67,7 @@ class Model:
         cls, version: str, settings: Settings, components: Mapping[str, Arrays]
     ) -> Model:
         """Raises KeyError where a component or an array of one is missing."""
-        recency = components.get("recency")
+        recency, stores = components.get("recency"), components.get("stores")
         return cls(
             version=version,
             settings=settings,
@@ -72,4 +77,5 @@ class Model:
             affinity=Affinity.from_arrays(components["affinity"]),
             ladders=Ladders.from_arrays(components["ladders"]),
             recency=Recency.from_arrays(recency) if recency is not None else None,
+            stores=Stores.from_arrays(stores) if stores is not None else None,
         )

@@ -12,6 +12,7 @@ from engine.catalogue import Catalogue
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.stores import Stores
 from engine.errors import ModelCorrupt
 from engine.model import Model
 from engine.upsell.tiers import Ladders
@@ -30,6 +31,7 @@ def self_check(model: Model) -> None:
         _affinity(model.affinity, model.ladders, n_items),
         _ladders(model.ladders, n_items),
         _recency(model.recency, len(model.rules), n_items),
+        _stores(model.stores, len(model.rules), n_items),
     ):
         raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
 
@@ -114,6 +116,27 @@ def _recency(recency: Recency | None, n_rules: int, n_items: int) -> Iterator[st
         yield from _indexed(f"recency {name}", getattr(recency, name), recency.n_orders + 1)
     if bool((recency.n_joint > recency.n_antecedent).any()) or bool((recency.n_joint < 0).any()):
         yield "recency counts are impossible"
+
+
+def _stores(stores: Stores | None, n_rules: int, n_items: int) -> Iterator[str]:
+    if stores is None:
+        return
+    n_stores = len(stores.store_ids)
+    yield from _sized("orders of stores", stores.n_orders, n_stores + 1)
+    yield from _rules(stores.contradicted_rules, n_items)
+    parts = (
+        ("offered", stores.offered, n_rules),
+        ("contradicted", stores.contradicted, len(stores.contradicted_rules)),
+    )
+    for part, counts, size in parts:
+        for name in ("flag", "log_odds"):
+            yield from _sized(f"{part} {name}", getattr(counts, name), size)
+        yield from _rows(f"{part} cells", counts.indptr, counts.store, size)
+        yield from _indexed(f"{part} store", counts.store, n_stores + 1)
+        for name in ("n_joint", "n_antecedent", "n_consequent"):
+            yield from _sized(f"{part} {name}", getattr(counts, name), len(counts.store))
+        if bool((counts.n_joint > counts.n_antecedent).any()):
+            yield f"{part} counts of stores are impossible"
 
 
 def _ladders(ladders: Ladders, n_items: int) -> Iterator[str]:

@@ -21,6 +21,7 @@ from training.mining.decay import recency_of, weights
 from training.mining.effort import affordable_min_count
 from training.mining.protocol import MiningEngine
 from training.mining.search import default_min_count, mine_rules
+from training.stores import borne_out
 from training.tiers import TierCounts, fit_ladders
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ def fit_model(
         affinity = build_affinity(
             baskets, mined.itemsets, ladders, named_by_shop(ladders, dataset.catalogue)
         )
+    with progress.task("Asking each store"):
+        table, stores = borne_out(mined.table, dataset, orders, baskets, settings.max_q)
     recency = None
     if settings.half_life_days is not None:
         with progress.task("Weighing recent orders"):
             weight = weights(dataset.ordered_at[orders], settings.half_life_days)
-            recency = recency_of(mined.table, baskets, weight)
+            recency = recency_of(table, baskets, weight)
     model = Model(
         version=UNSAVED,
         settings=Settings(
@@ -87,11 +90,12 @@ def fit_model(
             tracking=config.tracking,
         ),
         catalogue=dataset.catalogue,
-        rules=mined.table,
-        rule_index=AntecedentIndex.build(mined.table, len(dataset.catalogue)),
+        rules=table,
+        rule_index=AntecedentIndex.build(table, len(dataset.catalogue)),
         affinity=affinity,
         ladders=ladders,
         recency=recency,
+        stores=stores,
     )
     counts: dict[str, object] = {
         "orders": baskets.n_orders,
@@ -103,7 +107,8 @@ def fit_model(
         "itemsets": len(mined.itemsets),
         "rules_mined": len(mined.every),
         "hypotheses": mined.n_tests,
-        "rules": len(mined.table),
+        "rules": len(table),
+        "rules_contradicted": len(mined.table) - len(table),
         "repelled_pairs": len(affinity.repelled_items) // 2,
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},

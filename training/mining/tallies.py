@@ -82,6 +82,13 @@ class Tallies:
             return np.diff(self._first)[sets[:, 0]]
         return self.of_rules(sets[:, :-1], sets[:, -1])[1][:, 0]
 
+    def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
+        """The orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
+        wanted = np.ascontiguousarray(items, dtype=np.int32)
+        return self._kernels.tally_items(
+            self._first, self._orders, wanted, self._of_orders(part, 0), n_parts
+        )
+
     def _of_orders(self, values: Integers | None, otherwise: int) -> Integers:
         if values is None:
             return np.full(self.n_orders, otherwise, dtype=np.int64)

@@ -24,6 +24,16 @@ def orders_by_item(indptr, items, n_items):
 
 
 @njit(cache=True, nogil=True)
+def tally_items(first, orders, wanted, part, n_parts):
+    """int64 (n_wanted, n_parts): the orders that hold each of `wanted`, by part."""
+    n_held = np.zeros((len(wanted), n_parts), np.int64)
+    for place in range(len(wanted)):
+        for position in range(first[wanted[place]], first[wanted[place] + 1]):
+            n_held[place, part[orders[position]]] += 1
+    return n_held
+
+
+@njit(cache=True, nogil=True)
 def _holds(row, wanted):
     """Whether an ascending row holds every one of an ascending few."""
     place = 0

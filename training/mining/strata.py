@@ -1,0 +1,200 @@
+"""Counts rules store by store, and finds those that the stores contradict.
+
+Two questions are asked of a rule A -> c that holds in all orders together (lift above 1).
+
+*Do the stores together contradict it?* Their common odds ratio (Mantel and Haenszel 1959) lies
+below 1, and the odds ratio of all orders lies above what that estimate allows: a normal test of the
+difference of their logarithms by the variance of Robins, Breslow and Greenland (1986), which errs
+on the side of caution, for the two are positively correlated (Hausman 1978). Such a rule says that
+stores differ, and nothing of what goes together: it is not offered.
+
+*Does any store oppose it?* Fisher's exact test of the lower tail in each store.
+
+Both by the false discovery rate of Benjamini and Hochberg, over all rules or all rules and stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cross_sell.rules import RuleTable
+from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
+from engine.orders import Baskets
+from training.mining.significance import q_values
+from training.mining.tallies import Tallies
+
+MOST_CELLS = 6_000_000
+"""Rules by stores that are kept: of the largest stores, where a shop has more."""
+_CELLS_AT_A_TIME = 2_000_000
+_WORTH_A_TEST = -1.0
+"""Standard deviations below chance from which on a store is tested exactly."""
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The 2 x 2 tables of `n` rules in S strata, int64 (n, S) but `n_orders` (S,)."""
+
+    n_joint: Integers
+    n_antecedent: Integers
+    n_consequent: Integers
+    n_orders: Integers
+
+    def cells(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Orders with both, A alone, c alone and neither."""
+        both = self.n_joint.astype(np.float64)
+        only_a, only_c = self.n_antecedent - both, self.n_consequent - both
+        return both, only_a, only_c, self.n_orders - both - only_a - only_c
+
+
+def tables_by_stratum(
+    table: RuleTable, baskets: Baskets, stratum: Integers, n_strata: int
+) -> Iterator[tuple[Integers, Tables]]:
+    """Positions of some rules and their tables, until all have been given; memory is bounded.
+
+    Args:
+        stratum: int64 (n_orders,), in 0..n_strata - 1.
+    """
+    tallies = Tallies(baskets)
+    n_orders = np.bincount(stratum, minlength=n_strata).astype(np.int64)
+    at_a_time = max(_CELLS_AT_A_TIME // max(n_strata, 1), 1)
+    for length in np.unique(table.lengths).tolist():
+        of_length = np.flatnonzero(table.lengths == length)
+        for start in range(0, len(of_length), at_a_time):
+            rules = of_length[start : start + at_a_time]
+            part = table.take(rules)
+            n_antecedent, n_joint = tallies.of_rules(
+                part.antecedent_items.reshape(len(rules), length),
+                part.consequent,
+                part=stratum,
+                n_parts=n_strata,
+            )
+            items, which = np.unique(part.consequent, return_inverse=True)
+            n_consequent = tallies.of_items(items, part=stratum, n_parts=n_strata)[which]
+            yield rules, Tables(n_joint, n_antecedent, n_consequent, n_orders)
+
+
+def mantel_haenszel(tables: Tables) -> tuple[Floats, Floats]:
+    """(log of the common odds ratio, its standard error); float64 (n,).
+
+    Infinite or undefined where no stratum has orders of one of the diagonals.
+    """
+    both, only_a, only_c, neither = tables.cells()
+    n_orders = np.maximum(tables.n_orders, 1)
+    agree, differ = both * neither / n_orders, only_a * only_c / n_orders
+    agree_share, differ_share = (both + neither) / n_orders, (only_a + only_c) / n_orders
+    up, down = agree.sum(axis=1), differ.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (
+            (agree_share * agree).sum(axis=1) / (2 * up**2)
+            + (agree_share * differ + differ_share * agree).sum(axis=1) / (2 * up * down)
+            + (differ_share * differ).sum(axis=1) / (2 * down**2)
+        )
+        return np.log(up / down), np.sqrt(variance)
+
+
+def crude_log_odds(table: RuleTable) -> Floats:
+    """Log of the odds ratio in all orders together; infinite where A or c never is alone."""
+    n_joint, n_antecedent, n_consequent, n_orders = table.counts()
+    both = n_joint.astype(np.float64)
+    only_a, only_c = n_antecedent - both, n_consequent - both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(both * (n_orders - both - only_a - only_c) / (only_a * only_c))
+
+
+def count_by_store(
+    table: RuleTable, baskets: Baskets, store: Integers, n_stores: int, max_q: float
+) -> StoreCounts:
+    """The counts of every rule in every store, and its flag.
+
+    Args:
+        store: int64 (n_orders,), -1 where it is not known: those orders are a stratum of their own.
+    """
+    from scipy.stats import norm
+
+    n_rules, n_strata = len(table), n_stores + 1
+    stratum = np.where(store < 0, n_stores, store)
+    listed = _listed(stratum, n_strata, n_rules)
+    log_odds, error = np.full(n_rules, np.nan), np.full(n_rules, np.nan)
+    parts: list[tuple[Integers, ...]] = []
+    against: list[tuple[Integers, Floats]] = []
+    n_cells = 0
+    for rules, tables in tables_by_stratum(table, baskets, stratum, n_strata):
+        log_odds[rules], error[rules] = mantel_haenszel(tables)
+        rows, p = _against(tables)
+        against.append((rules[rows], p))
+        n_cells += int((tables.n_antecedent > 0).sum())
+        rows, columns = np.nonzero((tables.n_antecedent > 0) & listed)
+        counts = (tables.n_joint, tables.n_antecedent, tables.n_consequent)
+        parts.append((rules[rows], columns, *(count[rows, columns] for count in counts)))
+    flag = np.full(n_rules, AGREES, dtype=np.int8)
+    attracts = table.lift() > 1
+    flag[_opposed(against, n_cells, max_q)] = MIXED
+    with np.errstate(invalid="ignore"):
+        p = norm.sf((crude_log_odds(table) - log_odds) / error)
+        below = log_odds < 0
+    p = np.where(attracts & below & np.isfinite(error), p, 1.0)
+    flag[q_values(np.nan_to_num(p, nan=1.0)) < max_q] = CONTRADICTED
+    flag[~attracts] = AGREES
+    return _filed(parts, flag, log_odds)
+
+
+def _listed(stratum: Integers, n_strata: int, n_rules: int) -> NDArray[np.bool_]:
+    """The largest strata of which MOST_CELLS has room; bool (n_strata,)."""
+    room = max(MOST_CELLS // max(n_rules, 1), 1)
+    largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
+    listed = np.zeros(n_strata, dtype=np.bool_)
+    listed[largest] = True
+    return listed
+
+
+def _against(tables: Tables) -> tuple[Integers, Floats]:
+    """Rows of `tables` and the p-values of strata in which they hold less often than by chance."""
+    from scipy.stats import hypergeom
+
+    n_orders = np.maximum(tables.n_orders, 1).astype(np.float64)
+    share_a, share_c = tables.n_antecedent / n_orders, tables.n_consequent / n_orders
+    expected = share_a * tables.n_consequent
+    variance = expected * (1 - share_a) * (1 - share_c)
+    rows, columns = np.nonzero(tables.n_joint - expected < _WORTH_A_TEST * np.sqrt(variance))
+    p = hypergeom.cdf(
+        tables.n_joint[rows, columns],
+        tables.n_orders[columns],
+        tables.n_consequent[rows, columns],
+        tables.n_antecedent[rows, columns],
+    )
+    return rows, np.clip(np.asarray(p, dtype=np.float64), 0.0, 1.0)
+
+
+def _opposed(against: list[tuple[Integers, Floats]], n_cells: int, max_q: float) -> Integers:
+    """Rules that some store opposes; the cells that were not tested count as p = 1."""
+    rules = np.concatenate([np.zeros(0, dtype=np.int64), *(rules for rules, _ in against)])
+    p = np.concatenate([np.zeros(0), *(p for _, p in against)])
+    return np.unique(rules[q_values(p, n_cells) < max_q])
+
+
+def _filed(
+    parts: list[tuple[Integers, ...]], flag: NDArray[np.int8], log_odds: Floats
+) -> StoreCounts:
+    """Cells in the sequence of rules and stores."""
+    nothing = np.zeros(0, dtype=np.int64)
+    columns = [np.concatenate([nothing, *(part[place] for part in parts)]) for place in range(5)]
+    sequence = np.lexsort((columns[1], columns[0]))
+    rule, store, n_joint, n_antecedent, n_consequent = (column[sequence] for column in columns)
+    indptr = np.zeros(len(flag) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rule, minlength=len(flag)), out=indptr[1:])
+    return StoreCounts(
+        indptr,
+        store.astype(np.int32),
+        n_joint.astype(np.int32),
+        n_antecedent.astype(np.int32),
+        n_consequent.astype(np.int32),
+        flag,
+        log_odds,
+    )

@@ -1,0 +1,62 @@
+"""The stores of a shop: which rules they bear out, and which hold in all orders together alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cross_sell.rules import RuleTable
+from engine.cross_sell.stores import CONTRADICTED, Stores
+from engine.orders import Baskets
+from training.keys import MISSING
+from training.mining.strata import count_by_store
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+
+def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
+    """The store an order's lines name, the first by id where they name several; int64 (n_orders,).
+
+    MISSING where they name none.
+    """
+    nowhere = np.iinfo(np.int64).max
+    stores = dataset.lines["store"].to_numpy(dtype=np.int64)
+    found = np.full(dataset.n_orders, nowhere, dtype=np.int64)
+    known = np.where(stores == MISSING, nowhere, stores)
+    np.minimum.at(found, dataset.lines["order"].to_numpy(), known)
+    return np.where(found == nowhere, MISSING, found)
+
+
+def borne_out(
+    table: RuleTable,
+    dataset: Dataset,
+    orders: NDArray[np.int64],
+    baskets: Baskets,
+    max_q: float,
+) -> tuple[RuleTable, Stores | None]:
+    """The rules that the stores together do not contradict, and the counts by store.
+
+    Args:
+        orders: int64, positions of the orders that `baskets` are of.
+
+    Returns:
+        `table` as it is and None where orders are not known to be of several stores.
+    """
+    store = store_of_order(dataset)[orders]
+    n_stores = len(dataset.store_ids)
+    if len(np.unique(store[store != MISSING])) < 2:
+        return table, None
+    counts = count_by_store(table, baskets, store, n_stores, max_q)
+    contradicted = counts.flag == CONTRADICTED
+    kept, dropped = np.flatnonzero(~contradicted), np.flatnonzero(contradicted)
+    stores = Stores(
+        store_ids=dataset.store_ids,
+        n_orders=np.bincount(np.where(store == MISSING, n_stores, store), minlength=n_stores + 1),
+        offered=counts.take(kept),
+        contradicted_rules=table.take(dropped),
+        contradicted=counts.take(dropped),
+    )
+    return table.take(kept), stores
