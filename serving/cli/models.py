@@ -65,11 +65,15 @@ def show(
         str | None, typer.Argument(help="A version, else the published one.", show_default=False)
     ] = None,
     models: Models = _DEFAULT,
+    stores: Annotated[
+        bool, typer.Option("--stores", help="Also the rules that stores speak against.")
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """What a version holds, whether its files are intact, and its strongest rules."""
     from engine.errors import ModelCorrupt, ModelNotFound
     from engine.registry import Registry
+    from serving.cli.store_tables import print_stores, stores_as_json
 
     registry = Registry(models)
     current = registry.current()
@@ -79,8 +83,11 @@ def show(
     manifest = registry.manifest(wanted)
     problem: str | None = None
     rules: list[dict[str, Any]] = []
+    by_store: dict[str, Any] | None = None
     try:
-        rules = _strongest_rules(registry.load(wanted))
+        model = registry.load(wanted)
+        rules = _strongest_rules(model)
+        by_store = stores_as_json(model, _SHOWN) if stores else None
     except ModelCorrupt as error:
         problem = error.message
     published = wanted == current
@@ -92,10 +99,13 @@ def show(
                 "verified": problem is None,
                 "problem": problem,
                 "rules": rules,
+                "stores": by_store,
             }
         )
     else:
         _print_version(manifest, rules, problem, published=published)
+        if stores and problem is None:
+            print_stores(by_store)
     if problem is not None:
         raise typer.Exit(console.BAD_INPUT)
 

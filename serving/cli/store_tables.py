@@ -1,0 +1,112 @@
+"""What the stores of a shop say of its rules, for `mersalg models show --stores`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.cross_sell.rules import RuleTable
+    from engine.cross_sell.stores import StoreCounts, Stores
+    from engine.model import Model
+
+_SHOWN_STORES = 3
+
+
+def stores_as_json(model: Model, n_rules: int) -> dict[str, Any] | None:
+    """The first `n_rules` flagged rules of each kind with all their stores; None: one store only.
+
+    `confidence` of a store is drawn to that of all stores as far as stores are alike.
+    """
+    import numpy as np
+
+    from engine.cross_sell.stores import MIXED
+
+    stores = model.stores
+    if stores is None:
+        return None
+    mixed = np.flatnonzero(stores.offered.flag == MIXED)
+    offered = (model.rules.take(mixed), stores.offered.take(mixed))
+    contradicted = (stores.contradicted_rules, stores.contradicted)
+    return {
+        "stores": len(stores.store_ids),
+        "contradicted": _flagged(model, stores, *contradicted, n_rules),
+        "n_contradicted": len(stores.contradicted_rules),
+        "mixed": _flagged(model, stores, *offered, n_rules),
+        "n_mixed": len(mixed),
+    }
+
+
+def _flagged(
+    model: Model, stores: Stores, table: RuleTable, counts: StoreCounts, n_rules: int
+) -> list[dict[str, Any]]:
+    import numpy as np
+
+    names, ids = model.catalogue.names, [*stores.store_ids, None]
+    confidence, lift, shrunk = table.confidence(), table.lift(), counts.shrunk_confidence(table)
+    entries: list[dict[str, Any]] = []
+    for rule in np.argsort(-table.n_joint, kind="stable")[:n_rules].tolist():
+        cells = range(int(counts.indptr[rule]), int(counts.indptr[rule + 1]))
+        log_odds = float(counts.log_odds[rule])
+        entries.append(
+            {
+                "antecedent": [names[item] for item in table.antecedent(rule).tolist()],
+                "consequent": names[int(table.consequent[rule])],
+                "n_joint": int(table.n_joint[rule]),
+                "confidence": float(confidence[rule]),
+                "lift": float(lift[rule]),
+                "odds_ratio_of_stores": float(np.exp(log_odds)) if log_odds < 700 else None,
+                "stores": [
+                    {
+                        "store": ids[int(counts.store[cell])],
+                        "n_joint": int(counts.n_joint[cell]),
+                        "n_antecedent": int(counts.n_antecedent[cell]),
+                        "confidence": float(shrunk[cell]),
+                    }
+                    for cell in cells
+                ],
+            }
+        )
+    return entries
+
+
+def print_stores(found: dict[str, Any] | None) -> None:
+    """Both kinds of flagged rules, each with the stores that hold most of its antecedent."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if found is None:
+        console.out.print("orders are not known to be of several stores")
+        return
+    titles = {
+        "contradicted": "not offered: the stores together contradict them",
+        "mixed": "offered, and opposed by some store",
+    }
+    for kind, title in titles.items():
+        console.out.print(f"{found[f'n_{kind}']:,} rules {title}")
+        if not found[kind]:
+            continue
+        table = Table()
+        for name in ("antecedent", "consequent"):
+            table.add_column(name)
+        for name in ("orders", "confidence", "lift", "odds of stores"):
+            table.add_column(name, justify="right")
+        table.add_column("confidence by store")
+        for rule in found[kind]:
+            odds = rule["odds_ratio_of_stores"]
+            largest = sorted(rule["stores"], key=lambda store: -store["n_antecedent"])
+            by_store = ", ".join(
+                f"{store['store'] or 'not known'} {store['confidence']:.3f}"
+                for store in largest[:_SHOWN_STORES]
+            )
+            table.add_row(
+                escape(", ".join(rule["antecedent"])),
+                escape(rule["consequent"]),
+                f"{rule['n_joint']:,}",
+                f"{rule['confidence']:.3f}",
+                f"{rule['lift']:.2f}",
+                f"{odds:.2f}" if odds is not None else "",
+                escape(by_store),
+            )
+        console.out.print(table)
