@@ -92,6 +92,8 @@ def _print_people(result: TrainingResult) -> None:
         f" (at least {counts['min_count']} orders);"
         f" {counts['repelled_pairs']:,} pairs keep apart"
     )
+    if counts.get("rules_contradicted"):
+        out.print(f"{counts['rules_contradicted']:,} rules left off: the stores contradict them")
     out.print(
         f"[bold]{counts['tiers_ladders']:,}[/] ladders of {counts['tiers_items']:,} items,"
         f" {counts['tiers_ladders_with_steps']:,} with more than one tier"
