@@ -29,6 +29,8 @@ from training.mining.protocol import (
 from training.mining.rules import parse_threshold, rules_from_itemsets
 from training.mining.search import default_min_count, mine_rules
 
+ENGINES = ("local", "mlxtend")
+"""The engines of one machine; the one on a cluster has tests of its own."""
 N_ITEMS = 7
 SETS = st.lists(st.sets(st.integers(0, N_ITEMS - 1), max_size=6), min_size=1, max_size=25)
 
@@ -70,7 +72,7 @@ def rules_of(table: RuleTable) -> dict[tuple[tuple[int, ...], int], tuple[int, i
     }
 
 
-@pytest.mark.parametrize("name", engine_names())
+@pytest.mark.parametrize("name", ENGINES)
 @given(orders=SETS, min_count=st.integers(1, 5), max_length=st.integers(1, 5))
 @settings(max_examples=60)
 def test_every_engine_counts_as_brute_force_does(
@@ -86,7 +88,7 @@ def test_every_engine_counts_as_brute_force_does(
         assert rows.tolist() == sorted(sorted(row) for row in rows.tolist())
 
 
-@pytest.mark.parametrize("name", engine_names())
+@pytest.mark.parametrize("name", ENGINES)
 def test_engines_take_orders_without_anything_frequent(name: str) -> None:
     engine = get_engine(name)
     for orders in ([set()], [{0}, {1}], [{0, 1}]):
@@ -95,7 +97,7 @@ def test_engines_take_orders_without_anything_frequent(name: str) -> None:
     assert len(rules_from_itemsets(mined, 1)) == 0
 
 
-@pytest.mark.parametrize("name", engine_names())
+@pytest.mark.parametrize("name", ENGINES)
 def test_engines_leave_the_process_warning_filters_alone(name: str) -> None:
     before = list(warnings.filters)
     get_engine(name).itemsets(baskets_of([{0, 1}] * 3), 2, 2, SilentProgress())
@@ -180,20 +182,25 @@ def test_thresholds_are_read_exactly() -> None:
 
 def test_the_shop_file_knows_the_same_engines() -> None:
     assert engine_names() == get_args(EngineName)
-    assert [get_engine(name).name for name in engine_names()] == list(engine_names())
+    assert [get_engine(name).name for name in ENGINES] == list(ENGINES)
 
 
 def test_an_unknown_engine_is_told_apart() -> None:
-    with pytest.raises(ConfigError, match="no mining engine 'spork'; there is: mlxtend"):
+    with pytest.raises(
+        ConfigError, match="no mining engine 'spork'; there is: local, mlxtend, spark"
+    ):
         get_engine("spork")
 
 
 @pytest.mark.realdata
+@pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(
     ("support", "confidence", "n_rules"),
     [("0.001", "0.8", 410), ("0.01", "0.5", 15), ("0.006", "0.25", 463)],
 )
-def test_groceries_gives_the_published_numbers(support: str, confidence: str, n_rules: int) -> None:
+def test_groceries_gives_the_published_numbers(
+    name: str, support: str, confidence: str, n_rules: int
+) -> None:
     with (shared_data("groceries") / "groceries.csv").open(newline="") as file:
         rows = [[text.strip() for text in row] for row in csv.reader(file)]
     ids = {text: place for place, text in enumerate(sorted({x for row in rows for x in row}))}
@@ -201,7 +208,7 @@ def test_groceries_gives_the_published_numbers(support: str, confidence: str, n_
     assert (baskets.n_orders, baskets.n_items) == (9835, 169)
     mined = mine_rules(
         baskets,
-        get_engine("mlxtend"),
+        get_engine(name),
         min_count=min_count_of_support(Fraction(support), baskets.n_orders),
         max_length=10,
         all_rules=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +16,8 @@ from engine.progress import SilentProgress
 from tests.support.shared_data import shared_data
 from training.basket_files import read_baskets
 from training.mining import kernels
-from training.mining.local import LocalEngine
+from training.mining.labelling import label_rows
+from training.mining.local import LocalEngine, _grow
 from training.mining.mlxtend import MlxtendEngine
 from training.mining.protocol import Itemsets
 
@@ -50,8 +53,8 @@ def _counted(rows: list[list[int]], n_items: int, min_count: int, max_length: in
 _ROWS = st.lists(st.lists(st.integers(0, 6), max_size=7), max_size=40)
 
 
-@settings(deadline=None, max_examples=150)
-@given(_ROWS, st.integers(1, 6), st.integers(1, 4))
+@settings(deadline=None, max_examples=100)
+@given(_ROWS, st.integers(1, 6), st.integers(1, 7))
 def test_counts_what_counting_by_hand_counts(
     rows: list[list[int]], min_count: int, max_length: int
 ) -> None:
@@ -110,19 +113,65 @@ def test_more_partners_than_one_square_holds() -> None:
     assert (twice.counts[1] == 2).all()
 
 
-def test_a_triple_behind_many_partners_is_found() -> None:
-    n_items = 2_100
-    rows = [[*range(n_items)], [*range(n_items)]]
-    labels = _baskets(rows, n_items)
+@pytest.mark.parametrize("n_orders", [1, 2, 3])
+def test_triples_behind_more_partners_than_one_square_holds(n_orders: int) -> None:
     # Counted in strips: the sets that begin with the first label alone are 2.2 million triples.
-    from training.mining.local import _Labelled  # the part of the work that one label makes
-
-    labelled = _Labelled.of(labels, np.arange(n_items, dtype=np.int32))
-    parts = list(labelled.expand(0, 1, 2, 3))
-    n_found = sum(len(part[1]) for part in parts)
+    n_items = 2_100
+    baskets = _baskets([[*range(n_items)]] * n_orders, n_items)
+    with ThreadPoolExecutor(1) as threads:
+        labelled = label_rows(baskets, n_orders, threads, 1)
+    assert len(labelled.rows.held) == n_orders - 1
+    parts = list(_grow(labelled, 0, 1, n_orders, 3))
     partners = n_items - 1
-    assert n_found == partners + partners * (partners - 1) // 2
-    assert all((part[1] == 2).all() for part in parts)
+    assert sum(len(part[1]) for part in parts) == partners + partners * (partners - 1) // 2
+    assert all((part[1] == n_orders).all() for part in parts)
+
+
+@settings(deadline=None, max_examples=60)
+@given(_ROWS, st.integers(1, 6), st.integers(2, 5), st.integers(0, 4))
+def test_rows_that_are_not_walked_count_the_same(
+    rows: list[list[int]], min_count: int, max_length: int, long_row: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.mining.labelling._LONG_ROW", long_row)
+        mined = _mined(_baskets(rows, 7), min_count, max_length)
+    assert _as_dict(mined) == _counted(rows, 7, min_count, max_length)
+
+
+@settings(deadline=None, max_examples=30)
+@given(_ROWS, st.integers(1, 4), st.integers(1, 5))
+def test_many_blocks_of_orders_count_the_same(
+    rows: list[list[int]], min_count: int, threads: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.mining.labelling._BLOCK_ENTRIES", 2)
+        mined = _mined(_baskets(rows, 7), min_count, 3, threads)
+    assert _as_dict(mined) == _counted(rows, 7, min_count, 3)
+
+
+def test_one_giant_basket_costs_little_more() -> None:
+    # 10,000 items that all stand in other baskets often enough: 50 million pairs in one order.
+    draw = np.random.default_rng(4)
+    n_items = 10_000
+    orders = np.repeat(np.arange(60_000), 8)
+    items = np.minimum(draw.geometric(3 / n_items, len(orders)), n_items) - 1
+    plain = Baskets.from_pairs(orders, items, 60_000, n_items)
+    giant = Baskets.from_pairs(
+        np.append(orders, np.full(n_items, 60_000)),
+        np.append(items, np.arange(n_items)),
+        60_001,
+        n_items,
+    )
+    seconds = {"plain": np.inf, "giant": np.inf}
+    for _ in range(3):
+        for name, baskets in (("plain", plain), ("giant", giant)):
+            start = time.process_time()
+            mined = _mined(baskets, 5, 3)
+            seconds[name] = min(seconds[name], time.process_time() - start)
+    assert seconds["giant"] < 2 * seconds["plain"] + 0.05
+    without = _as_dict(_mined(plain, 4, 3))
+    expected = {items: count + 1 for items, count in without.items()}
+    assert _as_dict(mined) == expected
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[1], [2], [1]]])

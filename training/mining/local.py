@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import DataError
 from engine.orders import Baskets
 from engine.progress import Progress
+from training.mining.labelling import Labelled, label_rows
 from training.mining.protocol import Itemsets
 
 _CHUNKS_A_THREAD = 12
@@ -21,7 +20,6 @@ _CHUNKS_A_THREAD = 12
 _FIRST_ROOM = 1 << 14
 _MOST_ROOM = 1 << 20
 """Sets an output buffer holds at first and at most; a full one is emptied and the work resumed."""
-_MOST_ENTRIES = 2**31 - 1
 
 _Sets = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]
 """Sets in rows of `max_length` columns, their counts, their lengths."""
@@ -32,7 +30,7 @@ class LocalEngine:
 
     Infrequent items are dropped first; the others are labelled by ascending frequency, so that
     what follows a label in a row is short where its occurrences are many. Memory is that of the
-    frequent entries (16 bytes each), of the sets found, and of one counter a label and thread.
+    frequent entries (12 bytes each), of the sets found, and of a few counters a label and thread.
 
     Args:
         threads: at most so many; all cores where not given.
@@ -51,100 +49,102 @@ class LocalEngine:
         Raises:
             DataError: over 2**31 entries of frequent items.
         """
+        # Numba takes half a second to load: only who mines waits for it.
+        from training.mining.sorting_kernels import sort_sets
+
         min_count = max(min_count, 1)
-        item_counts = baskets.item_counts()
-        frequent = np.flatnonzero(item_counts >= min_count).astype(np.int32)
-        rows = [frequent[:, None]]
-        counts = [item_counts[frequent]]
-        if max_length > 1:
-            # Of equally frequent items the first comes first: the same rows give the same work.
-            names = frequent[np.argsort(item_counts[frequent], kind="stable")]
-            found = self._grow(_Labelled.of(baskets, names), min_count, max_length, progress)
-            lengths = np.concatenate([np.zeros(0, np.int8), *(part[2] for part in found)])
-            sets = np.concatenate([np.zeros((0, max_length), np.int32), *(p[0] for p in found)])
-            set_counts = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in found)])
-            for length in range(2, max_length + 1):
-                chosen = lengths == length
-                rows.append(sets[chosen, :length])
-                counts.append(set_counts[chosen])
-        return Itemsets.from_rows(rows, counts, n_orders=baskets.n_orders, min_count=min_count)
-
-    def _grow(
-        self, labelled: _Labelled, min_count: int, max_length: int, progress: Progress
-    ) -> list[_Sets]:
-        chunks = labelled.chunks(_CHUNKS_A_THREAD * self._threads)
-        found: list[_Sets] = []
-        with (
-            progress.task("Mining itemsets", total=len(chunks)) as task,
-            ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads,
-        ):
-            mined = threads.map(
-                lambda chunk: list(labelled.expand(*chunk, min_count, max_length)), chunks
-            )
-            for part in mined:
-                found += part
-                task.advance(1)
-        return found
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
+            with progress.task("Filing baskets by item"):
+                labelled = label_rows(baskets, min_count, threads, self._threads)
+            found: list[_Sets] = []
+            if max_length > 1 and len(labelled.names):
+                chunks = labelled.chunks(_CHUNKS_A_THREAD * self._threads)
+                with progress.task("Mining itemsets", total=len(chunks)) as task:
+                    for part in threads.map(
+                        lambda chunk: list(_grow(labelled, *chunk, min_count, max_length)), chunks
+                    ):
+                        found += part
+                        task.advance(1)
+        singles = labelled.singles
+        rows = [singles[:, None]]
+        counts = [labelled.item_counts[singles]]
+        for length in range(2, max_length + 1):
+            chosen = [part[2] == length for part in found]
+            sets = [part[0][here, :length] for part, here in zip(found, chosen, strict=True)]
+            number = [part[1][here] for part, here in zip(found, chosen, strict=True)]
+            ranks = np.concatenate([np.zeros((0, length), dtype=np.int32), *sets])
+            order = sort_sets(ranks, len(singles))
+            rows.append(singles[ranks[order]])
+            counts.append(np.concatenate([np.zeros(0, dtype=np.int64), *number])[order])
+        return Itemsets(tuple(rows), tuple(counts), baskets.n_orders, min_count)
 
 
-@dataclass(frozen=True, slots=True)
-class _Labelled:
-    """Rows of frequent items by label, and where each label stands; see `kernels.occurrences`."""
+def _grow(
+    labelled: Labelled, low: int, high: int, min_count: int, max_length: int
+) -> Iterator[_Sets]:
+    """The frequent sets that begin with a label in [low, high), buffer by buffer."""
+    return _expand(labelled.rows, labelled.names, (), low, high, min_count, max_length)
 
-    names: NDArray[np.int32]
-    labels: NDArray[np.int32]
-    first: NDArray[np.int64]
-    position: NDArray[np.int32]
-    row_end: NDArray[np.int32]
 
-    @classmethod
-    def of(cls, baskets: Baskets, names: NDArray[np.int32]) -> _Labelled:
-        # Numba and its compiled code take half a second to load: only who mines waits for them.
-        from training.mining import kernels
+def _expand(
+    rows: Any,
+    names: NDArray[np.int32],
+    prefix: tuple[int, ...],
+    low: int,
+    high: int,
+    min_count: int,
+    max_length: int,
+) -> Iterator[_Sets]:
+    """The frequent sets of `prefix` and a label in [low, high) and at least one behind it."""
+    from training.mining import kernels
 
-        label_of = np.full(baskets.n_items, -1, dtype=np.int32)
-        label_of[names] = np.arange(len(names), dtype=np.int32)
-        row_start, labels = kernels.frequent_rows(
-            np.ascontiguousarray(baskets.indptr, dtype=np.int64),
-            np.ascontiguousarray(baskets.items, dtype=np.int32),
-            label_of,
+    depth = len(prefix) + 1
+    if max_length <= depth + 3:
+        yield from _fill(rows, names, prefix, low, high, min_count, max_length, max_length)
+        return
+    # Pairs first, then whatever stands behind each label as baskets of their own.
+    yield from _fill(rows, names, prefix, low, high, min_count, depth + 1, max_length)
+    for label in range(low, high):
+        partners, behind = kernels.rows_behind(rows, label, min_count)
+        if len(partners) > 1:
+            longer = (*prefix, int(names[label]))
+            among = (0, len(partners), min_count, max_length)
+            yield from _expand(behind, names[partners], longer, *among)
+
+
+def _fill(
+    rows: Any,
+    names: NDArray[np.int32],
+    prefix: tuple[int, ...],
+    low: int,
+    high: int,
+    min_count: int,
+    up_to: int,
+    width: int,
+) -> Iterator[_Sets]:
+    """Sets of at most `up_to` items in rows of `width` columns."""
+    from training.mining import kernels
+
+    depth = len(prefix) + 1
+    capacity = _FIRST_ROOM
+    resume = np.zeros(2, dtype=np.int64)
+    chosen = np.zeros(up_to, dtype=np.int32)
+    chosen[: len(prefix)] = prefix
+    while True:
+        room = kernels.Room(
+            np.empty((capacity, width), dtype=np.int32),
+            np.empty(capacity, dtype=np.int64),
+            np.empty(capacity, dtype=np.int8),
         )
-        if len(labels) > _MOST_ENTRIES:
-            raise DataError(
-                f"{len(labels):,} entries of frequent items are more than one machine's engine"
-                " counts: raise the minimum count, or mine with --engine spark"
-            )
-        return cls(names, labels, *kernels.occurrences(row_start, labels, len(names)))
-
-    def chunks(self, n_chunks: int) -> list[tuple[int, int]]:
-        """Ranges of labels with about the same work in each: the entries behind their rows."""
-        behind = np.concatenate([[0], np.cumsum(self.row_end - self.position, dtype=np.int64)])
-        work = behind[self.first]
-        cuts = np.searchsorted(work, np.linspace(0, work[-1], n_chunks + 1)[1:-1])
-        return list(pairwise(sorted({0, len(self.names), *cuts.tolist()})))
-
-    def expand(self, low: int, high: int, min_count: int, max_length: int) -> Iterator[_Sets]:
-        """The frequent sets that begin with a label in [low, high), buffer by buffer."""
-        from training.mining import kernels
-
-        room = _FIRST_ROOM
-        resume = np.zeros(2, dtype=np.int64)
-        prefix = np.zeros(max_length, dtype=np.int32)
-        while True:
-            sets = np.empty((room, max_length), dtype=np.int32)
-            counts = np.empty(room, dtype=np.int64)
-            lengths = np.empty(room, dtype=np.int8)
-            rows = (self.labels, self.first, self.position, self.row_end, self.names)
-            if max_length <= 3:
-                asked = (low, high, prefix, 1, max_length, min_count)
-                filled = kernels.grow(*rows, *asked, sets, counts, lengths, 0, resume)
-            else:
-                asked = (low, high, prefix, max_length, min_count)
-                filled = kernels.grow_four(*rows, *asked, sets, counts, lengths, resume)
-            whole = filled if filled >= 0 else int(resume[1])
-            yield sets[:whole].copy(), counts[:whole].copy(), lengths[:whole].copy()
-            if filled >= 0:
-                return
-            low = int(resume[0])
-            # The sets of one label must fit: where not even they did, the room grows without end.
-            room = room * 4 if whole == 0 else min(room * 2, _MOST_ROOM)
+        asked = (rows, names, low, high, chosen, depth, up_to, min_count, room)
+        if up_to <= depth + 2:
+            filled = kernels.grow(*asked, 0, resume)
+        else:
+            filled = kernels.grow_deeper(*asked, resume)
+        whole = filled if filled >= 0 else int(resume[1])
+        yield tuple(part[:whole].copy() for part in room)
+        if filled >= 0:
+            return
+        low = int(resume[0])
+        # The sets of one label must fit: where not even they did, the room grows without end.
+        capacity = capacity * 4 if whole == 0 else min(capacity * 2, _MOST_ROOM)
