@@ -72,7 +72,7 @@ def test_pydantic_stays_at_the_edges() -> None:
     assert {name for name in users if name.startswith(("engine/", "training/"))} <= allowed
 
 
-_HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow")
+_HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "numba")
 
 
 def test_the_domain_loads_without_the_training_libraries() -> None:

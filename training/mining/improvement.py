@@ -8,23 +8,32 @@ weakest of the three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
+from training.mining.parallel import in_ranges
 from training.mining.protocol import Itemsets
-from training.mining.rules import Ranks
+from training.mining.ranks import Ranks
+from training.mining.significance import upper_tails
 
 Floats = NDArray[np.float64]
 
 
-def combined_p_values(table: RuleTable, p: Floats, itemsets: Itemsets, baskets: Baskets) -> Floats:
-    """`p` for single antecedents; the largest of the three tests for longer ones; shape (n,)."""
+def combined_p_values(
+    table: RuleTable,
+    p: Floats,
+    itemsets: Itemsets,
+    baskets: Baskets,
+    ranks: Ranks | None = None,
+) -> Floats:
+    """`p` for single antecedents; the largest of the three tests for longer ones; shape (n,).
+
+    `ranks`: those of `itemsets`, where they are at hand.
+    """
     combined = p.copy()
-    ranks = Ranks(itemsets)
+    ranks = ranks or Ranks(itemsets)
     for length in range(2, int(table.lengths.max(initial=1)) + 1):
         rules = np.flatnonzero(table.lengths == length)
         if not len(rules):
@@ -35,7 +44,7 @@ def combined_p_values(table: RuleTable, p: Floats, itemsets: Itemsets, baskets: 
             [
                 p[rules],
                 _against_parts(part, antecedents, itemsets, ranks),
-                _against_size(part, antecedents, baskets),
+                _against_size(part, antecedents, ranks, baskets),
             ]
         )
     return combined
@@ -48,8 +57,6 @@ def _against_parts(
 
     For each a in A, among the orders that hold the rest of A: is c more frequent where a is too?
     """
-    from scipy.stats import hypergeom
-
     length = antecedents.shape[1]
     worst = np.zeros(len(table))
     for place in range(length):
@@ -57,12 +64,14 @@ def _against_parts(
         with_consequent = np.sort(np.column_stack([rest, table.consequent]), axis=1)
         n_rest = itemsets.counts[length - 2][ranks.of(rest)]
         n_rest_and_consequent = itemsets.counts[length - 1][ranks.of(with_consequent)]
-        tail = hypergeom.sf(table.n_joint - 1, n_rest, n_rest_and_consequent, table.n_antecedent)
+        tail = upper_tails(table.n_joint, n_rest, n_rest_and_consequent, table.n_antecedent)
         worst = np.maximum(worst, tail)
-    return np.clip(worst, 0.0, 1.0)
+    return worst
 
 
-def _against_size(table: RuleTable, antecedents: NDArray[np.int32], baskets: Baskets) -> Floats:
+def _against_size(
+    table: RuleTable, antecedents: NDArray[np.int32], ranks: Ranks, baskets: Baskets
+) -> Floats:
     """P(joint >= n_joint) were the other places of the orders with A filled by popularity alone.
 
     An order of s items that holds A has s - |A| other places, each c with probability
@@ -70,47 +79,44 @@ def _against_size(table: RuleTable, antecedents: NDArray[np.int32], baskets: Bas
     binomial; the Poisson tail of the same mean lies above its upper tail, so the test errs on
     the side of caution.
     """
-    from scipy.stats import poisson
+    from scipy.special import pdtrc
 
+    length = antecedents.shape[1]
     share = baskets.item_counts() / max(len(baskets.items), 1)
-    distinct, inverse = np.unique(antecedents, axis=0, return_inverse=True)
-    places = np.array(
-        [entries - orders * antecedents.shape[1] for orders, entries in _totals(distinct, baskets)]
-    )
+    rank = ranks.of(antecedents)
+    asked = np.zeros(len(ranks.levels[length]), dtype=np.bool_)
+    asked[rank] = True
+    n_entries = np.zeros(len(asked), dtype=np.int64)
+    n_entries[asked] = _entries_beside(ranks.levels[length][asked], baskets)
+    places = n_entries[rank] - table.n_antecedent * length
     beside = 1.0 - share[antecedents].sum(axis=1)
-    expected = places[inverse.ravel()] * share[table.consequent] / np.maximum(beside, 1e-12)
-    return np.asarray(poisson.sf(table.n_joint - 1, expected), dtype=np.float64)
+    expected = places * share[table.consequent] / np.maximum(beside, 1e-12)
+    # P(X > k) of a Poisson X: the upper tail without a loop over distributions' checks.
+    return np.asarray(pdtrc(table.n_joint - 1, expected), dtype=np.float64)
 
 
-def _totals(sets: NDArray[np.int32], baskets: Baskets) -> Iterator[tuple[int, int]]:
-    """Of each set: orders that hold it, and entries in those orders. Rows in lexicographic order.
+def _entries_beside(sets: NDArray[np.int32], baskets: Baskets) -> NDArray[np.int64]:
+    """Entries in the orders that hold each of `sets`, (n, length >= 2); int64 (n,)."""
+    # Numba takes half a second to load: only who mines waits for it.
+    from training.mining.holding_kernels import add_sizes
+    from training.mining.tally_kernels import orders_by_item
 
-    Orders of the prefix a row shares with the one before are not looked up again.
-    """
-    sizes = np.diff(baskets.indptr)
-    order_of_entry = np.repeat(np.arange(baskets.n_orders), sizes)
-    by_item = order_of_entry[np.argsort(baskets.items, kind="stable")]
-    bounds = np.zeros(baskets.n_items + 1, dtype=np.int64)
-    np.cumsum(baskets.item_counts(), out=bounds[1:])
-    prefix: list[tuple[int, NDArray[np.int64]]] = []
-    for row in sets.tolist():
-        shared = 0
-        while shared < len(prefix) and prefix[shared][0] == row[shared]:
-            shared += 1
-        del prefix[shared:]
-        for item in row[shared:]:
-            orders = by_item[bounds[item] : bounds[item + 1]]
-            if prefix:
-                orders = _common(prefix[-1][1], orders)
-            prefix.append((item, orders))
-        held = prefix[-1][1]
-        yield len(held), int(sizes[held].sum())
-
-
-def _common(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Values in both of two ascending arrays, by look-ups of the shorter in the longer."""
-    if not len(left) or not len(right):
-        return left[:0]
-    few, many = (left, right) if len(left) <= len(right) else (right, left)
-    places = np.minimum(np.searchsorted(many, few), len(many) - 1)
-    return few[many[places] == few]
+    indptr = np.ascontiguousarray(baskets.indptr, dtype=np.int64)
+    items = np.ascontiguousarray(baskets.items, dtype=np.int32)
+    first, orders = orders_by_item(indptr, items, baskets.n_items)
+    n_orders_of_item = np.diff(first)
+    rarest = sets[np.arange(len(sets)), n_orders_of_item[sets].argmin(axis=1)]
+    order = np.argsort(rarest, kind="stable")
+    by_rarest = np.zeros(baskets.n_items + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rarest, minlength=baskets.n_items), out=by_rarest[1:])
+    sorted_sets = np.ascontiguousarray(sets[order])
+    found = np.zeros(len(sets), dtype=np.int64)
+    in_ranges(
+        1 + n_orders_of_item * (1 + np.diff(by_rarest)),
+        lambda low, high: add_sizes(
+            indptr, items, first, orders, by_rarest, sorted_sets, low, high, found
+        ),
+    )
+    n_entries = np.empty(len(sets), dtype=np.int64)
+    n_entries[order] = found
+    return n_entries

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from engine.cross_sell.rules import RuleTable
 from engine.errors import ConfigError
 from training.mining.protocol import Itemsets
+from training.mining.ranks import Ranks
 
-_BIGGEST = np.iinfo(np.int64).max
+_BIGGEST = int(np.iinfo(np.int64).max)
 
 
 def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) -> Fraction:
@@ -36,40 +37,58 @@ def rules_from_itemsets(
     *,
     min_confidence: Fraction | None = None,
     min_lift: Fraction | None = None,
+    ranks: Ranks | None = None,
 ) -> RuleTable:
     """Every rule A -> c, A not empty, whose items together are a listed set; canonical order.
 
-    A rule exactly on a threshold is kept.
+    A rule exactly on a threshold is kept. `ranks`: those of `itemsets`, where they are at hand.
 
     Raises:
         ValueError: a subset of a listed set is not listed.
     """
-    ranks = Ranks(itemsets)
-    antecedents: list[NDArray[np.int32]] = []
-    columns: list[tuple[NDArray[np.int64], ...]] = []
+    from training.mining.rule_kernels import count_rules, write_rules
+
+    ranks = ranks or Ranks(itemsets)
+    asked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    sizes = [0]
     for length in range(2, itemsets.max_length + 1):
-        sets, counts = itemsets.of_length(length)
-        for place in range(length):
-            antecedent, consequent = np.delete(sets, place, axis=1), sets[:, place]
-            n_antecedent = itemsets.counts[length - 2][ranks.of(antecedent)]
-            n_consequent = itemsets.counts[0][ranks.of(consequent[:, None])]
-            kept = at_least(counts, n_antecedent, n_consequent, n_orders, min_confidence, min_lift)
-            antecedents.append(antecedent[kept])
-            measured = (consequent, counts, n_antecedent, n_consequent)
-            columns.append(tuple(column[kept] for column in measured))
-    if not columns:
-        return RuleTable.empty(n_orders)
-    consequent, n_joint, n_antecedent, n_consequent = (
-        np.concatenate(parts) for parts in zip(*columns, strict=True)
-    )
-    lengths = np.concatenate([np.full(len(part), part.shape[1]) for part in antecedents])
-    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
-    items = np.concatenate([part.ravel() for part in antecedents]).astype(np.int32)
-    table = RuleTable(
-        indptr, items, consequent.astype(np.int32), n_joint, n_antecedent, n_consequent, n_orders
-    )
-    return table.sorted()
+        counts, shorter_counts = itemsets.counts[length - 1], itemsets.counts[length - 2]
+        least = np.zeros(len(shorter_counts), dtype=np.int64)
+        if min_confidence is not None:
+            least = _least(shorter_counts, min_confidence)
+        n_rules = np.zeros(len(shorter_counts), dtype=np.int64)
+        count_rules(ranks.parts(length), counts, least, n_rules)
+        asked.append((least, n_rules))
+        sizes.append(int(n_rules.sum()))
+    table = _room(sizes, n_orders)
+    singles, single_counts = itemsets.of_length(1)
+    n_of_item = np.zeros(int(singles.max(initial=-1)) + 1, dtype=np.int64)
+    n_of_item[singles[:, 0]] = single_counts
+    stops = np.cumsum(sizes)
+    for length, (least, n_rules) in enumerate(asked, 2):
+        here = slice(stops[length - 2], stops[length - 1])
+        flat = slice(table.antecedent_indptr[here.start], table.antecedent_indptr[here.stop])
+        write_rules(
+            *(ranks.levels[length], ranks.parts(length), itemsets.counts[length - 1], least),
+            *(ranks.levels[length - 1], itemsets.counts[length - 2], n_of_item),
+            np.cumsum(n_rules) - n_rules,
+            table.antecedent_items[flat].reshape(-1, length - 1),
+            table.consequent[here],
+            *(column[here] for column in table.counts()[:3]),
+        )
+    if min_lift is None:
+        return table
+    return table.take(np.flatnonzero(at_least(*table.counts(), None, min_lift)))
+
+
+def _room(sizes: list[int], n_orders: int) -> RuleTable:
+    """A table for `sizes[k]` rules with k items in the antecedent; everything else unwritten."""
+    total = sum(sizes)
+    indptr = np.zeros(total + 1, dtype=np.int64)
+    np.cumsum(np.repeat(np.arange(len(sizes)), sizes), out=indptr[1:])
+    items = np.empty(int(indptr[-1]), dtype=np.int32)
+    counts = (np.empty(total, dtype=np.int64) for _ in range(3))
+    return RuleTable(indptr, items, np.empty(total, dtype=np.int32), *counts, n_orders)
 
 
 def at_least(
@@ -91,39 +110,10 @@ def at_least(
 
 
 def _least(wholes: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:
-    """The smallest integers not below `share` * `wholes`, in unbounded integers."""
-    distinct, inverse = np.unique(wholes, return_inverse=True)
+    """The smallest integers not below `share` * `wholes`, exactly."""
     numerator, denominator = share.numerator, share.denominator
-    least = [
-        min(-(-numerator * whole // denominator), int(_BIGGEST)) for whole in distinct.tolist()
-    ]
+    if denominator <= _BIGGEST and numerator * int(wholes.max(initial=0)) <= _BIGGEST:
+        return -(-numerator * wholes // denominator)
+    distinct, inverse = np.unique(wholes, return_inverse=True)
+    least = [min(-(-numerator * whole // denominator), _BIGGEST) for whole in distinct.tolist()]
     return np.array(least, dtype=np.int64)[inverse]
-
-
-class Ranks:
-    """Position of a set among the listed sets of its length.
-
-    The rows of each level are in lexicographic order and closed downward, so (rank of the first
-    k - 1 items, last item) ascends as one integer key, and a look-up is k binary searches.
-    """
-
-    def __init__(self, itemsets: Itemsets) -> None:
-        singles = itemsets.of_length(1)[0][:, 0].astype(np.int64)
-        self._base = int(singles[-1]) + 1 if len(singles) else 1
-        self._keys: list[NDArray[np.int64]] = [singles]
-        for rows in itemsets.items[1:]:
-            prefix = self.of(rows[:, :-1])
-            self._keys.append(prefix * self._base + rows[:, -1])
-
-    def of(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Ranks of `rows`, shape (n, k), ascending inside a row."""
-        rank = np.zeros(len(rows), dtype=np.int64)
-        for place in range(rows.shape[1]):
-            keys = self._keys[place]
-            wanted = rank * self._base + rows[:, place]
-            rank = np.searchsorted(keys, wanted)
-            if len(wanted) and (
-                not len(keys) or (keys[np.minimum(rank, len(keys) - 1)] != wanted).any()
-            ):
-                raise ValueError("a subset of a listed itemset is not listed")
-        return rank

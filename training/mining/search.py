@@ -13,6 +13,7 @@ from engine.orders import Baskets
 from engine.progress import Progress
 from training.mining.improvement import combined_p_values
 from training.mining.protocol import Itemsets, MiningEngine
+from training.mining.ranks import Ranks
 from training.mining.rules import at_least, rules_from_itemsets
 from training.mining.significance import n_hypotheses, p_values, significant
 
@@ -63,10 +64,12 @@ def mine_rules(
     """
     itemsets = engine.itemsets(baskets, min_count, max_length, progress)
     with progress.task("Testing rules"):
-        every = rules_from_itemsets(itemsets, baskets.n_orders)
+        ranks = Ranks(itemsets)
+        every = rules_from_itemsets(itemsets, baskets.n_orders, ranks=ranks)
         n_tests = n_hypotheses(itemsets)
-        weakest_p = combined_p_values(every, p_values(every), itemsets, baskets)
-        certain, p, q = significant(every, max_q, n_tests=n_tests, weakest_p=weakest_p)
+        p = p_values(every)
+        weakest_p = combined_p_values(every, p, itemsets, baskets, ranks)
+        certain, p, q = significant(every, max_q, n_tests=n_tests, p=p, weakest_p=weakest_p)
         kept = at_least(*every.counts(), min_confidence, min_lift)
         if not all_rules:
             kept &= certain

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell.rules import RuleTable
+from training.mining.parallel import in_ranges
 from training.mining.protocol import Itemsets
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def n_hypotheses(itemsets: Itemsets) -> int:
@@ -33,13 +35,22 @@ def p_values(table: RuleTable) -> Floats:
     P(joint >= n_joint) where n_antecedent and n_consequent are fixed: the upper tail of the
     hypergeometric distribution.
     """
-    from scipy.stats import hypergeom
-
     n_joint, n_antecedent, n_consequent, n_orders = table.counts()
-    if not len(table):
-        return np.zeros(0)
-    tail = hypergeom.sf(n_joint - 1, n_orders, n_consequent, n_antecedent)
-    return np.clip(np.asarray(tail, dtype=np.float64), 0.0, 1.0)
+    return upper_tails(n_joint, np.full(len(table), n_orders), n_consequent, n_antecedent)
+
+
+def upper_tails(at_least: Integers, total: Integers, marked: Integers, drawn: Integers) -> Floats:
+    """P(X >= at_least), X being the marked ones among `drawn` of `total`; all of shape (n,)."""
+    # Numba takes half a second to load: only who mines waits for it.
+    from training.mining import tail_kernels
+
+    tails = np.empty(len(at_least))
+    arguments = [np.ascontiguousarray(a, dtype=np.int64) for a in (at_least, total, marked, drawn)]
+    in_ranges(
+        np.ones(len(tails), dtype=np.int64),
+        lambda low, high: tail_kernels.upper_tails(low, high, *arguments, tails),
+    )
+    return tails
 
 
 def q_values(p: Floats, n_tests: int | None = None) -> Floats:
@@ -62,13 +73,15 @@ def significant(
     max_q: float = 0.05,
     *,
     n_tests: int | None = None,
+    p: Floats | None = None,
     weakest_p: Floats | None = None,
 ) -> tuple[NDArray[np.bool_], Floats, Floats]:
     """The mask of rules with lift's lower bound above 1 and q below `max_q`; p; q.
 
     Give it all rules mined, before any measure threshold, and `n_hypotheses` of their itemsets.
+    `p`: that of `p_values`, where it is at hand.
     `weakest_p` (`improvement.combined_p_values`) takes the place of p in the q-values.
     """
-    p = p_values(table)
+    p = p_values(table) if p is None else p
     q = q_values(p if weakest_p is None else weakest_p, n_tests)
     return (table.lift_lower() > 1.0) & (q < max_q), p, q
