@@ -150,7 +150,7 @@ class TrainingSection(_Section):
     """Mining engine; all agree to the integer."""
     min_count: int | None = Field(default=None, ge=2)
     """Orders an itemset must stand in. Where not given: 0.03% of the orders, at least 5, and more
-    where over 30,000 pairs of items would reach that."""
+    where over 400,000 sets of items (with mlxtend 30,000 pairs) would reach that."""
     max_length: int = Field(default=2, ge=2, le=4)
     """Items in an itemset, consequent included."""
     max_q: float = Field(default=0.05, gt=0, le=1)

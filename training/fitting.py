@@ -59,7 +59,10 @@ def fit_model(
     orders = minable_orders(dataset.baskets, settings.max_basket_size)
     with progress.task("Choosing the threshold"):
         min_count = settings.min_count or affordable_min_count(
-            baskets, default_min_count(baskets.n_orders)
+            baskets,
+            default_min_count(baskets.n_orders),
+            engine=engine.name,
+            max_length=settings.max_length,
         )
     mined = mine_rules(
         baskets,

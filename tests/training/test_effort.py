@@ -6,11 +6,13 @@ from collections import Counter
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.orders import Baskets
-from training.mining.effort import affordable_min_count
+from training.mining import effort
+from training.mining.effort import affordable_min_count, least_count
 
 ORDERS = st.lists(st.frozensets(st.integers(0, 7), max_size=6), max_size=40)
 
@@ -21,12 +23,34 @@ def baskets_of(orders: list[frozenset[int]]) -> Baskets:
     return Baskets.from_pairs(columns[:, 0], columns[:, 1], len(orders), 8)
 
 
-@given(orders=ORDERS, at_least=st.integers(1, 6), most_pairs=st.integers(0, 12))
-def test_it_is_the_least_count_that_few_enough_pairs_reach(
-    orders: list[frozenset[int]], at_least: int, most_pairs: int
+@given(
+    orders=ORDERS,
+    at_least=st.integers(1, 6),
+    max_length=st.integers(2, 4),
+    most_sets=st.integers(0, 20),
+)
+@settings(max_examples=80, deadline=None)
+def test_it_is_the_least_count_that_few_enough_sets_reach(
+    orders: list[frozenset[int]], at_least: int, max_length: int, most_sets: int
 ) -> None:
-    met = Counter(pair for items in orders for pair in combinations(sorted(items), 2))
+    met = Counter(
+        subset
+        for items in orders
+        for length in range(2, max_length + 1)
+        for subset in combinations(sorted(items), length)
+    )
     expected = at_least
-    while sum(count >= expected for count in met.values()) > most_pairs:
+    while sum(count >= expected for count in met.values()) > most_sets:
         expected += 1
-    assert affordable_min_count(baskets_of(orders), at_least, most_pairs) == expected
+    assert least_count(baskets_of(orders), at_least, max_length, most_sets) == expected
+
+
+def test_what_an_engine_can_afford_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 28 pairs and 56 triples stand in at least 4 orders, 6 pairs and 4 triples of them in 7.
+    baskets = baskets_of([frozenset(range(8))] * 4 + [frozenset(range(4))] * 3)
+    monkeypatch.setattr(effort, "MOST_PAIRS", 28)
+    monkeypatch.setattr(effort, "MOST_SETS", 83)
+    assert affordable_min_count(baskets, 2, engine="mlxtend") == 2
+    assert affordable_min_count(baskets, 2, engine="local") == 5
+    assert affordable_min_count(baskets, 2, engine="local", max_length=2) == 2
+    assert affordable_min_count(baskets, 2, engine="spark", max_length=3) == 5

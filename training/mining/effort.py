@@ -1,44 +1,36 @@
-"""How low a threshold may be before mining takes longer than a training should."""
+"""How low a threshold may be before mining takes longer, or more room, than a training should."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from engine.orders import Baskets
+from training.mining.local import LocalEngine
 
 MOST_PAIRS = 30_000
-"""Frequent pairs a default threshold lets by: about ten seconds of FP-growth."""
-_ROWS = 512
+"""Frequent pairs a default threshold lets by for mlxtend: about ten seconds of FP-growth."""
+MOST_SETS = 400_000
+"""Frequent sets of two and more items for the other engines: about a million rules to test."""
 
 
-def affordable_min_count(baskets: Baskets, at_least: int, most_pairs: int = MOST_PAIRS) -> int:
-    """The least count, not below `at_least`, that at most `most_pairs` pairs of items reach.
+def affordable_min_count(
+    baskets: Baskets, at_least: int, *, engine: str = "local", max_length: int = 3
+) -> int:
+    """The least count, not below `at_least`, that no more sets reach than `engine` should bring.
 
-    Every pair is counted exactly, some rows of the product of the basket matrix with itself at a
-    time, so memory stays at a few hundred items by all items.
+    mlxtend's sets are those of two items, since what it takes goes by their number.
     """
-    from scipy.sparse import csr_array
+    if engine == "mlxtend":
+        return least_count(baskets, at_least, 2, MOST_PAIRS)
+    return least_count(baskets, at_least, max_length, MOST_SETS)
 
-    counts = baskets.item_counts()
-    frequent = np.flatnonzero(counts >= at_least)
-    column = np.full(baskets.n_items, -1, dtype=np.int32)
-    column[frequent] = np.arange(len(frequent), dtype=np.int32)
-    columns = column[baskets.items]
-    known = columns >= 0
-    ends = np.append(0, np.cumsum(known))[baskets.indptr]
-    matrix = csr_array(
-        (np.ones(int(known.sum()), dtype=np.int32), columns[known], ends),
-        shape=(baskets.n_orders, len(frequent)),
-    )
-    by_item = matrix.T.tocsr()
-    pairs_of_count = np.zeros(at_least + 1, dtype=np.int64)
-    for start in range(0, len(frequent), _ROWS):
-        joint = (by_item[start : start + _ROWS] @ matrix).tocoo()
-        above = joint.coords[1] > joint.coords[0] + start
-        found = np.bincount(joint.data[above & (joint.data >= at_least)])
-        size = max(len(found), len(pairs_of_count))
-        pairs_of_count = np.pad(pairs_of_count, (0, size - len(pairs_of_count)))
-        pairs_of_count[: len(found)] += found
-    reaching = np.cumsum(pairs_of_count[::-1])[::-1]
-    few_enough = np.flatnonzero(reaching <= most_pairs)
+
+def least_count(baskets: Baskets, at_least: int, max_length: int, most_sets: int) -> int:
+    """The least count, not below `at_least`, that at most `most_sets` sets of items reach.
+
+    Sets of 2..`max_length` items are counted exactly and only their counts are kept.
+    """
+    sets_of_count = LocalEngine().sets_of_count(baskets, at_least, max_length)
+    reaching = np.cumsum(sets_of_count[::-1])[::-1]
+    few_enough = np.flatnonzero(reaching <= most_sets)
     return max(at_least, int(few_enough[0]) if len(few_enough) else len(reaching))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.orders import Baskets
-from engine.progress import Progress
+from engine.progress import Progress, SilentProgress
 from training.mining.labelling import Labelled, label_rows
 from training.mining.protocol import Itemsets
 
@@ -23,6 +24,7 @@ _MOST_ROOM = 1 << 20
 
 _Sets = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]
 """Sets in rows of `max_length` columns, their counts, their lengths."""
+_Digest = TypeVar("_Digest")
 
 
 class LocalEngine:
@@ -44,7 +46,7 @@ class LocalEngine:
     def itemsets(
         self, baskets: Baskets, min_count: int, max_length: int, progress: Progress
     ) -> Itemsets:
-        """All sets of 1..`max_length` items in at least `min_count` orders.
+        """All sets of 1..`max_length` items in at least `min_count` (>= 1) orders.
 
         Raises:
             DataError: over 2**31 entries of frequent items.
@@ -53,18 +55,8 @@ class LocalEngine:
         from training.mining.sorting_kernels import sort_sets
 
         min_count = max(min_count, 1)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
-            with progress.task("Filing baskets by item"):
-                labelled = label_rows(baskets, min_count, threads, self._threads)
-            found: list[_Sets] = []
-            if max_length > 1 and len(labelled.names):
-                chunks = labelled.chunks(_CHUNKS_A_THREAD * self._threads)
-                with progress.task("Mining itemsets", total=len(chunks)) as task:
-                    for part in threads.map(
-                        lambda chunk: list(_grow(labelled, *chunk, min_count, max_length)), chunks
-                    ):
-                        found += part
-                        task.advance(1)
+        labelled, parts = self._grown(baskets, min_count, max_length, list, progress)
+        found = list(chain.from_iterable(parts))
         singles = labelled.singles
         rows = [singles[:, None]]
         counts = [labelled.item_counts[singles]]
@@ -77,6 +69,50 @@ class LocalEngine:
             rows.append(singles[ranks[order]])
             counts.append(np.concatenate([np.zeros(0, dtype=np.int64), *number])[order])
         return Itemsets(tuple(rows), tuple(counts), baskets.n_orders, min_count)
+
+    def sets_of_count(self, baskets: Baskets, min_count: int, max_length: int) -> NDArray[np.int64]:
+        """How many sets of 2..`max_length` items stand in 0, 1, 2... orders; none is kept.
+
+        Those in fewer than `min_count` orders are not looked for.
+        """
+        _, parts = self._grown(baskets, min_count, max_length, _by_count, SilentProgress())
+        total = np.zeros(max([min_count, *map(len, parts)]), dtype=np.int64)
+        for part in parts:
+            total[: len(part)] += part
+        return total
+
+    def _grown(
+        self,
+        baskets: Baskets,
+        min_count: int,
+        max_length: int,
+        digest: Callable[[Iterator[_Sets]], _Digest],
+        progress: Progress,
+    ) -> tuple[Labelled, list[_Digest]]:
+        """What `digest` makes of the sets of each part of the work."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
+            with progress.task("Filing baskets by item"):
+                labelled = label_rows(baskets, min_count, threads, self._threads)
+            if max_length < 2 or not len(labelled.names):
+                return labelled, []
+            chunks = labelled.chunks(_CHUNKS_A_THREAD * self._threads)
+            parts: list[_Digest] = []
+            with progress.task("Mining itemsets", total=len(chunks)) as task:
+                for part in threads.map(
+                    lambda chunk: digest(_grow(labelled, *chunk, min_count, max_length)), chunks
+                ):
+                    parts.append(part)
+                    task.advance(1)
+        return labelled, parts
+
+
+def _by_count(sets: Iterator[_Sets]) -> NDArray[np.int64]:
+    total = np.zeros(0, dtype=np.int64)
+    for _, counts, _ in sets:
+        found = np.bincount(counts, minlength=len(total))
+        found[: len(total)] += total
+        total = found
+    return total
 
 
 def _grow(
