@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-from collections.abc import Iterable, Sequence
+import re
 from io import StringIO
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 
 from engine.errors import DataError
 from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
-from training.keys import MISSING, read_keys
-from training.sources import SourceTable, read_csv, read_parquet, require_columns
+from training.encoded_columns import Encoded
+from training.keys import MISSING
+from training.mining.pairs import baskets_of_pairs
+from training.sources import read_csv, require_columns
 
 _SPACED = frozenset({".dat", ".basket"})
 _TABLE_COLUMNS = ("order_id", "item_id")
+_WIDE_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+"""White space beyond ASCII, as `str.split` knows it."""
+_COMMA = ord(",")
 
 
 def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
@@ -41,15 +49,15 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
         raise DataError("no such file", file=str(path))
     kind = path.suffix.lower()
     if kind in _SPACED:
-        baskets, items = _from_lines([line.split() for line in _text(path).split("\n")])
-    elif kind == ".csv":
-        text = _text(path)
-        if _is_table(text):
-            baskets, items = _from_table(path)
-        else:
-            baskets, items = _from_lines(_csv_rows(text, path))
+        baskets, items = _from_lines(path, quoted=False)
     elif kind == ".parquet":
-        baskets, items = _from_table(path)
+        baskets, items = _from_table(_parquet_table(path), path)
+    elif kind == ".csv":
+        header = _header(path)
+        if set(_TABLE_COLUMNS) <= {name.strip() for name in header}:
+            baskets, items = _from_table(_csv_table(path, header), path)
+        else:
+            baskets, items = _from_lines(path, quoted=True)
     else:
         raise DataError(
             "baskets are read from .dat, .basket, .csv or .parquet files", file=str(path)
@@ -59,73 +67,126 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
     return baskets, items
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
+    """UTF-8 text without a byte order mark."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    return raw.removeprefix(codecs.BOM_UTF8)
+
+
+def _text(raw: bytes, path: Path) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DataError("not UTF-8 text", file=str(path), row=row) from error
 
 
-def _is_table(text: str) -> bool:
-    header = next(csv.reader(text.split("\n", 1)[:1]), [])
-    return set(_TABLE_COLUMNS) <= {name.strip() for name in header}
-
-
-def _csv_rows(text: str, path: Path) -> Iterable[list[str]]:
-    # Only true line ends end a row: a label may hold other separators Unicode knows.
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
+def _header(path: Path) -> list[str]:
     try:
-        for cells in reader:
-            yield [cell for cell in cells if cell and not cell.isspace()]
+        with path.open("rb") as file:
+            line = file.readline().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    return next(csv.reader([line.decode(errors="replace")]), [])
+
+
+def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
+    # Numba takes half a second to load: only who mines waits for it.
+    from training.mining.token_kernels import dense_lines, separated_labels, spaced_labels
+
+    raw = _bytes(path)
+    if not raw.isascii():
+        text = _text(raw, path)
+        if not quoted:
+            raw = _WIDE_SPACES.sub(" ", text).encode()
+    content = np.frombuffer(raw, dtype=np.uint8)
+    labels = np.empty(len(content), dtype=np.uint8)
+    ends, lines = (np.empty(len(content) // 2 + 1, dtype=np.int64) for _ in range(2))
+    if quoted:
+        n_labels = separated_labels(content, _COMMA, labels, ends, lines)
+        if n_labels < 0:
+            raise _bad_quotes(raw, path)
+    else:
+        n_labels = spaced_labels(content, labels, ends, lines)
+    bounds = np.append(0, ends[:n_labels])
+    texts = pa.LargeStringArray.from_buffers(n_labels, pa.py_buffer(bounds), pa.py_buffer(labels))
+    encoded = texts.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes, items = Encoded(codes, encoded.dictionary).without_blanks().by_text()
+    kept = codes != MISSING
+    orders = np.empty(n_labels, dtype=np.int64)
+    n_orders = dense_lines(lines[:n_labels], kept, orders)
+    if not kept.all():
+        orders, codes = orders[kept], codes[kept]
+    return baskets_of_pairs(orders, codes, n_orders, len(items)), items
+
+
+def _bad_quotes(raw: bytes, path: Path) -> DataError:
+    """What a reader of CSV says of it, and where."""
+    reader = csv.reader(StringIO(_text(raw, path), newline=""), strict=True)
+    message = "cannot be read as CSV: its quotes do not pair up"
+    try:
+        for _ in reader:
+            pass
     except csv.Error as error:
         message = f"cannot be read as CSV: {error}"
-        raise DataError(message, file=str(path), row=reader.line_num) from error
+    return DataError(message, file=str(path), row=reader.line_num)
 
 
-def _from_lines(lines: Iterable[list[str]]) -> tuple[Baskets, Vocabulary]:
-    baskets = [line for line in lines if line]
-    labels = list(chain.from_iterable(baskets))
-    sizes = np.fromiter(map(len, baskets), dtype=np.int64, count=len(baskets))
-    items = sorted(set(labels))
-    index = {label: position for position, label in enumerate(items)}
-    codes = np.fromiter((index[label] for label in labels), dtype=np.int64, count=len(labels))
-    return _baskets(np.repeat(np.arange(len(baskets)), sizes), codes, len(baskets), items)
+def _from_table(table: pa.Table, path: Path) -> tuple[Baskets, Vocabulary]:
+    orders, labels = (Encoded.of(table, column, str(path)) for column in _TABLE_COLUMNS)
+    codes, items = labels.by_text()
+    return baskets_of_pairs(orders.codes, codes, len(orders.texts), len(items)), items
 
 
-def _from_table(path: Path) -> tuple[Baskets, Vocabulary]:
-    if path.suffix.lower() == ".parquet":
-        table = read_parquet(path)
-    else:
-        table, ragged = read_csv(path, separator=",", encoding="utf-8")
-        if ragged:
-            message = "the row has more or fewer cells than the header"
-            raise DataError(message, file=str(path), row=ragged[0].row)
+def _csv_table(path: Path, header: list[str]) -> pa.Table:
+    """The two columns, as text; rows are only numbered where one cannot be read."""
+    columns = {name.strip(): name for name in header}
+    ragged: list[Any] = []
+
+    def set_aside(row: Any) -> str:
+        ragged.append(row)
+        return "skip"
+
+    try:
+        require_columns([name.strip() for name in header], _TABLE_COLUMNS, str(path))
+        table = pyarrow.csv.read_csv(
+            path,
+            parse_options=pyarrow.csv.ParseOptions(
+                newlines_in_values=True, invalid_row_handler=set_aside
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=[columns[name] for name in _TABLE_COLUMNS],
+                column_types={
+                    columns[name]: pa.dictionary(pa.int32(), pa.string()) for name in _TABLE_COLUMNS
+                },
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowException, OSError):
+        ragged.append(None)
+    if not ragged:
+        return table.rename_columns(_TABLE_COLUMNS)
+    # Read again in one thread: only then does the reader know the number of a bad row.
+    table, bad = read_csv(path, separator=",", encoding="utf-8")
+    if bad:
+        message = "the row has more or fewer cells than the header"
+        raise DataError(message, file=str(path), row=bad[0].row)
     table = table.rename_columns([name.strip() for name in table.column_names])
     require_columns(table.column_names, _TABLE_COLUMNS, str(path))
-    source = SourceTable(
-        table=table.select(_TABLE_COLUMNS),
-        files=(str(path),),
-        file_starts=np.array([0, table.num_rows], dtype=np.int64),
-        row_numbers=np.arange(1, table.num_rows + 1, dtype=np.int64),
-        ragged=(),
-        decimal=".",
-    )
-    orders, labels = (read_keys(source, (column,)) for column in _TABLE_COLUMNS)
-    for column, keys in zip(_TABLE_COLUMNS, (orders, labels), strict=True):
-        empty = np.flatnonzero(keys.codes == MISSING)
-        if len(empty):
-            message = "the cell is empty"
-            raise DataError(message, file=str(path), row=int(empty[0]) + 1, column=column)
-    items = sorted(labels.texts)
-    return _baskets(orders.codes, labels.recode(items), len(orders.texts), items)
+    return table.select(_TABLE_COLUMNS)
 
 
-def _baskets(
-    orders: NDArray[np.int64], codes: NDArray[np.int64], n_orders: int, items: Sequence[str]
-) -> tuple[Baskets, Vocabulary]:
-    return Baskets.from_pairs(orders, codes, n_orders, len(items)), Vocabulary.from_ids(items)
+def _parquet_table(path: Path) -> pa.Table:
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            columns = {name.strip(): name for name in file.schema_arrow.names}
+            names = [name.strip() for name in file.schema_arrow.names]
+            require_columns(names, _TABLE_COLUMNS, str(path))
+            table = file.read(columns=[columns[name] for name in _TABLE_COLUMNS])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
+    return table.select([columns[name] for name in _TABLE_COLUMNS]).rename_columns(_TABLE_COLUMNS)
