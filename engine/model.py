@@ -14,6 +14,8 @@ from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
+from engine.ranking.customers import Customers
+from engine.ranking.ranking import Ranking
 from engine.upsell.tiers import Ladders
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -36,6 +38,9 @@ class Model:
 
     `recency` is there where the shop lets old orders count for less, `stores` where its orders are
     of several stores; `stores` is for reports, and serving does not look at it.
+
+    `ranking` is there where there were orders enough to fit one, else the rules rank; `customers`,
+    whose ids are hashed under `customer_key`, where orders name any.
     """
 
     version: str
@@ -47,6 +52,9 @@ class Model:
     ladders: Ladders
     recency: Recency | None = None
     stores: Stores | None = None
+    ranking: Ranking | None = None
+    customers: Customers | None = None
+    customer_key: bytes = b""
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
@@ -60,13 +68,23 @@ class Model:
             components["recency"] = self.recency.to_arrays()
         if self.stores is not None:
             components["stores"] = self.stores.to_arrays()
+        if self.ranking is not None:
+            components["ranking"] = self.ranking.to_arrays()
+        if self.customers is not None:
+            components["customers"] = self.customers.to_arrays()
         return components
 
     @classmethod
     def from_components(
-        cls, version: str, settings: Settings, components: Mapping[str, Arrays]
+        cls,
+        version: str,
+        settings: Settings,
+        components: Mapping[str, Arrays],
+        *,
+        customer_key: bytes = b"",
     ) -> Model:
         """Raises KeyError where a component or an array of one is missing."""
+        ranking, customers = components.get("ranking"), components.get("customers")
         recency, stores = components.get("recency"), components.get("stores")
         return cls(
             version=version,
@@ -78,4 +96,7 @@ class Model:
             ladders=Ladders.from_arrays(components["ladders"]),
             recency=Recency.from_arrays(recency) if recency is not None else None,
             stores=Stores.from_arrays(stores) if stores is not None else None,
+            ranking=Ranking.from_arrays(ranking) if ranking is not None else None,
+            customers=Customers.from_arrays(customers) if customers is not None else None,
+            customer_key=customer_key,
         )

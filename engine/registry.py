@@ -31,6 +31,7 @@ from engine.manifest import (
 )
 from engine.model import Arrays, Model
 from engine.model_check import self_check
+from engine.storage.secrets import customer_key
 
 __all__ = ["Manifest", "Registry", "self_check"]
 
@@ -185,7 +186,8 @@ class Registry:
             for name in manifest.files
         }
         try:
-            model = Model.from_components(wanted, settings, components)
+            key = customer_key(self.root) if "customers" in components else b""
+            model = Model.from_components(wanted, settings, components, customer_key=key)
         except (KeyError, ValueError) as error:
             raise ModelCorrupt(f"model {wanted} is incomplete: {error}") from error
         self_check(model)

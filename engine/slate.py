@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine import clock
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell.candidates import Candidates, RuleCandidates
+from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import Eligibility
 from engine.merchandising.diversity import CategoryRoom
@@ -24,6 +24,8 @@ from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
 from engine.offers import CartLine, Quantity
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Mode, Ranking
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
 Items = NDArray[np.int32]
@@ -53,6 +55,7 @@ class Recommenders:
     cross_sell: CrossSell
     upsell: Upsell
     max_per_category: int | None
+    ranking: Ranking | None
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -64,11 +67,14 @@ class Recommenders:
             CrossSell.prepare(model),
             Upsell.prepare(model),
             model.settings.offers.max_per_category,
+            model.ranking,
         )
 
-    def candidates(self, cart: Items) -> Candidates:
+    def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
         """What may complement a cart of dense indices, ascending: the one place that says how."""
-        return RuleCandidates(self.cross_sell, cart)
+        if self.ranking is None:
+            return RuleCandidates(self.cross_sell, cart)
+        return RankedCandidates(self.cross_sell, self.ranking, cart, past, mode)
 
 
 def build_slate(
@@ -81,6 +87,8 @@ def build_slate(
     excluded_item_ids: Sequence[str] = (),
     declined_item_ids: Sequence[str] = (),
     foreign_currency: bool = False,
+    past: Past | None = None,
+    mode: Mode = "discovery",
     explain: bool = False,
 ) -> Slate:
     """What to offer beside a cart, at most `cross_sell` and `upsell` items of each kind.
@@ -92,6 +100,9 @@ def build_slate(
         at: microseconds since the epoch, whose pins and blocks hold; now where not given.
         excluded_item_ids, declined_item_ids: what the call wants left out, and what the buyer
             has waved away.
+        past: what the buyer bought before, where that is known.
+        mode: `discovery` offers what the buyer has not bought before, `complete` repeats too;
+            they differ where the model holds a fitted ranking.
         explain: also say of each candidate that is not offered why it is not.
     """
     catalogue = recommenders.catalogue
@@ -121,7 +132,7 @@ def build_slate(
     complements: list[Complement] = []
     candidates = None
     if cross_sell > 0:
-        candidates = recommenders.candidates(cart)
+        candidates = recommenders.candidates(cart, past or Past.unknown(), mode)
         room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
         pins = in_force.pins_of(held)
         complements = place_complements(candidates, eligibility, pins, room, cross_sell)

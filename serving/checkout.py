@@ -21,6 +21,7 @@ from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Off
 from engine.slate import Recommenders, Slate, build_slate
 from engine.texts import cross_sell_text, picked_text, upsell_text
 from engine.upsell.recommender import Upgrade
+from serving.customer_past import Bought, past_of
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
 _ID_BYTES = 16
@@ -45,12 +46,14 @@ def decide(
     *,
     holdout: bool = True,
     known_arm: Arm | None = None,
+    bought: Sequence[Bought] = (),
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
     Args:
         model: None where none is published: nothing is offered then.
         holdout: False puts every unit in treatment.
+        bought: the customer's purchases that the shop reported since the model was trained.
         known_arm: the arm the session was given before, which a login must not change.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
@@ -75,6 +78,8 @@ def decide(
             at=occurred_at,
             excluded_item_ids=request.exclude_item_ids or (),
             declined_item_ids=request.declined_item_ids or (),
+            past=past_of(model, request.customer_id, bought, occurred_at),
+            mode=request.mode or "discovery",
         )
         offers = _offers(model, request, slate)
     return Decision(

@@ -20,6 +20,7 @@ from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import Store
 from engine.tracking.query import report_settings
+from serving.customer_past import CustomerPasts
 from serving.explaining import Explainer
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
@@ -41,6 +42,7 @@ class Service:
     live: LiveModel
     intake: Intake
     arms: SessionArms
+    pasts: CustomerPasts
     reports: Reports
     explainer: Explainer
 
@@ -74,9 +76,12 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     )
     live = LiveModel(registry, metrics, loaded=lambda model: tell_shop(store, model))
     arms = SessionArms(store.session_arm, settings.database_deadline_ms / 1000)
+    pasts = CustomerPasts(store.purchases, settings.database_deadline_ms / 1000)
     reports = Reports(store, settings.report_cache_seconds)
     explainer = Explainer(registry, lambda: live.model)
-    service = Service(settings, metrics, store, registry, live, intake, arms, reports, explainer)
+    service = Service(
+        settings, metrics, store, registry, live, intake, arms, pasts, reports, explainer
+    )
     await asyncio.to_thread(_prepare_database, store)
     await live.reload()
     intake.start()
@@ -95,6 +100,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
                 await task
         await asyncio.to_thread(intake.close)
         arms.close()
+        pasts.close()
         reports.close()
         store.close()
         gc.unfreeze()

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.config import ShopConfig
-from engine.cross_sell.recommender import CrossSell
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.errors import DataError
 from engine.model import Model
-from engine.orders import Baskets
 from engine.progress import Progress, Task
-from training.fitting import FittedLadders, fit_model
+from engine.ranking.ranking import Mode
+from engine.ranking.scorer import Scorer
+from training.fitting import FittedLadders, fit_model, usual_prices
 from training.mining.protocol import MiningEngine
+from training.ranker import LEAST_EXAMPLES, fit_scorers
+from training.ranking.base import fit_base
+from training.ranking.examples import bought
+from training.ranking.examples import hide_one as examples_of
+from training.ranking.hits import LIST_LENGTH, Reliability, Tested
+from training.ranking.signals import purchases_of
 from training.splitting import split_by_time
+from training.yardsticks import Ranker, ease, item_knn, plain_rules, popularity
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
 
-LIST_LENGTH = 10
-_SEED = 7
-
-Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
-"""A cart of dense indices -> the items offered beside it, best first, none of the cart."""
+LEARNED_SHARE = 0.125
+"""Of the time span before the split: its last part, whose orders the scorers learn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +65,45 @@ class BackTest:
     """HitRate@10 of each ranker on the same hidden items.
 
     Attributes:
-        hit_rates: by ranker: `mersalg`, `plain_rules`, `popularity`.
+        hit_rates: by ranker: `mersalg` (what customers bought up to each order is known),
+            `mersalg_static` (only what they bought before the split is), `ease`, `item_knn`,
+            `plain_rules`, `popularity`. The second to fourth only where a ranking was fitted.
+        discovery: the same of the hidden items their customers had not bought before the split,
+            everything bought before left out of the lists; empty where no ranking was fitted.
+        reliability: by mode, how often scores came true.
         n_train, n_test: orders before and after the split.
         n_eligible: test orders with at least two items known from training.
         n_kept_apart: hidden items that keep apart from something in their cart. They are bought,
             yet Mersalg offers them only where something else in the cart calls for them.
         upsell_coverage: share of sold items for which a dearer tier can be offered.
+        scorers: what was fitted to outcomes and tested here, to be served with all orders.
     """
 
     hit_rates: Mapping[str, HitRate]
+    discovery: Mapping[str, HitRate]
+    reliability: Mapping[str, Reliability]
     n_train: int
     n_test: int
     n_eligible: int
     n_kept_apart: int
     upsell_coverage: float | None
+    scorers: Mapping[Mode, Scorer] | None
 
     def to_json(self) -> dict[str, Any]:
         return {
-            f"hit_rate_at_{LIST_LENGTH}": {
-                name: rate.to_json() for name, rate in self.hit_rates.items()
-            },
+            f"hit_rate_at_{LIST_LENGTH}": _json_of(self.hit_rates),
+            f"discovery_hit_rate_at_{LIST_LENGTH}": _json_of(self.discovery),
+            "reliability": {mode: each.to_json() for mode, each in self.reliability.items()},
             "train_orders": self.n_train,
             "test_orders": self.n_test,
             "eligible_orders": self.n_eligible,
             "hidden_kept_apart": self.n_kept_apart,
             "upsell_coverage": self.upsell_coverage,
         }
+
+
+def _json_of(rates: Mapping[str, HitRate]) -> dict[str, Any]:
+    return {name: rate.to_json() for name, rate in rates.items()}
 
 
 class _Rehearsal:
@@ -115,8 +128,10 @@ def back_test(
 ) -> BackTest | None:
     """Fit on the earlier orders, rank for up to `n_samples` of the later ones.
 
-    None where the split leaves one side without orders. Ladders come from the catalogue and play
-    no part in the ranking, so those of all orders may be given.
+    The scorers learn from the last eighth of the earlier orders, with all else fitted on what came
+    before those; then all else is fitted on all earlier orders. None where the split leaves one
+    side without orders. Ladders come from the catalogue and play no part in the ranking, so those
+    of all orders may be given.
     """
     try:
         train, test = split_by_time(dataset, config.training.test_share)
@@ -124,97 +139,58 @@ def back_test(
         # Too few orders, or all of one moment: a young shop may train without a back-test.
         return None
     rehearsal = _Rehearsal(progress)
-    fitted = fit_model(train, config, engine, rehearsal, fitted_ladders=fitted_ladders)
-    model = fitted.model
-    carts, hidden, n_eligible = hide_one(
-        test.baskets, model.affinity.n_orders_of_item > 0, n_samples
+    scorers = learn_scorers(train, rehearsal)
+    fitted = fit_model(
+        train, config, engine, rehearsal, fitted_ladders=fitted_ladders, scorers=scorers
     )
-    recommender = CrossSell.prepare(model)
+    model = fitted.model
+    known = model.affinity.n_orders_of_item > 0
+    examples = examples_of(test, known, n_samples, bought(train))
+    tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min(initial=0)))
     rankers: dict[str, Ranker] = {
-        "mersalg": lambda cart: recommender.rank(cart.tolist(), LIST_LENGTH)[0],
         "plain_rules": plain_rules(fitted.every_rule, len(model.catalogue)),
         "popularity": popularity(model.affinity.n_orders_of_item),
     }
-    hits = dict.fromkeys(rankers, 0)
-    with progress.task("Back-test: ranking", total=len(carts)) as task:
-        for cart, item in zip(carts, hidden, strict=True):
-            for name, rank in rankers.items():
-                hits[name] += bool((rank(cart)[:LIST_LENGTH] == item).any())
+    if model.ranking is not None:
+        rankers |= {"ease": ease(model.ranking), "item_knn": item_knn(model.ranking)}
+    hit_rates: dict[str, HitRate] = {}
+    discovery: dict[str, HitRate] = {}
+    with progress.task("Back-test: ranking", total=len(rankers) + 4) as task:
+        for name, found in tested.mersalg():
+            hit_rates[name] = HitRate(found, len(examples))
+            task.advance()
+        if model.ranking is not None:
+            discovery["mersalg"] = HitRate(tested.discovered(), tested.n_new)
+            task.advance()
+        for name, rank in rankers.items():
+            found, found_new = tested.by(rank, discovery=model.ranking is not None)
+            hit_rates[name] = HitRate(found, len(examples))
+            if model.ranking is not None:
+                discovery[name] = HitRate(found_new, tested.n_new)
             task.advance()
     return BackTest(
-        hit_rates={name: HitRate(found, len(carts)) for name, found in hits.items()},
+        hit_rates=hit_rates,
+        discovery=discovery,
+        reliability=tested.reliability(),
         n_train=train.n_orders,
         n_test=test.n_orders,
-        n_eligible=n_eligible,
-        n_kept_apart=sum(
-            any(item in model.affinity.repelled_by(held) for held in cart.tolist())
-            for cart, item in zip(carts, hidden, strict=True)
-        ),
+        n_eligible=examples.n_eligible,
+        n_kept_apart=tested.n_kept_apart(),
         upsell_coverage=upsell_coverage(model),
+        scorers=scorers,
     )
 
 
-def hide_one(
-    baskets: Baskets, known: NDArray[np.bool_], n_samples: int
-) -> tuple[list[NDArray[np.int32]], list[int], int]:
-    """Carts without their hidden item, the hidden items, and how many baskets were eligible.
-
-    Eligible: at least two items of `known`, bool (n_items,); the others of a basket are dropped.
-    """
-    entry_known = known[baskets.items]
-    ends = np.append(0, np.cumsum(entry_known))[baskets.indptr]
-    eligible = np.flatnonzero(np.diff(ends) >= 2)
-    draw = np.random.RandomState(_SEED)
-    if len(eligible) > n_samples:
-        chosen = np.sort(draw.choice(eligible, n_samples, replace=False))
-    else:
-        chosen = eligible
-    carts: list[NDArray[np.int32]] = []
-    hidden: list[int] = []
-    for order in chosen.tolist():
-        items = baskets.basket(order)
-        items = items[known[items]]
-        place = draw.randint(len(items))
-        carts.append(np.delete(items, place))
-        hidden.append(int(items[place]))
-    return carts, hidden, len(eligible)
-
-
-def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
-    """The most bought items, whatever the cart."""
-    ranked = np.argsort(-n_orders_of_item, kind="stable").astype(np.int32)
-
-    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        first = ranked[: LIST_LENGTH + len(cart)]
-        return first[~np.isin(first, cart)]
-
-    return rank
-
-
-def plain_rules(table: RuleTable, n_items: int) -> Ranker:
-    """Every mined rule, the best confidence wins: what a rule table does without any care.
-
-    Nothing is filled up where fewer than ten items are found.
-    """
-    index, confidence, lengths = AntecedentIndex.build(table, n_items), table.confidence(), None
-    if len(table) and int(table.lengths.max()) > 1:
-        lengths = table.lengths
-
-    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        fired = np.concatenate([index.rules_of(item) for item in cart.tolist()])
-        if lengths is not None:
-            fires = [
-                lengths[rule] == 1 or bool(np.isin(table.antecedent(rule), cart).all())
-                for rule in fired.tolist()
-            ]
-            fired = fired[np.array(fires, dtype=np.bool_)]
-        fired = fired[np.argsort(-confidence[fired], kind="stable")]
-        found = table.consequent[fired]
-        found = found[~np.isin(found, cart)]
-        _, first = np.unique(found, return_index=True)
-        return found[np.sort(first)][:LIST_LENGTH]
-
-    return rank
+def learn_scorers(dataset: Dataset, progress: Progress) -> dict[Mode, Scorer] | None:
+    """Scorers fitted on the last eighth of the orders; None where they are too few."""
+    try:
+        before, later = split_by_time(dataset, LEARNED_SHARE)
+    except DataError:
+        return None
+    if later.n_orders < LEAST_EXAMPLES:
+        return None
+    base = fit_base(before, usual_prices(before), progress)
+    return fit_scorers(base, before, later, progress)
 
 
 def upsell_coverage(model: Model) -> float | None:

@@ -15,12 +15,17 @@ from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.model import Model, Settings
 from engine.orders import Baskets
 from engine.progress import Progress
+from engine.ranking.customers import Customers
+from engine.ranking.ranking import Mode
+from engine.ranking.scorer import Scorer
 from engine.upsell.tiers import Ladders
 from training.affinity import build_affinity, named_by_shop
 from training.mining.decay import recency_of, weights
 from training.mining.effort import affordable_min_count
 from training.mining.protocol import MiningEngine
 from training.mining.search import default_min_count, mine_rules
+from training.ranking.base import fit_base
+from training.ranking.signals import purchases_of
 from training.stores import borne_out
 from training.tiers import TierCounts, fit_ladders
 
@@ -49,10 +54,15 @@ def fit_model(
     progress: Progress,
     *,
     fitted_ladders: FittedLadders | None = None,
+    scorers: Mapping[Mode, Scorer] | None = None,
+    customer_key: bytes | None = None,
 ) -> Fitted:
     """Mine, test, tier and tally; the model's version is "unsaved".
 
-    `fitted_ladders`: those of the same catalogue, where they were fitted before.
+    Args:
+        fitted_ladders: those of the same catalogue, where they were fitted before.
+        scorers: weigh what the model finds for a cart; without them its rules rank.
+        customer_key: hashes the customers' ids; without it the model remembers no customers.
     """
     settings = config.training
     baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
@@ -84,6 +94,13 @@ def fit_model(
         with progress.task("Weighing recent orders"):
             weight = weights(dataset.ordered_at[orders], settings.half_life_days)
             recency = recency_of(table, baskets, weight)
+    ranking, customers = None, None
+    if scorers:
+        minable_part = dataset if len(orders) == dataset.n_orders else dataset.select_orders(orders)
+        ranking = fit_base(minable_part, usual_prices(dataset), progress).with_scorers(scorers)
+        if customer_key is not None and len(dataset.customer_ids):
+            with progress.task("Remembering customers"):
+                customers = Customers.of(dataset.customer_ids, purchases_of(dataset), customer_key)
     model = Model(
         version=UNSAVED,
         settings=Settings(
@@ -99,6 +116,9 @@ def fit_model(
         ladders=ladders,
         recency=recency,
         stores=stores,
+        ranking=ranking,
+        customers=customers,
+        customer_key=customer_key or b"",
     )
     counts: dict[str, object] = {
         "orders": baskets.n_orders,
@@ -112,6 +132,8 @@ def fit_model(
         "hypotheses": mined.n_tests,
         "rules": len(table),
         "rules_contradicted": len(mined.table) - len(table),
+        "neighbours": len(ranking.neighbours.items) if ranking else 0,
+        "customers": customers.purchases.n_customers if customers else 0,
         "repelled_pairs": len(affinity.repelled_items) // 2,
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},

@@ -21,6 +21,7 @@ from engine.merchandising.targets import unknown_names
 from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
+from engine.storage.secrets import customer_key
 from training.dataset import load_dataset
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
@@ -146,7 +147,15 @@ def train(
             fitted_ladders=ladders,
         )
     with watch.stage("fit"):
-        fitted = fit_model(dataset, config, mining, progress, fitted_ladders=ladders)
+        fitted = fit_model(
+            dataset,
+            config,
+            mining,
+            progress,
+            fitted_ladders=ladders,
+            scorers=tested.scorers if tested else None,
+            customer_key=customer_key(models),
+        )
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(

@@ -8,7 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
+from engine.cross_sell import measures
+from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores, row_slices
+from engine.ranking.evidence import Carts
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Mode, Ranking
 
 _CHUNK = 256
 
@@ -92,3 +96,73 @@ class RuleCandidates:
         if not len(behind):
             return None
         return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
+
+
+class RankedCandidates:
+    """What a fitted ranking finds for the cart and its buyer, then popular complements.
+
+    Items that something in the cart keeps away are left out, unless a rule of the cart calls for
+    them or the buyer has bought them before.
+    """
+
+    def __init__(
+        self, recommender: CrossSell, ranking: Ranking, cart: Items, past: Past, mode: Mode
+    ) -> None:
+        self._ranking, self._cart = ranking, cart
+        self._bought, self._mode = past.item, mode
+        self._by_rules = RuleCandidates(recommender, cart)
+        carts = Carts(np.array([0, len(cart)], dtype=np.int64), cart)
+        keys, scores = ranking.rank(carts, past, mode)
+        items = keys.astype(np.int32)
+        away = np.zeros(recommender.n_items, dtype=np.bool_)
+        away[recommender.repelled_by(cart)] = True
+        away[self._by_rules.items] = False
+        away[past.item] = False
+        kept = ~away[items]
+        self.items, self.scores = items[kept], scores[kept]
+
+    def more(self) -> Iterator[tuple[Items, Scores]]:
+        taken = self.items
+        if self._mode == "discovery":
+            taken = np.append(taken, self._bought)
+        least = float(self.scores.min(initial=1.0))
+        for items, scores in self._by_rules.more():
+            free = (~np.isin(items, taken)).nonzero()[0]
+            yield items[free], least * scores[free]
+
+    def kept_apart(self) -> Items:
+        return self._by_rules.kept_apart()
+
+    def concerns(self, items: Items) -> NDArray[np.bool_]:
+        return np.isin(items, self.items) | self._by_rules.concerns(items)
+
+    def prior(self, item: int) -> float:
+        return min(self._by_rules.prior(item), float(self.scores.min(initial=1.0)))
+
+    def evidence(self, items: Items) -> list[RuleCounts]:
+        """Of the strongest rule; else of the pair with the cart that is best borne out by counts;
+        else of the item alone."""
+        return [
+            self._of_pair(item, counts) if not counts.antecedent else counts
+            for item, counts in zip(items.tolist(), self._by_rules.evidence(items), strict=True)
+        ]
+
+    def _of_pair(self, item: int, alone: RuleCounts) -> RuleCounts:
+        near, signals = self._ranking.neighbours, self._ranking.signals
+        n_orders, n_item = int(signals.n_orders_all[0]), int(signals.n_orders[item])
+        best = alone
+        for held, part in zip(
+            self._cart.tolist(), row_slices(near.indptr, self._cart), strict=True
+        ):
+            place = int(np.searchsorted(near.items[part], item))
+            if place == part.stop - part.start or near.items[part][place] != item:
+                continue
+            n_joint, n_held = int(near.n_joint[part][place]), int(signals.n_orders[held])
+            if n_joint == 0:
+                continue
+            joint, left, right = (np.array([count]) for count in (n_joint, n_held, n_item))
+            lower = float(measures.lift_lower(joint, left, right, n_orders)[0])
+            if lower > best.lift_lower:
+                lift = float(measures.lift(joint, left, right, n_orders)[0])
+                best = RuleCounts((held,), n_joint, n_held, n_joint / n_held, lift, lower)
+        return best

@@ -22,11 +22,25 @@ def load_secret(url: URL) -> bytes:
     Raises:
         ConfigError: the file cannot be read or made, or the secret is too short to be one.
     """
+    return _load(_own_file(url))
+
+
+def customer_key(models: Path) -> bytes:
+    """The secret under which the models of a folder hash their customers; found as above, else in
+    a file of that folder, made on first use.
+
+    Raises:
+        ConfigError: as `load_secret`.
+    """
+    return _load(models / "customers.key")
+
+
+def _load(own: Path | None) -> bytes:
     value = os.environ.get("MERSALG_SECRET")
     if value:
         return _checked(value.encode(), "MERSALG_SECRET")
     named = os.environ.get("MERSALG_SECRET_FILE")
-    path = Path(named) if named else _own_file(url)
+    path = Path(named) if named else own
     if path is None:
         return secrets.token_bytes(32)  # a database in memory outlives nothing
     try:

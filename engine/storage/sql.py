@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
-from engine.events import Fact
+from engine.events import Event, Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
 from engine.storage import connection as database
@@ -40,6 +40,7 @@ SCHEMA_VERSION = "0001"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
+_MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
 
@@ -174,6 +175,23 @@ class SqlStore:
     def customer_facts(self, customer_id: str) -> Iterator[Fact]:
         pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
         return self._read(select(facts.c.event_id).where(facts.c.customer_id == pseudonym))
+
+    def purchases(self, customer_id: str, after: int) -> list[tuple[int, tuple[str, ...]]]:
+        query = (
+            select(facts.c.body)
+            .where(facts.c.customer_id == self._pseudonyms.of("customer", customer_id))
+            .where(facts.c.type == "purchase")
+            .where(facts.c.occurred_at > after)
+            .order_by(facts.c.occurred_at.desc(), facts.c.event_id)
+            .limit(_MOST_PURCHASES)
+        )
+        with database.speaking(self._url), self._engine.connect() as connection:
+            bodies = connection.scalars(query).all()
+        found = [cast(Event, unpack(body)) for body in reversed(bodies)]
+        return [
+            (event.occurred_at, tuple(dict.fromkeys(line.item_id for line in event.items)))
+            for event in found
+        ]
 
     def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)

@@ -97,6 +97,11 @@ class Store(Protocol):
         """Every fact that names the customer, ordered by (occurred_at, event_id)."""
         ...
 
+    def purchases(self, customer_id: str, after: int) -> list[tuple[int, tuple[str, ...]]]:
+        """When (microseconds) and which items the customer bought after a moment, oldest first;
+        the last 250 purchases. Returned and cancelled ones count: they tell what was wanted."""
+        ...
+
     def ping(self) -> None:
         """Raises StorageUnavailable where the database does not answer or has an old schema."""
         ...

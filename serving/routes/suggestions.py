@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from engine.model import Model
 from engine.offers import Arm, Decision
 from serving import errors, openapi
 from serving.checkout import answer_json, decide
+from serving.customer_past import Bought
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest, SuggestionResponse
@@ -40,7 +42,10 @@ async def suggest(request: Request) -> Response:
     arms, model = service.arms, service.live.model
     ask_database = service.intake.available and _login_could_change_arm(model, asked)
     known = await arms.known(asked.session_id, ask_database=ask_database)
-    decision = _decide(service, model, asked, known)
+    bought = await service.pasts.since(
+        model, asked.customer_id, ask_database=service.intake.available
+    )
+    decision = _decide(service, model, asked, known, bought)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision)
     if decision.arm == "treatment":
@@ -68,10 +73,14 @@ def _login_could_change_arm(model: Model | None, asked: SuggestionRequest) -> bo
 
 
 def _decide(
-    service: Service, model: Model | None, asked: SuggestionRequest, known: Arm | None
+    service: Service,
+    model: Model | None,
+    asked: SuggestionRequest,
+    known: Arm | None,
+    bought: Sequence[Bought],
 ) -> Decision:
     try:
-        return decide(model, asked, known_arm=known)
+        return decide(model, asked, known_arm=known, bought=bought)
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         _log.exception("no suggestions could be made")

@@ -1,0 +1,1 @@
+"""Scoring what may complement a cart: signals of items, habits of customers, a fitted scorer."""

@@ -1,0 +1,64 @@
+"""Known customers of a model: keyed hashes of their ids, and what they bought."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.purchases import Purchases
+
+
+def hash_of(customer_id: str, key: bytes) -> int:
+    """64 bits of HMAC-SHA256: who holds a model without its key can name nobody in it."""
+    digest = hmac.new(key, b"customer:" + customer_id.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Rows of `purchases` by hash.
+
+    Attributes:
+        hashes: uint64 (n_customers,), ascending.
+        rows: int64 (n_customers,), the row of `purchases` that belongs to each.
+    """
+
+    hashes: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+    purchases: Purchases
+
+    @classmethod
+    def of(cls, customer_ids: Iterable[str], purchases: Purchases, key: bytes) -> Customers:
+        """`customer_ids` are in the order of the rows of `purchases`."""
+        hashes = np.array([hash_of(text, key) for text in customer_ids], dtype=np.uint64)
+        rows = np.argsort(hashes, kind="stable")
+        return cls(hashes[rows], rows.astype(np.int64), purchases)
+
+    def row_of(self, customer_id: str, key: bytes) -> int:
+        """-1 for a customer nobody has heard of."""
+        wanted = np.uint64(hash_of(customer_id, key))
+        place = int(np.searchsorted(self.hashes, wanted))
+        if place == len(self.hashes) or self.hashes[place] != wanted:
+            return -1
+        return int(self.rows[place])
+
+    @property
+    def known_until(self) -> int:
+        """Microseconds of the last order that is known."""
+        return int(self.purchases.ordered_at.max(initial=0))
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {"hashes": self.hashes, "rows": self.rows, **self.purchases.to_arrays()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Customers:
+        return cls(
+            np.asarray(arrays["hashes"], dtype=np.uint64),
+            np.asarray(arrays["rows"], dtype=np.int64),
+            Purchases.from_arrays(arrays),
+        )

@@ -1,0 +1,101 @@
+"""Arrays filed by integer key: grouping, adding up, looking up, and the best of each owner.
+
+A batch of carts is worked on at once; what belongs to one cart and one item has the key
+`cart * width + item`. One cart is a batch of one, so serving and training share every line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+def gather(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> tuple[Keys, Keys]:
+    """Entries of the CSR rows `rows`: (their positions, the place in `rows` each belongs to)."""
+    starts = indptr[rows]
+    lengths = indptr[rows + 1] - starts
+    owner = np.repeat(np.arange(len(rows)), lengths)
+    ends = np.cumsum(lengths)
+    shift = starts - (ends - lengths)
+    return np.arange(len(owner)) + shift[owner], owner
+
+
+def distinct(keys: Keys) -> Keys:
+    """The values of `keys`, each once, ascending. By sorting: NumPy's `unique` hashes integers,
+    which takes ten times as long on millions of keys."""
+    ranked = np.sort(keys)
+    if not len(ranked):
+        return ranked
+    return ranked[np.append(True, ranked[1:] != ranked[:-1])]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Entries put together by key.
+
+    Attributes:
+        keys: int64 (n,), distinct, ascending.
+        order: positions of the entries, grouped.
+        starts: int64 (n,), where each key's entries begin in `order`.
+    """
+
+    keys: Keys
+    order: Keys
+    starts: Keys
+
+    @classmethod
+    def of(cls, keys: Keys) -> Grouping:
+        order = np.argsort(keys, kind="stable")
+        ranked = keys[order]
+        first = np.ones(len(ranked), dtype=np.bool_)
+        np.not_equal(ranked[1:], ranked[:-1], out=first[1:])
+        starts = first.nonzero()[0]
+        return cls(ranked[starts], order, starts)
+
+    def sum(self, values: NDArray[np.floating]) -> Floats:
+        return self._reduced(np.add, values)
+
+    def max(self, values: NDArray[np.floating]) -> Floats:
+        return self._reduced(np.maximum, values)
+
+    def min(self, values: NDArray[np.floating]) -> Floats:
+        return self._reduced(np.minimum, values)
+
+    def size(self) -> Floats:
+        """Entries of each key."""
+        return np.diff(self.starts, append=len(self.order)).astype(np.float32)
+
+    def _reduced(self, how: np.ufunc, values: NDArray[np.floating]) -> Floats:
+        if not len(self.starts):
+            return np.zeros(0, dtype=np.float32)
+        return how.reduceat(values[self.order].astype(np.float32), self.starts)
+
+
+def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:
+    """Place of each of `wanted` in the ascending `keys`, and whether it is there; else place 0."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+    place = np.searchsorted(keys, wanted)
+    place[place == len(keys)] = 0
+    return place, keys[place] == wanted
+
+
+def best_of_each(owner: Keys, score: NDArray[np.floating], limit: int) -> Keys:
+    """Positions of the `limit` highest scores of each owner; owners ascend, ties by position."""
+    if not len(owner):
+        return np.zeros(0, dtype=np.int64)
+    if owner[0] == owner[-1]:
+        if len(score) <= limit:
+            return np.arange(len(score))
+        least = np.partition(score, len(score) - limit)[len(score) - limit]
+        return (score >= least).nonzero()[0][:limit]
+    order = np.lexsort((-score, owner))
+    ranked = owner[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    return np.sort(order[rank < limit])

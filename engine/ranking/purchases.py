@@ -1,0 +1,133 @@
+"""What customers bought before: their orders, and what a batch of carts may know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.keyed import gather
+
+MOST_ORDERS = 250
+"""Orders of one customer that are looked at, the last ones."""
+_DAY = 86_400_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Purchases:
+    """Orders by customer, oldest first.
+
+    Attributes:
+        order_indptr: int64 (n_customers + 1,), the orders of each customer.
+        ordered_at: int64 (n_orders,), microseconds UTC.
+        item_indptr: int64 (n_orders + 1,), the items of each order.
+        items: int32 (n_entries,), distinct and ascending inside an order.
+    """
+
+    order_indptr: NDArray[np.int64]
+    ordered_at: NDArray[np.int64]
+    item_indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    @classmethod
+    def none(cls) -> Purchases:
+        nothing = np.zeros(1, dtype=np.int64)
+        return cls(nothing, nothing[:0], nothing, np.zeros(0, dtype=np.int32))
+
+    @property
+    def n_customers(self) -> int:
+        return len(self.order_indptr) - 1
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {
+            "purchase_order_indptr": self.order_indptr,
+            "purchase_ordered_at": self.ordered_at,
+            "purchase_item_indptr": self.item_indptr,
+            "purchase_items": self.items,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Purchases:
+        return cls(
+            np.asarray(arrays["purchase_order_indptr"], dtype=np.int64),
+            np.asarray(arrays["purchase_ordered_at"], dtype=np.int64),
+            np.asarray(arrays["purchase_item_indptr"], dtype=np.int64),
+            np.asarray(arrays["purchase_items"], dtype=np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of the customers of a batch of carts, entry by entry.
+
+    Attributes:
+        cart: int64 (n,), ascending, whose customer bought it.
+        item: int32 (n,).
+        age: float32 (n,), days before the checkout.
+        order: int64 (n,), ascending; entries of one order share it.
+    """
+
+    cart: NDArray[np.int64]
+    item: NDArray[np.int32]
+    age: NDArray[np.float32]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def unknown(cls) -> Past:
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls(nothing, nothing.astype(np.int32), nothing.astype(np.float32), nothing)
+
+    @classmethod
+    def read(
+        cls,
+        purchases: Purchases,
+        customers: NDArray[np.int64],
+        now: NDArray[np.int64],
+        until: NDArray[np.int64],
+    ) -> Past:
+        """Orders before `until` of each cart's customer, as seen from `now`.
+
+        Args:
+            customers: int64 (n_carts,), rows of `purchases`, -1 where nobody is known.
+            now, until: int64 (n_carts,), microseconds UTC; `until` is at most `now`.
+        """
+        begins = np.zeros(len(customers), dtype=np.int64)
+        ends = np.zeros(len(customers), dtype=np.int64)
+        for cart in np.flatnonzero(customers >= 0).tolist():
+            customer = int(customers[cart])
+            begin = int(purchases.order_indptr[customer])
+            moments = purchases.ordered_at[begin : int(purchases.order_indptr[customer + 1])]
+            end = begin + int(np.searchsorted(moments, int(until[cart])))
+            begins[cart] = max(begin, end - MOST_ORDERS)
+            ends[cart] = end
+        lengths = ends - begins
+        owner = np.repeat(np.arange(len(customers)), lengths)
+        shift = begins - (np.cumsum(lengths) - lengths)
+        orders = np.arange(len(owner)) + shift[owner]
+        age = ((now[owner] - purchases.ordered_at[orders]) / _DAY).astype(np.float32)
+        entries, place = gather(purchases.item_indptr, orders)
+        return cls(owner[place], purchases.items[entries], age[place], place)
+
+    @classmethod
+    def of_orders(cls, orders: Sequence[tuple[float, NDArray[np.int32]]]) -> Past:
+        """One cart's: (days before the checkout, distinct items) of each order."""
+        lengths = [len(items) for _, items in orders]
+        ages = np.array([age for age, _ in orders], dtype=np.float32)
+        return cls(
+            np.zeros(sum(lengths), dtype=np.int64),
+            np.concatenate([np.zeros(0, dtype=np.int32), *(items for _, items in orders)]),
+            np.repeat(ages, lengths),
+            np.repeat(np.arange(len(orders)), lengths),
+        )
+
+    def joined(self, later: Past) -> Past:
+        """One cart's past with what was bought since; both are of a single cart."""
+        shift = int(self.order[-1]) + 1 if len(self.order) else 0
+        return Past(
+            np.concatenate([self.cart, later.cart]),
+            np.concatenate([self.item, later.item]),
+            np.concatenate([self.age, later.age]),
+            np.concatenate([self.order, later.order + shift]),
+        )

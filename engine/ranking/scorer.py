@@ -1,0 +1,78 @@
+"""A fitted scorer as plain arrays: standardise, one or more layers, calibrate.
+
+Fitted in `training.ranker` by scikit-learn; here only multiplied out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A perceptron with rectified layers.
+
+    Attributes:
+        mean, scale: float32 (n_features,), of the features in training.
+        weights, biases: of each layer, float32 (n_in, n_out) and (n_out,); the last has one output.
+        slope, intercept: make the last output the log-odds that come true in the back-test
+            (Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
+    """
+
+    mean: Floats
+    scale: Floats
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    slope: float
+    intercept: float
+
+    def raw(self, features: Floats) -> Floats:
+        """Log-odds before calibration, shape (n,)."""
+        layer = (features - self.mean) / self.scale
+        # What lies far outside of all that was seen in training is not trusted to mean more.
+        np.clip(layer, -8, 8, out=layer)
+        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            layer = np.maximum(layer @ weights + bias, 0)
+        return (layer @ self.weights[-1] + self.biases[-1])[:, 0]
+
+    def probability(self, features: Floats) -> NDArray[np.float64]:
+        """float64 (n,): how likely each candidate is the next thing bought."""
+        return self.calibrated(self.raw(features))
+
+    def calibrated(self, raw: Floats) -> NDArray[np.float64]:
+        odds = self.slope * raw.astype(np.float64) + self.intercept
+        return 1.0 / (1.0 + np.exp(-np.clip(odds, -50, 50)))
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
+        arrays: dict[str, NDArray[np.generic]] = {
+            f"{prefix}_mean": self.mean,
+            f"{prefix}_scale": self.scale,
+            f"{prefix}_platt": np.array([self.slope, self.intercept]),
+        }
+        for place, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays[f"{prefix}_weights_{place}"] = weights
+            arrays[f"{prefix}_bias_{place}"] = bias
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Scorer:
+        n_layers = sum(name.startswith(f"{prefix}_weights_") for name in arrays)
+
+        def read(name: str) -> Floats:
+            return np.asarray(arrays[f"{prefix}_{name}"], dtype=np.float32)
+
+        slope, intercept = np.asarray(arrays[f"{prefix}_platt"], dtype=np.float64).tolist()
+        return cls(
+            read("mean"),
+            read("scale"),
+            tuple(read(f"weights_{place}") for place in range(n_layers)),
+            tuple(read(f"bias_{place}") for place in range(n_layers)),
+            slope,
+            intercept,
+        )

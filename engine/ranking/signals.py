@@ -1,0 +1,55 @@
+"""What each item is by itself: how popular, how popular lately, what kind, what price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSignals:
+    """Column by column; n is the number of items, g the number of groups.
+
+    A group is what the catalogue calls family, else its category; -1 where it tells neither.
+
+    Attributes:
+        n_orders: float32 (n,), orders that hold the item; `n_orders_all`: float32 (1,), all.
+        recent, latest: float32 (n,), share of the last orders that hold the item, older ones
+            counting less: half after 14 and after 4 days.
+        group: int32 (n,).
+        share: float32 (n,), of the recent sales of its group.
+        log_price: float32 (n,), natural logarithm of minor units; 0 where not known.
+        margin: float32 (n,), (price - cost) / price; 0 where not known.
+        popular: int32 (p,), the items most bought lately, most first.
+        leaders_indptr, leaders: CSR over groups; the best sellers of each lately, best first.
+    """
+
+    n_orders: NDArray[np.float32]
+    n_orders_all: NDArray[np.float32]
+    recent: NDArray[np.float32]
+    latest: NDArray[np.float32]
+    group: NDArray[np.int32]
+    share: NDArray[np.float32]
+    log_price: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    popular: NDArray[np.int32]
+    leaders_indptr: NDArray[np.int64]
+    leaders: NDArray[np.int32]
+
+    @property
+    def n_items(self) -> int:
+        return len(self.n_orders)
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.leaders_indptr) - 1
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {f"signal_{field.name}": getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> ItemSignals:
+        return cls(**{field.name: arrays[f"signal_{field.name}"] for field in fields(cls)})  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,90 @@
+"""What a buyer bought before: what the model remembers, and what the shop reported since."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from engine.errors import StorageError
+from engine.model import Model
+from engine.ranking.purchases import MOST_ORDERS, Past
+
+Bought = tuple[int, tuple[str, ...]]
+"""When, in microseconds UTC, and the ids of the items."""
+
+_DAY = 86_400_000_000.0
+_FRESH_SECONDS = 30.0
+_MOST_CUSTOMERS = 20_000
+_THREADS = 4
+
+
+def past_of(model: Model, customer_id: str | None, bought: Sequence[Bought], now: int) -> Past:
+    """One cart's past; nothing where the customer is not known, or the model ranks by rules."""
+    if customer_id is None or model.ranking is None:
+        return Past.unknown()
+    past = Past.unknown()
+    if model.customers is not None:
+        row = model.customers.row_of(customer_id, model.customer_key)
+        moment = np.array([now], dtype=np.int64)
+        past = Past.read(model.customers.purchases, np.array([row]), moment, moment)
+    if not bought:
+        return past
+    index = model.catalogue.items.index_of
+    orders: list[tuple[float, np.ndarray]] = []
+    for occurred_at, item_ids in bought[-MOST_ORDERS:]:
+        items = {item for item in map(index, item_ids) if item is not None}
+        age = max(now - occurred_at, 0) / _DAY
+        orders.append((age, np.array(sorted(items), dtype=np.int32)))
+    return past.joined(Past.of_orders(orders))
+
+
+class CustomerPasts:
+    """Purchases since the model was trained: a small memory, and the database within a deadline.
+
+    Args:
+        look_up: asks the database for a customer's purchases after a moment; blocks.
+        deadline: seconds after which the buyer counts as one who has bought nothing since.
+    """
+
+    def __init__(self, look_up: Callable[[str, int], list[Bought]], deadline: float) -> None:
+        self._look_up, self._deadline = look_up, deadline
+        self._known: OrderedDict[tuple[str, int], tuple[float, list[Bought]]] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-customers")
+
+    async def since(
+        self, model: Model | None, customer_id: str | None, *, ask_database: bool = True
+    ) -> Sequence[Bought]:
+        """What `customer_id` bought since `model` was trained, oldest first."""
+        if model is None or model.ranking is None or customer_id is None:
+            return ()
+        moment = model.customers.known_until if model.customers is not None else 0
+        remembered = self._known.get((customer_id, moment))
+        if remembered is not None and time.monotonic() - remembered[0] < _FRESH_SECONDS:
+            return remembered[1]
+        if not ask_database:
+            return remembered[1] if remembered is not None else ()
+        loop = asyncio.get_running_loop()
+        asked = loop.run_in_executor(self._threads, self._ask, customer_id, moment)
+        done, _ = await asyncio.wait((asked,), timeout=self._deadline)
+        found = asked.result() if done else None
+        if found is None:
+            return remembered[1] if remembered is not None else ()
+        self._known[customer_id, moment] = (time.monotonic(), found)
+        self._known.move_to_end((customer_id, moment))
+        if len(self._known) > _MOST_CUSTOMERS:
+            self._known.popitem(last=False)
+        return found
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, customer_id: str, moment: int) -> list[Bought] | None:
+        try:
+            return self._look_up(customer_id, moment)
+        except StorageError:
+            return None

@@ -1,0 +1,187 @@
+"""Fitting the scorers of a ranking: which of the candidates was the one that was hidden."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.progress import Progress
+from engine.ranking.ranking import MODES, Mode, Ranking
+from engine.ranking.scorer import Scorer
+from training.ranking.examples import Examples, Moments, bought, hide_one
+from training.ranking.signals import purchases_of
+
+if TYPE_CHECKING:
+    from engine.ranking.evidence import Carts
+    from engine.ranking.purchases import Past, Purchases
+    from training.dataset import Dataset
+
+N_EXAMPLES = 30_000
+"""Carts a scorer learns from, at most."""
+LEAST_EXAMPLES = 400
+"""Fewer say too little: such a shop is served by its rules."""
+_NEGATIVES = 30
+"""Candidates of each cart that were not bought and that are learned from, drawn by lot."""
+_CALIBRATION = 0.15
+_MOST_CALIBRATION = 1_500
+"""Share of the carts kept apart for calibration, and at most; all of their candidates count."""
+_TURNS = 4
+"""Times an order may be drawn, each time with an item hidden by a new lot."""
+_LAYERS: dict[Mode, tuple[int, ...]] = {"discovery": (32, 16), "complete": (64, 32)}
+_PENALTY: dict[Mode, float] = {"discovery": 0.03, "complete": 0.003}
+_EPOCHS: dict[Mode, int] = {"discovery": 6, "complete": 8}
+"""What customers have never bought leaves fewer traces: a larger network would learn noise."""
+_MOST_STALE = 80 * 86_400_000_000
+"""Microseconds that what is known of a customer may lie back."""
+_SEED = 11
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    features: NDArray[np.float32]
+    is_hidden: NDArray[np.bool_]
+
+
+def fit_scorers(
+    base: Ranking, before: Dataset, later: Dataset, progress: Progress
+) -> dict[Mode, Scorer] | None:
+    """A scorer for each mode; None where `later` holds too few orders to learn from.
+
+    Args:
+        base: item-item models and signals of `before`.
+        before, later: orders up to a moment, and those after it; the same customers.
+    """
+    joined = _joined_purchases(before, later)
+    earlier = bought(before)
+    known = base.signals.n_orders > 0
+    scorers: dict[Mode, Scorer] = {}
+    for mode in MODES:
+        rounds: list[Examples] = []
+        for turn in range(_TURNS):
+            rounds.append(
+                hide_one(
+                    later,
+                    known,
+                    N_EXAMPLES - sum(map(len, rounds)),
+                    earlier,
+                    seed=_SEED + turn,
+                    only_new=mode == "discovery",
+                )
+            )
+            if len(rounds[0]) < LEAST_EXAMPLES:
+                return None
+        examples = Examples.joined(rounds)
+        with progress.task(f"Fitting the {mode} ranker"):
+            scorers[mode] = _fit(base, mode, examples, joined)
+    return scorers
+
+
+def _joined_purchases(before: Dataset, later: Dataset) -> Purchases:
+    from dataclasses import replace
+
+    from engine.orders import Baskets
+
+    joined = replace(
+        before,
+        ordered_at=np.concatenate([before.ordered_at, later.ordered_at]),
+        customer=np.concatenate([before.customer, later.customer]),
+        baskets=Baskets(
+            np.concatenate(
+                [before.baskets.indptr, later.baskets.indptr[1:] + len(before.baskets.items)]
+            ),
+            np.concatenate([before.baskets.items, later.baskets.items]),
+            before.baskets.n_items,
+        ),
+    )
+    return purchases_of(joined)
+
+
+def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) -> Scorer:
+    from sklearn.neural_network import MLPClassifier
+
+    shuffled = np.random.default_rng(_SEED).permutation(len(examples))
+    n_calibration = min(int(_CALIBRATION * len(examples)), _MOST_CALIBRATION)
+    kept_apart = examples.take(np.sort(shuffled[:n_calibration]))
+    learned = shuffled[n_calibration:]
+    # Half see all that was bought up to the checkout, half only what was known some time before:
+    # shops that do not report purchases are served by what they knew when they trained.
+    fresh, stale = (examples.take(np.sort(half)) for half in (learned[::2], learned[1::2]))
+    delay = np.random.default_rng(_SEED).integers(0, _MOST_STALE, len(stale), dtype=np.int64)
+    parts = [
+        _rows(base, mode, fresh, purchases, None, _NEGATIVES),
+        _rows(base, mode, stale, purchases, stale.at - delay, _NEGATIVES),
+    ]
+    features = np.concatenate([part.features for part in parts])
+    is_hidden = np.concatenate([part.is_hidden for part in parts])
+    mean = features.mean(axis=0)
+    scale = features.std(axis=0)
+    scale[scale < 1e-6] = 1
+    network = MLPClassifier(
+        _LAYERS[mode],
+        alpha=_PENALTY[mode],
+        batch_size=1024,
+        learning_rate_init=2e-3,
+        max_iter=_EPOCHS[mode],
+        random_state=_SEED,
+    )
+    standardised = np.clip((features - mean) / scale, -8, 8)
+    with warnings.catch_warnings():
+        # The number of epochs is chosen; more would fit the noise.
+        warnings.simplefilter("ignore")
+        network.fit(standardised, is_hidden)
+    scorer = Scorer(
+        mean,
+        scale,
+        tuple(weights.astype(np.float32) for weights in network.coefs_),
+        tuple(bias.astype(np.float32) for bias in network.intercepts_),
+        1.0,
+        0.0,
+    )
+    return _calibrated(scorer, _rows(base, mode, kept_apart, purchases, None, None))
+
+
+def _calibrated(scorer: Scorer, rows: _Rows) -> Scorer:
+    """With the slope and intercept under which the scores of `rows` come true."""
+    from dataclasses import replace
+
+    from sklearn.linear_model import LogisticRegression
+
+    if not rows.is_hidden.any():
+        return scorer
+    raw = scorer.raw(rows.features)
+    platt = LogisticRegression(C=1e6).fit(raw[:, None], rows.is_hidden)
+    return replace(scorer, slope=float(platt.coef_[0, 0]), intercept=float(platt.intercept_[0]))
+
+
+def _rows(
+    base: Ranking,
+    mode: Mode,
+    examples: Examples,
+    purchases: Purchases,
+    known_until: Moments,
+    n_negatives: int | None,
+) -> _Rows:
+    n_items = base.signals.n_items
+
+    def of_batch(part: slice, carts: Carts, past: Past) -> _Rows:
+        scene = base.scene(carts, past)
+        keys = scene.pool(discovery=mode == "discovery")
+        cart, item = np.divmod(keys, n_items)
+        is_hidden = item == examples.hidden[part][cart]
+        if n_negatives is not None:
+            # Drawn before their features are worked out, which is most of the work.
+            chance = n_negatives / np.maximum(np.bincount(cart, minlength=carts.n_carts), 1)
+            draw = np.random.default_rng([_SEED, part.start])
+            kept = is_hidden | (draw.random(len(keys)) < chance[cart])
+            keys, is_hidden = keys[kept], is_hidden[kept]
+        return _Rows(scene.features(keys), is_hidden)
+
+    parts = examples.each_batch(of_batch, purchases, known_until)
+    return _Rows(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.is_hidden for part in parts]),
+    )

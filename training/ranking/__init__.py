@@ -1,0 +1,1 @@
+"""Fitting the ranking of complements: item-item models, signals, examples and scorers."""

@@ -1,0 +1,166 @@
+"""Leave one item out: carts, and the item each of them lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from engine.ranking.evidence import Carts
+from engine.ranking.keyed import distinct, look_up
+from engine.ranking.purchases import Past, Purchases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.dataset import Dataset
+
+T = TypeVar("T")
+Moments = int | NDArray[np.int64] | None
+"""Microseconds UTC: one for all examples, one for each, or none."""
+
+SEED = 7
+_BATCH = 256
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Later orders with one item hidden.
+
+    Attributes:
+        carts: the other items; `hidden`: int32 (n,); `order`: int64 (n,), which orders they are.
+        customer: int64 (n,), row of the purchases or -1; `at`: int64 (n,), moment of each order.
+        repeat: bool (n,), whether the customer had bought the hidden item before the first of
+            the later orders.
+        n_eligible: orders with at least two known items, of which these were drawn.
+    """
+
+    carts: Carts
+    hidden: NDArray[np.int32]
+    order: NDArray[np.int64]
+    customer: NDArray[np.int64]
+    at: NDArray[np.int64]
+    repeat: NDArray[np.bool_]
+    n_eligible: int
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    def batches(self) -> Iterator[slice]:
+        for start in range(0, len(self), _BATCH):
+            yield slice(start, min(start + _BATCH, len(self)))
+
+    def carts_of(self, part: slice) -> Carts:
+        indptr = self.carts.indptr[part.start : part.stop + 1]
+        return Carts(indptr - indptr[0], self.carts.items[indptr[0] : indptr[-1]])
+
+    def take(self, chosen: NDArray[np.int64]) -> Examples:
+        lengths = np.diff(self.carts.indptr)[chosen]
+        indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
+        inside = np.arange(int(indptr[-1])) - np.repeat(indptr[:-1], lengths)
+        items = self.carts.items[np.repeat(self.carts.indptr[chosen], lengths) + inside]
+        columns = (self.hidden, self.order, self.customer, self.at, self.repeat)
+        return Examples(Carts(indptr, items), *(c[chosen] for c in columns), self.n_eligible)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """One after the other."""
+        lengths = np.concatenate([np.diff(part.carts.indptr) for part in parts])
+        carts = Carts(
+            np.append(0, np.cumsum(lengths)).astype(np.int64),
+            np.concatenate([part.carts.items for part in parts]),
+        )
+        columns = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("hidden", "order", "customer", "at", "repeat")
+        )
+        return cls(carts, *columns, parts[0].n_eligible)
+
+    def past(self, part: slice, purchases: Purchases, known_until: Moments) -> Past:
+        """What is known of the customers: all before each order, or only before `known_until`."""
+        now = self.at[part]
+        until = now
+        if known_until is not None:
+            bound = known_until if isinstance(known_until, int) else known_until[part]
+            until = np.minimum(now, bound)
+        return Past.read(purchases, self.customer[part], now, until)
+
+    def each_batch(
+        self, work: Callable[[slice, Carts, Past], T], purchases: Purchases, known_until: Moments
+    ) -> list[T]:
+        """`work` of every batch, on both cores: NumPy lets others run while it sorts."""
+
+        def one(part: slice) -> T:
+            return work(part, self.carts_of(part), self.past(part, purchases, known_until))
+
+        return Parallel(n_jobs=_THREADS, prefer="threads")(
+            delayed(one)(part) for part in self.batches()
+        )
+
+
+def hide_one(
+    later: Dataset,
+    known: NDArray[np.bool_],
+    n_samples: int,
+    bought_before: NDArray[np.int64],
+    *,
+    seed: int = SEED,
+    only_new: bool = False,
+) -> Examples:
+    """Up to `n_samples` orders that hold two known items or more, one of those hidden.
+
+    Args:
+        known: bool (n_items,), items that training saw; the others of an order are dropped.
+        bought_before: ascending keys `customer * n_items + item` of what customers bought earlier.
+        only_new: hide what the customer had not bought before; orders without such are not drawn.
+    """
+    baskets = later.baskets
+    entry_known = known[baskets.items]
+    order_of_entry = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    customer = later.customer[order_of_entry]
+    repeat = np.zeros(len(entry_known), dtype=np.bool_)
+    named = customer >= 0
+    keys = customer[named] * baskets.n_items + baskets.items[named]
+    repeat[named] = look_up(bought_before, keys)[1]
+    n_known = np.bincount(order_of_entry[entry_known], minlength=baskets.n_orders)
+    may_hide = entry_known & ~repeat if only_new else entry_known
+    n_hidable = np.bincount(order_of_entry[may_hide], minlength=baskets.n_orders)
+    eligible = np.flatnonzero((n_known >= 2) & (n_hidable >= 1))
+    draw = np.random.RandomState(seed)
+    chosen = eligible
+    if len(eligible) > n_samples:
+        chosen = np.sort(draw.choice(eligible, n_samples, replace=False))
+    items: list[NDArray[np.int32]] = []
+    hidden = np.zeros(len(chosen), dtype=np.int32)
+    repeated = np.zeros(len(chosen), dtype=np.bool_)
+    for place, order in enumerate(chosen.tolist()):
+        entries = np.arange(baskets.indptr[order], baskets.indptr[order + 1])
+        hidable = entries[may_hide[entries]]
+        entry = hidable[draw.randint(len(hidable))]
+        hidden[place], repeated[place] = baskets.items[entry], repeat[entry]
+        rest = entries[entry_known[entries]]
+        items.append(baskets.items[rest[rest != entry]])
+    lengths = [len(part) for part in items]
+    indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
+    return Examples(
+        Carts(indptr, np.concatenate([np.zeros(0, dtype=np.int32), *items])),
+        hidden,
+        chosen.astype(np.int64),
+        later.customer[chosen],
+        later.ordered_at[chosen],
+        repeated,
+        len(eligible),
+    )
+
+
+def bought(dataset: Dataset) -> NDArray[np.int64]:
+    """Ascending keys `customer * n_items + item` of what known customers bought."""
+    baskets = dataset.baskets
+    customer = np.repeat(dataset.customer, np.diff(baskets.indptr))
+    named = customer >= 0
+    return distinct(customer[named] * baskets.n_items + baskets.items[named])

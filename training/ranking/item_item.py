@@ -1,0 +1,140 @@
+"""The item-item model: EASE within each item's neighbourhood, and joint counts."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.orders import Baskets
+from engine.progress import Progress
+from engine.ranking.keyed import distinct
+from engine.ranking.neighbours import Neighbours
+from training.mining.local import LocalEngine
+
+REGULARISATION = 20.0
+NEIGHBOURHOOD = 150
+"""Items each item is regressed on. 200 take twice as long and find little more."""
+KEPT = 200
+"""Entries kept of each item by weight, and half as many by joint count and by confidence."""
+LEAST_ORDERS = 3
+"""Items in fewer orders, and pairs in fewer, say nothing."""
+_CHUNK = 1_024
+
+
+def fit_neighbours(baskets: Baskets, progress: Progress, *, name: str) -> Neighbours:
+    """The strongest entries of each item, by weight and by joint orders; see `Neighbours`."""
+    with progress.task(f"Fitting the {name} model"):
+        weights = _ease(baskets)
+        joint = _joint_counts(baskets, progress)
+        return _merged(weights, joint, baskets.n_items)
+
+
+_Entries = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Keys `row * n_items + column`, ascending, and their values."""
+
+
+def _ease(baskets: Baskets) -> _Entries:
+    """EASE (Steck, 2019), each item regressed on those most alike it, as in fsSLIM (Ning and
+    Karypis, "SLIM: Sparse Linear Methods", 2011): cost and memory grow with the items, not with
+    their cube, so that rare items have a place too. Baskets weigh one over their size, so that
+    large ones, where everything meets everything, do not speak loudest.
+    """
+    from training.ranking import kernels
+
+    indptr, items, values, diagonal = _gram(baskets)
+    n_items = baskets.n_items
+    lows = range(0, n_items, _CHUNK)
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="mersalg-items") as threads:
+        parts = list(
+            threads.map(
+                lambda low: kernels.solve_items(
+                    *(low, min(low + _CHUNK, n_items), indptr, items, values, diagonal),
+                    *(NEIGHBOURHOOD, np.float32(REGULARISATION)),
+                ),
+                lows,
+            )
+        )
+    if not parts:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    rows = np.concatenate([part[0] for part in parts]).astype(np.int64)
+    weights = np.concatenate([part[1] for part in parts]).astype(np.float64)
+    columns = np.repeat(np.arange(n_items), np.concatenate([part[2] for part in parts]))
+    kept = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
+    keys = rows[kept] * n_items + columns[kept]
+    ascending = np.argsort(keys)
+    return keys[ascending], weights[kept][ascending]
+
+
+def _gram(
+    baskets: Baskets,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """X'X of the weighted baskets as CSR without its diagonal, and the diagonal."""
+    from scipy.sparse import csr_array
+
+    known = (baskets.item_counts() >= LEAST_ORDERS)[baskets.items]
+    indptr = np.append(0, np.cumsum(known))[baskets.indptr]
+    sizes = np.diff(indptr)
+    root = (1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32)
+    matrix = csr_array(
+        (np.repeat(root, sizes), baskets.items[known], indptr),
+        shape=(baskets.n_orders, baskets.n_items),
+    )
+    gram = (matrix.T @ matrix).tocsr()
+    gram.sort_indices()
+    rows = np.repeat(np.arange(baskets.n_items), np.diff(gram.indptr))
+    off = gram.indices != rows
+    diagonal = np.ones(baskets.n_items, dtype=np.float32)
+    diagonal[rows[~off]] = gram.data[~off]
+    ends = np.append(0, np.cumsum(np.bincount(rows[off], minlength=baskets.n_items)))
+    return (
+        ends.astype(np.int64),
+        gram.indices[off].astype(np.int32),
+        gram.data[off].astype(np.float32),
+        diagonal,
+    )
+
+
+def _rank_in_row(
+    rows: NDArray[np.int64], by: tuple[NDArray[np.floating] | NDArray[np.int64], ...]
+) -> NDArray[np.int64]:
+    """Place of each entry among those of its row, ordered by the keys `by`, the first foremost."""
+    order = np.lexsort((*reversed(by), rows))
+    ranked = rows[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])) if len(rows) else rows
+    rank = np.empty(len(rows), dtype=np.int64)
+    rank[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+    return rank
+
+
+def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
+    """Both directions of every pair met often enough; of each item the most telling partners."""
+    itemsets = LocalEngine().itemsets(baskets, LEAST_ORDERS, 2, progress)
+    pairs, counts = itemsets.of_length(2)
+    first, second = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
+    rows, columns = np.append(first, second), np.append(second, first)
+    both = np.append(counts, counts)
+    partner = baskets.item_counts()[columns]
+    share = both / np.maximum(partner, 1)
+    # Those met most often, and those that this item is met with most of the times they are bought.
+    kept = _rank_in_row(rows, (-both, partner)) < KEPT // 2
+    kept |= _rank_in_row(rows, (-share, -both)) < KEPT // 4
+    keys = rows[kept] * baskets.n_items + columns[kept]
+    ascending = np.argsort(keys)
+    return keys[ascending], both[kept][ascending].astype(np.float64)
+
+
+def _merged(weights: _Entries, joint: _Entries, n_items: int) -> Neighbours:
+    keys = distinct(np.concatenate([weights[0], joint[0]]).astype(np.int64))
+    columns: list[NDArray[np.float64]] = []
+    for found, values in (weights, joint):
+        column = np.zeros(len(keys))
+        column[np.searchsorted(keys, found)] = values
+        columns.append(column)
+    rows, items = np.divmod(keys, max(n_items, 1))
+    indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=n_items))).astype(np.int64)
+    return Neighbours(
+        indptr, items.astype(np.int32), columns[0].astype(np.float32), columns[1].astype(np.int32)
+    )

@@ -1,0 +1,105 @@
+"""From orders and catalogue to what each item is by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.orders import Baskets
+from engine.ranking.purchases import Purchases
+from engine.ranking.signals import ItemSignals
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+_RECENT_DAYS, _LATEST_DAYS = 14.0, 4.0
+_POPULAR = 40
+_LEADERS = 10
+"""Items that are candidates of every cart, and of every group that is called for."""
+_DAY = 86_400_000_000.0
+
+
+def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
+    """(group of each item or -1, how many groups): the family, else the category."""
+    n_families = int(catalogue.family.max(initial=-1)) + 1
+    category = np.where(catalogue.category >= 0, catalogue.category + n_families, -1)
+    raw = np.where(catalogue.family >= 0, catalogue.family, category)
+    distinct, codes = np.unique(raw[raw >= 0], return_inverse=True)
+    group = np.full(len(raw), -1, dtype=np.int32)
+    group[raw >= 0] = codes
+    return group, len(distinct)
+
+
+def group_baskets(baskets: Baskets, group: NDArray[np.int32], n_groups: int) -> Baskets:
+    """The same orders as sets of groups."""
+    order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    of_entry = group[baskets.items]
+    known = of_entry >= 0
+    return Baskets.from_pairs(
+        order[known], of_entry[known].astype(np.int64), baskets.n_orders, n_groups
+    )
+
+
+def fit_signals(
+    baskets: Baskets,
+    ordered_at: NDArray[np.int64],
+    group: NDArray[np.int32],
+    n_groups: int,
+    price_minor: NDArray[np.int64],
+    cost_minor: NDArray[np.int64],
+) -> ItemSignals:
+    """Signals as of the last order; shapes as in `ItemSignals` and `Dataset`."""
+    sizes = np.diff(baskets.indptr)
+    age = (ordered_at.max(initial=0) - ordered_at) / _DAY
+
+    def share_of_orders(half_life: float) -> NDArray[np.float32]:
+        weight = np.exp2(-age / half_life)
+        held = np.bincount(
+            baskets.items, weights=np.repeat(weight, sizes), minlength=baskets.n_items
+        )
+        return (held / max(float(weight.sum()), 1e-9)).astype(np.float32)
+
+    recent = share_of_orders(_RECENT_DAYS)
+    in_group = np.bincount(group[group >= 0], weights=recent[group >= 0], minlength=n_groups)
+    share = np.where(group >= 0, recent / np.maximum(in_group[group], 1e-9), 0)
+    known = price_minor > 0
+    log_price = np.log(np.where(known, price_minor, 1))
+    costed = known & (cost_minor >= 0)
+    margin = np.where(costed, (price_minor - cost_minor) / np.where(known, price_minor, 1), 0)
+    order = np.lexsort((-recent, group))
+    order = order[group[order] >= 0]
+    starts = np.append(0, np.cumsum(np.bincount(group[group >= 0], minlength=n_groups)))
+    rank = np.arange(len(order)) - starts[group[order]]
+    leaders = order[(rank < _LEADERS) & (recent[order] > 0)]
+    leaders_indptr = np.append(0, np.cumsum(np.bincount(group[leaders], minlength=n_groups)))
+    popular = np.argsort(-recent, kind="stable")[:_POPULAR]
+    return ItemSignals(
+        n_orders=baskets.item_counts().astype(np.float32),
+        n_orders_all=np.array([baskets.n_orders], dtype=np.float32),
+        recent=recent,
+        latest=share_of_orders(_LATEST_DAYS),
+        group=group,
+        share=share.astype(np.float32),
+        log_price=log_price.astype(np.float32),
+        margin=np.clip(margin, -1, 1).astype(np.float32),
+        popular=np.sort(popular[recent[popular] > 0]).astype(np.int32),
+        leaders_indptr=leaders_indptr.astype(np.int64),
+        leaders=leaders.astype(np.int32),
+    )
+
+
+def purchases_of(dataset: Dataset) -> Purchases:
+    """Every known customer's orders; rows are the customers of the data set."""
+    known = np.flatnonzero(dataset.customer >= 0)
+    order = known[np.lexsort((dataset.ordered_at[known], dataset.customer[known]))]
+    taken = dataset.baskets.take(order)
+    counts = np.bincount(dataset.customer[order], minlength=len(dataset.customer_ids))
+    return Purchases(
+        np.append(0, np.cumsum(counts)).astype(np.int64),
+        dataset.ordered_at[order],
+        taken.indptr,
+        taken.items,
+    )
