@@ -17,10 +17,8 @@ import pyarrow.parquet
 from engine.errors import DataError
 from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
-from training.encoded_columns import Encoded
-from training.keys import MISSING
+from training.encoded_columns import MISSING, Encoded
 from training.mining.pairs import baskets_of_pairs
-from training.sources import read_csv, require_columns
 
 _SPACED = frozenset({".dat", ".basket"})
 _TABLE_COLUMNS = ("order_id", "item_id")
@@ -152,7 +150,7 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
         return "skip"
 
     try:
-        require_columns([name.strip() for name in header], _TABLE_COLUMNS, str(path))
+        _require_columns([name.strip() for name in header], path)
         table = pyarrow.csv.read_csv(
             path,
             parse_options=pyarrow.csv.ParseOptions(
@@ -171,13 +169,22 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
     if not ragged:
         return table.rename_columns(_TABLE_COLUMNS)
     # Read again in one thread: only then does the reader know the number of a bad row.
+    from training.sources import read_csv
+
     table, bad = read_csv(path, separator=",", encoding="utf-8")
     if bad:
         message = "the row has more or fewer cells than the header"
         raise DataError(message, file=str(path), row=bad[0].row)
     table = table.rename_columns([name.strip() for name in table.column_names])
-    require_columns(table.column_names, _TABLE_COLUMNS, str(path))
+    _require_columns(table.column_names, path)
     return table.select(_TABLE_COLUMNS)
+
+
+def _require_columns(names: list[str], path: Path) -> None:
+    if not all(names.count(name) == 1 for name in _TABLE_COLUMNS):
+        from training.sources import require_columns
+
+        require_columns(names, _TABLE_COLUMNS, str(path))
 
 
 def _parquet_table(path: Path) -> pa.Table:
@@ -185,7 +192,7 @@ def _parquet_table(path: Path) -> pa.Table:
         with pyarrow.parquet.ParquetFile(path) as file:
             columns = {name.strip(): name for name in file.schema_arrow.names}
             names = [name.strip() for name in file.schema_arrow.names]
-            require_columns(names, _TABLE_COLUMNS, str(path))
+            _require_columns(names, path)
             table = file.read(columns=[columns[name] for name in _TABLE_COLUMNS])
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.vocabulary import StringTable, Vocabulary
-from training.keys import MISSING, read_keys
-from training.sources import single
 
 Integers = NDArray[np.int64]
+MISSING = -1
+"""Code of a line without an id, as in `training.keys`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class Encoded:
         elif _is_plain(kind):
             encoded = cls._plain(column.dictionary_encode())
         else:
+            # They bring pandas and SQLAlchemy: only rare types wait for these to load.
+            from training.keys import read_keys
+            from training.sources import single
+
             keys = read_keys(single(table.select([name]), file, "."), (name,))
             encoded = cls(keys.codes, pa.array(keys.texts, pa.large_string()))
         missing = encoded.codes == MISSING

@@ -23,13 +23,25 @@ FORMATS = (".parquet", ".csv")
 
 def strongest_first(table: RuleTable, items: Vocabulary) -> NDArray[np.int64]:
     """Rule positions by falling lower bound of lift, ties by their ids; shape (n,)."""
-    labels = [
-        (*(items[item] for item in table.antecedent(rule).tolist()), items[consequent])
-        for rule, consequent in enumerate(table.consequent.tolist())
-    ]
-    lower = table.lift_lower().tolist()
-    order = sorted(range(len(table)), key=lambda rule: (-lower[rule], labels[rule]))
-    return np.array(order, dtype=np.int64)
+    lengths = table.lengths
+    # Ids compare as their ranks do; the consequent stands behind the antecedent, then nothing.
+    rank = np.empty(len(items), dtype=np.int32)
+    rank[sorted(range(len(items)), key=list(items.ids).__getitem__)] = np.arange(len(items))
+    ids = np.full((int(lengths.max(initial=0)) + 1, len(table)), -1, dtype=np.int32)
+    rule = np.repeat(np.arange(len(table)), lengths)
+    place = np.arange(len(table.antecedent_items)) - np.repeat(
+        table.antecedent_indptr[:-1], lengths
+    )
+    ids[place, rule] = rank[table.antecedent_items]
+    ids[lengths, np.arange(len(table))] = rank[table.consequent]
+    lower = table.lift_lower()
+    order = np.argsort(-lower, kind="stable")
+    tied = np.flatnonzero(np.diff(lower[order]) == 0)
+    # Only rules of equal strength are compared by their ids.
+    among = np.unique(np.concatenate([tied, tied + 1]))
+    some = order[among]
+    order[among] = some[np.lexsort([*ids[::-1, some], -lower[some]])]
+    return order
 
 
 def rules_to_arrow(
@@ -40,14 +52,14 @@ def rules_to_arrow(
 
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts
-    ids = list(items.ids)
-    antecedents = [
-        [ids[item] for item in table.antecedent(rule).tolist()] for rule in range(len(table))
-    ]
+    ids = pa.array(list(items.ids), pa.string())
+    antecedents = pa.ListArray.from_arrays(
+        table.antecedent_indptr.astype(np.int32), ids.take(pa.array(table.antecedent_items))
+    )
     return pa.table(
         {
-            "antecedent": pa.array(antecedents, pa.list_(pa.string())),
-            "consequent": pa.array([ids[item] for item in table.consequent.tolist()], pa.string()),
+            "antecedent": antecedents,
+            "consequent": ids.take(pa.array(table.consequent)),
             "n_joint": pa.array(n_joint, pa.int64()),
             "n_antecedent": pa.array(n_antecedent, pa.int64()),
             "n_consequent": pa.array(table.n_consequent, pa.int64()),

@@ -52,7 +52,17 @@ def command(
     max_length: Annotated[
         int, typer.Option(min=2, help="Items in a rule, consequent included.")
     ] = 3,
-    engine: Annotated[EngineName, typer.Option(help="Mining engine.")] = "mlxtend",
+    max_basket_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Leave out, and count, the baskets of more items; all are mined if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="Mining engine; all agree to the integer.")
+    ] = "local",
     out: Annotated[
         Path | None, typer.Option(help="Where the rules go: .parquet or .csv.", show_default=False)
     ] = None,
@@ -85,6 +95,8 @@ def command(
     with console.progress_bars(quiet=as_json) as progress:
         with progress.task("Reading baskets"):
             data, items = read_baskets(baskets)
+            data, n_oversized = _not_larger(data, max_basket_size)
+        seconds_reading = time.perf_counter() - started
         least = _least_count(min_count, support, data.n_orders)
         mined = mine_rules(
             data,
@@ -103,7 +115,13 @@ def command(
             if out is not None:
                 write_rules(rules, out)
     summary = _summary(data, mined, engine)
-    summary |= {"out": str(out) if out else None, "seconds": time.perf_counter() - started}
+    summary |= {
+        "max_basket_size": max_basket_size,
+        "orders_oversized": n_oversized,
+        "out": str(out) if out else None,
+        "seconds_reading": seconds_reading,
+        "seconds": time.perf_counter() - started,
+    }
     if as_json:
         console.print_json({**summary, "top": rules.slice(0, _SHOWN).to_pylist()})
     else:
@@ -114,6 +132,16 @@ def _threshold(text: str | None, name: str, at_most: Any) -> Any:
     from training.mining.rules import parse_threshold
 
     return parse_threshold(text, name=name, at_most=at_most) if text is not None else None
+
+
+def _not_larger(data: Baskets, max_basket_size: int | None) -> tuple[Baskets, int]:
+    """The baskets of at most so many items, and how many larger ones there are."""
+    import numpy as np
+
+    if max_basket_size is None:
+        return data, 0
+    kept = np.flatnonzero(np.diff(data.indptr) <= max_basket_size)
+    return data.take(kept), data.n_orders - len(kept)
 
 
 def _least_count(min_count: int | None, support: Any, n_orders: int) -> int:
@@ -152,6 +180,11 @@ def _print_people(summary: dict[str, Any], rules: pa.Table, *, all_rules: bool) 
         f"{summary['orders']:,} orders of {summary['items']:,} items;"
         f" itemsets in at least {summary['min_count']:,} orders: {sets or 'none'}"
     )
+    if summary["orders_oversized"]:
+        console.out.print(
+            f"left out: {summary['orders_oversized']:,} orders of more than"
+            f" {summary['max_basket_size']:,} items"
+        )
     kept = "kept" if all_rules else "kept as more than chance"
     console.out.print(
         f"[bold]{summary['rules']:,}[/] rules {kept}, of {summary['rules_mined']:,} mined"

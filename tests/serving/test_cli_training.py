@@ -231,6 +231,32 @@ def test_mine_keeps_only_what_is_more_than_chance(shop: Path, tmp_path: Path) ->
     assert loose["rules"] >= found["rules"]
 
 
+def test_mine_leaves_out_large_baskets_only_where_told(basket_file: Path) -> None:
+    options = ("mine", basket_file, "--min-count", 1, "--all-rules")
+    whole = as_json(*options)
+    assert (whole["max_basket_size"], whole["orders_oversized"]) == (None, 0)
+    sizes = [len(set(line.split())) for line in basket_file.read_text().splitlines()]
+    small = as_json(*options, "--max-basket-size", 2)
+    assert small["orders_oversized"] == sum(size > 2 for size in sizes) > 0
+    assert small["orders"] + small["orders_oversized"] == whole["orders"]
+    assert small["rules"] < whole["rules"]
+    text = run(*options, "--max-basket-size", 2)
+    assert f"left out: {small['orders_oversized']} orders of more than 2 items" in text
+    assert "left out" not in run(*options)
+    none = as_json(*options, "--max-basket-size", 1)
+    assert none["rules"] == 0
+
+
+@pytest.mark.parametrize("engine", ["local", "mlxtend"])
+def test_mine_names_the_engine_and_all_agree(shop: Path, tmp_path: Path, engine: str) -> None:
+    out = {name: tmp_path / f"{name}.parquet" for name in ("default", engine)}
+    told = as_json("mine", shop / "orders.csv", "--out", out["default"])
+    assert told["engine"] == "local"
+    named = as_json("mine", shop / "orders.csv", "--engine", engine, "--out", out[engine])
+    assert named["engine"] == engine
+    assert parquet.read_table(out["default"]).equals(parquet.read_table(out[engine]))
+
+
 def test_mine_shows_people_the_strongest(basket_file: Path) -> None:
     text = run("mine", basket_file, "--min-count", 2, "--all-rules")
     for words in ("6 orders", "4 rules", "milk", "bread"):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,14 +85,6 @@ def test_equals_mlxtend_to_the_integer(max_length: int) -> None:
         np.testing.assert_array_equal(ours, theirs)
     for ours, theirs in zip(mined.counts, reference.counts, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize(("min_count", "max_length"), [(10, 4), (3, 3)])
-def test_equals_mlxtend_on_groceries(min_count: int, max_length: int) -> None:
-    baskets, _ = read_baskets(next(shared_data("groceries").glob("*.csv")))
-    reference = MlxtendEngine().itemsets(baskets, min_count, max_length, SilentProgress())
-    assert _as_dict(_mined(baskets, min_count, max_length)) == _as_dict(reference)
 
 
 def test_full_buffers_are_emptied_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,3 +178,50 @@ def test_nothing_to_combine(rows: list[list[int]]) -> None:
 def test_one_thread_and_many_agree() -> None:
     baskets = _baskets(_random_rows(3, 800, 50, 7.0), 50)
     assert _as_dict(_mined(baskets, 3, 3, threads=1)) == _as_dict(_mined(baskets, 3, 3, threads=5))
+
+
+_SHARED = {
+    "groceries": "groceries.csv",
+    "fimi_retail": "retail.dat",
+    "breadbasket": ("BreadBasket_DMS.csv", "Transaction", "Item"),
+    "coffee_ibm": ("201904_sales_reciepts.csv", "transaction_id", "product_id"),
+    "pizzaplace_great_tables": ("05-pizzaplace.csv", "id", "name"),
+    "online_retail": ("online_retail.parquet", "InvoiceNo", "StockCode"),
+}
+
+
+def _shared_baskets(name: str, folder: Path) -> Baskets:
+    file = _SHARED[name]
+    if isinstance(file, str):
+        return read_baskets(shared_data(name) / file)[0]
+    path, order, item = shared_data(name) / file[0], *file[1:]
+    table = pq.read_table(path) if path.suffix == ".parquet" else arrow_csv.read_csv(path)
+    renamed = table.select([order, item]).drop_null().rename_columns(["order_id", "item_id"])
+    pq.write_table(renamed, folder / "orders.parquet")
+    return read_baskets(folder / "orders.parquet")[0]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "min_count", "max_length"),
+    [
+        ("groceries", 10, 5),
+        ("groceries", 3, 3),
+        ("breadbasket", 3, 4),
+        ("coffee_ibm", 250, 3),
+        ("pizzaplace_great_tables", 20, 3),
+        ("fimi_retail", 250, 4),
+        ("online_retail", 330, 3),
+    ],
+)
+def test_equals_mlxtend_on_shared_sets(
+    name: str, min_count: int, max_length: int, tmp_path: Path
+) -> None:
+    baskets = _shared_baskets(name, tmp_path)
+    reference = MlxtendEngine().itemsets(baskets, min_count, max_length, SilentProgress())
+    mined = _mined(baskets, min_count, max_length)
+    assert len(mined.counts[1]) > 10
+    for ours, theirs in zip(
+        mined.items + mined.counts, reference.items + reference.counts, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
