@@ -1,0 +1,193 @@
+"""The Spark engine: baskets in memory as any engine's, or a whole source counted where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+from engine.orders import Baskets
+from engine.progress import Progress
+from engine.vocabulary import Vocabulary
+from training.encoded_columns import Encoded
+from training.mining.protocol import Itemsets, min_count_of_support
+from training.mining.ranks import Ranks
+from training.mining.search import default_min_count
+from training.mining.spark import counting
+from training.mining.spark.counting import Level
+from training.mining.spark.lines import lines_of
+from training.mining.spark.session import open_session, reading
+
+Integers = NDArray[np.int64]
+_STEPS_BEFORE_GROWING = 3
+
+
+class SparkEngine:
+    """Counts on the cluster that the environment names (`training.mining.spark.session`)."""
+
+    name = "spark"
+
+    def itemsets(
+        self, baskets: Baskets, min_count: int, max_length: int, progress: Progress
+    ) -> Itemsets:
+        """All sets of 1..`max_length` items in at least `min_count` orders.
+
+        Raises:
+            ConfigError: pyspark or Java is missing, or the cluster cannot be used.
+        """
+        min_count = max(min_count, 1)
+        counts = baskets.item_counts()
+        frequent = np.flatnonzero(counts >= min_count).astype(np.int32)
+        levels: list[Level] = []
+        names = frequent[np.argsort(counts[frequent], kind="stable")]
+        if max_length > 1:
+            spark = open_session()
+            with (
+                progress.task("Mining itemsets on Spark", total=max_length - 1) as task,
+                reading("the baskets"),
+            ):
+                rows = spark.createDataFrame(_labelled(baskets, names))
+                levels = counting.grow(spark, rows, len(names), min_count, max_length, task)
+        return _itemsets(_sets(names, levels), counts[names], levels, baskets.n_orders, min_count)
+
+
+@dataclass(frozen=True, slots=True)
+class MinedSource:
+    """What a source holds; of its items only the frequent ones have a name here.
+
+    Attributes:
+        itemsets: frequent sets, items as positions in `items`.
+        items: the frequent items, sorted by label.
+        n_orders, n_entries: orders counted, and their distinct items added up.
+        n_items: all items, frequent or not.
+        n_oversized: orders left out for their size.
+        entries: entry k - 1 holds the entries of the orders that hold each set of length k, int64
+            (n_k,), for k below the greatest length; for k = 1 it is empty.
+    """
+
+    itemsets: Itemsets
+    items: Vocabulary
+    n_orders: int
+    n_entries: int
+    n_items: int
+    n_oversized: int
+    entries: tuple[Integers, ...]
+
+    def entries_with(self, sets: NDArray[np.int32]) -> Integers:
+        """Entries of the orders that hold each of `sets`, frequent sets of two items or more.
+
+        Args:
+            sets: (n, k), ascending inside a row, k below the greatest length.
+        """
+        return self.entries[sets.shape[1] - 1][Ranks(self.itemsets).of(sets)]
+
+
+def mine_source(
+    source: str,
+    *,
+    query: str | None = None,
+    min_count: int | None = None,
+    min_support: Fraction | None = None,
+    max_length: int,
+    max_basket_size: int | None = None,
+    progress: Progress,
+) -> MinedSource:
+    """Count what stands together in the orders of a source (`training.mining.spark.lines`).
+
+    Args:
+        min_count: else the least count of `min_support`, else `default_min_count`.
+        max_basket_size: orders of more items are left out, and counted.
+
+    Raises:
+        ConfigError: pyspark, Java or a database driver is missing, or the cluster cannot be used.
+        DataError: the source cannot be read, or there is no basket.
+    """
+    with progress.task("Starting Spark"):
+        spark = open_session()
+    lines = lines_of(spark, source, query)
+    with (
+        progress.task("Mining on Spark", total=_STEPS_BEFORE_GROWING + max_length - 1) as task,
+        reading(lines.name),
+        counting.kept(counting.entries_of(lines.frame)) as entries,
+    ):
+        totals = counting.totals_of(entries, max_basket_size)
+        task.advance()
+        if totals.fault is not None:
+            raise DataError(totals.fault, file=lines.name)
+        if not totals.n_orders:
+            raise DataError("there is no basket", file=lines.name)
+        if min_count is None and min_support is not None:
+            min_count = min_count_of_support(min_support, totals.n_orders)
+        least = max(min_count or default_min_count(totals.n_orders), 1)
+        if max_basket_size is not None and totals.n_oversized:
+            entries = counting.without_oversized(entries, max_basket_size)
+        found, n_items = counting.frequent_items(entries, least)
+        task.advance()
+        names, items = Encoded.of(found, "item", lines.name).by_text()
+        counts = found["count"].to_numpy()
+        # Of equally frequent items the first by name comes first: the same lines, the same work.
+        rising = np.lexsort((names, counts))
+        labels = found.select(["item"]).take(pa.array(rising))
+        labels = labels.append_column("label", pa.array(np.arange(len(rising), dtype=np.int32)))
+        baskets = counting.baskets_of(entries, spark.createDataFrame(labels))
+        levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
+    named = names[rising].astype(np.int32)
+    sets = _sets(named, levels)
+    return MinedSource(
+        itemsets=_itemsets(sets, counts[rising], levels, totals.n_orders, least),
+        items=items,
+        n_orders=totals.n_orders,
+        n_entries=totals.n_entries,
+        n_items=n_items,
+        n_oversized=totals.n_oversized,
+        entries=_entries(sets, levels),
+    )
+
+
+def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
+    """`size` and `rest`, as `counting.baskets_of` gives them, of baskets in memory."""
+    label_of = np.full(baskets.n_items, -1, dtype=np.int32)
+    label_of[names] = np.arange(len(names), dtype=np.int32)
+    labels = label_of[baskets.items]
+    known = labels >= 0
+    sizes = np.diff(baskets.indptr)
+    orders = np.repeat(np.arange(baskets.n_orders), sizes)[known]
+    labels = labels[known][np.lexsort((labels[known], orders))]
+    filled = np.bincount(orders, minlength=baskets.n_orders)
+    several = filled > 1
+    bounds = np.append(0, np.cumsum(filled[several])).astype(np.int32)
+    rest = pa.ListArray.from_arrays(bounds, labels[np.repeat(several, filled)])
+    return pa.table({"size": sizes[several], "rest": rest})
+
+
+def _sets(names: NDArray[np.int32], levels: list[Level]) -> list[NDArray[np.int32]]:
+    """The sets of every length, (n_k, k), in the order of the levels; `names` of the labels."""
+    rows = [names[:, None]]
+    for level in levels:
+        first, last = np.divmod(level.keys, max(len(names), 1))
+        rows.append(np.column_stack([rows[-1][first], names[last]]))
+    return rows
+
+
+def _itemsets(
+    sets: list[NDArray[np.int32]],
+    item_counts: Integers,
+    levels: list[Level],
+    n_orders: int,
+    min_count: int,
+) -> Itemsets:
+    counts = [item_counts.astype(np.int64), *(level.counts for level in levels)]
+    return Itemsets.from_rows(sets, counts, n_orders=n_orders, min_count=min_count)
+
+
+def _entries(sets: list[NDArray[np.int32]], levels: list[Level]) -> tuple[Integers, ...]:
+    """Of each level but the last, its entries in the sequence of `Itemsets.from_rows`."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for rows, level in zip(sets[1:-1], levels[:-1], strict=True):
+        inside = np.sort(rows, axis=1)
+        found.append(level.entries[np.lexsort(inside.T[::-1])])
+    return tuple(found)
