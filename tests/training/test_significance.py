@@ -16,7 +16,7 @@ from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.shared_data import shared_data
-from training.mining.improvement import combined_p_values
+from training.mining.improvement import FullnessOfBaskets, combined_p_values
 from training.mining.protocol import get_engine
 from training.mining.search import MinedRules, mine_rules
 from training.mining.significance import n_hypotheses, p_values, q_values, significant
@@ -150,7 +150,7 @@ def test_a_bystander_in_the_antecedent_adds_no_rule() -> None:
     assert (mined.table.lengths == 1).all()
     assert [0] in [mined.table.antecedent(rule).tolist() for rule in range(len(mined.table))]
     p = p_values(mined.every)
-    weakest = combined_p_values(mined.every, p, mined.itemsets, baskets)
+    weakest = combined_p_values(mined.every, p, mined.itemsets, FullnessOfBaskets(baskets))
     np.testing.assert_array_equal(weakest[single], p[single])
     assert (weakest >= p).all()
 

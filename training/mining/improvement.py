@@ -8,6 +8,9 @@ weakest of the three.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,11 +24,42 @@ from training.mining.significance import upper_tails
 Floats = NDArray[np.float64]
 
 
+class Fullness(Protocol):
+    """What the tests must know of orders beyond the counts of itemsets: how full they are."""
+
+    @property
+    def n_entries(self) -> int:
+        """Distinct items of every order, added up."""
+        ...
+
+    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Entries of the orders that hold each of `sets`; int64 (n,).
+
+        Args:
+            sets: (n, k), frequent sets of two items or more, ascending inside a row.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FullnessOfBaskets:
+    """That of baskets in memory."""
+
+    baskets: Baskets
+
+    @property
+    def n_entries(self) -> int:
+        return len(self.baskets.items)
+
+    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
+        return _entries_beside(sets, self.baskets)
+
+
 def combined_p_values(
     table: RuleTable,
     p: Floats,
     itemsets: Itemsets,
-    baskets: Baskets,
+    fullness: Fullness,
     ranks: Ranks | None = None,
 ) -> Floats:
     """`p` for single antecedents; the largest of the three tests for longer ones; shape (n,).
@@ -44,7 +78,7 @@ def combined_p_values(
             [
                 p[rules],
                 _against_parts(part, antecedents, itemsets, ranks),
-                _against_size(part, antecedents, ranks, baskets),
+                _against_size(part, antecedents, itemsets, ranks, fullness),
             ]
         )
     return combined
@@ -70,7 +104,11 @@ def _against_parts(
 
 
 def _against_size(
-    table: RuleTable, antecedents: NDArray[np.int32], ranks: Ranks, baskets: Baskets
+    table: RuleTable,
+    antecedents: NDArray[np.int32],
+    itemsets: Itemsets,
+    ranks: Ranks,
+    fullness: Fullness,
 ) -> Floats:
     """P(joint >= n_joint) were the other places of the orders with A filled by popularity alone.
 
@@ -82,12 +120,14 @@ def _against_size(
     from scipy.special import pdtrc
 
     length = antecedents.shape[1]
-    share = baskets.item_counts() / max(len(baskets.items), 1)
+    singles, item_counts = itemsets.of_length(1)
+    share = np.zeros(int(singles.max(initial=-1)) + 1)
+    share[singles[:, 0]] = item_counts / max(fullness.n_entries, 1)
     rank = ranks.of(antecedents)
     asked = np.zeros(len(ranks.levels[length]), dtype=np.bool_)
     asked[rank] = True
     n_entries = np.zeros(len(asked), dtype=np.int64)
-    n_entries[asked] = _entries_beside(ranks.levels[length][asked], baskets)
+    n_entries[asked] = fullness.entries_with(ranks.levels[length][asked])
     places = n_entries[rank] - table.n_antecedent * length
     beside = 1.0 - share[antecedents].sum(axis=1)
     expected = places * share[table.consequent] / np.maximum(beside, 1e-12)

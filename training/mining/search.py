@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import Progress
-from training.mining.improvement import combined_p_values
+from training.mining.improvement import Fullness, FullnessOfBaskets, combined_p_values
 from training.mining.protocol import Itemsets, MiningEngine
 from training.mining.ranks import Ranks
 from training.mining.rules import at_least, rules_from_itemsets
@@ -62,13 +62,38 @@ def mine_rules(
     The tests are counted before any threshold on a measure, so that a stricter threshold never
     makes a rule look more certain.
     """
-    itemsets = engine.itemsets(baskets, min_count, max_length, progress)
+    return rules_of(
+        engine.itemsets(baskets, min_count, max_length, progress),
+        FullnessOfBaskets(baskets),
+        progress=progress,
+        max_q=max_q,
+        all_rules=all_rules,
+        min_confidence=min_confidence,
+        min_lift=min_lift,
+    )
+
+
+def rules_of(
+    itemsets: Itemsets,
+    fullness: Fullness,
+    *,
+    progress: Progress,
+    max_q: float = 0.05,
+    all_rules: bool = False,
+    min_confidence: Fraction | None = None,
+    min_lift: Fraction | None = None,
+) -> MinedRules:
+    """As `mine_rules`, of what was counted before, wherever that was.
+
+    Args:
+        fullness: of the orders behind `itemsets`.
+    """
     with progress.task("Testing rules"):
         ranks = Ranks(itemsets)
-        every = rules_from_itemsets(itemsets, baskets.n_orders, ranks=ranks)
+        every = rules_from_itemsets(itemsets, itemsets.n_orders, ranks=ranks)
         n_tests = n_hypotheses(itemsets)
         p = p_values(every)
-        weakest_p = combined_p_values(every, p, itemsets, baskets, ranks)
+        weakest_p = combined_p_values(every, p, itemsets, fullness, ranks)
         certain, p, q = significant(every, max_q, n_tests=n_tests, p=p, weakest_p=weakest_p)
         kept = at_least(*every.counts(), min_confidence, min_lift)
         if not all_rules:
