@@ -49,11 +49,11 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
     if kind in _SPACED:
         baskets, items = _from_lines(path, quoted=False)
     elif kind == ".parquet":
-        baskets, items = _from_table(_parquet_table(path), path)
+        baskets, items = _from_table(_parquet_table(path), str(path))
     elif kind == ".csv":
         header = _header(path)
         if set(_TABLE_COLUMNS) <= {name.strip() for name in header}:
-            baskets, items = _from_table(_csv_table(path, header), path)
+            baskets, items = _from_table(_csv_table(path, header), str(path))
         else:
             baskets, items = _from_lines(path, quoted=True)
     else:
@@ -62,6 +62,24 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
         )
     if not baskets.n_orders:
         raise DataError("there is no basket", file=str(path))
+    return baskets, items
+
+
+def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, Vocabulary]:
+    """Baskets of a database query that gives the columns `order_id` and `item_id`.
+
+    Raises:
+        ConfigError: the database cannot be used.
+        DataError: the query fails, a cell is empty, or there is no basket.
+    """
+    from training.database_source import read_query
+    from training.sources import require_columns
+
+    table, name = read_query(url, query, Path())
+    require_columns(table.column_names, _TABLE_COLUMNS, name)
+    baskets, items = _from_table(table, name)
+    if not baskets.n_orders:
+        raise DataError("there is no basket", file=name)
     return baskets, items
 
 
@@ -134,8 +152,8 @@ def _bad_quotes(raw: bytes, path: Path) -> DataError:
     return DataError(message, file=str(path), row=reader.line_num)
 
 
-def _from_table(table: pa.Table, path: Path) -> tuple[Baskets, Vocabulary]:
-    orders, labels = (Encoded.of(table, column, str(path)) for column in _TABLE_COLUMNS)
+def _from_table(table: pa.Table, name: str) -> tuple[Baskets, Vocabulary]:
+    orders, labels = (Encoded.of(table, column, name) for column in _TABLE_COLUMNS)
     codes, items = labels.by_text()
     return baskets_of_pairs(orders.codes, codes, len(orders.texts), len(items)), items
 

@@ -14,7 +14,7 @@ from serving.cli import console
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from engine.orders import Baskets
+    from training.mining.from_source import Counted
     from training.mining.search import MinedRules
 
 _SHOWN = 15
@@ -22,13 +22,22 @@ _SHOWN = 15
 
 def command(
     baskets: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="BASKETS",
             help="One basket a line, items separated by spaces (.dat, .basket) or commas (.csv);"
-            " or Parquet or CSV with the columns order_id, item_id.",
+            " or Parquet or CSV with the columns order_id, item_id; or, with --query, a database"
+            " URL. Spark also reads globs, folders of Parquet and its file systems' URLs.",
         ),
     ],
+    query: Annotated[
+        str | None,
+        typer.Option(
+            help="SQL that gives order_id and item_id; in the URL, ${NAME} is read from the"
+            " environment.",
+            show_default=False,
+        ),
+    ] = None,
     min_count: Annotated[
         int | None,
         typer.Option(min=1, help="Orders that must hold all items of a rule.", show_default=False),
@@ -77,10 +86,9 @@ def command(
     from fractions import Fraction
 
     from engine.errors import ConfigError
-    from training.basket_files import read_baskets
-    from training.mining.protocol import get_engine
+    from training.mining.from_source import count_source
     from training.mining.rules import parse_threshold
-    from training.mining.search import mine_rules
+    from training.mining.search import rules_of
     from training.rule_files import check_out_path, rules_to_arrow, strongest_first, write_rules
 
     one = Fraction(1)
@@ -93,33 +101,37 @@ def command(
         check_out_path(out)
     started = time.perf_counter()
     with console.progress_bars(quiet=as_json) as progress:
-        with progress.task("Reading baskets"):
-            data, items = read_baskets(baskets)
-            data, n_oversized = _not_larger(data, max_basket_size)
-        seconds_reading = time.perf_counter() - started
-        least = _least_count(min_count, support, data.n_orders)
-        mined = mine_rules(
-            data,
-            get_engine(engine),
-            min_count=least,
+        counted = count_source(
+            baskets,
+            query=query,
+            engine=engine,
+            min_count=min_count,
+            min_support=support,
             max_length=max_length,
+            max_basket_size=max_basket_size,
+            progress=progress,
+        )
+        mined = rules_of(
+            counted.itemsets,
+            counted.fullness,
             max_q=max_q,
             all_rules=all_rules,
             min_confidence=confidence,
             min_lift=lift,
             progress=progress,
         )
+        items = counted.items
         with progress.task("Writing rules"):
             order = strongest_first(mined.table, items)
             rules = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], items)
             if out is not None:
                 write_rules(rules, out)
-    summary = _summary(data, mined, engine)
+    summary = _summary(counted, mined, engine)
     summary |= {
         "max_basket_size": max_basket_size,
-        "orders_oversized": n_oversized,
+        "orders_oversized": counted.n_oversized,
         "out": str(out) if out else None,
-        "seconds_reading": seconds_reading,
+        "seconds_reading": counted.seconds_reading,
         "seconds": time.perf_counter() - started,
     }
     if as_json:
@@ -134,34 +146,13 @@ def _threshold(text: str | None, name: str, at_most: Any) -> Any:
     return parse_threshold(text, name=name, at_most=at_most) if text is not None else None
 
 
-def _not_larger(data: Baskets, max_basket_size: int | None) -> tuple[Baskets, int]:
-    """The baskets of at most so many items, and how many larger ones there are."""
-    import numpy as np
-
-    if max_basket_size is None:
-        return data, 0
-    kept = np.flatnonzero(np.diff(data.indptr) <= max_basket_size)
-    return data.take(kept), data.n_orders - len(kept)
-
-
-def _least_count(min_count: int | None, support: Any, n_orders: int) -> int:
-    from training.mining.protocol import min_count_of_support
-    from training.mining.search import default_min_count
-
-    if min_count is not None:
-        return min_count
-    if support is not None:
-        return min_count_of_support(support, n_orders)
-    return default_min_count(n_orders)
-
-
-def _summary(data: Baskets, mined: MinedRules, engine: str) -> dict[str, Any]:
+def _summary(counted: Counted, mined: MinedRules, engine: str) -> dict[str, Any]:
     itemsets = mined.itemsets
     return {
         "engine": engine,
-        "orders": data.n_orders,
-        "items": data.n_items,
-        "entries": len(data.items),
+        "orders": itemsets.n_orders,
+        "items": counted.n_items,
+        "entries": counted.fullness.n_entries,
         "min_count": itemsets.min_count,
         "max_length": itemsets.max_length,
         "itemsets": {str(size): len(c) for size, c in enumerate(itemsets.counts, 1) if len(c)},

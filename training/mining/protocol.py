@@ -86,7 +86,7 @@ class MiningEngine(Protocol):
 _ENGINES = {
     "local": ("training.mining.local", "LocalEngine"),
     "mlxtend": ("training.mining.mlxtend", "MlxtendEngine"),
-    "spark": ("training.mining.spark", "SparkEngine"),
+    "spark": ("training.mining.spark.engine", "SparkEngine"),
 }
 
 

@@ -101,12 +101,11 @@ def without_oversized(entries: DataFrame, max_basket_size: int) -> DataFrame:
     return entries.join(sizes.filter(f.col("size") > max_basket_size), "order", "left_anti")
 
 
-def frequent_items(entries: DataFrame, min_count: int) -> tuple[pa.Table, int]:
-    """(`item` and `count` of those in at least `min_count` orders, how many items there are)."""
+def frequent_items(entries: DataFrame, min_count: int) -> pa.Table:
+    """`item` and `count` of those in at least `min_count` orders."""
     from pyspark.sql import functions as f
 
-    with kept(entries.groupBy("item").count()) as counts:
-        return counts.filter(f.col("count") >= min_count).toArrow(), counts.count()
+    return entries.groupBy("item").count().filter(f.col("count") >= min_count).toArrow()
 
 
 def baskets_of(entries: DataFrame, labels: DataFrame) -> DataFrame:
@@ -134,6 +133,10 @@ def grow(
         n_items: frequent items; labels are 0..n_items - 1.
     """
     levels: list[Level] = []
+    nothing = np.zeros(0, dtype=np.int64)
+    none = Level(nothing, nothing, nothing)
+    if n_items < 2:
+        return [none] * (max_length - 1)
     with kept(_first_rows(baskets)) as rows:
         pairs: DataFrame | None = None
         frequent: DataFrame | None = None
@@ -152,8 +155,7 @@ def grow(
             frequent = _as_frame(spark, level)
             pairs = pairs or frequent
             rows = _next_rows(rows, frequent, n_items)
-    nothing = np.zeros(0, dtype=np.int64)
-    return levels + [Level(nothing, nothing, nothing)] * (max_length - 1 - len(levels))
+    return levels + [none] * (max_length - 1 - len(levels))
 
 
 def _first_rows(baskets: DataFrame) -> DataFrame:

@@ -63,7 +63,7 @@ class MinedSource:
         itemsets: frequent sets, items as positions in `items`.
         items: the frequent items, sorted by label.
         n_orders, n_entries: orders counted, and their distinct items added up.
-        n_items: all items, frequent or not.
+        n_items: all items, frequent or not, of orders of any size.
         n_oversized: orders left out for their size.
         entries: entry k - 1 holds the entries of the orders that hold each set of length k, int64
             (n_k,), for k below the greatest length; for k = 1 it is empty.
@@ -118,14 +118,16 @@ def mine_source(
         task.advance()
         if totals.fault is not None:
             raise DataError(totals.fault, file=lines.name)
-        if not totals.n_orders:
+        if not totals.n_orders + totals.n_oversized:
             raise DataError("there is no basket", file=lines.name)
         if min_count is None and min_support is not None:
             min_count = min_count_of_support(min_support, totals.n_orders)
         least = max(min_count or default_min_count(totals.n_orders), 1)
+        mined = entries
         if max_basket_size is not None and totals.n_oversized:
-            entries = counting.without_oversized(entries, max_basket_size)
-        found, n_items = counting.frequent_items(entries, least)
+            mined = counting.without_oversized(entries, max_basket_size)
+        found = counting.frequent_items(mined, least)
+        n_items = entries.select("item").distinct().count()
         task.advance()
         names, items = Encoded.of(found, "item", lines.name).by_text()
         counts = found["count"].to_numpy()
@@ -133,7 +135,7 @@ def mine_source(
         rising = np.lexsort((names, counts))
         labels = found.select(["item"]).take(pa.array(rising))
         labels = labels.append_column("label", pa.array(np.arange(len(rising), dtype=np.int32)))
-        baskets = counting.baskets_of(entries, spark.createDataFrame(labels))
+        baskets = counting.baskets_of(mined, spark.createDataFrame(labels))
         levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
     named = names[rising].astype(np.int32)
     sets = _sets(named, levels)

@@ -100,7 +100,7 @@ def _of_csv(spark: SparkSession, path: str, header: Sequence[str], name: str) ->
         columnNameOfCorruptRecord=corrupt,
         maxCharsPerColumn=-1,
     )
-    frame = frame.withColumnsRenamed({each: each.strip() for each in header})
+    frame = frame.toDF(*(each.strip() for each in header), corrupt)
     misfit = _fault(f.col(corrupt).isNotNull(), "a row has more or fewer cells than the header")
     # Spark's reader replaces what it cannot decode.
     garbled = [
@@ -113,7 +113,9 @@ def _of_csv(spark: SparkSession, path: str, header: Sequence[str], name: str) ->
 def _of_table(frame: DataFrame, name: str, faults: Sequence[Column] = ()) -> DataFrame:
     from pyspark.sql import functions as f
 
-    require_columns(frame.columns, COLUMNS, name)
+    stripped = [column.strip() for column in frame.columns]
+    require_columns(stripped, COLUMNS, name)
+    frame = frame.toDF(*stripped)
     types, faults = dict(frame.dtypes), list(faults)
     values: list[Column] = []
     for column in COLUMNS:

@@ -1,0 +1,108 @@
+"""Itemsets of a file or a database by any engine: read into memory, or counted where they lie."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import DataError
+from engine.orders import Baskets
+from engine.progress import Progress
+from engine.vocabulary import Vocabulary
+from training.mining.improvement import Fullness, FullnessOfBaskets
+from training.mining.protocol import Itemsets, get_engine, min_count_of_support
+from training.mining.search import default_min_count
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a source holds.
+
+    Attributes:
+        itemsets: frequent sets, items as positions in `items`.
+        fullness: of the orders behind them.
+        items: labels, ascending; where the orders were not read into memory, the frequent ones.
+        n_items: all items, frequent or not.
+        n_oversized: orders left out for their size.
+        seconds_reading: time until the baskets stood in memory; 0 where they never did.
+    """
+
+    itemsets: Itemsets
+    fullness: Fullness
+    items: Vocabulary
+    n_items: int
+    n_oversized: int
+    seconds_reading: float
+
+
+def count_source(
+    source: str,
+    *,
+    engine: str,
+    query: str | None = None,
+    min_count: int | None = None,
+    min_support: Fraction | None = None,
+    max_length: int,
+    max_basket_size: int | None = None,
+    progress: Progress,
+) -> Counted:
+    """Count what stands together in the orders of `source`.
+
+    Args:
+        source: a file (`training.basket_files`; Spark reads more, `training.mining.spark.lines`),
+            or with `query` a database URL, in which `${NAME}` is read from the environment.
+        min_count: else the least count of `min_support`, else `default_min_count`.
+        max_basket_size: orders of more items are left out, and counted.
+
+    Raises:
+        ConfigError: the engine is not installed, or the database cannot be used.
+        DataError: the source cannot be read, or there is no basket.
+    """
+    if engine == "spark":
+        # Spark's own baskets never stand in this process.
+        from training.mining.spark.engine import mine_source
+
+        mined = mine_source(
+            source,
+            query=query,
+            min_count=min_count,
+            min_support=min_support,
+            max_length=max_length,
+            max_basket_size=max_basket_size,
+            progress=progress,
+        )
+        return Counted(mined.itemsets, mined, mined.items, mined.n_items, mined.n_oversized, 0.0)
+    started = time.perf_counter()
+    with progress.task("Reading baskets"):
+        baskets, items = _read(source, query)
+        mined_baskets, n_oversized = _not_larger(baskets, max_basket_size)
+    seconds = time.perf_counter() - started
+    if min_count is None and min_support is not None:
+        min_count = min_count_of_support(min_support, mined_baskets.n_orders)
+    least = min_count or default_min_count(mined_baskets.n_orders)
+    itemsets = get_engine(engine).itemsets(mined_baskets, least, max_length, progress)
+    fullness = FullnessOfBaskets(mined_baskets)
+    return Counted(itemsets, fullness, items, mined_baskets.n_items, n_oversized, seconds)
+
+
+def _read(source: str, query: str | None) -> tuple[Baskets, Vocabulary]:
+    from training.basket_files import read_baskets, read_baskets_of_query
+
+    if query is not None:
+        return read_baskets_of_query(source, query)
+    if "://" in source:
+        # Not named: a URL may hold a password.
+        raise DataError("a URL is read with --query, or by --engine spark")
+    return read_baskets(Path(source))
+
+
+def _not_larger(baskets: Baskets, max_basket_size: int | None) -> tuple[Baskets, int]:
+    """The baskets of at most so many items, and how many larger ones there are."""
+    if max_basket_size is None:
+        return baskets, 0
+    kept = np.flatnonzero(np.diff(baskets.indptr) <= max_basket_size)
+    return baskets.take(kept), baskets.n_orders - len(kept)
