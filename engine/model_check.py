@@ -15,6 +15,9 @@ from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
 from engine.errors import ModelCorrupt
 from engine.model import Model
+from engine.ranking.customers import Customers
+from engine.ranking.features import NAMES
+from engine.ranking.ranking import MODES, Ranking
 from engine.upsell.tiers import Ladders
 
 Array = NDArray[np.generic]
@@ -32,6 +35,8 @@ def self_check(model: Model) -> None:
         _ladders(model.ladders, n_items),
         _recency(model.recency, len(model.rules), n_items),
         _stores(model.stores, len(model.rules), n_items),
+        _ranking(model.ranking, n_items),
+        _customers(model.customers, n_items),
     ):
         raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
 
@@ -116,6 +121,45 @@ def _recency(recency: Recency | None, n_rules: int, n_items: int) -> Iterator[st
         yield from _indexed(f"recency {name}", getattr(recency, name), recency.n_orders + 1)
     if bool((recency.n_joint > recency.n_antecedent).any()) or bool((recency.n_joint < 0).any()):
         yield "recency counts are impossible"
+
+
+def _ranking(ranking: Ranking | None, n_items: int) -> Iterator[str]:
+    if ranking is None:
+        return
+    signals = ranking.signals
+    for name in ("n_orders", "recent", "latest", "group", "share", "log_price", "margin"):
+        yield from _sized(f"signal {name}", getattr(signals, name), n_items)
+    yield from _indexed("signal group", signals.group, signals.n_groups, -1)
+    yield from _indexed("signal popular", signals.popular, n_items)
+    yield from _rows("leaders", signals.leaders_indptr, signals.leaders, signals.n_groups)
+    yield from _indexed("leaders", signals.leaders, n_items)
+    for name, near, size in (
+        ("neighbours", ranking.neighbours, n_items),
+        ("group neighbours", ranking.groups, signals.n_groups),
+    ):
+        yield from _rows(name, near.indptr, near.items, size)
+        yield from _indexed(name, near.items, size)
+        yield from _sized(f"{name} weight", near.weight, len(near.items))
+        yield from _sized(f"{name} n_joint", near.n_joint, len(near.items))
+    for mode in MODES:
+        scorer = ranking.scorers.get(mode)
+        if scorer is None:
+            yield f"no scorer for {mode}"
+            continue
+        yield from _sized(f"{mode} mean", scorer.mean, len(NAMES))
+        if len(scorer.weights[0]) != len(NAMES) or scorer.weights[-1].shape[1] != 1:
+            yield f"the {mode} scorer weighs other features"
+
+
+def _customers(customers: Customers | None, n_items: int) -> Iterator[str]:
+    if customers is None:
+        return
+    bought = customers.purchases
+    yield from _sized("customer rows", customers.rows, len(customers.hashes))
+    yield from _indexed("customer rows", customers.rows, bought.n_customers)
+    yield from _rows("purchase orders", bought.order_indptr, bought.ordered_at, bought.n_customers)
+    yield from _rows("purchase items", bought.item_indptr, bought.items, len(bought.ordered_at))
+    yield from _indexed("purchase items", bought.items, n_items)
 
 
 def _stores(stores: Stores | None, n_rules: int, n_items: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -79,6 +79,13 @@ class CustomerPasts:
         if len(self._known) > _MOST_CUSTOMERS:
             self._known.popitem(last=False)
         return found
+
+    def forget(self, customer_ids: Iterable[str]) -> None:
+        """Ask anew for customers who just bought something."""
+        gone = set(customer_ids)
+        if gone:
+            for known in [each for each in self._known if each[0] in gone]:
+                del self._known[known]
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

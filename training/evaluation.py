@@ -146,7 +146,7 @@ def back_test(
     model = fitted.model
     known = model.affinity.n_orders_of_item > 0
     examples = examples_of(test, known, n_samples, bought(train))
-    tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min(initial=0)))
+    tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min()))
     rankers: dict[str, Ranker] = {
         "plain_rules": plain_rules(fitted.every_rule, len(model.catalogue)),
         "popularity": popularity(model.affinity.n_orders_of_item),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.progress import Progress
-from engine.ranking.ranking import MODES, Mode, Ranking
+from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
 from training.ranking.examples import Examples, Moments, bought, hide_one
 from training.ranking.signals import purchases_of
@@ -51,6 +51,9 @@ def fit_scorers(
 ) -> dict[Mode, Scorer] | None:
     """A scorer for each mode; None where `later` holds too few orders to learn from.
 
+    Where customers have bought nearly all there is, what is new to them is too little to learn
+    from: then discovery is weighed like the rest.
+
     Args:
         base: item-item models and signals of `before`.
         before, later: orders up to a moment, and those after it; the same customers.
@@ -59,7 +62,8 @@ def fit_scorers(
     earlier = bought(before)
     known = base.signals.n_orders > 0
     scorers: dict[Mode, Scorer] = {}
-    for mode in MODES:
+    modes: tuple[Mode, ...] = ("complete", "discovery")
+    for mode in modes:
         rounds: list[Examples] = []
         for turn in range(_TURNS):
             rounds.append(
@@ -73,8 +77,13 @@ def fit_scorers(
                 )
             )
             if len(rounds[0]) < LEAST_EXAMPLES:
-                return None
+                break
         examples = Examples.joined(rounds)
+        if len(examples) < LEAST_EXAMPLES:
+            if mode == "complete":
+                return None
+            scorers[mode] = scorers["complete"]
+            continue
         with progress.task(f"Fitting the {mode} ranker"):
             scorers[mode] = _fit(base, mode, examples, joined)
     return scorers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,10 +12,14 @@ from engine.config import EngineName
 from serving.cli import console
 
 _RANKERS = {
-    "mersalg": "Mersalg",
+    "mersalg": "Mersalg, purchases read live",
+    "mersalg_static": "Mersalg, purchases of training only",
+    "ease": "EASE within neighbourhoods",
+    "item_knn": "item-kNN (cosine)",
     "plain_rules": "plain rules (best confidence)",
     "popularity": "popularity",
 }
+Level = Literal["item", "family"]
 
 
 def command(
@@ -24,11 +28,15 @@ def command(
     engine: Annotated[
         EngineName | None, typer.Option(help="Mining engine, else the shop file's.")
     ] = None,
+    level: Annotated[
+        Level, typer.Option(help="Rank items, or whole families of the catalogue.")
+    ] = "item",
     as_json: console.JsonFlag = False,
 ) -> None:
     """Back-test on the last orders: hide one item of each basket, see who finds it in ten.
 
-    Compares Mersalg with plain rules and with popularity, on the same hidden items.
+    Compares Mersalg with EASE, item-kNN, plain rules and popularity, on the same hidden items:
+    all of them, and those that their customers had not bought before (discovery).
     """
     from engine.config import load_config
     from engine.errors import DataError
@@ -40,6 +48,10 @@ def command(
     mining = get_engine(engine or shop.training.engine)
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)
+        if level == "family":
+            from training.levels import by_family
+
+            dataset = by_family(dataset)
         tested = back_test(dataset, shop, mining, progress, n_samples=samples)
     if tested is None:
         raise DataError("too few orders to hold some out for a back-test", file=str(config))
@@ -62,10 +74,17 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     table.add_column("ranking")
     table.add_column("HitRate@10", justify="right")
     table.add_column("± 1 s.e.", justify="right")
+    discovery = metrics.get("discovery_hit_rate_at_10") or {}
+    if discovery:
+        table.add_column("not bought before", justify="right")
+        table.add_column("± 1 s.e.", justify="right")
     for name, title in _RANKERS.items():
-        rate = rates[name]
-        table.add_row(title, f"{rate['value']:.4f}", f"{rate['standard_error']:.4f}")
+        if name in rates:
+            new = _shown(discovery.get(name)) if discovery else ()
+            table.add_row(title, *_shown(rates[name]), *new)
     console.out.print(table)
+    for mode, told in (metrics.get("reliability") or {}).items():
+        _print_reliability(mode, told)
     kept_apart = metrics["hidden_kept_apart"] / n_tested
     if kept_apart >= 0.005:
         console.out.print(
@@ -76,3 +95,20 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     if metrics["upsell_coverage"] is not None:
         line += f"; a dearer version can be offered for {metrics['upsell_coverage']:.0%} of items"
     console.out.print(line)
+
+
+def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:
+    if rate is None or rate["value"] is None:
+        return "", ""
+    return f"{rate['value']:.4f}", f"{rate['standard_error']:.4f}"
+
+
+def _print_reliability(mode: str, told: Mapping[str, Any]) -> None:
+    """What scores said, and how often they came true."""
+    steps = [
+        f"{step['said']:.3f} said, {step['came_true']:.3f} came true ({step['n']:,})"
+        for step in told["bins"]
+        if step["n"] >= 100
+    ]
+    error = told["expected_calibration_error"]
+    console.out.print(f"scores, {mode} (mean distance {error:.5f}): " + "; ".join(steps))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from engine.errors import FactRejected
-from engine.events import ORDER_TYPES, Fact, parse_fact
+from engine.events import ORDER_TYPES, Event, Fact, parse_fact
 from engine.storage.store import Rejection
 from serving import errors, openapi
 from serving.request_body import read_json
@@ -55,6 +55,11 @@ async def record_events(request: Request) -> Response:
         except FactRejected as error:
             rejected.append(Rejection(place, error.reason, error.message))
     result = await service.intake.record_events(facts)
+    service.pasts.forget(
+        fact.customer_id
+        for fact in facts
+        if isinstance(fact, Event) and fact.type == "purchase" and fact.customer_id is not None
+    )
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     answer = EventsAnswer(result.recorded, result.duplicates, rejected)

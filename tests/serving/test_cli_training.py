@@ -148,7 +148,7 @@ def test_models_of_an_empty_folder(tmp_path: Path) -> None:
 # evaluate
 
 
-def test_evaluate_compares_three_rankers(shop: Path) -> None:
+def test_evaluate_compares_rankers_on_the_same_items(shop: Path) -> None:
     tested = as_json("evaluate", "--config", shop / "shop.toml", "--samples", 50)
     rates = tested["hit_rate_at_10"]
     assert set(rates) == {"mersalg", "plain_rules", "popularity"}

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,13 +23,12 @@ from training.dataset import load_dataset
 from training.evaluation import (
     HitRate,
     back_test,
-    hide_one,
-    plain_rules,
-    popularity,
     upsell_coverage,
 )
 from training.mining.protocol import get_engine
 from training.mining.rules import rules_from_itemsets
+from training.ranking.examples import Examples, hide_one
+from training.yardsticks import plain_rules, popularity
 
 N_ITEMS = 8
 ORDERS = st.lists(st.sets(st.integers(0, N_ITEMS - 1)), min_size=1, max_size=20)
@@ -51,15 +51,21 @@ def test_one_known_item_of_each_drawn_basket_is_hidden(
     orders: list[set[int]], unknown: set[int], n_samples: int
 ) -> None:
     known = np.array([item not in unknown for item in range(N_ITEMS)])
-    carts, hidden, n_eligible = hide_one(baskets_of(orders), known, n_samples)
+    examples = _hidden_in(orders, known, n_samples)
     whole = [order - unknown for order in orders if len(order - unknown) >= 2]
-    assert n_eligible == len(whole)
-    assert len(carts) == len(hidden) == min(n_samples, n_eligible)
-    for cart, item in zip(carts, hidden, strict=True):
+    assert examples.n_eligible == len(whole)
+    assert len(examples) == min(n_samples, examples.n_eligible)
+    for place, item in enumerate(examples.hidden.tolist()):
+        cart = set(examples.carts_of(slice(place, place + 1)).items.tolist())
         assert item not in cart
-        assert {*cart.tolist(), item} in whole
-    again = hide_one(baskets_of(orders), known, n_samples)
-    assert again[1] == hidden
+        assert {*cart, item} in whole
+    assert _hidden_in(orders, known, n_samples).hidden.tolist() == examples.hidden.tolist()
+
+
+def _hidden_in(orders: list[set[int]], known: np.ndarray, n_samples: int) -> Examples:
+    nobody = np.full(len(orders), -1, dtype=np.int64)
+    later = SimpleNamespace(baskets=baskets_of(orders), customer=nobody, ordered_at=nobody)
+    return hide_one(later, known, n_samples, np.zeros(0, dtype=np.int64))
 
 
 def test_popularity_leaves_out_the_cart() -> None:

@@ -63,7 +63,8 @@ def fit_signals(
         return (held / max(float(weight.sum()), 1e-9)).astype(np.float32)
 
     recent = share_of_orders(_RECENT_DAYS)
-    in_group = np.bincount(group[group >= 0], weights=recent[group >= 0], minlength=n_groups)
+    # One place more than there are groups, for what belongs to none.
+    in_group = np.bincount(group[group >= 0], weights=recent[group >= 0], minlength=n_groups + 1)
     share = np.where(group >= 0, recent / np.maximum(in_group[group], 1e-9), 0)
     known = price_minor > 0
     log_price = np.log(np.where(known, price_minor, 1))

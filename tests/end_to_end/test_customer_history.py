@@ -1,0 +1,80 @@
+"""What customers bought steers what they are offered: from the model, and as it is reported."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.progress import SilentProgress
+from engine.registry import Registry
+from tests.support.habit_shop import write_habit_shop
+from tests.support.servers import running_server
+from training.pipeline import train
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("habits")
+    train(write_habit_shop(folder), folder, folder / "models", progress=SilentProgress())
+    return folder / "models"
+
+
+def _offered(client: httpx.Client, mode: str, customer: str | None) -> list[str]:
+    cart = {
+        "checkout_id": f"{mode}-{customer}",
+        "customer_id": customer,
+        "lines": [{"item_id": "i7", "quantity": 1}],
+        "limits": {"cross_sell": 20, "upsell": 0},
+        "mode": mode,
+    }
+    answer = client.post("/v1/suggestions", json=cart).json()
+    decision = client.get(f"/v1/decisions/{answer['decision_id']}").json()
+    return [offer["item_id"] for offer in decision["offers"]]
+
+
+def _bought(models: Path, customer: str) -> set[str]:
+    with (models.parent / "orders.csv").open() as file:
+        return {row["item_id"] for row in csv.DictReader(file) if row["customer_id"] == customer}
+
+
+def test_discovery_offers_what_was_not_bought_and_learns_of_purchases(
+    models: Path, tmp_path: Path
+) -> None:
+    bought = _bought(models, "c5")
+    with running_server(tmp_path, models=models) as server, server.client() as client:
+        complete, discovery = (_offered(client, mode, "c5") for mode in ("complete", "discovery"))
+        assert "i157" in _offered(client, "complete", None)  # goes with i7, whoever buys
+        assert bought & set(complete)
+        assert discovery
+        assert not bought & set(discovery)
+        first = discovery[0]
+        purchase = {
+            "type": "purchase",
+            "event_id": "p1",
+            "occurred_at": "2026-11-01T10:00:00+00:00",
+            "transaction_id": "t1",
+            "customer_id": "c5",
+            "currency": "NOK",
+            "items": [{"item_id": first, "quantity": 1, "price": "10.00"}],
+        }
+        answer = client.post("/v1/events", json={"events": [purchase]}).json()
+        assert answer["recorded"] == 1
+        assert first not in _offered(client, "discovery", "c5")
+        assert first in _offered(client, "discovery", "c5-unheard-of")
+
+
+def test_a_model_names_no_customer(models: Path) -> None:
+    model = Registry(models).load()
+    assert model.customers is not None
+    assert model.ranking is not None
+    assert model.customers.row_of("c5", model.customer_key) >= 0
+    assert model.customers.row_of("c5", b"another key, long enough") == -1
+    version = models / str(Registry(models).current())
+    for file in version.iterdir():
+        assert b"customer_id" not in file.read_bytes()
+        assert b"c59" not in file.read_bytes()
+    key = models / "customers.key"
+    assert key.stat().st_mode & 0o077 == 0

@@ -1,0 +1,251 @@
+"""Ranking, part by part, against plain Python; and one cart against a batch of many."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.ranking.customers import Customers, hash_of
+from engine.ranking.evidence import Carts, Evidence
+from engine.ranking.features import NAMES
+from engine.ranking.habits import Habits
+from engine.ranking.keyed import Grouping, best_of_each, distinct, gather, look_up
+from engine.ranking.neighbours import Neighbours
+from engine.ranking.purchases import Past, Purchases
+from engine.ranking.ranking import Ranking
+from engine.ranking.scorer import Scorer
+from engine.ranking.signals import ItemSignals
+
+N_ITEMS, N_GROUPS = 9, 4
+DAY = 86_400_000_000
+
+
+def _neighbours(draw: np.random.Generator, size: int) -> Neighbours:
+    dense = draw.random((size, size)) < 0.5
+    np.fill_diagonal(dense, False)
+    rows, items = np.nonzero(dense)
+    return Neighbours(
+        np.append(0, np.cumsum(np.bincount(rows, minlength=size))).astype(np.int64),
+        items.astype(np.int32),
+        draw.random(len(items)).astype(np.float32),
+        draw.integers(0, 20, len(items)).astype(np.int32),
+    )
+
+
+def _signals(draw: np.random.Generator) -> ItemSignals:
+    group = draw.integers(-1, N_GROUPS, N_ITEMS).astype(np.int32)
+    members = [np.flatnonzero(group == each) for each in range(N_GROUPS)]
+
+    def some() -> np.ndarray:
+        return draw.random(N_ITEMS).astype(np.float32)
+
+    return ItemSignals(
+        n_orders=draw.integers(20, 90, N_ITEMS).astype(np.float32),
+        n_orders_all=np.array([200], dtype=np.float32),
+        recent=some(),
+        latest=some(),
+        group=group,
+        share=some(),
+        log_price=some(),
+        margin=some(),
+        popular=np.array([1, 4], dtype=np.int32),
+        leaders_indptr=np.append(0, np.cumsum([len(each) for each in members])).astype(np.int64),
+        leaders=np.concatenate(members).astype(np.int32),
+    )
+
+
+def _scorer(draw: np.random.Generator) -> Scorer:
+    n = len(NAMES)
+    return Scorer(
+        np.zeros(n, dtype=np.float32),
+        np.ones(n, dtype=np.float32),
+        (
+            draw.normal(size=(n, 5)).astype(np.float32),
+            draw.normal(size=(5, 1)).astype(np.float32),
+        ),
+        (np.zeros(5, dtype=np.float32), np.zeros(1, dtype=np.float32)),
+        0.5,
+        -1.0,
+    )
+
+
+def _ranking(seed: int = 0) -> Ranking:
+    draw = np.random.default_rng(seed)
+    return Ranking(
+        _neighbours(draw, N_ITEMS),
+        _neighbours(draw, N_GROUPS),
+        _signals(draw),
+        {"discovery": _scorer(draw), "complete": _scorer(draw)},
+    )
+
+
+def _carts(rows: list[list[int]]) -> Carts:
+    items = [sorted(set(row)) for row in rows]
+    indptr = np.append(0, np.cumsum([len(row) for row in items])).astype(np.int64)
+    return Carts(indptr, np.array([i for row in items for i in row], dtype=np.int32))
+
+
+def _purchases(customers: list[list[tuple[int, list[int]]]]) -> Purchases:
+    orders = [order for history in customers for order in sorted(history, key=lambda o: o[0])]
+    items = [sorted(set(order[1])) for order in orders]
+    return Purchases(
+        np.append(0, np.cumsum([len(history) for history in customers])).astype(np.int64),
+        np.array([order[0] * DAY for order in orders], dtype=np.int64),
+        np.append(0, np.cumsum([len(row) for row in items])).astype(np.int64),
+        np.array([i for row in items for i in row], dtype=np.int32),
+    )
+
+
+_KEYS = st.lists(st.tuples(st.integers(0, 30), st.floats(0, 10, width=32)), max_size=40)
+_CART = st.lists(st.integers(0, N_ITEMS - 1), max_size=6)
+_HISTORY = st.lists(st.tuples(st.integers(0, 90), _CART.filter(bool)), max_size=6)
+
+
+@given(_KEYS)
+def test_grouping_adds_up_like_a_dictionary(entries: list[tuple[int, float]]) -> None:
+    expected: dict[int, list[float]] = defaultdict(list)
+    for key, value in entries:
+        expected[key].append(value)
+    keys = np.array([key for key, _ in entries], dtype=np.int64)
+    values = np.array([value for _, value in entries])
+    grouped = Grouping.of(keys)
+    assert grouped.keys.tolist() == sorted(expected) == distinct(keys).tolist()
+    for found, how in (
+        (grouped.sum(values), sum),
+        (grouped.max(values), max),
+        (grouped.min(values), min),
+        (grouped.size(), len),
+    ):
+        assert found.tolist() == pytest.approx([how(expected[k]) for k in sorted(expected)])
+    place, known = look_up(grouped.keys, np.arange(31))
+    assert known.tolist() == [key in expected for key in range(31)]
+    assert grouped.keys[place[known]].tolist() == sorted(expected)
+
+
+@given(_KEYS, st.integers(1, 5))
+def test_best_of_each_takes_the_highest(entries: list[tuple[int, float]], limit: int) -> None:
+    entries.sort(key=lambda entry: entry[0])
+    owner = np.array([key for key, _ in entries], dtype=np.int64)
+    score = np.array([value for _, value in entries])
+    chosen = best_of_each(owner, score, limit)
+    for key in set(owner.tolist()):
+        mine = sorted((score[owner == key]).tolist(), reverse=True)[:limit]
+        assert sorted(score[chosen][owner[chosen] == key].tolist(), reverse=True) == mine
+
+
+def test_gather_follows_rows() -> None:
+    indptr = np.array([0, 2, 2, 5])
+    positions, place = gather(indptr, np.array([2, 0, 1, 2]))
+    assert positions.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
+    assert place.tolist() == [0, 0, 0, 1, 1, 3, 3, 3]
+
+
+@given(st.lists(_CART, min_size=1, max_size=4))
+def test_evidence_by_hand(rows: list[list[int]]) -> None:
+    ranking, carts = _ranking(), _carts(rows)
+    near, signals = ranking.neighbours, ranking.signals
+    evidence = Evidence.of(carts, near, ranking.groups, signals)
+    weight: dict[int, float] = defaultdict(float)
+    confidence: dict[int, float] = defaultdict(float)
+    for cart, row in enumerate(rows):
+        for held in sorted(set(row)):
+            for place in range(near.indptr[held], near.indptr[held + 1]):
+                key = cart * N_ITEMS + int(near.items[place])
+                weight[key] += float(near.weight[place])
+                told = float(near.n_joint[place]) / (float(signals.n_orders[held]) + 10)
+                confidence[key] = max(confidence[key], told)
+    assert evidence.keys.tolist() == sorted(weight)
+    assert evidence.weight.tolist() == pytest.approx([weight[k] for k in sorted(weight)])
+    assert evidence.confidence.tolist() == pytest.approx([confidence[k] for k in sorted(weight)])
+
+
+@given(_HISTORY, _CART)
+def test_habits_by_hand(history: list[tuple[int, list[int]]], cart: list[int]) -> None:
+    ranking, now = _ranking(), 100
+    purchases = _purchases([history])
+    moment = np.array([now * DAY])
+    past = Past.read(purchases, np.array([0]), moment, moment)
+    habits = Habits.of(past, _carts([cart]), ranking.signals)
+    orders = [(day, set(items)) for day, items in history]
+    bought = sorted({item for _, items in orders for item in items})
+    assert habits.keys.tolist() == bought
+    for place, item in enumerate(bought):
+        ages = [now - day for day, items in orders if item in items]
+        assert habits.times[place] == len(ages)
+        assert habits.last[place] == min(ages)
+        assert habits.first[place] == max(ages)
+        assert habits.decayed[place] == pytest.approx(sum(2 ** (-age / 45) for age in ages), 1e-4)
+        alike = sum(
+            len(items & set(cart)) / (len(items) + 1) ** 0.5 * 2 ** (-(now - day) / 120)
+            for day, items in orders
+            if item in items
+        )
+        assert habits.alike[place] == pytest.approx(alike, 1e-4)
+    assert habits.n_orders.tolist() == [len(orders)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(_CART, _HISTORY), min_size=1, max_size=5),
+    st.sampled_from(["discovery", "complete"]),
+    st.integers(0, 3),
+)
+def test_one_cart_alone_is_scored_as_in_a_batch(
+    asked: list[tuple[list[int], list[tuple[int, list[int]]]]], mode: str, seed: int
+) -> None:
+    ranking = _ranking(seed)
+    purchases = _purchases([history for _, history in asked])
+    now = np.full(len(asked), 95 * DAY)
+    rows = np.arange(len(asked))
+    keys, scores = ranking.rank(
+        _carts([cart for cart, _ in asked]), Past.read(purchases, rows, now, now), mode
+    )
+    for place, (cart, history) in enumerate(asked):
+        alone_past = Past.read(purchases, rows[place : place + 1], now[:1], now[:1])
+        alone, alone_scores = ranking.rank(_carts([cart]), alone_past, mode)
+        mine = keys // N_ITEMS == place
+        assert (keys[mine] % N_ITEMS).tolist() == alone.tolist()
+        np.testing.assert_allclose(scores[mine], alone_scores, rtol=2e-4, atol=1e-7)
+        assert not set(alone.tolist()) & set(cart)
+        if mode == "discovery":
+            assert not set(alone.tolist()) & {item for _, items in history for item in items}
+        assert ((alone_scores > 0) & (alone_scores < 1)).all()
+
+
+def test_a_past_read_and_a_past_reported_are_one() -> None:
+    purchases = _purchases([[(10, [1, 2]), (40, [3])]])
+    now = np.array([50 * DAY])
+    whole = Past.read(purchases, np.array([0]), now, now)
+    before = Past.read(purchases, np.array([0]), now, np.array([40 * DAY]))
+    joined = before.joined(Past.of_orders([(10.0, np.array([3], dtype=np.int32))]))
+    for name in ("cart", "item", "age", "order"):
+        assert getattr(joined, name).tolist() == getattr(whole, name).tolist()
+    nobody = Past.read(purchases, np.array([-1]), now, now)
+    assert len(nobody.item) == len(Past.unknown().item) == 0
+
+
+def test_arrays_bring_a_ranking_back() -> None:
+    ranking = _ranking()
+    again = Ranking.from_arrays(ranking.to_arrays())
+    carts, past = _carts([[0, 3], [5]]), Past.unknown()
+    for mode in ("discovery", "complete"):
+        for mine, theirs in zip(
+            ranking.rank(carts, past, mode), again.rank(carts, past, mode), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_customers_are_found_under_the_right_key_only() -> None:
+    purchases = _purchases([[(1, [1])], [(2, [2])], [(3, [3])]])
+    names = ["anne", "bjørn", "cato"]
+    customers = Customers.of(names, purchases, b"k" * 32)
+    again = Customers.from_arrays(customers.to_arrays())
+    assert [again.row_of(name, b"k" * 32) for name in names] == [0, 1, 2]
+    assert again.row_of("dagny", b"k" * 32) == -1
+    assert again.row_of("anne", b"x" * 32) == -1
+    assert again.known_until == 3 * DAY
+    assert hash_of("anne", b"k" * 32) != hash_of("anne", b"x" * 32)

@@ -1,0 +1,148 @@
+"""Fitting a ranking: against closed forms, and on shops with habits planted in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.orders import Baskets
+from engine.progress import SilentProgress
+from engine.ranking.scorer import Scorer
+from tests.support.habit_shop import write_habit_shop
+from tests.training.test_mining_local import _random_rows
+from training.dataset import Dataset, load_dataset
+from training.evaluation import BackTest, back_test
+from training.mining.local import LocalEngine
+from training.ranking import item_item
+from training.ranking.examples import bought, hide_one
+from training.ranking.hits import Reliability
+
+
+def _baskets(rows: list[list[int]], n_items: int) -> Baskets:
+    orders = np.array([o for o, row in enumerate(rows) for _ in row], dtype=np.int64)
+    items = np.array([item for row in rows for item in row], dtype=np.int64)
+    return Baskets.from_pairs(orders, items, len(rows), n_items)
+
+
+def test_with_all_items_as_neighbours_it_is_ease() -> None:
+    n_items = 25
+    baskets = _baskets(_random_rows(5, 3_000, n_items, 6.0), n_items)
+    near = item_item.fit_neighbours(baskets, SilentProgress(), name="item-item")
+    dense = np.zeros((baskets.n_orders, n_items))
+    for order in range(baskets.n_orders):
+        items = baskets.basket(order)
+        dense[order, items] = 1 / np.sqrt(len(items))
+    precision = np.linalg.inv(dense.T @ dense + item_item.REGULARISATION * np.eye(n_items))
+    expected = precision / -np.diag(precision)
+    np.fill_diagonal(expected, 0)
+    found = np.zeros((n_items, n_items))
+    joint = np.zeros((n_items, n_items))
+    rows = np.repeat(np.arange(n_items), np.diff(near.indptr))
+    found[rows, near.items] = near.weight
+    joint[rows, near.items] = near.n_joint
+    np.testing.assert_allclose(found, np.where(expected > 1e-4, expected, 0), atol=2e-4)
+    held = dense > 0
+    counted = held.T.astype(int) @ held.astype(int)
+    np.fill_diagonal(counted, 0)
+    np.testing.assert_array_equal(joint, np.where(counted >= item_item.LEAST_ORDERS, counted, 0))
+
+
+@pytest.fixture(scope="module")
+def habits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, BackTest]:
+    folder = tmp_path_factory.mktemp("habits")
+    config = write_habit_shop(folder)
+    dataset = load_dataset(config, folder, SilentProgress())
+    tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=1_000)
+    assert tested is not None
+    return dataset, tested
+
+
+def test_planted_habits_are_found_beside_planted_pairs(habits: tuple[Dataset, BackTest]) -> None:
+    _, tested = habits
+    value = {name: rate.hits / rate.n for name, rate in tested.hit_rates.items()}
+    assert set(value) == {
+        *("mersalg", "mersalg_static", "ease", "item_knn", "plain_rules", "popularity")
+    }
+    # Pairs alone cannot tell whose favourite is missing; the customer's past can.
+    assert value["mersalg"] > value["plain_rules"] + 0.05
+    assert value["mersalg"] > value["ease"] + 0.05
+    assert value["mersalg_static"] > value["ease"]
+    assert value["popularity"] < 0.5 * value["mersalg"]
+
+
+def test_scores_come_true_as_often_as_they_say(habits: tuple[Dataset, BackTest]) -> None:
+    told = habits[1].reliability["complete"]
+    said, true = told.said.sum(), told.n_true.sum()
+    assert true == pytest.approx(said, rel=0.15)
+    assert told.expected_error is not None
+    assert told.expected_error < 0.01
+    # What is said to be likely is likely: bins ascend where they hold enough to tell.
+    full = told.n >= 100
+    shares = (told.n_true / np.maximum(told.n, 1))[full]
+    assert (np.diff(shares) > -0.03).all()
+    assert shares[-1] > 10 * shares[0]
+
+
+def test_a_shop_with_few_orders_is_ranked_by_its_rules(tmp_path: Path) -> None:
+    config = write_habit_shop(tmp_path, n_orders=700)
+    dataset = load_dataset(config, tmp_path, SilentProgress())
+    tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=100)
+    assert tested is not None
+    assert tested.scorers is None
+    assert set(tested.hit_rates) == {"mersalg", "plain_rules", "popularity"}
+    assert tested.discovery == {}
+    assert tested.reliability == {}
+
+
+def test_hidden_items_are_of_their_orders(habits: tuple[Dataset, BackTest]) -> None:
+    dataset, _ = habits
+    half = np.arange(dataset.n_orders) >= 3_000
+    before, later = dataset.select_orders(~half), dataset.select_orders(half)
+    known = before.baskets.item_counts() > 0
+    earlier = bought(before)
+    for only_new in (False, True):
+        examples = hide_one(later, known, 500, earlier, only_new=only_new)
+        assert len(examples) == 500
+        for place, order in enumerate(examples.order.tolist()):
+            cart = examples.carts.items[
+                examples.carts.indptr[place] : examples.carts.indptr[place + 1]
+            ]
+            whole = set(later.baskets.basket(order).tolist())
+            assert {*cart.tolist(), int(examples.hidden[place])} == whole
+            key = examples.customer[place] * before.baskets.n_items + examples.hidden[place]
+            assert examples.repeat[place] == (key in earlier)
+            assert not (only_new and examples.repeat[place])
+        again = hide_one(later, known, 500, earlier, only_new=only_new)
+        assert (again.hidden == examples.hidden).all()
+
+
+def test_the_served_arithmetic_is_that_of_scikit_learn() -> None:
+    from sklearn.neural_network import MLPClassifier
+
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(400, 6)).astype(np.float32)
+    target = features[:, 0] + features[:, 1] ** 2 > 1
+    network = MLPClassifier((8, 4), max_iter=300, random_state=0, tol=1e-2).fit(features, target)
+    scorer = Scorer(
+        np.zeros(6, dtype=np.float32),
+        np.ones(6, dtype=np.float32),
+        tuple(weights.astype(np.float32) for weights in network.coefs_),
+        tuple(bias.astype(np.float32) for bias in network.intercepts_),
+        1.0,
+        0.0,
+    )
+    expected = network.predict_proba(features)[:, 1]
+    np.testing.assert_allclose(scorer.probability(features), expected, atol=1e-4)
+    calibrated = replace(scorer, slope=0.0, intercept=0.0)
+    assert (calibrated.probability(features) == 0.5).all()
+
+
+def test_reliability_by_hand() -> None:
+    told = Reliability.of(np.array([0.001, 0.12, 0.12, 0.6]), np.array([False, True, False, True]))
+    assert told.n.tolist() == [1, 0, 0, 0, 0, 2, 0, 0, 0, 1]
+    assert told.n_true.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert told.expected_error == pytest.approx((0.001 + abs(0.24 - 1) + 0.4) / 4)
+    assert Reliability.of(np.zeros(0), np.zeros(0, dtype=bool)).expected_error is None

@@ -1,0 +1,71 @@
+"""The same orders at a coarser level: families in place of items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.errors import DataError
+from engine.orders import Baskets
+from engine.vocabulary import StringTable, Vocabulary
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+
+def by_family(dataset: Dataset) -> Dataset:
+    """Every family of the catalogue as one item, at the median price of its members; items
+    without a family are left out.
+
+    Raises:
+        DataError: the catalogue names no family.
+    """
+    catalogue, baskets = dataset.catalogue, dataset.baskets
+    family = catalogue.family
+    n_families = len(catalogue.family_names)
+    if not (family >= 0).any():
+        raise DataError("the catalogue names no families to rank")
+    of_entry = family[baskets.items].astype(np.int64)
+    order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    lines = dataset.lines.assign(item=family[dataset.lines["item"].to_numpy()])
+    lines = lines[lines["item"] >= 0].drop_duplicates(["order", "item"]).reset_index(drop=True)
+    return replace(
+        dataset,
+        catalogue=_families(catalogue, n_families),
+        lines=lines,
+        baskets=Baskets.from_pairs(
+            order[of_entry >= 0], of_entry[of_entry >= 0], baskets.n_orders, n_families
+        ),
+    )
+
+
+def _families(catalogue: Catalogue, n_families: int) -> Catalogue:
+    members = np.argsort(catalogue.family, kind="stable")
+    members = members[catalogue.family[members] >= 0]
+    first = np.searchsorted(catalogue.family[members], np.arange(n_families))
+    price = np.full(n_families, UNKNOWN, dtype=np.int64)
+    bounds = np.append(first, len(members))
+    for place in range(n_families):
+        known = catalogue.price_minor[members[bounds[place] : bounds[place + 1]]]
+        if (known > 0).any():
+            price[place] = int(np.median(known[known > 0]))
+    texts = list(catalogue.family_names)
+    nothing = np.full(n_families, UNKNOWN)
+    return Catalogue(
+        items=Vocabulary.from_ids(StringTable.from_texts(texts)),
+        names=StringTable.from_texts(texts),
+        price_minor=price,
+        cost_minor=nothing.astype(np.int64),
+        category=catalogue.category[members[np.minimum(first, len(members) - 1)]],
+        category_names=catalogue.category_names,
+        family=nothing.astype(np.int32),
+        family_names=StringTable.from_texts([]),
+        offerable=np.ones(n_families, dtype=np.bool_),
+        attributes={},
+        compatible_indptr=np.zeros(n_families + 1, dtype=np.int64),
+        compatible_items=np.zeros(0, dtype=np.int32),
+        currency=catalogue.currency,
+    )
