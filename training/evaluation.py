@@ -155,12 +155,18 @@ def back_test(
         rankers |= {"ease": ease(model.ranking), "item_knn": item_knn(model.ranking)}
     hit_rates: dict[str, HitRate] = {}
     discovery: dict[str, HitRate] = {}
-    with progress.task("Back-test: ranking", total=len(rankers) + 4) as task:
-        for name, found in tested.mersalg():
-            hit_rates[name] = HitRate(found, len(examples))
+    reliability: dict[str, Reliability] = {}
+    with progress.task("Back-test: ranking", total=len(rankers) + 3) as task:
+        for name, outcome in tested.mersalg():
+            hit_rates[name] = HitRate(outcome.hits, len(examples))
+            if name == "mersalg" and outcome.reliability is not None:
+                reliability["complete"] = outcome.reliability
             task.advance()
         if model.ranking is not None:
-            discovery["mersalg"] = HitRate(tested.discovered(), tested.n_new)
+            outcome = tested.discovered()
+            discovery["mersalg"] = HitRate(outcome.hits, tested.n_new)
+            if outcome.reliability is not None:
+                reliability["discovery"] = outcome.reliability
             task.advance()
         for name, rank in rankers.items():
             found, found_new = tested.by(rank, discovery=model.ranking is not None)
@@ -171,7 +177,7 @@ def back_test(
     return BackTest(
         hit_rates=hit_rates,
         discovery=discovery,
-        reliability=tested.reliability(),
+        reliability=reliability,
         n_train=train.n_orders,
         n_test=test.n_orders,
         n_eligible=examples.n_eligible,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
-from engine.ranking.keyed import gather
+from engine.ranking.keyed import Grouping, gather, look_up
 from engine.ranking.ranking import Ranking
 
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
@@ -76,9 +76,9 @@ def _by_sums(ranking: Ranking, values: NDArray[np.floating]) -> Ranker:
 
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
         entries, _ = gather(near.indptr, cart)
-        items, place = np.unique(near.items[entries], return_inverse=True)
-        scores = np.bincount(place, weights=values[entries], minlength=len(items))
-        scores[np.isin(items, cart)] = 0
+        found = Grouping.of(near.items[entries].astype(np.int64))
+        items, scores = found.keys.astype(np.int32), found.sum(values[entries])
+        scores[look_up(cart.astype(np.int64), found.keys)[1]] = 0
         best = np.argsort(-scores, kind="stable")[:_MOST]
         return items[best][scores[best] > 0]
 

@@ -14,7 +14,7 @@ from engine.model import Model
 from engine.ranking.evidence import Carts
 from engine.ranking.keyed import Keys, distinct, look_up
 from engine.ranking.purchases import Past, Purchases
-from engine.ranking.ranking import MODES, Mode, Ranking
+from engine.ranking.ranking import Mode, Ranking
 from training.ranking.examples import Examples
 
 LIST_LENGTH = 10
@@ -74,6 +74,14 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hidden items among the first ten, and how often scores came true where there are scores."""
+
+    hits: int
+    reliability: Reliability | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tested:
     """A model and the examples it is tested on; `past` are keys `example * n_items + item`."""
 
@@ -93,19 +101,21 @@ class Tested:
     def n_new(self) -> int:
         return len(self.new)
 
-    def mersalg(self) -> Iterator[tuple[str, int]]:
-        """Hits of what would be served: with purchases up to each order, and up to the split."""
+    def mersalg(self) -> Iterator[tuple[str, Outcome]]:
+        """Of what would be served: with purchases up to each order, and up to the split."""
         ranking = self.model.ranking
         if ranking is None:
-            yield "mersalg", self.by(self._ranked_by_rules, discovery=False)[0]
+            yield "mersalg", Outcome(self.by(self._ranked_by_rules, discovery=False)[0], None)
             return
         for name, until in (("mersalg", None), ("mersalg_static", self.frozen_at)):
-            yield name, self._hits(ranking, self.examples, until, "complete")
+            yield name, self._outcome(ranking, self.examples, until, "complete")
 
-    def discovered(self) -> int:
-        """Hits among what customers had not bought before the split."""
+    def discovered(self) -> Outcome:
+        """Of what would be served to find what customers had not bought before the split."""
         ranking = self.model.ranking
-        return self._hits(ranking, self.new, self.frozen_at, "discovery") if ranking else 0
+        if ranking is None:
+            return Outcome(0, None)
+        return self._outcome(ranking, self.new, self.frozen_at, "discovery")
 
     def by(
         self, rank: Callable[[NDArray[np.int32]], NDArray[np.int32]], *, discovery: bool
@@ -135,33 +145,19 @@ class Tested:
             }
         )
 
-    def reliability(self) -> dict[str, Reliability]:
-        """How often the scores of each mode came true."""
-        ranking = self.model.ranking
-        if ranking is None:
-            return {}
-        told: dict[str, Reliability] = {}
-        for mode in MODES:
-            asked = self.new if mode == "discovery" else self.examples
-            if not len(asked):
-                continue
-            parts = self._scored(
-                ranking, asked, None if mode == "complete" else self.frozen_at, mode
-            )
-            scores = np.concatenate([scores for _, _, scores, _ in parts])
-            true = np.concatenate([items == hidden for _, items, _, hidden in parts])
-            told[mode] = Reliability.of(scores, true)
-        return told
-
-    def _hits(self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode) -> int:
+    def _outcome(
+        self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
+    ) -> Outcome:
         found = 0
-        for cart, items, _, hidden in self._scored(ranking, examples, until, mode):
-            if not len(cart):
-                continue
-            starts = np.flatnonzero(np.append(True, cart[1:] != cart[:-1]))
+        scores: list[NDArray[np.float64]] = [np.zeros(0)]
+        true: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
+        for cart, items, scored, hidden in self._scored(ranking, examples, until, mode):
+            starts = np.flatnonzero(np.append(True, cart[1:] != cart[:-1])[: len(cart)])
             rank = np.arange(len(cart)) - np.repeat(starts, np.diff(starts, append=len(cart)))
             found += int(((rank < LIST_LENGTH) & (items == hidden)).sum())
-        return found
+            scores.append(scored)
+            true.append(items == hidden)
+        return Outcome(found, Reliability.of(np.concatenate(scores), np.concatenate(true)))
 
     def _scored(
         self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
