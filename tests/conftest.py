@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import PostgresServer
+from tests.support.spark import LocalSpark
 
 # Shared machines are slow at moments; a slow example is no failure of the code.
 settings.register_profile(
@@ -42,3 +43,11 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[None]:
+    """One local Spark a test process: to start one takes as long as all that is asked of it."""
+    local = LocalSpark()
+    yield
+    local.stop()
