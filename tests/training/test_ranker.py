@@ -10,6 +10,9 @@ import pytest
 
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from engine.ranking.evidence import Carts
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from tests.support.habit_shop import write_habit_shop
 from tests.training.test_mining_local import _random_rows
@@ -19,6 +22,7 @@ from training.mining.local import LocalEngine
 from training.ranking import item_item
 from training.ranking.examples import bought, hide_one
 from training.ranking.hits import Reliability
+from training.ranking.signals import fit_signals, group_baskets
 
 
 def _baskets(rows: list[list[int]], n_items: int) -> Baskets:
@@ -146,3 +150,23 @@ def test_reliability_by_hand() -> None:
     assert told.n_true.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
     assert told.expected_error == pytest.approx((0.001 + abs(0.24 - 1) + 0.4) / 4)
     assert Reliability.of(np.zeros(0), np.zeros(0, dtype=bool)).expected_error is None
+
+
+def test_new_items_are_found_through_their_group() -> None:
+    # Group 0 holds items 0 and 1, group 1 items 2 and 3; nobody has bought item 3 yet.
+    rows = [[0, 2], [1, 2], [0, 2], [0, 1, 2], [1, 2], [0, 2]] * 20
+    baskets = _baskets(rows, 4)
+    group = np.array([0, 0, 1, 1], dtype=np.int32)
+    unknown = np.full(4, -1, dtype=np.int64)
+    base = Ranking(
+        item_item.fit_neighbours(baskets, SilentProgress(), name="item-item"),
+        item_item.fit_neighbours(
+            group_baskets(baskets, group, 2), SilentProgress(), name="group-group"
+        ),
+        fit_signals(baskets, np.zeros(len(rows), np.int64), group, 2, unknown, unknown),
+        {},
+    )
+    carts = Carts(np.array([0, 1]), np.array([0], dtype=np.int32))
+    found = base.scene(carts, Past.unknown()).pool(discovery=True)
+    assert 3 in found.tolist()
+    assert base.signals.n_orders[3] == 0

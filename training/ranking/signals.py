@@ -74,7 +74,8 @@ def fit_signals(
     order = order[group[order] >= 0]
     starts = np.append(0, np.cumsum(np.bincount(group[group >= 0], minlength=n_groups)))
     rank = np.arange(len(order)) - starts[group[order]]
-    leaders = order[(rank < _LEADERS) & (recent[order] > 0)]
+    # Where few of a group were sold, what never was has a place too: new items must start somehow.
+    leaders = order[rank < _LEADERS]
     leaders_indptr = np.append(0, np.cumsum(np.bincount(group[leaders], minlength=n_groups)))
     popular = np.argsort(-recent, kind="stable")[:_POPULAR]
     return ItemSignals(
