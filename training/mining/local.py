@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -91,6 +92,8 @@ class LocalEngine:
     ) -> tuple[Labelled, list[_Digest]]:
         """What `digest` makes of the sets of each part of the work."""
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
+            with progress.task("Preparing compiled kernels (slow the first time only)"):
+                _prepare(min(max_length, 4))
             with progress.task("Filing baskets by item"):
                 labelled = label_rows(baskets, min_count, threads, self._threads)
             if max_length < 2 or not len(labelled.names):
@@ -104,6 +107,15 @@ class LocalEngine:
                     parts.append(part)
                     task.advance(1)
         return labelled, parts
+
+
+@cache
+def _prepare(max_length: int) -> None:
+    """Have every kernel loaded, or compiled where it never was, by two little baskets."""
+    little = Baskets(np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], dtype=np.int32), 3)
+    with ThreadPoolExecutor(1) as threads:
+        labelled = label_rows(little, 1, threads, 1)
+    list(_grow(labelled, 0, 3, 1, max_length))
 
 
 def _by_count(sets: Iterator[_Sets]) -> NDArray[np.int64]:
