@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.cross_sell.recommender import CrossSell
 from engine.model import Model
 from engine.ranking.evidence import Carts
-from engine.ranking.keyed import Keys, distinct, look_up
+from engine.ranking.keyed import Keys, best_of_each, distinct, look_up
 from engine.ranking.purchases import Past, Purchases
 from engine.ranking.ranking import Mode, Ranking
 from training.ranking.examples import Examples
@@ -21,7 +21,7 @@ LIST_LENGTH = 10
 _EDGES = np.array([0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0])
 
 _Scored = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]
-"""Cart, item, score and hidden item of each candidate; best first in a cart, carts ascending."""
+"""Cart, item, score and hidden item of each candidate; carts ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,8 @@ class Tested:
         scores: list[NDArray[np.float64]] = [np.zeros(0)]
         true: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
         for cart, items, scored, hidden in self._scored(ranking, examples, until, mode):
-            starts = np.flatnonzero(np.append(True, cart[1:] != cart[:-1])[: len(cart)])
-            rank = np.arange(len(cart)) - np.repeat(starts, np.diff(starts, append=len(cart)))
-            found += int(((rank < LIST_LENGTH) & (items == hidden)).sum())
+            listed = best_of_each(cart, scored, LIST_LENGTH)
+            found += int((items[listed] == hidden[listed]).sum())
             scores.append(scored)
             true.append(items == hidden)
         return Outcome(found, Reliability.of(np.concatenate(scores), np.concatenate(true)))
@@ -169,9 +168,7 @@ class Tested:
             kept = ~self._kept_apart(keys, carts, past, n_items)
             keys, scores = keys[kept], scores[kept]
             cart, item = np.divmod(keys, n_items)
-            order = np.lexsort((-scores, cart))
-            cart, item = cart[order], item[order].astype(np.int32)
-            return cart, item, scores[order], examples.hidden[part][cart]
+            return cart, item.astype(np.int32), scores, examples.hidden[part][cart]
 
         return examples.each_batch(of_batch, self.purchases, until)
 
