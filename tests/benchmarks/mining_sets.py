@@ -96,14 +96,24 @@ def _giant(folder: Path) -> Baskets:
     return Baskets(indptr, np.concatenate([once.items, giant]), once.n_items)
 
 
-def _retail(folder: Path) -> Baskets:
-    del folder
+def shared(name: str) -> Path:
+    """A file of the shared data sets; raises Missing where it is not there."""
     default = Path(__file__).parents[3] / "shared" / "data"
-    shared = Path(os.environ.get("MERSALG_SHARED_DATA", default))
-    path = shared / "fimi_retail" / "retail.dat"
+    path = Path(os.environ.get("MERSALG_SHARED_DATA", default)) / name
     if not path.is_file():
         raise Missing(f"no file {path}")
-    return read_baskets(path)[0]
+    return path
+
+
+def _retail(folder: Path) -> Baskets:
+    del folder
+    return read_baskets(shared("fimi_retail/retail.dat"))[0]
+
+
+def _online_retail(folder: Path) -> Baskets:
+    columns = ["InvoiceNo", "StockCode"]
+    lines = pq.read_table(shared("online_retail/online_retail.parquet"), columns=columns)
+    return _read_table(lines.drop_null().rename_columns(["order_id", "item_id"]), folder)
 
 
 def generated(millions: int) -> Baskets:
@@ -138,6 +148,7 @@ SETS: dict[str, Callable[[Path], Baskets]] = {
     "prod": _products,
     "type": _types,
     "retail": _retail,
+    "online": _online_retail,
     "prod10": _ten_times,
     "quest": lambda folder: generated(1),
     "giant": _giant,
