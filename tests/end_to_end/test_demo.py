@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> dict[str, Any]:
     process = start(folder, "--once", "--json", "--shoppers", str(SHOPPERS))
-    said, complaints = process.communicate(timeout=300)
+    said, complaints = process.communicate(timeout=900)
     assert process.returncode == 0, complaints
     assert not list(folder.glob("run-*")), "the run's own files are left behind"
     return json.loads(said)

@@ -235,6 +235,8 @@ def test_an_outage_of_the_database_defers_and_is_made_up_for(
         eventually(lambda: ask(client, int(time.monotonic() * 1000)) == "recorded")
         answer = client.post("/v1/events", json={"events": [event]}).json()
         assert (answer["recorded"], answer["duplicates"]) == (1, 0)
+        # What was asked before the database was trusted again may have gone to the spool too.
+        eventually(lambda: empty(tmp_path / "spool"))
         with server.client() as reader:
             for decision_id in acknowledged:
                 assert reader.get(f"/v1/decisions/{decision_id}").status_code == 200
