@@ -17,7 +17,7 @@ import pyarrow.parquet
 from engine.errors import DataError
 from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
-from training.encoded_columns import MISSING, Encoded
+from training.encoded_columns import MISSING, Encoded, order_codes
 from training.mining.pairs import baskets_of_pairs
 
 _SPACED = frozenset({".dat", ".basket"})
@@ -153,9 +153,10 @@ def _bad_quotes(raw: bytes, path: Path) -> DataError:
 
 
 def _from_table(table: pa.Table, name: str) -> tuple[Baskets, Vocabulary]:
-    orders, labels = (Encoded.of(table, column, name) for column in _TABLE_COLUMNS)
-    codes, items = labels.by_text()
-    return baskets_of_pairs(orders.codes, codes, len(orders.texts), len(items)), items
+    order_id, item_id = _TABLE_COLUMNS
+    orders, n_orders = order_codes(table, order_id, name)
+    codes, items = Encoded.of(table, item_id, name).by_text()
+    return baskets_of_pairs(orders, codes, n_orders, len(items)), items
 
 
 def _csv_table(path: Path, header: list[str]) -> pa.Table:

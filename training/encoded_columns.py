@@ -85,6 +85,25 @@ class Encoded:
         return rank[self.codes], Vocabulary.from_ids(_string_table(self.texts.take(order)))
 
 
+def order_codes(table: pa.Table, name: str, file: str) -> tuple[Integers, int]:
+    """(codes as `Encoded.of` gives them, how many ids there are), the ids' texts not being asked.
+
+    Raises:
+        DataError: as `Encoded.of`.
+    """
+    column = table.column(name)
+    if pa.types.is_integer(column.type) and not column.null_count and len(column):
+        values = column.to_numpy()
+        starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+        firsts = values[starts]
+        if (firsts[1:] > firsts[:-1]).all():
+            # Sorted by order, as most tables are: each run is an order.
+            runs = np.diff(starts, append=len(values))
+            return np.repeat(np.arange(len(starts)), runs), len(starts)
+    encoded = Encoded.of(table, name, file)
+    return encoded.codes, len(encoded.texts)
+
+
 def _is_plain(kind: pa.DataType) -> bool:
     """Whether the distinct values' texts are what Arrow writes for them."""
     return bool(

@@ -17,7 +17,7 @@ from engine.errors import DataError
 from engine.orders import Baskets
 from tests.support.shared_data import shared_data
 from training.basket_files import read_baskets
-from training.encoded_columns import Encoded
+from training.encoded_columns import Encoded, order_codes
 from training.keys import read_keys
 from training.mining import pairs
 from training.mining.pairs import baskets_of_pairs
@@ -122,6 +122,18 @@ def test_what_a_dictionary_names_and_no_line_holds_is_no_item() -> None:
     encoded = Encoded.of(pa.table({"item_id": column}), "item_id", "x")
     assert encoded.texts.to_pylist() == ["a", "c"]
     assert encoded.codes.tolist() == [1, 0, 1]
+
+
+@given(st.lists(st.integers(-3, 12), max_size=30), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_orders_are_numbered_as_they_come(ids: list[int], in_order: bool, as_text: bool) -> None:
+    listed = sorted(ids) if in_order else ids
+    column = pa.array([str(number) for number in listed] if as_text else listed)
+    kind = pa.string() if as_text else pa.int64()
+    codes, n_orders = order_codes(pa.table({"order_id": column.cast(kind)}), "order_id", "x")
+    seen = list(dict.fromkeys(listed))
+    assert n_orders == len(seen)
+    assert codes.tolist() == [seen.index(number) for number in listed]
 
 
 def test_cells_that_hold_lists_are_refused() -> None:
