@@ -127,7 +127,7 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/healthz", timeout=5)
     assert not list(folder.glob("run-*"))
-    (version,) = (path.name for path in (folder / "models").iterdir() if path.is_dir())
+    (version,) = (path.parent.name for path in (folder / "models").glob("*/manifest.json"))
     assert version == demo["model_version"]
 
 

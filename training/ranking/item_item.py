@@ -15,9 +15,9 @@ from engine.ranking.neighbours import Neighbours
 from training.mining.local import LocalEngine
 
 REGULARISATION = 20.0
-NEIGHBOURHOOD = 120
+NEIGHBOURHOOD = 60
 """Items each item is regressed on; twice as many take three times as long and find little more."""
-KEPT = 200
+KEPT = 120
 """Entries kept of each item by weight, and half as many by joint count and by confidence."""
 LEAST_ORDERS = 3
 """Items in fewer orders, and pairs in fewer, say nothing."""
