@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.ranking.purchases import Past, Purchases
     from training.dataset import Dataset
 
-N_EXAMPLES = 10_000
+N_EXAMPLES = 16_000
 """Carts a scorer learns from, at most."""
 LEAST_EXAMPLES = 400
 """Fewer say too little: such a shop is served by its rules."""

@@ -56,7 +56,7 @@ def _assert_same(found: Counted, expected: Counted) -> None:
     ):
         np.testing.assert_array_equal(name_of[rows], theirs)
         np.testing.assert_array_equal(counts, their_counts)
-    for length in range(2, sets.max_length):
+    for length in range(1, sets.max_length):
         np.testing.assert_array_equal(
             found.fullness.entries_with(sets.items[length - 1]),
             expected.fullness.entries_with(counted.items[length - 1]),

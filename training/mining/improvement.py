@@ -1,9 +1,9 @@
-"""Longer antecedents must say more than their parts, and more than how full a basket is.
+"""A rule must say more than how full baskets are, and a longer one more than its parts.
 
-An order that holds both a and b is a large one, so anything else is more likely in it: against
-plain independence nearly every triple of a shop without any structure looks significant. Two more
-tests are therefore asked of a rule A -> c with two or more items in A, and it is as certain as the
-weakest of the three.
+An order that holds a is a fuller one than most, so anything else is more likely in it: where the
+items of a year's groceries are dealt to its orders by lot, nearly every pair that meets often looks
+significant against plain independence. One more test is therefore asked of every rule A -> c, and
+two of those with two or more items in A; a rule is as certain as the weakest of its tests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Fullness(Protocol):
         """Entries of the orders that hold each of `sets`; int64 (n,).
 
         Args:
-            sets: (n, k), frequent sets of two items or more, ascending inside a row.
+            sets: (n, k), frequent sets, ascending inside a row.
         """
         ...
 
@@ -62,25 +62,27 @@ def combined_p_values(
     fullness: Fullness,
     ranks: Ranks | None = None,
 ) -> Floats:
-    """`p` for single antecedents; the largest of the three tests for longer ones; shape (n,).
+    """The largest of the tests that each rule must pass, shape (n,).
+
+    Two for single antecedents (`p`, and against the size of orders), three for longer ones.
 
     `ranks`: those of `itemsets`, where they are at hand.
     """
     combined = p.copy()
     ranks = ranks or Ranks(itemsets)
-    for length in range(2, int(table.lengths.max(initial=1)) + 1):
+    for length in range(1, int(table.lengths.max(initial=0)) + 1):
         rules = np.flatnonzero(table.lengths == length)
         if not len(rules):
             continue
         part = table.take(rules)
         antecedents = part.antecedent_items.reshape(len(rules), length)
-        combined[rules] = np.maximum.reduce(
-            [
-                p[rules],
-                _against_parts(part, antecedents, itemsets, ranks),
-                _against_size(part, antecedents, itemsets, ranks, fullness),
-            ]
+        combined[rules] = np.maximum(
+            p[rules], _against_size(part, antecedents, itemsets, ranks, fullness)
         )
+        if length > 1:
+            combined[rules] = np.maximum(
+                combined[rules], _against_parts(part, antecedents, itemsets, ranks)
+            )
     return combined
 
 
@@ -136,7 +138,12 @@ def _against_size(
 
 
 def _entries_beside(sets: NDArray[np.int32], baskets: Baskets) -> NDArray[np.int64]:
-    """Entries in the orders that hold each of `sets`, (n, length >= 2); int64 (n,)."""
+    """Entries in the orders that hold each of `sets`, (n, length); int64 (n,)."""
+    if sets.shape[1] == 1:
+        sizes = np.diff(baskets.indptr)
+        # Exact: sums stay far below 2**53.
+        held = np.bincount(baskets.items, np.repeat(sizes, sizes), minlength=baskets.n_items)
+        return held[sets[:, 0]].astype(np.int64)
     # Numba takes half a second to load: only who mines waits for it.
     from training.mining.holding_kernels import add_sizes
     from training.mining.tally_kernels import orders_by_item

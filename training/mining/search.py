@@ -30,8 +30,8 @@ class MinedRules:
     Attributes:
         table: the rules, canonical order.
         p: float64 (n_rules,), Fisher p-value of each rule against independence.
-        q: float64 (n_rules,), Benjamini-Hochberg q-value; for longer antecedents of the weakest
-            of the three tests in `improvement`.
+        q: float64 (n_rules,), Benjamini-Hochberg q-value of the weakest of the tests in
+            `improvement`.
         every: all rules of the itemsets, before any threshold.
         itemsets: what the rules come from.
         n_tests: hypotheses the q-values account for.

@@ -102,10 +102,14 @@ def without_oversized(entries: DataFrame, max_basket_size: int) -> DataFrame:
 
 
 def frequent_items(entries: DataFrame, min_count: int) -> pa.Table:
-    """`item` and `count` of those in at least `min_count` orders."""
+    """`item`, `count`, and `entries` of its orders, of those in at least `min_count` orders."""
     from pyspark.sql import functions as f
 
-    return entries.groupBy("item").count().filter(f.col("count") >= min_count).toArrow()
+    # An order stands in one place, so neither its size nor the join moves anything.
+    sizes = entries.groupBy("order").agg(f.count("*").alias("size"))
+    items = entries.join(sizes, "order").groupBy("item")
+    counted = items.agg(f.count("*").alias("count"), f.sum("size").alias("entries"))
+    return counted.filter(f.col("count") >= min_count).toArrow()
 
 
 def baskets_of(entries: DataFrame, labels: DataFrame) -> DataFrame:

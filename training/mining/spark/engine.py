@@ -66,7 +66,7 @@ class MinedSource:
         n_items: all items, frequent or not, of orders of any size.
         n_oversized: orders left out for their size.
         entries: entry k - 1 holds the entries of the orders that hold each set of length k, int64
-            (n_k,), for k below the greatest length; for k = 1 it is empty.
+            (n_k,), for k below the greatest length.
     """
 
     itemsets: Itemsets
@@ -78,7 +78,7 @@ class MinedSource:
     entries: tuple[Integers, ...]
 
     def entries_with(self, sets: NDArray[np.int32]) -> Integers:
-        """Entries of the orders that hold each of `sets`, frequent sets of two items or more.
+        """Entries of the orders that hold each of `sets`, frequent sets.
 
         Args:
             sets: (n, k), ascending inside a row, k below the greatest length.
@@ -146,7 +146,7 @@ def mine_source(
         n_entries=totals.n_entries,
         n_items=n_items,
         n_oversized=totals.n_oversized,
-        entries=_entries(sets, levels),
+        entries=_entries(sets, found["entries"].to_numpy()[rising], levels),
     )
 
 
@@ -186,10 +186,13 @@ def _itemsets(
     return Itemsets.from_rows(sets, counts, n_orders=n_orders, min_count=min_count)
 
 
-def _entries(sets: list[NDArray[np.int32]], levels: list[Level]) -> tuple[Integers, ...]:
-    """Of each level but the last, its entries in the sequence of `Itemsets.from_rows`."""
-    found = [np.zeros(0, dtype=np.int64)]
-    for rows, level in zip(sets[1:-1], levels[:-1], strict=True):
+def _entries(
+    sets: list[NDArray[np.int32]], of_items: Integers, levels: list[Level]
+) -> tuple[Integers, ...]:
+    """Of each length but the greatest, the entries in the sequence of `Itemsets.from_rows`."""
+    found: list[Integers] = []
+    entries = [of_items.astype(np.int64), *(level.entries for level in levels[:-1])]
+    for rows, held in zip(sets[:-1], entries, strict=True):
         inside = np.sort(rows, axis=1)
-        found.append(level.entries[np.lexsort(inside.T[::-1])])
+        found.append(held[np.lexsort(inside.T[::-1])])
     return tuple(found)
