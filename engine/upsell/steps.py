@@ -1,0 +1,53 @@
+"""What kind of step up a dearer sibling is: more of the same for less a unit, or a better thing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.upsell.packs import DIMENSIONS, Pack, Packs
+
+Step = Literal["size", "tier"]
+"""`size`: a bigger pack at a lower unit price; `tier`: everything else that is dearer."""
+
+_SPAN = DIMENSIONS.index("span")
+_TOLERANCE = 1e-9
+
+
+def step_of(
+    base: Pack | None, better: Pack | None, base_price_minor: int, better_price_minor: int
+) -> Step:
+    """The step from one item to a dearer one, by their packs and prices."""
+    if base is None or better is None or base.dimension != better.dimension:
+        return "tier"
+    if base.dimension == "span" or better.amount <= base.amount * (1 + _TOLERANCE):
+        return "tier"
+    cheaper = better_price_minor * base.amount < base_price_minor * better.amount * (1 - _TOLERANCE)
+    return "size" if cheaper else "tier"
+
+
+def size_steps(
+    packs: Packs,
+    base: NDArray[np.integer],
+    better: NDArray[np.integer],
+    base_price_minor: NDArray[np.integer],
+    better_price_minor: NDArray[np.integer],
+) -> NDArray[np.bool_]:
+    """Bool (n,): which steps are of size; the same answer as `step_of`, for arrays (n,)."""
+    first, second = packs.amount[base], packs.amount[better]
+    kind = packs.dimension[base]
+    comparable = (kind >= 0) & (kind == packs.dimension[better]) & (kind != _SPAN)
+    bigger = second > first * (1 + _TOLERANCE)
+    cheaper = better_price_minor * first < base_price_minor * second * (1 - _TOLERANCE)
+    return comparable & bigger & cheaper
+
+
+def unit_prices(packs: Packs, price_minor: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Float64 (n_items,): minor units for one base unit of the item's dimension; NaN where either
+    the price (negative) or the amount is not known."""
+    known = (packs.dimension >= 0) & (packs.dimension != _SPAN) & (price_minor >= 0)
+    prices = np.full(len(packs), np.nan)
+    prices[known] = price_minor[known] / packs.amount[known]
+    return prices
