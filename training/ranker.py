@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.ranking.purchases import Past, Purchases
     from training.dataset import Dataset
 
-N_EXAMPLES = 16_000
+N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
 """Carts a scorer learns from, at most."""
 LEAST_EXAMPLES = 400
 """Fewer say too little: such a shop is served by its rules."""
@@ -70,7 +70,7 @@ def fit_scorers(
                 hide_one(
                     later,
                     known,
-                    N_EXAMPLES - sum(map(len, rounds)),
+                    N_EXAMPLES[mode] - sum(map(len, rounds)),
                     earlier,
                     seed=_SEED + turn,
                     only_new=mode == "discovery",

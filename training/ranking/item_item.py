@@ -16,7 +16,10 @@ from training.mining.local import LocalEngine
 
 REGULARISATION = 20.0
 NEIGHBOURHOOD = 60
-"""Items each item is regressed on; twice as many take three times as long and find little more."""
+"""Items each item is regressed on, at least; twice as many take three times as long."""
+_WIDEST = 400
+_WORK = 3e10
+"""Multiplications spent on the regressions: where items are fewer, each has more neighbours."""
 KEPT = 120
 """Entries kept of each item by weight, and half as many by joint count and by confidence."""
 LEAST_ORDERS = 3
@@ -46,13 +49,15 @@ def _ease(baskets: Baskets) -> _Entries:
 
     indptr, items, values, diagonal = _gram(baskets)
     n_items = baskets.n_items
+    n_known = int((baskets.item_counts() >= LEAST_ORDERS).sum())
+    n_neighbours = int(np.clip(np.cbrt(_WORK / max(n_known, 1)), NEIGHBOURHOOD, _WIDEST))
     lows = range(0, n_items, _CHUNK)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="mersalg-items") as threads:
         parts = list(
             threads.map(
                 lambda low: kernels.solve_items(
                     *(low, min(low + _CHUNK, n_items), indptr, items, values, diagonal),
-                    *(NEIGHBOURHOOD, np.float32(REGULARISATION)),
+                    *(n_neighbours, np.float32(REGULARISATION)),
                 ),
                 lows,
             )
