@@ -27,11 +27,16 @@ _LARGEST_PACK = 20_000.0
 """Grams or ml: where packs times their size come to more, the size was that of all together."""
 
 
-def _units(dimension: str, sizes: Mapping[str, float]) -> dict[str, tuple[str, float]]:
-    return {unit: (dimension, size) for units, size in sizes.items() for unit in units.split()}
+def _units(dimension: str, sizes: Mapping[str, float]) -> dict[str, tuple[str, float, str]]:
+    return {
+        unit: (dimension, size, units.split()[0])
+        for units, size in sizes.items()
+        for unit in units.split()
+    }
 
 
-_UNITS: dict[str, tuple[str, float]] = {
+# As written -> dimension, size in its base unit, the spelling that stands for all of them.
+_UNITS: dict[str, tuple[str, float, str]] = {
     **_units(
         "volume",
         {
@@ -74,7 +79,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     **_units("span", {"mm": 0.1, "cm": 1.0, "in inch inches": 2.54}),
 }
 _PACK_WORDS = frozenset("p pk pks pck pack packs pkt packet pakning pakk pakker x".split())
-_COUNT_WORDS = frozenset(unit for unit, (kind, _) in _UNITS.items() if kind == "pieces") | {"c"}
+_COUNT_WORDS = frozenset(unit for unit, (kind, *_) in _UNITS.items() if kind == "pieces") | {"c"}
 _ALONE = {"pt", "qt", "gal", "dz", "doz", "lb", "dozen", "kit"}
 """Units that mean one of them where no number stands before."""
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
@@ -108,12 +113,23 @@ _SIDES = re.compile(r"[0-9]\s*(?:in)?\s?x\s?[0-9.]+\s*(?:in|cm|mm|yd|ft)\b")
 class Pack:
     """How much one item holds, in the base unit of its dimension (see `DIMENSIONS`).
 
-    `ounces`: stated in ounces that may be of mass or of volume; `amount` takes them for mass.
+    `unit` is the unit the text states, as `_UNITS` spells it first: `oz`, `lb`, `l`.
     """
 
     dimension: str
     amount: float
-    ounces: bool = False
+    unit: str = ""
+
+    @property
+    def ounces(self) -> bool:
+        """Ounces may be of mass or of volume; `amount` takes them for mass."""
+        return self.unit == "oz"
+
+    def beside(self, other: Pack) -> Pack:
+        """The same pack, with ounces read as fluid ones where `other` is a volume."""
+        if not (self.ounces and other.dimension == "volume"):
+            return self
+        return Pack("volume", self.amount * _FLUID_OUNCE / _OUNCE, "floz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +188,11 @@ def packs_of(catalogue: Catalogue) -> Packs:
     Ounces are fluid where most of the family's (or category's) other packs are volumes.
     """
     n_items = len(catalogue)
-    sizes = catalogue.attributes.get("pack_size")
     dimension = np.full(n_items, -1, dtype=np.int16)
     amount = np.zeros(n_items, dtype=np.float64)
     ounces = np.zeros(n_items, dtype=np.bool_)
     for item in range(n_items):
-        pack = parse_pack(sizes[item]) if sizes is not None and sizes[item] else None
-        pack = pack or pack_in_name(catalogue.names[item])
+        pack = pack_of(catalogue, item)
         if pack is not None:
             dimension[item], amount[item] = _CODE[pack.dimension], pack.amount
             ounces[item] = pack.ounces
@@ -190,6 +204,13 @@ def packs_of(catalogue: Catalogue) -> Packs:
         amount[chosen] *= _FLUID_OUNCE / _OUNCE
         ounces &= ~chosen
     return Packs(dimension, amount)
+
+
+def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
+    """The pack of one item by dense index: by its attribute `pack_size`, else by its name."""
+    sizes = catalogue.attributes.get("pack_size")
+    pack = parse_pack(sizes[item]) if sizes is not None and sizes[item] else None
+    return pack or pack_in_name(catalogue.names[item])
 
 
 def pack_in_name(name: str) -> Pack | None:
@@ -212,10 +233,10 @@ def _fluid_groups(
 
 
 def _pack(number: float, unit: str) -> Pack | None:
-    dimension, size = _UNITS[unit]
+    dimension, size, spelling = _UNITS[unit]
     if not 0 < number * size < 1e9:
         return None
-    return Pack(dimension, number * size, unit in ("oz", "ozs", "z", "ounce", "ounces"))
+    return Pack(dimension, number * size, spelling)
 
 
 def _number(text: str, unit: str = "") -> float:
@@ -280,7 +301,7 @@ def _many(count: float, pack: Pack) -> Pack:
     amount = pack.amount * count
     if pack.dimension in ("mass", "volume") and amount > _LARGEST_PACK:
         amount = pack.amount
-    return Pack(pack.dimension, amount, pack.ounces)
+    return Pack(pack.dimension, amount, pack.unit)
 
 
 def _adds_up(measured: list[re.Match[str]], words: str) -> bool:
@@ -296,4 +317,6 @@ def _times_after(found: re.Match[str], words: str) -> Pack | None:
     after = _AFTER.match(words, found.end())
     if pack is None or after is None or pack.dimension not in ("mass", "volume"):
         return pack
+    if after["word"] in _COUNT_WORDS and found["unit"] in ("ga", "gal"):
+        return _pack(float(after["count"]), "ct")
     return _many(float(after["count"]), pack) if after["word"] in _PACK_WORDS else pack
