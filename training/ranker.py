@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ _LAYERS: dict[Mode, tuple[int, ...]] = {"discovery": (32, 16), "complete": (64, 
 _PENALTY: dict[Mode, float] = {"discovery": 0.03, "complete": 0.003}
 _EPOCHS: dict[Mode, int] = {"discovery": 6, "complete": 8}
 """What customers have never bought leaves fewer traces: a larger network would learn noise."""
+_NETWORKS: dict[Mode, int] = {"discovery": 3, "complete": 1}
+"""Networks of other first weights whose mean counts: the fewer the traces, the more it steadies."""
 _MOST_STALE = 80 * 86_400_000_000
 """Microseconds that what is known of a customer may lie back."""
 _SEED = 11
@@ -129,28 +132,53 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
     mean = features.mean(axis=0)
     scale = features.std(axis=0)
     scale[scale < 1e-6] = 1
-    network = MLPClassifier(
-        _LAYERS[mode],
-        alpha=_PENALTY[mode],
-        batch_size=1024,
-        learning_rate_init=2e-3,
-        max_iter=_EPOCHS[mode],
-        random_state=_SEED,
-    )
     standardised = np.clip((features - mean) / scale, -8, 8)
+    networks = [
+        MLPClassifier(
+            _LAYERS[mode],
+            alpha=_PENALTY[mode],
+            batch_size=1024,
+            learning_rate_init=2e-3,
+            max_iter=_EPOCHS[mode],
+            random_state=_SEED + place,
+        )
+        for place in range(_NETWORKS[mode])
+    ]
     with warnings.catch_warnings():
         # The number of epochs is chosen; more would fit the noise.
         warnings.simplefilter("ignore")
-        network.fit(standardised, is_hidden)
-    scorer = Scorer(
-        mean,
-        scale,
-        tuple(weights.astype(np.float32) for weights in network.coefs_),
-        tuple(bias.astype(np.float32) for bias in network.intercepts_),
-        1.0,
-        0.0,
-    )
+        for network in networks:
+            network.fit(standardised, is_hidden)
+    weights, biases = side_by_side([(each.coefs_, each.intercepts_) for each in networks])
+    scorer = Scorer(mean, scale, weights, biases, 1.0, 0.0)
     return _calibrated(scorer, _rows(base, mode, kept_apart, purchases, None, None))
+
+
+_Layers = Sequence[NDArray[np.floating]]
+
+
+def side_by_side(
+    networks: Sequence[tuple[_Layers, _Layers]],
+) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
+    """One network whose output is the mean of those of `networks`, (weights, biases) each."""
+    from scipy.linalg import block_diag
+
+    weights, biases = zip(*networks, strict=True)
+    last, share = len(weights[0]) - 1, np.float32(1 / len(networks))
+    joined_weights: list[NDArray[np.float32]] = []
+    joined_biases: list[NDArray[np.float32]] = []
+    for layer, (parts, shifts) in enumerate(
+        zip(zip(*weights, strict=True), zip(*biases, strict=True), strict=True)
+    ):
+        if layer == last:
+            # Stacked columns add the outputs up.
+            joined_weights.append((np.vstack(parts) * share).astype(np.float32))
+            joined_biases.append((np.sum(shifts, axis=0) * share).astype(np.float32))
+        else:
+            joined = np.hstack(parts) if layer == 0 else block_diag(*parts)
+            joined_weights.append(joined.astype(np.float32))
+            joined_biases.append(np.concatenate(shifts).astype(np.float32))
+    return tuple(joined_weights), tuple(joined_biases)
 
 
 def _calibrated(scorer: Scorer, rows: _Rows) -> Scorer:

@@ -170,3 +170,23 @@ def test_new_items_are_found_through_their_group() -> None:
     found = base.scene(carts, Past.unknown()).pool(discovery=True)
     assert 3 in found.tolist()
     assert base.signals.n_orders[3] == 0
+
+
+def test_networks_side_by_side_give_the_mean_of_their_outputs() -> None:
+    from training.ranker import side_by_side
+
+    draw = np.random.default_rng(4)
+    shapes = [(5, 4), (4, 3), (3, 1)]
+    networks = [
+        ([draw.normal(size=shape) for shape in shapes], [draw.normal(size=n) for _, n in shapes])
+        for _ in range(3)
+    ]
+    rows = draw.normal(size=(50, 5)).astype(np.float32)
+
+    def outputs(weights: list[np.ndarray], biases: list[np.ndarray]) -> np.ndarray:
+        return Scorer(np.zeros(5), np.ones(5), tuple(weights), tuple(biases), 1.0, 0.0).raw(rows)
+
+    apart = np.mean([outputs(*network) for network in networks], axis=0)
+    together = outputs(*map(list, side_by_side(networks)))
+    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-5)
+    assert np.ptp(apart) > 0.5
