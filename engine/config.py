@@ -137,12 +137,60 @@ class CatalogueColumns(_Section):
     active: str | None = None
     compatible_with: str | None = None
     """Item ids (separated by `;`, `|`, `,` or space) of which the cart must hold one."""
+    bundle_of: str | None = None
+    """Item ids of what a bundle holds; a bundle and its parts are not offered beside or instead of
+    each other."""
 
 
-class CatalogueSection(_Source):
+class AttributeLabel(_Section):
+    """What an attribute is called in offer texts; its column's own words where not given."""
+
+    en: str | None = Field(default=None, min_length=1, max_length=100)
+    nb: str | None = Field(default=None, min_length=1, max_length=100)
+
+
+class AttributesSection(_Section):
+    """How the attributes compared in upsell are read and told; served with every model."""
+
+    attribute_labels: dict[str, AttributeLabel] = {}
+    """`storage_gb = { en = "storage", nb = "lagring" }`, by attribute."""
+    attribute_levels: dict[str, tuple[str, ...]] = {}
+    """Words of an ordered attribute, the least first: `cut = ["fair", "good", "ideal"]`."""
+    lower_is_better: tuple[str, ...] = ()
+    """Attributes of which less is more: a weight, a noise level."""
+
+    @model_validator(mode="after")
+    def _levels_apart(self) -> Self:
+        for attribute, levels in self.attribute_levels.items():
+            distinct = {level.strip().casefold() for level in levels}
+            if len(distinct) < max(len(levels), 2) or "" in distinct:
+                raise ValueError(f"attribute_levels.{attribute} needs two or more different words")
+        return self
+
+
+class CatalogueSection(_Source, AttributesSection):
     columns: CatalogueColumns = CatalogueColumns()
     attributes: tuple[str, ...] = ()
     """Columns compared in upsell: what is gained, what is lost."""
+
+    @model_validator(mode="after")
+    def _attributes_known(self) -> Self:
+        known = {*self.attributes}
+        for name in ("brand", "pack_size"):
+            known |= {name} if getattr(self.columns, name) is not None else set()
+        spoken_of = {*self.attribute_labels, *self.attribute_levels, *self.lower_is_better}
+        if unknown := sorted(spoken_of - known):
+            raise ValueError(f"{', '.join(unknown)}: not among the attributes")
+        return self
+
+    @property
+    def reading(self) -> AttributesSection:
+        """What serving needs of it: no paths, no columns."""
+        return AttributesSection(
+            attribute_labels=self.attribute_labels,
+            attribute_levels=self.attribute_levels,
+            lower_is_better=self.lower_is_better,
+        )
 
 
 class TrainingSection(_Section):
@@ -238,6 +286,8 @@ class OffersSection(_Section):
     """An upsell costs at least this many times its base item."""
     max_price_ratio: float = Field(default=2.5, gt=1)
     """An upsell costs at most this many times its base item."""
+    declined_days: float = Field(default=7, ge=0, le=365)
+    """Days for which an item the buyer dismissed is not offered again; 0 remembers nothing."""
     max_per_category: int | None = Field(default=None, ge=1)
     """Cross-sell offers of one category (its whole path) in one answer, never exceeded. Where not
     given: half of the places, at least 2, unless nothing else is left to fill them."""

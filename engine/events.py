@@ -132,6 +132,7 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
                 fields.required(line, "item_id", where),
                 fields.quantity(line, where),
                 fields.amount(line, "unit_price", where, currency),
+                fields.amount(line, "discount", where, currency) or 0,
             )
         )
     offers = tuple(
@@ -276,6 +277,9 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
                         "item_id": line.item_id,
                         "quantity": fields.quantity_to_json(line.quantity),
                         "unit_price": fields.money_text(line.unit_price_minor, decision.currency),
+                        "discount": fields.money_text(
+                            line.discount_minor or None, decision.currency
+                        ),
                     }
                 )
                 for line in decision.lines

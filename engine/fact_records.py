@@ -12,9 +12,10 @@ import orjson
 from engine import fields
 from engine.errors import FactRejected
 from engine.events import Fact, fact_to_json, parse_fact, record_digest
-from engine.offers import Change, Decision, Evidence, Offer
+from engine.offers import Change, Decision, Evidence, Offer, Step
 
-_EXPLAINS = frozenset({"score", "text", "evidence", "gains", "losses"})
+_EXPLAINS = frozenset({"score", "text", "evidence", "gains", "losses", "step", "total_difference"})
+_STEPS: Mapping[object, Step] = {"size": "size", "tier": "tier"}
 _LONGEST_TEXT = 2_000
 _LARGEST_COUNT = 2**53
 
@@ -27,10 +28,13 @@ def explained(decision: Decision) -> dict[str, object]:
 def _explained(decision: Decision, outward: Mapping[str, object]) -> dict[str, object]:
     offers = cast("list[dict[str, object]]", outward["offers"])
     pairs = zip(offers, decision.offers, strict=True)
-    return {**outward, "offers": [{**entry, **_explanation(offer)} for entry, offer in pairs]}
+    return {
+        **outward,
+        "offers": [{**entry, **_explanation(offer, decision.currency)} for entry, offer in pairs],
+    }
 
 
-def _explanation(offer: Offer) -> dict[str, object]:
+def _explanation(offer: Offer, currency: str | None) -> dict[str, object]:
     explanation: dict[str, object] = {"score": _written(offer.score), "text": _shown(offer.text)}
     evidence = offer.evidence
     if evidence is not None:
@@ -45,6 +49,12 @@ def _explanation(offer: Offer) -> dict[str, object]:
     if offer.kind == "upsell":
         explanation["gains"] = [_change_to_json(change) for change in offer.gains]
         explanation["losses"] = [_change_to_json(change) for change in offer.losses]
+        if offer.step is not None:
+            explanation["step"] = offer.step
+        if offer.total_difference_minor is not None:
+            explanation["total_difference"] = fields.money_text(
+                offer.total_difference_minor, currency
+            )
     return explanation
 
 
@@ -99,10 +109,13 @@ def from_record(data: object) -> Fact:
     if all(_EXPLAINS.isdisjoint(entry) for entry in entries):
         return fact
     offers = zip(fact.offers, entries, strict=True)
-    return replace(fact, offers=tuple(_with_explanation(offer, entry) for offer, entry in offers))
+    return replace(
+        fact,
+        offers=tuple(_with_explanation(offer, entry, fact.currency) for offer, entry in offers),
+    )
 
 
-def _with_explanation(offer: Offer, entry: Mapping[str, object]) -> Offer:
+def _with_explanation(offer: Offer, entry: Mapping[str, object], currency: str | None) -> Offer:
     try:
         evidence = entry.get("evidence")
         upsell = offer.kind == "upsell"
@@ -119,6 +132,12 @@ def _with_explanation(offer: Offer, entry: Mapping[str, object]) -> Offer:
             replaces=offer.replaces,
             gains=_changes(entry.get("gains")) if upsell else (),
             losses=_changes(entry.get("losses")) if upsell else (),
+            step=_STEPS.get(str(entry.get("step"))) if upsell else None,
+            total_difference_minor=fields.amount(
+                entry, "total_difference", offer.offer_id, currency
+            )
+            if upsell
+            else None,
         )
     except (KeyError, ValueError, OverflowError) as error:
         raise FactRejected("invalid", f"the explanation of {offer.offer_id} is damaged") from error

@@ -1,100 +1,26 @@
-"""The languages offers are written in: one message table, one glossary of attribute words."""
+"""The languages offers are written in, and the one message catalogue they are written from.
+
+The catalogue is gettext's: `engine/locale/<language>/LC_MESSAGES/mersalg.po`, compiled in memory
+when a language is first spoken, so that what translators edit is what is served. English sentences
+are the keys; the English file holds only words whose key is not how they are written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from gettext import GNUTranslations
+from importlib import resources
+from io import BytesIO
 from typing import Literal
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
 Language = Literal["en", "nb"]
+LANGUAGES: tuple[Language, ...] = ("en", "nb")
 
 _LANGUAGES: Mapping[str, Language] = {"en": "en", "nb": "nb", "no": "nb", "nn": "nb"}
-
-MESSAGES: Mapping[Language, Mapping[str, str]] = {
-    "en": {
-        "rate": "{part} of {whole}",
-        "together": "Bought together with {items} in {rate} orders",
-        "popular": "Popular: in {rate} orders",
-        "picked": "Picked by {shop}",
-        "times": "{ratio}x the {label}",
-        "from_to": "{label} {before} → {after}",
-        "adds": "adds {members}",
-        "instead": "{label} {after} instead of {before}",
-        "upgrade": "{what} for {money} more",
-        "better": "A better version",
-        "and": "and",
-        "money": "{amount} {code}",
-    },
-    "nb": {
-        "rate": "{part} av {whole}",
-        "together": "Kjøpt sammen med {items} i {rate} ordrer",
-        "popular": "Populær: i {rate} ordrer",
-        "picked": "Valgt av {shop}",
-        "times": "{ratio}x {label}",
-        "from_to": "{label} {before} → {after}",
-        "adds": "med {members}",
-        "instead": "{label} {after} i stedet for {before}",
-        "upgrade": "{what} for {money} mer",
-        "better": "En bedre utgave",
-        "and": "og",
-        "money": "{amount} {symbol}",
-    },
-}
-
-# English words of attribute names, as shops write them in column headers.
-_GLOSSARY: Mapping[Language, Mapping[str, str]] = {
-    "en": {"cpu": "CPU", "ram": "RAM", "ssd": "SSD", "gpu": "GPU"},
-    "nb": {
-        "amenities": "fasiliteter",
-        "area": "areal",
-        "battery": "batteri",
-        "bedrooms": "soverom",
-        "beds": "senger",
-        "blend": "blanding",
-        "camera": "kamera",
-        "capacity": "kapasitet",
-        "color": "farge",
-        "colour": "farge",
-        "contents": "innhold",
-        "cpu": "CPU",
-        "deliverables": "leveranser",
-        "display": "skjerm",
-        "features": "funksjoner",
-        "gpu": "GPU",
-        "guests": "gjester",
-        "guarantee": "garanti",
-        "length": "lengde",
-        "material": "materiale",
-        "memory": "minne",
-        "per": "per",
-        "month": "måned",
-        "pieces": "deler",
-        "posts": "innlegg",
-        "power": "effekt",
-        "processor": "prosessor",
-        "projects": "prosjekter",
-        "ram": "RAM",
-        "resolution": "oppløsning",
-        "score": "poeng",
-        "screen": "skjerm",
-        "seats": "plasser",
-        "servings": "porsjoner",
-        "size": "størrelse",
-        "speed": "hastighet",
-        "ssd": "SSD",
-        "storage": "lagring",
-        "support": "støtte",
-        "users": "brukere",
-        "volume": "volum",
-        "warranty": "garanti",
-        "week": "uke",
-        "weeks": "uker",
-        "weight": "vekt",
-        "width": "bredde",
-        "workshops": "arbeidsmøter",
-        "year": "år",
-        "years": "år",
-    },
-}
 
 
 def language_of(*wanted: str | None) -> Language:
@@ -107,6 +33,26 @@ def language_of(*wanted: str | None) -> Language:
     return "en"
 
 
-def translate_word(word: str, language: Language) -> str:
-    """A word of an attribute name; as the shop wrote it where the glossary lacks it."""
-    return _GLOSSARY[language].get(word.casefold(), word)
+@lru_cache
+def messages_of(language: Language) -> GNUTranslations:
+    """The messages of one language; what it does not translate comes back as it was asked for."""
+    folder = resources.files("engine") / "locale" / language / "LC_MESSAGES"
+    text = (folder / "mersalg.po").read_bytes()
+    compiled = BytesIO()
+    write_mo(compiled, read_po(BytesIO(text), locale=language))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def translate_words(words: Sequence[str], language: Language) -> str:
+    """Words of an attribute name: together where the catalogue knows them so (`pack size`), else
+    one by one; as the shop wrote them where it does not."""
+    together = " ".join(words)
+    found = _translated(together, language)
+    return found or " ".join(_translated(word, language) or word for word in words)
+
+
+def _translated(words: str, language: Language) -> str:
+    asked = words.casefold()
+    found = messages_of(language).pgettext("attribute", asked)
+    return "" if found == asked else found

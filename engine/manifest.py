@@ -9,7 +9,13 @@ from typing import Any, cast
 
 import orjson
 
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.config import (
+    AttributesSection,
+    ExperimentSection,
+    OffersSection,
+    ShopSection,
+    TrackingSection,
+)
 from engine.errors import ModelCorrupt, ModelIncompatible
 from engine.model import Settings
 
@@ -65,6 +71,10 @@ class Manifest:
                 offers=OffersSection.model_validate(self.configuration["offers"]),
                 experiment=ExperimentSection.model_validate(self.configuration["experiment"]),
                 tracking=TrackingSection.model_validate(self.configuration["tracking"]),
+                # Versions trained before attributes could be told how to be read have none.
+                attributes=AttributesSection.model_validate(
+                    self.configuration.get("attributes", {})
+                ),
             )
         except (KeyError, ValueError) as error:
             raise ModelIncompatible(
@@ -75,7 +85,7 @@ class Manifest:
 def settings_to_json(settings: Settings) -> dict[str, Any]:
     return {
         name: getattr(settings, name).model_dump(mode="json")
-        for name in ("shop", "offers", "experiment", "tracking")
+        for name in ("shop", "offers", "experiment", "tracking", "attributes")
     }
 
 

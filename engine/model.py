@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.config import (
+    AttributesSection,
+    ExperimentSection,
+    OffersSection,
+    ShopSection,
+    TrackingSection,
+)
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
@@ -29,6 +35,7 @@ class Settings:
     offers: OffersSection
     experiment: ExperimentSection
     tracking: TrackingSection
+    attributes: AttributesSection = field(default_factory=AttributesSection)
 
 
 # Models are compared and remembered by identity: two loads of a version are two models.

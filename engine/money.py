@@ -11,7 +11,7 @@ _MINOR_DIGITS = {
     ),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
-_LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
+LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
 
 
 def minor_digits(currency: str) -> int:
@@ -33,7 +33,7 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     if not value.is_finite() or value.adjusted() > 15:
         raise ValueError(f"not an amount of money: {amount!r}")
     minor = value.scaleb(minor_digits(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    if abs(minor) > _LARGEST_MINOR:
+    if abs(minor) > LARGEST_MINOR:
         raise ValueError(f"amount too large: {amount!r}")
     return int(minor)
 

@@ -13,17 +13,24 @@ Arm = Literal["treatment", "control"]
 
 Mode = Literal["discovery", "complete"]
 
+Step = Literal["size", "tier"]
+"""Of an upsell: `size` is a bigger pack at a lower unit price, `tier` any other dearer version."""
+
 Quantity = int | Decimal
 """Units of an item: whole, or a Decimal for goods sold by weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class CartLine:
-    """One line of a cart. `unit_price_minor` is None where the shop did not say."""
+    """One line of a cart. `unit_price_minor` is None where the shop did not say.
+
+    `discount_minor` is taken off the whole line, all its units together.
+    """
 
     item_id: str
     quantity: Quantity
     unit_price_minor: int | None = None
+    discount_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Replaces:
-    """The cart line an upsell would replace; `price_difference_minor` is for one unit."""
+    """What an upsell would replace: an item of the cart and how many of it, all lines together.
+
+    Attributes:
+        price_difference_minor: for one unit: the better item's price less what the buyer pays for
+            one of the base item after the lines' discounts, on average over its lines.
+    """
 
     item_id: str
     quantity: Quantity
@@ -70,7 +82,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One suggested item. `position` is 1-based inside its kind; `score` is in [0, 1]."""
+    """One suggested item. `position` is 1-based inside its kind; `score` is in [0, 1].
+
+    Of an upsell `total_difference_minor` is what the whole swap adds to the cart: the price of the
+    better item for every unit replaced, less what the buyer pays for the lines replaced. `step` and
+    it are None of a cross-sell, and of upsells of which they were not recorded.
+    """
 
     offer_id: str
     kind: Kind
@@ -84,6 +101,8 @@ class Offer:
     replaces: Replaces | None = None
     gains: tuple[Change, ...] = ()
     losses: tuple[Change, ...] = ()
+    step: Step | None = None
+    total_difference_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self
 
 import numpy as np
@@ -179,32 +180,40 @@ def _price_minor(catalogue: Catalogue, lines: Sequence[CartLine]) -> float | Non
             price = UNKNOWN if item is None else int(catalogue.price_minor[item])
             if price == UNKNOWN:
                 return None
-        total += price * float(line.quantity)
+        total += max(price * float(line.quantity) - line.discount_minor, 0.0)
     return total or None
 
 
 def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseItem]:
-    """The known items of a cart, each once, by dense index; quantities of its lines added up."""
-    found: dict[int, BaseItem] = {}
+    """The known items of a cart, each once, by dense index; its lines added up."""
+    found: dict[int, list[CartLine]] = {}
     for line in lines:
         item = catalogue.items.index_of(line.item_id)
-        if item is None:
+        if item is not None:
+            found.setdefault(item, []).append(line)
+    return [
+        _base_item(item, int(catalogue.price_minor[item]), found[item]) for item in sorted(found)
+    ]
+
+
+def _base_item(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseItem:
+    """One item's lines together; a line without a price costs what the catalogue says."""
+    quantity, priced, paid = Decimal(0), Decimal(0), Decimal(0)
+    for line in lines:
+        quantity += line.quantity
+        price = listed_minor if line.unit_price_minor is None else line.unit_price_minor
+        if price == UNKNOWN:
             continue
-        price = line.unit_price_minor
-        if price is None:
-            listed = int(catalogue.price_minor[item])
-            price = None if listed == UNKNOWN else listed
-        seen = found.get(item)
-        quantity = line.quantity
-        if seen is not None:
-            quantity = _sum(seen.quantity, quantity)
-            # The dearest line decides, so that no unit is told a smaller step than it takes.
-            known = [each for each in (seen.unit_price_minor, price) if each is not None]
-            price = max(known, default=None)
-        found[item] = BaseItem(item, quantity, price)
-    return [found[item] for item in sorted(found)]
+        priced += line.quantity
+        # Nobody is paid for taking something.
+        paid += max(price * Decimal(line.quantity) - line.discount_minor, Decimal(0))
+    return BaseItem(
+        item,
+        _units(quantity),
+        int((paid / priced).quantize(Decimal(1))) if priced else None,
+        _units(paid) if priced == quantity else None,
+    )
 
 
-def _sum(first: Quantity, second: Quantity) -> Quantity:
-    total = first + second
-    return int(total) if total == int(total) else total
+def _units(amount: Decimal) -> Quantity:
+    return int(amount) if amount == int(amount) else amount

@@ -1,68 +1,66 @@
-"""One sentence for each offer, in the buyer's language: why it is suggested, what it adds."""
+"""One sentence for each offer, in the buyer's language: why it is suggested, what it adds.
+
+Every sentence comes from the message catalogue (`engine.locales`). Texts are plain: names stand in
+them as the shop wrote them, on one line, and whoever prints them as HTML escapes them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from babel.numbers import format_decimal, get_currency_symbol
-
-from engine import money
-from engine.locales import MESSAGES, Language, translate_word
-from engine.offers import Change
+from engine.config import AttributesSection
+from engine.formats import money_text, number_text, share_text
+from engine.locales import Language, messages_of
+from engine.offers import Change, Quantity, Step
 from engine.upsell import gains
+from engine.upsell.labels import UNITS, attribute_label, is_countable
+from engine.upsell.numbers import number_ratio, parse_number
 
-# Suffix of an attribute name -> unit as printed, and whether "twice of it" says something: twice
-# the storage does, twice the megapixels does not.
-_UNIT_SUFFIXES: dict[str, tuple[str, bool]] = {
-    **{unit: (unit.upper(), True) for unit in ("kb", "mb", "gb", "tb")},
-    **{unit: (unit, True) for unit in ("ml", "cl", "dl", "l", "mg", "g", "kg")},
-    **{unit: (unit, True) for unit in ("m", "km", "min")},
-    **{unit: (unit, False) for unit in ("mm", "cm", "nm", "fps", "dpi", "nits")},
-    "db": ("dB", False),
-    "hours": ("h", True),
-    "h": ("h", True),
-    "m2": ("m²", True),
-    "sqm": ("m²", True),
-    "m3": ("m³", True),
-    "mah": ("mAh", True),
-    "wh": ("Wh", True),
-    "kwh": ("kWh", True),
-    "mbps": ("Mbit/s", True),
-    "gbps": ("Gbit/s", True),
-    "mp": ("MP", False),
-    "mpx": ("MP", False),
-    "hz": ("Hz", False),
-    "khz": ("kHz", False),
-    "mhz": ("MHz", False),
-    "ghz": ("GHz", False),
-    "w": ("W", False),
-    "kw": ("kW", False),
-    "v": ("V", False),
-    "inch": ("″", False),
-    "inches": ("″", False),
-    "in": ("″", False),
-    "pct": ("%", False),
-    "percent": ("%", False),
-}
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
+# Line breaks, other control characters, and marks that turn the direction of what follows.
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What an upgrade costs more, and how it is told.
+
+    Attributes:
+        price_difference_minor: for one unit, in minor units of `currency`.
+        quantity: units replaced; of several the price is told for each.
+        step: a bigger pack, or a better version.
+        unit_saving: of a bigger pack: the share less that one unit costs, and what it is counted
+            in (a dimension of packs or an imperial unit); None where not known.
+    """
+
+    price_difference_minor: int
+    currency: str
+    quantity: Quantity = 1
+    step: Step = "tier"
+    unit_saving: tuple[float, str] | None = None
 
 
 def cross_sell_text(
     antecedent_names: Sequence[str], part: int, whole: int, language: Language
 ) -> str:
     """`part` of the `whole` orders with the antecedent; a popular item where it is empty."""
-    messages = MESSAGES[language]
+    messages = messages_of(language)
     rate = rate_text(part, whole, language)
     if not antecedent_names:
-        return messages["popular"].format(rate=rate)
-    return messages["together"].format(items=_listed(antecedent_names, language), rate=rate)
+        return messages.gettext("Popular: in {rate} orders").format(rate=rate)
+    items = _listed([_printed(name) for name in antecedent_names], language)
+    return messages.gettext("Bought together with {items} in {rate} orders").format(
+        items=items, rate=rate
+    )
 
 
 def picked_text(shop: str, language: Language) -> str:
     """Of an offer the shop placed itself, where no rule speaks for it."""
-    return MESSAGES[language]["picked"].format(shop=shop)
+    return messages_of(language).gettext("Picked by {shop}").format(shop=_printed(shop))
 
 
 @lru_cache(maxsize=65_536)
@@ -78,7 +76,8 @@ def rate_text(part: int, whole: int, language: Language) -> str:
             part, whole = 1, _two_digits(whole / part)
     elif whole > 0:
         part, whole = (10, 10) if part >= whole else (0, 10)
-    return MESSAGES[language]["rate"].format(part=part, whole=_number(Decimal(whole), language))
+    told = number_text(Decimal(whole), language)
+    return messages_of(language).gettext("{part} of {whole}").format(part=part, whole=told)
 
 
 def _two_digits(value: float) -> int:
@@ -90,115 +89,137 @@ def _two_digits(value: float) -> int:
 def upsell_text(
     gained: Sequence[Change],
     differs: Sequence[Change],
-    price_difference_minor: int,
-    currency: str,
+    extra: Extra,
     language: Language,
+    attributes: AttributesSection | None = None,
 ) -> str:
     """What the better item adds, for how much more a unit; gains come in the shop's order."""
-    messages = MESSAGES[language]
-    phrases = [
-        phrase
-        for change in gained
-        if (phrase := _number_phrase(change, language))
-        or (phrase := _step_phrase(change, language))
-    ][:_MOST_PHRASES]
-    extra = [member for change in gained for member in _added(change, language)][:_MOST_MEMBERS]
-    what = _listed(phrases, language)
-    if extra:
-        adds = messages["adds"].format(members=_listed(extra, language))
-        what = f"{what}, {adds}" if what else adds
+    messages = messages_of(language)
+    what = ""
+    if extra.step == "size":
+        what = _bigger_pack(extra, language)
+    what = what or _gained(gained, language, attributes)
     if not what and differs:
         change = differs[0]
-        what = messages["instead"].format(
-            label=attribute_label(change.attribute, language)[0],
-            before=change.before,
-            after=change.after,
+        what = messages.gettext("{label} {after} instead of {before}").format(
+            label=attribute_label(change.attribute, language, attributes)[0],
+            before=_printed(change.before),
+            after=_printed(change.after),
         )
-    what = what or messages["better"]
-    amount = money_text(price_difference_minor, currency, language)
-    return messages["upgrade"].format(what=what[:1].upper() + what[1:], money=amount)
+    what = what or messages.gettext("A better version")
+    amount = money_text(extra.price_difference_minor, extra.currency, language)
+    several = isinstance(extra.quantity, int) and extra.quantity > 1
+    sentence = (
+        messages.gettext("{what} for {money} more each")
+        if several
+        else messages.gettext("{what} for {money} more")
+    )
+    return sentence.format(what=what[:1].upper() + what[1:], money=amount)
 
 
-def _added(change: Change, language: Language) -> tuple[str, ...]:
-    if gains.parse_number(change.before) or gains.compare_texts(
-        change.before, change.after
-    ) not in (
-        "gain",
-        "both",
-    ):
+def _bigger_pack(extra: Extra, language: Language) -> str:
+    messages = messages_of(language)
+    share, counted_in = extra.unit_saving or (0.0, "")
+    if share < 0.01:
+        return messages.gettext("Bigger pack")
+    return messages.gettext("Bigger pack: {share} less per {unit}").format(
+        share=share_text(share, language), unit=messages.pgettext("per", counted_in)
+    )
+
+
+def _gained(
+    gained: Sequence[Change], language: Language, attributes: AttributesSection | None
+) -> str:
+    phrases = [phrase for change in gained if (phrase := _phrase(change, language, attributes))][
+        :_MOST_PHRASES
+    ]
+    new = [member for change in gained for member in _added(change, language, attributes)]
+    what = _listed(phrases, language)
+    if not new:
+        return what
+    listed = _listed([_printed(member) for member in new[:_MOST_MEMBERS]], language)
+    adds = messages_of(language).gettext("adds {members}").format(members=listed)
+    return f"{what}, {adds}" if what else adds
+
+
+def _added(
+    change: Change, language: Language, attributes: AttributesSection | None
+) -> tuple[str, ...]:
+    """What is there now and was not before: members of a set, or the attribute itself."""
+    if _phrase(change, language, attributes):
         return ()
     if gains.truth(change.after) is not None:
-        return (attribute_label(change.attribute, language)[0],)
-    if gains.is_step(change.before, change.after):
+        return (attribute_label(change.attribute, language, attributes)[0],)
+    if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
         return ()
     return gains.added(change.before, change.after)
 
 
-def _step_phrase(change: Change, language: Language) -> str:
-    if not gains.is_step(change.before, change.after):
-        return ""
-    return MESSAGES[language]["from_to"].format(
-        label=attribute_label(change.attribute, language)[0],
-        before=change.before,
-        after=change.after,
+def _phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
+    """`4x the storage`, `camera 12 → 48 MP`, `size small → large`; "" of sets and truths."""
+    before, after = parse_number(change.before), parse_number(change.after)
+    levels = attributes.attribute_levels.get(change.attribute, ()) if attributes else ()
+    if before is not None and after is not None:
+        return _number_phrase(change, language, attributes)
+    told = gains.is_step(change.before, change.after, levels) or gains.are_amounts(
+        change.attribute, change.before, change.after
     )
+    return _from_to(change, language, attributes) if told else ""
 
 
-def _number_phrase(change: Change, language: Language) -> str:
-    before, after = gains.parse_number(change.before), gains.parse_number(change.after)
-    if before is None or after is None:
-        return ""
-    messages = MESSAGES[language]
-    label, suffix = attribute_label(change.attribute, language)
-    ratio = gains.number_ratio(change.before, change.after)
+def _number_phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
+    before, after = parse_number(change.before), parse_number(change.after)
+    assert before is not None
+    assert after is not None
+    label, suffix = attribute_label(change.attribute, language, attributes)
+    ratio = number_ratio(change.before, change.after)
     unit = (after.unit or before.unit).casefold() or suffix
-    tells_ratio = _UNIT_SUFFIXES[unit][1] if unit in _UNIT_SUFFIXES else not unit
+    tells_ratio = UNITS[unit][1] if unit in UNITS else not unit
     if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and tells_ratio:
-        return messages["times"].format(ratio=_number(ratio, language), label=label)
+        messages = messages_of(language)
+        sentence = (
+            messages.pgettext("many", "{ratio}x the {label}")
+            if is_countable(change.attribute)
+            else messages.pgettext("much", "{ratio}x the {label}")
+        )
+        return sentence.format(ratio=number_text(ratio, language), label=label)
     # Where a unit is written in the texts, both stand as the shop wrote them.
-    if before.unit or after.unit or before.comma_thousands or after.comma_thousands:
-        return messages["from_to"].format(label=label, before=change.before, after=change.after)
-    unit = _UNIT_SUFFIXES[suffix][0] if suffix else ""
+    as_written = before.unit or after.unit or before.comma_thousands or after.comma_thousands
+    if as_written or not (before.limited and after.limited):
+        return _from_to(change, language, attributes)
+    unit = UNITS[suffix][0] if suffix else ""
     printed = unit if unit in ("", "″", "%") else f" {unit}"
-    return messages["from_to"].format(
-        label=label,
-        before=_number(before.value, language),
-        after=_number(after.value, language) + printed,
+    return _from_to(
+        Change(
+            change.attribute,
+            number_text(before.value, language),
+            number_text(after.value, language) + printed,
+        ),
+        language,
+        attributes,
     )
 
 
-@lru_cache(maxsize=4096)
-def attribute_label(attribute: str, language: Language) -> tuple[str, str]:
-    """`storage_gb` -> (`storage`, `gb`): readable words, and the unit suffix where there is one."""
-    words = attribute.replace("_", " ").replace("-", " ").split()
-    suffix = ""
-    if len(words) > 1 and words[-1].casefold() in _UNIT_SUFFIXES:
-        suffix = words.pop().casefold()
-    return " ".join(translate_word(word, language) for word in words) or attribute, suffix
-
-
-@lru_cache(maxsize=65_536)
-def money_text(minor: int, currency: str, language: Language) -> str:
-    """`1000 NOK`, `1000 kr`, `9.50 EUR`: no decimals where whole, thousands apart from 10,000."""
-    digits = money.minor_digits(currency)
-    amount = money.to_decimal(minor, currency)
-    decimals = "" if amount == amount.to_integral_value() else "." + "0" * digits
-    return MESSAGES[language]["money"].format(
-        amount=_number(amount, language, decimals),
-        code=currency,
-        symbol=get_currency_symbol(currency, locale=language),
+def _from_to(change: Change, language: Language, attributes: AttributesSection | None) -> str:
+    return (
+        messages_of(language)
+        .gettext("{label} {before} → {after}")
+        .format(
+            label=attribute_label(change.attribute, language, attributes)[0],
+            before=_printed(change.before),
+            after=_printed(change.after),
+        )
     )
 
 
-@lru_cache(maxsize=16_384)
-def _number(value: Decimal, language: Language, decimals: str = ".######") -> str:
-    # Four digits are read at a glance; Norwegian typography parts only longer numbers.
-    pattern = "0" if abs(value) < 10_000 else "#,##0"
-    return format_decimal(value, format=pattern + decimals, locale=language)
+def _printed(name: str) -> str:
+    """A name on one line: no control characters, nothing that turns the text around."""
+    return _UNPRINTED.sub(" ", name)
 
 
 def _listed(texts: Sequence[str], language: Language) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(texts) < 2:
         return "".join(texts)
-    return f"{', '.join(texts[:-1])} {MESSAGES[language]['and']} {texts[-1]}"
+    sentence = messages_of(language).gettext("{first} and {last}")
+    return sentence.format(first=", ".join(texts[:-1]), last=texts[-1])

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from engine import clock, fields, money
+from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
 from engine.locales import Language, language_of
@@ -19,8 +20,10 @@ from engine.merchandising.placing import Complement
 from engine.model import Model
 from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Offer, Replaces
 from engine.slate import Recommenders, Slate, build_slate
-from engine.texts import cross_sell_text, picked_text, upsell_text
+from engine.texts import Extra, cross_sell_text, picked_text, upsell_text
+from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
+from engine.upsell.steps import unit_saving
 from serving.customer_past import Bought, past_of
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
@@ -115,6 +118,9 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
             None
             if line.unit_price is None or currency is None
             else money.to_minor(line.unit_price, currency),
+            0
+            if line.discount is None or currency is None
+            else money.to_minor(line.discount, currency),
         )
         for line in request.lines or ()
     )
@@ -196,9 +202,9 @@ def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Langu
         text=upsell_text(
             comparison.gains,
             comparison.differs,
-            upgrade.price_difference_minor,
-            catalogue.currency,
+            _extra(catalogue, upgrade),
             language,
+            model.settings.attributes,
         ),
         replaces=Replaces(
             catalogue.items[upgrade.base.item],
@@ -207,7 +213,20 @@ def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Langu
         ),
         gains=comparison.gains,
         losses=comparison.losses,
+        step=upgrade.step,
+        total_difference_minor=upgrade.total_difference_minor,
     )
+
+
+def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
+    base, difference = upgrade.base, upgrade.price_difference_minor
+    saving = None
+    if upgrade.step == "size" and base.unit_price_minor:
+        packs = (pack_of(catalogue, base.item), pack_of(catalogue, upgrade.item))
+        if packs[0] is not None and packs[1] is not None:
+            paid = base.unit_price_minor
+            saving = unit_saving(packs[0], packs[1], paid, paid + difference)
+    return Extra(difference, catalogue.currency, base.quantity, upgrade.step, saving)
 
 
 def answer(decision: Decision, tracking: Tracking) -> SuggestionResponse:
@@ -262,6 +281,9 @@ def _offer_record(offer: Offer, currency: str | None) -> Mapping[str, object]:
         record["gains"] = [_change_record(change) for change in offer.gains]
         record["losses"] = [_change_record(change) for change in offer.losses]
     record["text"] = offer.text
+    if offer.step is not None:
+        record["step"] = offer.step
+        record["total_difference"] = fields.money_text(offer.total_difference_minor, currency)
     return record
 
 

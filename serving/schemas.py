@@ -18,7 +18,7 @@ from pydantic import (
 
 from engine import fields
 from engine.merchandising.reasons import REJECTIONS
-from engine.offers import Arm, Kind, Mode, Quantity
+from engine.offers import Arm, Kind, Mode, Quantity, Step
 
 _MOST_LINES = 10_000
 _PRICE_DIGITS = 12
@@ -92,7 +92,9 @@ class RequestLine(_Body):
     quantity: Units = 1
     """Whole, or a decimal for goods sold by weight."""
     unit_price: Price | None = None
-    """What the buyer pays for one; the catalogue's price where not given."""
+    """What one costs before the line's discount; the catalogue's price where not given."""
+    discount: Price | None = None
+    """Taken off the whole line, all its units together, as in a purchase."""
 
 
 class Limits(_Body):
@@ -142,7 +144,8 @@ class ReplacesBody(_Body):
     quantity: int | str
     """A decimal string for goods sold by weight."""
     price_difference: str
-    """For one unit."""
+    """For one unit: the better item's price less what the buyer pays for one after the discounts of
+    its lines, on average where several lines differ."""
 
 
 class ChangeBody(_Body):
@@ -180,6 +183,11 @@ class UpsellOffer(_Body):
     gains: tuple[ChangeBody, ...]
     losses: tuple[ChangeBody, ...]
     text: str
+    step: Step = "tier"
+    """`size`: a bigger pack at a lower unit price; `tier`: any other dearer version."""
+    total_difference: str | None = None
+    """What the whole swap adds to the cart: the better item's price for every unit replaced, less
+    what the buyer pays for the lines replaced."""
 
 
 class SuggestionResponse(_Body):
@@ -236,6 +244,7 @@ class ExplainedLine(_Body):
     item_id: str
     quantity: int | str
     unit_price: str | None = None
+    discount: str | None = None
 
 
 class ExplainedReplaces(ReplacesBody):
@@ -258,6 +267,8 @@ class ExplainedOffer(_Body):
     replaces: ExplainedReplaces | None = None
     gains: tuple[ChangeBody, ...] | None = None
     losses: tuple[ChangeBody, ...] | None = None
+    step: Step | None = None
+    total_difference: str | None = None
 
 
 class ExplainedDecision(_Body):

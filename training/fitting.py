@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
-from engine.config import ShopConfig
+from engine.config import AttributesSection, ShopConfig
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.model import Model, Settings
 from engine.orders import Baskets
@@ -108,6 +108,7 @@ def fit_model(
             offers=config.offers,
             experiment=config.experiment,
             tracking=config.tracking,
+            attributes=config.catalogue.reading if config.catalogue else AttributesSection(),
         ),
         catalogue=dataset.catalogue,
         rules=table,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Self
 
@@ -16,8 +17,11 @@ from engine.config import OffersSection
 from engine.cross_sell.recommender import row_slices
 from engine.eligibility import CartEligibility
 from engine.model import Model
-from engine.offers import Quantity
+from engine.money import LARGEST_MINOR, scale
+from engine.offers import Quantity, Step
 from engine.upsell.gains import Comparison, compare_items
+from engine.upsell.packs import pack_of
+from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
 
 _PRIOR_SHARE, _PRIOR_ORDERS = 0.1, 10.0
@@ -37,12 +41,15 @@ _NO_ITEMS = np.zeros(0, dtype=np.int32)
 class BaseItem:
     """What may be replaced: an item of the cart, all its lines together.
 
-    `unit_price_minor` is the highest price paid for one unit, None where nothing is known.
+    `unit_price_minor` is what the buyer pays for one unit after the lines' discounts, on average
+    over the lines, None where nothing is known; `paid_minor` what all units come to, not rounded,
+    None where the price of some is not known.
     """
 
     item: int
     quantity: Quantity
     unit_price_minor: int | None
+    paid_minor: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,17 @@ class Upgrade:
     score: float
     price_difference_minor: int
     comparison: Comparison
+    step: Step = "tier"
+
+    @property
+    def total_difference_minor(self) -> int:
+        """Minor units the whole swap adds to the cart."""
+        base, difference = self.base, self.price_difference_minor
+        if base.paid_minor is None or base.unit_price_minor is None:
+            return min(scale(difference, base.quantity, 1), LARGEST_MINOR)
+        price = base.unit_price_minor + difference
+        total = (price * Decimal(base.quantity) - base.paid_minor).quantize(Decimal(1))
+        return min(int(total), LARGEST_MINOR)
 
     @property
     def expected_minor(self) -> float:
@@ -105,7 +123,9 @@ class Upsell:
             model.affinity.n_orders_of_item,
             model.settings.offers,
             substitutes,
-            lru_cache(_REMEMBERED)(partial(compare_items, model.catalogue)),
+            lru_cache(_REMEMBERED)(
+                partial(compare_items, model.catalogue, attributes=model.settings.attributes)
+            ),
         )
 
     def best(
@@ -132,14 +152,22 @@ class Upsell:
                 or self._strands(base.item, item, cart)
             ):
                 continue
+            difference = int(waiting.difference[place])
+            step = self.step(base, item, difference)
             score = float(waiting.score[place]) * _EACH_LOSS**losses
-            if not comparison.gains:
+            if not comparison.gains and step != "size":
                 score *= _NOTHING_KNOWN
-            upgrade = Upgrade(item, base, score, int(waiting.difference[place]), comparison)
+            upgrade = Upgrade(item, base, score, difference, comparison, step)
             rival = chosen.get(item)
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
+
+    def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
+        """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
+        paid = base.unit_price_minor or 0
+        packs = (pack_of(self.catalogue, base.item), pack_of(self.catalogue, better))
+        return step_of(*packs, paid, paid + price_difference_minor)
 
     def _siblings(self, bases: Sequence[BaseItem], eligibility: CartEligibility) -> _Siblings:
         """Every better item that may stand in for one of `bases`."""

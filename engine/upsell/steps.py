@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.offers import Step
 from engine.upsell.packs import DIMENSIONS, Pack, Packs
-
-Step = Literal["size", "tier"]
-"""`size`: a bigger pack at a lower unit price; `tier`: everything else that is dearer."""
 
 _SPAN = DIMENSIONS.index("span")
 _TOLERANCE = 1e-9

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.offers import Change
 from engine.upsell import gains
+from engine.upsell.numbers import number_ratio, parse_number
 from tests.support.models import tiny_model
 
 
@@ -28,14 +29,14 @@ from tests.support.models import tiny_model
     ],
 )
 def test_numbers_are_read_with_their_units(text: str, value: str, unit: str) -> None:
-    number = gains.parse_number(text)
+    number = parse_number(text)
     assert number is not None
     assert (number.value, number.unit) == (Decimal(value), unit)
 
 
 @pytest.mark.parametrize("text", ["", "house", "8 to 10 h; 3", "12,5,3", "GB 64", "1.2.3", "٣x4"])
 def test_other_texts_are_no_numbers(text: str) -> None:
-    assert gains.parse_number(text) is None
+    assert parse_number(text) is None
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_nothing_is_better_than_itself(text: str) -> None:
 def test_a_larger_number_gains(first: int, second: int, unit: str) -> None:
     expected = "gain" if second > first else "loss" if second < first else "same"
     assert gains.compare_texts(f"{first} {unit}", f"{second} {unit}") == expected
-    assert gains.number_ratio(f"{first}", f"{second}") == Decimal(second) / Decimal(first)
+    assert number_ratio(f"{first}", f"{second}") == Decimal(second) / Decimal(first)
 
 
 def test_added_members_keep_the_shops_spelling_and_order() -> None:

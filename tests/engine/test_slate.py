@@ -153,8 +153,10 @@ def test_lines_of_one_item_are_one_base() -> None:
     upgrade = build_slate(Recommenders.prepare(model), lines, cross_sell=0, upsell=1).upsell[0]
     assert upgrade.base.quantity == 3
     assert isinstance(upgrade.base.quantity, int)
-    # The dearest line decides, so the difference is never overstated.
-    assert upgrade.price_difference_minor == 100_000
+    # (550 000 + 2 x 599 000) / 3 = 582 666.67 paid for one, on average over the lines.
+    assert upgrade.base.unit_price_minor == 582_667
+    assert upgrade.price_difference_minor == 699_000 - 582_667
+    assert upgrade.total_difference_minor == 3 * 699_000 - 1_748_000
 
 
 def test_items_without_price_are_cross_sold_but_never_upsold() -> None:

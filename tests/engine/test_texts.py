@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.locales import MESSAGES, Language, language_of
+from engine.config import AttributesSection
+from engine.formats import money_text, number_text, share_text
+from engine.locales import LANGUAGES, Language, language_of
 from engine.offers import Change
-from engine.texts import attribute_label, cross_sell_text, money_text, rate_text, upsell_text
+from engine.texts import Extra, cross_sell_text, picked_text, rate_text, upsell_text
+from engine.upsell.labels import attribute_label, is_countable
+from engine.upsell.packs import parse_pack
+from engine.upsell.steps import unit_saving
 
 STORAGE = Change("storage_gb", "64", "256")
 CAMERA = Change("camera_mp", "12", "48")
 FEATURES = Change("features", "boards; files", "boards; files; reporting; collaboration")
-
-
-def test_both_languages_have_every_message() -> None:
-    assert MESSAGES["en"].keys() == MESSAGES["nb"].keys()
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,7 @@ def test_cross_sell_by_several_items_and_by_none() -> None:
     )
     assert cross_sell_text([], 125, 1000, "en") == "Popular: in 1 of 8 orders"
     assert cross_sell_text([], 125, 1000, "nb") == "Populær: i 1 av 8 ordrer"
+    assert picked_text("Kafé Sentrum", "nb") == "Valgt av Kafé Sentrum"
 
 
 @pytest.mark.parametrize(
@@ -98,28 +102,28 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             100_000,
             "NOK",
             "4x the storage for 1000 NOK more",
-            "4x lagring for 1000 kr mer",
+            "4 ganger så mye lagring for 1 000 kr mer",
         ),
         (
             [CAMERA],
             250_050,
             "NOK",
             "Camera 12 → 48 MP for 2500.50 NOK more",
-            "Kamera 12 → 48 MP for 2500,50 kr mer",
+            "Kamera 12 → 48 MP for 2 500,50 kr mer",
         ),
         (
             [FEATURES, Change("projects", "10", "100")],
             1200,
             "EUR",
             "10x the projects, adds reporting and collaboration for 12 EUR more",
-            "10x prosjekter, med reporting og collaboration for 12 € mer",
+            "10 ganger så mange prosjekter, med reporting og collaboration for 12 € mer",
         ),
         (
             [STORAGE, CAMERA, Change("cpu_score", "610", "880")],
             1_250_000,
             "NOK",
             "4x the storage and camera 12 → 48 MP for 12,500 NOK more",
-            "4x lagring og kamera 12 → 48 MP for 12\u00a0500 kr mer",
+            "4 ganger så mye lagring og kamera 12 → 48 MP for 12 500 kr mer",
         ),
         (
             [Change("size_ml", "240", "350.5")],
@@ -133,14 +137,14 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             550,
             "NOK",
             "2.5x the volume for 5.50 NOK more",
-            "2,5x volum for 5,50 kr mer",
+            "2,5 ganger så mye volum for 5,50 kr mer",
         ),
         (
             [Change("wireless_charging", "no", "yes")],
             5000,
             "USD",
             "Adds wireless charging for 50 USD more",
-            "Med wireless charging for 50 USD mer",
+            "Med trådløs lading for 50 USD mer",
         ),
         (
             [Change("size", "Small", "Large")],
@@ -157,52 +161,234 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             "Skjerm 6,1 → 6,7″ for 5 kr mer",
         ),
         (
+            [Change("data", "10 GB", "unlimited")],
+            10_000,
+            "NOK",
+            "Data 10 GB → unlimited for 100 NOK more",
+            "Data 10 GB → unlimited for 100 kr mer",
+        ),
+        (
+            [Change("bed", "90x200 cm", "180x200 cm")],
+            10_000,
+            "NOK",
+            "Bed 90x200 cm → 180x200 cm for 100 NOK more",
+            "Seng 90x200 cm → 180x200 cm for 100 kr mer",
+        ),
+        (
+            [Change("pack_size", "12 OZ", "2/12 OZ")],
+            300,
+            "USD",
+            "Pack size 12 OZ → 2/12 OZ for 3 USD more",
+            "Pakningsstørrelse 12 OZ → 2/12 OZ for 3 USD mer",
+        ),
+        (
             [],
             100_000,
             "NOK",
             "A better version for 1000 NOK more",
-            "En bedre utgave for 1000 kr mer",
+            "En bedre utgave for 1 000 kr mer",
         ),
     ],
 )
 def test_upsell(
     gained: list[Change], difference: int, currency: str, english: str, norwegian: str
 ) -> None:
-    assert upsell_text(gained, [], difference, currency, "en") == english
-    assert upsell_text(gained, [], difference, currency, "nb") == norwegian
+    extra = Extra(difference, currency)
+    assert upsell_text(gained, [], extra, "en") == english
+    assert _with_spaces(upsell_text(gained, [], extra, "nb")) == norwegian
+
+
+def _with_spaces(text: str) -> str:
+    return text.replace("\u00a0", " ").replace("\u202f", " ")
+
+
+def test_norwegian_amounts_never_break_over_lines() -> None:
+    text = upsell_text([STORAGE], [], Extra(1_234_500, "NOK"), "nb")
+    assert " 000" not in text
+    assert text.endswith("for 12\u00a0345\u00a0kr mer")
 
 
 def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
-    blend = Change("blend", "house", "Blue Mountain")
-    assert upsell_text([], [blend], 140, "JPY", "en") == (
+    blend, extra = Change("blend", "house", "Blue Mountain"), Extra(140, "JPY")
+    assert upsell_text([], [blend], extra, "en") == (
         "Blend Blue Mountain instead of house for 140 JPY more"
     )
-    assert upsell_text([STORAGE], [blend], 140, "JPY", "en") == "4x the storage for 140 JPY more"
+    assert _with_spaces(upsell_text([], [blend], extra, "nb")) == (
+        "Blanding Blue Mountain i stedet for house for 140 JPY mer"
+    )
+    assert upsell_text([STORAGE], [blend], extra, "en") == "4x the storage for 140 JPY more"
+
+
+@pytest.mark.parametrize(
+    ("base", "better", "prices", "english", "norwegian"),
+    [
+        (
+            *("0,5 l", "1,5 l", (1000, 2550)),
+            "Bigger pack: 15% less per litre for 15.50 NOK more",
+            "Større pakke: 15 % mindre per liter for 15,50 kr mer",
+        ),
+        (
+            *("250 g", "2x250 g", (4000, 6000)),
+            "Bigger pack: 25% less per kilo for 20 NOK more",
+            "Større pakke: 25 % mindre per kilo for 20 kr mer",
+        ),
+        (
+            *("12 OZ", "24 OZ", (4000, 6000)),
+            "Bigger pack: 25% less per ounce for 20 NOK more",
+            "Større pakke: 25 % mindre per unse for 20 kr mer",
+        ),
+        (
+            *("12 OZ", "2 l", (4000, 6000)),
+            "Bigger pack: 73% less per litre for 20 NOK more",
+            "Større pakke: 73 % mindre per liter for 20 kr mer",
+        ),
+        (
+            *("6 pk", "12 pk", (4000, 7990)),
+            "Bigger pack for 39.90 NOK more",
+            "Større pakke for 39,90 kr mer",
+        ),
+        (
+            *("10 stk", "20 stk", (4000, 6001)),
+            "Bigger pack: 24% less per piece for 20.01 NOK more",
+            "Større pakke: 24 % mindre per stykk for 20,01 kr mer",
+        ),
+    ],
+)
+def test_a_bigger_pack_says_what_a_unit_costs_less(
+    base: str, better: str, prices: tuple[int, int], english: str, norwegian: str
+) -> None:
+    packs = (parse_pack(base), parse_pack(better))
+    assert packs[0] is not None
+    assert packs[1] is not None
+    saving = unit_saving(packs[0], packs[1], *prices)
+    extra = Extra(prices[1] - prices[0], "NOK", 1, "size", saving)
+    gained = [Change("pack_size", base, better)]
+    assert upsell_text(gained, [], extra, "en") == english
+    assert _with_spaces(upsell_text(gained, [], extra, "nb")) == norwegian
+
+
+def test_of_several_the_price_is_told_for_each() -> None:
+    extra = Extra(100_000, "NOK", 3)
+    assert upsell_text([STORAGE], [], extra, "en") == "4x the storage for 1000 NOK more each"
+    assert upsell_text([STORAGE], [], extra, "nb").endswith("mer per stykk")
+    weighed = Extra(100_000, "NOK", Decimal("1.5"))
+    assert upsell_text([STORAGE], [], weighed, "en") == "4x the storage for 1000 NOK more"
+
+
+def test_the_shops_own_words_come_first() -> None:
+    attributes = AttributesSection.model_validate(
+        {
+            "attribute_labels": {
+                "storage_gb": {"en": "room for files", "nb": "plass til filer"},
+                "grade": {"nb": "karakter"},
+            },
+            "attribute_levels": {"grade": ["fair", "good", "ideal"]},
+        }
+    )
+    grade = Change("grade", "fair", "ideal")
+    extra = Extra(5000, "NOK")
+    assert upsell_text([STORAGE, grade], [], extra, "en", attributes) == (
+        "4x the room for files and grade fair → ideal for 50 NOK more"
+    )
+    assert _with_spaces(upsell_text([STORAGE, grade], [], extra, "nb", attributes)) == (
+        "4 ganger så mye plass til filer og karakter fair → ideal for 50 kr mer"
+    )
+
+
+_TEXTS = st.text(min_size=1, max_size=20)
+_CHANGES = st.builds(
+    Change,
+    st.one_of(_TEXTS, st.sampled_from(["pack_size", "storage_gb", "projects"])),
+    st.one_of(_TEXTS, st.sampled_from(["64", "6 pk", "0,5 l", "unlimited", "a;b", "2x3"])),
+    st.one_of(_TEXTS, st.sampled_from(["256", "12 pk", "2 l", "unlimited", "a;b;c", "4x5"])),
+)
 
 
 @given(
-    st.lists(st.builds(Change, *[st.text(min_size=1, max_size=20)] * 3), max_size=4),
-    st.lists(st.builds(Change, *[st.text(min_size=1, max_size=20)] * 3), max_size=2),
+    st.lists(_CHANGES, max_size=4),
+    st.lists(_CHANGES, max_size=2),
     st.integers(1, 10**12),
     st.sampled_from(["NOK", "JPY", "KWD", "XXX"]),
+    st.sampled_from(["size", "tier"]),
 )
 def test_any_catalogue_text_makes_a_sentence(
-    gained: list[Change], differs: list[Change], difference: int, currency: str
+    gained: list[Change], differs: list[Change], difference: int, currency: str, step: str
 ) -> None:
-    assert upsell_text(gained, differs, difference, currency, "en").endswith(" more")
-    assert upsell_text(gained, differs, difference, currency, "nb").endswith(" mer")
+    extra = Extra(difference, currency, step="size" if step == "size" else "tier")
+    for language, ending in (("en", " more"), ("nb", " mer")):
+        text = upsell_text(gained, differs, extra, language_of(language))
+        assert text.endswith(ending)
+        assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "{rate} {0} {items.__class__} %(rate)s %s",
+        'A & B "C" \\ $HOME `id`',
+        "=1+1",
+    ],
+)
+def test_names_stand_in_texts_as_they_are(name: str, language: Language) -> None:
+    assert name in cross_sell_text([name], 3, 10, language)
+    assert name in picked_text(name, language)
+    change = Change("blend", "house", name)
+    assert name in upsell_text([], [change], Extra(100, "NOK"), language)
+    labelled = AttributesSection.model_validate(
+        {"attribute_labels": {"storage_gb": {"en": name, "nb": name}}}
+    )
+    assert name in upsell_text([STORAGE], [], Extra(100, "NOK"), language, labelled)
+
+
+def test_names_cannot_break_a_line_or_turn_the_text_around() -> None:
+    text = cross_sell_text(["Phone\r\nSet-Cookie: a\u202egnp\x00"], 3, 10, "en")
+    assert text == "Bought together with Phone Set-Cookie: a gnp  in 3 of 10 orders"
 
 
 def test_labels() -> None:
     assert attribute_label("storage_gb", "en") == ("storage", "gb")
     assert attribute_label("storage-GB", "nb") == ("lagring", "gb")
     assert attribute_label("posts_per_month", "nb") == ("innlegg per måned", "")
+    assert attribute_label("CPU_score", "nb") == ("CPU-poeng", "")
     assert attribute_label("kg", "en") == ("kg", "")
     assert attribute_label("_", "en") == ("_", "")
+    countable = {"projects", "posts_per_month", "users", "storage_gb", "glass", "memory"}
+    assert {name for name in countable if is_countable(name)} == {
+        "projects",
+        "posts_per_month",
+        "users",
+    }
 
 
 def test_money_is_short() -> None:
     assert money_text(100_000, "NOK", "en") == "1000 NOK"
-    assert money_text(999_900, "NOK", "nb") == "9999 kr"
-    assert money_text(1_234_567_89, "NOK", "nb") == "1\u00a0234\u00a0567,89 kr"
+    assert money_text(999_900, "NOK", "nb") == "9\u00a0999\u00a0kr"
+    assert money_text(1_234_567_89, "NOK", "nb") == "1\u00a0234\u00a0567,89\u00a0kr"
     assert money_text(1500, "KWD", "en") == "1.500 KWD"
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["NOK", "JPY", "KWD", "EUR"]))
+def test_money_is_read_back_from_both_languages(minor: int, currency: str) -> None:
+    digits = {"JPY": 0, "KWD": 3}.get(currency, 2)
+    amount = Decimal(minor).scaleb(-digits)
+    english = money_text(minor, currency, "en").rpartition(" ")[0].replace(",", "")
+    norwegian = money_text(minor, currency, "nb").rpartition("\u00a0")[0]
+    assert Decimal(english) == amount
+    assert Decimal(norwegian.replace("\u00a0", "").replace(",", ".")) == amount
+
+
+@given(st.decimals(-(10**9), 10**9, places=6))
+def test_numbers_are_read_back_from_both_languages(value: Decimal) -> None:
+    assert Decimal(number_text(value, "en").replace(",", "")) == value
+    norwegian = number_text(value, "nb").replace("\u00a0", "").replace(",", ".")
+    assert Decimal(norwegian.replace("\u2212", "-")) == value
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_never_overstated(share: float) -> None:
+    told = share_text(share, "en")
+    assert int(told.removesuffix("%")) <= share * 100 + 1e-6
+    assert int(told.removesuffix("%")) > share * 100 - 1 - 1e-6
+    assert share_text(share, "nb") == told.replace("%", "\u00a0%")

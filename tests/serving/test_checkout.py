@@ -44,6 +44,10 @@ RESPONSE = """
 """
 
 
+ADDED = {"step", "total_difference"}
+"""Fields the example does not show."""
+
+
 def _request(**fields: object) -> SuggestionRequest:
     return SuggestionRequest.model_validate({"checkout_id": "k1", **fields})
 
@@ -57,7 +61,8 @@ def test_the_references_examples_are_understood() -> None:
     assert request.lines is not None
     assert request.lines[0].unit_price == Decimal("5990.00")
     response = SuggestionResponse.model_validate_json(RESPONSE)
-    assert response.model_dump(mode="json", by_alias=True) == json.loads(RESPONSE)
+    told = response.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert told == json.loads(RESPONSE)
 
 
 def test_the_references_example_is_answered_in_its_own_form() -> None:
@@ -68,8 +73,8 @@ def test_the_references_example_is_answered_in_its_own_form() -> None:
     case, upgrade = found["offers"][0], found["offers"][-1]
     assert [offer["position"] for offer in found["offers"]] == [1, 2, 3, 1]
     for offer, example in ((case, expected["offers"][0]), (upgrade, expected["offers"][1])):
-        assert list(offer) == list(example)
-        unlike = {"offer_id", "score", "evidence"}
+        assert [key for key in offer if key not in ADDED] == list(example)
+        unlike = {"offer_id", "score", "evidence", *ADDED}
         assert {key: offer[key] for key in offer.keys() - unlike} == {
             key: example[key] for key in example.keys() - unlike
         }
@@ -84,7 +89,7 @@ def test_norwegian_is_spoken_where_asked_or_where_the_shop_speaks_it() -> None:
         "Kjøpt sammen med Phone 64 GB i 3 av 10 ordrer",
         "Kjøpt sammen med Phone 64 GB i 2 av 10 ordrer",
         "Populær: i 1 av 11 ordrer",
-        "4x lagring for 1000 kr mer",
+        "4 ganger så mye lagring for 1\u00a0000\u00a0kr mer",
     }
     english = tiny_model(holdout=0)
     assert {offer.text for offer in decide(english, _phone(locale="nb-NO")).offers} == texts

@@ -1,0 +1,76 @@
+"""Words and units of attributes: `storage_gb` is storage, counted in GB."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from engine.config import AttributesSection
+from engine.locales import Language, translate_words
+
+# Suffix of an attribute name -> unit as printed, and whether "twice of it" says something: twice
+# the storage does, twice the megapixels does not.
+UNITS: dict[str, tuple[str, bool]] = {
+    **{unit: (unit.upper(), True) for unit in ("kb", "mb", "gb", "tb")},
+    **{unit: (unit, True) for unit in ("ml", "cl", "dl", "l", "mg", "g", "kg")},
+    **{unit: (unit, True) for unit in ("m", "km", "min")},
+    **{unit: (unit, False) for unit in ("mm", "cm", "nm", "fps", "dpi", "nits")},
+    "db": ("dB", False),
+    "hours": ("h", True),
+    "h": ("h", True),
+    "m2": ("m²", True),
+    "sqm": ("m²", True),
+    "m3": ("m³", True),
+    "mah": ("mAh", True),
+    "wh": ("Wh", True),
+    "kwh": ("kWh", True),
+    "mbps": ("Mbit/s", True),
+    "gbps": ("Gbit/s", True),
+    "mp": ("MP", False),
+    "mpx": ("MP", False),
+    "hz": ("Hz", False),
+    "khz": ("kHz", False),
+    "mhz": ("MHz", False),
+    "ghz": ("GHz", False),
+    "w": ("W", False),
+    "kw": ("kW", False),
+    "v": ("V", False),
+    "inch": ("″", False),
+    "inches": ("″", False),
+    "in": ("″", False),
+    "pct": ("%", False),
+    "percent": ("%", False),
+}
+
+
+def attribute_label(
+    attribute: str, language: Language, attributes: AttributesSection | None = None
+) -> tuple[str, str]:
+    """`storage_gb` -> (`storage`, `gb`): the words, and the unit suffix where there is one.
+
+    The shop's own label comes first, then the words of the column name, translated word by word.
+    """
+    words, suffix = _read(attribute, language)
+    given = attributes.attribute_labels.get(attribute) if attributes else None
+    label = None if given is None else given.nb if language == "nb" else given.en
+    return label or words, suffix
+
+
+@lru_cache(maxsize=4096)
+def _read(attribute: str, language: Language) -> tuple[str, str]:
+    words, suffix = _parts(attribute)
+    return translate_words(words, language) or attribute, suffix
+
+
+def is_countable(attribute: str) -> bool:
+    """`projects` can be counted (so mange), `storage_gb` cannot (so mye)."""
+    words, suffix = _parts(attribute)
+    last = words[0].casefold() if words else ""
+    return not suffix and last.endswith("s") and not last.endswith("ss")
+
+
+def _parts(attribute: str) -> tuple[list[str], str]:
+    words = attribute.replace("_", " ").replace("-", " ").split()
+    suffix = ""
+    if len(words) > 1 and words[-1].casefold() in UNITS:
+        suffix = words.pop().casefold()
+    return words, suffix

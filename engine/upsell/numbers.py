@@ -1,0 +1,144 @@
+"""Numbers as catalogue texts state them, with their units, and how they compare."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+
+_NUMBER = re.compile(
+    r"(?P<whole>[+-]?(?:[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))"
+    r"(?P<decimals>[.,][0-9]+)?\s*"
+    r"(?P<unit>(?:[^\W\d_]|[\"″'%°])[^\d;|,]{0,15}(?:(?<=m)[23])?)?"
+)
+_UNLIMITED = frozenset({"unlimited", "ubegrenset", "ubegrensa", "∞"})
+
+
+def _sizes(dimension: str, sizes: Mapping[str, str]) -> dict[str, tuple[str, Decimal]]:
+    return {
+        unit: (dimension, Decimal(size)) for units, size in sizes.items() for unit in units.split()
+    }
+
+
+# Unit -> (dimension, size in the smallest unit of the dimension).
+_UNITS: dict[str, tuple[str, Decimal]] = {
+    **{
+        unit: ("bytes", Decimal(1000) ** power)
+        for power, unit in enumerate(("kb", "mb", "gb", "tb", "pb"))
+    },
+    **_sizes(
+        "volume",
+        {
+            "ml": "1",
+            "cl": "10",
+            "dl": "100",
+            "l liter litre liters litres": "1000",
+            "pt": "473.176",
+            "qt": "946.353",
+            "ga gal": "3785.41",
+        },
+    ),
+    "fl oz": ("volume", Decimal("29.5735")),
+    **_sizes(
+        "mass", {"mg": "1", "g": "1000", "kg": "1000000", "oz": "28349.5", "lb lbs": "453592"}
+    ),
+    **_sizes("length", {"mm": "1", "cm": "10", "m": "1000", "km": "1000000"}),
+    **_sizes("frequency", {"hz": "1", "khz": "1e3", "mhz": "1e6", "ghz": "1e9"}),
+    **_sizes("power", {"mw": "1", "w": "1000", "kw": "1000000"}),
+    **_sizes("energy", {"wh": "1", "kwh": "1000"}),
+    **_sizes("charge", {"mah": "1", "ah": "1000"}),
+    **_sizes("rate", {"kbit/s kbps": "1", "mbit/s mbps": "1000", "gbit/s gbps": "1000000"}),
+    **_sizes(
+        "time",
+        {
+            "s sec": "1",
+            "min minutes minutter": "60",
+            "h hours hour timer time": "3600",
+            "days day dager dag": "86400",
+            "weeks week uker uke": "604800",
+        },
+    ),
+    **_sizes("months", {"months month måneder måned": "1", "years year år": "12"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """`comma_thousands`: `5,000` was read as five thousand, though it may have meant five.
+
+    `value` is infinite where the text says `unlimited`.
+    """
+
+    value: Decimal
+    unit: str
+    comma_thousands: bool = False
+    comma_decimals: bool = False
+
+    @property
+    def limited(self) -> bool:
+        return self.value.is_finite()
+
+
+@lru_cache(maxsize=65_536)
+def parse_number(text: str) -> Number | None:
+    """The number a text states, with its unit as written, or None where it states none.
+
+    A comma before exactly three digits (`5,000`) parts thousands, but after a lone zero and in
+    every other place decimals.
+    """
+    if text.strip().casefold() in _UNLIMITED:
+        return Number(Decimal("Infinity"), "")
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None:
+        return None
+    whole, decimals = found["whole"], found["decimals"] or ""
+    grouped = "," in whole
+    # `0,500` is half a litre, not five hundred.
+    if grouped and not decimals and whole.lstrip("+-").startswith("0"):
+        whole, _, decimals = whole.partition(",")
+        grouped, decimals = False, f",{decimals}"
+    digits = re.sub(r"[ \u00a0\u202f,]", "", whole) + decimals.replace(",", ".")
+    unit = (found["unit"] or "").strip()
+    return Number(Decimal(digits), unit, grouped and not decimals, decimals.startswith(","))
+
+
+def in_common_unit(before: Number, after: Number) -> tuple[Decimal, Decimal] | None:
+    """Both values in one unit; None where their units or notations cannot be reconciled."""
+    pair = _in_common_notation(before, after)
+    if pair is None:
+        return None
+    before, after = pair
+    first, second = before.unit.casefold(), after.unit.casefold()
+    # A number without a unit is taken to be in the other one's.
+    if first == second or not first or not second:
+        return before.value, after.value
+    known_first, known_second = _UNITS.get(first), _UNITS.get(second)
+    if known_first is None or known_second is None or known_first[0] != known_second[0]:
+        return None
+    return before.value * known_first[1], after.value * known_second[1]
+
+
+def number_ratio(before: str, after: str) -> Decimal | None:
+    """How many times `before` goes into `after`; None where they cannot be compared."""
+    first, second = parse_number(before), parse_number(after)
+    values = in_common_unit(first, second) if first and second else None
+    if values is None or values[0] <= 0 or not all(value.is_finite() for value in values):
+        return None
+    return values[1] / values[0]
+
+
+def _in_common_notation(before: Number, after: Number) -> tuple[Number, Number] | None:
+    """Both commas read alike; None where one number leaves open what the other's comma means."""
+    if before.comma_thousands == after.comma_thousands:
+        return before, after
+    if not (before.limited and after.limited):
+        return before, after
+    if not (before.comma_decimals or after.comma_decimals):
+        return None
+    read = [
+        replace(number, value=number.value / 1000) if number.comma_thousands else number
+        for number in (before, after)
+    ]
+    return read[0], read[1]
