@@ -37,7 +37,10 @@ _PENALTY: dict[Mode, float] = {"discovery": 0.03, "complete": 0.003}
 _EPOCHS: dict[Mode, int] = {"discovery": 6, "complete": 8}
 """What customers have never bought leaves fewer traces: a larger network would learn noise."""
 _NETWORKS: dict[Mode, int] = {"discovery": 3, "complete": 1}
-"""Networks of other first weights whose mean counts: the fewer the traces, the more it steadies."""
+_MOST_NETWORKS = 5
+_FEW_EXAMPLES = 6_000
+"""Networks of other first weights whose mean counts, and how many where examples are few: the
+fewer the traces, the more it steadies."""
 _MOST_STALE = 80 * 86_400_000_000
 """Microseconds that what is known of a customer may lie back."""
 _SEED = 11
@@ -142,7 +145,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
             max_iter=_EPOCHS[mode],
             random_state=_SEED + place,
         )
-        for place in range(_NETWORKS[mode])
+        for place in range(_MOST_NETWORKS if len(examples) < _FEW_EXAMPLES else _NETWORKS[mode])
     ]
     with warnings.catch_warnings():
         # The number of epochs is chosen; more would fit the noise.
