@@ -31,6 +31,8 @@ class Catalogue:
         currency: ISO 4217 code of every price.
         sold_out: bool (n,), out of stock, which is one reason not to be offerable; None where
             that is not known apart.
+        bundle_indptr, bundle_items: CSR; the items that bundle i holds; None where the catalogue
+            names no bundles.
     """
 
     items: Vocabulary
@@ -47,6 +49,8 @@ class Catalogue:
     compatible_items: NDArray[np.int32]
     currency: str
     sold_out: NDArray[np.bool_] | None = None
+    bundle_indptr: NDArray[np.int64] | None = None
+    bundle_items: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -77,12 +81,15 @@ class Catalogue:
             arrays |= table.to_arrays(f"attribute_{position}")
         if self.sold_out is not None:
             arrays["sold_out"] = self.sold_out
+        if self.bundle_indptr is not None and self.bundle_items is not None:
+            arrays["bundle_indptr"], arrays["bundle_items"] = self.bundle_indptr, self.bundle_items
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Catalogue:
         attribute_names = StringTable.from_arrays(arrays, "attribute_names")
         sold_out = arrays.get("sold_out")
+        bundle_indptr, bundle_items = arrays.get("bundle_indptr"), arrays.get("bundle_items")
         return cls(
             items=Vocabulary.from_ids(StringTable.from_arrays(arrays, "item_ids")),
             names=StringTable.from_arrays(arrays, "names"),
@@ -101,4 +108,8 @@ class Catalogue:
             compatible_items=np.asarray(arrays["compatible_items"], dtype=np.int32),
             currency=StringTable.from_arrays(arrays, "currency")[0],
             sold_out=None if sold_out is None else np.asarray(sold_out, dtype=np.bool_),
+            bundle_indptr=None
+            if bundle_indptr is None
+            else np.asarray(bundle_indptr, dtype=np.int64),
+            bundle_items=None if bundle_items is None else np.asarray(bundle_items, dtype=np.int32),
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import money
+from engine.bundles import Bundles
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
 from engine.cross_sell.recommender import row_slices
@@ -42,6 +43,7 @@ class Eligibility:
         family_excludes: bool (n_ladders + 1,); the last place stands for "on no ladder".
         price_minor: int64 (n_items,), UNKNOWN where not known.
         max_price_to_cart: how many times the cart's own price a complement may cost.
+        bundles: what comes together with what; None where the catalogue names no bundles.
     """
 
     alone: Marks
@@ -55,6 +57,7 @@ class Eligibility:
     family_excludes: NDArray[np.bool_]
     price_minor: NDArray[np.int64]
     max_price_to_cart: float | None
+    bundles: Bundles | None = None
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -85,6 +88,7 @@ class Eligibility:
             family_excludes=excludes,
             price_minor=catalogue.price_minor,
             max_price_to_cart=model.settings.offers.max_price_to_cart_ratio,
+            bundles=Bundles.prepare(catalogue),
         )
 
     def without(self, blocks: Sequence[tuple[NDArray[np.int32], Reason]]) -> Self:
@@ -118,6 +122,8 @@ class Eligibility:
             marks[np.asarray(declined)] = int(Reason.ALREADY_DECLINED)
         if len(excluded):
             marks[np.asarray(excluded)] = int(Reason.EXCLUDED_BY_CALLER)
+        if self.bundles is not None:
+            marks[self.bundles.with_any_of(cart)] = int(Reason.IN_BUNDLE)
         marks[cart] = int(Reason.IN_CART)
         families = np.zeros(len(self.family_excludes), dtype=np.bool_)
         families[self.family[cart]] = True

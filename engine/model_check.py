@@ -77,6 +77,9 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
     yield from _indexed("family", catalogue.family, len(catalogue.family_names), -1)
     yield from _rows("compatible", catalogue.compatible_indptr, catalogue.compatible_items, n_items)
     yield from _indexed("compatible_items", catalogue.compatible_items, n_items)
+    if catalogue.bundle_indptr is not None and catalogue.bundle_items is not None:
+        yield from _rows("bundle", catalogue.bundle_indptr, catalogue.bundle_items, n_items)
+        yield from _indexed("bundle_items", catalogue.bundle_items, n_items)
 
 
 def _rules(rules: RuleTable, n_items: int) -> Iterator[str]:

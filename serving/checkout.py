@@ -50,6 +50,7 @@ def decide(
     holdout: bool = True,
     known_arm: Arm | None = None,
     bought: Sequence[Bought] = (),
+    dismissed: Sequence[str] = (),
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
@@ -58,6 +59,7 @@ def decide(
         holdout: False puts every unit in treatment.
         bought: the customer's purchases that the shop reported since the model was trained.
         known_arm: the arm the session was given before, which a login must not change.
+        dismissed: items of the offers the buyer dismissed of late, as the events tell.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
     share = experiment.holdout if holdout else 0.0
@@ -80,7 +82,7 @@ def decide(
             upsell=limits.upsell,
             at=occurred_at,
             excluded_item_ids=request.exclude_item_ids or (),
-            declined_item_ids=request.declined_item_ids or (),
+            declined_item_ids=(*(request.declined_item_ids or ()), *dismissed),
             past=past_of(model, request.customer_id, bought, occurred_at),
             mode=request.mode or "discovery",
         )

@@ -21,6 +21,7 @@ from engine.storage.sql import open_store
 from engine.storage.store import Store
 from engine.tracking.query import report_settings
 from serving.customer_past import CustomerPasts
+from serving.dismissals import Dismissals
 from serving.explaining import Explainer
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
@@ -43,6 +44,7 @@ class Service:
     intake: Intake
     arms: SessionArms
     pasts: CustomerPasts
+    dismissals: Dismissals
     reports: Reports
     explainer: Explainer
 
@@ -77,10 +79,23 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     live = LiveModel(registry, metrics, loaded=lambda model: tell_shop(store, model))
     arms = SessionArms(store.session_arm, settings.database_deadline_ms / 1000)
     pasts = CustomerPasts(store.purchases, settings.database_deadline_ms / 1000)
+    dismissals = Dismissals(
+        store.any_dismissed, store.dismissed, settings.database_deadline_ms / 1000
+    )
     reports = Reports(store, settings.report_cache_seconds)
     explainer = Explainer(registry, lambda: live.model)
     service = Service(
-        settings, metrics, store, registry, live, intake, arms, pasts, reports, explainer
+        settings,
+        metrics,
+        store,
+        registry,
+        live,
+        intake,
+        arms,
+        pasts,
+        dismissals,
+        reports,
+        explainer,
     )
     await asyncio.to_thread(_prepare_database, store)
     await live.reload()
@@ -101,6 +116,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         await asyncio.to_thread(intake.close)
         arms.close()
         pasts.close()
+        dismissals.close()
         reports.close()
         store.close()
         gc.unfreeze()

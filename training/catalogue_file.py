@@ -34,7 +34,7 @@ def needed_columns(section: CatalogueSection) -> list[str]:
     several = (columns.item_id, columns.name, columns.category, columns.family)
     single = (
         *(columns.price, columns.brand, columns.pack_size, columns.cost),
-        *(columns.in_stock, columns.active, columns.compatible_with),
+        *(columns.in_stock, columns.active, columns.compatible_with, columns.bundle_of),
     )
     return [
         *(name for names in several if names is not None for name in names),
@@ -87,14 +87,22 @@ def read_catalogue(
             attributes[name] = texts(column)
     items = Vocabulary.from_ids(item_ids)
     indptr, compatible = np.zeros(len(items) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    # In ids made of several columns the bar is part of the id.
+    marks = ";," if len(columns.item_id) > 1 else ";|,"
     if columns.compatible_with is not None:
-        # In ids made of several columns the bar is part of the id.
-        marks = ";," if len(columns.item_id) > 1 else ";|,"
         cells = texts(columns.compatible_with)
         indptr, compatible, offerable, unclear = _compatibility(cells, items, offerable, marks)
         noted = np.zeros(source.n_rows, dtype=np.bool_)
         noted[rows] = unclear
         audit.note("unknown_compatible_item", noted, columns.compatible_with)
+    bundle_indptr, bundle_items = None, None
+    if columns.bundle_of is not None:
+        bundle_indptr, bundle_items, _, unclear = _compatibility(
+            texts(columns.bundle_of), items, offerable, marks
+        )
+        noted = np.zeros(source.n_rows, dtype=np.bool_)
+        noted[rows] = unclear
+        audit.note("unknown_bundle_item", noted, columns.bundle_of)
     price = _amounts(
         source, audit, columns.price, currency, "bad_catalogue_price", "negative_catalogue_price"
     )
@@ -116,6 +124,8 @@ def read_catalogue(
         compatible_items=compatible,
         currency=currency,
         sold_out=active & ~in_stock,
+        bundle_indptr=bundle_indptr,
+        bundle_items=bundle_items,
     )
 
 

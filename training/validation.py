@@ -49,6 +49,7 @@ NOTES: dict[str, str] = {
     "bad_cost": "with a cost that is no amount of money",
     "bad_flag": "with a word for in stock or active that is neither yes nor no, taken as no",
     "unknown_compatible_item": "compatible with an item that the catalogue does not hold",
+    "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
 }
 """What was noticed about rows that were kept."""
 

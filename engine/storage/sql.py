@@ -29,14 +29,15 @@ from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
 from engine.storage import connection as database
 from engine.storage.batch import Batch, Row
+from engine.storage.dismissing import DISMISSALS
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.scope import event_ids_in
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
-from engine.storage.tables import decisions, facts, named_offers, offers
+from engine.storage.tables import IS_DISMISSAL, decisions, facts, named_offers, offers
 from engine.storage.tables import settings as settings_table
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
@@ -192,6 +193,32 @@ class SqlStore:
             (event.occurred_at, tuple(dict.fromkeys(line.item_id for line in event.items)))
             for event in found
         ]
+
+    def any_dismissed(self, after: int) -> bool:
+        query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return connection.scalar(query.limit(1)) is not None
+
+    def dismissed(
+        self, checkout_id: str, session_id: str | None, customer_id: str | None, after: int
+    ) -> list[str]:
+        named = {
+            "checkout_id": checkout_id,
+            "session_id": session_id and self._pseudonyms.of("session", session_id),
+            "customer_id": customer_id and self._pseudonyms.of("customer", customer_id),
+        }
+        with database.speaking(self._url), self._engine.connect() as connection:
+            rows = connection.execute(DISMISSALS, named).all()
+        found: dict[str, None] = {}
+        for row in sorted(rows, key=lambda row: row.occurred_at):
+            if row.occurred_at > after:
+                decided = cast(Decision, unpack(row.body))
+                found |= {
+                    offer.item_id: None
+                    for offer in decided.offers
+                    if offer.offer_id == row.offer_id
+                }
+        return list(found)
 
     def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)

@@ -102,6 +102,17 @@ class Store(Protocol):
         the last 250 purchases. Returned and cancelled ones count: they tell what was wanted."""
         ...
 
+    def any_dismissed(self, after: int) -> bool:
+        """Whether anybody dismissed an offer after a moment (microseconds): a cheap question."""
+        ...
+
+    def dismissed(
+        self, checkout_id: str, session_id: str | None, customer_id: str | None, after: int
+    ) -> list[str]:
+        """Items of the offers this buyer dismissed after a moment, oldest first, each once: in the
+        checkout, the session or by the customer, as the dismissal or its decision names them."""
+        ...
+
     def ping(self) -> None:
         """Raises StorageUnavailable where the database does not answer or has an old schema."""
         ...

@@ -60,6 +60,8 @@ async def record_events(request: Request) -> Response:
         for fact in facts
         if isinstance(fact, Event) and fact.type == "purchase" and fact.customer_id is not None
     )
+    if any(isinstance(fact, Event) and fact.type == "dismiss_promotion" for fact in facts):
+        service.dismissals.heard()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     answer = EventsAnswer(result.recorded, result.duplicates, rejected)

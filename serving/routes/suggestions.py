@@ -45,7 +45,8 @@ async def suggest(request: Request) -> Response:
     bought = await service.pasts.since(
         model, asked.customer_id, ask_database=service.intake.available
     )
-    decision = _decide(service, model, asked, known, bought)
+    dismissed = await service.dismissals.of(model, asked, ask_database=service.intake.available)
+    decision = _decide(service, model, asked, known, bought, dismissed)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision)
     if decision.arm == "treatment":
@@ -78,9 +79,10 @@ def _decide(
     asked: SuggestionRequest,
     known: Arm | None,
     bought: Sequence[Bought],
+    dismissed: Sequence[str],
 ) -> Decision:
     try:
-        return decide(model, asked, known_arm=known, bought=bought)
+        return decide(model, asked, known_arm=known, bought=bought, dismissed=dismissed)
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         _log.exception("no suggestions could be made")

@@ -289,7 +289,8 @@ def test_paths_are_compared_part_by_part() -> None:
 
 def test_codes_are_stable() -> None:
     assert [each.code for each in REJECTIONS] == [
-        *("in_cart", "excluded_by_caller", "already_declined", "not_active", "out_of_stock"),
+        *("in_cart", "in_bundle", "excluded_by_caller", "already_declined"),
+        *("not_active", "out_of_stock"),
         *("blocked_item", "blocked_category", "blocked_rule", "incompatible", "already_offered"),
         *("below_margin", "too_dear", "substitute", "kept_apart", "category_cap", "lower_score"),
     ]
