@@ -23,7 +23,14 @@ from training.ranking.examples import hide_one as examples_of
 from training.ranking.hits import LIST_LENGTH, Reliability, Tested
 from training.ranking.signals import purchases_of
 from training.splitting import split_by_time
-from training.yardsticks import Ranker, ease, item_knn, plain_rules, popularity
+from training.yardsticks import (
+    Ranker,
+    ease,
+    item_knn,
+    plain_rules,
+    popularity,
+    rules_of_pairs,
+)
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -147,9 +154,10 @@ def back_test(
     known = model.affinity.n_orders_of_item > 0
     examples = examples_of(test, known, n_samples, bought(train))
     tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min()))
+    popular = model.affinity.n_orders_of_item
     rankers: dict[str, Ranker] = {
-        "plain_rules": plain_rules(fitted.every_rule, len(model.catalogue)),
-        "popularity": popularity(model.affinity.n_orders_of_item),
+        "plain_rules": plain_rules(rules_of_pairs(train.baskets, rehearsal), popular),
+        "popularity": popularity(popular),
     }
     if model.ranking is not None:
         rankers |= {"ease": ease(model.ranking), "item_knn": item_knn(model.ranking)}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
 from engine.config import AttributesSection, ShopConfig
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rules import AntecedentIndex
 from engine.model import Model, Settings
 from engine.orders import Baskets
 from engine.progress import Progress
@@ -37,10 +37,9 @@ UNSAVED = "unsaved"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model, every rule it was chosen from, and what was counted on the way."""
+    """A model, and what was counted on the way."""
 
     model: Model
-    every_rule: RuleTable
     counts: Mapping[str, object]
 
 
@@ -139,7 +138,7 @@ def fit_model(
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},
     }
-    return Fitted(model, mined.every, counts)
+    return Fitted(model, counts)
 
 
 def ladders_of(dataset: Dataset, progress: Progress) -> FittedLadders:

@@ -7,15 +7,22 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.cross_sell import measures
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.orders import Baskets
+from engine.progress import Progress
 from engine.ranking.keyed import Grouping, gather, look_up
 from engine.ranking.ranking import Ranking
+from training.mining.effort import affordable_min_count
+from training.mining.local import LocalEngine
+from training.mining.rules import rules_from_itemsets
 
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""
 
 _MOST = 1_000
 """Items a list holds at most: enough that ten are left when what was bought before is not."""
+_LEAST_JOINT = 5
 
 
 def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
@@ -29,28 +36,32 @@ def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
     return rank
 
 
-def plain_rules(table: RuleTable, n_items: int) -> Ranker:
-    """Every mined rule, the best confidence wins: what a rule table does without any care.
+def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
+    """Every rule of two items that meet in five orders, or as often as keeps their number bearable:
+    many rules rank better than sure ones."""
+    least = affordable_min_count(baskets, _LEAST_JOINT, max_length=2)
+    itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
+    return rules_from_itemsets(itemsets, baskets.n_orders)
 
-    Nothing is filled up where fewer than ten items are found.
+
+def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker:
+    """The best conviction of any rule of the cart, then popularity: a rule table at its best.
+
+    Of the usual measures conviction finds most. `table` holds rules of single antecedents.
     """
-    index, confidence, lengths = AntecedentIndex.build(table, n_items), table.confidence(), None
-    if len(table) and int(table.lengths.max()) > 1:
-        lengths = table.lengths
+    n_items = len(n_orders_of_item)
+    index, fill = AntecedentIndex.build(table, n_items), popularity(n_orders_of_item)
+    conviction = measures.conviction(*table.counts())
 
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
         fired = np.concatenate([index.rules_of(item) for item in cart.tolist()])
-        if lengths is not None:
-            fires = [
-                lengths[rule] == 1 or bool(np.isin(table.antecedent(rule), cart).all())
-                for rule in fired.tolist()
-            ]
-            fired = fired[np.array(fires, dtype=np.bool_)]
-        fired = fired[np.argsort(-confidence[fired], kind="stable")]
+        fired = fired[np.argsort(-conviction[fired], kind="stable")]
         found = table.consequent[fired]
         found = found[~np.isin(found, cart)]
         _, first = np.unique(found, return_index=True)
-        return found[np.sort(first)][:_MOST]
+        found = found[np.sort(first)][:_MOST]
+        others = fill(cart)
+        return np.append(found, others[~np.isin(others, found)])[:_MOST]
 
     return rank
 

@@ -16,7 +16,7 @@ _RANKERS = {
     "mersalg_static": "Mersalg, purchases of training only",
     "ease": "EASE within neighbourhoods",
     "item_knn": "item-kNN (cosine)",
-    "plain_rules": "plain rules (best confidence)",
+    "plain_rules": "plain rules (best conviction)",
     "popularity": "popularity",
 }
 Level = Literal["item", "family"]

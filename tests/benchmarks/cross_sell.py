@@ -34,7 +34,7 @@ from training.ranking.examples import Examples, bought, hide_one
 from training.ranking.hits import Tested
 from training.ranking.signals import purchases_of
 from training.splitting import split_by_time
-from training.yardsticks import ease, item_knn, plain_rules, popularity
+from training.yardsticks import ease, item_knn, plain_rules, popularity, rules_of_pairs
 
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 _MANY = 40
@@ -110,7 +110,9 @@ def measure(name: str, samples: int) -> None:
     tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min()))
     rankers: dict[str, Ranker] = {
         "popularity": popularity(model.affinity.n_orders_of_item),
-        "plain rules": plain_rules(fitted.every_rule, len(model.catalogue)),
+        "plain rules": plain_rules(
+            rules_of_pairs(train.baskets, quiet), model.affinity.n_orders_of_item
+        ),
         **implicit_rankers(train.baskets),
     }
     if model.ranking is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,26 +75,31 @@ def test_popularity_leaves_out_the_cart() -> None:
 
 
 @given(ORDERS, st.sets(st.integers(0, N_ITEMS - 1), min_size=1, max_size=4))
-def test_plain_rules_rank_by_their_best_confidence(orders: list[set[int]], cart: set[int]) -> None:
-    ranked = plain_rules(rules_for(orders), N_ITEMS)(
-        np.array(sorted(cart), dtype=np.int32)
-    ).tolist()
+def test_plain_rules_rank_by_their_best_conviction(orders: list[set[int]], cart: set[int]) -> None:
+    held = np.array([sum(item in order for order in orders) for item in range(N_ITEMS)])
+    rank = plain_rules(rules_for(orders, 2), held)
+    ranked = rank(np.array(sorted(cart), dtype=np.int32)).tolist()
     best: dict[int, float] = {}
     for consequent in set(range(N_ITEMS)) - cart:
-        for size in (1, 2):
-            for antecedent in combinations(sorted(cart), size):
-                holding = [order for order in orders if order >= set(antecedent)]
-                joint = sum(consequent in order for order in holding)
-                if joint:
-                    best[consequent] = max(best.get(consequent, 0), joint / len(holding))
-    assert set(ranked) == set(best)
-    scores = [best[item] for item in ranked]
-    assert scores == sorted(scores, reverse=True)
+        for antecedent in cart:
+            holding = [order for order in orders if antecedent in order]
+            joint = sum(consequent in order for order in holding)
+            if joint:
+                missing = len(holding) - joint
+                lacks = 1 - held[consequent] / len(orders)
+                conviction = lacks * len(holding) / missing if missing else math.inf
+                best[consequent] = max(best.get(consequent, 0), conviction)
+    by_rule, by_popularity = ranked[: len(best)], ranked[len(best) :]
+    assert set(by_rule) == set(best)
+    scores = [best[item] for item in by_rule]
+    assert all(one >= next_ or one == pytest.approx(next_) for one, next_ in pairwise(scores))
+    assert set(by_popularity) == set(range(N_ITEMS)) - cart - set(best)
+    assert held[by_popularity].tolist() == sorted(held[by_popularity], reverse=True)
 
 
-def test_plain_rules_without_rules_offer_nothing() -> None:
-    rank = plain_rules(RuleTable.empty(), N_ITEMS)
-    assert rank(np.array([0, 1], dtype=np.int32)).size == 0
+def test_plain_rules_without_rules_fall_back_on_popularity() -> None:
+    rank = plain_rules(RuleTable.empty(), np.array([5, 1, 3, 9]))
+    assert rank(np.array([0, 1], dtype=np.int32)).tolist() == [3, 2]
 
 
 def test_hit_rates_carry_their_standard_error() -> None:
