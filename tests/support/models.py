@@ -10,7 +10,13 @@ import numpy as np
 
 from engine import money
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from engine.config import (
+    AttributesSection,
+    ExperimentSection,
+    OffersSection,
+    ShopSection,
+    TrackingSection,
+)
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.model import Model, Settings
@@ -36,6 +42,7 @@ class TinyItem:
     cost: str | None = None
     sold_out: bool = False
     """Known to be out of stock; goes with `offerable=False`."""
+    bundle_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ def tiny_model(
     salt: str = "mersalg-1",
     offers: OffersSection | None = None,
     tracking: TrackingSection | None = None,
+    attributes: AttributesSection | None = None,
 ) -> Model:
     """A model of `items` and `rules`; without arguments the phone shop.
 
@@ -160,6 +168,7 @@ def tiny_model(
             offers=offers or OffersSection(),
             experiment=ExperimentSection(holdout=holdout, salt=salt),
             tracking=tracking or TrackingSection(),
+            attributes=attributes or AttributesSection(),
         ),
         catalogue=catalogue,
         rules=table,
@@ -190,6 +199,12 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
         for item in items
     ]
     indptr, compatible = _csr(known)
+    bundle_indptr, bundle_items = None, None
+    if any(item.bundle_of for item in items):
+        parts = [[ids.index_of(part) for part in item.bundle_of] for item in items]
+        bundle_indptr, bundle_items = _csr(
+            [[part for part in row if part is not None] for row in parts]
+        )
     prices, costs = (
         [UNKNOWN if amount is None else money.to_minor(amount, currency) for amount in amounts]
         for amounts in ([item.price for item in items], [item.cost for item in items])
@@ -212,6 +227,8 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
         compatible_items=compatible,
         currency=currency,
         sold_out=np.array([item.sold_out for item in items], dtype=np.bool_),
+        bundle_indptr=bundle_indptr,
+        bundle_items=bundle_items,
     )
 
 
