@@ -81,11 +81,19 @@ def test_the_tour_runs_as_written(shop: Path) -> None:
 
 
 def test_the_shop_rules_are_understood() -> None:
-    shop, rules = _blocks("toml")
+    shop, rules = _blocks("toml")[:2]
     offers = parse_config(tomllib.loads(shop + rules)).offers
     assert [pin.offered_item for pin in offers.pins] == ["croissant"]
     assert len(offers.blocks) == 2
     assert offers.max_price_to_cart_ratio == 0.5
+
+
+def test_the_shops_own_words_are_understood() -> None:
+    shop, _, words = _blocks("toml")[:3]
+    catalogue = parse_config({**tomllib.loads(shop), **tomllib.loads(words)}).catalogue
+    assert catalogue is not None
+    assert catalogue.reading.attribute_levels == {"cut": ("fair", "good", "ideal")}
+    assert catalogue.columns.bundle_of == "contains"
 
 
 def test_both_commands_are_targets_of_the_makefile() -> None:
