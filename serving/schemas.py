@@ -122,7 +122,8 @@ class SuggestionRequest(_Body):
     before is known from `exclude_item_ids` alone so far, and that is left out in both."""
     exclude_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
     declined_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
-    """What the buyer waved away in this checkout: left out too, under a reason of its own."""
+    """What the buyer waved away in this checkout: left out too, under a reason of its own. What
+    `dismiss_promotion` events told of late is known without it."""
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     """Of the prices, ISO 4217; the shop's where not given. Prices in another are passed over,
     and nothing is upsold beside them."""

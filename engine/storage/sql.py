@@ -209,16 +209,17 @@ class SqlStore:
         }
         with database.speaking(self._url), self._engine.connect() as connection:
             rows = connection.execute(DISMISSALS, named).all()
-        found: dict[str, None] = {}
+        bodies: dict[str, str] = {}
         for row in sorted(rows, key=lambda row: row.occurred_at):
             if row.occurred_at > after:
-                decided = cast(Decision, unpack(row.body))
-                found |= {
-                    offer.item_id: None
-                    for offer in decided.offers
-                    if offer.offer_id == row.offer_id
-                }
-        return list(found)
+                bodies.setdefault(row.offer_id, row.body)
+        items = (
+            offer.item_id
+            for dismissed, body in bodies.items()
+            for offer in cast(Decision, unpack(body)).offers
+            if offer.offer_id == dismissed
+        )
+        return list(dict.fromkeys(items))
 
     def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)

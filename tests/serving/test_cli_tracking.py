@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import ConfigError, DataError, StorageUnavailable
+from engine.storage.sql import SCHEMA_VERSION
 from serving.cli.main import app, run
 from tests.engine.test_attribution import bought, decided, item, seen
 
@@ -153,7 +154,7 @@ def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_new_database_is_migrated_and_reports_no_data(url: str) -> None:
     for _ in range(2):
-        assert json.loads(mersalg("migrate", "--database", url, "--json")) == {"schema": "0001"}
+        assert json.loads(mersalg("migrate", "--database", url, "--json")) == {"schema": SCHEMA_VERSION}
     assert report(url)["total"]["upsell"]["customer"]["status"] == "no_data"
 
 
