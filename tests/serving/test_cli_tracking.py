@@ -154,7 +154,9 @@ def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_new_database_is_migrated_and_reports_no_data(url: str) -> None:
     for _ in range(2):
-        assert json.loads(mersalg("migrate", "--database", url, "--json")) == {"schema": SCHEMA_VERSION}
+        assert json.loads(mersalg("migrate", "--database", url, "--json")) == {
+            "schema": SCHEMA_VERSION
+        }
     assert report(url)["total"]["upsell"]["customer"]["status"] == "no_data"
 
 
