@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import clock
+from engine import clock, money
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
@@ -198,7 +197,13 @@ def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseIte
 
 def _base_item(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseItem:
     """One item's lines together; a line without a price costs what the catalogue says."""
-    quantity, priced, paid = Decimal(0), Decimal(0), Decimal(0)
+    if len(lines) == 1 and not lines[0].discount_minor:
+        # Nearly every line is like this, and long carts are many of them.
+        price = listed_minor if lines[0].unit_price_minor is None else lines[0].unit_price_minor
+        return BaseItem(item, lines[0].quantity, None if price == UNKNOWN else price)
+    quantity: Quantity = 0
+    priced: Quantity = 0
+    paid: Quantity = 0
     for line in lines:
         quantity += line.quantity
         price = listed_minor if line.unit_price_minor is None else line.unit_price_minor
@@ -206,14 +211,14 @@ def _base_item(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseI
             continue
         priced += line.quantity
         # Nobody is paid for taking something.
-        paid += max(price * Decimal(line.quantity) - line.discount_minor, Decimal(0))
+        paid += max(price * line.quantity - line.discount_minor, 0)
     return BaseItem(
         item,
         _units(quantity),
-        int((paid / priced).quantize(Decimal(1))) if priced else None,
-        _units(paid) if priced == quantity else None,
+        money.scale(1, paid, priced) if priced else None,
+        paid if priced == quantity else None,
     )
 
 
-def _units(amount: Decimal) -> Quantity:
+def _units(amount: Quantity) -> Quantity:
     return int(amount) if amount == int(amount) else amount

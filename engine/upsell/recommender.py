@@ -20,7 +20,7 @@ from engine.model import Model
 from engine.money import LARGEST_MINOR, scale
 from engine.offers import Quantity, Step
 from engine.upsell.gains import Comparison, compare_items
-from engine.upsell.packs import pack_of
+from engine.upsell.packs import Pack, pack_of
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
 
@@ -110,6 +110,8 @@ class Upsell:
     """bool (n_ladders,); members replace each other rather than being bought together."""
     compare: Callable[[int, int], Comparison]
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
+    pack: Callable[[int], Pack | None]
+    """How much an item holds, remembered likewise."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -126,6 +128,7 @@ class Upsell:
             lru_cache(_REMEMBERED)(
                 partial(compare_items, model.catalogue, attributes=model.settings.attributes)
             ),
+            lru_cache(_REMEMBERED)(partial(pack_of, model.catalogue)),
         )
 
     def best(
@@ -166,7 +169,7 @@ class Upsell:
     def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
         """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
         paid = base.unit_price_minor or 0
-        packs = (pack_of(self.catalogue, base.item), pack_of(self.catalogue, better))
+        packs = (self.pack(base.item), self.pack(better))
         return step_of(*packs, paid, paid + price_difference_minor)
 
     def _siblings(self, bases: Sequence[BaseItem], eligibility: CartEligibility) -> _Siblings:
