@@ -27,7 +27,7 @@ from training.mining.search import default_min_count, mine_rules
 from training.ranking.base import fit_base
 from training.ranking.signals import purchases_of
 from training.stores import borne_out
-from training.tiers import TierCounts, fit_ladders
+from training.upsell.tiers import TierCounts, fit_ladders
 
 if TYPE_CHECKING:
     from training.dataset import Dataset

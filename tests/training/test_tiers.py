@@ -13,7 +13,7 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.progress import SilentProgress
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
-from training.tiers import EXPLAINED, MAX_TIERS, TierCounts, fit_ladders, tiers_of_prices
+from training.upsell.tiers import EXPLAINED, MAX_TIERS, TierCounts, fit_ladders, tiers_of_prices
 
 
 def catalogue_of(

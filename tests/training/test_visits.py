@@ -17,7 +17,7 @@ from tests.scenarios.planting import Plan, write_shop
 from training.dataset import Dataset, load_dataset
 from training.fitting import usual_prices
 from training.shoppers import Behaviour, Visit
-from training.tiers import fit_ladders
+from training.upsell.tiers import fit_ladders
 from training.visits import Visits
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

@@ -1,0 +1,1 @@
+"""Upsell learned from orders: families, tiers, and which better version to offer."""
