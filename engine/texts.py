@@ -21,6 +21,8 @@ from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
+_MOST_SAVED = 0.75
+"""Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
 # Line breaks, other control characters, and marks that turn the direction of what follows.
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -100,7 +102,8 @@ def upsell_text(
         what = _bigger_pack(extra, language)
     what = what or _gained(gained, language, attributes)
     if not what and differs:
-        change = differs[0]
+        # Packs that cannot be compared say less than a brand or a blend.
+        change = min(differs, key=lambda each: each.attribute == gains.PACK_SIZE)
         what = messages.gettext("{label} {after} instead of {before}").format(
             label=attribute_label(change.attribute, language, attributes)[0],
             before=_printed(change.before),
@@ -120,7 +123,7 @@ def upsell_text(
 def _bigger_pack(extra: Extra, language: Language) -> str:
     messages = messages_of(language)
     share, counted_in = extra.unit_saving or (0.0, "")
-    if share < 0.01:
+    if not 0.01 <= share <= _MOST_SAVED:
         return messages.gettext("Bigger pack")
     return messages.gettext("Bigger pack: {share} less per {unit}").format(
         share=share_text(share, language), unit=messages.pgettext("per", counted_in)

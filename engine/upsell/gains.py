@@ -26,6 +26,9 @@ from engine.upsell.packs import parse_pack
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""
 
+_SAME_PACK = 1.05
+"""Packs that differ by no more are one size: 26 and 26.5 ounces."""
+
 _YES = frozenset({"yes", "true", "ja", "y", "included", "inkludert"})
 _NO = frozenset({"no", "false", "nei", "n", "not included", "ikke inkludert"})
 _NOTHING = frozenset({"none", "ingen"})
@@ -197,7 +200,7 @@ def _by_pack(before: str, after: str) -> Verdict:
     first, second = first.beside(second), second.beside(first)
     if first.dimension != second.dimension:
         return "differs"
-    if abs(first.amount - second.amount) <= 1e-9 * first.amount:
+    if max(first.amount, second.amount) <= _SAME_PACK * min(first.amount, second.amount):
         return "same"
     return _by_size(first.amount, second.amount)
 

@@ -217,6 +217,9 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
         "Blanding Blue Mountain i stedet for house for 140 JPY mer"
     )
     assert upsell_text([STORAGE], [blend], extra, "en") == "4x the storage for 140 JPY more"
+    pack = Change("pack_size", "9 OZ", "6 PK")
+    assert upsell_text([], [pack, blend], extra, "en").startswith("Blend Blue Mountain instead")
+    assert upsell_text([], [pack], extra, "en").startswith("Pack size 6 PK instead of 9 OZ")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +244,11 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
             *("12 OZ", "2 l", (4000, 6000)),
             "Bigger pack: 73% less per litre for 20 NOK more",
             "Større pakke: 73 % mindre per liter for 20 kr mer",
+        ),
+        (
+            *("8 OZ", "12 PK/12 OZ", (1990, 3990)),
+            "Bigger pack for 20 NOK more",
+            "Større pakke for 20 kr mer",
         ),
         (
             *("6 pk", "12 pk", (4000, 7990)),
