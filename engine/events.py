@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 import orjson
 
 from engine import clock, fields
-from engine.offers import KINDS, CartLine, Decision, Limits, Offer, Quantity, Replaces
+from engine.offers import KINDS, CartLine, Decision, Limits, Mode, Offer, Quantity, Replaces
 
 PromotionType = Literal["view_promotion", "select_promotion", "add_to_cart", "dismiss_promotion"]
 OrderType = Literal["purchase", "refund", "cancel"]
@@ -159,7 +159,25 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         limits=_parse_limits(record),
         excluded_item_ids=_parse_ids(record, "excluded_item_ids"),
         declined_item_ids=_parse_ids(record, "declined_item_ids"),
+        mode=_parse_mode(record),
+        model_customer=_parse_row(record),
     )
+
+
+def _parse_mode(record: Mapping[str, object]) -> Mode | None:
+    mode = fields.text(record, "mode")
+    if mode is not None and mode not in get_args(Mode):
+        raise fields.invalid("mode", f"must be one of {', '.join(get_args(Mode))}")
+    return cast("Mode | None", mode)
+
+
+def _parse_row(record: Mapping[str, object]) -> int | None:
+    value = record.get("model_customer")
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise fields.invalid("model_customer", "must be a whole number from 0")
+    return value
 
 
 def _parse_limits(record: Mapping[str, object]) -> Limits | None:
@@ -271,6 +289,8 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
             else {"cross_sell": decision.limits.cross_sell, "upsell": decision.limits.upsell},
             "excluded_item_ids": list(decision.excluded_item_ids) or None,
             "declined_item_ids": list(decision.declined_item_ids) or None,
+            "mode": decision.mode,
+            "model_customer": decision.model_customer,
             "lines": [
                 fields.without_none(
                     {

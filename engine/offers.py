@@ -113,7 +113,8 @@ class Decision:
     `control_share` is the hold-out share the unit was drawn with (None where not known, as in
     imported histories); `occurred_at` is in microseconds since the epoch. `limits` are those that
     held, None where not known; `excluded_item_ids` and `declined_item_ids` are the items of the
-    call's own lists that would have been in the running.
+    call's own lists that would have been in the running. `mode` is the call's, None where not
+    known; `model_customer` is the row of the model's own memory of customers that was looked at.
     """
 
     event_id: str
@@ -133,3 +134,5 @@ class Decision:
     limits: Limits | None = None
     excluded_item_ids: tuple[str, ...] = ()
     declined_item_ids: tuple[str, ...] = ()
+    mode: Mode | None = None
+    model_customer: int | None = None

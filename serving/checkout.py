@@ -24,7 +24,7 @@ from engine.texts import Extra, cross_sell_text, picked_text, upsell_text
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
-from serving.customer_past import Bought, past_of
+from serving.customer_past import Bought, past_of, row_of
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
 _ID_BYTES = 16
@@ -72,9 +72,11 @@ def decide(
     lines = _cart_lines(request, None if foreign else currency)
     decision_id = _new_id("dec")
     occurred_at = clock.now()
-    limits, slate, offers = None, Slate(), ()
+    limits, slate, offers, row = None, Slate(), (), None
+    mode = request.mode or "discovery"
     if model is not None:
         limits = _limits(model, request, foreign_currency=foreign)
+        row = row_of(model, request.customer_id)
         slate = build_slate(
             recommenders_of(model),
             lines,
@@ -83,8 +85,8 @@ def decide(
             at=occurred_at,
             excluded_item_ids=request.exclude_item_ids or (),
             declined_item_ids=(*(request.declined_item_ids or ()), *dismissed),
-            past=past_of(model, request.customer_id, bought, occurred_at),
-            mode=request.mode or "discovery",
+            past=past_of(model, row, bought if request.customer_id else (), occurred_at),
+            mode=mode,
         )
         offers = _offers(model, request, slate)
     return Decision(
@@ -104,6 +106,8 @@ def decide(
         limits=limits,
         excluded_item_ids=_item_ids(model, slate.excluded),
         declined_item_ids=_item_ids(model, slate.declined),
+        mode=mode,
+        model_customer=row,
     )
 
 

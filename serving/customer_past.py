@@ -23,13 +23,23 @@ _MOST_CUSTOMERS = 20_000
 _THREADS = 4
 
 
-def past_of(model: Model, customer_id: str | None, bought: Sequence[Bought], now: int) -> Past:
-    """One cart's past; nothing where the customer is not known, or the model ranks by rules."""
-    if customer_id is None or model.ranking is None:
-        return Past.unknown()
+def row_of(model: Model, customer_id: str | None) -> int | None:
+    """Where the model remembers the customer; None where it does not."""
+    if customer_id is None or model.customers is None:
+        return None
+    row = model.customers.row_of(customer_id, model.customer_key)
+    return None if row < 0 else row
+
+
+def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -> Past:
+    """One cart's past: what the model remembers in `row`, and what was bought since.
+
+    Nothing where neither is known, or the model ranks by rules.
+    """
     past = Past.unknown()
-    if model.customers is not None:
-        row = model.customers.row_of(customer_id, model.customer_key)
+    if model.ranking is None:
+        return past
+    if row is not None and model.customers is not None:
         moment = np.array([now], dtype=np.int64)
         past = Past.read(model.customers.purchases, np.array([row]), moment, moment)
     if not bought:

@@ -15,6 +15,7 @@ from engine.offers import Decision, Kind, Limits
 from engine.registry import Registry
 from engine.slate import Slate, build_slate
 from serving.checkout import recommenders_of
+from serving.customer_past import Bought, past_of
 
 _PAST_MODELS = 2
 _NOTHING: dict[str, object] = {"pinned_item_ids": [], "counts": {}, "rejected": []}
@@ -26,10 +27,16 @@ class Explainer:
     Args:
         registry: where versions lie.
         live: the model being served now, or None.
+        purchases: what the customer of a pseudonym bought after a moment; blocks.
     """
 
-    def __init__(self, registry: Registry, live: Callable[[], Model | None]) -> None:
-        self._live = live
+    def __init__(
+        self,
+        registry: Registry,
+        live: Callable[[], Model | None],
+        purchases: Callable[[str, int], list[Bought]],
+    ) -> None:
+        self._live, self._purchases = live, purchases
         self._load = lru_cache(_PAST_MODELS)(registry.load)
 
     def explain(self, decision: Decision, most: int) -> dict[str, object]:
@@ -55,16 +62,24 @@ class Explainer:
             }
         except ModelError as error:
             return {"status": "model_unusable", "message": error.message, **_NOTHING}
-        slate = _asked_again(model, decision)
+        slate = _asked_again(model, decision, self._bought(model, decision))
         return _told(model, decision, slate, most)
+
+    def _bought(self, model: Model, decision: Decision) -> list[Bought]:
+        """What the customer had bought by then since the model was trained."""
+        if decision.customer_id is None or model.ranking is None:
+            return []
+        since = model.customers.known_until if model.customers is not None else 0
+        bought = self._purchases(decision.customer_id, since)
+        return [order for order in bought if order[0] < decision.occurred_at]
 
     def _model(self, version: str) -> Model:
         live = self._live()
         return live if live is not None and live.version == version else self._load(version)
 
 
-def _asked_again(model: Model, decision: Decision) -> Slate:
-    """The slate of the decision's own cart, moment and limits.
+def _asked_again(model: Model, decision: Decision, bought: list[Bought]) -> Slate:
+    """The slate of the decision's own cart, customer, moment and limits.
 
     Where limits were not recorded (imported decisions), as many of each kind as were offered.
     """
@@ -79,6 +94,8 @@ def _asked_again(model: Model, decision: Decision) -> Slate:
         at=decision.occurred_at,
         excluded_item_ids=decision.excluded_item_ids,
         declined_item_ids=decision.declined_item_ids,
+        past=past_of(model, decision.model_customer, bought, decision.occurred_at),
+        mode=decision.mode or "discovery",
         explain=True,
     )
 

@@ -118,8 +118,8 @@ class SuggestionRequest(_Body):
     lines: Annotated[tuple[RequestLine, ...], Field(max_length=_MOST_LINES)] | None = None
     limits: Limits | None = None
     mode: Mode | None = None
-    """`discovery` leaves repeat purchases out, `complete` lets them in. What a customer bought
-    before is known from `exclude_item_ids` alone so far, and that is left out in both."""
+    """`discovery` leaves repeat purchases out, `complete` lets them in: what the
+    customer is known to have bought, by the orders of training and by `purchase` events since."""
     exclude_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
     declined_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
     """What the buyer waved away in this checkout: left out too, under a reason of its own. What
@@ -296,3 +296,6 @@ class ExplainedDecision(_Body):
     excluded_item_ids: tuple[str, ...] | None = None
     """Those the call excluded that would have been in the running, at most 100."""
     declined_item_ids: tuple[str, ...] | None = None
+    mode: Mode | None = None
+    model_customer: int | None = None
+    """Where the model remembers the customer; says nothing without that model."""

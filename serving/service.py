@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -83,7 +84,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         store.any_dismissed, store.dismissed, settings.database_deadline_ms / 1000
     )
     reports = Reports(store, settings.report_cache_seconds)
-    explainer = Explainer(registry, lambda: live.model)
+    explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
     service = Service(
         settings,
         metrics,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.offers import Mode
 from engine.ranking.evidence import Carts
 from engine.ranking.keyed import Keys
 from engine.ranking.neighbours import Neighbours
@@ -17,7 +17,6 @@ from engine.ranking.scene import Scene
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
 
-Mode = Literal["discovery", "complete"]
 MODES: tuple[Mode, ...] = ("discovery", "complete")
 
 

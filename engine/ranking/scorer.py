@@ -47,7 +47,8 @@ class Scorer:
 
     def calibrated(self, raw: Floats) -> NDArray[np.float64]:
         odds = self.slope * raw.astype(np.float64) + self.intercept
-        return 1.0 / (1.0 + np.exp(-np.clip(odds, -50, 50)))
+        # Within these bounds a probability is neither 0 nor 1, whatever is rounded.
+        return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         arrays: dict[str, NDArray[np.generic]] = {

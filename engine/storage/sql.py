@@ -177,10 +177,13 @@ class SqlStore:
         pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
         return self._read(select(facts.c.event_id).where(facts.c.customer_id == pseudonym))
 
-    def purchases(self, customer_id: str, after: int) -> list[tuple[int, tuple[str, ...]]]:
+    def purchases(
+        self, customer_id: str, after: int, *, is_pseudonym: bool = False
+    ) -> list[tuple[int, tuple[str, ...]]]:
+        customer = self._pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
         query = (
             select(facts.c.body)
-            .where(facts.c.customer_id == self._pseudonyms.of("customer", customer_id))
+            .where(facts.c.customer_id == customer)
             .where(facts.c.type == "purchase")
             .where(facts.c.occurred_at > after)
             .order_by(facts.c.occurred_at.desc(), facts.c.event_id)

@@ -97,9 +97,12 @@ class Store(Protocol):
         """Every fact that names the customer, ordered by (occurred_at, event_id)."""
         ...
 
-    def purchases(self, customer_id: str, after: int) -> list[tuple[int, tuple[str, ...]]]:
+    def purchases(
+        self, customer_id: str, after: int, *, is_pseudonym: bool = False
+    ) -> list[tuple[int, tuple[str, ...]]]:
         """When (microseconds) and which items the customer bought after a moment, oldest first;
-        the last 250 purchases. Returned and cancelled ones count: they tell what was wanted."""
+        the last 250 purchases. Returned and cancelled ones count: they tell what was wanted.
+        `is_pseudonym`: `customer_id` was read from a stored fact."""
         ...
 
     def any_dismissed(self, after: int) -> bool:

@@ -32,6 +32,9 @@ def _offered(client: httpx.Client, mode: str, customer: str | None) -> list[str]
     }
     answer = client.post("/v1/suggestions", json=cart).json()
     decision = client.get(f"/v1/decisions/{answer['decision_id']}").json()
+    # Asked again with the same customer's past, the model gives the same answer.
+    assert decision["explanation"]["status"] == "complete"
+    assert decision["mode"] == mode
     return [offer["item_id"] for offer in decision["offers"]]
 
 

@@ -37,7 +37,7 @@ def explain(model: Model, decision: Decision, folder: Path, most: int = 100) -> 
     """As of a service that serves `model`, of a decision that was stored and read back."""
     stored = unpack(pack(decision))
     assert isinstance(stored, Decision)
-    told = Explainer(Registry(folder), lambda: model).explain(stored, most)
+    told = Explainer(Registry(folder), lambda: model, lambda *_: []).explain(stored, most)
     schema = ExplainedDecision.model_validate(told)
     assert schema.model_dump(by_alias=True, exclude_unset=True, mode="json") == told
     return told["explanation"]  # type: ignore[return-value]
