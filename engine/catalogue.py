@@ -33,6 +33,10 @@ class Catalogue:
             that is not known apart.
         bundle_indptr, bundle_items: CSR; the items that bundle i holds; None where the catalogue
             names no bundles.
+        given_tier: int16 (n,), rank of the tier the shop gives, UNKNOWN where it gives none; None
+            where it names no tiers.
+        upgrade_indptr, upgrade_items: CSR; better versions of item i by the shop's own word; None
+            where it names none.
     """
 
     items: Vocabulary
@@ -51,6 +55,9 @@ class Catalogue:
     sold_out: NDArray[np.bool_] | None = None
     bundle_indptr: NDArray[np.int64] | None = None
     bundle_items: NDArray[np.int32] | None = None
+    given_tier: NDArray[np.int16] | None = None
+    upgrade_indptr: NDArray[np.int64] | None = None
+    upgrade_items: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,6 +90,11 @@ class Catalogue:
             arrays["sold_out"] = self.sold_out
         if self.bundle_indptr is not None and self.bundle_items is not None:
             arrays["bundle_indptr"], arrays["bundle_items"] = self.bundle_indptr, self.bundle_items
+        if self.given_tier is not None:
+            arrays["given_tier"] = self.given_tier
+        if self.upgrade_indptr is not None and self.upgrade_items is not None:
+            arrays["upgrade_indptr"] = self.upgrade_indptr
+            arrays["upgrade_items"] = self.upgrade_items
         return arrays
 
     @classmethod
@@ -90,6 +102,8 @@ class Catalogue:
         attribute_names = StringTable.from_arrays(arrays, "attribute_names")
         sold_out = arrays.get("sold_out")
         bundle_indptr, bundle_items = arrays.get("bundle_indptr"), arrays.get("bundle_items")
+        given_tier = arrays.get("given_tier")
+        upgrade_indptr, upgrade_items = arrays.get("upgrade_indptr"), arrays.get("upgrade_items")
         return cls(
             items=Vocabulary.from_ids(StringTable.from_arrays(arrays, "item_ids")),
             names=StringTable.from_arrays(arrays, "names"),
@@ -112,4 +126,11 @@ class Catalogue:
             if bundle_indptr is None
             else np.asarray(bundle_indptr, dtype=np.int64),
             bundle_items=None if bundle_items is None else np.asarray(bundle_items, dtype=np.int32),
+            given_tier=None if given_tier is None else np.asarray(given_tier, dtype=np.int16),
+            upgrade_indptr=None
+            if upgrade_indptr is None
+            else np.asarray(upgrade_indptr, dtype=np.int64),
+            upgrade_items=None
+            if upgrade_items is None
+            else np.asarray(upgrade_items, dtype=np.int32),
         )

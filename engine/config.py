@@ -140,6 +140,12 @@ class CatalogueColumns(_Section):
     bundle_of: str | None = None
     """Item ids of what a bundle holds; a bundle and its parts are not offered beside or instead of
     each other."""
+    tier: str | None = None
+    """The shop's own tiers inside a family, instead of learned ones: numbers, words that ascend
+    as sizes do (`small`, `medium`), or words of `attribute_levels.tier`, the least first."""
+    upgrades: str | None = None
+    """Item ids of better versions of the item, offered whatever family and price step they are of,
+    as long as they cost more."""
 
 
 class AttributeLabel(_Section):
@@ -178,6 +184,7 @@ class CatalogueSection(_Source, AttributesSection):
         known = {*self.attributes}
         for name in ("brand", "pack_size"):
             known |= {name} if getattr(self.columns, name) is not None else set()
+        known |= {"tier"} if self.columns.tier is not None else set()
         spoken_of = {*self.attribute_labels, *self.attribute_levels, *self.lower_is_better}
         if unknown := sorted(spoken_of - known):
             raise ValueError(f"{', '.join(unknown)}: not among the attributes")
@@ -277,6 +284,26 @@ class BlockSection(_ShopRule):
     """What the shop never offers, neither beside a cart nor instead of something in it."""
 
 
+class UpgradeSection(_Section):
+    """A better version of an item, by the shop's own word: offered across families and outside the
+    price band, as long as it costs more."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    from_: str = Field(min_length=1, alias="from")
+    """The item in the cart."""
+    to: str = Field(min_length=1)
+    """The better one."""
+
+    @model_validator(mode="after")
+    def _two_items(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError("an item is no better version of itself")
+        return self
+
+
 class OffersSection(_Section):
     cross_sell: int = Field(default=3, ge=0, le=20)
     """Cross-sell offers where a call gives no limit."""
@@ -299,6 +326,7 @@ class OffersSection(_Section):
     """A cross-sell offer costs at most this many times all that the cart holds."""
     pins: tuple[PinSection, ...] = ()
     blocks: tuple[BlockSection, ...] = ()
+    upgrades: tuple[UpgradeSection, ...] = ()
 
 
 class ExperimentSection(_Section):

@@ -15,6 +15,7 @@ from engine.vocabulary import StringTable, Vocabulary
 from training.keys import MISSING, column_texts, read_keys
 from training.numbers import money_to_minor, parse_number, read_numbers
 from training.sources import SourceTable
+from training.upsell.given import ranks_of
 from training.validation import RowAudit
 
 PATH_SEPARATOR = " > "
@@ -35,6 +36,7 @@ def needed_columns(section: CatalogueSection) -> list[str]:
     single = (
         *(columns.price, columns.brand, columns.pack_size, columns.cost),
         *(columns.in_stock, columns.active, columns.compatible_with, columns.bundle_of),
+        *(columns.tier, columns.upgrades),
     )
     return [
         *(name for names in several if names is not None for name in names),
@@ -103,6 +105,21 @@ def read_catalogue(
         noted = np.zeros(source.n_rows, dtype=np.bool_)
         noted[rows] = unclear
         audit.note("unknown_bundle_item", noted, columns.bundle_of)
+    given_tier = None
+    if columns.tier is not None:
+        cells = texts(columns.tier)
+        given_tier, unclear = ranks_of(cells, section.attribute_levels.get("tier", ()))
+        noted = np.zeros(source.n_rows, dtype=np.bool_)
+        noted[rows] = unclear
+        audit.note("bad_tier", noted, columns.tier)
+    upgrade_indptr, upgrade_items = None, None
+    if columns.upgrades is not None:
+        upgrade_indptr, upgrade_items, _, unclear = _compatibility(
+            texts(columns.upgrades), items, offerable, marks
+        )
+        noted = np.zeros(source.n_rows, dtype=np.bool_)
+        noted[rows] = unclear
+        audit.note("unknown_upgrade_item", noted, columns.upgrades)
     price = _amounts(
         source, audit, columns.price, currency, "bad_catalogue_price", "negative_catalogue_price"
     )
@@ -126,6 +143,9 @@ def read_catalogue(
         sold_out=active & ~in_stock,
         bundle_indptr=bundle_indptr,
         bundle_items=bundle_items,
+        given_tier=given_tier,
+        upgrade_indptr=upgrade_indptr,
+        upgrade_items=upgrade_items,
     )
 
 

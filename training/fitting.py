@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,10 @@ from training.mining.search import default_min_count, mine_rules
 from training.ranking.base import fit_base
 from training.ranking.signals import purchases_of
 from training.stores import borne_out
+from training.upsell.former import FormerCuts
+from training.upsell.grouping import find_groups
+from training.upsell.moves import count_moves
+from training.upsell.prices import price_changes
 from training.upsell.tiers import TierCounts, fit_ladders
 
 if TYPE_CHECKING:
@@ -141,9 +145,23 @@ def fit_model(
     return Fitted(model, counts)
 
 
-def ladders_of(dataset: Dataset, progress: Progress) -> FittedLadders:
-    """The ladders of the catalogue, prices checked against those that orders paid."""
-    return fit_ladders(dataset.catalogue, usual_prices(dataset), progress)
+def ladders_of(
+    dataset: Dataset, progress: Progress, *, former: FormerCuts | None = None
+) -> FittedLadders:
+    """The ladders of the catalogue, prices checked against those that orders paid.
+
+    `former`: where the version before cut its tiers, which then stay where they can.
+    """
+    ladders, counts = fit_ladders(
+        dataset.catalogue,
+        usual_prices(dataset),
+        progress,
+        groups=find_groups(dataset.catalogue, dataset.baskets, progress),
+        changes=price_changes(dataset),
+        former=former,
+    )
+    moves = count_moves(dataset.baskets, dataset.customer, ladders.family)
+    return replace(ladders, moves=moves), counts
 
 
 def minable(baskets: Baskets, max_basket_size: int) -> tuple[Baskets, int]:

@@ -22,12 +22,14 @@ from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
 from engine.storage.secrets import customer_key
+from engine.upsell.given import unknown_upgrades
 from training.dataset import load_dataset
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
 from training.gate import Verdict, judge, passed
 from training.incremental.memory import Memory, SinceLast
 from training.mining.protocol import MiningEngine, get_engine
+from training.upsell.former import FormerCuts, nothing_former
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -136,7 +138,7 @@ def train(
     if not dataset.n_orders:
         raise DataError("no order is left to train on")
     with watch.stage("tiers"):
-        ladders = ladders_of(dataset, progress)
+        ladders = ladders_of(dataset, progress, former=_former_cuts(registry))
     with watch.stage("back_test"):
         tested = back_test(
             dataset,
@@ -187,9 +189,12 @@ def train(
         metrics=metrics,
         counts=counts,
         data_range=data_range(dataset),
-        quality=dataset.quality.to_json(),
+        quality={**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})},
         seconds=watch.seconds,
-        warnings=unknown_names(dataset.catalogue, config.offers),
+        warnings=[
+            *unknown_names(dataset.catalogue, config.offers),
+            *unknown_upgrades(dataset.catalogue, config.offers),
+        ],
         since_last=memory.since_last() if since_last else None,
     )
 
@@ -215,6 +220,17 @@ def _earlier(registry: Registry, memory: Memory) -> TrainingResult | None:
         warnings=unknown_names(model.catalogue, memory.config.offers),
         since_last=memory.since_last(),
     )
+
+
+def _former_cuts(registry: Registry) -> FormerCuts:
+    """Where the published version cut its tiers; none where it cannot be read."""
+    try:
+        if registry.current() is None:
+            return nothing_former()
+        model = registry.load()
+    except ModelError:
+        return nothing_former()
+    return FormerCuts.of_ladders(model.catalogue, model.ladders)
 
 
 def _published(registry: Registry) -> Manifest | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Self
@@ -19,7 +19,9 @@ from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale
 from engine.offers import Quantity, Step
+from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items
+from engine.upsell.given import given_upgrades
 from engine.upsell.packs import Pack, pack_of
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
@@ -112,6 +114,8 @@ class Upsell:
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
     pack: Callable[[int], Pack | None]
     """How much an item holds, remembered likewise."""
+    given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
+    """Better versions of an item by the shop's own word."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -129,6 +133,7 @@ class Upsell:
                 partial(compare_items, model.catalogue, attributes=model.settings.attributes)
             ),
             lru_cache(_REMEMBERED)(partial(pack_of, model.catalogue)),
+            given_upgrades(model.catalogue, model.settings.offers),
         )
 
     def best(
@@ -149,11 +154,12 @@ class Upsell:
             item, base = int(waiting.item[place]), bases[int(waiting.base[place])]
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
-            if (
-                losses > len(comparison.gains)
-                or not self._is_version(base.item, item, comparison)
-                or self._strands(base.item, item, cart)
+            worse = losses > len(comparison.gains)
+            if not self.is_given(base.item, item) and (
+                worse or not self._is_version(base.item, item, comparison)
             ):
+                continue
+            if self._strands(base.item, item, cart):
                 continue
             difference = int(waiting.difference[place])
             step = self.step(base, item, difference)
@@ -165,6 +171,10 @@ class Upsell:
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
+
+    def is_given(self, base: int, better: int) -> bool:
+        """Whether the shop itself names `better` as a better version of `base`."""
+        return base in self.given and bool((self.given[base] == better).any())
 
     def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
         """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
@@ -182,16 +192,30 @@ class Upsell:
         members = np.concatenate([_NO_ITEMS, *(self.ladders.members[part] for part in parts)])
         lengths = [part.stop - part.start for part in parts]
         of_base = np.repeat(known, lengths)
+        n_learned = len(members)
+        if self.given:
+            named = [
+                place for place in (prices > 0).nonzero()[0] if int(items[place]) in self.given
+            ]
+            better = [self.given[int(items[place])] for place in named]
+            members = np.concatenate([members, *better])
+            of_base = np.append(of_base, np.repeat(np.array(named, np.int64), [*map(len, better)]))
         price, paid = self.catalogue.price_minor[members], prices[of_base]
         ratio = price / paid
         steps = self.ladders.tier[members] - self.ladders.tier[items][of_base]
+        steps[n_learned:] = 1
         fit = (
             (steps > 0)
-            & (price > paid)
             & (ratio >= self.settings.min_price_ratio - _TOLERANCE)
             & (ratio <= self.settings.max_price_ratio + _TOLERANCE)
-            & eligibility.instead(members)
-        ).nonzero()[0]
+        )
+        fit[n_learned:] = True
+        fit &= (price > paid) & eligibility.instead(members)
+        # What the shop names wins over what was learned of the same item.
+        settled = np.zeros(len(items), dtype=np.bool_)
+        settled[of_base[n_learned:][fit[n_learned:]]] = True
+        fit[:n_learned] &= ~settled[of_base[:n_learned]]
+        fit = fit.nonzero()[0]
         members, of_base, steps = members[fit], of_base[fit], steps[fit]
         bought = self.n_orders_of_item[members]
         share = (bought + _PRIOR_SHARE * _PRIOR_ORDERS) / (
@@ -207,11 +231,14 @@ class Upsell:
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
         """Whether `better` is the same kind of thing as `base`.
 
-        Items of a family are, by the shop's own word. Those that share only a category (breakfast
-        and parking) must be known to replace each other, and to gain something or be called alike.
+        Items of a family are, by the shop's own word, or by names and baskets. Those that share
+        only a category (breakfast and parking) must be known to replace each other, and to gain
+        something or be called alike.
         """
-        catalogue = self.catalogue
+        catalogue, families = self.catalogue, self.ladders.families
         if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
+            return True
+        if families is not None and families.method[self.ladders.family[base]] == LEARNED:
             return True
         if not self.substitutes[self.ladders.family[base]]:
             return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.progress import Progress
 from engine.upsell.tiers import Ladders
+from training.upsell.former import FormerCuts, nothing_former
+from training.upsell.grouping import Groups, groups_of
+from training.upsell.intervals import agreement, best_cuts, labels_of
 
 MAX_TIERS = 5
 EXPLAINED = 0.92
 """Share of the variance of log price the tiers must explain; K-means reaches .924 on groceries."""
+STABLE = 0.95
+"""Share of items that must stand on the same tier when prices move as the shop's prices do."""
 SMALLEST_STEP = 1.05
 """Prices nearer than this ratio are one level to a buyer."""
+N_EXAMPLES = 5
 _CONTRADICTION = 10.0
 _FAR_OFF = 100.0
+_FAR_OFF_ALIKE = 10.0
+_DRAWS = 16
+_NO_CHANGES = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,8 @@ class TierCounts:
     """What the ladders hold, and whom they leave out.
 
     `contradicted`: catalogue price more than 10 times off what orders paid; `far_off`: more than
-    100 times off the family's median.
+    100 times off the family's median (10 times in a family that names told). `examples`: ids of
+    such items with their prices, by reason.
     """
 
     ladders: int
@@ -36,109 +46,181 @@ class TierCounts:
     unpriced: int
     contradicted: int
     far_off: int
+    learned: int = 0
+    former: int = 0
+    """Ladders whose tiers were cut where the version before cut them."""
+    examples: Mapping[str, list[dict[str, Any]]] | None = None
 
     def to_json(self) -> dict[str, int]:
-        return asdict(self)
-
-
-def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int64], int]:
-    """Group of each item, shape (n_items,): its family, else its category, else UNKNOWN.
-
-    Also the number of groups: families first, then categories.
-    """
-    n_families = len(catalogue.family_names)
-    groups = np.where(
-        catalogue.family >= 0,
-        catalogue.family,
-        np.where(catalogue.category >= 0, catalogue.category + n_families, UNKNOWN),
-    ).astype(np.int64)
-    return groups, n_families + len(catalogue.category_names)
+        """The numbers only."""
+        return {
+            "ladders": self.ladders,
+            "items": self.items,
+            "ladders_with_steps": self.ladders_with_steps,
+            "unpriced": self.unpriced,
+            "contradicted": self.contradicted,
+            "far_off": self.far_off,
+            "families_learned": self.learned,
+            "cut_as_before": self.former,
+        }
 
 
 def fit_ladders(
-    catalogue: Catalogue, paid_minor: NDArray[np.int64], progress: Progress
+    catalogue: Catalogue,
+    paid_minor: NDArray[np.int64],
+    progress: Progress,
+    *,
+    groups: Groups | None = None,
+    changes: NDArray[np.float64] = _NO_CHANGES,
+    former: FormerCuts | None = None,
 ) -> tuple[Ladders, TierCounts]:
     """One ladder for each group with at least two priced items.
 
     Args:
         paid_minor: int64 (n_items,), usual unit price in orders, UNKNOWN where not known.
+        groups: who may stand on one ladder; families and categories of the catalogue where None.
+        changes: float64 (n,), how the logarithms of the shop's prices move with time.
+        former: where the version before cut its tiers.
     """
-    groups, n_groups = groups_of(catalogue)
-    price = catalogue.price_minor
-    priced = (groups >= 0) & (price > 0)
+    groups = groups or groups_of(catalogue)
+    former = former or nothing_former()
+    group, n_groups, price = groups.group, len(groups), catalogue.price_minor
+    priced = (group >= 0) & (price > 0)
     contradicted = priced & (paid_minor > 0) & _off(price, paid_minor, _CONTRADICTION)
     usable = priced & ~contradicted
-    median = _medians(groups, price, usable, n_groups)
-    far_off = usable & _off(price, median[np.maximum(groups, 0)], _FAR_OFF)
+    median = _medians(group, price, usable, n_groups)[np.maximum(group, 0)]
+    # A family that names told is one thing in sizes and grades: ten times the price is another.
+    alike = groups.is_learned(group)
+    far_off = usable & (
+        _off(price, median, _FAR_OFF) | (alike & _off(price, median, _FAR_OFF_ALIKE))
+    )
     usable &= ~far_off
-    sizes = np.bincount(groups[usable], minlength=n_groups)
+    sizes = np.bincount(group[usable], minlength=n_groups)
     ladder_groups = np.flatnonzero(sizes >= 2)
     ladder_of_group = np.full(n_groups + 1, UNKNOWN, dtype=np.int32)
     ladder_of_group[ladder_groups] = np.arange(len(ladder_groups), dtype=np.int32)
-    family = np.where(usable, ladder_of_group[groups], UNKNOWN).astype(np.int32)
+    family = np.where(usable, ladder_of_group[group], UNKNOWN).astype(np.int32)
 
     members = np.flatnonzero(family >= 0)
     members = members[np.lexsort((members, price[members], family[members]))].astype(np.int32)
     indptr = np.zeros(len(ladder_groups) + 1, dtype=np.int64)
     np.cumsum(sizes[ladder_groups], out=indptr[1:])
     tier = np.full(len(catalogue), UNKNOWN, dtype=np.int16)
-    with_steps = 0
-    with progress.task("Fitting price tiers", total=len(ladder_groups)) as task, _many_small_fits():
+    with_steps = n_former = 0
+    with progress.task("Fitting price tiers", total=len(ladder_groups)) as task:
         for ladder in range(len(ladder_groups)):
             inside = members[indptr[ladder] : indptr[ladder + 1]]
-            distinct, inverse = np.unique(price[inside], return_inverse=True)
-            levels = tiers_of_prices(distinct)
-            tier[inside] = levels[inverse]
-            with_steps += int(levels[-1] > 0)
+            prices = price[inside]
+            cuts = former.of(groups, int(ladder_groups[ladder]))
+            kept = None if cuts is None else tiers_as_before(prices, cuts)
+            n_former += kept is not None
+            tier[inside] = tiers_of_prices(prices, changes) if kept is None else kept
+            if catalogue.given_tier is not None:
+                tier[inside] = _given(catalogue.given_tier[inside], prices, tier[inside])
+            with_steps += int(tier[inside].max() > 0)
             task.advance()
     counts = TierCounts(
         ladders=len(ladder_groups),
         items=len(members),
         ladders_with_steps=with_steps,
-        unpriced=int(((groups >= 0) & (price <= 0)).sum()),
+        unpriced=int(((group >= 0) & (price <= 0)).sum()),
         contradicted=int(contradicted.sum()),
         far_off=int(far_off.sum()),
+        learned=int(groups.is_learned(ladder_groups).sum()),
+        former=n_former,
+        examples={
+            "contradicted": _examples(catalogue, contradicted, "orders paid", paid_minor),
+            "far_off": _examples(catalogue, far_off, "median of its family", median),
+        },
     )
-    return Ladders(family, tier, indptr, members), counts
+    return Ladders(family, tier, indptr, members, groups.families(ladder_groups)), counts
 
 
-def tiers_of_prices(prices: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Tier of each of the ascending distinct positive `prices`, 0 the cheapest; shape (n,).
+def tiers_of_prices(
+    prices: NDArray[np.int64], changes: NDArray[np.float64] = _NO_CHANGES
+) -> NDArray[np.int16]:
+    """Tier of each of the ascending positive `prices`, 0 the cheapest; shape (n,).
 
-    Up to five prices, each a clear step above the one before, are tiers as they stand. Otherwise
-    the fewest tiers, five at most, that explain 92% of the variance of log price.
+    The fewest tiers, five at most, that explain 92% of the variance of log price, and no more than
+    stay the same when prices move: at least 95% of the items must keep their tier, on average over
+    draws in which every price moves by one of `changes` (choice of k by stability: Ben-Hur,
+    Elisseeff and Guyon 2002). Where prices do not move, up to five levels, each a clear step above
+    the one before, are tiers as they stand.
     """
     if not len(prices) or prices[-1] < prices[0] * SMALLEST_STEP:
         return np.zeros(len(prices), dtype=np.int16)
-    if len(prices) <= MAX_TIERS and (prices[1:] >= prices[:-1] * SMALLEST_STEP).all():
-        return np.arange(len(prices), dtype=np.int16)
-    log_price = np.log(prices)
-    wanted = (1 - EXPLAINED) * ((log_price - log_price.mean()) ** 2).sum()
-    labels = np.zeros(len(prices), dtype=np.int64)
-    for n_tiers in range(2, min(MAX_TIERS, len(prices)) + 1):
-        labels, unexplained = _cluster(log_price, n_tiers)
-        if unexplained <= wanted:
-            break
-    # Clusters of one dimension are intervals, so each change along the prices begins a new tier.
-    return np.append(0, np.cumsum(labels[1:] != labels[:-1])).astype(np.int16)
+    levels = np.unique(prices)
+    most = min(MAX_TIERS, len(levels))
+    log_price = np.log(prices.astype(np.float64))
+    starts, unexplained = best_cuts(log_price, most)
+    clear = len(levels) <= MAX_TIERS and bool((levels[1:] >= levels[:-1] * SMALLEST_STEP).all())
+    wanted = (1 - EXPLAINED) * unexplained[0]
+    enough = np.flatnonzero(unexplained <= wanted)
+    n_tiers = most if clear or not len(enough) else int(enough[0]) + 1
+    if n_tiers > 2 and len(changes) and changes.any():
+        kept = agreement(log_price, _moves(len(prices), changes), starts)
+        steady = np.flatnonzero(kept[:n_tiers] >= STABLE)
+        n_tiers = max(2, int(steady[-1]) + 1 if len(steady) else 2)
+    if n_tiers == len(levels):
+        return np.searchsorted(levels, prices).astype(np.int16)
+    return labels_of(starts[n_tiers - 1, :n_tiers], len(prices)).astype(np.int16)
 
 
-@contextmanager
-def _many_small_fits() -> Generator[None, None, None]:
-    """Fits of a few numbers each, where threads and checked arguments would cost most time."""
-    from sklearn import config_context
-    from threadpoolctl import threadpool_limits
+def tiers_as_before(
+    prices: NDArray[np.int64], cuts: NDArray[np.float64]
+) -> NDArray[np.int16] | None:
+    """Tiers cut at the former prices, None where these no longer describe what is sold.
 
-    with threadpool_limits(1), config_context(assume_finite=True, skip_parameter_validation=True):
-        yield
+    They are kept as long as no tier is empty and they explain nearly as much (15 points less at
+    most) as new ones of the same number would.
+    """
+    tiers = np.searchsorted(cuts, prices, side="right")
+    n_tiers = len(cuts) + 1
+    if len(np.unique(tiers)) < n_tiers:
+        return None
+    log_price = np.log(prices.astype(np.float64))
+    _, unexplained = best_cuts(log_price, n_tiers)
+    if n_tiers == 1:
+        return tiers.astype(np.int16) if prices[-1] < prices[0] * SMALLEST_STEP else None
+    own = sum(
+        float(((part - part.mean()) ** 2).sum())
+        for part in (log_price[tiers == tier] for tier in range(n_tiers))
+    )
+    return tiers.astype(np.int16) if own - unexplained[-1] <= 0.15 * unexplained[0] else None
 
 
-def _cluster(log_price: NDArray[np.float64], n_tiers: int) -> tuple[NDArray[np.int64], float]:
-    """K-means labels and the sum of squares left unexplained."""
-    from sklearn.cluster import KMeans
+def _moves(n_prices: int, changes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each price moves in each draw; always the same draws; (draws, n_prices)."""
+    drawn = np.random.default_rng(n_prices).integers(0, len(changes), (_DRAWS, n_prices))
+    return changes[drawn]
 
-    fitted = KMeans(n_clusters=n_tiers, n_init=4, random_state=0).fit(log_price[:, None])
-    return fitted.labels_, float(fitted.inertia_)
+
+def _given(
+    given: NDArray[np.int16], prices: NDArray[np.int64], tier: NDArray[np.int16]
+) -> NDArray[np.int16]:
+    """The shop's own ranks, closed up; an item without one stands with the nearest price."""
+    known = np.flatnonzero(given >= 0)
+    if not len(known):
+        return tier
+    _, ranks = np.unique(given[known], return_inverse=True)
+    distance = np.abs(np.log(prices)[:, None] - np.log(prices[known])[None, :])
+    return ranks[np.argmin(np.where(given[known] == given[:, None], -1.0, distance), axis=1)]
+
+
+def _examples(
+    catalogue: Catalogue,
+    chosen: NDArray[np.bool_],
+    beside: str,
+    other: NDArray[np.int64] | NDArray[np.float64],
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "item_id": catalogue.items[item],
+            "price_minor": int(catalogue.price_minor[item]),
+            f"{beside.replace(' ', '_')}_minor": round(float(other[item])),
+        }
+        for item in np.flatnonzero(chosen)[:N_EXAMPLES].tolist()
+    ]
 
 
 def _off(

@@ -1,0 +1,222 @@
+"""Families learned from names and baskets, for items of which the shop names none.
+
+Items are of one family where they are of one category (or of none), are called alike, and keep out
+of each other's orders. Names alike but for size or grade are one unit; units join by complete
+linkage, so that no family holds a pair that is bought together on purpose.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.cross_sell import measures
+from engine.orders import Baskets
+from engine.progress import Progress
+from training.affinity import size_adjusted
+from training.upsell.names import similar_pairs, stem_of, vectors_of, words_of
+
+ALIKE = 0.6
+"""Likeness of names that makes a family, where baskets do not speak against it."""
+ALIKE_AND_APART = 0.35
+"""The same, where baskets surely speak for it."""
+MIN_EXPECTED = 5.0
+"""Orders chance must promise before items that never meet are surely apart."""
+MOST_UNITS = 1_500
+"""Units that are linked at once; more are linked by closer likeness first."""
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFamilies:
+    """`family`: int32 (n_items,), position in `names`, UNKNOWN where none was learned.
+
+    `similarity`: float64 (n_families,), mean likeness of the members' names.
+    """
+
+    family: NDArray[np.int32]
+    names: list[str]
+    similarity: Floats
+
+    @classmethod
+    def none(cls, n_items: int) -> LearnedFamilies:
+        return cls(np.full(n_items, UNKNOWN, dtype=np.int32), [], np.zeros(0))
+
+
+def together_on_purpose(met: Floats, expected: Floats) -> NDArray[np.bool_]:
+    """Met more often than chance explains, by more than luck (Poisson, one-sided 5%)."""
+    from scipy.stats import poisson
+
+    return (met > expected) & (poisson.sf(met - 1, np.maximum(expected, 1e-12)) < 0.05)
+
+
+def surely_apart(met: Floats, expected: Floats) -> NDArray[np.bool_]:
+    """Met less often than chance explains, with 95% certainty."""
+    seen = np.maximum(met, 1.0)
+    # The number met is near Poisson, so its logarithm has variance 1 / count.
+    return (expected >= MIN_EXPECTED) & (seen * np.exp(measures.Z_95 / np.sqrt(seen)) < expected)
+
+
+def pooled(baskets: Baskets, group: NDArray[np.integer], n_groups: int) -> tuple[Floats, Floats]:
+    """(met, expected) pairs inside each group, shape (n_groups,); group -1 stands in none."""
+    of_entry = group[baskets.items]
+    known = of_entry >= 0
+    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
+    keys, held = np.unique(orders * max(n_groups, 1) + of_entry[known], return_counts=True)
+    met = np.bincount(keys % max(n_groups, 1), held * (held - 1) / 2, minlength=n_groups)
+    share, scale = size_adjusted(baskets)
+    member = group >= 0
+    total = np.bincount(group[member], share[member], minlength=n_groups)
+    squares = np.bincount(group[member], share[member] ** 2, minlength=n_groups)
+    return met[:n_groups], (scale * (total**2 - squares) / 2)[:n_groups]
+
+
+def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -> LearnedFamilies:
+    """Families of the items that have none of the shop's; each of two items at least."""
+    n_items = len(catalogue)
+    without = np.flatnonzero(catalogue.family == UNKNOWN)
+    # Where names are missing, ids stand in for them, and those say nothing.
+    texts = [catalogue.names[item] for item in without.tolist()]
+    named = np.array(
+        [
+            any(letter.isalpha() for letter in text) and text != catalogue.items[item]
+            for item, text in zip(without.tolist(), texts, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+    items = without[named] if len(without) else without
+    if len(items) < 2:
+        return LearnedFamilies.none(n_items)
+    with progress.task("Learning families"):
+        stems = [stem_of(catalogue.names[item]) for item in items.tolist()]
+        keys = [*zip(catalogue.category[items].tolist(), stems, strict=True)]
+        numbers: dict[tuple[int, str], int] = {}
+        unit = np.full(n_items, UNKNOWN, dtype=np.int64)
+        unit[items] = [numbers.setdefault(key, len(numbers)) for key in keys]
+        category = np.array([key[0] for key in numbers], dtype=np.int64)
+        names = [key[1] for key in numbers]
+        clusters, likeness = _link(names, category, unit, baskets)
+    return _named(clusters, likeness, unit, names, baskets)
+
+
+def _link(
+    names: list[str], category: Integers, unit: Integers, baskets: Baskets
+) -> tuple[Integers, Floats]:
+    """Cluster of each unit, and the mean likeness inside each cluster's widest link."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_units = len(names)
+    met, expected = pooled(baskets, unit, n_units)
+    purpose = together_on_purpose(met, expected)
+    pairs, alike = similar_pairs(vectors_of(names), category)
+    joint, chance = _between(pairs, unit, n_units, baskets)
+    apart = surely_apart(joint, chance)
+    fit = (alike >= ALIKE) | (apart & (alike >= ALIKE_AND_APART))
+    fit &= ~together_on_purpose(joint, chance) & ~purpose[pairs].any(axis=1)
+    pairs, alike = pairs[fit], alike[fit]
+    clusters = np.arange(n_units)
+    clusters[purpose] = UNKNOWN
+    _, component = connected_components(
+        coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n_units, n_units)),
+        directed=False,
+    )
+    of_pair = component[pairs[:, 0]] if len(pairs) else np.zeros(0, dtype=np.int64)
+    order = np.argsort(of_pair, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(of_pair[order])) + 1, len(order))
+    for start, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
+        chosen = order[start:end]
+        if len(chosen):
+            _complete(pairs[chosen], alike[chosen], clusters)
+    likeness = np.ones(n_units)
+    inside = clusters[pairs[:, 0]] == clusters[pairs[:, 1]]
+    roots = clusters[pairs[inside, 0]]
+    held = np.bincount(roots, minlength=n_units)
+    total = np.bincount(roots, alike[inside], minlength=n_units)
+    likeness[held > 0] = total[held > 0] / held[held > 0]
+    return clusters, likeness
+
+
+def _complete(pairs: Integers, alike: Floats, clusters: Integers) -> None:
+    """Complete linkage of one component: two clusters join where every pair of theirs fits."""
+    nodes = np.unique(pairs)
+    if len(nodes) > MOST_UNITS:
+        nodes = np.unique(pairs[np.argsort(-alike, kind="stable")][: MOST_UNITS // 2])
+        kept = np.isin(pairs, nodes).all(axis=1)
+        pairs, alike = pairs[kept], alike[kept]
+    fits: dict[int, set[int]] = {int(node): set() for node in nodes}
+    for left, right in pairs.tolist():
+        fits[left].add(right)
+        fits[right].add(left)
+    members: dict[int, set[int]] = {node: {node} for node in fits}
+    root = {node: node for node in fits}
+    for left, right in pairs[np.lexsort((pairs[:, 1], pairs[:, 0], -alike))].tolist():
+        one, other = root[left], root[right]
+        if one == other or not all(members[other] <= fits[node] for node in members[one]):
+            continue
+        for node in members[other]:
+            root[node] = one
+        members[one] |= members.pop(other)
+    for node, head in root.items():
+        clusters[node] = head
+
+
+def _between(
+    pairs: Integers, unit: Integers, n_units: int, baskets: Baskets
+) -> tuple[Floats, Floats]:
+    """Orders that hold something of both units of each pair, and how many chance explains."""
+    of_entry = unit[baskets.items]
+    known = of_entry >= 0
+    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
+    by_unit = Baskets.from_pairs(of_entry[known], orders, n_units, baskets.n_orders)
+    share, scale = size_adjusted(baskets)
+    member = unit >= 0
+    of_unit = np.bincount(unit[member], share[member], minlength=n_units)
+    expected = scale * of_unit[pairs[:, 0]] * of_unit[pairs[:, 1]]
+    met = np.zeros(len(pairs))
+    for place, (left, right) in enumerate(pairs.tolist()):
+        one, other = by_unit.basket(left), by_unit.basket(right)
+        if len(one) > len(other):
+            one, other = other, one
+        if len(one):
+            at = np.minimum(np.searchsorted(other, one), len(other) - 1)
+            met[place] = float((other[at] == one).sum())
+    return met, expected
+
+
+def _named(
+    clusters: Integers, likeness: Floats, unit: Integers, names: list[str], baskets: Baskets
+) -> LearnedFamilies:
+    """Families of two items at least that are not, all together, bought on purpose."""
+    n_units, n_items = len(names), len(unit)
+    cluster = np.where(unit >= 0, clusters[np.maximum(unit, 0)], UNKNOWN)
+    size = np.bincount(cluster[cluster >= 0], minlength=n_units)
+    met, expected = pooled(baskets, cluster, n_units)
+    roots = np.flatnonzero((size >= 2) & ~together_on_purpose(met, expected))
+    code = np.full(n_units + 1, UNKNOWN, dtype=np.int32)
+    code[roots] = np.arange(len(roots), dtype=np.int32)
+    units_of: dict[int, list[int]] = {}
+    for place, head in enumerate(clusters.tolist()):
+        units_of.setdefault(head, []).append(place)
+    taken: Counter[str] = Counter()
+    labels: list[str] = []
+    for head in roots.tolist():
+        stems = [names[place] for place in units_of[head]]
+        label = " ".join(shared_words(stems)) or min(stems, key=lambda stem: (len(stem), stem))
+        taken[label] += 1
+        labels.append(label if taken[label] == 1 else f"{label} ({taken[label]})")
+    family = np.where(cluster >= 0, code[cluster], UNKNOWN).astype(np.int32)
+    assert len(family) == n_items
+    return LearnedFamilies(family, labels, likeness[roots])
+
+
+def shared_words(stems: list[str]) -> list[str]:
+    """Words that stand in every stem, in the order of the first."""
+    rest = [set(stem.split()) for stem in stems[1:]]
+    return [word for word in words_of(stems[0]) if all(word in words for words in rest)]

@@ -1,0 +1,122 @@
+"""What items are called, apart from their size or grade: which names are alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_SIMILAR = 0.3
+"""Names less alike than this are never compared further."""
+MOST_COMMON = 150
+"""Among very many names, a word or piece of a word that stands in more of them finds no pairs."""
+FEW = 2_000
+"""Up to so many names every word and every piece finds pairs."""
+CHUNK = 2_048
+NEIGHBOURS = 30
+
+_NUMBER = r"\d+(?:[.,/]\d+)?"
+_UNIT = (
+    r"(?:ml|cl|dl|l|lt|ltr|litre|liter|g|gm|gr|kg|mg|oz|fl\.? ?oz|lb|lbs|pk|pack|ct|count|stk|pcs|"
+    r"pc|gb|tb|mb|cm|mm|inch|in|gal|qt|pt|timer|hours|hrs|h|min)"
+)
+_ARTICLE = re.compile(r"\b(?:no|nr|art|sku|#)[. :]*\d{3,}\b|\b\d{5,}\b")
+"""Article numbers: every item has another, which says nothing of what it is."""
+_MEASURE = re.compile(
+    rf"(?:{_NUMBER}\s*[x*/]\s*)*{_NUMBER}\s*{_UNIT}\b|\b(?:pack|set|box|case)\s*(?:of|/)\s*\d+"
+)
+_GRADES = frozenset(
+    "xxs xs s sm m md l lg xl xxl xxxl rg reg mini small medium large regular big grande tall "
+    "venti jumbo giant double single liten lite middels medium stor stort store vanlig ekstra "
+    "extra basic basis standard std premium pro plus max ultra deluxe dlx lux luxury superior "
+    "starter business enterprise ultimate family familie economy comfort first gold silver "
+    "platinum bronze gull sølv i ii iii iv".split()
+)
+_SAY_NOTHING = frozenset({"the", "a", "an", "of", "and", "with", "og", "med", "i", "en", "et", "&"})
+
+
+def stem_of(name: str) -> str:
+    """A name without its size or grade: `Latte, large`, `Latte (S)` and `Latte 0,4 l` are `latte`.
+
+    Sizes and grades are taken from the ends and out of brackets only (`medium roast coffee` is no
+    medium one); a name of nothing else stays as it is.
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    bare = _MEASURE.sub(" ", _ARTICLE.sub(" ", plain))
+    words = re.findall(r"[^\W_]+", bare)
+    start, end = 0, len(words)
+    while end > start and words[end - 1] in _GRADES:
+        end -= 1
+    while start < end and words[start] in _GRADES:
+        start += 1
+    return " ".join(words[start:end]) or " ".join(re.findall(r"[^\W_]+", plain))
+
+
+def words_of(stem: str) -> list[str]:
+    """Words of a stem that say something, in their order."""
+    return [word for word in stem.split() if word not in _SAY_NOTHING]
+
+
+def vectors_of(stems: Sequence[str]) -> Any:
+    """Sparse rows of length 1, whose product is the mean of two cosines: of TF-IDF over words, and
+    over pieces of three to five letters. Shape (n, features)."""
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    by_word = TfidfVectorizer(tokenizer=str.split, token_pattern=None, dtype=np.float32)
+    by_piece = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32)
+    parts = [by_word.fit_transform(stems), by_piece.fit_transform(stems)]
+    return (hstack(parts, format="csr") * np.float32(np.sqrt(0.5))).tocsr()
+
+
+def similar_pairs(
+    vectors: Any, groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs (i < j) of one group whose names are alike, and how much; shapes (n, 2) and (n,).
+
+    Each name keeps its nearest neighbours only. Of groups with very many names, common words and
+    pieces find no pairs, though they count in how alike the pairs are.
+    """
+    order = np.argsort(groups, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, len(order))
+    pairs: list[NDArray[np.int64]] = []
+    for start, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
+        rows = order[start:end]
+        if len(rows) > 1:
+            pairs.append(rows[_near(vectors[rows])])
+    found = np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs])
+    found = np.unique(np.sort(found, axis=1), axis=0)
+    alike = np.zeros(len(found))
+    for start in range(0, len(found), 64 * CHUNK):
+        part = found[start : start + 64 * CHUNK]
+        product = vectors[part[:, 0]].multiply(vectors[part[:, 1]])
+        alike[start : start + len(part)] = np.asarray(product.sum(axis=1)).ravel()
+    kept = alike >= LEAST_SIMILAR
+    return found[kept], np.minimum(alike[kept], 1.0)
+
+
+def _near(vectors: Any) -> NDArray[np.int64]:
+    """Pairs of rows that may be alike, (n, 2), in both senses or one."""
+    finding = vectors
+    if vectors.shape[0] > FEW:
+        common = np.bincount(vectors.indices, minlength=vectors.shape[1]) > MOST_COMMON
+        finding = vectors[:, np.flatnonzero(~common)]
+    transposed = finding.T.tocsr()
+    found: list[NDArray[np.int64]] = []
+    # What common words would add is not known here, so many names are let by more easily.
+    least = LEAST_SIMILAR if finding is vectors else LEAST_SIMILAR / 2
+    for start in range(0, vectors.shape[0], CHUNK):
+        near = (finding[start : start + CHUNK] @ transposed).tocoo()
+        left, right, alike = near.row.astype(np.int64) + start, near.col, near.data
+        kept = (alike >= least) & (left != right)
+        left, right, alike = left[kept], right[kept].astype(np.int64), alike[kept]
+        ordered = np.lexsort((right, -alike, left))
+        left, right = left[ordered], right[ordered]
+        begins = np.searchsorted(left, left, side="left")
+        nearest = np.arange(len(left)) - begins < NEIGHBOURS
+        found.append(np.column_stack([left[nearest], right[nearest]]))
+    return np.concatenate(found)
