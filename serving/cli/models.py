@@ -68,6 +68,13 @@ def show(
     stores: Annotated[
         bool, typer.Option("--stores", help="Also the rules that stores speak against.")
     ] = False,
+    family: Annotated[
+        str | None,
+        typer.Option(help="A family by name, or an item's: members, and why they are one."),
+    ] = None,
+    ladder: Annotated[
+        str | None, typer.Option(help="The ladder of an item: tiers, gains, moves up and down.")
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """What a version holds, whether its files are intact, and its strongest rules."""
@@ -80,6 +87,9 @@ def show(
     wanted = version or current
     if wanted is None:
         raise ModelNotFound(f"no model is published in {models}")
+    if family is not None or ladder is not None:
+        _show_upsell(registry.load(wanted), family, ladder, as_json=as_json)
+        return
     manifest = registry.manifest(wanted)
     problem: str | None = None
     rules: list[dict[str, Any]] = []
@@ -108,6 +118,28 @@ def show(
             print_stores(by_store)
     if problem is not None:
         raise typer.Exit(console.BAD_INPUT)
+
+
+def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_json: bool) -> None:
+    from serving.cli.ladder_tables import (
+        family_as_json,
+        ladder_as_json,
+        print_family,
+        print_ladder,
+    )
+
+    told: dict[str, Any] = {}
+    if family is not None:
+        told["family"] = family_as_json(model, family)
+    if ladder is not None:
+        told["ladder"] = ladder_as_json(model, ladder)
+    if as_json:
+        console.print_json(told if len(told) > 1 else next(iter(told.values())))
+        return
+    if "family" in told:
+        print_family(told["family"], model.catalogue.currency)
+    if "ladder" in told:
+        print_ladder(told["ladder"])
 
 
 @group.command("publish")

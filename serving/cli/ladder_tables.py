@@ -1,0 +1,255 @@
+"""Families and ladders in the terminal, for `mersalg models show --family` and `--ladder`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.model import Model
+
+_HOW = {
+    "given": "the shop names this family",
+    "learned": "learned from names and baskets",
+    "category": "only the category is shared",
+}
+
+
+def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
+    """The family of that name, or that of the item with that id.
+
+    Raises:
+        DataError: no family is called so, and no item of a ladder has this id.
+    """
+    from engine.errors import DataError
+
+    families = model.ladders.families
+    names = list(families.names) if families is not None else []
+    item = model.catalogue.items.index_of(wanted)
+    lowered = wanted.strip().casefold()
+    exact = [place for place, name in enumerate(names) if name.casefold() == lowered]
+    if exact:
+        ladder = exact[0]
+    elif item is not None and model.ladders.family[item] >= 0:
+        ladder = int(model.ladders.family[item])
+    else:
+        near = [name for name in names if lowered and lowered in name.casefold()][:5]
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise DataError(
+            f"no family is called {wanted!r}, and no item on a ladder has this id{hint}"
+        )
+    return {
+        **_reasons(model, ladder),
+        "members": [_entry(model, member) for member in model.ladders.members_of(ladder).tolist()],
+    }
+
+
+def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
+    """The ladder an item stands on, seen from the item.
+
+    Raises:
+        DataError: the item is not known, or stands on no ladder and has no given upgrades.
+    """
+    from engine.errors import DataError
+    from engine.upsell.gains import compare_items
+    from engine.upsell.given import given_upgrades
+    from engine.upsell.packs import pack_of
+    from engine.upsell.steps import step_of
+
+    catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
+    item = catalogue.items.index_of(item_id)
+    if item is None:
+        raise DataError(f"no item {item_id!r} in the catalogue of version {model.version}")
+    given = given_upgrades(catalogue, model.settings.offers).get(item)
+    named: list[int] = [] if given is None else given.tolist()
+    ladder = int(ladders.family[item])
+    if ladder < 0 and not named:
+        raise DataError(
+            f"item {item_id!r} stands on no ladder: it has no family, no usable price, or nothing"
+            " else to be compared with"
+        )
+    members = ladders.members_of(ladder).tolist() if ladder >= 0 else [item]
+    price = int(catalogue.price_minor[item])
+    rungs: list[dict[str, Any]] = []
+    for other in [*members, *(better for better in named if better not in members)]:
+        compared = compare_items(catalogue, item, other, model.settings.attributes)
+        other_price = int(catalogue.price_minor[other])
+        dearer = other_price > price > 0
+        step = step_of(pack_of(catalogue, item), pack_of(catalogue, other), price, other_price)
+        n_to = moves.between(item, other) if moves is not None else None
+        n_from = int(moves.n_from[item]) if moves is not None else 0
+        rungs.append(
+            {
+                **_entry(model, other),
+                "is_item": other == item,
+                "given": other in named,
+                "step": step if dearer else None,
+                "gains": [_change(change) for change in compared.gains],
+                "losses": [_change(change) for change in compared.losses],
+                "moves_to": n_to,
+                "moves_to_share": n_to / n_from if n_to is not None and n_from else None,
+                "moves_back": moves.between(other, item) if moves is not None else None,
+            }
+        )
+    reasons = _reasons(model, ladder) if ladder >= 0 else {"family": None, "method": "given"}
+    return {
+        "item_id": item_id,
+        "version": model.version,
+        "currency": catalogue.currency,
+        **reasons,
+        "moves": _directions(model, item) if moves is not None else None,
+        "ladder": rungs,
+    }
+
+
+def _reasons(model: Model, ladder: int) -> dict[str, Any]:
+    from engine.upsell.families import METHODS
+
+    families = model.ladders.families
+    if families is None:
+        return {"family": None, "method": None}
+    similarity = float(families.similarity[ladder])
+    return {
+        "family": families.names[ladder],
+        "method": METHODS[int(families.method[ladder])],
+        "name_similarity": None if math.isnan(similarity) else similarity,
+        "shared_words": families.words[ladder].split(),
+        "pairs_met": int(families.n_together[ladder]),
+        "pairs_expected": float(families.n_expected[ladder]),
+        "adjusted_lift": families.adjusted_lift(ladder),
+    }
+
+
+def _entry(model: Model, item: int) -> dict[str, Any]:
+    from engine.money import minor_digits, to_text
+    from engine.upsell.packs import pack_of
+
+    catalogue = model.catalogue
+    price, pack = int(catalogue.price_minor[item]), pack_of(catalogue, item)
+    unit_price, unit = None, None
+    if pack is not None and price >= 0 and pack.dimension != "span" and pack.amount > 0:
+        size, unit = {"volume": (1000.0, "l"), "mass": (1000.0, "kg")}.get(
+            pack.dimension, (1.0, "piece" if pack.dimension == "pieces" else pack.dimension)
+        )
+        unit_price = price / pack.amount * size / 10 ** minor_digits(catalogue.currency)
+    tier = int(model.ladders.tier[item])
+    return {
+        "item_id": catalogue.items[item],
+        "name": catalogue.names[item],
+        "tier": tier if tier >= 0 else None,
+        "price": to_text(price, catalogue.currency) if price >= 0 else None,
+        "unit_price": unit_price,
+        "unit": unit,
+        "orders": int(model.affinity.n_orders_of_item[item]),
+        "offerable": bool(catalogue.offerable[item]),
+    }
+
+
+def _change(change: Any) -> dict[str, str]:
+    return {"attribute": change.attribute, "from": change.before, "to": change.after}
+
+
+def _directions(model: Model, item: int) -> dict[str, int]:
+    """The customer's next purchase on the ladder: of a higher tier, the same, or a lower one."""
+    moves, tier = model.ladders.moves, model.ladders.tier
+    assert moves is not None
+    row = slice(int(moves.indptr[item]), int(moves.indptr[item + 1]))
+    step = tier[moves.items[row]].astype(int) - int(tier[item])
+    counts = moves.counts[row]
+    return {
+        "purchases_followed": int(moves.n_from[item]),
+        "up": int(counts[step > 0].sum()),
+        "same": int(counts[step == 0].sum()),
+        "down": int(counts[step < 0].sum()),
+    }
+
+
+def print_family(told: dict[str, Any], currency: str) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    _print_reasons(told)
+    table = Table()
+    for name in ("tier", "item", "name"):
+        table.add_column(name)
+    for name in (f"price ({currency})", "unit price", "orders"):
+        table.add_column(name, justify="right")
+    for member in told["members"]:
+        table.add_row(*map(escape, _cells(member)))
+    console.out.print(table)
+
+
+def print_ladder(told: dict[str, Any]) -> None:
+    """The dearest rung first, as one climbs."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    _print_reasons(told)
+    table = Table(caption="moves: what the same customer bought next, from the marked item / back")
+    table.add_column("")
+    for name in ("tier", "item", "name"):
+        table.add_column(name)
+    for name in (f"price ({told['currency']})", "unit price", "orders"):
+        table.add_column(name, justify="right")
+    table.add_column("step")
+    table.add_column("gains and losses")
+    table.add_column("moves", justify="right")
+    for rung in reversed(told["ladder"]):
+        changes = [f"+ {each['attribute']} {each['from']} → {each['to']}" for each in rung["gains"]]
+        changes += [
+            f"- {each['attribute']} {each['from']} → {each['to']}" for each in rung["losses"]
+        ]
+        step = (rung["step"] or "") + (" (the shop's own)" if rung["given"] else "")
+        table.add_row(
+            "●" if rung["is_item"] else "",
+            *map(escape, _cells(rung)),
+            step.strip(),
+            escape("\n".join(changes)),
+            _moves_cell(rung),
+            style="bold" if rung["is_item"] else None,
+        )
+    console.out.print(table)
+    moves = told["moves"]
+    if moves and (total := moves["up"] + moves["same"] + moves["down"]):
+        console.out.print(
+            f"of {total:,} next purchases {moves['up'] / total:.1%} went up,"
+            f" {moves['same'] / total:.1%} stayed, {moves['down'] / total:.1%} went down"
+        )
+
+
+def _moves_cell(rung: dict[str, Any]) -> str:
+    if rung["moves_to"] is None:
+        return ""
+    if rung["is_item"]:
+        return f"{rung['moves_to']:,} again"
+    share = f" ({rung['moves_to_share']:.1%})" if rung["moves_to_share"] is not None else ""
+    return f"{rung['moves_to']:,}{share} / {rung['moves_back']:,}"
+
+
+def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
+    unit = f"{entry['unit_price']:,.2f}/{entry['unit']}" if entry["unit_price"] is not None else ""
+    tier = "" if entry["tier"] is None else str(entry["tier"])
+    name = entry["name"] if entry["offerable"] else f"{entry['name']} (not on sale)"
+    return tier, entry["item_id"], name, entry["price"] or "", unit, f"{entry['orders']:,}"
+
+
+def _print_reasons(told: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    if told["family"] is None:
+        return
+    console.out.print(f"[bold]{escape(told['family'])}[/]: {_HOW[told['method']]}")
+    lines: list[str] = []
+    if told["name_similarity"] is not None:
+        lines.append(f"names {told['name_similarity']:.0%} alike")
+    if told["shared_words"]:
+        lines.append(f"all say {escape(' '.join(told['shared_words']))!r}")
+    if told["adjusted_lift"] is not None:
+        lines.append(
+            f"bought together {told['pairs_met']:,} times, {told['pairs_expected']:,.1f} by chance"
+            f" (adjusted lift {told['adjusted_lift']:.2f})"
+        )
+    if lines:
+        console.out.print("; ".join(lines))
