@@ -22,6 +22,7 @@ from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
 from engine.ranking.customers import Customers
 from engine.ranking.ranking import Ranking
+from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -62,6 +63,8 @@ class Model:
     ranking: Ranking | None = None
     customers: Customers | None = None
     customer_key: bytes = b""
+    likelihood: Likelihood | None = None
+    """Of upgrades; there where customers' histories were enough to fit it."""
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
@@ -79,6 +82,8 @@ class Model:
             components["ranking"] = self.ranking.to_arrays()
         if self.customers is not None:
             components["customers"] = self.customers.to_arrays()
+        if self.likelihood is not None:
+            components["likelihood"] = self.likelihood.to_arrays()
         return components
 
     @classmethod
@@ -92,6 +97,7 @@ class Model:
     ) -> Model:
         """Raises KeyError where a component or an array of one is missing."""
         ranking, customers = components.get("ranking"), components.get("customers")
+        likelihood = components.get("likelihood")
         recency, stores = components.get("recency"), components.get("stores")
         return cls(
             version=version,
@@ -106,4 +112,5 @@ class Model:
             ranking=Ranking.from_arrays(ranking) if ranking is not None else None,
             customers=Customers.from_arrays(customers) if customers is not None else None,
             customer_key=customer_key,
+            likelihood=Likelihood.from_arrays(likelihood) if likelihood is not None else None,
         )

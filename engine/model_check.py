@@ -18,6 +18,8 @@ from engine.model import Model
 from engine.ranking.customers import Customers
 from engine.ranking.features import NAMES
 from engine.ranking.ranking import MODES, Ranking
+from engine.upsell.likelihood import Likelihood
+from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES
 from engine.upsell.tiers import Ladders
 
 Array = NDArray[np.generic]
@@ -37,6 +39,7 @@ def self_check(model: Model) -> None:
         _stores(model.stores, len(model.rules), n_items),
         _ranking(model.ranking, n_items),
         _customers(model.customers, n_items),
+        _likelihood(model.likelihood, n_items),
     ):
         raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
 
@@ -192,3 +195,19 @@ def _ladders(ladders: Ladders, n_items: int) -> Iterator[str]:
     yield from _indexed("ladder family", ladders.family, ladders.n_ladders, -1)
     yield from _rows("member", ladders.member_indptr, ladders.members, ladders.n_ladders)
     yield from _indexed("members", ladders.members, n_items)
+
+
+def _likelihood(likelihood: Likelihood | None, n_items: int) -> Iterator[str]:
+    if likelihood is None:
+        return
+    for name in ("ladder", "tier", "log_price", "level", "category", "brand", "log_amount"):
+        yield from _sized(f"upgrade {name}", getattr(likelihood.facts, name), n_items)
+    standing = likelihood.standing
+    for name in ("promotion", "usual", "ups", "downs", "moves"):
+        yield from _sized(f"upgrade {name}", getattr(standing, name), n_items)
+    if len(standing.orders) != n_items:
+        yield f"upgrade orders are of {len(standing.orders)} items, not {n_items}"
+    yield from _sized("upgrade move_times", standing.move_times, len(standing.move_keys))
+    for scorer, names in ((likelihood.which, SIBLING_NAMES), (likelihood.whether, QUESTION_NAMES)):
+        if scorer.weights[0].shape[0] != len(names):
+            yield f"an upgrade model weighs {scorer.weights[0].shape[0]} signals, not {len(names)}"

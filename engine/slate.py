@@ -122,7 +122,7 @@ def build_slate(
     upgrades: list[Upgrade] = []
     rejected: list[Rejected] = []
     if not foreign_currency:
-        upgrades = recommenders.upsell.best(bases, eligibility, upsell)
+        upgrades = recommenders.upsell.best(bases, eligibility, upsell, past)
         if explain and upsell > 0:
             rejected += rejected_upgrades(recommenders.upsell, bases, eligibility, upgrades)
     # What is offered instead of a line is not offered beside it too.

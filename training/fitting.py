@@ -27,6 +27,7 @@ from training.mining.search import default_min_count, mine_rules
 from training.ranking.base import fit_base
 from training.ranking.signals import purchases_of
 from training.stores import borne_out
+from training.upsell.fitting import fit_likelihood
 from training.upsell.former import FormerCuts
 from training.upsell.grouping import find_groups
 from training.upsell.moves import count_moves
@@ -104,6 +105,16 @@ def fit_model(
         if customer_key is not None and len(dataset.customer_ids):
             with progress.task("Remembering customers"):
                 customers = Customers.of(dataset.customer_ids, purchases_of(dataset), customer_key)
+    likelihood = None
+    # Back-tests of the cross-sell ranking have no use for it.
+    if customer_key is not None:
+        with progress.task("Learning from upgrades"):
+            likelihood = fit_likelihood(
+                dataset,
+                ladders,
+                dataset.catalogue.price_minor.astype(np.float64),
+                (config.offers.min_price_ratio, config.offers.max_price_ratio),
+            )
     model = Model(
         version=UNSAVED,
         settings=Settings(
@@ -123,6 +134,7 @@ def fit_model(
         ranking=ranking,
         customers=customers,
         customer_key=customer_key or b"",
+        likelihood=likelihood,
     )
     counts: dict[str, object] = {
         "orders": baskets.n_orders,
@@ -138,6 +150,7 @@ def fit_model(
         "rules_contradicted": len(mined.table) - len(table),
         "neighbours": len(ranking.neighbours.items) if ranking else 0,
         "customers": customers.purchases.n_customers if customers else 0,
+        "upgrade_moves": len(likelihood.standing.move_keys) if likelihood else 0,
         "repelled_pairs": len(affinity.repelled_items) // 2,
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},

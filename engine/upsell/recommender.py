@@ -19,9 +19,11 @@ from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale
 from engine.offers import Quantity, Step
+from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items
 from engine.upsell.given import given_upgrades
+from engine.upsell.likelihood import Likelihood, questions_of_rows
 from engine.upsell.packs import Pack, pack_of
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
@@ -56,7 +58,13 @@ class BaseItem:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """`score` in [0, 1] is how likely the upgrade is taken, by its share among both's buyers."""
+    """`score` in [0, 1] is how likely the upgrade is taken.
+
+    By the fitted likelihood of a customer's upgrades where the model holds one, else by the
+    item's share among both's buyers. `worth_minor` is what one taken unit brings: its margin
+    beyond the base item's where both costs are known, else the price difference. `weight` is
+    below 1 where nothing known is gained or something lost: it moves the rank, not the score.
+    """
 
     item: int
     base: BaseItem
@@ -64,6 +72,8 @@ class Upgrade:
     price_difference_minor: int
     comparison: Comparison
     step: Step = "tier"
+    weight: float = 1.0
+    worth_minor: int | None = None
 
     @property
     def total_difference_minor(self) -> int:
@@ -77,8 +87,9 @@ class Upgrade:
 
     @property
     def expected_minor(self) -> float:
-        """Expected extra revenue: what upgrades are ranked by across the cart."""
-        return self.score * self.price_difference_minor * float(self.base.quantity)
+        """Expected extra revenue or margin: what upgrades are ranked by across the cart."""
+        worth = self.price_difference_minor if self.worth_minor is None else self.worth_minor
+        return self.score * self.weight * worth * float(self.base.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,7 @@ class _Siblings:
         base: int64, position of the base item among those asked for.
         score: float64, as of an `Upgrade` that gains something and loses nothing.
         difference: int64, minor units more for one unit.
+        worth: int64, minor units it brings, as of an `Upgrade`.
         bound: float64, the highest expected gain the upgrade can come to.
     """
 
@@ -97,6 +109,7 @@ class _Siblings:
     base: NDArray[np.int64]
     score: NDArray[np.float64]
     difference: NDArray[np.int64]
+    worth: NDArray[np.int64]
     bound: NDArray[np.float64]
 
 
@@ -114,6 +127,7 @@ class Upsell:
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
     pack: Callable[[int], Pack | None]
     """How much an item holds, remembered likewise."""
+    likelihood: Likelihood | None
     given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
     """Better versions of an item by the shop's own word."""
 
@@ -133,16 +147,24 @@ class Upsell:
                 partial(compare_items, model.catalogue, attributes=model.settings.attributes)
             ),
             lru_cache(_REMEMBERED)(partial(pack_of, model.catalogue)),
+            model.likelihood,
             given_upgrades(model.catalogue, model.settings.offers),
         )
 
     def best(
-        self, bases: Sequence[BaseItem], eligibility: CartEligibility, limit: int
+        self,
+        bases: Sequence[BaseItem],
+        eligibility: CartEligibility,
+        limit: int,
+        past: Past | None = None,
     ) -> list[Upgrade]:
-        """The `limit` upgrades of the highest expected gain, each better item once."""
+        """The `limit` upgrades of the highest expected gain, each better item once.
+
+        `past` is what the buyer bought before, where that is known.
+        """
         if limit <= 0 or not bases:
             return []
-        waiting = self._siblings(bases, eligibility)
+        waiting = self._siblings(bases, eligibility, past or Past.unknown())
         chosen: dict[int, Upgrade] = {}
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
@@ -163,10 +185,13 @@ class Upsell:
                 continue
             difference = int(waiting.difference[place])
             step = self.step(base, item, difference)
-            score = float(waiting.score[place]) * _EACH_LOSS**losses
+            score, weight = float(waiting.score[place]), _EACH_LOSS**losses
             if not comparison.gains and step != "size":
-                score *= _NOTHING_KNOWN
-            upgrade = Upgrade(item, base, score, difference, comparison, step)
+                weight *= _NOTHING_KNOWN
+            if self.likelihood is None:
+                score, weight = score * weight, 1.0
+            worth = int(waiting.worth[place])
+            upgrade = Upgrade(item, base, score, difference, comparison, step, weight, worth)
             rival = chosen.get(item)
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade
@@ -182,7 +207,9 @@ class Upsell:
         packs = (self.pack(base.item), self.pack(better))
         return step_of(*packs, paid, paid + price_difference_minor)
 
-    def _siblings(self, bases: Sequence[BaseItem], eligibility: CartEligibility) -> _Siblings:
+    def _siblings(
+        self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past
+    ) -> _Siblings:
         """Every better item that may stand in for one of `bases`."""
         items = np.array([base.item for base in bases], dtype=np.int32)
         prices = np.array([base.unit_price_minor or 0 for base in bases], dtype=np.int64)
@@ -210,11 +237,23 @@ class Upsell:
             & (ratio <= self.settings.max_price_ratio + _TOLERANCE)
         )
         fit[n_learned:] = True
-        fit &= (price > paid) & eligibility.instead(members)
+        fit &= price > paid
+        could_be = fit.nonzero()[0]
+        fit &= eligibility.instead(members)
         # What the shop names wins over what was learned of the same item.
         settled = np.zeros(len(items), dtype=np.bool_)
         settled[of_base[n_learned:][fit[n_learned:]]] = True
         fit[:n_learned] &= ~settled[of_base[:n_learned]]
+        if self.likelihood is not None and fit.any():
+            # Shares are of all that could be bought instead, offered or not.
+            return self._likely(
+                bases,
+                past,
+                members[could_be],
+                of_base[could_be],
+                fit[could_be],
+                ratio[could_be],
+            )
         fit = fit.nonzero()[0]
         members, of_base, steps = members[fit], of_base[fit], steps[fit]
         bought = self.n_orders_of_item[members]
@@ -225,7 +264,37 @@ class Upsell:
         difference = price[fit] - paid[fit]
         quantity = np.array([float(base.quantity) for base in bases])
         return _Siblings(
-            members, of_base, score, difference, score * difference * quantity[of_base]
+            members, of_base, score, difference, difference, score * difference * quantity[of_base]
+        )
+
+    def _likely(
+        self,
+        bases: Sequence[BaseItem],
+        past: Past,
+        members: NDArray[np.int32],
+        of_base: NDArray[np.int64],
+        allowed: NDArray[np.bool_],
+        ratio: NDArray[np.float64],
+    ) -> _Siblings:
+        """As `_siblings`, by what is likely; members that may not be offered take their share."""
+        assert self.likelihood is not None
+        order = np.argsort(of_base, kind="stable")
+        members, of_base, allowed = members[order], of_base[order], allowed[order]
+        asked, position = np.unique(of_base, return_inverse=True)
+        base = np.array([bases[place].item for place in asked.tolist()], dtype=np.int32)
+        questions = questions_of_rows(base, position, members, ratio[order].astype(np.float32))
+        score = self.likelihood.of_cart(past, questions)
+        paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)
+        difference = self.catalogue.price_minor[members] - paid[of_base]
+        cost, base_cost = self.catalogue.cost_minor[members], self.catalogue.cost_minor[base]
+        known = (cost >= 0) & (base_cost[position] >= 0)
+        worth = difference - np.where(known, cost - base_cost[position], 0)
+        # What brings nothing, though it is dearer, is not worth an offer.
+        kept = (allowed & (worth > 0)).nonzero()[0]
+        quantity = np.array([float(each.quantity) for each in bases])
+        bound = score * worth * quantity[of_base]
+        return _Siblings(
+            members[kept], of_base[kept], score[kept], difference[kept], worth[kept], bound[kept]
         )
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:

@@ -31,6 +31,9 @@ def command(
     level: Annotated[
         Level, typer.Option(help="Rank items, or whole families of the catalogue.")
     ] = "item",
+    upsell: Annotated[
+        bool, typer.Option("--upsell", help="Test upgrades instead: which, and whether at all.")
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Back-test on the last orders: hide one item of each basket, see who finds it in ten.
@@ -45,6 +48,11 @@ def command(
     from training.mining.protocol import get_engine
 
     shop = load_config(config)
+    if upsell:
+        from serving.cli.upsell_table import evaluate_upgrades
+
+        evaluate_upgrades(shop, config, as_json=as_json)
+        return
     mining = get_engine(engine or shop.training.engine)
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)

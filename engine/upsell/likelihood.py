@@ -1,0 +1,116 @@
+"""How likely an upgrade is, and to which item: two fitted models, served as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.purchases import Past
+from engine.ranking.scorer import Scorer
+from engine.upsell.history import History
+from engine.upsell.signals import Floats, Now, Questions, signals
+from engine.upsell.standing import Facts, Standing
+
+_HALF_LIFE = 60.0
+
+
+def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
+    """P(this item | an upgrade), float64 (n_rows,); the rows of each question add up to one."""
+    if not len(raw):
+        return np.zeros(0)
+    owner = questions.owner
+    value = np.asarray(raw, dtype=np.float64) * slope
+    top = np.full(len(questions.base), -np.inf)
+    np.maximum.at(top, owner, value)
+    odds = np.exp(value - top[owner])
+    return odds / np.bincount(owner, odds, len(questions.base))[owner]
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """WHICH and WHETHER, and all they look at.
+
+    Attributes:
+        which: its `slope` sharpens the shares of a question's items (a conditional logit).
+        whether: calibrated by Platt's method.
+    """
+
+    facts: Facts
+    standing: Standing
+    which: Scorer
+    whether: Scorer
+
+    def of_cart(self, past: Past, questions: Questions) -> NDArray[np.float64]:
+        """P(upgrade | customer, base) x P(item | upgrade), float64 (n_rows,), for one cart."""
+        history = History.of_cart(
+            past, questions.base.tolist(), self.facts.category, self.facts.level
+        )
+        whether, which = self.odds(history, questions)
+        return whether[questions.owner] * which
+
+    def odds(
+        self, history: History, questions: Questions
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(P(upgrade) of each question, P(item | upgrade) of each row)."""
+        asked, rows = signals(self.facts, history, questions, self.now(history, questions))
+        return self.whether.probability(asked), shares(
+            self.which.raw(rows), questions, self.which.slope
+        )
+
+    def now(self, history: History, questions: Questions) -> Now:
+        standing, base, sibling = self.standing, questions.base, questions.sibling
+        return Now(
+            standing.orders[base],
+            standing.promotion[base],
+            standing.usual[base],
+            standing.ups[base],
+            standing.downs[base],
+            standing.moves[base],
+            standing.orders[sibling],
+            standing.promotion[sibling],
+            standing.usual[sibling],
+            standing.times_moved(base[questions.owner], sibling),
+            self._from_past(history, questions),
+        )
+
+    def _from_past(self, history: History, questions: Questions) -> Floats:
+        """Moves to each better item from everything its buyer bought of the ladder."""
+        ladder, sibling = self.facts.ladder, questions.sibling
+        same = (ladder[history.item] == ladder[questions.base][history.question]).nonzero()[0]
+        question = history.question[same]
+        lengths = np.diff(questions.indptr)[question]
+        entry = np.repeat(same, lengths)
+        shift = questions.indptr[question] - (np.cumsum(lengths) - lengths)
+        row = np.arange(len(entry)) + np.repeat(shift, lengths)
+        fresh = np.exp2(history.age[entry] * np.float32(-1 / _HALF_LIFE))
+        times = self.standing.times_moved(history.item[entry], sibling[row])
+        return np.bincount(row, fresh * times, len(sibling)).astype(np.float32)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {
+            **self.facts.to_arrays(),
+            **self.standing.to_arrays(),
+            **self.which.to_arrays("which"),
+            **self.whether.to_arrays("whether"),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Likelihood:
+        return cls(
+            Facts.from_arrays(arrays),
+            Standing.from_arrays(arrays),
+            Scorer.from_arrays(arrays, "which"),
+            Scorer.from_arrays(arrays, "whether"),
+        )
+
+
+def questions_of_rows(
+    base: NDArray[np.int32], owner: NDArray[np.integer], sibling: NDArray[np.int32], ratio: Floats
+) -> Questions:
+    """`owner` ascends: the position in `base` each better item belongs to."""
+    indptr = np.zeros(len(base) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(owner, minlength=len(base)), out=indptr[1:])
+    return Questions(base, indptr, sibling, ratio)

@@ -1,0 +1,80 @@
+"""`mersalg evaluate --upsell`: which upgrade and whether, beside plain yardsticks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.config import ShopConfig
+
+_RANKERS = {
+    "random": "random",
+    "cheapest_next_tier": "cheapest of the next tier",
+    "popular": "most popular dearer sibling",
+    "recently_popular": "the same, last 60 days",
+    "transitions": "smoothed transitions",
+    "mersalg": "Mersalg",
+    "mersalg_unbought": "Mersalg, what the customer never bought",
+}
+_GUESSES = {"base_rate": "base rate", "ladder_rate": "rate of the family", "mersalg": "Mersalg"}
+
+
+def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
+    """Print the back-test of upsell.
+
+    Raises:
+        DataError: no customer's upgrades can be followed.
+    """
+    from engine.errors import DataError
+    from training.dataset import load_dataset
+    from training.upsell.evaluation import evaluate_upsell
+
+    with console.progress_bars(quiet=as_json) as progress:
+        dataset = load_dataset(shop, config.parent, progress)
+        found = evaluate_upsell(dataset, progress)
+    if found is None:
+        reason = "name no customers" if not len(dataset.customer_ids) else "hold too few upgrades"
+        raise DataError(
+            f"upsell cannot be tested: the orders {reason}, so nobody's next purchase can be"
+            " compared with the one before",
+            file=str(config),
+        )
+    if as_json:
+        console.print_json(found)
+    else:
+        _print(found)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    which, whether = found["which"], found["whether"]
+    if which is not None:
+        table = Table(title=f"Which dearer sibling, {which['n']:,} later upgrades")
+        for column in ("ranking", "HitRate@1", "± 1 s.e.", "HitRate@3", "± 1 s.e."):
+            table.add_column(column, justify="left" if column == "ranking" else "right")
+        for name, title in _RANKERS.items():
+            rate = which["hit_rate"][name]
+            keys = ("at_1", "at_1_se", "at_3", "at_3_se")
+            table.add_row(title, *(f"{rate[key]:.4f}" for key in keys))
+        console.out.print(table)
+        console.out.print(
+            f"calibration error of the shares: {which['expected_calibration_error']:.4f}"
+        )
+    if whether is not None:
+        table = Table(title=f"Whether at all, {whether['n']:,} later purchases")
+        for column in ("forecast", "AUC", "± 1 s.e.", "PR-AUC", "ECE"):
+            table.add_column(column, justify="left" if column == "forecast" else "right")
+        for name, title in _GUESSES.items():
+            quality = whether["quality"][name]
+            keys = ("auc", "auc_se", "pr_auc", "ece")
+            table.add_row(title, *(f"{quality[key]:.4f}" for key in keys))
+        console.out.print(table)
+        console.out.print(
+            f"{whether['base_rate']:.1%} of those with a tier above went up; of all purchases"
+            f" {whether['moves_up']:.1%} went up and {whether['moves_down']:.1%} down, so a raw"
+            " upgrade rate says nothing without a control group"
+        )

@@ -1,0 +1,177 @@
+"""The back-test of upsell: which dearer sibling, and whether at all, against plain yardsticks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.progress import Progress
+from engine.upsell.likelihood import shares
+from engine.upsell.signals import SIBLING_NAMES, Questions
+from training.upsell.events import Integers
+from training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
+from training.upsell.moments import Memory, facts_of
+from training.upsell.protocol import protocol_ladders
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+TRAIN_SHARE, WARM_UP = 292 / 366, 0.15
+"""Of the days: those before the split are learned from; the first only teach what there is."""
+_DAY = 86_400_000_000
+_MOST_TESTED = 40_000
+_BINS = 10
+
+
+def evaluate_upsell(dataset: Dataset, progress: Progress) -> dict[str, Any] | None:
+    """The table of the protocol (see `events`); None where no customer's history can be followed.
+
+    Everything is asked as of its own moment: what sells and who moved is counted up to it, the
+    models, tiers and prices are those of the days before the split.
+    """
+    if not len(dataset.customer_ids) or not (dataset.ordered_at > 0).any():
+        return None
+    begin = int(dataset.ordered_at.min())
+    days = (dataset.ordered_at - begin) // _DAY
+    split = int(np.ceil((int(days.max()) + 1) * TRAIN_SHARE))
+    before = dataset.select_orders(days < split)
+    family = dataset.catalogue.family
+    if not (family >= 0).any():
+        family = dataset.catalogue.category
+    with progress.task("Asking which upgrade"):
+        which = _which(dataset, before, family, split)
+    with progress.task("Asking whether at all"):
+        whether = _whether(dataset, before, family, split)
+    if which is None and whether is None:
+        return None
+    return {"split_day": split, "which": which, "whether": whether}
+
+
+def _asker(dataset: Dataset, before: Dataset, family: NDArray[np.int32], kind: Any) -> Asker:
+    ladders, price = protocol_ladders(before, family, kind)
+    facts = facts_of(dataset.catalogue, ladders, price)
+    return Asker(Memory.of(dataset, ladders, facts), ladders, price)
+
+
+def _which(
+    dataset: Dataset, before: Dataset, family: NDArray[np.int32], split: int
+) -> dict[str, Any] | None:
+    asker = _asker(dataset, before, family, "terciles")
+    turns, days = asker.turns, asker.turns.seconds // 86_400
+    new = asker.upgrades() & turns.is_new
+    scorer = asker.which(np.flatnonzero(new & (days < split) & _warm(days, split)), MOST_UPGRADES)
+    chosen = np.flatnonzero(new & (days >= split))
+    if scorer is None or not len(chosen):
+        return None
+    tested = turns.take(chosen)
+    asked = asker.ask(tested)
+    _, rows = asker.memory.in_batches(tested.customer, asked, tested.seconds)
+    taken = asked.sibling == tested.item[asked.owner]
+    probability = shares(scorer.raw(rows), asked, scorer.slope)
+    column = {name: rows[:, place] for place, name in enumerate(SIBLING_NAMES)}
+    popular = before.baskets.item_counts()[asked.sibling].astype(np.float64)
+    ours_new = np.where(column["bought_times"] > 0, -1.0, probability)
+    ranked = {
+        "random": np.random.default_rng(7).random(len(taken)),
+        "cheapest_next_tier": -column["step"] * 1e3 - column["ratio"],
+        "popular": popular,
+        "recently_popular": column["orders_60"],
+        "transitions": column["moved_share"],
+        "mersalg": probability,
+        "mersalg_unbought": ours_new,
+    }
+    return {
+        "n": len(tested),
+        "hit_rate": {name: hit_rates(score, taken, asked) for name, score in ranked.items()},
+        "expected_calibration_error": calibration_error(probability, taken),
+    }
+
+
+def hit_rates(
+    score: NDArray[np.floating], taken: NDArray[np.bool_], asked: Questions
+) -> dict[str, float]:
+    """HitRate@1 and @3 with standard errors; ties are broken by lot."""
+    owner, size = asked.owner, len(asked.base)
+    lot = np.random.default_rng(3).random(len(score))
+    order = np.lexsort((lot, -score, owner))
+    rank = np.empty(len(score), dtype=np.int64)
+    rank[order] = np.arange(len(score)) - np.repeat(asked.indptr[:-1], np.diff(asked.indptr))
+    place = rank[taken]
+    found: dict[str, float] = {}
+    for most in (1, 3):
+        share = float((place < most).sum() / size)
+        found[f"at_{most}"] = share
+        found[f"at_{most}_se"] = float(np.sqrt(share * (1 - share) / size))
+    return found
+
+
+def _warm(days: Integers, split: int) -> NDArray[np.bool_]:
+    return days >= WARM_UP * split
+
+
+def _whether(
+    dataset: Dataset, before: Dataset, family: NDArray[np.int32], split: int
+) -> dict[str, Any] | None:
+    asker = _asker(dataset, before, family, "k_means")
+    turns, days = asker.turns, asker.turns.seconds // 86_400
+    up, below = asker.goes_up(), asker.below_top()
+    learned = below & (days < split)
+    scorer = asker.whether(np.flatnonzero(learned & _warm(days, split)), up, MOST_TURNS)
+    chosen = np.flatnonzero(below & (days >= split))
+    if scorer is None or not len(chosen):
+        return None
+    if len(chosen) > _MOST_TESTED:
+        draw = np.random.default_rng(7)
+        chosen = np.sort(draw.choice(chosen, _MOST_TESTED, replace=False))
+    tested = turns.take(chosen)
+    known, _ = asker.memory.in_batches(tested.customer, asker.ask(tested), tested.seconds)
+    went_up = up[chosen]
+    ladder = asker.ladders.family
+    n_ladders = asker.ladders.n_ladders
+    ups = np.bincount(ladder[turns.base[learned]], up[learned], n_ladders)
+    of_ladder = np.bincount(ladder[turns.base[learned]], minlength=n_ladders)
+    base_rate = float(up[learned].mean())
+    rate = (ups + 10 * base_rate) / (of_ladder + 10)
+    scores = {
+        "base_rate": np.full(len(chosen), base_rate),
+        "ladder_rate": rate[ladder[tested.base]],
+        "mersalg": scorer.probability(known),
+    }
+    tier = asker.ladders.tier
+    every = days >= split
+    return {
+        "n": len(chosen),
+        "base_rate": float(went_up.mean()),
+        "moves_up": float(up[every].mean()),
+        "moves_down": float((tier[turns.item] < tier[turns.base])[every].mean()),
+        "quality": {name: _quality(score, went_up) for name, score in scores.items()},
+    }
+
+
+def _quality(score: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Mapping[str, float]:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    area = float(roc_auc_score(came_true, score))
+    n_up = int(came_true.sum())
+    n_not = len(came_true) - n_up
+    # Hanley and McNeil, "The meaning and use of the area under a ROC curve", 1982.
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (n_up - 1) * (q1 - area**2) + (n_not - 1) * (q2 - area**2)
+    return {
+        "auc": area,
+        "auc_se": float(np.sqrt(variance / (n_up * n_not))),
+        "pr_auc": float(average_precision_score(came_true, score)),
+        "ece": calibration_error(score, came_true),
+    }
+
+
+def calibration_error(score: NDArray[np.floating], came_true: NDArray[np.bool_]) -> float:
+    """Mean distance between what was said and what came true, over ten equally filled bins."""
+    parts = np.array_split(np.argsort(score, kind="stable"), _BINS)
+    return float(
+        sum(len(p) * abs(score[p].mean() - came_true[p].mean()) for p in parts if len(p))
+        / max(len(score), 1)
+    )

@@ -1,0 +1,126 @@
+"""From a data set and its ladders to the two models of upsell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.scorer import Scorer
+from engine.upsell.likelihood import Likelihood
+from engine.upsell.signals import Questions
+from engine.upsell.tiers import Ladders
+from training.upsell.events import MAX_RATIO, MIN_RATIO, Integers, Turns, questions_of
+from training.upsell.moments import Memory, facts_of
+from training.upsell.whether import fit_whether
+from training.upsell.which import SEED, fit_which
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
+"""Fewer say too little: such a shop's upgrades are ordered by popularity and price."""
+MOST_UPGRADES, MOST_TURNS = 30_000, 70_000
+_WARM_UP = 0.15
+"""Share of the time that only teaches what there is to know, and is not learned from."""
+_UNKNOWN_BUYERS = 0.15
+"""Share of the questions asked as if nobody knew the customer, so that guests can be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Ladders and prices with everything that happened on them."""
+
+    memory: Memory
+    ladders: Ladders
+    price: NDArray[np.floating]
+    min_ratio: float = MIN_RATIO
+    max_ratio: float = MAX_RATIO
+
+    @property
+    def turns(self) -> Turns:
+        return self.memory.turns
+
+    def upgrades(self) -> NDArray[np.bool_]:
+        """Turns to a dearer tier at a price inside the band."""
+        turns = self.turns
+        ratio = self.price[turns.item] / self.price[turns.base]
+        inside = (ratio >= self.min_ratio - 1e-9) & (ratio <= self.max_ratio + 1e-9)
+        return self.goes_up() & inside
+
+    def goes_up(self) -> NDArray[np.bool_]:
+        turns, tier = self.turns, self.ladders.tier
+        return tier[turns.item] > tier[turns.base]
+
+    def below_top(self) -> NDArray[np.bool_]:
+        """Turns whose base has a tier above it."""
+        ladders = self.ladders
+        top = np.zeros(max(ladders.n_ladders, 1), dtype=np.int16)
+        np.maximum.at(top, ladders.family[ladders.members], ladders.tier[ladders.members])
+        base = self.turns.base
+        return ladders.tier[base] < top[ladders.family[base]]
+
+    def which(self, chosen: Integers, most: int) -> Scorer | None:
+        chosen = _drawn(chosen, most)
+        if len(chosen) < LEAST_UPGRADES:
+            return None
+        turns = self.turns.take(chosen)
+        asked = self.ask(turns)
+        taken = asked.sibling == turns.item[asked.owner]
+        _, rows = self.memory.in_batches(_some_unknown(turns.customer), asked, turns.seconds)
+        return fit_which(rows, taken, asked)
+
+    def whether(self, chosen: Integers, went_up: NDArray[np.bool_], most: int) -> Scorer | None:
+        """`went_up` is bool (n_turns,), of all turns."""
+        chosen = _drawn(chosen, most)
+        labels = went_up[chosen]
+        if len(chosen) < LEAST_TURNS or labels.sum() < 50:
+            return None
+        turns = self.turns.take(chosen)
+        known, _ = self.memory.in_batches(
+            _some_unknown(turns.customer), self.ask(turns), turns.seconds
+        )
+        return fit_whether(known, labels)
+
+    def ask(self, turns: Turns) -> Questions:
+        return questions_of(turns.base, self.ladders, self.price, self.min_ratio, self.max_ratio)
+
+
+def fit_likelihood(
+    dataset: Dataset, ladders: Ladders, price: NDArray[np.floating], band: tuple[float, float]
+) -> Likelihood | None:
+    """Both models and what is known at the last order; None where histories say too little.
+
+    Args:
+        price: (n_items,) minor units, at most 0 where not known.
+        band: least and largest price of an upgrade, in prices of what it replaces.
+    """
+    if not len(dataset.customer_ids) or not (dataset.ordered_at > 0).any():
+        return None
+    facts = facts_of(dataset.catalogue, ladders, price)
+    memory = Memory.of(dataset, ladders, facts)
+    asker = Asker(memory, ladders, price, *band)
+    seconds = memory.turns.seconds
+    end = int((dataset.ordered_at.max() - dataset.ordered_at.min()) // 1_000_000)
+    warm = seconds >= _WARM_UP * end
+    upgrades = asker.upgrades()
+    which = asker.which(np.flatnonzero(upgrades & warm), MOST_UPGRADES)
+    if which is None:
+        return None
+    whether = asker.whether(np.flatnonzero(asker.below_top() & warm), upgrades, MOST_TURNS)
+    if whether is None:
+        return None
+    return Likelihood(facts, memory.standing(end + 1), which, whether)
+
+
+def _drawn(chosen: Integers, most: int) -> Integers:
+    if len(chosen) <= most:
+        return chosen
+    return np.sort(np.random.default_rng(SEED).choice(chosen, most, replace=False))
+
+
+def _some_unknown(customer: Integers) -> Integers:
+    unknown = np.random.default_rng(SEED + 1).random(len(customer)) < _UNKNOWN_BUYERS
+    return np.where(unknown, -1, customer)

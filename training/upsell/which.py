@@ -1,0 +1,64 @@
+"""Fitting P(this better item | an upgrade): a network over the items that were to be had."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.scorer import Scorer
+from engine.upsell.likelihood import shares
+from engine.upsell.signals import Questions
+from training.ranker import side_by_side
+
+Floats = NDArray[np.float32]
+SEED = 11
+_NEGATIVES = 10.0
+_LAYERS, _EPOCHS, _PENALTY = (32, 16), 6, 0.003
+_CALIBRATION = 0.15
+_SLOPES = np.geomspace(0.2, 3.0, 55)
+
+
+def fit_network(features: Floats, came_true: NDArray[np.bool_], *, networks: int = 1) -> Scorer:
+    """A scorer whose raw output is the mean log-odds of `networks`; not calibrated yet."""
+    from sklearn.neural_network import MLPClassifier
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale < 1e-6] = 1
+    standardised = np.clip((features - mean) / scale, -8, 8)
+    fitted = []
+    with warnings.catch_warnings():
+        # The number of epochs is chosen; more would fit the noise.
+        warnings.simplefilter("ignore")
+        for place in range(networks):
+            network = MLPClassifier(
+                _LAYERS,
+                alpha=_PENALTY,
+                batch_size=min(1024, len(features)),
+                learning_rate_init=2e-3,
+                max_iter=_EPOCHS if len(features) > 20_000 else 4 * _EPOCHS,
+                random_state=SEED + place,
+            )
+            fitted.append(network.fit(standardised, came_true))
+    weights, biases = side_by_side([(each.coefs_, each.intercepts_) for each in fitted])
+    return Scorer(mean, scale, weights, biases, 1.0, 0.0)
+
+
+def fit_which(features: Floats, taken: NDArray[np.bool_], questions: Questions) -> Scorer:
+    """Args:
+    features: float32 (n_rows, n_signals). taken: bool (n_rows,), one of each question's rows.
+    """
+    draw = np.random.default_rng(SEED)
+    apart = draw.random(len(questions.base)) < _CALIBRATION
+    owner = questions.owner
+    chance = _NEGATIVES / np.maximum(np.diff(questions.indptr), 1)
+    learned = ~apart[owner] & (taken | (draw.random(len(owner)) < chance[owner]))
+    scorer = fit_network(features[learned], taken[learned])
+    raw = scorer.raw(features)
+    hidden = np.flatnonzero(taken & apart[owner])
+    if not len(hidden):
+        return scorer
+    fit = [float(np.log(shares(raw, questions, slope)[hidden] + 1e-12).mean()) for slope in _SLOPES]
+    return replace(scorer, slope=float(_SLOPES[int(np.argmax(fit))]))
