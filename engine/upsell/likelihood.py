@@ -29,6 +29,11 @@ def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDA
     return odds / np.bincount(owner, odds, len(questions.base))[owner]
 
 
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    bounded = np.clip(probability, 1e-9, 1 - 1e-9)
+    return np.log(bounded / (1 - bounded))
+
+
 @dataclass(frozen=True, slots=True)
 class Likelihood:
     """WHICH and WHETHER, and all they look at.
@@ -36,12 +41,16 @@ class Likelihood:
     Attributes:
         which: its `slope` sharpens the shares of a question's items (a conditional logit).
         whether: calibrated by Platt's method.
+        offer_slope, offer_intercept: turn the log-odds of the product into those at which offers
+            shown were taken; 1 and 0 until enough offers have been.
     """
 
     facts: Facts
     standing: Standing
     which: Scorer
     whether: Scorer
+    offer_slope: float = 1.0
+    offer_intercept: float = 0.0
 
     def of_cart(self, past: Past, questions: Questions) -> NDArray[np.float64]:
         """P(upgrade | customer, base) x P(item | upgrade), float64 (n_rows,), for one cart."""
@@ -49,7 +58,11 @@ class Likelihood:
             past, questions.base.tolist(), self.facts.category, self.facts.level
         )
         whether, which = self.odds(history, questions)
-        return whether[questions.owner] * which
+        score = whether[questions.owner] * which
+        if self.offer_slope == 1.0 and self.offer_intercept == 0.0:
+            return score
+        odds = self.offer_slope * log_odds(score) + self.offer_intercept
+        return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
 
     def odds(
         self, history: History, questions: Questions
@@ -95,6 +108,7 @@ class Likelihood:
             **self.standing.to_arrays(),
             **self.which.to_arrays("which"),
             **self.whether.to_arrays("whether"),
+            "offers_platt": np.array([self.offer_slope, self.offer_intercept]),
         }
 
     @classmethod
@@ -104,6 +118,7 @@ class Likelihood:
             Standing.from_arrays(arrays),
             Scorer.from_arrays(arrays, "which"),
             Scorer.from_arrays(arrays, "whether"),
+            *np.asarray(arrays["offers_platt"], dtype=np.float64).tolist(),
         )
 
 

@@ -142,7 +142,7 @@ def signals(
     steps = facts.tier[inside].astype(np.float32) - facts.tier[base][q]
     above = _sums(q, weight * (steps > 0), size)
     below = _sums(q, weight * (steps < 0), size)
-    n_above = _sums(q, steps > 0, size)
+    n_above = _sums(q, (steps > 0).astype(np.float32), size)
     last = _least(q, when, size, NEVER)
     is_last = when == last[q]
     n_last = np.maximum(_sums(q, is_last, size), 1)

@@ -43,19 +43,17 @@ class Facts:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Facts:
         return cls(
-            *(np.asarray(arrays[f"fact_{name}"], dtype=kind) for name, kind in _FACTS.items())
+            ladder=np.asarray(arrays["fact_ladder"], dtype=np.int32),
+            tier=np.asarray(arrays["fact_tier"], dtype=np.int16),
+            log_price=np.asarray(arrays["fact_log_price"], dtype=np.float32),
+            level=np.asarray(arrays["fact_level"], dtype=np.float32),
+            category=np.asarray(arrays["fact_category"], dtype=np.int32),
+            brand=np.asarray(arrays["fact_brand"], dtype=np.int32),
+            log_amount=np.asarray(arrays["fact_log_amount"], dtype=np.float32),
         )
 
 
-_FACTS: dict[str, type[np.generic]] = {
-    "ladder": np.int32,
-    "tier": np.int16,
-    "log_price": np.float32,
-    "level": np.float32,
-    "category": np.int32,
-    "brand": np.int32,
-    "log_amount": np.float32,
-}
+_FACTS = ("ladder", "tier", "log_price", "level", "category", "brand", "log_amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,18 @@ class Standing:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Standing:
+        def read(name: str) -> Floats:
+            return np.asarray(arrays[f"standing_{name}"], dtype=np.float32)
+
         return cls(
-            *(
-                np.asarray(
-                    arrays[f"standing_{name}"],
-                    dtype=np.int64 if name == "move_keys" else np.float32,
-                )
-                for name in _STANDING
-            )
+            orders=read("orders"),
+            promotion=read("promotion"),
+            usual=read("usual"),
+            ups=read("ups"),
+            downs=read("downs"),
+            moves=read("moves"),
+            move_keys=np.asarray(arrays["standing_move_keys"], dtype=np.int64),
+            move_times=read("move_times"),
         )
 
 

@@ -94,7 +94,7 @@ def _shop() -> tuple[Dataset, Ladders]:
 
 
 @cache
-def _fitted() -> Likelihood:
+def fitted_shop() -> Likelihood:
     dataset, ladders = _shop()
     found = fit_likelihood(
         dataset, ladders, dataset.catalogue.price_minor.astype(np.float64), (1.05, 2.5)
@@ -106,7 +106,7 @@ def _fitted() -> Likelihood:
 def _asked(sort: int, base: int = 0) -> tuple[float, np.ndarray]:
     """Mean (P(upgrade), share of each better item) over customers of one kind (modulo 4)."""
     dataset, ladders = _shop()
-    likelihood, purchases = _fitted(), purchases_of(dataset)
+    likelihood, purchases = fitted_shop(), purchases_of(dataset)
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([base], dtype=np.int32), ladders, price)
     now = np.array([int(dataset.ordered_at.max()) + _DAY])
@@ -135,14 +135,14 @@ def test_nobody_known_is_answered_between_the_two() -> None:
     dataset, ladders = _shop()
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([0, 5], dtype=np.int32), ladders, price)
-    score = _fitted().of_cart(Past.unknown(), questions)
+    score = fitted_shop().of_cart(Past.unknown(), questions)
     assert np.all((score > 0) & (score < 1))
     assert _UP[0] < score[:4].sum() < _UP[1]
 
 
 def test_served_scores_are_those_of_training() -> None:
     dataset, ladders = _shop()
-    likelihood = _fitted()
+    likelihood = fitted_shop()
     price = dataset.catalogue.price_minor.astype(np.float64)
     memory = Memory.of(dataset, ladders, facts_of(dataset.catalogue, ladders, price))
     base = np.array([0, 5, 6, 10], dtype=np.int32)
@@ -169,8 +169,8 @@ def test_arrays_bring_back_the_same_scores() -> None:
     dataset, ladders = _shop()
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([0], dtype=np.int32), ladders, price)
-    again = Likelihood.from_arrays(_fitted().to_arrays())
-    before = _fitted().of_cart(Past.unknown(), questions)
+    again = Likelihood.from_arrays(fitted_shop().to_arrays())
+    before = fitted_shop().of_cart(Past.unknown(), questions)
     assert np.array_equal(again.of_cart(Past.unknown(), questions), before)
 
 
