@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from training.gate import Verdict, judge, passed
 from training.incremental.memory import Memory, SinceLast
 from training.mining.protocol import MiningEngine, get_engine
 from training.upsell.former import FormerCuts, nothing_former
+from training.upsell.outcomes import with_outcomes
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -50,7 +51,7 @@ class TrainingResult:
         metrics: back-test results; empty where there was nothing to test on.
         counts: orders, items, rules, ladders and the like.
         quality: rows read, kept and left out by reason.
-        warnings: names in pins and blocks that the catalogue does not hold.
+        warnings: names in pins and blocks that the catalogue does not hold; outcomes too few to use.
         seconds: time of each stage.
         since_last: what it built on; None where it was not asked to.
     """
@@ -108,6 +109,7 @@ def train(
     publish: bool = True,
     force: bool = False,
     since_last: bool = False,
+    outcomes: str | None = None,
     progress: Progress,
 ) -> TrainingResult:
     """Train a version and publish it if it passes the gate.
@@ -121,6 +123,7 @@ def train(
         engine: name of the mining engine, else the shop file's.
         publish: False writes and judges only.
         force: publish whatever the gate says.
+        outcomes: a database whose shown upsell offers calibrate the scores of upgrades.
 
     Raises:
         ConfigError, DataError: the shop file or its data cannot serve.
@@ -158,6 +161,11 @@ def train(
             scorers=tested.scorers if tested else None,
             customer_key=customer_key(models),
         )
+    told: list[str] = []
+    if outcomes is not None:
+        with watch.stage("outcomes"), progress.task("Asking how offers were answered"):
+            model, told = with_outcomes(fitted.model, outcomes)
+            fitted = replace(fitted, model=model)
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
@@ -194,6 +202,7 @@ def train(
         warnings=[
             *unknown_names(dataset.catalogue, config.offers),
             *unknown_upgrades(dataset.catalogue, config.offers),
+            *told,
         ],
         since_last=memory.since_last() if since_last else None,
     )

@@ -280,8 +280,9 @@ class Upsell:
         assert self.likelihood is not None
         order = np.argsort(of_base, kind="stable")
         members, of_base, allowed = members[order], of_base[order], allowed[order]
-        asked, position = np.unique(of_base, return_inverse=True)
-        base = np.array([bases[place].item for place in asked.tolist()], dtype=np.int32)
+        asked = np.unique(of_base)
+        position = np.searchsorted(asked, of_base)
+        base = np.array([each.item for each in bases], dtype=np.int32)[asked]
         questions = questions_of_rows(base, position, members, ratio[order].astype(np.float32))
         score = self.likelihood.of_cart(past, questions)
         paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)

@@ -33,6 +33,10 @@ def command(
             "--since-last", help="Read and count only what is new; the version is the same."
         ),
     ] = False,
+    outcomes: Annotated[
+        str | None,
+        typer.Option(help="Database URL: its shown upsell offers calibrate upgrades' scores."),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Read, check, mine, fit and back-test; write a version and publish it if it passes the gate.
@@ -56,6 +60,7 @@ def command(
             publish=publish,
             force=force,
             since_last=since_last,
+            outcomes=outcomes,
             progress=progress,
         )
     if as_json:

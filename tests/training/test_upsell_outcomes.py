@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from engine.upsell.likelihood import log_odds
+from tests.support.models import tiny_model
 from tests.training.test_upsell_likelihood import fitted_shop
-from training.upsell.outcomes import Answers, recalibrated
+from training.upsell.outcomes import Answers, recalibrated, with_outcomes
 
 
 def test_a_known_answer_is_recovered() -> None:
@@ -24,3 +28,19 @@ def test_few_answers_are_refused() -> None:
     assert not few.enough
     with pytest.raises(ValueError, match="too few"):
         recalibrated(fitted_shop(), few)
+
+
+def test_an_empty_database_says_that_offers_are_too_few(tmp_path: Path) -> None:
+    from engine.storage.sql import open_store
+
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    store = open_store(url)
+    store.migrate()
+    store.close()
+    fitted = replace(tiny_model(), likelihood=fitted_shop())
+    same, told = with_outcomes(fitted, url)
+    assert same is fitted
+    assert told == [
+        "outcomes are not used: 0 upsell offers were shown and 0 converted; 1,000 and 50 are needed"
+    ]
+    assert "too few" in with_outcomes(tiny_model(), url)[1][0]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.model import Model
+from engine.storage.sql import open_store
 from engine.storage.store import FactScope, Store
 from engine.tracking.attribution import Impressions, outcomes
 from engine.tracking.reading import build_history
@@ -67,3 +69,26 @@ def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     # Scores that turned out upside down say nothing: then only the level is taken over.
     slope = max(float(platt.coef_[0, 0]), 0.05)
     return replace(likelihood, offer_slope=slope, offer_intercept=float(platt.intercept_[0]))
+
+
+def with_outcomes(model: Model, url: str) -> tuple[Model, list[str]]:
+    """The model calibrated on a database's offers, and what kept it from being so.
+
+    Raises:
+        StorageError: the database cannot be read.
+    """
+    if model.likelihood is None:
+        return model, ["outcomes are not used: customers' histories were too few to fit upgrades"]
+    store = open_store(url)
+    try:
+        tracking = model.settings.tracking
+        answers = outcomes_from_facts(store, tracking.impressions, tracking.attribution_window_days)
+    finally:
+        store.close()
+    if not answers.enough:
+        return model, [
+            f"outcomes are not used: {len(answers.score):,} upsell offers were shown and"
+            f" {int(answers.converted.sum()):,} converted; {LEAST_SHOWN:,} and"
+            f" {LEAST_CONVERTED:,} are needed"
+        ]
+    return replace(model, likelihood=recalibrated(model.likelihood, answers)), []
