@@ -51,7 +51,7 @@ class TrainingResult:
         metrics: back-test results; empty where there was nothing to test on.
         counts: orders, items, rules, ladders and the like.
         quality: rows read, kept and left out by reason.
-        warnings: names in pins and blocks that the catalogue does not hold; outcomes too few to use.
+        warnings: names in pins and blocks that the catalogue does not hold; outcomes not used.
         seconds: time of each stage.
         since_last: what it built on; None where it was not asked to.
     """
