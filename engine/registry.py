@@ -29,6 +29,7 @@ from engine.manifest import (
     parse_manifest,
     settings_to_json,
 )
+from engine.mapped_arrays import load_mapped
 from engine.model import Arrays, Model
 from engine.model_check import self_check
 from engine.storage.secrets import customer_key
@@ -182,8 +183,7 @@ class Registry:
         settings = manifest.settings()
         folder = self.root / wanted
         components: dict[str, Arrays] = {
-            Path(name).stem: cast("Arrays", _joblib.load(folder / name, mmap_mode="r"))
-            for name in manifest.files
+            Path(name).stem: load_mapped(folder / name) for name in manifest.files
         }
         try:
             key = customer_key(self.root) if "customers" in components else b""

@@ -67,7 +67,12 @@ def test_commands_import_training_only_inside_themselves() -> None:
 
 
 def test_pydantic_stays_at_the_edges() -> None:
-    allowed = {"engine/config.py", "serving/settings.py", "serving/schemas.py"}
+    allowed = {
+        "engine/config.py",
+        "engine/merchandising/sections.py",
+        "serving/settings.py",
+        "serving/schemas.py",
+    }
     users = {_relative(path) for path in MODULES if "pydantic" in _top_level_imports(path)}
     assert {name for name in users if name.startswith(("engine/", "training/"))} <= allowed
 

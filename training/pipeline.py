@@ -167,6 +167,7 @@ def train(
             model, told = with_outcomes(fitted.model, outcomes)
             fitted = replace(fitted, model=model)
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
+    quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
             fitted.model,
@@ -188,7 +189,7 @@ def train(
         allowed = passed(verdicts) or force
         if publish and allowed:
             registry.publish(name)
-        memory.remember(name, dataset.catalogue, dataset.quality.to_json())
+        memory.remember(name, dataset.catalogue, quality)
     return TrainingResult(
         version=name,
         published=publish and allowed,
@@ -197,7 +198,7 @@ def train(
         metrics=metrics,
         counts=counts,
         data_range=data_range(dataset),
-        quality={**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})},
+        quality=quality,
         seconds=watch.seconds,
         warnings=[
             *unknown_names(dataset.catalogue, config.offers),

@@ -11,9 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import BlockSection, PinSection
 from engine.eligibility import CartEligibility, Eligibility
 from engine.merchandising.reasons import Reason
+from engine.merchandising.sections import BlockSection, PinSection
 from engine.merchandising.targets import items_of, needed_of
 from engine.merchandising.validity import Validity
 from engine.model import Model

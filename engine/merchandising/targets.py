@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.config import BlockSection, OffersSection, PinSection
+from engine.merchandising.sections import BlockSection, OffersSection, PinSection
 
 _BETWEEN_PARTS = ">"
 _MOST_GUESSES = 20

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import clock
-from engine.config import OffersSection, PinSection
 from engine.cross_sell.recommender import CrossSell
+from engine.merchandising.sections import OffersSection, PinSection
 from engine.model import Model
 from engine.offers import CartLine
 from engine.slate import Recommenders, build_slate

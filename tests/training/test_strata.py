@@ -256,15 +256,17 @@ columns = { ordered_at = "ordered_at", store_id = "store" }
 
 
 def write_chain(folder: Path) -> Path:
-    """Items x and y stand in the orders of two stores as in the study of kidney stones, thrice."""
+    """Items x and y stand in the orders of two stores as in the study of kidney stones, times 8."""
     folder.mkdir()
     lines = ["order_id,ordered_at,store,item_id"]
     number = 0
     for place, counts in enumerate(KIDNEY_STONES):
         for count, held in zip(counts, (("x", "y"), ("x",), ("y",), ()), strict=True):
-            for _ in range(3 * count):
+            for _ in range(8 * count):
                 number += 1
                 items = [*held, "bag", *(("cup", "pot") if number % 3 else ())]
+                # All orders are as full, so that fullness explains nothing.
+                items += [f"odd-{number}-{place}" for place in range(5 - len(items))]
                 day = f"2026-{1 + number % 6:02}-{1 + number % 28:02}"
                 lines += [
                     f"o{number},{day},{'north' if place else 'south'},{item}" for item in items

@@ -54,17 +54,18 @@ def test_complements_fit_the_phone(shop: TrainedShop) -> None:
 def test_a_better_phone_and_what_it_brings(shop: TrainedShop) -> None:
     old, new = (offers_of(answer, "upsell") for answer in shop.suggest(CARTS[:2]))
 
+    # Half as many go from the old phone to the Tind as to the Fjord 6, which brings 2 500 kr.
     upgrade = next(iter(old.values()))
-    assert upgrade["item_id"] == "fjord6-128"
+    assert upgrade["item_id"] == "tind-256"
     assert upgrade["replaces"] == {
         "item_id": "fjord5-64",
         "quantity": 1,
-        "price_difference": "2500.00",
+        "price_difference": "7000.00",
     }
     assert changes(upgrade, "gains") == {
-        "storage_gb": ("64", "128"),
-        "camera_mp": ("12", "48"),
-        "cpu_score": ("610", "880"),
+        "storage_gb": ("64", "256"),
+        "camera_mp": ("12", "108"),
+        "cpu_score": ("610", "1210"),
     }
     assert changes(upgrade, "losses") == {"battery_hours": ("30", "26")}
 

@@ -1,0 +1,83 @@
+"""Whether tiers stay what they are when they are derived again on later prices."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import UNKNOWN
+from engine.progress import SilentProgress
+from training.upsell.former import FormerCuts
+from training.upsell.grouping import groups_of
+from training.upsell.prices import price_changes
+from training.upsell.tiers import fit_ladders
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+MIN_LINES = 5
+"""Lines of each period that an item's usual price is read from."""
+_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TierStability:
+    """Shares of items that stand on the same tier in both derivations; None where there are none.
+
+    `alone` derives the later tiers from later prices only, `with_former` is given the earlier
+    ladders as training is. `mean_tiers` is how many tiers an item's ladder has, on average.
+    """
+
+    n_items: int
+    alone: float | None
+    with_former: float | None
+    mean_tiers: float | None
+
+    def to_json(self) -> dict[str, float | int | None]:
+        return asdict(self)
+
+
+def tier_stability(
+    dataset: Dataset, *, first_later_day: int, min_lines: int = MIN_LINES
+) -> TierStability:
+    """Tiers on the prices before day `first_later_day` (0 is the day of the first order, in steps
+    of 24 hours), and again on those from it on; items priced by `min_lines` lines in both."""
+    start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
+    later = (dataset.ordered_at - start) // _DAY >= first_later_day
+    before = dataset.select_orders(~later)
+    prices = [_prices(part, min_lines) for part in (before, dataset.select_orders(later))]
+    both = (prices[0] > 0) & (prices[1] > 0)
+    catalogues = [
+        replace(dataset.catalogue, price_minor=np.where(both, price, UNKNOWN)) for price in prices
+    ]
+    groups, unpaid = groups_of(dataset.catalogue), np.full(len(both), UNKNOWN, dtype=np.int64)
+    changes, silent = price_changes(before), SilentProgress()
+    first, _ = fit_ladders(catalogues[0], unpaid, silent, groups=groups, changes=changes)
+    alone, _ = fit_ladders(catalogues[1], unpaid, silent, groups=groups, changes=changes)
+    former = FormerCuts.of_ladders(catalogues[0], first)
+    given, _ = fit_ladders(
+        catalogues[1], unpaid, silent, groups=groups, changes=changes, former=former
+    )
+    compared = (first.tier >= 0) & (alone.tier >= 0) & (given.tier >= 0)
+    if not compared.any():
+        return TierStability(0, None, None, None)
+    highest = np.array([first.tier[first.members_of(one)].max() for one in range(first.n_ladders)])
+    return TierStability(
+        int(compared.sum()),
+        float((first.tier == alone.tier)[compared].mean()),
+        float((first.tier == given.tier)[compared].mean()),
+        float(highest[first.family[compared]].mean() + 1),
+    )
+
+
+def _prices(dataset: Dataset, min_lines: int) -> NDArray[np.int64]:
+    """Median unit price of items with enough lines, else UNKNOWN; int64 (n_items,)."""
+    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
+    told = known.groupby("item")["unit_price_minor"].agg(["median", "size"])
+    told = told[told["size"] >= min_lines]
+    prices = np.full(len(dataset.catalogue), UNKNOWN, dtype=np.int64)
+    prices[told.index.to_numpy()] = np.rint(told["median"].to_numpy()).astype(np.int64)
+    return prices
