@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import joblib
@@ -18,9 +17,9 @@ def test_many_arrays_keep_one_file_open(tmp_path: Path) -> None:
     arrays["columns"] = np.asfortranarray(arrays["square"])
     arrays["nothing"] = np.zeros((0, 3), dtype=np.int64)
     joblib.dump(arrays, tmp_path / "arrays.joblib")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     read = load_mapped(tmp_path / "arrays.joblib")
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
     assert read.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(read[name], array)
