@@ -164,7 +164,7 @@ def train(
     told: list[str] = []
     if outcomes is not None:
         with watch.stage("outcomes"), progress.task("Asking how offers were answered"):
-            model, told = with_outcomes(fitted.model, outcomes)
+            model, told = with_outcomes(fitted.model, outcomes, registry)
             fitted = replace(fitted, model=model)
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}

@@ -1,13 +1,21 @@
-"""Upgrades as buyers answered them: the scores of shown offers set against what was bought."""
+"""Upgrades as buyers answered them: the scores of shown offers set against what was bought.
+
+Offers were made by earlier versions, whose scores were perhaps calibrated on offers before them:
+that is taken back first, so that calibrating again and again does not add up.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import ModelError
 from engine.model import Model
+from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope, Store
 from engine.tracking.attribution import Impressions, outcomes
@@ -18,22 +26,37 @@ LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50
 _MOST_READ = 50_000
 
 
+Platt = tuple[float, float]
+"""Slope and intercept on log-odds by which a version's scores were calibrated on offers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Shown upsell offers: the score each was made with, and whether it converted; shape (n,)."""
+    """Shown upsell offers: the odds each was made with, and whether it converted; shape (n,).
 
-    score: NDArray[np.float64]
+    `odds` are logarithms, as customers' histories alone gave them.
+    """
+
+    odds: NDArray[np.float64]
     converted: NDArray[np.bool_]
 
     @property
     def enough(self) -> bool:
-        return len(self.score) >= LEAST_SHOWN and int(self.converted.sum()) >= LEAST_CONVERTED
+        return len(self.odds) >= LEAST_SHOWN and int(self.converted.sum()) >= LEAST_CONVERTED
 
 
 def outcomes_from_facts(
-    store: Store, impressions: Impressions = "viewed", window_days: int = 0
+    store: Store,
+    platt_of: Callable[[str], Platt | None],
+    impressions: Impressions = "viewed",
+    window_days: int = 0,
 ) -> Answers:
-    """The last shown upsell offers of a database, judged as reports judge them."""
+    """The last shown upsell offers of a database, judged as reports judge them.
+
+    Args:
+        platt_of: how a version calibrated its scores; None for one whose scores mean something
+            else or that is no longer there: its offers are left out.
+    """
     history = build_history(store.facts(FactScope()))
     shown = [
         found
@@ -41,17 +64,20 @@ def outcomes_from_facts(
         if found.shown and found.placed.offer.kind == "upsell"
     ]
     shown.sort(key=lambda found: found.placed.recency)
-    scores: list[float] = []
+    odds: list[float] = []
     converted: list[bool] = []
     for found in shown[-_MOST_READ:]:
         # Only the whole decision tells the score an offer was made with.
         decision = store.decision(found.placed.decision.decision_id)
-        wanted = found.placed.offer.offer_id
-        for offer in decision.offers if decision is not None else ():
+        platt = platt_of(decision.model_version or "") if decision is not None else None
+        if decision is None or platt is None:
+            continue
+        wanted, (slope, intercept) = found.placed.offer.offer_id, platt
+        for offer in decision.offers:
             if offer.offer_id == wanted and offer.score > 0:
-                scores.append(offer.score)
+                odds.append((float(log_odds(np.array(offer.score))) - intercept) / slope)
                 converted.append(found.converted)
-    return Answers(np.array(scores), np.array(converted, dtype=np.bool_))
+    return Answers(np.array(odds), np.array(converted, dtype=np.bool_))
 
 
 def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
@@ -63,16 +89,17 @@ def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     from sklearn.linear_model import LogisticRegression
 
     if not answers.enough:
-        raise ValueError(f"{len(answers.score)} shown offers are too few")
-    odds = log_odds(answers.score)[:, None]
-    platt = LogisticRegression(C=1e6).fit(odds, answers.converted)
+        raise ValueError(f"{len(answers.odds)} shown offers are too few")
+    platt = LogisticRegression(C=1e6).fit(answers.odds[:, None], answers.converted)
     # Scores that turned out upside down say nothing: then only the level is taken over.
     slope = max(float(platt.coef_[0, 0]), 0.05)
     return replace(likelihood, offer_slope=slope, offer_intercept=float(platt.intercept_[0]))
 
 
-def with_outcomes(model: Model, url: str) -> tuple[Model, list[str]]:
+def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, list[str]]:
     """The model calibrated on a database's offers, and what kept it from being so.
+
+    `registry` holds the versions the offers were made by.
 
     Raises:
         StorageError: the database cannot be read.
@@ -82,13 +109,27 @@ def with_outcomes(model: Model, url: str) -> tuple[Model, list[str]]:
     store = open_store(url)
     try:
         tracking = model.settings.tracking
-        answers = outcomes_from_facts(store, tracking.impressions, tracking.attribution_window_days)
+        answers = outcomes_from_facts(
+            store,
+            lru_cache(None)(partial(_platt_of, registry)),
+            tracking.impressions,
+            tracking.attribution_window_days,
+        )
     finally:
         store.close()
     if not answers.enough:
         return model, [
-            f"outcomes are not used: {len(answers.score):,} upsell offers were shown and"
-            f" {int(answers.converted.sum()):,} converted; {LEAST_SHOWN:,} and"
+            f"outcomes are not used: {len(answers.odds):,} upsell offers of versions still here"
+            f" were shown and {int(answers.converted.sum()):,} converted; {LEAST_SHOWN:,} and"
             f" {LEAST_CONVERTED:,} are needed"
         ]
     return replace(model, likelihood=recalibrated(model.likelihood, answers)), []
+
+
+def _platt_of(registry: Registry, version: str) -> Platt | None:
+    """None where the version is gone, or scored upgrades by popularity."""
+    try:
+        likelihood = registry.load(version).likelihood
+    except ModelError:
+        return None
+    return (likelihood.offer_slope, likelihood.offer_intercept) if likelihood else None
