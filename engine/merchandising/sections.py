@@ -116,6 +116,9 @@ class OffersSection(Section):
     """An upsell costs at least this many times its base item."""
     max_price_ratio: float = Field(default=2.5, gt=1)
     """An upsell costs at most this many times its base item."""
+    min_upsell_gain: Decimal = Field(default=Decimal(0), ge=0, max_digits=12)
+    """Money an upsell must be expected to bring: how likely it is taken, times its price (or
+    margin, where costs are known) beyond its base item's, times the quantity."""
     declined_days: float = Field(default=7, ge=0, le=365)
     """Days for which an item the buyer dismissed is not offered again; 0 remembers nothing."""
     max_per_category: int | None = Field(default=None, ge=1)

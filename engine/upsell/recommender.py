@@ -17,7 +17,7 @@ from engine.config import OffersSection
 from engine.cross_sell.recommender import row_slices
 from engine.eligibility import CartEligibility
 from engine.model import Model
-from engine.money import LARGEST_MINOR, scale
+from engine.money import LARGEST_MINOR, scale, to_minor
 from engine.offers import Quantity, Step
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
@@ -128,6 +128,8 @@ class Upsell:
     pack: Callable[[int], Pack | None]
     """How much an item holds, remembered likewise."""
     likelihood: Likelihood | None
+    least_minor: int = 0
+    """Expected gain below which nothing is offered, minor units."""
     given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
     """Better versions of an item by the shop's own word."""
 
@@ -148,6 +150,7 @@ class Upsell:
             ),
             lru_cache(_REMEMBERED)(partial(pack_of, model.catalogue)),
             model.likelihood,
+            to_minor(model.settings.offers.min_upsell_gain, model.catalogue.currency),
             given_upgrades(model.catalogue, model.settings.offers),
         )
 
@@ -169,6 +172,8 @@ class Upsell:
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
         for place in np.argsort(-waiting.bound, kind="stable")[:_MOST_COMPARED].tolist():
+            if waiting.bound[place] < self.least_minor:
+                break
             if len(chosen) >= limit:
                 ranked = sorted((each.expected_minor for each in chosen.values()), reverse=True)
                 if ranked[limit - 1] >= waiting.bound[place]:
@@ -192,6 +197,8 @@ class Upsell:
                 score, weight = score * weight, 1.0
             worth = int(waiting.worth[place])
             upgrade = Upgrade(item, base, score, difference, comparison, step, weight, worth)
+            if upgrade.expected_minor < self.least_minor:
+                continue
             rival = chosen.get(item)
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade

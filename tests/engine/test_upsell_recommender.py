@@ -61,6 +61,18 @@ def test_bounds_of_the_price_ratio_are_the_shops() -> None:
     assert _ids(model, _best(model, BaseItem(0, 1, 599_000))) == ["phone-128"]
 
 
+def test_what_is_expected_to_bring_too_little_is_not_offered() -> None:
+    everything = _best(tiny_model(), BaseItem(0, 1, 599_000))
+    gains = [upgrade.expected_minor for upgrade in everything]
+    floor = Decimal(round(gains[1] - 1)) / 100
+    model = tiny_model(offers=OffersSection(min_upsell_gain=floor))
+    assert _ids(model, _best(model, BaseItem(0, 1, 599_000))) == _ids(model, everything[:2])
+    # Ten of them bring ten times as much.
+    assert len(_best(model, BaseItem(0, 10, 599_000))) == 3
+    model = tiny_model(offers=OffersSection(min_upsell_gain=Decimal(round(gains[0] + 100))))
+    assert _best(model, BaseItem(0, 1, 599_000)) == []
+
+
 def test_the_top_of_a_ladder_and_items_on_none_have_no_upgrade() -> None:
     model = tiny_model()
     assert _best(model, BaseItem(3, 1, 1_199_000)) == []
