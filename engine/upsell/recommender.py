@@ -310,9 +310,17 @@ class Upsell:
 
         Items of a family are, by the shop's own word, or by names and baskets. Those that share
         only a category (breakfast and parking) must be known to replace each other, and to gain
-        something or be called alike.
+        something or be called alike. Of two that are called the same and differ in nothing told,
+        the dearer is only dearer, unless the shop ranks them.
         """
         catalogue, families = self.catalogue, self.ladders.families
+        if (
+            not comparison.gains
+            and catalogue.given_tier is None
+            and catalogue.names[base].casefold() == catalogue.names[better].casefold()
+            and self.pack(base) == self.pack(better)
+        ):
+            return False
         if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
             return True
         if families is not None and families.method[self.ladders.family[base]] == LEARNED:

@@ -18,6 +18,7 @@ from engine.cross_sell import measures
 from engine.orders import Baskets
 from engine.progress import Progress
 from training.affinity import size_adjusted
+from training.upsell.kinds import design_words, share_a_kind
 from training.upsell.names import similar_pairs, stem_of, vectors_of, words_of
 
 ALIKE = 0.6
@@ -26,6 +27,11 @@ ALIKE_AND_APART = 0.35
 """The same, where baskets surely speak for it."""
 MIN_EXPECTED = 5.0
 """Orders chance must promise before items that never meet are surely apart."""
+CLEARLY_APART = 0.5
+"""Share of the orders chance promises, below which items that meet surely replace each other."""
+ONE_NAME_TOGETHER = 2.0
+"""How many times chance the sizes of one name must meet to be no family: guests of one table take
+a small and a large one."""
 MOST_UNITS = 1_500
 """Units that are linked at once; more are linked by closer likeness first."""
 
@@ -57,10 +63,11 @@ def together_on_purpose(met: Floats, expected: Floats) -> NDArray[np.bool_]:
 
 
 def surely_apart(met: Floats, expected: Floats) -> NDArray[np.bool_]:
-    """Met less often than chance explains, with 95% certainty."""
+    """Met less than half as often as chance explains, with 95% certainty."""
     seen = np.maximum(met, 1.0)
     # The number met is near Poisson, so its logarithm has variance 1 / count.
-    return (expected >= MIN_EXPECTED) & (seen * np.exp(measures.Z_95 / np.sqrt(seen)) < expected)
+    most = seen * np.exp(measures.Z_95 / np.sqrt(seen))
+    return (expected >= MIN_EXPECTED) & (most < CLEARLY_APART * expected)
 
 
 def pooled(baskets: Baskets, group: NDArray[np.integer], n_groups: int) -> tuple[Floats, Floats]:
@@ -91,6 +98,7 @@ def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -
         dtype=np.bool_,
     )
     items = without[named] if len(without) else without
+    items = items[_first_of_their_ids(catalogue, items, baskets.item_counts())]
     if len(items) < 2:
         return LearnedFamilies.none(n_items)
     with progress.task("Learning families"):
@@ -101,12 +109,36 @@ def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -
         unit[items] = [numbers.setdefault(key, len(numbers)) for key in keys]
         category = np.array([key[0] for key in numbers], dtype=np.int64)
         names = [key[1] for key in numbers]
-        clusters, likeness = _link(names, category, unit, baskets)
+        designs = design_words(names, _usual_price(catalogue, unit, len(names)))
+        clusters, likeness = _link(names, category, unit, baskets, designs)
     return _named(clusters, likeness, unit, names, baskets)
 
 
+def _first_of_their_ids(
+    catalogue: Catalogue, items: NDArray[np.int64], n_orders: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    """Bool, as `items`: of ids that differ by case only (`85123A`, `85123a`, the same thing typed
+    twice) the most ordered."""
+    first: dict[str, int] = {}
+    for item in items[np.argsort(-n_orders[items], kind="stable")].tolist():
+        first.setdefault(catalogue.items[item].casefold(), item)
+    return np.isin(items, list(first.values()))
+
+
+def _usual_price(catalogue: Catalogue, unit: Integers, n_units: int) -> Floats:
+    """Geometric mean of the prices of each unit's items; float64 (n_units,), NaN where unknown."""
+    priced = (unit >= 0) & (catalogue.price_minor > 0)
+    held = np.bincount(unit[priced], minlength=n_units)
+    total = np.bincount(unit[priced], np.log(catalogue.price_minor[priced]), minlength=n_units)
+    return np.where(held > 0, np.exp(total / np.maximum(held, 1)), np.nan)
+
+
 def _link(
-    names: list[str], category: Integers, unit: Integers, baskets: Baskets
+    names: list[str],
+    category: Integers,
+    unit: Integers,
+    baskets: Baskets,
+    designs: frozenset[str],
 ) -> tuple[Integers, Floats]:
     """Cluster of each unit, and the mean likeness inside each cluster's widest link."""
     from scipy.sparse import coo_array
@@ -114,12 +146,14 @@ def _link(
 
     n_units = len(names)
     met, expected = pooled(baskets, unit, n_units)
-    purpose = together_on_purpose(met, expected)
+    purpose = together_on_purpose(met, expected) & (met > ONE_NAME_TOGETHER * expected)
     pairs, alike = similar_pairs(vectors_of(names), category)
     joint, chance = _between(pairs, unit, n_units, baskets)
     apart = surely_apart(joint, chance)
     fit = (alike >= ALIKE) | (apart & (alike >= ALIKE_AND_APART))
-    fit &= ~together_on_purpose(joint, chance) & ~purpose[pairs].any(axis=1)
+    # Where meetings can be counted on, those that meet as often as chance has it replace nothing.
+    fit &= ~together_on_purpose(joint, chance) & ((chance < MIN_EXPECTED) | (joint < chance))
+    fit &= ~purpose[pairs].any(axis=1) & share_a_kind(names, pairs, designs)
     pairs, alike = pairs[fit], alike[fit]
     clusters = np.arange(n_units)
     clusters[purpose] = UNKNOWN
@@ -198,7 +232,9 @@ def _named(
     cluster = np.where(unit >= 0, clusters[np.maximum(unit, 0)], UNKNOWN)
     size = np.bincount(cluster[cluster >= 0], minlength=n_units)
     met, expected = pooled(baskets, cluster, n_units)
-    roots = np.flatnonzero((size >= 2) & ~together_on_purpose(met, expected))
+    n_names = np.bincount(clusters[clusters >= 0], minlength=n_units)
+    often = np.where(n_names > 1, 1.0, ONE_NAME_TOGETHER) * expected
+    roots = np.flatnonzero((size >= 2) & ~(together_on_purpose(met, expected) & (met > often)))
     code = np.full(n_units + 1, UNKNOWN, dtype=np.int32)
     code[roots] = np.arange(len(roots), dtype=np.int32)
     units_of: dict[int, list[int]] = {}
