@@ -22,6 +22,7 @@ from engine.errors import ConfigError
 from engine.merchandising.sections import Columns, OffersSection, Section
 
 Impressions = Literal["viewed", "served"]
+Consent = Literal["assumed", "required"]
 EngineName = Literal["local", "mlxtend", "spark"]
 
 
@@ -216,6 +217,9 @@ class TrackingSection(Section):
     """When an offer counts as shown."""
     attribution_window_days: int = Field(default=0, ge=0, le=30)
     """0: only purchases of the same checkout are credited."""
+    consent: Consent = "assumed"
+    """Whether customer and session ids are kept (hashed) of a call or event that does not say. A
+    `consent` of its own decides otherwise; the counts work either way."""
 
 
 class GateSection(Section):

@@ -96,13 +96,19 @@ def _parse_event(record: Mapping[str, object], kind: EventType) -> Event:
         occurred_at=fields.instant(record),
         offer_id=offer_id,
         checkout_id=fields.text(record, "checkout_id"),
-        session_id=fields.text(record, "session_id"),
-        customer_id=fields.text(record, "customer_id"),
+        session_id=_person(record, "session_id"),
+        customer_id=_person(record, "customer_id"),
         transaction_id=transaction_id,
         currency=currency,
         items=items,
         is_bot=fields.flag(record, "is_bot"),
     )
+
+
+def _person(record: Mapping[str, object], field: str) -> str | None:
+    """Who it was; nobody where `consent` is false: then the fact counts for its checkout alone."""
+    named = fields.text(record, field)
+    return None if fields.refused(record, "consent") else named
 
 
 def _parse_item(data: object, where: str, currency: str | None) -> PurchaseItem:
@@ -146,8 +152,8 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         decision_id=decision_id,
         occurred_at=fields.instant(record),
         checkout_id=fields.required(record, "checkout_id"),
-        session_id=fields.text(record, "session_id"),
-        customer_id=fields.text(record, "customer_id"),
+        session_id=_person(record, "session_id"),
+        customer_id=_person(record, "customer_id"),
         arm=arm,
         model_version=fields.text(record, "model_version"),
         placement=fields.text(record, "placement") or "checkout",

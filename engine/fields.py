@@ -122,6 +122,14 @@ def flag(record: Mapping[str, object], field: str) -> bool:
     return value is True
 
 
+def refused(record: Mapping[str, object], field: str) -> bool:
+    """Whether a yes or no that may be left open is a no."""
+    value = record.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(field, "must be true or false")
+    return value is False
+
+
 def share(record: Mapping[str, object], field: str) -> float | None:
     """A number from 0 to 1; None where the field is missing."""
     value = record.get(field)

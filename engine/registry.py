@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ import orjson
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from engine.forgotten import Forgotten
 from engine.manifest import (
     OPTIONAL,
     SCHEMA_VERSION,
@@ -170,7 +172,8 @@ class Registry:
     def load(self, version: str | None = None) -> Model:
         """The published model, or `version`; arrays are read-only maps of the files.
 
-        No file is unpickled before its hash was found right.
+        No file is unpickled before its hash was found right. Customers who were erased since the
+        version was written are not in it.
 
         Raises:
             ModelNotFound: no such version, or None while nothing is published.
@@ -188,6 +191,9 @@ class Registry:
         try:
             key = customer_key(self.root) if "customers" in components else b""
             model = Model.from_components(wanted, settings, components, customer_key=key)
+            if model.customers is not None:
+                known = model.customers.without(Forgotten(self.root).hashes())
+                model = replace(model, customers=known)
         except (KeyError, ValueError) as error:
             raise ModelCorrupt(f"model {wanted} is incomplete: {error}") from error
         self_check(model)

@@ -43,6 +43,13 @@ def recommenders_of(model: Model) -> Recommenders:
     return found
 
 
+def consents(model: Model | None, request: SuggestionRequest) -> bool:
+    """Whether what is known of the buyer may be used and kept."""
+    if request.consent is not None:
+        return request.consent
+    return model is None or model.settings.tracking.consent == "assumed"
+
+
 def decide(
     model: Model | None,
     request: SuggestionRequest,
@@ -74,9 +81,11 @@ def decide(
     occurred_at = clock.now()
     limits, slate, offers, row = None, Slate(), (), None
     mode = request.mode or "discovery"
+    remembered = consents(model, request)
+    customer_id = request.customer_id if remembered else None
     if model is not None:
         limits = _limits(model, request, foreign_currency=foreign)
-        row = row_of(model, request.customer_id)
+        row = row_of(model, customer_id)
         slate = build_slate(
             recommenders_of(model),
             lines,
@@ -85,7 +94,7 @@ def decide(
             at=occurred_at,
             excluded_item_ids=request.exclude_item_ids or (),
             declined_item_ids=(*(request.declined_item_ids or ()), *dismissed),
-            past=past_of(model, row, bought if request.customer_id else (), occurred_at),
+            past=past_of(model, row, bought if customer_id else (), occurred_at),
             mode=mode,
         )
         offers = _offers(model, request, slate)
@@ -94,8 +103,8 @@ def decide(
         decision_id=decision_id,
         occurred_at=occurred_at,
         checkout_id=request.checkout_id,
-        session_id=request.session_id,
-        customer_id=request.customer_id,
+        session_id=request.session_id if remembered else None,
+        customer_id=customer_id,
         arm=arm,
         model_version=model.version if model else None,
         placement=request.placement or "checkout",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from engine.forgotten import Forgotten
 from engine.model import Model
 from engine.registry import Registry
 from serving.checkout import answer_json, decide
@@ -18,6 +19,9 @@ from serving.schemas import SuggestionRequest
 _log = logging.getLogger("mersalg.model")
 
 _CHECKED_ITEMS = 3
+_Stamp = tuple[int, int, int] | None
+_Seen = tuple[_Stamp, _Stamp]
+"""The pointer to the published version, and the list of erased customers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class LiveModel:
     ) -> None:
         self._registry, self._metrics, self._loaded = registry, metrics, loaded
         self._pointer = registry.root / "current.json"
-        self._seen: tuple[int, int, int] | None = None
+        self._forgotten = Forgotten(registry.root).path
+        self._seen: _Seen = (None, None)
         self._reloading = asyncio.Lock()
         self.model: Model | None = None
         self.status = ModelStatus(None, "no model was published yet")
@@ -52,10 +57,10 @@ class LiveModel:
             await asyncio.to_thread(self._reload)
 
     async def watch(self, seconds: float) -> None:
-        """Until cancelled: look at the pointer file, reload where it changed."""
+        """Until cancelled: look at the files, reload where one changed."""
         while True:
             await asyncio.sleep(seconds)
-            if _stamp(self._pointer) == self._seen:
+            if self._look() == self._seen:
                 continue
             try:
                 await self.reload()
@@ -63,13 +68,17 @@ class LiveModel:
                 # Whatever a broken version does, the one being served goes on, and so does this.
                 _log.exception("a published version could not be looked at")
 
+    def _look(self) -> _Seen:
+        return _stamp(self._pointer), _stamp(self._forgotten)
+
     def _reload(self) -> None:
-        self._seen = _stamp(self._pointer)
+        before, self._seen = self._seen, self._look()
         try:
             version = self._registry.current()
             if version is None:
                 raise ModelNotFound("no model was published yet")
-            if self.model is not None and self.model.version == version:
+            erased = before[1] != self._seen[1]
+            if self.model is not None and self.model.version == version and not erased:
                 self.status = ModelStatus(version, None)
                 return
             model = self._registry.load(version)
@@ -106,7 +115,7 @@ def check_answers(model: Model) -> None:
             raise ModelCorrupt(f"model {model.version} failed its self-check: {error!r}") from error
 
 
-def _stamp(pointer: Path) -> tuple[int, int, int] | None:
+def _stamp(pointer: Path) -> _Stamp:
     try:
         status = pointer.stat()
     except OSError:

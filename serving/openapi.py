@@ -97,6 +97,10 @@ _EVENT: Schema = {
             "description": "Needed by purchase; a refund without items is a full refund",
         },
         "is_bot": {"type": "boolean", "default": False},
+        "consent": {
+            "type": "boolean",
+            "description": "false: customer and session are not kept; as the shop says if missing",
+        },
     },
 }
 

@@ -127,6 +127,10 @@ class SuggestionRequest(_Body):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     """Of the prices, ISO 4217; the shop's where not given. Prices in another are passed over,
     and nothing is upsold beside them."""
+    consent: bool | None = None
+    """Whether the buyer agreed to being remembered; as `tracking.consent` of the shop says where
+    not given. Without it the decision is kept without customer and session, and nothing that is
+    remembered of them is used; they still decide the arm."""
 
 
 class EvidenceBody(_Body):

@@ -49,6 +49,7 @@ class Fitted:
 
 
 FittedLadders = tuple[Ladders, TierCounts]
+_NOBODY = np.zeros(0, dtype=np.uint64)
 
 
 def fit_model(
@@ -60,6 +61,7 @@ def fit_model(
     fitted_ladders: FittedLadders | None = None,
     scorers: Mapping[Mode, Scorer] | None = None,
     customer_key: bytes | None = None,
+    forgotten: NDArray[np.uint64] = _NOBODY,
 ) -> Fitted:
     """Mine, test, tier and tally; the model's version is "unsaved".
 
@@ -67,6 +69,7 @@ def fit_model(
         fitted_ladders: those of the same catalogue, where they were fitted before.
         scorers: weigh what the model finds for a cart; without them its rules rank.
         customer_key: hashes the customers' ids; without it the model remembers no customers.
+        forgotten: hashes of customers whom it must not remember.
     """
     settings = config.training
     baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
@@ -104,7 +107,9 @@ def fit_model(
         ranking = fit_base(minable_part, usual_prices(dataset), progress).with_scorers(scorers)
         if customer_key is not None and len(dataset.customer_ids):
             with progress.task("Remembering customers"):
-                customers = Customers.of(dataset.customer_ids, purchases_of(dataset), customer_key)
+                customers = Customers.of(
+                    dataset.customer_ids, purchases_of(dataset), customer_key
+                ).without(forgotten)
     likelihood = None
     # Back-tests of the cross-sell ranking have no use for it.
     if customer_key is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from engine import clock
 from engine.config import ShopConfig
 from engine.errors import DataError, ModelError
+from engine.forgotten import Forgotten
 from engine.manifest import Manifest
 from engine.merchandising.targets import unknown_names
 from engine.model import Model
@@ -160,6 +161,7 @@ def train(
             fitted_ladders=ladders,
             scorers=tested.scorers if tested else None,
             customer_key=customer_key(models),
+            forgotten=Forgotten(models).hashes(),
         )
     told: list[str] = []
     if outcomes is not None:

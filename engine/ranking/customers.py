@@ -39,6 +39,13 @@ class Customers:
         rows = np.argsort(hashes, kind="stable")
         return cls(hashes[rows], rows.astype(np.int64), purchases)
 
+    def without(self, hashes: NDArray[np.uint64]) -> Customers:
+        """Nobody of `hashes` is found any more; what they bought is tied to no one."""
+        if not len(hashes):
+            return self
+        kept = ~np.isin(self.hashes, hashes)
+        return Customers(self.hashes[kept], self.rows[kept], self.purchases)
+
     def row_of(self, customer_id: str, key: bytes) -> int:
         """-1 for a customer nobody has heard of."""
         wanted = np.uint64(hash_of(customer_id, key))

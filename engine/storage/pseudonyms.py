@@ -9,37 +9,57 @@ from dataclasses import replace
 from functools import lru_cache
 
 from engine.events import Fact
+from engine.storage.secrets import secrets_in
 
 _REMEMBERED = 8_192
 _FORM = re.compile(r"p1\.[0-9a-f]{8}\.[0-9a-f]{32}")
 
 
 class Pseudonyms:
-    """HMAC-SHA256 under one secret; equal ids give equal pseudonyms, and nothing leads back.
+    """HMAC-SHA256 under a secret; equal ids give equal pseudonyms, and nothing leads back.
 
-    A pseudonym reads `p1.<fingerprint of the secret>.<128 bits of the hash>`.
+    A pseudonym reads `p1.<fingerprint of the secret>.<128 bits of the hash>`. After a rotation
+    there are several secrets, one a line: an id is hashed under the oldest, what comes out under
+    the next, and so on. So stored pseudonyms are brought under a new secret without their ids.
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._secrets = secrets_in(secret)
         # The facts of one visit come together and name the same ids.
         self._remembered = lru_cache(_REMEMBERED)(self._hashed)
-        self.fingerprint = hmac.digest(secret, b"mersalg key fingerprint", hashlib.sha256).hex()[:8]
+        self._fingerprints = tuple(map(_fingerprint, self._secrets))
+        self.fingerprint = self._fingerprints[-1]
+
+    @property
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        """Of the secrets that were rotated out, the oldest first."""
+        return self._fingerprints[:-1]
 
     def of(self, kind: str, identifier: str, *, trusted: bool = False) -> str:
         """The pseudonym of a `customer` or `session` id.
 
-        A `trusted` source (a file this software exported) may bring pseudonyms, which then stay
-        what they are; from anyone else they are ids like others.
+        A `trusted` source (a file this software exported) may bring pseudonyms, which are then
+        brought under the present secret; from anyone else they are ids like others.
         """
         if trusted and _FORM.fullmatch(identifier):
-            return identifier
+            return self.renewed(identifier)
         return self._remembered(kind, identifier)
 
+    def renewed(self, pseudonym: str) -> str:
+        """Under the present secret; one of a secret unknown here stays what it is."""
+        made_under = pseudonym.split(".")[1]
+        if made_under not in self._fingerprints:
+            return pseudonym
+        place = self._fingerprints.index(made_under)
+        for secret, mark in zip(
+            self._secrets[place + 1 :], self._fingerprints[place + 1 :], strict=True
+        ):
+            pseudonym = _pseudonym(secret, mark, f"renewed\x1f{pseudonym}")
+        return pseudonym
+
     def _hashed(self, kind: str, identifier: str) -> str:
-        message = f"{kind}\x1f{identifier}".encode()
-        digest = hmac.digest(self._secret, message, hashlib.sha256).hex()
-        return f"p1.{self.fingerprint}.{digest[:32]}"
+        first = _pseudonym(self._secrets[0], self._fingerprints[0], f"{kind}\x1f{identifier}")
+        return self.renewed(first)
 
     def applied(self, fact: Fact, *, trusted: bool = False) -> Fact:
         """The fact with pseudonyms in place of its customer and session ids."""
@@ -51,3 +71,12 @@ class Pseudonyms:
             customer_id=customer and self.of("customer", customer, trusted=trusted),
             session_id=session and self.of("session", session, trusted=trusted),
         )
+
+
+def _fingerprint(secret: bytes) -> str:
+    return hmac.digest(secret, b"mersalg key fingerprint", hashlib.sha256).hex()[:8]
+
+
+def _pseudonym(secret: bytes, mark: str, message: str) -> str:
+    digest = hmac.digest(secret, message.encode(), hashlib.sha256).hex()
+    return f"p1.{mark}.{digest[:32]}"

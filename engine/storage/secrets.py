@@ -8,13 +8,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from engine.durable import sync_folder
 from engine.errors import ConfigError
 
 _SHORTEST = 16
 
 
 def load_secret(url: URL) -> bytes:
-    """The secret for the database at `url`.
+    """The secret for the database at `url`; after rotations one a line, the oldest first.
 
     `MERSALG_SECRET`, else the file named by `MERSALG_SECRET_FILE`, else a file of Mersalg's own,
     made on first use: beside a SQLite database, or in the user's data folder for a server.
@@ -27,12 +28,17 @@ def load_secret(url: URL) -> bytes:
 
 def customer_key(models: Path) -> bytes:
     """The secret under which the models of a folder hash their customers; found as above, else in
-    a file of that folder, made on first use.
+    a file of that folder, made on first use. Of several the first: models outlive a rotation.
 
     Raises:
         ConfigError: as `load_secret`.
     """
-    return _load(models / "customers.key")
+    return secrets_in(_load(models / "customers.key"))[0]
+
+
+def secrets_in(text: bytes) -> tuple[bytes, ...]:
+    """One secret a line, the oldest first; ids are hashed under each in turn."""
+    return tuple(line for part in text.splitlines() if (line := part.strip()))
 
 
 def _load(own: Path | None) -> bytes:
@@ -54,9 +60,12 @@ def _load(own: Path | None) -> bytes:
 
 
 def _checked(secret: bytes, source: str) -> bytes:
-    if len(secret) < _SHORTEST:
+    parts = secrets_in(secret)
+    if not parts or min(map(len, parts)) < _SHORTEST:
         raise ConfigError(f"the secret in {source} is shorter than {_SHORTEST} bytes")
-    return secret
+    if len(set(parts)) < len(parts):
+        raise ConfigError(f"the same secret stands twice in {source}")
+    return b"\n".join(parts)
 
 
 def _own_file(url: URL) -> Path | None:
@@ -87,3 +96,33 @@ def _create(path: Path) -> bytes:
         return _checked(path.read_bytes().strip(), str(path))
     except OSError as error:
         raise ConfigError(f"cannot make the secret file {path}: {error.strerror}") from error
+
+
+def add_secret(url: URL) -> Path:
+    """A new secret behind those of the file they come from; what is stored must then be renewed.
+
+    Raises:
+        ConfigError: the secret is given by MERSALG_SECRET, or its file cannot be written.
+    """
+    if os.environ.get("MERSALG_SECRET"):
+        raise ConfigError(
+            "the secret comes from MERSALG_SECRET: add the new one there, on a line of its own"
+            " after the present one, and run this again with --present"
+        )
+    named = os.environ.get("MERSALG_SECRET_FILE")
+    path = Path(named) if named else _own_file(url)
+    if path is None:
+        raise ConfigError("a database in memory has no secret to rotate")
+    together = load_secret(url) + b"\n" + secrets.token_hex(32).encode() + b"\n"
+    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(together)
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise ConfigError(f"cannot write the secret file {path}: {error.strerror}") from error
+    return path

@@ -31,6 +31,7 @@ from engine.storage import connection as database
 from engine.storage.batch import Batch, Row
 from engine.storage.dismissing import DISMISSALS
 from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.rotation import renew_some
 from engine.storage.scope import event_ids_in
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
@@ -119,6 +120,11 @@ class SqlStore:
                 f"the ids in this database were hashed under another secret ({mark}, this one is"
                 f" {self._pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
                 " MERSALG_SECRET_FILE"
+                + (
+                    "; `mersalg customers rotate --present` brings them under this one"
+                    if mark in self._pseudonyms.earlier_fingerprints
+                    else ""
+                )
             )
 
     def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
@@ -301,6 +307,32 @@ class SqlStore:
                     )
                 )
         return len(rows)
+
+    def rotate(self, looked_at: Callable[[int], None]) -> int:
+        """Bring every pseudonym under the newest of the secrets; the number of facts renewed.
+
+        `looked_at` is told after each batch how many of it were renewed. Safe to run again, and to
+        go on with after a crash. Raises StorageMismatch where the ids
+        were hashed under a secret that is not among those given.
+        """
+        pseudonyms, total = self._pseudonyms, 0
+        self.upgrade()
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            marked = settings_table.c.name == _KEY_SETTING
+            mark = connection.scalar(select(settings_table.c.value).where(marked))
+            if mark in pseudonyms.earlier_fingerprints:
+                # First, so that no process with the earlier secrets alone starts meanwhile.
+                connection.execute(
+                    update(settings_table).where(marked).values(value=pseudonyms.fingerprint)
+                )
+            self._claim(connection)
+        after: str | None = ""
+        while after is not None:
+            with database.speaking(self._url), database.writing(self._engine) as connection:
+                after, renewed = renew_some(connection, pseudonyms, after)
+            total += renewed
+            looked_at(renewed)
+        return total
 
     def ping(self) -> None:
         with database.speaking(self._url), self._engine.connect() as connection:

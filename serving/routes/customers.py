@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from engine.customers import erase_everywhere
 from engine.events import Fact, fact_to_json
 from engine.fact_records import explained
 from engine.offers import Decision
@@ -59,9 +60,13 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
     responses=errors.documented(401, 403, 503),
 )
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
-    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes."""
+    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. The
+    models know the customer no more, in this process at once, in others within seconds."""
     del caller
-    touched = await asyncio.to_thread(service.store.erase_customer, customer_id)
+    root = service.registry.root
+    touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
+    service.pasts.forget([customer_id])
+    await service.live.reload()
     return CustomerErasure(customer_id, touched)
 
 

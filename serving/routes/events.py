@@ -45,12 +45,14 @@ async def record_events(request: Request) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     events = _events_of(await read_json(request), service.settings.max_events)
+    model = service.live.model
+    consent_required = model is not None and model.settings.tracking.consent == "required"
     facts: list[Fact] = []
     places: list[int] = []
     rejected: list[Rejection] = []
     for place, event in enumerate(events):
         try:
-            facts.append(_allowed(event, caller))
+            facts.append(_allowed(event, caller, consent_required=consent_required))
             places.append(place)
         except FactRejected as error:
             rejected.append(Rejection(place, error.reason, error.message))
@@ -79,10 +81,12 @@ def _events_of(data: object, most: int) -> list[object]:
     return cast("list[object]", events)
 
 
-def _allowed(event: object, caller: Caller) -> Fact:
+def _allowed(event: object, caller: Caller, *, consent_required: bool) -> Fact:
     kind = cast("Mapping[str, object]", event).get("type") if isinstance(event, dict) else None
     if kind == "decision":
         raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
     if isinstance(kind, str) and kind in ORDER_TYPES and not caller.may("server"):
         raise FactRejected("forbidden", f"{kind} needs a key of scope server")
+    if consent_required and isinstance(event, dict):
+        event = {"consent": False, **cast("Mapping[str, object]", event)}
     return parse_fact(event)

@@ -13,7 +13,7 @@ from engine.experiment import assign_arm, unit_of
 from engine.model import Model
 from engine.offers import Arm, Decision
 from serving import errors, openapi
-from serving.checkout import answer_json, decide
+from serving.checkout import answer_json, consents, decide
 from serving.customer_past import Bought
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
@@ -42,10 +42,18 @@ async def suggest(request: Request) -> Response:
     arms, model = service.arms, service.live.model
     ask_database = service.intake.available and _login_could_change_arm(model, asked)
     known = await arms.known(asked.session_id, ask_database=ask_database)
-    bought = await service.pasts.since(
-        model, asked.customer_id, ask_database=service.intake.available
+    # Without consent nobody is looked up: what was dismissed in this checkout is all there is.
+    remembered = (
+        asked
+        if consents(model, asked)
+        else asked.model_copy(update={"customer_id": None, "session_id": None})
     )
-    dismissed = await service.dismissals.of(model, asked, ask_database=service.intake.available)
+    bought = await service.pasts.since(
+        model, remembered.customer_id, ask_database=service.intake.available
+    )
+    dismissed = await service.dismissals.of(
+        model, remembered, ask_database=service.intake.available
+    )
     decision = _decide(service, model, asked, known, bought, dismissed)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision)

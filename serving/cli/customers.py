@@ -1,0 +1,117 @@
+"""`mersalg customers`: what is kept about one person, forgetting them, and new secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.storage.sql import SqlStore
+
+group = typer.Typer(no_args_is_help=True, help="What is kept about people: export, erase, rotate.")
+
+Database = Annotated[
+    str,
+    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+]
+Customer = Annotated[str, typer.Argument(help="The customer's id, as the shop knows it.")]
+
+
+@contextmanager
+def _existing(database: str) -> Generator[SqlStore, None, None]:
+    from engine.storage.sql import open_existing_store
+
+    store = open_existing_store(database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@group.command("export")
+def export(customer_id: Customer, database: Database, as_json: console.JsonFlag = False) -> None:
+    """Print every fact that names a customer, oldest first, one JSON object a line."""
+    from engine.fact_records import pack
+
+    with _existing(database) as store:
+        store.migrate()
+        lines = [pack(fact).decode() for fact in store.customer_facts(customer_id)]
+    if as_json:
+        import orjson
+
+        facts = [orjson.loads(line) for line in lines]
+        console.print_json({"customer_id": customer_id, "facts": facts})
+    else:
+        for line in lines:
+            console.out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@group.command("erase")
+def erase(
+    customer_id: Customer,
+    database: Database,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of versions that may remember the customer's purchases."),
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Cut the tie between a customer and their facts, and out of the models; no rate changes.
+
+    A serving process takes note within seconds. What the shop itself keeps, and trains on, is
+    the shop's to erase.
+    """
+    from engine.customers import erase_everywhere
+
+    with _existing(database) as store:
+        store.migrate()
+        n_facts = erase_everywhere(customer_id, store, models)
+    if as_json:
+        console.print_json({"customer_id": customer_id, "facts": n_facts})
+    else:
+        where = " and forgotten by the models" if models is not None else ""
+        console.out.print(f"{n_facts:,} facts no longer lead to the customer{where}")
+
+
+@group.command("rotate")
+def rotate(
+    database: Database,
+    present: Annotated[
+        bool,
+        typer.Option(
+            "--present", help="Make no new secret: bring the facts under the newest of those given."
+        ),
+    ] = False,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Bring the stored hashes of customers and sessions under a new secret.
+
+    The new secret is added behind the present one, which is still needed to hash the ids that
+    come in. Stop the service meanwhile; after a crash run it again with [bold]--present[/].
+    """
+    from engine.storage.connection import parse_url
+    from engine.storage.secrets import add_secret
+
+    with _existing(database) as store:
+        # Before anything is changed: the database is there and belongs to the present secret.
+        if not present:
+            store.migrate()
+    path = None if present else add_secret(parse_url(database))
+    with (
+        _existing(database) as store,
+        console.progress_bars(quiet=as_json) as progress,
+        progress.task("Renewing hashes") as task,
+    ):
+        n_facts = store.rotate(task.advance)
+    if as_json:
+        file = str(path) if path is not None else None
+        console.print_json({"facts": n_facts, "secret_file": file})
+    else:
+        console.out.print(f"{n_facts:,} facts are under the new secret", end="")
+        console.out.print(f", which stands in {path}" if path is not None else "")

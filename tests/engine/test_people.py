@@ -1,0 +1,190 @@
+"""Secrets that change, and people who are forgotten: in facts and in models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.customers import erase_everywhere
+from engine.errors import ConfigError, ModelError, StorageMismatch
+from engine.events import Event, Fact
+from engine.forgotten import Forgotten
+from engine.ranking.customers import Customers, hash_of
+from engine.ranking.purchases import Purchases
+from engine.storage.connection import parse_url
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.secrets import add_secret, customer_key, load_secret
+from engine.storage.sql import open_store
+from engine.storage.store import FactScope
+from engine.tracking.query import ReportQuery
+from engine.tracking.report import build_report
+
+OLD, NEW, NEWER = (f"{word} secret of the tests".encode() for word in ("first", "second", "third"))
+
+
+def view(number: int, customer: str | None, session: str | None) -> Event:
+    return Event(
+        f"e-{number}",
+        "view_promotion",
+        number,
+        offer_id=f"o-{number}",
+        customer_id=customer,
+        session_id=session,
+    )
+
+
+FACTS: list[Fact] = [
+    view(1, "Kari", "s1"),
+    view(2, "Kari", None),
+    view(3, None, "s1"),
+    view(4, "Ola", "s2"),
+    view(5, None, None),
+]
+
+
+def who(facts: list[Fact]) -> list[tuple[str | None, str | None]]:
+    return [(fact.customer_id, fact.session_id) for fact in facts]
+
+
+@given(st.text(min_size=1), st.sampled_from(["customer", "session"]))
+def test_stored_hashes_become_those_of_the_new_secret(identifier: str, kind: str) -> None:
+    old, both = Pseudonyms(OLD), Pseudonyms(OLD + b"\n" + NEW)
+    all_three = Pseudonyms(b"\n".join((OLD, NEW, NEWER)))
+    stored = old.of(kind, identifier)
+    assert both.renewed(stored) == both.of(kind, identifier) != stored
+    assert all_three.renewed(both.renewed(stored)) == all_three.of(kind, identifier)
+    assert all_three.renewed(stored) == all_three.of(kind, identifier)
+    assert both.of(kind, stored, trusted=True) == both.of(kind, identifier)
+    # Who holds the earlier secret alone cannot make the present hash.
+    assert Pseudonyms(NEW).of(kind, identifier) != both.of(kind, identifier)
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("pg", marks=pytest.mark.postgres)])
+def test_a_database_goes_over_to_a_new_secret(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    if database == "pg":
+        url = str(request.getfixturevalue("fresh_postgres_url"))
+    store = open_store(url, secret=OLD)
+    store.migrate()
+    store.append(FACTS)
+    store.append([view(6, "Eve", "s6")])
+    store.erase_customer("Eve")
+    before = who(list(store.facts(FactScope())))
+    store.close()
+
+    store = open_store(url, secret=OLD + b"\n" + NEW)
+    with pytest.raises(StorageMismatch, match="rotate --present"):
+        store.migrate()
+    looked_at: list[int] = []
+    assert store.rotate(looked_at.append) == 4
+    assert sum(looked_at) == 4
+    assert store.rotate(looked_at.append) == 0
+    store.migrate()
+    after = who(list(store.facts(FactScope())))
+    assert [len({one[place] for one in after}) for place in (0, 1)] == [
+        len({one[place] for one in before}) for place in (0, 1)
+    ]
+    assert not {text for one in before[:-1] for text in one if text} & {
+        text for one in after for text in one if text
+    }
+    # The stranger Eve became has no secret to go over to.
+    assert after[-1] == before[-1]
+    # The same facts sent again are still known, and the same people still found.
+    again = store.append(FACTS)
+    assert (again.recorded, again.duplicates, again.rejected) == (0, len(FACTS), ())
+    assert [fact.event_id for fact in store.customer_facts("Kari")] == ["e-1", "e-2"]
+    store.close()
+    store = open_store(url, secret=OLD)
+    with pytest.raises(StorageMismatch):
+        store.migrate()
+    store.close()
+
+
+def test_a_rotation_that_was_killed_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    store = open_store(url, secret=OLD)
+    store.migrate()
+    n_facts = 4_500
+    store.append([view(number, f"c{number % 50}", None) for number in range(n_facts)])
+    store.close()
+    store = open_store(url, secret=OLD + b"\n" + NEW)
+
+    def killed(renewed: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.rotate(killed)
+    assert 0 < store.rotate(lambda renewed: None) < n_facts
+    assert len({fact.customer_id for fact in store.facts(FactScope())}) == 50
+    store.close()
+
+
+def test_new_secrets_stand_behind_the_old_in_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MERSALG_SECRET", raising=False)
+    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
+    url = parse_url(f"sqlite:///{tmp_path / 'facts.db'}")
+    first = load_secret(url)
+    path = add_secret(url)
+    assert path.stat().st_mode & 0o777 == 0o600
+    both = load_secret(url)
+    assert both.splitlines()[0] == first
+    assert len(both.splitlines()) == 2
+    key = customer_key(tmp_path)
+    monkeypatch.setenv("MERSALG_SECRET_FILE", str(path))
+    assert customer_key(tmp_path) == first != key
+    monkeypatch.setenv("MERSALG_SECRET", "given by the environment")
+    with pytest.raises(ConfigError, match="--present"):
+        add_secret(url)
+    monkeypatch.setenv("MERSALG_SECRET", "twice the same secret\ntwice the same secret\n")
+    with pytest.raises(ConfigError, match="twice"):
+        load_secret(url)
+
+
+def _customers(key: bytes) -> Customers:
+    purchases = Purchases(
+        np.array([0, 1, 2]), np.array([5, 9]), np.array([0, 1, 2]), np.array([0, 1], dtype=np.int32)
+    )
+    return Customers.of(["Kari", "Ola"], purchases, key)
+
+
+def test_models_know_an_erased_customer_no_more(tmp_path: Path) -> None:
+    key = customer_key(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path / 'facts.db'}")
+    store.migrate()
+    store.append(FACTS)
+    query = ReportQuery.from_store(store)
+    before = build_report(store, query)
+    assert erase_everywhere("Kari", store, tmp_path) == 3
+    assert list(store.customer_facts("Kari")) == []
+    assert build_report(store, query) == before
+    assert erase_everywhere("Kari", store, tmp_path) == 0
+    store.close()
+    known = _customers(key).without(Forgotten(tmp_path).hashes())
+    assert (known.row_of("Kari", key), known.row_of("Ola", key)) == (-1, 1)
+    assert Forgotten(tmp_path).path.read_text() == f"{hash_of('Kari', key):016x}\n"
+
+
+def test_a_damaged_list_of_the_forgotten_is_told(tmp_path: Path) -> None:
+    assert len(Forgotten(tmp_path).hashes()) == 0
+    Forgotten(tmp_path).add(2**64 - 1)
+    Forgotten(tmp_path).add(7)
+    assert Forgotten(tmp_path).hashes().tolist() == [7, 2**64 - 1]
+    with Forgotten(tmp_path).path.open("a") as file:
+        file.write("Kari\n")
+    with pytest.raises(ModelError, match=r"line 3: 'Kari'"):
+        Forgotten(tmp_path).hashes()
+
+
+def test_hiding_nobody_hides_nobody() -> None:
+    customers = _customers(OLD)
+    assert customers.without(np.zeros(0, dtype=np.uint64)) is customers
+    assert replace(customers).row_of("Ola", OLD) == 1
