@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import httpx
@@ -81,3 +82,34 @@ def test_a_model_names_no_customer(models: Path) -> None:
         assert b"c59" not in file.read_bytes()
     key = models / "customers.key"
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_an_erased_customer_is_a_stranger_at_once(models: Path, tmp_path: Path) -> None:
+    own = tmp_path / "models"
+    shutil.copytree(models, own)
+    with running_server(tmp_path, models=own) as server, server.client() as client:
+        known, stranger = (_offered(client, "complete", who) for who in ("c5", "nobody-5"))
+        assert known != stranger
+        assert client.delete("/v1/customers/c5").raise_for_status().json()["facts"] == 1
+        body = {
+            "checkout_id": "after",
+            "customer_id": "c5",
+            "lines": [{"item_id": "i7", "quantity": 1}],
+            "limits": {"cross_sell": 20, "upsell": 0},
+            "mode": "complete",
+        }
+        answer = client.post("/v1/suggestions", json=body).json()
+        assert [offer["item_id"] for offer in answer["offers"]] == stranger
+        assert client.get("/v1/customers/c5").json()["facts"][0]["checkout_id"] == "after"
+    model = Registry(own).load()
+    assert model.customers is not None
+    assert model.customers.row_of("c5", model.customer_key) == -1
+    assert model.customers.row_of("c6", model.customer_key) >= 0
+    # A new version does not learn them again.
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    trained = train(write_habit_shop(folder), folder, own, progress=SilentProgress())
+    again = Registry(own).load(trained.version)
+    assert again.customers is not None
+    assert again.customers.row_of("c5", again.customer_key) == -1
+    assert len(again.customers.hashes) == len(model.customers.hashes)

@@ -1,0 +1,81 @@
+"""`mersalg customers`: export, erase and rotate, each run twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError, StorageMismatch
+from engine.forgotten import Forgotten
+from tests.support.commands import run
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MERSALG_SECRET", raising=False)
+    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
+    facts = [
+        {
+            "type": "view_promotion",
+            "event_id": f"e{number}",
+            "occurred_at": f"2026-03-0{number}T10:00:00+01:00",
+            "offer_id": f"o{number}",
+            "customer_id": customer,
+        }
+        for number, customer in enumerate(("kari", "ola", "kari"), start=1)
+    ]
+    file = tmp_path / "facts.jsonl"
+    file.write_text("\n".join(map(json.dumps, facts)) + "\n")
+    run("events", "import", file, "--database", tmp_path / "facts.db")
+    return tmp_path / "facts.db"
+
+
+def _of(customer: str, database: Path) -> list[str]:
+    told = json.loads(run("customers", "export", customer, "--database", database, "--json"))
+    assert told["customer_id"] == customer
+    return [fact["event_id"] for fact in told["facts"]]
+
+
+def test_what_is_kept_is_printed_and_names_nobody(database: Path) -> None:
+    assert _of("kari", database) == ["e1", "e3"]
+    assert _of("nobody", database) == []
+    lines = run("customers", "export", "kari", "--database", database).splitlines()
+    assert [json.loads(line)["event_id"] for line in lines] == ["e1", "e3"]
+    assert "kari" not in "".join(lines)
+
+
+def test_erased_in_facts_and_models(database: Path, tmp_path: Path) -> None:
+    command = ("customers", "erase", "kari", "--database", database, "--models", tmp_path / "m")
+    assert "2 facts no longer lead to the customer and forgotten by the models" in run(*command)
+    assert _of("kari", database) == []
+    assert json.loads(run(*command, "--json")) == {"customer_id": "kari", "facts": 0}
+    assert len(Forgotten(tmp_path / "m").hashes()) == 1
+    assert _of("ola", database) == ["e2"]
+
+
+def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = run("events", "export", "--database", database)
+    for turn in (2, 3):
+        told = json.loads(run("customers", "rotate", "--database", database, "--json"))
+        assert told == {"facts": 3, "secret_file": f"{database}.key"}
+        assert len(Path(f"{database}.key").read_text().split()) == turn
+        assert _of("kari", database) == ["e1", "e3"]
+    assert run("events", "export", "--database", database) != stored
+    present = ("customers", "rotate", "--present", "--database", database)
+    assert "0 facts are under the new secret" in run(*present)
+    # What was exported under the first secret finds its people again.
+    old = database.with_name("old.jsonl")
+    old.write_text(stored)
+    assert "3 known already" in run("events", "import", old, "--database", database)
+    monkeypatch.setenv("MERSALG_SECRET", "another secret, long enough")
+    with pytest.raises(StorageMismatch, match="another secret"):
+        run(*present)
+
+
+def test_a_mistyped_database_is_told(tmp_path: Path) -> None:
+    for command in (("export", "kari"), ("erase", "kari"), ("rotate",)):
+        with pytest.raises(ConfigError, match="there is no database"):
+            run("customers", *command, "--database", tmp_path / "none.db")
+        assert not list(tmp_path.iterdir())
