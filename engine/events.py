@@ -167,6 +167,8 @@ def _parse_decision(record: Mapping[str, object]) -> Decision:
         declined_item_ids=_parse_ids(record, "declined_item_ids"),
         mode=_parse_mode(record),
         model_customer=_parse_row(record),
+        store_id=fields.text(record, "store_id"),
+        segment=fields.text(record, "segment"),
     )
 
 
@@ -237,6 +239,7 @@ def _parse_offer(data: object, where: str, currency: str | None) -> Offer:
         unit_price_minor=fields.amount(record, "unit_price", where, currency),
         name=fields.text(record, "name", where) or "",
         replaces=replaces,
+        family=fields.text(record, "family", where),
     )
 
 
@@ -297,6 +300,8 @@ def _decision_to_json(decision: Decision) -> dict[str, object]:
             "declined_item_ids": list(decision.declined_item_ids) or None,
             "mode": decision.mode,
             "model_customer": decision.model_customer,
+            "store_id": decision.store_id,
+            "segment": decision.segment,
             "lines": [
                 fields.without_none(
                     {
@@ -323,6 +328,7 @@ def _offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
             "kind": offer.kind,
             "item_id": offer.item_id,
             "name": fields.display(offer.name) or None,
+            "family": None if offer.family is None else fields.display(offer.family) or None,
             "position": offer.position,
             "unit_price": fields.money_text(offer.unit_price_minor, currency),
             "replaces": None

@@ -130,6 +130,7 @@ def _with_explanation(offer: Offer, entry: Mapping[str, object], currency: str |
             text=_text(entry.get("text", "")),
             evidence=None if evidence is None else _evidence(evidence),
             replaces=offer.replaces,
+            family=offer.family,
             gains=_changes(entry.get("gains")) if upsell else (),
             losses=_changes(entry.get("losses")) if upsell else (),
             step=_STEPS.get(str(entry.get("step"))) if upsell else None,

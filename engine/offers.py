@@ -86,7 +86,8 @@ class Offer:
 
     Of an upsell `total_difference_minor` is what the whole swap adds to the cart: the price of the
     better item for every unit replaced, less what the buyer pays for the lines replaced. `step` and
-    it are None of a cross-sell, and of upsells of which they were not recorded.
+    it are None of a cross-sell, and of upsells of which they were not recorded. `family` is the
+    name of the item's family when it was offered, None where it has none.
     """
 
     offer_id: str
@@ -103,6 +104,7 @@ class Offer:
     losses: tuple[Change, ...] = ()
     step: Step | None = None
     total_difference_minor: int | None = None
+    family: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Decision:
     held, None where not known; `excluded_item_ids` and `declined_item_ids` are the items of the
     call's own lists that would have been in the running. `mode` is the call's, None where not
     known; `model_customer` is the row of the model's own memory of customers that was looked at.
+    `store_id` and `segment` are the shop's own words for where it was and who was asked.
     """
 
     event_id: str
@@ -136,3 +139,5 @@ class Decision:
     declined_item_ids: tuple[str, ...] = ()
     mode: Mode | None = None
     model_customer: int | None = None
+    store_id: str | None = None
+    segment: str | None = None

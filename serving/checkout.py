@@ -21,6 +21,7 @@ from engine.model import Model
 from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Offer, Replaces
 from engine.slate import Recommenders, Slate, build_slate
 from engine.texts import Extra, cross_sell_text, picked_text, upsell_text
+from engine.upsell.families import LEARNED
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
@@ -117,6 +118,8 @@ def decide(
         declined_item_ids=_item_ids(model, slate.declined),
         mode=mode,
         model_customer=row,
+        store_id=request.store_id,
+        segment=request.segment,
     )
 
 
@@ -200,6 +203,7 @@ def _cross_sell_offer(
             lift=counts.lift,
             lift_lower=counts.lift_lower,
         ),
+        family=_family(model, complement.item),
     )
 
 
@@ -230,7 +234,19 @@ def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Langu
         losses=comparison.losses,
         step=upgrade.step,
         total_difference_minor=upgrade.total_difference_minor,
+        family=_family(model, upgrade.item),
     )
+
+
+def _family(model: Model, item: int) -> str | None:
+    """By the shop's word, else as learned; None where the item belongs to none."""
+    catalogue, ladders = model.catalogue, model.ladders
+    if catalogue.family[item] >= 0:
+        return catalogue.family_names[int(catalogue.family[item])]
+    ladder = int(ladders.family[item])
+    if ladder < 0 or ladders.families is None or ladders.families.method[ladder] != LEARNED:
+        return None
+    return ladders.families.names[ladder]
 
 
 def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:

@@ -113,6 +113,9 @@ class SuggestionRequest(_Body):
     """Who is drawn into an arm: the customer, else the session, else the checkout."""
     placement: OptionalId = None
     """Where the offers will stand; `checkout` where not given."""
+    store_id: OptionalId = None
+    segment: OptionalId = None
+    """Where the buyer is and who it is, in the shop's own words: reports can be split by them."""
     locale: str | None = None
     """Language of the texts (`en`, `nb`); the shop's own where not given or not spoken."""
     lines: Annotated[tuple[RequestLine, ...], Field(max_length=_MOST_LINES)] | None = None
@@ -267,6 +270,7 @@ class ExplainedOffer(_Body):
     score: float
     text: str
     name: str | None = None
+    family: str | None = None
     unit_price: str | None = None
     evidence: EvidenceBody | None = None
     replaces: ExplainedReplaces | None = None
@@ -302,4 +306,6 @@ class ExplainedDecision(_Body):
     declined_item_ids: tuple[str, ...] | None = None
     mode: Mode | None = None
     model_customer: int | None = None
+    store_id: str | None = None
+    segment: str | None = None
     """Where the model remembers the customer; says nothing without that model."""

@@ -36,6 +36,7 @@ class ReportQuery:
         holdout: control share of units whose decisions do not say (0.1).
         level: of every interval.
         shop: its name, for people.
+        compare: another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
     """
 
     since: date | datetime | None = None
@@ -49,6 +50,7 @@ class ReportQuery:
     holdout: float | None = None
     level: float = 0.95
     shop: str | None = None
+    compare: str | None = None
 
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
@@ -99,7 +101,8 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     """A query from text, of an address or a command line.
 
     Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-    attribution_window_days), holdout, level. A missing, None or empty text leaves its default.
+    attribution_window_days), holdout, level, compare. A missing, None or empty text leaves its
+    default.
 
     Raises:
         ConfigError: names the field, and what it may be.
@@ -122,6 +125,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         attribution_window_days=days,
         holdout=None if holdout is None else _number("holdout", holdout),
         level=0.95 if level is None else _number("level", level),
+        compare=text("compare"),
     )
     _check(query)
     return query

@@ -41,6 +41,10 @@ def _entries(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Repo
             if kind in row:
                 for rate, entry in _of_kind(row[kind]):
                     yield row["key"], kind, rate, entry
+    if "comparison" in report:
+        for kind, change in report["comparison"]["change"].items():
+            for rate in RATES:
+                yield {}, kind, f"change_{rate}", change[rate]
 
 
 def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
@@ -18,6 +18,7 @@ from engine.offers import Decision
 from engine.storage.store import FactScope, Store
 from engine.tracking import counting, incremental
 from engine.tracking.attribution import Outcome, outcomes
+from engine.tracking.comparison import compared, other_period
 from engine.tracking.drawing import drawing_of, mismatch_p_value, mismatch_reason
 from engine.tracking.groups import offer_key
 from engine.tracking.history import History, Order
@@ -39,6 +40,14 @@ def build_report(store: Store, query: ReportQuery) -> dict[str, object]:
         StorageUnavailable: the database does not answer.
     """
     filled = query.filled(store.settings())
+    if filled.compare is None:
+        return _of_period(store, filled)
+    other = other_period(filled)
+    report = _of_period(store, replace(filled, compare=None))
+    return {**report, "comparison": compared(report, _of_period(store, other))}
+
+
+def _of_period(store: Store, filled: ReportQuery) -> dict[str, object]:
     since, until = _bounds(filled)
     # Checkouts come whole from the store; what a window ties together may lie this far apart.
     margin = (filled.attribution_window_days or 0) * MICROS_PER_DAY

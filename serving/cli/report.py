@@ -30,7 +30,10 @@ def command(
     until: Annotated[str | None, typer.Option("--to", help=f"End: {_PERIOD}")] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="Split by day, week, month, item, rule, placement, model_version."),
+        typer.Option(
+            help="Split by day, week, month; item, family, rule; placement, model_version, arm,"
+            " store, segment."
+        ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="cross_sell or upsell; both without it.")] = None,
     output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
@@ -57,6 +60,10 @@ def command(
         typer.Option(help="Shop file whose settings hold here, before those in the database."),
     ] = None,
     level: Annotated[str | None, typer.Option(help="Level of the intervals; 0.95.")] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(help="Another period beside it: FROM..TO, or previous for the days before."),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
@@ -77,6 +84,7 @@ def command(
             "window": window,
             "holdout": holdout,
             "level": level,
+            "compare": compare,
         }
     )
     store = open_existing_store(database)

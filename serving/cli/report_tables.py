@@ -69,7 +69,7 @@ def view_of(report: Report, shop: str | None) -> View:
         period=f"{report['from'] or 'the beginning'} to {report['to'] or 'now'}",
         settings=_settings(report, level),
         titles=tuple(_TITLES[kind] for kind in kinds),
-        lines=tuple(_lines(total, kinds, currency, level)),
+        lines=(*_lines(total, kinds, currency, level), *_comparison(report, kinds)),
         group_headers=_group_headers(report, kinds),
         groups=tuple(_group(row, kinds, currency) for row in report["groups"]),
         quality=tuple(_quality(report["quality"])),
@@ -107,6 +107,26 @@ def _lines(total: Report, kinds: Sequence[str], currency: str | None, level: str
         line("because of the offers", *(_incremental(total[kind], currency) for kind in kinds))
     )
     return lines
+
+
+def _comparison(report: Report, kinds: Sequence[str]) -> Sequence[Line]:
+    """What became of the headline rate and the revenue since another period, where one is asked."""
+    other = report.get("comparison")
+    if other is None:
+        return ()
+    cells: list[tuple[str, ...]] = []
+    for kind in kinds:
+        change, before = other["change"][kind], other["total"][kind]
+        rate = change["customer"]
+        cells.append(
+            (
+                f"{points(rate['value'])} points"
+                f" [{points(rate['lower'])} to {points(rate['upper'])}],"
+                f" from {percent(before['customer']['value'])}",
+                f"revenue {amount(change['revenue'], report['currency'], sign=True)}",
+            )
+        )
+    return (Line(f"against {other['from']} to {other['to']}", tuple(cells)),)
 
 
 def _rate_cell(measured: Report, rate: str, net: str | None, counted: str) -> list[str]:

@@ -50,6 +50,10 @@ async def report_rates(
     level: Annotated[
         str | None, Query(max_length=200, description="Of every interval; 0.95 where not given")
     ] = None,
+    compare: Annotated[
+        str | None,
+        Query(max_length=200, description="Another period: previous, or FROM..TO"),
+    ] = None,
 ) -> Response:
     """What is not asked for is as the shop set it; the answer prints what was used."""
     del caller
@@ -64,6 +68,7 @@ async def report_rates(
             "impressions": impressions,
             "window": window,
             "level": level,
+            "compare": compare,
         }
     )
     report = await service.reports.rates(query)

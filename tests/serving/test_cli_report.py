@@ -117,3 +117,23 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no database at"):
         report("--database", f"sqlite:///{tmp_path / 'nothing.db'}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_period_stands_beside_it(database: str) -> None:
+    asked = ("--database", database, "--from", "2026-01-01", "--to", "2026-01-31")
+    for compare in ("previous", "2025-01-01..2025-01-31"):
+        found = json.loads(report(*asked, "--compare", compare, "--json"))
+        change = found["comparison"]["change"]["cross_sell"]["customer"]
+        assert change["status"] == "no_data"
+        assert found["comparison"]["total"]["cross_sell"]["customer"]["denominator"] == 0
+    itself = report(*asked, "--compare", "2026-01-01..2026-01-31")
+    assert "against 2026-01-01" in itself
+    assert "+0.0 points" in itself
+    page = report(*asked, "--compare", "2026-01-01..2026-01-31", "--format", "html")
+    assert "against 2026-01-01 to 2026-01-31" in page
+    rows = csv.DictReader(
+        io.StringIO(report(*asked, "--compare", "2026-01-01..2026-01-31", "--format", "csv"))
+    )
+    changes = [row for row in rows if row["rate"] == "change_customer"]
+    assert [row["kind"] for row in changes] == ["cross_sell", "upsell"]
+    assert float(changes[0]["value"]) == 0

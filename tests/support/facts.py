@@ -54,6 +54,7 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
                 item_id=draw(st.sampled_from(["jug", "jug", "mug", "pot"])),
                 position=place + 1,
                 unit_price_minor=draw(PRICES),
+                family=draw(st.sampled_from([None, "vessels"])),
                 evidence=None if antecedent is None else Evidence(antecedent, 1, 2, 0.5, 2.0, 1.1),
                 replaces=Replaces(base, 1, draw(st.sampled_from([None, 50])))
                 if kind == "upsell"
@@ -76,6 +77,8 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
         limits=draw(st.sampled_from([None, Limits(3, 1), Limits(0, 0)])),
         excluded_item_ids=draw(st.sampled_from([(), (), ("jug",), ("pot", "mug")])),
         declined_item_ids=draw(st.sampled_from([(), (), ("mug",)])),
+        store_id=draw(st.sampled_from([None, "oslo"])),
+        segment=draw(st.sampled_from([None, "new", "loyal"])),
         **draw(_who()),
     )
 

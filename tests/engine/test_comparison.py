@@ -1,0 +1,144 @@
+"""Two periods side by side, and reports split by what the shop calls its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from engine.errors import ConfigError
+from engine.events import Fact, parse_fact
+from engine.offers import Decision
+from engine.storage.sql import open_store
+from engine.tracking.comparison import compared, other_period
+from engine.tracking.query import ReportQuery, parse_query
+from engine.tracking.rates import RATES
+from engine.tracking.report import build_report, report_of
+from tests.engine.test_incremental import trial
+from tests.support.facts import histories
+
+QUERY = ReportQuery(timezone="Europe/Oslo", currency="NOK")
+
+
+def in_month(month: int, n_shown: int, n_converted: int) -> list[Fact]:
+    """Facts of `trial` in another month, under ids of their own."""
+    found: list[Fact] = []
+    for visit in trial(n_shown, n_converted, 10, 2):
+        for fact in visit:
+            record = {**fact, "occurred_at": fact["occurred_at"].replace("-01-", f"-{month:02}-")}
+            for name in ("event_id", "decision_id", "checkout_id", "transaction_id", "customer_id"):
+                if name in record:
+                    record[name] = f"{month}-{record[name]}"
+            if "offers" in record:
+                record["offers"] = [
+                    {**offer, "offer_id": f"{month}-{offer['offer_id']}"}
+                    for offer in record["offers"]
+                ]
+            found.append(parse_fact(record))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "since", "until"),
+    [
+        ({"from": "2026-03-01", "to": "2026-03-31"}, "2026-01-29", "2026-02-28"),
+        ({"from": "2026-03-05", "to": "2026-03-05"}, "2026-03-04", "2026-03-04"),
+        (
+            {"from": "2026-03-02T00:00:00+01:00", "to": "2026-03-03T12:00:00+01:00"},
+            "2026-02-28T12:00:00+01:00",
+            "2026-03-02T00:00:00+01:00",
+        ),
+    ],
+)
+def test_the_period_before_is_as_long(query: dict[str, str], since: str, until: str) -> None:
+    other = other_period(parse_query({**query, "compare": "previous"}))
+    assert (other.since.isoformat(), other.until.isoformat()) == (since, until)
+    assert other.compare is None
+
+
+@pytest.mark.parametrize(
+    ("compare", "period", "message"),
+    [
+        ("previous", {"from": "2026-01-01"}, "needs both from and to"),
+        ("previous", {"from": "2026-01-01", "to": "2026-02-01T00:00:00+01:00"}, "two days, or two"),
+        ("previous", {"from": "0001-01-01", "to": "0001-02-01"}, "nothing comes before"),
+        ("last year", {}, "neither previous nor FROM..TO"),
+        ("2026-01-01..", {}, "neither previous nor FROM..TO"),
+        ("2026-01-01..soon", {}, "to: 'soon'"),
+        ("2026-02-01..2026-01-01", {}, "is after"),
+    ],
+)
+def test_a_period_that_cannot_be_told(compare: str, period: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        other_period(parse_query({**period, "compare": compare}))
+
+
+def test_two_months_beside_each_other(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=b"k" * 32)
+    store.migrate()
+    store.append([*in_month(1, 40, 10), *in_month(2, 60, 24)])
+    query = replace(
+        QUERY,
+        since=date(2026, 2, 1),
+        until=date(2026, 2, 28),
+        impressions="served",
+        compare="2026-01-01..2026-01-31",
+    )
+    report = build_report(store, query)
+    comparison = report["comparison"]
+    alone = build_report(store, replace(query, compare=None))
+    assert {name: part for name, part in report.items() if name != "comparison"} == alone
+    january = replace(query, since=date(2026, 1, 1), until=date(2026, 1, 31), compare=None)
+    assert comparison["total"] == build_report(store, january)["total"]
+    store.close()
+    change = comparison["change"]["cross_sell"]["checkout"]
+    assert change["value"] == pytest.approx(24 / 60 - 10 / 40)
+    expected = confint_proportions_2indep(24, 60, 10, 40, compare="diff", method="newcomb")
+    assert (change["lower"], change["upper"]) == pytest.approx(expected)
+    now, before = (float(each["total"]["cross_sell"]["revenue"]) for each in (report, comparison))
+    assert float(comparison["change"]["cross_sell"]["revenue"]) == now - before > 0
+
+
+@given(histories())
+def test_a_period_beside_itself_has_not_changed(facts: list[Fact]) -> None:
+    report = report_of(facts, QUERY)
+    for kind, change in compared(report, report)["change"].items():
+        for rate in RATES:
+            assert change[rate]["value"] in (0, None)
+            known = report["total"][kind][rate]["denominator"] > 0
+            assert change[rate]["status"] == ("ok" if known else "no_data")
+
+
+@given(histories(), st.sampled_from(["arm", "store", "segment", "family"]))
+def test_groups_part_the_offers(facts: list[Fact], key: str) -> None:
+    """Offers shown in all groups are those shown in total, each in the group its facts name."""
+    query = replace(QUERY, by=(key,), impressions="served")
+    report = report_of(facts, query)
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    seen: set[str] = set()
+    decisions = {fact.decision_id: fact for fact in facts if isinstance(fact, Decision)}
+    for each in sorted(decisions.values(), key=lambda each: (each.occurred_at, each.decision_id)):
+        for offer in each.offers:
+            if offer.offer_id in seen or each.is_bot:
+                continue
+            seen.add(offer.offer_id)
+            words = {
+                "arm": each.arm,
+                "store": each.store_id,
+                "segment": each.segment,
+                "family": offer.family,
+            }
+            named[words[key] or "unknown"].add(offer.offer_id)
+    groups = {row["key"][key]: row for row in report["groups"]}
+    assert set(groups) == set(named)
+    for kind in ("cross_sell", "upsell"):
+        shown = [row[kind]["offer"]["denominator"] for row in groups.values()]
+        assert sum(shown) == report["total"][kind]["offer"]["denominator"]
+    if key == "arm" and "control" in groups:
+        assert groups["control"]["cross_sell"]["offer"]["denominator"] == 0
