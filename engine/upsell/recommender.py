@@ -311,9 +311,11 @@ class Upsell:
         Items of a family are, by the shop's own word, or by names and baskets. Those that share
         only a category (breakfast and parking) must be known to replace each other, and to gain
         something or be called alike. Of two that are called the same and differ in nothing told,
-        the dearer is only dearer, unless the shop ranks them.
+        the dearer is only dearer, unless the shop says that they are versions.
         """
         catalogue, families = self.catalogue, self.ladders.families
+        if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
+            return True
         if (
             not comparison.gains
             and catalogue.given_tier is None
@@ -321,8 +323,6 @@ class Upsell:
             and self.pack(base) == self.pack(better)
         ):
             return False
-        if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
-            return True
         if families is not None and families.method[self.ladders.family[base]] == LEARNED:
             return True
         if not self.substitutes[self.ladders.family[base]]:
