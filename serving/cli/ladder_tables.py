@@ -16,6 +16,8 @@ _HOW = {
     "category": "only the category is shared",
 }
 
+_NEAR, _FEW = 5, 20_000
+
 
 def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     """The family of that name, or that of the item with that id.
@@ -35,15 +37,48 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     elif item is not None and model.ladders.family[item] >= 0:
         ladder = int(model.ladders.family[item])
     else:
-        near = [name for name in names if lowered and lowered in name.casefold()][:5]
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        known = {name: f"{name!r}" for name in names} | {
+            text: words for text, words in _items_by_text(model).items() if text not in names
+        }
         raise DataError(
-            f"no family is called {wanted!r}, and no item on a ladder has this id{hint}"
+            f"no family is called {wanted!r}, and no item on a ladder has this id"
+            + _close(wanted, known)
         )
     return {
         **_reasons(model, ladder),
         "members": [_entry(model, member) for member in model.ladders.members_of(ladder).tolist()],
     }
+
+
+def _items_by_text(model: Model) -> dict[str, str]:
+    """Ids and names of items -> how an item is told to people."""
+    catalogue = model.catalogue
+    told: dict[str, str] = {}
+    for item in range(len(catalogue)):
+        item_id, name = catalogue.items[item], catalogue.names[item]
+        told[item_id] = repr(item_id) if name == item_id else f"{item_id!r} ({name})"
+    for item in range(len(catalogue)):
+        told.setdefault(catalogue.names[item], told[catalogue.items[item]])
+    return told
+
+
+def _close(wanted: str, known: dict[str, str]) -> str:
+    """`; did you mean ...?` with what holds the text, or is written nearly so."""
+    from difflib import get_close_matches
+
+    lowered = wanted.strip().casefold()
+    if not lowered:
+        return ""
+    by_case: dict[str, str] = {}
+    for text, words in known.items():
+        by_case.setdefault(text.casefold(), words)
+    texts = sorted(by_case, key=lambda text: (len(text), text))
+    near = [text for text in texts if lowered in text]
+    # Comparing letter by letter is slow: of very large catalogues only what begins alike.
+    likely = texts if len(texts) <= _FEW else [text for text in texts if text[:1] == lowered[:1]]
+    near += get_close_matches(lowered, likely[:_FEW], n=_NEAR, cutoff=0.7)
+    words = list(dict.fromkeys(by_case[text] for text in near))[:_NEAR]
+    return f"; did you mean {', '.join(words)}?" if words else ""
 
 
 def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
@@ -61,7 +96,10 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
     item = catalogue.items.index_of(item_id)
     if item is None:
-        raise DataError(f"no item {item_id!r} in the catalogue of version {model.version}")
+        raise DataError(
+            f"no item {item_id!r} in the catalogue of version {model.version}"
+            + _close(item_id, _items_by_text(model))
+        )
     given = given_upgrades(catalogue, model.settings.offers).get(item)
     named: list[int] = [] if given is None else given.tolist()
     ladder = int(ladders.family[item])
@@ -182,41 +220,55 @@ def print_family(told: dict[str, Any], currency: str) -> None:
 
 
 def print_ladder(told: dict[str, Any]) -> None:
-    """The dearest rung first, as one climbs."""
+    """The dearest rung first, as one climbs; narrow enough for a terminal of 80 columns."""
     from rich.markup import escape
     from rich.table import Table
 
     _print_reasons(told)
-    table = Table(caption="moves: what the same customer bought next, from the marked item / back")
-    table.add_column("")
-    for name in ("tier", "item", "name"):
-        table.add_column(name)
-    for name in (f"price ({told['currency']})", "unit price", "orders"):
-        table.add_column(name, justify="right")
-    table.add_column("step")
-    table.add_column("gains and losses")
-    table.add_column("moves", justify="right")
-    for rung in reversed(told["ladder"]):
-        changes = [f"+ {each['attribute']} {each['from']} → {each['to']}" for each in rung["gains"]]
-        changes += [
-            f"- {each['attribute']} {each['from']} → {each['to']}" for each in rung["losses"]
-        ]
-        step = (rung["step"] or "") + (" (the shop's own)" if rung["given"] else "")
+    rungs, moves = told["ladder"], told["moves"]
+    followed = moves is not None and moves["purchases_followed"] > 0
+    units = any(rung["unit_price"] is not None for rung in rungs)
+    steps = any(rung["step"] for rung in rungs)
+    table = Table()
+    table.add_column("tier", no_wrap=True)
+    table.add_column("item")
+    headings = [f"price ({told['currency']})", *(["unit price"] if units else []), "orders"]
+    for name in headings:
+        table.add_column(name, justify="right", no_wrap=True)
+    if steps:
+        table.add_column("step", no_wrap=True)
+    if followed:
+        table.add_column("to / back", justify="right", no_wrap=True)
+    for rung in reversed(rungs):
+        tier, item_id, name, price, unit, orders = _cells(rung)
+        lines = [f"{name} ({item_id})" if name != item_id else item_id]
+        lines += ["the shop's own upgrade"] if rung["given"] else []
+        lines += [f"+ {_told(change)}" for change in rung["gains"]]
+        lines += [f"- {_told(change)}" for change in rung["losses"]]
         table.add_row(
-            "●" if rung["is_item"] else "",
-            *map(escape, _cells(rung)),
-            step.strip(),
-            escape("\n".join(changes)),
-            _moves_cell(rung),
+            f"{'●' if rung['is_item'] else ' '} {tier}",
+            escape("\n".join(lines)),
+            *(escape(cell) for cell in (price, *([unit] if units else []), orders)),
+            *([rung["step"] or ""] if steps else []),
+            *([_moves_cell(rung)] if followed else []),
             style="bold" if rung["is_item"] else None,
         )
     console.out.print(table)
-    moves = told["moves"]
-    if moves and (total := moves["up"] + moves["same"] + moves["down"]):
+    if not followed:
+        console.out.print("nobody's next purchase can be followed: no customer bought here twice")
+        return
+    console.out.print(
+        "to / back: what the same customers bought next, from the marked item / to it"
+    )
+    if total := moves["up"] + moves["same"] + moves["down"]:
         console.out.print(
             f"of {total:,} next purchases {moves['up'] / total:.1%} went up,"
             f" {moves['same'] / total:.1%} stayed, {moves['down'] / total:.1%} went down"
         )
+
+
+def _told(change: dict[str, str]) -> str:
+    return f"{change['attribute'].replace('_', ' ')} {change['from']} → {change['to']}"
 
 
 def _moves_cell(rung: dict[str, Any]) -> str:

@@ -66,7 +66,7 @@ def command(
     if as_json:
         console.print_json(result.to_json())
     else:
-        _print_people(result)
+        _print_people(result, shop.shop.currency)
     if result.refused:
         refusals = [verdict for verdict in result.verdicts if not verdict.passed]
         for verdict in refusals:
@@ -75,7 +75,7 @@ def command(
         raise typer.Exit(console.GATE_SAID_NO)
 
 
-def _print_people(result: TrainingResult) -> None:
+def _print_people(result: TrainingResult, currency: str) -> None:
     from serving.cli.evaluate import print_back_test
 
     counts, out = result.counts, console.out
@@ -104,6 +104,7 @@ def _print_people(result: TrainingResult) -> None:
         f" {counts['tiers_ladders_with_steps']:,} with more than one tier"
         + _left_off(counts["tiers_contradicted"], counts["tiers_far_off"])
     )
+    _print_prices(result.quality.get("prices") or {}, counts, currency)
     if result.metrics:
         print_back_test(result.metrics)
     else:
@@ -177,6 +178,28 @@ def _print_quality(quality: dict[str, Any]) -> None:
             f" earlier purchases, {returns['unmatched_units']:,g} without one;"
             f" {returns['orders_removed']:,} orders returned whole"
         )
+
+
+def _print_prices(
+    examples: dict[str, list[dict[str, Any]]], counts: dict[str, Any], currency: str
+) -> None:
+    """Prices that keep items off the ladders, each beside the one that speaks against it."""
+    from engine.money import to_text
+
+    for reason, other, words in (
+        ("contradicted", "orders_paid_minor", "orders paid"),
+        ("far_off", "median_of_its_family_minor", "its family's median is"),
+    ):
+        found = examples.get(reason, ())
+        for each in found:
+            price, beside = (to_text(each[name], currency) for name in ("price_minor", other))
+            console.out.print(
+                f"  item {each['item_id']!r} is priced {price} {currency}, {words} {beside}",
+                markup=False,
+                highlight=False,
+            )
+        if found and (more := counts[f"tiers_{reason}"] - len(found)) > 0:
+            console.out.print(f"  and {more:,} more")
 
 
 def _example(example: dict[str, Any]) -> str:

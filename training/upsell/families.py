@@ -232,9 +232,10 @@ def _named(
     cluster = np.where(unit >= 0, clusters[np.maximum(unit, 0)], UNKNOWN)
     size = np.bincount(cluster[cluster >= 0], minlength=n_units)
     met, expected = pooled(baskets, cluster, n_units)
-    n_names = np.bincount(clusters[clusters >= 0], minlength=n_units)
-    often = np.where(n_names > 1, 1.0, ONE_NAME_TOGETHER) * expected
-    roots = np.flatnonzero((size >= 2) & ~(together_on_purpose(met, expected) & (met > often)))
+    several = np.bincount(clusters[clusters >= 0], minlength=n_units) > 1
+    purpose = together_on_purpose(met, expected) & (several | (met > ONE_NAME_TOGETHER * expected))
+    purpose |= several & (expected >= MIN_EXPECTED) & (met >= expected)
+    roots = np.flatnonzero((size >= 2) & ~purpose)
     code = np.full(n_units + 1, UNKNOWN, dtype=np.int32)
     code[roots] = np.arange(len(roots), dtype=np.int32)
     units_of: dict[int, list[int]] = {}

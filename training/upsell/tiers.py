@@ -86,7 +86,9 @@ def fit_ladders(
     former = former or nothing_former()
     group, n_groups, price = groups.group, len(groups), catalogue.price_minor
     priced = (group >= 0) & (price > 0)
-    contradicted = priced & (paid_minor > 0) & _off(price, paid_minor, _CONTRADICTION)
+    # Free of charge, by the catalogue, is a price too that orders may contradict.
+    told = (group >= 0) & (price >= 0) & (paid_minor > 0)
+    contradicted = told & _off(price, paid_minor, _CONTRADICTION)
     usable = priced & ~contradicted
     median = _medians(group, price, usable, n_groups)[np.maximum(group, 0)]
     # A family that names told is one thing in sizes and grades: ten times the price is another.
@@ -123,7 +125,7 @@ def fit_ladders(
         ladders=len(ladder_groups),
         items=len(members),
         ladders_with_steps=with_steps,
-        unpriced=int(((group >= 0) & (price <= 0)).sum()),
+        unpriced=int(((group >= 0) & (price <= 0) & ~contradicted).sum()),
         contradicted=int(contradicted.sum()),
         far_off=int(far_off.sum()),
         learned=int(groups.is_learned(ladder_groups).sum()),
