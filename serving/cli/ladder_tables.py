@@ -227,29 +227,23 @@ def print_ladder(told: dict[str, Any]) -> None:
     _print_reasons(told)
     rungs, moves = told["ladder"], told["moves"]
     followed = moves is not None and moves["purchases_followed"] > 0
-    units = any(rung["unit_price"] is not None for rung in rungs)
-    steps = any(rung["step"] for rung in rungs)
     table = Table()
     table.add_column("tier", no_wrap=True)
     table.add_column("item")
-    headings = [f"price ({told['currency']})", *(["unit price"] if units else []), "orders"]
-    for name in headings:
+    for name in (told["currency"], "orders", *(["to / back"] if followed else [])):
         table.add_column(name, justify="right", no_wrap=True)
-    if steps:
-        table.add_column("step", no_wrap=True)
-    if followed:
-        table.add_column("to / back", justify="right", no_wrap=True)
     for rung in reversed(rungs):
         tier, item_id, name, price, unit, orders = _cells(rung)
-        lines = [f"{name} ({item_id})" if name != item_id else item_id]
+        lines = [name, item_id] if name != item_id else [item_id]
         lines += ["the shop's own upgrade"] if rung["given"] else []
+        lines += ["a bigger pack, for less a unit"] if rung["step"] == "size" else []
         lines += [f"+ {_told(change)}" for change in rung["gains"]]
         lines += [f"- {_told(change)}" for change in rung["losses"]]
         table.add_row(
             f"{'●' if rung['is_item'] else ' '} {tier}",
             escape("\n".join(lines)),
-            *(escape(cell) for cell in (price, *([unit] if units else []), orders)),
-            *([rung["step"] or ""] if steps else []),
+            escape(f"{price}\n{unit}" if unit else price),
+            orders,
             *([_moves_cell(rung)] if followed else []),
             style="bold" if rung["is_item"] else None,
         )
@@ -276,7 +270,7 @@ def _moves_cell(rung: dict[str, Any]) -> str:
         return ""
     if rung["is_item"]:
         return f"{rung['moves_to']:,} again"
-    share = f" ({rung['moves_to_share']:.1%})" if rung["moves_to_share"] is not None else ""
+    share = f" ({rung['moves_to_share']:.0%})" if rung["moves_to_share"] is not None else ""
     return f"{rung['moves_to']:,}{share} / {rung['moves_back']:,}"
 
 
