@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 _RANKERS = {
     "random": "random",
     "cheapest_next_tier": "cheapest of the next tier",
+    "cheapest_next_tier_unbought": "the same, of what the customer never bought",
     "popular": "most popular dearer sibling",
-    "recently_popular": "the same, last 60 days",
+    "popular_unbought": "the same, of what the customer never bought",
+    "recently_popular": "most popular of the last 60 days",
     "transitions": "smoothed transitions",
     "mersalg": "Mersalg",
-    "mersalg_unbought": "Mersalg, what the customer never bought",
+    "mersalg_unbought": "Mersalg, of what the customer never bought",
 }
 _GUESSES = {"base_rate": "base rate", "ladder_rate": "rate of the family", "mersalg": "Mersalg"}
 
@@ -31,10 +33,15 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
     from engine.errors import DataError
     from training.dataset import load_dataset
     from training.upsell.evaluation import evaluate_upsell
+    from training.upsell.stability import tier_stability
 
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)
         found = evaluate_upsell(dataset, progress)
+        if found is not None:
+            with progress.task("Deriving tiers on later prices"):
+                stability = tier_stability(dataset, first_later_day=found["split_day"])
+            found["tiers"] = stability.to_json()
     if found is None:
         reason = "name no customers" if not len(dataset.customer_ids) else "hold too few upgrades"
         raise DataError(
@@ -77,4 +84,12 @@ def _print(found: dict[str, Any]) -> None:
             f"{whether['base_rate']:.1%} of those with a tier above went up; of all purchases"
             f" {whether['moves_up']:.1%} went up and {whether['moves_down']:.1%} down, so a raw"
             " upgrade rate says nothing without a control group"
+        )
+    tiers = found["tiers"]
+    if tiers["n_items"]:
+        console.out.print(
+            f"same tier on later prices: {tiers['with_former']:.1%} of {tiers['n_items']:,} items"
+            f" as training does it, with the cuts of the version before; {tiers['alone']:.1%} where"
+            f" tiers are derived anew from the later prices alone"
+            f" ({tiers['mean_tiers']:.1f} tiers a ladder on average)"
         )

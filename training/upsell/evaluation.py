@@ -73,15 +73,19 @@ def _which(
     probability = shares(scorer.raw(rows), asked, scorer.slope)
     column = {name: rows[:, place] for place, name in enumerate(SIBLING_NAMES)}
     popular = before.baskets.item_counts()[asked.sibling].astype(np.float64)
-    ours_new = np.where(column["bought_times"] > 0, -1.0, probability)
+    # Upgrades asked about are to items new to the customer: a ranking may know that much too.
+    known_before = column["bought_times"] > 0
+    cheapest = -column["step"] * 1e3 - column["ratio"]
     ranked = {
         "random": np.random.default_rng(7).random(len(taken)),
-        "cheapest_next_tier": -column["step"] * 1e3 - column["ratio"],
+        "cheapest_next_tier": cheapest,
+        "cheapest_next_tier_unbought": np.where(known_before, -np.inf, cheapest),
         "popular": popular,
+        "popular_unbought": np.where(known_before, -np.inf, popular),
         "recently_popular": column["orders_60"],
         "transitions": column["moved_share"],
         "mersalg": probability,
-        "mersalg_unbought": ours_new,
+        "mersalg_unbought": np.where(known_before, -np.inf, probability),
     }
     return {
         "n": len(tested),

@@ -5,8 +5,8 @@ Journey. A *turn* is an order that holds exactly one item of a ladder, of a cust
 such order held `base`; prices are the medians of training. An *upgrade* is a turn to an item the
 customer had never bought, of a higher tier and 1.05 to 2.5 times the price of `base`; items that
 training saw in fewer than ten orders are left out. With tiers by terciles of price this gives
-random .151 / .364, the cheapest next tier .161 / .386 and the most popular dearer item
-.299 / .549 over 9,683 upgrades; published are .146 / .349, .164 / .377 and .298 / .533 over 10,972.
+random .150 / .360, the cheapest next tier .160 / .384 and the most popular dearer item
+.300 / .548 over 9,663 upgrades; published are .146 / .349, .164 / .377 and .298 / .533 over 10,972.
 Whether a turn goes up is asked where there is a tier above the base's; with K-means tiers .177 do,
 as published.
 """
