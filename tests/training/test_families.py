@@ -18,6 +18,7 @@ from training.upsell.families import learn_families
 from training.upsell.former import FormerCuts
 from training.upsell.given import ranks_of
 from training.upsell.grouping import find_groups
+from training.upsell.kinds import design_words, share_a_kind
 from training.upsell.moves import count_moves
 from training.upsell.names import stem_of
 from training.upsell.tiers import fit_ladders
@@ -90,6 +91,24 @@ def test_alike_but_bought_together_on_purpose_is_no_family() -> None:
     catalogue = catalogue_of(names, [20, 25, 30, 10, 10])
     orders = [[0, 1]] * 30 + [[2], [3], [4], [2, 3]] * 30
     assert families(catalogue, orders) == set()
+
+
+def test_one_thing_typed_twice_is_no_family() -> None:
+    names = ["Red umbrella", "Red umbrella", "Soup"]
+    catalogue = catalogue_of(names, [600, 1200, 30])
+    catalogue = replace(catalogue, items=Vocabulary.from_ids(["85014B", "85014b", "1"]))
+    assert families(catalogue, [[0], [1], [2]] * 10) == set()
+
+
+def test_words_of_many_prices_name_a_design_and_no_kind() -> None:
+    stems = [f"{kind} retrospot" for kind in ("wrap", "mug", "bag", "lamp", "stool")]
+    stems += [f"mug {colour}" for colour in ("blue", "green", "white", "black")]
+    prices = np.array([42.0, 250, 400, 1500, 4000, 240, 260, 250, 255])
+    designs = design_words(stems, prices)
+    assert designs == {"retrospot"}
+    pairs = np.array([[0, 3], [1, 5]])
+    assert share_a_kind(stems, pairs, designs).tolist() == [False, True]
+    assert design_words(stems, np.full(9, np.nan)) == frozenset()
 
 
 def test_the_same_name_in_two_categories_is_two_things() -> None:
