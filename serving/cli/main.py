@@ -34,6 +34,7 @@ _COMMANDS = (
     ("serve", _SELL),
     ("events", _MEASURE),
     ("report", _MEASURE),
+    ("simulate", _MEASURE),
     ("customers", _MEASURE),
     ("migrate", _MEASURE),
 )

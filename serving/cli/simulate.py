@@ -1,0 +1,211 @@
+"""`mersalg simulate`: shoppers with known true effects, for checking the measurement."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.progress import Task
+    from engine.storage.store import Store
+    from training.invented_shop import Invented
+
+_BATCH = 500
+
+
+def _share(words: str) -> Any:
+    return typer.Option(min=0, max=1, help=words)
+
+
+def command(
+    checkouts: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
+    holdout: Annotated[float, _share("Share of customers who see no offers.")] = 0.1,
+    anyway: Annotated[float, _share("Buy the complement, offered or not.")] = 0.11,
+    persuaded: Annotated[float, _share("Buy it because they see it offered.")] = 0.08,
+    trade_up: Annotated[float, _share("Take the better version by themselves.")] = 0.05,
+    upgraded: Annotated[float, _share("Take it because they see it offered.")] = 0.05,
+    seen: Annotated[float, _share("Checkouts in which offers are looked at.")] = 0.8,
+    returned: Annotated[float, _share("Purchases of which a line is sent back.")] = 0.05,
+    visits: Annotated[
+        float, typer.Option(min=1, help="Checkouts of a customer, on average.")
+    ] = 2.5,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the facts there, as `events import` takes them.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Record them there too; one that holds nothing but simulations."),
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Plant buyers of known habits, report on their facts, and hold the report against the truth.
+
+    Some buy the offered item anyway and some only because it is offered: the attributed rate
+    counts both, the hold-out tells them apart. The same seed gives the same facts.
+    """
+    from engine.storage.sql import open_store
+    from engine.tracking.report import ReportQuery, build_report
+    from training.invented_shop import CURRENCY, Invented, Plan
+
+    plan = Plan(
+        checkouts=checkouts,
+        seed=seed,
+        holdout=holdout,
+        anyway=anyway,
+        persuaded=persuaded,
+        trade_up=trade_up,
+        upgraded=upgraded,
+        seen=seen,
+        returned=returned,
+        visits=visits,
+    )
+    invented = Invented(plan)
+    with tempfile.TemporaryDirectory(prefix="mersalg-simulate-") as folder:
+        store = open_store(database or f"sqlite:///{Path(folder) / 'facts.db'}")
+        try:
+            store.migrate()
+            _refuse_a_shop(store)
+            with (
+                console.progress_bars(quiet=as_json) as progress,
+                progress.task("Simulating checkouts", total=checkouts) as task,
+            ):
+                recorded = _play(invented, store, out, task)
+            query = ReportQuery.from_store(store, currency=CURRENCY)
+            with (
+                console.progress_bars(quiet=as_json) as progress,
+                progress.task("Computing the rates"),
+            ):
+                report = build_report(store, query)
+        finally:
+            store.close()
+    checked = {
+        kind: _check(report["total"][kind], invented.truth.kinds[kind].incremental)
+        for kind in ("cross_sell", "upsell")
+    }
+    if as_json:
+        console.print_json(
+            {
+                "facts": recorded,
+                "truth": invented.truth.to_json(),
+                "checked": checked,
+                "report": report,
+            }
+        )
+        return
+    _print(checked, recorded, report)
+
+
+def _refuse_a_shop(store: Store) -> None:
+    """Invented sales must never stand among real ones."""
+    from engine.errors import ConfigError
+    from engine.storage.store import FactScope
+
+    first = next(iter(store.facts(FactScope())), None)
+    if first is not None and not first.event_id.startswith("sim-"):
+        raise ConfigError("the database holds a shop's own facts: simulate into another one")
+
+
+def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dict[str, int]:
+    """Record all facts in batches, and write them where asked; how many were new and known."""
+    import orjson
+
+    from engine.errors import ConfigError
+    from engine.events import Fact, parse_fact
+
+    counted = {"recorded": 0, "duplicates": 0}
+    waiting: list[Fact] = []
+
+    def flush() -> None:
+        result = store.append(waiting)
+        if result.rejected:
+            raise ConfigError(
+                "the database holds other facts under these ids: choose another --seed or"
+                f" database ({result.rejected[0].message})"
+            )
+        counted["recorded"] += result.recorded
+        counted["duplicates"] += result.duplicates
+        waiting.clear()
+
+    with _written(out) as write:
+        for place, facts in enumerate(invented.facts(), start=1):
+            for fact in facts:
+                write(orjson.dumps(fact) + b"\n")
+                waiting.append(parse_fact(fact))
+            if place % _BATCH == 0:
+                flush()
+                task.advance(_BATCH)
+        flush()
+    return counted
+
+
+@contextmanager
+def _written(out: Path | None) -> Generator[Any, None, None]:
+    """A function that writes a line; the file appears whole or not at all."""
+    if out is None:
+        yield lambda line: None
+        return
+    from engine.errors import DataError
+
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from error
+
+
+def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
+    """The planted effect beside what the report says, in shares of checkouts."""
+    found = measured["incremental"]
+    known = planted is not None and found["value"] is not None
+    return {
+        "planted": planted,
+        "measured": found["value"],
+        "lower": found["lower"],
+        "upper": found["upper"],
+        "inside": found["lower"] <= planted <= found["upper"] if known else None,
+        "attributed": measured["checkout"]["value"],
+        "treatment": found["treatment"]["value"],
+        "control": found["control"]["value"],
+        "status": found["status"],
+    }
+
+
+def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
+    from serving.cli import report_tables
+
+    for part in report_tables.terminal_parts(report_tables.view_of(report, "Simulated shop")):
+        console.out.print(part)
+    told = console.out.print
+    told(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
+    for kind, found in checked.items():
+        name = kind.replace("_", "-")
+        if found["inside"] is None:
+            told(f"{name}: no effect can be told ({found['status']})")
+            continue
+        percent, points = report_tables.percent, report_tables.points
+        told(
+            f"{name}: {percent(found['attributed'])} of the checkouts that were shown one bought"
+            f" it, yet {percent(found['control'])} buy it without any offer",
+            markup=False,
+            highlight=False,
+        )
+        told(
+            f"  planted {points(found['planted'])} points; the report says"
+            f" {points(found['measured'])} [{points(found['lower'])} to {points(found['upper'])}]:"
+            f" {'inside' if found['inside'] else 'outside'} its interval",
+            markup=False,
+            highlight=False,
+        )
