@@ -50,6 +50,10 @@ class ArmCounts(_Additive):
     eligible: int = 0
     converted: int = 0
     completed: int = 0
+    conversions: RatioSums = field(default_factory=RatioSums)
+    """Clusters (checkouts that converted, eligible checkouts) of each unit."""
+    completions: RatioSums = field(default_factory=RatioSums)
+    """Clusters (checkouts that were completed, eligible checkouts)."""
     order_revenue: RatioSums = field(default_factory=RatioSums)
     """Clusters (minor units ordered, eligible checkouts) of each unit."""
     offer_revenue: RatioSums = field(default_factory=RatioSums)

@@ -3,6 +3,9 @@
 Eligible is every checkout with a decision that had offers of the kind, shown or withheld; its arm
 is that of its first decision. Its outcome is whether an offered item was bought in it by the
 conversion rule. Views, clicks and attribution play no part, so both arms are judged alike.
+
+Units are what is drawn, so where they return their checkouts are no independent trials: `clustered`
+is the interval of as many independent ones as would tell as much.
 """
 
 from __future__ import annotations
@@ -17,7 +20,13 @@ from engine.offers import Arm
 from engine.tracking.conversion import Worth, rule_holds
 from engine.tracking.counts import ArmCounts
 from engine.tracking.history import History, Order, PlacedOffer
-from engine.tracking.intervals import Interval, RatioSums, clustered_difference, newcombe
+from engine.tracking.intervals import (
+    Interval,
+    RatioSums,
+    clustered_difference,
+    effective_counts,
+    newcombe,
+)
 
 Entry = dict[str, object]
 Arms = Mapping[Arm, ArmCounts]
@@ -26,6 +35,8 @@ Arms = Mapping[Arm, ArmCounts]
 @dataclass(slots=True)
 class _Cluster:
     checkouts: int = 0
+    converted: int = 0
+    completed: int = 0
     ordered: int = 0
     owed: int = 0
 
@@ -45,10 +56,13 @@ def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | Non
         orders = history.orders_of.get(checkout_id, ())
         latest_first = sorted(theirs, key=lambda placed: placed.recency, reverse=True)
         total, cluster = totals[first.arm], clusters[first.arm][history.units[first.decision_id]]
+        converted = any(_bought(latest_first, order) for order in orders)
         total[0] += 1
-        total[1] += any(_bought(latest_first, order) for order in orders)
+        total[1] += converted
         total[2] += bool(orders)
         cluster.checkouts += 1
+        cluster.converted += converted
+        cluster.completed += bool(orders)
         for order in orders:
             if order.currency == currency:
                 cluster.ordered += order_value(order)
@@ -58,6 +72,8 @@ def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | Non
             totals[arm][0],
             totals[arm][1],
             totals[arm][2],
+            RatioSums.of([(each.converted, each.checkouts) for each in clusters[arm].values()]),
+            RatioSums.of([(each.completed, each.checkouts) for each in clusters[arm].values()]),
             RatioSums.of([(each.ordered, each.checkouts) for each in clusters[arm].values()]),
             RatioSums.of([(each.owed, each.checkouts) for each in clusters[arm].values()]),
         )
@@ -103,8 +119,9 @@ def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, leve
     elif reason is not None:
         status = "blocked"
 
-    def share(field: str) -> Entry:
+    def share(field: str, by_unit: str) -> Entry:
         counts = [(getattr(arm, field), arm.eligible) for arm in (treatment, control)]
+        sums: list[RatioSums] = [getattr(arm, by_unit) for arm in (treatment, control)]
         (x1, n1), (x2, n2) = counts
         interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
         return {
@@ -118,6 +135,7 @@ def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, leve
             "reason": reason,
             "treatment": _share(*counts[0]),
             "control": _share(*counts[1]),
+            "clustered": _clustered(sums, level) if interval else None,
         }
 
     def amount(field: str) -> Entry:
@@ -131,11 +149,25 @@ def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, leve
         return _amount(interval, sums, currency, "ok", why)
 
     return {
-        **share("converted"),
+        **share("converted", "conversions"),
         "revenue_per_checkout": amount("order_revenue"),
         "offer_revenue_per_checkout": amount("offer_revenue"),
         "margin_per_checkout": _amount(None, None, None, "no_data", "costs are not in the facts"),
-        "completion": share("completed"),
+        "completion": share("completed", "completions"),
+    }
+
+
+def _clustered(sums: Sequence[RatioSums], level: float) -> Entry:
+    """The interval where units return; that of the counts where each comes once."""
+    (x1, n1), (x2, n2) = map(effective_counts, sums)
+    interval = newcombe(x1, n1, x2, n2, level)
+    assert interval is not None
+    return {
+        "lower": interval.lower,
+        "upper": interval.upper,
+        "method": "newcombe_clustered",
+        "units": [each.n for each in sums],
+        "effective_checkouts": [n1, n2],
     }
 
 

@@ -22,8 +22,8 @@ def normal_quantile(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def wilson(numerator: int, denominator: int, level: float = 0.95) -> Interval | None:
-    """Wilson's score interval of a proportion; None for 0/0.
+def wilson(numerator: float, denominator: float, level: float = 0.95) -> Interval | None:
+    """Wilson's score interval of a proportion; None for 0/0. Effective counts need not be whole.
 
     E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference".
     """
@@ -39,7 +39,7 @@ def wilson(numerator: int, denominator: int, level: float = 0.95) -> Interval | 
     return Interval(share, lower, upper)
 
 
-def newcombe(x1: int, n1: int, x2: int, n2: int, level: float = 0.95) -> Interval | None:
+def newcombe(x1: float, n1: float, x2: float, n2: float, level: float = 0.95) -> Interval | None:
     """Interval of x1/n1 - x2/n2: the hybrid score method; None where a denominator is 0.
 
     R. G. Newcombe (1998), "Interval estimation for the difference between independent
@@ -107,6 +107,23 @@ class RatioSums:
         x, m = self.sum_x, self.sum_m
         residuals = self.sum_xx * m * m - 2 * x * m * self.sum_xm + x * x * self.sum_mm
         return self.n / (self.n - 1) * (residuals / m**4)
+
+
+def effective_counts(sums: RatioSums) -> tuple[float, float]:
+    """(x, n) of a share whose trials come in clusters: what as many independent trials would tell.
+
+    Both are divided by the design effect, the delta-method variance over that of independent
+    trials; it is 1 where every cluster is one trial, and never taken to be less. For score
+    intervals: E. L. Korn and B. I. Graubard (1998), "Confidence intervals for proportions with
+    small expected number of positive counts estimated from survey data".
+    """
+    x, n = sums.sum_x, sums.sum_m
+    if sums.n == n or sums.n < 2 or x in (0, n):
+        # Of nothing but failures, or successes, no variance can be seen: each unit is one trial.
+        shrunk = sums.n / n if n and x in (0, n) else 1.0
+        return x * shrunk, n * shrunk
+    effect = max(1.0, sums.variance() * n / (sums.value * (1 - sums.value)))
+    return x / effect, n / effect
 
 
 def clustered_ratio(sums: RatioSums, level: float = 0.95) -> Interval | None:

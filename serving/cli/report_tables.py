@@ -169,7 +169,7 @@ def _incremental(measured: Report, currency: str | None) -> list[str]:
     cell = [
         f"{percent(treatment['value'])} converted;"
         f" {percent(control['value'])} would have bought it anyway",
-        f"{points(entry['value'])} points [{points(entry['lower'])} to {points(entry['upper'])}],"
+        f"{points(entry['value'])} points [{_bounds(entry)}],"
         f" {count(treatment['denominator'])} checkouts with and"
         f" {count(control['denominator'])} without offers",
     ]
@@ -181,11 +181,14 @@ def _incremental(measured: Report, currency: str | None) -> list[str]:
             text += f" [{low} to {high}]"
         cell.append(text)
     completion = entry["completion"]
-    cell.append(
-        f"completed checkouts {points(completion['value'])} points"
-        f" [{points(completion['lower'])} to {points(completion['upper'])}]"
-    )
+    cell.append(f"completed checkouts {points(completion['value'])} points [{_bounds(completion)}]")
     return cell
+
+
+def _bounds(entry: Report) -> str:
+    """Of an effect: as wide as customers who return make it."""
+    bounds = entry.get("clustered") or entry
+    return f"{points(bounds['lower'])} to {points(bounds['upper'])}"
 
 
 def _group_headers(report: Report, kinds: Sequence[str]) -> tuple[str, ...]:

@@ -200,7 +200,9 @@ def _incremental(entry: Mapping[str, object], report: Report) -> str:
     with_offers, without = (
         cast("Mapping[str, object]", entry[arm])["value"] for arm in ("treatment", "control")
     )
-    bounds = " to ".join(figures.points(entry[name]) for name in ("lower", "upper"))
+    # As wide as customers who return make it.
+    interval = cast("Mapping[str, object]", entry["clustered"] or entry)
+    bounds = " to ".join(figures.points(interval[name]) for name in ("lower", "upper"))
     sentence = (
         f"{figures.points(entry['value'])} percentage points ({figures.level(report['level'])}:"
         f" {bounds}). The offered item was bought in {figures.percent(with_offers)} of checkouts"

@@ -1,0 +1,88 @@
+"""Effects where customers return: the checkouts of one are no independent trials."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.tracking.intervals import (
+    RatioSums,
+    clustered_difference,
+    effective_counts,
+    newcombe,
+)
+
+CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
+
+
+@given(st.lists(st.sampled_from([(0, 1), (1, 1)]), min_size=1))
+def test_who_comes_once_is_one_trial(clusters: list[tuple[int, int]]) -> None:
+    sums = RatioSums.of(clusters)
+    assert effective_counts(sums) == (sums.sum_x, sums.sum_m)
+
+
+@given(CLUSTERS.filter(lambda each: sum(m for _, m in each) > 0))
+def test_never_more_trials_than_there_were(clusters: list[tuple[int, int]]) -> None:
+    sums = RatioSums.of([each for each in clusters if each[1]])
+    x, n = effective_counts(sums)
+    assert 0 < n <= sums.sum_m
+    assert x / n == pytest.approx(sums.value)
+
+
+@given(st.lists(st.booleans(), min_size=4), st.integers(2, 5))
+def test_copies_of_one_trial_tell_no_more_than_one(outcomes: list[bool], copies: int) -> None:
+    """Every unit comes `copies` times and does the same each time."""
+    sums = RatioSums.of([(copies * bought, copies) for bought in outcomes])
+    _, n = effective_counts(sums)
+    # The delta method divides by n - 1.
+    assert len(outcomes) - 1 - 1e-9 <= n <= len(outcomes) + 1e-9
+
+
+def _arm(rng: np.random.Generator, units: int, share: float, alike: float) -> RatioSums:
+    """Units of 1 to 6 checkouts whose chances differ: beta with intra-class correlation `alike`."""
+    visits = rng.integers(1, 7, units)
+    chance = rng.beta(share * (1 / alike - 1), (1 - share) * (1 / alike - 1), units)
+    bought = rng.binomial(visits, chance)
+    return RatioSums(
+        units,
+        int(bought.sum()),
+        int(visits.sum()),
+        int((bought**2).sum()),
+        int((bought * visits).sum()),
+        int((visits**2).sum()),
+    )
+
+
+def test_intervals_cover_what_they_say_where_customers_return() -> None:
+    """5,000 runs without an effect, beside intervals that take each checkout for a trial."""
+    rng = np.random.default_rng(20_260_301)
+    runs, clustered, naive, normal = 5_000, 0, 0, 0
+    for _ in range(runs):
+        arms = [_arm(rng, units, 0.12, 0.25) for units in (900, 300)]
+        (x1, n1), (x2, n2) = map(effective_counts, arms)
+        own = newcombe(x1, n1, x2, n2)
+        plain = newcombe(arms[0].sum_x, arms[0].sum_m, arms[1].sum_x, arms[1].sum_m)
+        delta = clustered_difference(*arms)
+        assert own is not None
+        assert plain is not None
+        assert delta is not None
+        assert own.value == pytest.approx(delta.value)
+        clustered += own.lower <= 0 <= own.upper
+        naive += plain.lower <= 0 <= plain.upper
+        normal += delta.lower <= 0 <= delta.upper
+    assert 0.94 <= clustered / runs <= 0.96
+    assert naive / runs < 0.88
+    assert abs(clustered - normal) / runs < 0.01
+
+
+def test_intervals_cover_where_each_comes_once() -> None:
+    rng = np.random.default_rng(7)
+    runs, covered = 5_000, 0
+    for _ in range(runs):
+        x1, x2 = int(rng.binomial(2_700, 0.12)), int(rng.binomial(300, 0.12))
+        interval = newcombe(x1, 2_700, x2, 300)
+        assert interval is not None
+        covered += interval.lower <= 0 <= interval.upper
+    assert 0.94 <= covered / runs <= 0.96
