@@ -35,6 +35,7 @@ _COMMANDS = (
     ("events", _MEASURE),
     ("report", _MEASURE),
     ("simulate", _MEASURE),
+    ("power", _MEASURE),
     ("customers", _MEASURE),
     ("migrate", _MEASURE),
 )

@@ -1,0 +1,63 @@
+"""How many checkouts it takes to see an effect."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from engine.errors import ConfigError
+from engine.tracking.intervals import normal_quantile
+
+
+def checkouts_needed(
+    baseline: float,
+    effect: float,
+    holdout: float,
+    *,
+    power: float = 0.8,
+    level: float = 0.95,
+    design_effect: float = 1.0,
+) -> int:
+    """Checkouts of both arms together, so that a two-sided test finds the effect with `power`.
+
+    The normal approximation for two independent proportions, the null's variance pooled:
+    J. L. Fleiss, B. Levin and M. C. Paik (2003), "Statistical Methods for Rates and Proportions",
+    section 4.3.
+
+    Args:
+        baseline: share of checkouts that buy it without any offer, in (0, 1).
+        effect: by how much the offers change that share; 0.01 is one percentage point.
+        holdout: control share of the checkouts, in (0, 1).
+        design_effect: how many checkouts of customers who return tell as much as one.
+
+    Raises:
+        ConfigError: a number that cannot be, by name.
+    """
+    _check(baseline, effect, holdout, power, level, design_effect)
+    treated, z = baseline + effect, normal_quantile(level)
+    pooled = (1 - holdout) * treated + holdout * baseline
+    null = math.sqrt(pooled * (1 - pooled) / (holdout * (1 - holdout)))
+    true = math.sqrt(treated * (1 - treated) / (1 - holdout) + baseline * (1 - baseline) / holdout)
+    needed = ((z * null + NormalDist().inv_cdf(power) * true) / effect) ** 2
+    return math.ceil(needed * design_effect)
+
+
+def _check(
+    baseline: float,
+    effect: float,
+    holdout: float,
+    power: float,
+    level: float,
+    design_effect: float,
+) -> None:
+    shares = (("baseline", baseline), ("holdout", holdout), ("power", power), ("level", level))
+    for name, value in shares:
+        if not 0 < value < 1:
+            raise ConfigError(f"{name}: must lie between 0 and 1, not {value}")
+    if not effect or not 0 < baseline + effect < 1:
+        raise ConfigError(
+            f"effect: {effect} on a baseline of {baseline} gives no share between 0 and 1 that"
+            " differs from it"
+        )
+    if not (math.isfinite(design_effect) and design_effect >= 1):
+        raise ConfigError(f"design_effect: must be at least 1, not {design_effect}")

@@ -1,0 +1,113 @@
+"""`mersalg power`: how many checkouts a hold-out needs to show an effect."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from serving.cli import console
+
+_EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
+
+
+def command(
+    baseline: Annotated[
+        float | None,
+        typer.Option(help="Share of checkouts that buy it without any offer, such as 0.11."),
+    ] = None,
+    effect: Annotated[
+        float | None,
+        typer.Option(help="Change of that share to be seen; 0.01 is one point. Several without."),
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="Share of customers who see no offers.")] = 0.1,
+    power: Annotated[float, typer.Option(help="Chance that the effect is found.")] = 0.8,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    design_effect: Annotated[
+        float | None,
+        typer.Option(help="Checkouts of returning customers that tell as much as one; 1."),
+    ] = None,
+    per_day: Annotated[
+        float | None, typer.Option(help="Checkouts a day, to say how long that takes.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Facts whose control arm gives baseline and design effect of each kind."),
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Tell how many checkouts it takes before a report can show an effect."""
+    from engine.errors import ConfigError
+    from engine.tracking.power import checkouts_needed
+
+    if (baseline is None) == (database is None):
+        raise ConfigError("give either --baseline or --database")
+    if per_day is not None and not per_day > 0:
+        raise ConfigError(f"per_day: must be above 0, not {per_day}")
+    if baseline is not None:
+        cases = {"": (baseline, design_effect or 1.0)}
+    else:
+        cases = _measured(str(database), design_effect)
+    rows: list[dict[str, Any]] = []
+    for kind, (share, widened) in cases.items():
+        for change in (effect,) if effect is not None else _EFFECTS:
+            if effect is None and 0 < share < 1 and share + change >= 1:
+                continue
+            needed = checkouts_needed(
+                share, change, holdout, power=power, level=level, design_effect=widened
+            )
+            rows.append(
+                {
+                    **({"kind": kind} if kind else {}),
+                    "baseline": share,
+                    "effect": change,
+                    "holdout": holdout,
+                    "power": power,
+                    "level": level,
+                    "design_effect": widened,
+                    "checkouts": needed,
+                    "days": None if per_day is None else needed / per_day,
+                }
+            )
+    if as_json:
+        console.print_json({"needed": rows})
+        return
+    for row in rows:
+        kind = f"{row['kind'].replace('_', '-')}: " if "kind" in row else ""
+        days = "" if row["days"] is None else f", about {row['days']:,.0f} days"
+        console.out.print(
+            f"{kind}with {holdout * 100:g}% hold-out you need {row['checkouts']:,} checkouts to see"
+            f" {row['effect'] * 100:+g} points on {row['baseline'] * 100:.3g}%{days}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _measured(database: str, design_effect: float | None) -> dict[str, tuple[float, float]]:
+    """Kind -> (baseline, design effect), from what the control arm did."""
+    from engine.errors import ConfigError
+    from engine.storage.sql import open_existing_store
+    from engine.tracking.report import ReportQuery, build_report
+
+    store = open_existing_store(database)
+    try:
+        store.upgrade()
+        report: Any = build_report(store, ReportQuery.from_store(store))
+    finally:
+        store.close()
+    found: dict[str, tuple[float, float]] = {}
+    for kind, measured in report["total"].items():
+        entry = measured["incremental"]
+        share = entry["control"]["value"]
+        if not share or share >= 1:
+            continue
+        widened = 1.0
+        if entry["clustered"] is not None:
+            told = sum(entry["clustered"]["effective_checkouts"])
+            n_checkouts = entry["treatment"]["denominator"] + entry["control"]["denominator"]
+            widened = max(1.0, n_checkouts / told)
+        found[kind] = (share, design_effect or widened)
+    if not found:
+        raise ConfigError("no control checkout has bought an offered item yet: give --baseline")
+    return found

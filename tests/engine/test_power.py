@@ -1,0 +1,97 @@
+"""The power calculator against statsmodels, and against trials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import power_proportions_2indep
+
+from engine.errors import ConfigError
+from engine.tracking.intervals import newcombe
+from engine.tracking.power import checkouts_needed
+from tests.support.commands import run
+
+
+@given(
+    st.floats(0.02, 0.6),
+    st.floats(0.005, 0.2),
+    st.floats(0.05, 0.5),
+    st.sampled_from([0.5, 0.8, 0.9]),
+)
+def test_statsmodels_finds_the_power_asked_for(
+    baseline: float, effect: float, holdout: float, power: float
+) -> None:
+    total = checkouts_needed(baseline, effect, holdout, power=power)
+    treated = total * (1 - holdout)
+    found = power_proportions_2indep(
+        effect, baseline, treated, ratio=holdout / (1 - holdout), alpha=0.05
+    )
+    assert found.power == pytest.approx(power, abs=0.02)
+
+
+def test_trials_of_that_size_find_the_effect_as_often() -> None:
+    total = checkouts_needed(0.11, 0.02, 0.2)
+    rng = np.random.default_rng(5)
+    n2 = round(total * 0.2)
+    n1 = total - n2
+    found = 0
+    for _ in range(2_000):
+        x1, x2 = int(rng.binomial(n1, 0.13)), int(rng.binomial(n2, 0.11))
+        interval = newcombe(x1, n1, x2, n2)
+        assert interval is not None
+        found += interval.lower > 0
+    assert found / 2_000 == pytest.approx(0.8, abs=0.03)
+
+
+def test_harder_questions_need_more() -> None:
+    easy = checkouts_needed(0.11, 0.02, 0.5)
+    assert checkouts_needed(0.11, 0.01, 0.5) > 3.5 * easy
+    assert checkouts_needed(0.11, 0.02, 0.1) > 2.5 * easy
+    assert checkouts_needed(0.11, 0.02, 0.5, power=0.9) > 1.3 * easy
+    assert checkouts_needed(0.11, 0.02, 0.5, design_effect=2) == pytest.approx(2 * easy, abs=1)
+    assert checkouts_needed(0.11, -0.02, 0.5) < easy
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"baseline": 0.0}, "baseline"),
+        ({"effect": 0.0}, "effect"),
+        ({"effect": 0.95}, "effect"),
+        ({"holdout": 1.0}, "holdout"),
+        ({"power": 0.0}, "power"),
+        ({"level": 1.0}, "level"),
+        ({"design_effect": 0.5}, "design_effect"),
+    ],
+)
+def test_numbers_that_cannot_be(wrong: dict[str, float], message: str) -> None:
+    asked = {"baseline": 0.1, "effect": 0.01, "holdout": 0.1, **wrong}
+    with pytest.raises(ConfigError, match=message):
+        checkouts_needed(**asked)
+
+
+def test_the_command_says_it_in_a_sentence(tmp_path: Path) -> None:
+    told = run("power", "--baseline", 0.11, "--effect", 0.01, "--per-day", 1000)
+    needed = checkouts_needed(0.11, 0.01, 0.1)
+    assert f"with 10% hold-out you need {needed:,} checkouts to see +1 points on 11%" in told
+    assert f"about {needed / 1000:,.0f} days" in told
+    several = json.loads(run("power", "--baseline", 0.11, "--json"))["needed"]
+    assert [row["effect"] for row in several] == [0.0025, 0.005, 0.01, 0.02, 0.05]
+    database = tmp_path / "facts.db"
+    run("simulate", "--checkouts", 1500, "--holdout", 0.5, "--database", database)
+    measured = json.loads(run("power", "--database", database, "--effect", 0.01, "--json"))
+    assert {row["kind"] for row in measured["needed"]} == {"cross_sell", "upsell"}
+    for row in measured["needed"]:
+        assert row["checkouts"] == checkouts_needed(
+            row["baseline"], 0.01, 0.1, design_effect=row["design_effect"]
+        )
+    for wrong in ((), ("--baseline", 0.1, "--database", database), ("--baseline", 2)):
+        with pytest.raises(ConfigError):
+            run("power", *wrong)
+    with pytest.raises(ConfigError, match="effect"):
+        run("power", "--baseline", 0.5, "--effect", 0.6)
