@@ -89,11 +89,19 @@ def test_the_shop_rules_are_understood() -> None:
 
 
 def test_the_shops_own_words_are_understood() -> None:
-    shop, _, words = _blocks("toml")[:3]
+    shop = _blocks("toml")[0]
+    (words,) = (block for block in _blocks("toml") if "attribute_levels" in block)
     catalogue = parse_config({**tomllib.loads(shop), **tomllib.loads(words)}).catalogue
     assert catalogue is not None
     assert catalogue.reading.attribute_levels == {"cut": ("fair", "good", "ideal")}
     assert catalogue.columns.bundle_of == "contains"
+
+
+def test_the_shops_own_upgrades_are_understood() -> None:
+    shop = _blocks("toml")[0]
+    (upgrades,) = (block for block in _blocks("toml") if "offers.upgrades" in block)
+    offers = parse_config({**tomllib.loads(shop), **tomllib.loads(upgrades)}).offers
+    assert [(each.from_, each.to) for each in offers.upgrades] == [("basic", "pro")]
 
 
 def test_both_commands_are_targets_of_the_makefile() -> None:
