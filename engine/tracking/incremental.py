@@ -27,6 +27,10 @@ from engine.tracking.intervals import (
     effective_counts,
     newcombe,
 )
+from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
+
+SEQUENCE = "confidence_sequence"
+"""Method of intervals that stay valid however often one looks."""
 
 Entry = dict[str, object]
 Arms = Mapping[Arm, ArmCounts]
@@ -108,8 +112,18 @@ def _owed(latest_first: Sequence[PlacedOffer], order: Order) -> int:
     return total
 
 
-def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, level: float) -> Entry:
-    """The `incremental` entry; `reason` says why it is blocked, None where it is not."""
+def incremental_of(
+    arms: Arms,
+    *,
+    reason: str | None,
+    currency: str | None,
+    level: float,
+    watched: bool = False,
+) -> Entry:
+    """The `incremental` entry; `reason` says why it is blocked, None where it is not.
+
+    `watched`: intervals that stay valid however often the report is looked at.
+    """
     treatment, control = arms["treatment"], arms["control"]
     status = "ok"
     if not treatment.eligible or not control.eligible:
@@ -124,18 +138,22 @@ def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, leve
         sums: list[RatioSums] = [getattr(arm, by_unit) for arm in (treatment, control)]
         (x1, n1), (x2, n2) = counts
         interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
+        if interval and watched:
+            (x1, n1), (x2, n2) = map(effective_counts, sums)
+            interval = watched_difference(x1, n1, x2, n2, level)
         return {
             "value": interval.value if interval else None,
             "lower": interval.lower if interval else None,
             "upper": interval.upper if interval else None,
             "numerator": counts[0][0],
             "denominator": counts[0][1],
-            "method": "newcombe",
+            "method": SEQUENCE if watched else "newcombe",
             "status": status,
             "reason": reason,
             "treatment": _share(*counts[0]),
             "control": _share(*counts[1]),
-            "clustered": _clustered(sums, level) if interval else None,
+            # A sequence is as wide as units who return make it already.
+            "clustered": _clustered(sums, level) if interval and not watched else None,
         }
 
     def amount(field: str) -> Entry:
@@ -143,10 +161,13 @@ def incremental_of(arms: Arms, *, reason: str | None, currency: str | None, leve
         if status != "ok" or currency is None:
             why = reason if status != "ok" else "no one currency is known"
             return _amount(None, sums, None, "no_data" if status == "ok" else status, why)
-        interval = clustered_difference(sums[0], sums[1], level)
+        quantile = None
+        if watched and sums[0].n and sums[1].n:
+            quantile = anytime_quantile(intrinsic_time(sums[0].n, sums[1].n), level)
+        interval = clustered_difference(sums[0], sums[1], level, quantile=quantile)
         few = min(each.n for each in sums) < 2
         why = "an arm has fewer than two units, too few for an interval" if few else None
-        return _amount(interval, sums, currency, "ok", why)
+        return _amount(interval, sums, currency, "ok", why, SEQUENCE if watched else "delta")
 
     return {
         **share("converted", "conversions"),
@@ -182,6 +203,7 @@ def _amount(
     currency: str | None,
     status: str,
     reason: str | None,
+    method: str = "delta",
 ) -> Entry:
     return {
         "value": _money(interval.value, currency) if interval else None,
@@ -189,7 +211,7 @@ def _amount(
         "upper": _money(interval.upper, currency) if interval else None,
         "treatment": _money(sums[0].value, currency) if sums and sums[0].sum_m else None,
         "control": _money(sums[1].value, currency) if sums and sums[1].sum_m else None,
-        "method": "delta",
+        "method": method,
         "status": status,
         "reason": reason,
     }

@@ -135,13 +135,17 @@ def clustered_ratio(sums: RatioSums, level: float = 0.95) -> Interval | None:
 
 
 def clustered_difference(
-    first: RatioSums, second: RatioSums, level: float = 0.95
+    first: RatioSums, second: RatioSums, level: float = 0.95, *, quantile: float | None = None
 ) -> Interval | None:
-    """The difference of two arms' ratios; None where an arm has no data."""
+    """The difference of two arms' ratios; None where an arm has no data.
+
+    `quantile` stands in for the normal quantile of `level`.
+    """
     if first.sum_m == 0 or second.sum_m == 0:
         return None
     difference = first.value - second.value
-    spread = normal_quantile(level) * math.sqrt(first.variance() + second.variance())
+    z = normal_quantile(level) if quantile is None else quantile
+    spread = z * math.sqrt(first.variance() + second.variance())
     return Interval(difference, difference - spread, difference + spread)
 
 

@@ -36,6 +36,7 @@ class ReportQuery:
         holdout: control share of units whose decisions do not say (0.1).
         level: of every interval.
         shop: its name, for people.
+        watched: intervals of effects stay valid however often the report is looked at.
         compare: another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
     """
 
@@ -51,6 +52,7 @@ class ReportQuery:
     level: float = 0.95
     shop: str | None = None
     compare: str | None = None
+    watched: bool = False
 
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
@@ -101,7 +103,8 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     """A query from text, of an address or a command line.
 
     Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-    attribution_window_days), holdout, level, compare. A missing, None or empty text leaves its
+    attribution_window_days), holdout, level, compare,
+    watched (true or false). A missing, None or empty text leaves its
     default.
 
     Raises:
@@ -126,9 +129,16 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         holdout=None if holdout is None else _number("holdout", holdout),
         level=0.95 if level is None else _number("level", level),
         compare=text("compare"),
+        watched=_flag("watched", text("watched")),
     )
     _check(query)
     return query
+
+
+def _flag(field: str, text: str | None) -> bool:
+    if text is not None and text.lower() not in ("true", "false", "1", "0"):
+        raise ConfigError(f"{field}: {text!r} is neither true nor false")
+    return text is not None and text.lower() in ("true", "1")
 
 
 def _list(text: str | None) -> tuple[str, ...]:

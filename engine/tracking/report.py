@@ -111,6 +111,7 @@ class _Report:
             "impressions": query.impressions,
             "attribution_window_days": query.attribution_window_days,
             "level": query.level,
+            "watched": query.watched,
             "total": self._measured(self._all).kinds(self._all.outcomes),
             "groups": self._groups() if query.by else [],
             "quality": self._quality(),
@@ -217,7 +218,11 @@ class _Measured:
             "revenue": self._money(counts.revenue_minor),
             "net_revenue": self._money(counts.net_revenue_minor),
             "incremental": incremental.incremental_of(
-                arms, reason=self._mismatch, currency=self._currency, level=self._query.level
+                arms,
+                reason=self._mismatch,
+                currency=self._currency,
+                level=self._query.level,
+                watched=self._query.watched,
             ),
         }
 

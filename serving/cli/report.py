@@ -64,6 +64,10 @@ def command(
         str | None,
         typer.Option(help="Another period beside it: FROM..TO, or previous for the days before."),
     ] = None,
+    watched: Annotated[
+        bool,
+        typer.Option("--watched", help="Intervals of effects hold however often you look."),
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
@@ -85,6 +89,7 @@ def command(
             "holdout": holdout,
             "level": level,
             "compare": compare,
+            "watched": str(watched),
         }
     )
     store = open_existing_store(database)

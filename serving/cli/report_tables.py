@@ -87,7 +87,12 @@ def _settings(report: Report, level: str) -> tuple[str, ...]:
         f"credited: purchases in the same checkout, or within {days} days"
         if days
         else "credited: purchases in the same checkout (window 0 days)",
-        f"in brackets: {level} intervals",
+        f"in brackets: {level} intervals; of effects "
+        + (
+            "however often you look (a confidence sequence)"
+            if report["watched"]
+            else "for one look at a time chosen beforehand (--watched for more)"
+        ),
     )
 
 

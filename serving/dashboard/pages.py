@@ -46,7 +46,9 @@ async def show_dashboard(
     model, live = service.live.model, service.live.status
     shop = model.settings.shop if model else None
     today = datetime.now(zone_of(shop.timezone if shop else "UTC")).date()
-    query = ReportQuery(since=today - timedelta(days=days - 1), until=today, by=("day",))
+    query = ReportQuery(
+        since=today - timedelta(days=days - 1), until=today, by=("day",), watched=True
+    )
     view = build_view(
         await service.reports.rates(query),
         days=days,

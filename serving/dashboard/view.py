@@ -204,7 +204,8 @@ def _incremental(entry: Mapping[str, object], report: Report) -> str:
     interval = cast("Mapping[str, object]", entry["clustered"] or entry)
     bounds = " to ".join(figures.points(interval[name]) for name in ("lower", "upper"))
     sentence = (
-        f"{figures.points(entry['value'])} percentage points ({figures.level(report['level'])}:"
+        f"{figures.points(entry['value'])} percentage points ({figures.level(report['level'])}"
+        f"{', however often you look' if report['watched'] else ''}:"
         f" {bounds}). The offered item was bought in {figures.percent(with_offers)} of checkouts"
         f" with offers and in {figures.percent(without)} without."
     )

@@ -54,6 +54,10 @@ async def report_rates(
         str | None,
         Query(max_length=200, description="Another period: previous, or FROM..TO"),
     ] = None,
+    watched: Annotated[
+        str | None,
+        Query(max_length=200, description="true: intervals of effects hold however often you look"),
+    ] = None,
 ) -> Response:
     """What is not asked for is as the shop set it; the answer prints what was used."""
     del caller
@@ -69,6 +73,7 @@ async def report_rates(
             "window": window,
             "level": level,
             "compare": compare,
+            "watched": watched,
         }
     )
     report = await service.reports.rates(query)
