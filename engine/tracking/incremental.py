@@ -27,6 +27,7 @@ from engine.tracking.intervals import (
     effective_counts,
     newcombe,
 )
+from engine.tracking.many import difference_p_value
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 
 SEQUENCE = "confidence_sequence"
@@ -138,8 +139,9 @@ def incremental_of(
         sums: list[RatioSums] = [getattr(arm, by_unit) for arm in (treatment, control)]
         (x1, n1), (x2, n2) = counts
         interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
+        (x1, n1), (x2, n2) = map(effective_counts, sums)
+        p_value = difference_p_value(x1, n1, x2, n2) if interval else None
         if interval and watched:
-            (x1, n1), (x2, n2) = map(effective_counts, sums)
             interval = watched_difference(x1, n1, x2, n2, level)
         return {
             "value": interval.value if interval else None,
@@ -150,6 +152,7 @@ def incremental_of(
             "method": SEQUENCE if watched else "newcombe",
             "status": status,
             "reason": reason,
+            "p_value": p_value,
             "treatment": _share(*counts[0]),
             "control": _share(*counts[1]),
             # A sequence is as wide as units who return make it already.

@@ -11,6 +11,7 @@ from engine.offers import KINDS
 from engine.tracking.rates import RATES
 
 _MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
+_TOGETHER = ("q_value", "shrunken")
 _MONEY = ("revenue", "net_revenue")
 _INCREMENTAL_MONEY = ("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout")
 
@@ -22,10 +23,12 @@ def csv_text(report: Report) -> str:
     keys = _group_keys(report)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, "kind", "rate", *_MEASURES])
+    writer.writerow([*keys, "kind", "rate", *_MEASURES, *_TOGETHER])
     for key, kind, rate, entry in _entries(report):
         cells = [_safe(str(key.get(name, ""))) for name in keys]
-        writer.writerow([*cells, kind, rate, *(entry.get(name) for name in _MEASURES)])
+        writer.writerow(
+            [*cells, kind, rate, *(entry.get(name) for name in (*_MEASURES, *_TOGETHER))]
+        )
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
@@ -22,6 +23,7 @@ from engine.tracking.comparison import compared, other_period
 from engine.tracking.drawing import drawing_of, mismatch_p_value, mismatch_reason
 from engine.tracking.groups import offer_key
 from engine.tracking.history import History, Order
+from engine.tracking.many import Measured, judge_together
 from engine.tracking.periods import TIME_KEYS, Buckets, bound_text, ends_at, starts_at, zone_of
 from engine.tracking.query import ReportQuery, parse_query
 from engine.tracking.rates import rates_of
@@ -135,10 +137,14 @@ class _Report:
                 for outcome in part.outcomes:
                     group = tuple(offer_key(key, outcome.placed) for key in offer_keys)
                     groups[group].append(outcome)
+            beside: list[dict[str, object]] = []
             for group, members in groups.items():
                 named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
                 key = {name: named[name] for name in self._query.by}
-                rows.append((tuple(key.values()), {"key": key, **measured.kinds(members)}))
+                beside.append(measured.kinds(members))
+                rows.append((tuple(key.values()), {"key": key, **beside[-1]}))
+            for kind in self._query.kinds if offer_keys else ():
+                judge_together([cast("Measured", each[kind]) for each in beside])
         return [row for _, row in sorted(rows, key=lambda each: each[0])]
 
     def _parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], _Part]:
