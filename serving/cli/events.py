@@ -124,23 +124,14 @@ def _write(store: Store, out: Path | None, progress: Progress) -> int:
 @contextmanager
 def _target(out: Path | None) -> Generator[IO[bytes], None, None]:
     """Standard output, or a file that appears whole or not at all."""
-    if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-        return
-    from engine.errors import DataError
+    from serving.cli.whole_file import whole_file
 
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("wb") as file:
+    if out is not None:
+        with whole_file(out) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(out)
-    except OSError as error:
-        raise DataError(f"cannot write: {error.strerror}", file=str(out)) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        return
+    yield sys.stdout.buffer
+    sys.stdout.flush()
 
 
 def _opened(file: str) -> IO[bytes]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,6 +118,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
 
     from engine.errors import ConfigError
     from engine.events import Fact, parse_fact
+    from serving.cli.whole_file import whole_file
 
     counted = {"recorded": 0, "duplicates": 0}
     waiting: list[Fact] = []
@@ -135,35 +134,17 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
         counted["duplicates"] += result.duplicates
         waiting.clear()
 
-    with _written(out) as write:
+    with whole_file(out) if out is not None else nullcontext() as file:
         for place, facts in enumerate(invented.facts(), start=1):
             for fact in facts:
-                write(orjson.dumps(fact) + b"\n")
+                if file is not None:
+                    file.write(orjson.dumps(fact) + b"\n")
                 waiting.append(parse_fact(fact))
             if place % _BATCH == 0:
                 flush()
                 task.advance(_BATCH)
         flush()
     return counted
-
-
-@contextmanager
-def _written(out: Path | None) -> Generator[Any, None, None]:
-    """A function that writes a line; the file appears whole or not at all."""
-    if out is None:
-        yield lambda line: None
-        return
-    from engine.errors import DataError
-
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file.write
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(out)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from error
 
 
 def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
