@@ -14,6 +14,7 @@ from serving import errors, openapi
 from serving.dashboard import pages
 from serving.metrics import MeasureRequests, Metrics
 from serving.routes import (
+    adapters,
     customers,
     decisions,
     documentation,
@@ -30,6 +31,7 @@ from serving.settings import ServeSettings, load_settings
 _ROUTERS = (
     suggestions.router,
     events.router,
+    adapters.router,
     reports.router,
     decisions.router,
     models.router,

@@ -133,6 +133,34 @@ def json_body(component: str, example: Schema, *, admits: bool = False) -> Schem
     return body | ({"security": [{"key": []}]} if admits else {})
 
 
+GA4_EXAMPLE: Schema = {
+    "client_id": "GA1.1.1",
+    "timestamp_micros": "1772442005000000",
+    "events": [{"name": "view_promotion", "params": {"promotion_id": "off_..."}}],
+}
+SEGMENT_EXAMPLE: Schema = {
+    "type": "track",
+    "event": "Promotion Viewed",
+    "messageId": "m-1",
+    "anonymousId": "a-1",
+    "timestamp": "2026-03-02T10:00:05Z",
+    "properties": {"promotion_id": "off_..."},
+}
+SHOPIFY_EXAMPLE: Schema = {
+    "id": 820982911946154508,
+    "created_at": "2026-03-02T10:01:00+01:00",
+    "currency": "NOK",
+    "line_items": [{"sku": "latte-small", "quantity": 1, "price": "49.00"}],
+}
+
+
+def foreign_body(example: Schema, *, signed: bool = False) -> Schema:
+    """`openapi_extra` of an endpoint that takes what another system defines."""
+    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    body: Schema = {"requestBody": {"required": True, "content": content}}
+    return body | ({} if signed else {"security": [{"key": []}]})
+
+
 def describe(app: FastAPI) -> Callable[[], Schema]:
     """The application's `openapi` method, with the bodies' schemas among its components."""
     generated = app.openapi

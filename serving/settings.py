@@ -70,6 +70,8 @@ class ServeSettings(BaseModel):
     """API keys, as digests; none at all opens every scope, on loopback only."""
     session_secret: bytes = Field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Signs dashboard sessions; shared by the workers, forgotten at a restart."""
+    shopify_secret: bytes | None = Field(default=None, repr=False)
+    """Proves Shopify's webhooks; none are taken without it."""
     parent: int | None = None
     """Process without which a worker ends; set by `mersalg serve`."""
 
@@ -102,7 +104,9 @@ class ServeSettings(BaseModel):
         return Path("mersalg-spool")
 
 
-_FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {"keys", "session_secret", "parent"}
+_FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
+    *("keys", "session_secret", "shopify_secret", "parent"),
+}
 
 
 def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSettings:
@@ -118,11 +122,27 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
     }
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
+    values.setdefault("shopify_secret", _secret(environment, "SHOPIFY_SECRET"))
     try:
         return ServeSettings.model_validate(values)
     except ValidationError as error:
         problems = [_problem(issue["loc"], issue["msg"]) for issue in error.errors()]
         raise ConfigError("; ".join(problems), details={"problems": problems}) from error
+
+
+def _secret(environment: Mapping[str, str], name: str) -> bytes | None:
+    """The variable, else what stands in the file that `..._FILE` names; None without either."""
+    value = environment.get(PREFIX + name)
+    named = environment.get(f"{PREFIX}{name}_FILE")
+    if value or not named:
+        return value.encode() if value else None
+    try:
+        found = Path(named).read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"{PREFIX}{name}_FILE: cannot read {named}: {error.strerror}") from error
+    if not found:
+        raise ConfigError(f"{PREFIX}{name}_FILE: {named} is empty")
+    return found
 
 
 def _problem(where: tuple[int | str, ...], message: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -74,13 +74,22 @@ class _Rejects:
                 self._path.unlink(missing_ok=True)
 
 
+Translation = Callable[[object], Sequence[object]]
+"""From a line's JSON to facts in our schema; none where it says nothing of offers or orders."""
+
+
 def import_facts(
-    store: Store, lines: Iterable[bytes], rejects: Path, progress: Task
+    store: Store,
+    lines: Iterable[bytes],
+    rejects: Path,
+    progress: Task,
+    translation: Translation | None = None,
 ) -> ImportResult:
     """Record the facts of JSON Lines in batches, each on disk before the next is read.
 
     A run that was cut short may simply be run again: what is recorded counts as a duplicate.
-    `progress` advances by the bytes read. Blank lines are passed over.
+    `progress` advances by the bytes read. Blank lines are passed over. With a `translation` the
+    file is another system's: what looks like a pseudonym in it is an id like others.
 
     Raises:
         StorageUnavailable: the database is away; what went before is recorded.
@@ -95,15 +104,17 @@ def import_facts(
             waiting += len(raw)
             if raw.strip():
                 try:
-                    batch.append(_Line(number, raw, from_record(_parsed(raw))))
+                    data = _parsed(raw)
+                    records = (data,) if translation is None else translation(data)
+                    batch += [_Line(number, raw, from_record(record)) for record in records]
                 except FactRejected as error:
                     side.add(number, raw, error.reason, error.message)
             if len(batch) >= _BATCH:
-                _record(store, batch, result, side)
+                _record(store, batch, result, side, trusted=translation is None)
                 batch = []
                 progress.advance(waiting)
                 waiting = 0
-        _record(store, batch, result, side)
+        _record(store, batch, result, side, trusted=translation is None)
         progress.advance(waiting)
     finally:
         side.close()
@@ -130,10 +141,12 @@ def _no_number(name: str) -> object:
     raise ValueError(f"{name} is no number")
 
 
-def _record(store: Store, batch: list[_Line], result: ImportResult, side: _Rejects) -> None:
+def _record(
+    store: Store, batch: list[_Line], result: ImportResult, side: _Rejects, *, trusted: bool
+) -> None:
     if not batch:
         return
-    appended = store.append([line.fact for line in batch], trusted=True)
+    appended = store.append([line.fact for line in batch], trusted=trusted)
     result.recorded += appended.recorded
     result.duplicates += appended.duplicates
     for rejection in appended.rejected:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from engine import clock
 from serving.cli import console
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def _store(database: str) -> Generator[Store, None, None]:
 def import_(
     file: Annotated[str, typer.Argument(help="JSON Lines, one fact a line; `-` reads stdin.")],
     database: Database,
+    source_system: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="ga4, segment or shopify: each line is a payload of that system."
+        ),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Record every fact of a file; what is known already is counted and not recorded twice.
@@ -48,9 +55,13 @@ def import_(
     Lines that cannot be taken are written to FILE.rejected.jsonl with their number and the reason;
     all others are recorded, and the command ends with 2.
     """
+    from engine.adapters.choosing import adapter_named
     from engine.storage.importing import import_facts
 
+    adapter = None if source_system is None else adapter_named(source_system)
     source = _opened(file)
+    # What says no time happened when its file was written: the same at every run.
+    written = int(os.fstat(source.fileno()).st_mtime_ns // 1000) if file != "-" else clock.now()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
     size = os.fstat(source.fileno()).st_size if file != "-" else None
     with (
@@ -59,7 +70,13 @@ def import_(
         console.progress_bars(quiet=as_json) as progress,
         progress.task("Recording facts", total=size) as task,
     ):
-        result = import_facts(store, source, rejects, task)
+        result = import_facts(
+            store,
+            source,
+            rejects,
+            task,
+            None if adapter is None else lambda payload: adapter(payload, written),
+        )
     summary = {
         "recorded": result.recorded,
         "duplicates": result.duplicates,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +17,7 @@ from serving import errors, openapi
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit
-from serving.service import service_of
+from serving.service import Service, service_of
 
 router = APIRouter(tags=["events"], route_class=DirectRoute)
 
@@ -45,6 +45,13 @@ async def record_events(request: Request) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     events = _events_of(await read_json(request), service.settings.max_events)
+    return Response(
+        orjson.dumps(await take(service, caller, events)), media_type="application/json"
+    )
+
+
+async def take(service: Service, caller: Caller, events: Sequence[object]) -> EventsAnswer:
+    """Record what `caller` may tell; each event stands alone."""
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
     facts: list[Fact] = []
@@ -66,8 +73,7 @@ async def record_events(request: Request) -> Response:
         service.dismissals.heard()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
-    answer = EventsAnswer(result.recorded, result.duplicates, rejected)
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return EventsAnswer(result.recorded, result.duplicates, rejected)
 
 
 def _events_of(data: object, most: int) -> list[object]:

@@ -280,6 +280,8 @@ def test_a_call_takes_a_thousand_events_and_no_more(shop: httpx.Client) -> None:
 CALLS = {
     ("POST", "/v1/suggestions"): {"front", "server"},
     ("POST", "/v1/events"): {"front", "server"},
+    ("POST", "/v1/adapters/ga4"): {"front", "server"},
+    ("POST", "/v1/adapters/segment"): {"front", "server"},
     ("GET", "/v1/reports/rates"): {"report", "admin"},
     ("GET", "/v1/decisions/none"): {"report", "admin"},
     ("GET", "/v1/models"): {"admin"},
@@ -368,6 +370,9 @@ def test_the_reference_describes_every_endpoint(anyone: httpx.Client) -> None:
     assert set(document["paths"]) == {
         "/v1/suggestions",
         "/v1/events",
+        "/v1/adapters/ga4",
+        "/v1/adapters/segment",
+        "/v1/adapters/shopify",
         "/v1/reports/rates",
         "/v1/decisions/{decision_id}",
         "/v1/models",

@@ -1,0 +1,1 @@
+"""Other systems' words for what happened, in the schema of events."""

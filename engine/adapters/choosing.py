@@ -1,0 +1,31 @@
+"""Which adapter reads what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.adapters import ga4, segment, shopify
+from engine.adapters.reading import Record
+from engine.errors import ConfigError
+
+Adapter = Callable[[object, int], list[Record]]
+"""From a payload and the microseconds it came at to events in our schema."""
+
+
+def _shopify(payload: object, received_at: int) -> list[Record]:
+    del received_at  # its payloads always say when
+    return shopify.translate(payload)
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "ga4": ga4.translate,
+    "segment": segment.translate,
+    "shopify": _shopify,
+}
+
+
+def adapter_named(name: str) -> Adapter:
+    """Raises ConfigError for one that does not exist."""
+    if name not in ADAPTERS:
+        raise ConfigError(f"from: {name!r} does not exist; there are {', '.join(ADAPTERS)}")
+    return ADAPTERS[name]

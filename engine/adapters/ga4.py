@@ -1,0 +1,150 @@
+"""Google Analytics 4's e-commerce events: Measurement Protocol bodies, and pushes to a data layer.
+
+`promotion_id` is the `offer_id` of a suggestion, on the event or on its items. A page may add
+`checkout_id`, `session_id` and `customer_id` to the parameters of any event; without them the
+session is that of `client_id` and `ga_session_id`, and the customer is `user_id`.
+
+In GA4 `price` is what is paid for one unit and `discount` what was taken off one; here a line has
+the price before its discount, and the discount of all its units.
+Source: the measurement reference of GA4, events `view_promotion`, `select_promotion`,
+`add_to_cart`, `purchase` and `refund`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from engine import clock
+from engine.adapters.reading import (
+    Record,
+    amount_of,
+    derived_id,
+    list_of,
+    record_of,
+    text_of,
+    without_none,
+)
+from engine.errors import FactRejected
+
+_PROMOTIONS = frozenset({"view_promotion", "select_promotion", "add_to_cart"})
+_ORDERS = frozenset({"purchase", "refund"})
+
+
+def translate(payload: object, received_at: int) -> list[Record]:
+    """Events in our schema; those that say nothing of offers or orders are left out.
+
+    Args:
+        payload: `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a
+            push `{"event", "ecommerce"}`.
+        received_at: microseconds, when the payload says no time.
+
+    Raises:
+        FactRejected: the payload has none of these shapes.
+    """
+    body = record_of(payload, "the payload")
+    if "events" in body:
+        events = [record_of(event, "events") for event in list_of(body, "events")]
+    else:
+        events = [body]
+    found: list[Record] = []
+    for event in events:
+        name = text_of(event, "name", "event")
+        if name is None:
+            raise FactRejected("invalid", "an event needs a name")
+        params = event.get("params", event.get("ecommerce", {}))
+        if name in _PROMOTIONS | _ORDERS:
+            read = _Event(name, record_of(params, "params"), event, body, received_at)
+            found.extend(read.orders() if name in _ORDERS else read.promotions())
+    return found
+
+
+class _Event:
+    def __init__(
+        self,
+        name: str,
+        params: Mapping[str, object],
+        event: Mapping[str, object],
+        body: Mapping[str, object],
+        received_at: int,
+    ) -> None:
+        self._name, self._params, self._body = name, params, body
+        stamp = text_of(event, "timestamp_micros") or text_of(body, "timestamp_micros")
+        moment = received_at if stamp is None else _micros(stamp)
+        client, session = text_of(body, "client_id"), text_of(params, "ga_session_id")
+        own = text_of(params, "session_id")
+        if own is None and client is not None:
+            own = f"{client}.{session}" if session is not None else client
+        self._common: Record = {
+            "occurred_at": clock.to_iso(moment),
+            "checkout_id": text_of(params, "checkout_id"),
+            "session_id": own,
+            "customer_id": text_of(params, "customer_id") or text_of(body, "user_id"),
+        }
+        # Without a time of its own an event sent again cannot be told from one that came again.
+        self._identity = [name, params, client, stamp]
+
+    def promotions(self) -> Iterator[Record]:
+        items = [record_of(item, "items") for item in list_of(self._params, "items")]
+        named = {text_of(item, "promotion_id"): None for item in items}
+        named = {text_of(self._params, "promotion_id"): None, **named}
+        own = text_of(self._params, "event_id")
+        for offer_id in named:
+            if offer_id is not None:
+                event_id = f"{own}/{offer_id}" if own else None
+                yield without_none(
+                    {
+                        "type": self._name,
+                        "event_id": event_id or derived_id("ga4", [*self._identity, offer_id]),
+                        "offer_id": offer_id,
+                        **self._common,
+                    }
+                )
+
+    def orders(self) -> Iterator[Record]:
+        transaction = text_of(self._params, "transaction_id")
+        if transaction is None:
+            raise FactRejected("invalid", f"{self._name} needs a transaction_id")
+        own = text_of(self._params, "event_id")
+        if own is None:
+            # One purchase a transaction; of refunds there may be several.
+            own = (
+                f"ga4/purchase/{transaction}"
+                if self._name == "purchase"
+                else derived_id("ga4", self._identity)
+            )
+        yield without_none(
+            {
+                "type": self._name,
+                "event_id": own,
+                "transaction_id": transaction,
+                "currency": text_of(self._params, "currency"),
+                "items": [self._line(item) for item in list_of(self._params, "items")],
+                **self._common,
+            }
+        )
+
+    def _line(self, data: object) -> Record:
+        item = record_of(data, "items")
+        quantity = amount_of(item, "quantity")
+        quantity = Decimal(1) if quantity is None else quantity
+        paid, off = amount_of(item, "price"), amount_of(item, "discount") or Decimal(0)
+        return without_none(
+            {
+                "item_id": text_of(item, "item_id"),
+                "quantity": str(quantity),
+                "price": None if paid is None else str(paid + off),
+                "discount": str(off * quantity) if off else None,
+                "offer_id": text_of(item, "promotion_id"),
+            }
+        )
+
+
+def _micros(stamp: str) -> int:
+    if not stamp.isdecimal():
+        raise FactRejected("invalid", f"timestamp_micros: {stamp!r} is no number of microseconds")
+    try:
+        return clock.to_micros(datetime.fromtimestamp(int(stamp) / 1e6, UTC))
+    except (OverflowError, ValueError, OSError) as error:
+        raise FactRejected("invalid", f"timestamp_micros: {stamp} is no moment") from error

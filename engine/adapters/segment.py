@@ -1,0 +1,89 @@
+"""Segment's e-commerce events, version 2, as `track` messages or batches of them.
+
+`promotion_id` is the `offer_id` of a suggestion, on a promotion's properties or on a product;
+`session_id` may stand among the properties, else the anonymous id is the session.
+Source: Segment's specification of e-commerce events v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine import clock
+from engine.adapters.reading import Record, amount_of, list_of, record_of, text_of, without_none
+from engine.errors import FactRejected
+
+_TYPES = {
+    "promotion viewed": "view_promotion",
+    "promotion clicked": "select_promotion",
+    "product added": "add_to_cart",
+    "order completed": "purchase",
+    "order refunded": "refund",
+    "order cancelled": "cancel",
+}
+_ORDERS = frozenset({"purchase", "refund", "cancel"})
+
+
+def translate(payload: object, received_at: int) -> list[Record]:
+    """Events in our schema; messages that say nothing of offers or orders are left out.
+
+    Args:
+        payload: one message, or `{"batch": [...]}`.
+        received_at: microseconds, when a message says no time.
+
+    Raises:
+        FactRejected: a message of these kinds lacks its id or its order.
+    """
+    body = record_of(payload, "the message")
+    messages = list_of(body, "batch") if "batch" in body else [body]
+    found: list[Record] = []
+    for message in messages:
+        found.extend(_translated(record_of(message, "batch"), received_at))
+    return found
+
+
+def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Record]:
+    name = text_of(message, "event") or ""
+    kind = _TYPES.get(name.casefold())
+    if kind is None or message.get("type", "track") != "track":
+        return
+    properties = record_of(message.get("properties", {}), "properties")
+    message_id = text_of(message, "messageId")
+    if message_id is None:
+        raise FactRejected("invalid", f"{name} needs a messageId")
+    record: Record = {
+        "type": kind,
+        "event_id": f"segment/{message_id}",
+        "occurred_at": text_of(message, "timestamp", "originalTimestamp")
+        or clock.to_iso(received_at),
+        "checkout_id": text_of(properties, "checkout_id"),
+        "session_id": text_of(properties, "session_id") or text_of(message, "anonymousId"),
+        "customer_id": text_of(message, "userId"),
+    }
+    if kind in _ORDERS:
+        order = text_of(properties, "order_id")
+        if order is None:
+            raise FactRejected("invalid", f"{name} needs an order_id")
+        lines = [_line(record_of(each, "products")) for each in list_of(properties, "products")]
+        record |= {
+            "transaction_id": order,
+            "currency": text_of(properties, "currency"),
+            "items": lines if kind != "cancel" else None,
+        }
+    else:
+        record["offer_id"] = text_of(properties, "promotion_id")
+        if record["offer_id"] is None:
+            return
+    yield without_none(record)
+
+
+def _line(product: Mapping[str, object]) -> Record:
+    quantity, price = amount_of(product, "quantity"), amount_of(product, "price")
+    return without_none(
+        {
+            "item_id": text_of(product, "sku", "product_id"),
+            "quantity": "1" if quantity is None else str(quantity),
+            "price": None if price is None else str(price),
+            "offer_id": text_of(product, "promotion_id"),
+        }
+    )

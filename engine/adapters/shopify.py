@@ -1,0 +1,148 @@
+"""Shopify's webhooks of orders and refunds, and the proof that they are Shopify's.
+
+A shop hands on what it knows in note attributes of the cart (`mersalg_checkout_id`,
+`mersalg_session_id`) and, on a line that came of an offer, in the property `_mersalg_offer_id`
+(properties that start with an underscore are hidden from buyers). Items are known by `sku`, else
+by variant, else by product. Source: Shopify's reference of the resources Order and Refund.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from engine.adapters.reading import Record, amount_of, list_of, record_of, text_of, without_none
+from engine.errors import FactRejected
+
+OFFER_PROPERTY = "_mersalg_offer_id"
+CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
+
+
+def is_from_shopify(body: bytes, signature: str, secret: bytes) -> bool:
+    """Whether the header X-Shopify-Hmac-Sha256 is that of the raw body; in constant time."""
+    try:
+        told = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(told, hmac.digest(secret, body, hashlib.sha256))
+
+
+def translate(payload: object, topic: str | None = None) -> list[Record]:
+    """An order becomes a purchase (and a cancellation, once it is cancelled), a refund a refund.
+
+    Args:
+        topic: of the webhook, such as `orders/paid`; without it the payload tells what it is.
+
+    Raises:
+        FactRejected: the payload is neither an order nor a refund.
+    """
+    body = record_of(payload, "the payload")
+    kind = (topic or "").partition("/")[0]
+    if kind == "refunds" or (not kind and "refund_line_items" in body):
+        return _refund(body)
+    if kind in ("", "orders") and "line_items" in body:
+        return _order(body)
+    if kind not in ("", "orders"):
+        return []
+    raise FactRejected("invalid", "the payload is neither an order nor a refund")
+
+
+def _order(order: Mapping[str, object]) -> list[Record]:
+    number = _required(order, "id")
+    told = {
+        text_of(each, "name"): text_of(each, "value")
+        for each in (record_of(one, "note_attributes") for one in list_of(order, "note_attributes"))
+    }
+    customer = order.get("customer")
+    common: Record = {
+        "transaction_id": number,
+        "checkout_id": told.get(CHECKOUT_ATTRIBUTE) or text_of(order, "checkout_token"),
+        "session_id": told.get(SESSION_ATTRIBUTE),
+        "customer_id": text_of(record_of(customer, "customer"), "id") if customer else None,
+        "currency": text_of(order, "currency"),
+    }
+    found = [
+        without_none(
+            {
+                "type": "purchase",
+                # Later webhooks of the order (paid, updated) tell of the same purchase.
+                "event_id": f"shopify/order/{number}",
+                "occurred_at": _required(order, "created_at"),
+                "items": _lines(list_of(order, "line_items")),
+                **common,
+            }
+        )
+    ]
+    cancelled = text_of(order, "cancelled_at")
+    if cancelled is not None:
+        found.append(
+            without_none(
+                {
+                    "type": "cancel",
+                    "event_id": f"shopify/cancel/{number}",
+                    "occurred_at": cancelled,
+                    **common,
+                }
+            )
+        )
+    return found
+
+
+def _refund(refund: Mapping[str, object]) -> list[Record]:
+    lines = [record_of(each, "refund_line_items") for each in list_of(refund, "refund_line_items")]
+    items: list[Record] = []
+    for line in lines:
+        item = _line(record_of(line.get("line_item", {}), "line_item"))
+        quantity = amount_of(line, "quantity")
+        # Refunds name no currency: what the line cost is the purchase's to tell.
+        item = {name: part for name, part in item.items() if name not in ("price", "discount")}
+        items.append({**item, "quantity": item["quantity"] if quantity is None else str(quantity)})
+    if not items:
+        # Money back without goods (shipping, goodwill): nothing that was bought came back.
+        return []
+    return [
+        without_none(
+            {
+                "type": "refund",
+                "event_id": f"shopify/refund/{_required(refund, 'id')}",
+                "occurred_at": _required(refund, "created_at"),
+                "transaction_id": _required(refund, "order_id"),
+                "items": items,
+            }
+        )
+    ]
+
+
+def _lines(lines: Sequence[object]) -> list[Record]:
+    return [_line(record_of(line, "line_items")) for line in lines]
+
+
+def _line(line: Mapping[str, object]) -> Record:
+    properties = (record_of(each, "properties") for each in list_of(line, "properties"))
+    offers = (text_of(each, "value") for each in properties if each.get("name") == OFFER_PROPERTY)
+    allocated = [
+        amount_of(record_of(each, "discount_allocations"), "amount") or Decimal(0)
+        for each in list_of(line, "discount_allocations")
+    ]
+    discount = sum(allocated, Decimal(0)) if allocated else amount_of(line, "total_discount")
+    quantity, price = amount_of(line, "quantity"), amount_of(line, "price")
+    return without_none(
+        {
+            "item_id": text_of(line, "sku", "variant_id", "product_id"),
+            "quantity": "1" if quantity is None else str(quantity),
+            "price": None if price is None else str(price),
+            "discount": str(discount) if discount else None,
+            "offer_id": next(offers, None),
+        }
+    )
+
+
+def _required(record: Mapping[str, object], field: str) -> str:
+    found = text_of(record, field)
+    if found is None:
+        raise FactRejected("invalid", f"{field} is required")
+    return found

@@ -1,0 +1,153 @@
+"""GA4, Segment and Shopify over HTTP: keys, signatures, and one purchase counted once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.commands import attempt, run
+from tests.support.models import tiny_model
+from tests.support.servers import publish_model, running_server
+
+SECRET = "hush, a secret of the tests"
+WHEN = "2026-03-02T10:01:00+01:00"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("adapters")
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[httpx.Client]:
+    publish_model(folder / "models", tiny_model(holdout=0.0))
+    keys = "storefront:front-key server:server-key"
+    with (
+        running_server(
+            folder,
+            keys=keys,
+            key="server-key",
+            environment={"MERSALG_SHOPIFY_SECRET": SECRET},
+        ) as server,
+        server.client() as opened,
+    ):
+        yield opened
+
+
+def _offered(client: httpx.Client, checkout: str) -> dict[str, str]:
+    body = {"checkout_id": checkout, "session_id": checkout, "lines": [{"item_id": "phone-64"}]}
+    answer = client.post("/v1/suggestions", json=body).raise_for_status().json()
+    return {offer["item_id"]: offer["offer_id"] for offer in answer["offers"]}
+
+
+def test_ga4_from_view_to_purchase(client: httpx.Client, folder: Path) -> None:
+    (item, offer), *_ = _offered(client, "ga4-1").items()
+    view = {"client_id": "1", "events": [
+        {"name": "view_promotion", "params": {"promotion_id": offer, "checkout_id": "ga4-1"}},
+        {"name": "scroll", "params": {}},
+    ]}  # fmt: skip
+    purchase = {"event": "purchase", "ecommerce": {
+        "transaction_id": "ga4-t1", "currency": "NOK", "checkout_id": "ga4-1",
+        "items": [{"item_id": item, "price": 199, "quantity": 1, "promotion_id": offer}],
+    }}  # fmt: skip
+    front = {"Authorization": "Bearer front-key"}
+    assert client.post("/v1/adapters/ga4", json=view, headers=front).json()["recorded"] == 1
+    refused = client.post("/v1/adapters/ga4", json=purchase, headers=front).json()
+    assert [each["code"] for each in refused["rejected"]] == ["forbidden"]
+    assert client.post("/v1/adapters/ga4", json=purchase).json()["recorded"] == 1
+    told = run("report", "--database", folder / "facts.db", "--by", "item", "--format", "json")
+    rows = {row["key"]["item"]: row for row in json.loads(told)["groups"]}
+    assert rows[item]["cross_sell"]["offer"]["numerator"] == 1
+    unknown = client.post("/v1/adapters/ga4", json=view, headers={"Authorization": "Bearer nobody"})
+    assert unknown.status_code == 401
+
+
+def test_segment_sent_twice_counts_once(client: httpx.Client) -> None:
+    offer = next(iter(_offered(client, "seg-1").values()))
+    message = {
+        "type": "track",
+        "event": "Promotion Clicked",
+        "messageId": "m-1",
+        "anonymousId": "seg-1",
+        "timestamp": WHEN,
+        "properties": {"promotion_id": offer},
+    }
+    answers = [client.post("/v1/adapters/segment", json=message).json() for _ in range(2)]
+    assert [answer["recorded"] for answer in answers] == [1, 0]
+    assert answers[1]["duplicates"] == 1
+    wrong = client.post("/v1/adapters/segment", json={"event": "Order Completed", "type": "track"})
+    assert wrong.status_code == 422
+    assert "messageId" in wrong.json()["error"]["message"]
+
+
+def _webhook(client: httpx.Client, body: bytes, signature: str | None = None) -> httpx.Response:
+    signed = base64.b64encode(hmac.digest(SECRET.encode(), body, hashlib.sha256)).decode()
+    return client.post(
+        "/v1/adapters/shopify",
+        content=body,
+        headers={
+            "Content-Type": "application/json",
+            "Authorization": "",
+            "X-Shopify-Topic": "orders/paid",
+            "X-Shopify-Hmac-Sha256": signed if signature is None else signature,
+        },
+    )
+
+
+def test_shopify_is_believed_by_its_signature_alone(client: httpx.Client, folder: Path) -> None:
+    offers = _offered(client, "shop-1")
+    item, offer = next(iter(offers.items()))
+    order = {
+        "id": 820982911946154508,
+        "created_at": WHEN,
+        "currency": "NOK",
+        "note_attributes": [{"name": "mersalg_checkout_id", "value": "shop-1"}],
+        "line_items": [
+            {"sku": "phone-64", "quantity": 1, "price": "5990.00"},
+            {
+                "sku": item,
+                "quantity": 1,
+                "price": "199.00",
+                "properties": [{"name": "_mersalg_offer_id", "value": offer}],
+            },
+        ],
+    }
+    body = json.dumps(order).encode()
+    assert _webhook(client, body).json()["recorded"] == 1
+    assert _webhook(client, body).json()["duplicates"] == 1
+    for signature in ("", "x" * 44, base64.b64encode(b"0" * 32).decode()):
+        assert _webhook(client, body, signature).status_code == 401
+    assert _webhook(client, b"{").status_code == 422
+    assert _webhook(client, b"[]").status_code == 422
+    assert _webhook(client, b"x" * 2_000_000).status_code == 413
+
+
+def test_no_webhooks_without_a_secret(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models", tiny_model())
+    with running_server(tmp_path) as server, server.client() as client:
+        assert _webhook(client, b"{}").status_code == 403
+
+
+def test_files_of_other_systems(tmp_path: Path) -> None:
+    lines = [
+        {"name": "view_promotion", "params": {"promotion_id": "o1"}, "timestamp_micros": 10**15},
+        {"name": "page_view", "params": {}},
+        {"name": "purchase", "params": {}},
+    ]
+    file = tmp_path / "ga4.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    command = ("events", "import", file, "--from", "ga4", "--database", tmp_path / "facts.db")
+    for recorded in (1, 0):
+        result = attempt(*command, "--json")
+        told = json.loads(result.stdout)
+        assert (told["recorded"], told["rejected"]) == (recorded, 1)
+    rejected = json.loads((tmp_path / "ga4.jsonl.rejected.jsonl").read_text())
+    assert rejected["line"] == 3
+    assert "transaction_id" in rejected["message"]
