@@ -308,6 +308,13 @@ class SqlStore:
                 )
         return len(rows)
 
+    def is_ours(self) -> bool | None:
+        """Whether ids are hashed under the present secret; None where nobody has claimed it yet."""
+        marked = settings_table.c.name == _KEY_SETTING
+        with database.speaking(self._url), self._engine.connect() as connection:
+            mark = connection.scalar(select(settings_table.c.value).where(marked))
+        return None if mark is None else mark == self._pseudonyms.fingerprint
+
     def rotate(self, looked_at: Callable[[int], None]) -> int:
         """Bring every pseudonym under the newest of the secrets; the number of facts renewed.
 

@@ -1,0 +1,187 @@
+"""`mersalg check`: configuration, models and database: what works, what does not, what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.progress import Progress
+
+Status = Literal["ok", "warning", "failed"]
+_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red]✗[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `advice` says what to do where it is not ok."""
+
+    part: str
+    status: Status
+    message: str
+    advice: str = ""
+
+
+def command(
+    config: Annotated[
+        Path | None, typer.Option(help="Shop file; shop.toml where there is one.")
+    ] = None,
+    models: Annotated[
+        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
+    ] = Path("models"),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MERSALG_DATABASE",
+            help="URL or SQLite file of facts; not looked at where not given.",
+        ),
+    ] = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Look at the shop file and its data, the models, the database and the keys.
+
+    Nothing is changed. The exit code is 1 where something would not work.
+    """
+    found: list[Finding] = []
+    with console.progress_bars(quiet=as_json) as progress:
+        for part in (
+            _shop(config, progress),
+            _models(models),
+            _database(database),
+            _keys(),
+        ):
+            found += part
+    failed = any(finding.status == "failed" for finding in found)
+    if as_json:
+        console.print_json({"ok": not failed, "findings": [asdict(each) for each in found]})
+    else:
+        for finding in found:
+            console.out.print(f"{_MARKS[finding.status]} [bold]{finding.part}[/]: ", end="")
+            console.out.print(finding.message, markup=False, highlight=False)
+            if finding.advice:
+                console.out.print(f"    {finding.advice}", markup=False, highlight=False)
+    if failed:
+        raise typer.Exit(console.GATE_SAID_NO)
+
+
+def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
+    from engine.config import load_config
+    from engine.errors import ConfigError, DataError
+    from training.dataset import load_dataset
+
+    path = config or Path("shop.toml")
+    if config is None and not path.is_file():
+        yield Finding("shop file", "warning", "there is no shop.toml here", "name it by --config")
+        return
+    try:
+        shop = load_config(path)
+    except ConfigError as error:
+        yield Finding("shop file", "failed", error.message, "mend the file")
+        return
+    yield Finding("shop file", "ok", f"{path}: {shop.shop.name}, money in {shop.shop.currency}")
+    try:
+        dataset = load_dataset(shop, path.parent, progress)
+    except (ConfigError, DataError) as error:
+        yield Finding("orders and catalogue", "failed", error.message, "mend the data or its path")
+        return
+    rows = dataset.quality.to_json()["orders"]
+    lost = rows["rows_read"] - rows["rows_kept"]
+    message = (
+        f"{dataset.n_orders:,} orders of {len(dataset.catalogue):,} items;"
+        f" {lost:,} of {rows['rows_read']:,} rows left out"
+    )
+    if not dataset.n_orders:
+        yield Finding("orders and catalogue", "failed", message, "mersalg train tells why")
+    elif lost > 0.05 * rows["rows_read"]:
+        yield Finding("orders and catalogue", "warning", message, "mersalg train tells why")
+    else:
+        yield Finding("orders and catalogue", "ok", message)
+
+
+def _models(models: Path) -> Iterator[Finding]:
+    from engine.errors import ModelError, ModelNotFound
+    from engine.registry import Registry
+    from serving.live_model import check_answers
+
+    registry = Registry(models)
+    try:
+        model = registry.load()
+        check_answers(model)
+    except ModelNotFound as error:
+        yield Finding("models", "failed", error.message, "mersalg train makes and publishes one")
+        return
+    except ModelError as error:
+        yield Finding(
+            "models", "failed", error.message, "mersalg models rollback, or mersalg train"
+        )
+        return
+    served = f"{model.version} answers: {len(model.catalogue):,} items, {len(model.rules):,} rules"
+    yield Finding("models", "ok", served)
+    for version in sorted(manifest.version for manifest in registry.versions()):
+        try:
+            registry.verify(version)
+        except ModelError as error:
+            yield Finding("models", "warning", error.message, "it cannot be rolled back to")
+
+
+def _database(url: str | None) -> Iterator[Finding]:
+    from engine.errors import ConfigError, StorageUnavailable
+    from engine.storage.sql import SCHEMA_VERSION, open_existing_store
+
+    if url is None:
+        yield Finding("database", "warning", "none was named", "name it by --database")
+        return
+    try:
+        store = open_existing_store(url)
+    except ConfigError as error:
+        yield Finding("database", "failed", error.message, "mend the URL")
+        return
+    try:
+        store.ping()
+        settings, ours = store.settings(), store.is_ours()
+    except StorageUnavailable as error:
+        yield Finding("database", "failed", error.message, "start it, or run mersalg migrate")
+        return
+    except ConfigError as error:
+        yield Finding("database", "failed", error.message, "give the secret it was filled with")
+        return
+    finally:
+        store.close()
+    if ours is False:
+        yield Finding(
+            "database",
+            "failed",
+            "the ids in it were hashed under another secret",
+            "give that secret in MERSALG_SECRET or MERSALG_SECRET_FILE",
+        )
+        return
+    shop = settings.get("name")
+    told = f"of {shop}" if shop else "no shop has told it about itself yet"
+    yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {told}")
+
+
+def _keys() -> Iterator[Finding]:
+    from engine.errors import ConfigError
+    from serving.settings import load_settings
+
+    try:
+        settings = load_settings(os.environ)
+    except ConfigError as error:
+        yield Finding("keys and settings", "failed", error.message, "mend the variable")
+        return
+    if settings.keys:
+        yield Finding("keys and settings", "ok", "API keys are set")
+    else:
+        yield Finding(
+            "keys and settings",
+            "warning",
+            "no API keys: whoever is on this machine may call everything, others nothing",
+            "set MERSALG_KEYS or MERSALG_KEYS_FILE before listening on another address",
+        )
