@@ -142,6 +142,11 @@ class Batch:
         self._new = [event_id for event_id in self._new if event_id not in clashing]
         return set(clashing)
 
+    @property
+    def new_instants(self) -> dict[str, int]:
+        """When each of the facts that were new occurred."""
+        return {event_id: self._fact(event_id).occurred_at for event_id in self._new}
+
     def result(self) -> AppendResult:
         """What became of the batch; a copy of a rejected fact is rejected like it."""
         rejected = dict(self._rejected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, Select, or_, select, union
 
 from engine.storage.store import FactScope
@@ -15,8 +17,44 @@ def event_ids_in(scope: FactScope) -> Select[tuple[str]] | None:
         bounds.append(facts.c.occurred_at >= scope.since)
     if scope.until is not None:
         bounds.append(facts.c.occurred_at < scope.until)
-    if not bounds:
-        return None
+    return _with_linked(bounds) if bounds else None
+
+
+def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Ids of all facts that what the `seeds` say may change the meaning of.
+
+    Facts of their sessions and transactions, and what is in scope of these.
+    """
+    seeding = facts.alias("seeding")
+    theirs = (
+        select(seeding.c.session_id, seeding.c.transaction_id)
+        .where(seeding.c.event_id.in_(seeds))
+        .cte("theirs")
+    )
+    near = (
+        select(facts.c.event_id)
+        .where(
+            or_(
+                facts.c.event_id.in_(seeds),
+                facts.c.session_id.in_(
+                    select(theirs.c.session_id).where(theirs.c.session_id.is_not(None))
+                ),
+                facts.c.transaction_id.in_(
+                    select(theirs.c.transaction_id).where(theirs.c.transaction_id.is_not(None))
+                ),
+            )
+        )
+        .cte("seeded")
+    )
+    return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
+
+
+def of_checkouts(checkout_ids: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Ids of the facts that tell all about some checkouts, as `event_ids_in` does of a period."""
+    return _with_linked([facts.c.checkout_id.in_(checkout_ids)])
+
+
+def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
     # A table used twice in one statement is computed once where it is named: hence the `cte`s.
     columns = (facts.c.event_id, facts.c.checkout_id, facts.c.offer_id)
     transactions = (

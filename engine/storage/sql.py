@@ -31,17 +31,20 @@ from engine.storage import connection as database
 from engine.storage.batch import Batch, Row
 from engine.storage.dismissing import DISMISSALS
 from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.rollups import SETTING as ROLLUP_SETTING
+from engine.storage.rollups import Rollups, note_fresh, rename_units
 from engine.storage.rotation import renew_some
-from engine.storage.scope import event_ids_in
+from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import IS_DISMISSAL, decisions, facts, named_offers, offers
 from engine.storage.tables import settings as settings_table
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
+_INTERNAL = frozenset({_KEY_SETTING, ROLLUP_SETTING})
 _MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
@@ -149,6 +152,7 @@ class SqlStore:
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         if named_rows := batch.named_rows:
             connection.execute(insert(named_offers), named_rows)
+        note_fresh(connection, batch.new_instants)
 
     def _taken(
         self, connection: Connection, table: Table, rows: Sequence[Row]
@@ -178,6 +182,15 @@ class SqlStore:
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(event_ids_in(scope))
+
+    def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
+        for ids in _chunks(checkout_ids):
+            chosen = select(facts.c.checkout_id).where(facts.c.checkout_id.in_(ids))
+            yield from self._read(of_checkouts(chosen))
+
+    @cached_property
+    def rollups(self) -> Rollups:
+        return Rollups(self._engine, self._url)
 
     def customer_facts(self, customer_id: str) -> Iterator[Fact]:
         pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
@@ -264,7 +277,7 @@ class SqlStore:
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
             rows = connection.execute(select(settings_table.c.name, settings_table.c.value))
-            return {row.name: row.value for row in rows if row.name != _KEY_SETTING}
+            return {row.name: row.value for row in rows if row.name not in _INTERNAL}
 
     def save_settings(self, settings: Mapping[str, str]) -> None:
         if not settings:
@@ -276,7 +289,7 @@ class SqlStore:
         rows = [
             {"name": name, "value": value}
             for name, value in sorted(settings.items())
-            if name != _KEY_SETTING
+            if name not in _INTERNAL
         ]
         with database.speaking(self._url), database.writing(self._engine) as connection:
             connection.execute(statement, rows)
@@ -306,6 +319,14 @@ class SqlStore:
                         body=pack(hidden).decode(),
                     )
                 )
+            rename_units(
+                connection,
+                {
+                    f"{kind}:{old}": f"{kind}:{new}"
+                    for old, new in strangers.items()
+                    for kind in ("c", "s")
+                },
+            )
         return len(rows)
 
     def is_ours(self) -> bool | None:

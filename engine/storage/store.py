@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.events import Fact
 from engine.offers import Arm, Decision
+
+if TYPE_CHECKING:
+    from engine.storage.rollups import Rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,15 @@ class Store(Protocol):
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         """Facts in scope, ordered by (occurred_at, event_id)."""
+        ...
+
+    def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
+        """Facts in scope of these checkouts, as `facts`; one may come several times."""
+        ...
+
+    @property
+    def rollups(self) -> Rollups:
+        """Days counted before, and which of them are out of date."""
         ...
 
     def decision(self, decision_id: str) -> Decision | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -74,3 +76,47 @@ settings = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+fresh_facts = Table("fresh_facts", metadata, Column("event_id", Text, primary_key=True))
+"""Facts no roll-up has seen yet."""
+
+fresh_days = Table(
+    "fresh_days",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # of UTC, since 1970
+    Column("token", Text, nullable=False),
+)
+"""Days of facts that came in bulk: as `fresh_facts`, by the day."""
+
+stale_days = Table(
+    "stale_days",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("token", Text, nullable=False),  # another one each time the day goes stale again
+    Column("spreads", Boolean, nullable=False),
+)
+"""Local days whose roll-up is out of date; where it `spreads`, so may be those of linked facts."""
+
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("day", Text, primary_key=True),  # local, 2026-01-31
+    Column("body", LargeBinary, nullable=False),
+)
+
+rollup_units = Table(
+    "rollup_units",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+"""Numbers that stand for units inside roll-ups."""
+
+spanning_checkouts = Table(
+    "spanning_checkouts",
+    metadata,
+    Column("checkout_id", Text, primary_key=True),
+    Column("first_day", Text, nullable=False),
+    Column("last_day", Text, nullable=False),
+)
+"""Checkouts decided on several local days: no one day holds them."""

@@ -30,6 +30,17 @@ def buying_units(
     return frozenset(buying)
 
 
+def currencies(
+    history: History, decisions: Iterable[Decision], orders: Iterable[Order]
+) -> frozenset[str]:
+    """Every currency that the decisions and orders of a period, and what these led to, name."""
+    named: set[str | None] = {order.currency for order in orders}
+    for decision in decisions:
+        named.add(decision.currency)
+        named |= {order.currency for order in history.orders_of.get(decision.checkout_id, ())}
+    return frozenset(code for code in named if code is not None)
+
+
 def count(
     outcomes: Iterable[Outcome],
     buying: frozenset[str],

@@ -11,7 +11,8 @@ from engine.tracking.intervals import chi2_p_value
 MISMATCH = 0.001
 """Below this p-value no incremental figure is believed."""
 
-_WHOLE = 1_000_000
+WHOLE = 1_000_000
+"""Shares are counted in parts of so many."""
 
 
 def drawing_of(decisions: Iterable[Decision], units: Mapping[str, str], holdout: float) -> Drawing:
@@ -25,10 +26,10 @@ def drawing_of(decisions: Iterable[Decision], units: Mapping[str, str], holdout:
     control = expected = variance = 0
     for decision in first.values():
         share = holdout if decision.control_share is None else decision.control_share
-        share_ppm = round(share * _WHOLE)
+        share_ppm = round(share * WHOLE)
         control += decision.arm == "control"
         expected += share_ppm
-        variance += share_ppm * (_WHOLE - share_ppm)
+        variance += share_ppm * (WHOLE - share_ppm)
     return Drawing(len(first), control, expected, variance)
 
 
@@ -40,7 +41,7 @@ def mismatch_p_value(drawing: Drawing) -> float | None:
     """
     if not drawing.units:
         return None
-    deviation = drawing.control * _WHOLE - drawing.expected_ppm
+    deviation = drawing.control * WHOLE - drawing.expected_ppm
     if not drawing.variance:
         return 1.0 if deviation == 0 else 0.0
     return chi2_p_value(deviation**2 / drawing.variance)
@@ -52,7 +53,7 @@ def mismatch_reason(drawing: Drawing) -> str | None:
     if p_value is None or p_value >= MISMATCH:
         return None
     return (
-        f"the arms are not as drawn: of {drawing.units} units {drawing.expected_ppm / _WHOLE:.1f}"
+        f"the arms are not as drawn: of {drawing.units} units {drawing.expected_ppm / WHOLE:.1f}"
         f" were expected in the control arm, {drawing.control} were seen (p = {p_value:.1g});"
         " find what loses or moves units, or state the share they were drawn with by --holdout"
     )

@@ -85,9 +85,3 @@ class History:
         """
         decided = self.checkouts.get(order.checkout_id or "", ())
         return frozenset((order.unit, *(self.units[each.decision_id] for each in decided)))
-
-    def currencies(self) -> frozenset[str]:
-        """Every currency that decisions and orders name."""
-        named = {decision.currency for decision in self.decisions}
-        named |= {order.purchase.currency for order in self.orders}
-        return frozenset(code for code in named if code is not None)

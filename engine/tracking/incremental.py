@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine import money
@@ -38,7 +38,9 @@ Arms = Mapping[Arm, ArmCounts]
 
 
 @dataclass(slots=True)
-class _Cluster:
+class Cluster:
+    """The checkouts of one unit in one arm; money in minor units."""
+
     checkouts: int = 0
     converted: int = 0
     completed: int = 0
@@ -48,42 +50,48 @@ class _Cluster:
 
 def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Arms:
     """Counts of both arms over `offers`, all of one kind; money only in `currency`."""
+    return {
+        arm: _arm_counts(clusters.values())
+        for arm, clusters in clusters_of(history, offers, currency).items()
+    }
+
+
+def _arm_counts(clusters: Collection[Cluster]) -> ArmCounts:
+    return ArmCounts(
+        sum(each.checkouts for each in clusters),
+        sum(each.converted for each in clusters),
+        sum(each.completed for each in clusters),
+        RatioSums.of([(each.converted, each.checkouts) for each in clusters]),
+        RatioSums.of([(each.completed, each.checkouts) for each in clusters]),
+        RatioSums.of([(each.ordered, each.checkouts) for each in clusters]),
+        RatioSums.of([(each.owed, each.checkouts) for each in clusters]),
+    )
+
+
+def clusters_of(
+    history: History, offers: Iterable[PlacedOffer], currency: str | None
+) -> Mapping[Arm, Mapping[str, Cluster]]:
+    """Arm -> unit -> what its checkouts had and did, as `arms_of`."""
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)
-    totals: dict[Arm, list[int]] = {"treatment": [0, 0, 0], "control": [0, 0, 0]}
-    clusters: dict[Arm, defaultdict[str, _Cluster]] = {
-        "treatment": defaultdict(_Cluster),
-        "control": defaultdict(_Cluster),
+    clusters: dict[Arm, defaultdict[str, Cluster]] = {
+        "treatment": defaultdict(Cluster),
+        "control": defaultdict(Cluster),
     }
     for checkout_id, theirs in by_checkout.items():
         first = history.checkouts[checkout_id][0]
         orders = history.orders_of.get(checkout_id, ())
         latest_first = sorted(theirs, key=lambda placed: placed.recency, reverse=True)
-        total, cluster = totals[first.arm], clusters[first.arm][history.units[first.decision_id]]
-        converted = any(_bought(latest_first, order) for order in orders)
-        total[0] += 1
-        total[1] += converted
-        total[2] += bool(orders)
+        cluster = clusters[first.arm][history.units[first.decision_id]]
         cluster.checkouts += 1
-        cluster.converted += converted
+        cluster.converted += any(_bought(latest_first, order) for order in orders)
         cluster.completed += bool(orders)
         for order in orders:
             if order.currency == currency:
                 cluster.ordered += order_value(order)
                 cluster.owed += _owed(latest_first, order)
-    return {
-        arm: ArmCounts(
-            totals[arm][0],
-            totals[arm][1],
-            totals[arm][2],
-            RatioSums.of([(each.converted, each.checkouts) for each in clusters[arm].values()]),
-            RatioSums.of([(each.completed, each.checkouts) for each in clusters[arm].values()]),
-            RatioSums.of([(each.ordered, each.checkouts) for each in clusters[arm].values()]),
-            RatioSums.of([(each.owed, each.checkouts) for each in clusters[arm].values()]),
-        )
-        for arm in totals
-    }
+    return clusters
 
 
 def order_value(order: Order) -> int:

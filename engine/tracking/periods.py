@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import clock
@@ -51,7 +51,7 @@ def bound_text(bound: date | datetime | None) -> str | None:
 class Buckets:
     """The texts of local days, weeks and months; instants of one minute share a look-up."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._days: dict[int, date] = {}
 

@@ -1,0 +1,279 @@
+"""Where the roll-ups of days are kept, and the notes of which days the facts have left behind.
+
+A recorded fact is noted as fresh in the transaction that records it, so none is ever forgotten.
+Before a report the fresh are sorted into the local days whose counts they may change; such a day
+is stale until it is rolled up again. A day gets a new token each time it goes stale: who rolled it
+up meanwhile, from facts read before, finds another token and saves nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Select, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+
+from engine.clock import MICROS_PER_DAY
+from engine.storage import connection as database
+from engine.storage.scope import linked_to
+from engine.storage.tables import (
+    facts,
+    fresh_days,
+    fresh_facts,
+    rollup_units,
+    rollups,
+    settings,
+    spanning_checkouts,
+    stale_days,
+)
+
+_BULK = 1_000
+"""A batch of more facts than this is noted by its days, not by its facts."""
+
+_AT_ONCE = 2_000
+SETTING = "rollup_settings"
+
+DayOf = Callable[[int], str]
+"""The local day of an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleDay:
+    day: str
+    token: str
+    spreads: bool
+
+
+def note_fresh(connection: Connection, recorded: Mapping[str, int]) -> None:
+    """Remember facts just recorded, with their instants; part of the transaction that does it."""
+    if not recorded:
+        return
+    if len(recorded) <= _BULK:
+        # Facts that a retried batch brings again were noted then; only the new are handed here.
+        statement = _insert(connection)(fresh_facts).on_conflict_do_nothing()
+        connection.execute(statement, [{"event_id": each} for each in sorted(recorded)])
+        return
+    days = sorted({instant // MICROS_PER_DAY for instant in recorded.values()})
+    statement = _insert(connection)(fresh_days)
+    statement = statement.on_conflict_do_update(
+        index_elements=["day"], set_={"token": statement.excluded.token}
+    )
+    connection.execute(statement, [{"day": day, "token": _token()} for day in days])
+
+
+def rename_units(connection: Connection, names: Mapping[str, str]) -> None:
+    """Units keep their numbers under new names, as a person's who is forgotten."""
+    for old, new in names.items():
+        connection.execute(update(rollup_units).where(rollup_units.c.name == old).values(name=new))
+
+
+class Rollups:
+    """The tables behind the roll-ups of one database; raises StorageUnavailable as the store."""
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        self._engine, self._url = engine, url
+
+    def settings(self) -> str | None:
+        """What the roll-ups were made with, as `begin` was told; None where there are none."""
+        query = select(settings.c.value).where(settings.c.name == SETTING)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return connection.scalar(query)
+
+    def begin(self, made_with: str, kept_before: str | None = None) -> None:
+        """Forget all roll-ups (but those of days before `kept_before`): every day is stale."""
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            for table, column in ((rollups, rollups.c.day), (stale_days, stale_days.c.day)):
+                forgotten = delete(table)
+                connection.execute(
+                    forgotten if kept_before is None else forgotten.where(column >= kept_before)
+                )
+            connection.execute(delete(spanning_checkouts))
+            connection.execute(delete(fresh_facts))
+            if kept_before is None:
+                connection.execute(delete(rollup_units))
+            statement = _insert(connection)(settings)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_={"value": statement.excluded.value}
+                ),
+                {"name": SETTING, "value": made_with},
+            )
+            lowest, highest = connection.execute(
+                select(func.min(facts.c.occurred_at), func.max(facts.c.occurred_at))
+            ).one()
+            if lowest is not None:
+                self._note_days(connection, lowest, highest)
+
+    def _note_days(self, connection: Connection, lowest: int, highest: int) -> None:
+        """Every UTC day with a fact is fresh, found by jumping from one to the next."""
+        noted: list[dict[str, object]] = []
+        at: int | None = lowest
+        while at is not None and at <= highest:
+            day = at // MICROS_PER_DAY
+            noted.append({"day": day, "token": _token()})
+            following = (day + 1) * MICROS_PER_DAY
+            at = connection.scalar(
+                select(func.min(facts.c.occurred_at)).where(facts.c.occurred_at >= following)
+            )
+        connection.execute(_insert(connection)(fresh_days).on_conflict_do_nothing(), noted)
+
+    def sort_fresh(self, day_of: DayOf) -> None:
+        """Turn fresh facts and days into stale local days."""
+        while self._sort_some(day_of):
+            pass
+
+    def _sort_some(self, day_of: DayOf) -> bool:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            # Looked at first without the right to write: mostly there is nothing.
+            some = connection.scalar(select(fresh_facts.c.event_id).limit(1)) is not None
+            some = some or connection.scalar(select(fresh_days.c.day).limit(1)) is not None
+        if not some:
+            return False
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            ids = connection.scalars(select(fresh_facts.c.event_id).limit(_AT_ONCE)).all()
+            if ids:
+                linked = linked_to(select(facts.c.event_id).where(facts.c.event_id.in_(ids)))
+                self._stale(connection, _days_of(connection, linked, day_of), spreads=False)
+                connection.execute(delete(fresh_facts).where(fresh_facts.c.event_id.in_(ids)))
+            for row in connection.execute(select(fresh_days)).all():
+                begin = row.day * MICROS_PER_DAY
+                days = {day_of(begin + part * MICROS_PER_DAY // 2) for part in (0, 1)}
+                days.add(day_of(begin + MICROS_PER_DAY - 1))
+                self._stale(connection, days, spreads=True)
+                connection.execute(
+                    delete(fresh_days)
+                    .where(fresh_days.c.day == row.day)
+                    .where(fresh_days.c.token == row.token)
+                )
+        return True
+
+    def _stale(self, connection: Connection, days: Iterable[str], *, spreads: bool) -> None:
+        statement = _insert(connection)(stale_days)
+        statement = statement.on_conflict_do_update(
+            index_elements=["day"],
+            set_={
+                "token": statement.excluded.token,
+                "spreads": stale_days.c.spreads | statement.excluded.spreads
+                if connection.dialect.name == "sqlite"
+                else stale_days.c.spreads.op("or")(statement.excluded.spreads),
+            },
+        )
+        rows = [{"day": day, "token": _token(), "spreads": spreads} for day in sorted(days)]
+        if rows:
+            connection.execute(statement, rows)
+
+    def stale(self) -> list[StaleDay]:
+        """Days to roll up, in order."""
+        with database.speaking(self._url), self._engine.connect() as connection:
+            rows = connection.execute(select(stale_days).order_by(stale_days.c.day)).all()
+        return [StaleDay(row.day, row.token, row.spreads) for row in rows]
+
+    def any_saved(self) -> bool:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return connection.scalar(select(rollups.c.day).limit(1)) is not None
+
+    def spread(self, since: int, until: int, day_of: DayOf, beside: frozenset[str]) -> None:
+        """Days linked to the facts of a period are stale too, but those in `beside`."""
+        seeds = (
+            select(facts.c.event_id)
+            .where(facts.c.occurred_at >= since)
+            .where(facts.c.occurred_at < until)
+        )
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            days = _days_of(connection, linked_to(seeds), day_of) - beside
+            self._stale(connection, days, spreads=False)
+
+    def save(
+        self,
+        stale: StaleDay,
+        body: bytes | None,
+        spanning: Mapping[str, tuple[str, str]],
+        whole: Iterable[str],
+    ) -> bool:
+        """Keep the roll-up of a day, None where no fact is left of it.
+
+        `spanning` gives first and last day of the day's checkouts that span several, `whole` are
+        the others. False, and nothing saved, where the day went stale again meanwhile.
+        """
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            current = select(stale_days.c.token).where(stale_days.c.day == stale.day)
+            if connection.scalar(current.with_for_update()) != stale.token:
+                return False
+            connection.execute(delete(stale_days).where(stale_days.c.day == stale.day))
+            connection.execute(delete(rollups).where(rollups.c.day == stale.day))
+            if body is not None:
+                connection.execute(rollups.insert(), {"day": stale.day, "body": body})
+            for ids in _chunks(sorted({*spanning, *whole})):
+                connection.execute(
+                    delete(spanning_checkouts).where(spanning_checkouts.c.checkout_id.in_(ids))
+                )
+            if spanning:
+                connection.execute(
+                    _insert(connection)(spanning_checkouts).on_conflict_do_nothing(),
+                    [
+                        {"checkout_id": each, "first_day": first, "last_day": last}
+                        for each, (first, last) in sorted(spanning.items())
+                    ],
+                )
+        return True
+
+    def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
+        """(day, roll-up) of a period, bounds inclusive, in order."""
+        query = select(rollups.c.day, rollups.c.body).order_by(rollups.c.day)
+        query = query if first is None else query.where(rollups.c.day >= first)
+        query = query if last is None else query.where(rollups.c.day <= last)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=16).execute(query):
+                yield row.day, row.body
+
+    def spanning(self, first: str | None, last: str | None) -> list[str]:
+        """Checkouts of the period that several days share."""
+        query = select(spanning_checkouts.c.checkout_id)
+        query = query if first is None else query.where(spanning_checkouts.c.last_day >= first)
+        query = query if last is None else query.where(spanning_checkouts.c.first_day <= last)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return sorted(connection.scalars(query))
+
+    def numbers(self, names: Sequence[str]) -> dict[str, int]:
+        """The number of each unit; units not seen before are given one."""
+        known = self._known(names)
+        missing = sorted({*names} - known.keys())
+        if missing:
+            with database.speaking(self._url), database.writing(self._engine) as connection:
+                connection.execute(
+                    _insert(connection)(rollup_units).on_conflict_do_nothing(),
+                    [{"name": name} for name in missing],
+                )
+            known |= self._known(missing)
+        return known
+
+    def _known(self, names: Sequence[str]) -> dict[str, int]:
+        known: dict[str, int] = {}
+        with database.speaking(self._url), self._engine.connect() as connection:
+            for some in _chunks(names):
+                query = select(rollup_units.c.name, rollup_units.c.id)
+                for row in connection.execute(query.where(rollup_units.c.name.in_(some))):
+                    known[row.name] = row.id
+        return known
+
+
+def _days_of(connection: Connection, ids: Select[tuple[str]], day_of: DayOf) -> set[str]:
+    query = select(facts.c.occurred_at).where(facts.c.event_id.in_(ids)).distinct()
+    return {day_of(instant) for instant in connection.scalars(query)}
+
+
+def _insert(connection: Connection) -> Callable[..., postgresql.Insert]:
+    made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return made  # type: ignore[return-value]
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
+
+
+def _token() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,1 @@
+"""Days counted once and added up after, to the same numbers as from the facts."""
