@@ -35,6 +35,7 @@ _BULK = 1_000
 
 _AT_ONCE = 2_000
 SETTING = "rollup_settings"
+SINCE = "facts_since"
 
 DayOf = Callable[[int], str]
 """The local day of an instant."""
@@ -70,6 +71,16 @@ def rename_units(connection: Connection, names: Mapping[str, str]) -> None:
         connection.execute(update(rollup_units).where(rollup_units.c.name == old).values(name=new))
 
 
+def renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
+    """Units keep their numbers while their pseudonyms come under a new secret."""
+    for row in connection.execute(select(rollup_units)).all():
+        kind, _, pseudonym = row.name.partition(":")
+        if kind != "k" and pseudonym.startswith("p1."):
+            name = f"{kind}:{renewed(pseudonym)}"
+            if name != row.name:
+                rename_units(connection, {row.name: name})
+
+
 class Rollups:
     """The tables behind the roll-ups of one database; raises StorageUnavailable as the store."""
 
@@ -82,25 +93,29 @@ class Rollups:
         with database.speaking(self._url), self._engine.connect() as connection:
             return connection.scalar(query)
 
-    def begin(self, made_with: str, kept_before: str | None = None) -> None:
-        """Forget all roll-ups (but those of days before `kept_before`): every day is stale."""
+    def facts_since(self) -> str | None:
+        """The first local day whose facts are still there; None where none were dropped."""
+        query = select(settings.c.value).where(settings.c.name == SINCE)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return connection.scalar(query)
+
+    def begin(self, made_with: str, *, anew: bool = True) -> None:
+        """Every day is stale, but those whose facts were dropped: their roll-ups stay.
+
+        `anew`: units are numbered anew too.
+        """
+        since = self.facts_since()
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            for table, column in ((rollups, rollups.c.day), (stale_days, stale_days.c.day)):
+            for table in (rollups, stale_days):
                 forgotten = delete(table)
                 connection.execute(
-                    forgotten if kept_before is None else forgotten.where(column >= kept_before)
+                    forgotten if since is None else forgotten.where(table.c.day >= since)
                 )
             connection.execute(delete(spanning_checkouts))
             connection.execute(delete(fresh_facts))
-            if kept_before is None:
+            if since is None and anew:
                 connection.execute(delete(rollup_units))
-            statement = _insert(connection)(settings)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["name"], set_={"value": statement.excluded.value}
-                ),
-                {"name": SETTING, "value": made_with},
-            )
+            _set(connection, SETTING, made_with)
             lowest, highest = connection.execute(
                 select(func.min(facts.c.occurred_at), func.max(facts.c.occurred_at))
             ).one()
@@ -220,6 +235,23 @@ class Rollups:
                 )
         return True
 
+    def seal(self, since: str, folded: Mapping[str, bytes], opened: Iterable[str]) -> None:
+        """From now on the days before `since` are what their roll-ups say, whatever comes.
+
+        Args:
+            folded: roll-ups of such days that hold their shared checkouts too.
+            opened: later days that are to be rolled up again.
+        """
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            for day, body in folded.items():
+                connection.execute(update(rollups).where(rollups.c.day == day).values(body=body))
+            connection.execute(
+                delete(spanning_checkouts).where(spanning_checkouts.c.first_day < since)
+            )
+            connection.execute(delete(stale_days).where(stale_days.c.day < since))
+            self._stale(connection, opened, spreads=False)
+            _set(connection, SINCE, since)
+
     def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
         """(day, roll-up) of a period, bounds inclusive, in order."""
         query = select(rollups.c.day, rollups.c.body).order_by(rollups.c.day)
@@ -229,13 +261,14 @@ class Rollups:
             for row in connection.execution_options(yield_per=16).execute(query):
                 yield row.day, row.body
 
-    def spanning(self, first: str | None, last: str | None) -> list[str]:
-        """Checkouts of the period that several days share."""
-        query = select(spanning_checkouts.c.checkout_id)
+    def spanning(self, first: str | None, last: str | None) -> dict[str, tuple[str, str]]:
+        """Checkouts of the period that several days share, with their first and last."""
+        query = select(spanning_checkouts)
         query = query if first is None else query.where(spanning_checkouts.c.last_day >= first)
         query = query if last is None else query.where(spanning_checkouts.c.first_day <= last)
         with database.speaking(self._url), self._engine.connect() as connection:
-            return sorted(connection.scalars(query))
+            rows = connection.execute(query.order_by(spanning_checkouts.c.checkout_id))
+            return {row.checkout_id: (row.first_day, row.last_day) for row in rows}
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each unit; units not seen before are given one."""
@@ -263,6 +296,14 @@ class Rollups:
 def _days_of(connection: Connection, ids: Select[tuple[str]], day_of: DayOf) -> set[str]:
     query = select(facts.c.occurred_at).where(facts.c.event_id.in_(ids)).distinct()
     return {day_of(instant) for instant in connection.scalars(query)}
+
+
+def _set(connection: Connection, name: str, value: str) -> None:
+    statement = _insert(connection)(settings)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_={"value": statement.excluded.value}
+    )
+    connection.execute(statement, {"name": name, "value": value})
 
 
 def _insert(connection: Connection) -> Callable[..., postgresql.Insert]:

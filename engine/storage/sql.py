@@ -13,9 +13,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    Table,
-    delete,
-    insert,
     or_,
     select,
     update,
@@ -28,23 +25,26 @@ from engine.events import Event, Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
 from engine.storage import connection as database
-from engine.storage.batch import Batch, Row
+from engine.storage.batch import Batch
 from engine.storage.dismissing import DISMISSALS
+from engine.storage.months import count_before, drop_before
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
-from engine.storage.rollups import Rollups, note_fresh, rename_units
+from engine.storage.rollups import SINCE as FACTS_SINCE
+from engine.storage.rollups import Rollups, rename_units, renew_units
 from engine.storage.rotation import renew_some
 from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
-from engine.storage.tables import IS_DISMISSAL, decisions, facts, named_offers, offers
+from engine.storage.tables import IS_DISMISSAL, decisions, facts
 from engine.storage.tables import settings as settings_table
+from engine.storage.writing import Writer, chunks
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
-_INTERNAL = frozenset({_KEY_SETTING, ROLLUP_SETTING})
+_INTERNAL = frozenset({_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE})
 _MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
@@ -86,6 +86,7 @@ class SqlStore:
 
     def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
+        self._writer = Writer(engine)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @cached_property
@@ -133,60 +134,25 @@ class SqlStore:
     def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
         batch = Batch([self._pseudonyms.applied(fact, trusted=trusted) for fact in facts])
         if batch.rows:
-            with database.speaking(self._url), database.writing(self._engine) as connection:
-                self._write(connection, batch)
+            with database.speaking(self._url):
+                self._writer.write(batch)
         return batch.result()
-
-    def _write(self, connection: Connection, batch: Batch) -> None:
-        known = batch.keep_new(_event_ids(self._taken(connection, facts, batch.rows)))
-        for ids in _chunks(known):
-            digests = connection.execute(
-                select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
-            )
-            batch.compare({row.event_id: bytes(row.digest) for row in digests})
-        taken = self._taken(connection, decisions, batch.decision_rows)
-        clashing = batch.without_decisions(_event_ids(taken))
-        clashing |= batch.without_offers(self._taken(connection, offers, batch.offer_rows))
-        for ids in _chunks(sorted(clashing)):
-            for table in (offers, decisions, facts):
-                connection.execute(delete(table).where(table.c.event_id.in_(ids)))
-        if named_rows := batch.named_rows:
-            connection.execute(insert(named_offers), named_rows)
-        note_fresh(connection, batch.new_instants)
-
-    def _taken(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[tuple[str, str]]:
-        """(key, event_id) of the rows that were new; what is known stays as it is."""
-        key = table.primary_key.columns[0]
-        if not rows:
-            return set()
-        if self._engine.dialect.name == "postgresql":
-            statement = postgresql.insert(table).on_conflict_do_nothing()
-            returned = connection.execute(statement.returning(key, table.c.event_id), rows)
-            return {(row[0], row[1]) for row in returned}
-        # SQLite's writer is alone: what it misses stays missing, and plain inserts are far faster.
-        fresh: dict[str, Row] = {}
-        for row in rows:
-            fresh.setdefault(str(row[key.name]), row)
-        for ids in _chunks(list(fresh)):
-            for known in connection.scalars(select(key).where(key.in_(ids))).all():
-                del fresh[known]
-        if fresh:
-            # Handed to the driver as it is: SQLAlchemy's own loop costs as much as the insert.
-            compiled = insert(table).compile(dialect=self._engine.dialect)
-            names = compiled.positiontup or []
-            values = [tuple(row[name] for name in names) for row in fresh.values()]
-            connection.exec_driver_sql(compiled.string, values)
-        return {(name, str(row["event_id"])) for name, row in fresh.items()}
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(event_ids_in(scope))
 
     def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
-        for ids in _chunks(checkout_ids):
+        for ids in chunks(checkout_ids):
             chosen = select(facts.c.checkout_id).where(facts.c.checkout_id.in_(ids))
             yield from self._read(of_checkouts(chosen))
+
+    def count_before(self, instant: int) -> int:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return count_before(connection, instant)
+
+    def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
+        with database.speaking(self._url):
+            return drop_before(self._engine, instant, dropped)
 
     @cached_property
     def rollups(self) -> Rollups:
@@ -360,6 +326,8 @@ class SqlStore:
                 after, renewed = renew_some(connection, pseudonyms, after)
             total += renewed
             looked_at(renewed)
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            renew_units(connection, pseudonyms.renewed)
         return total
 
     def ping(self) -> None:
@@ -374,15 +342,6 @@ class SqlStore:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _event_ids(taken: set[tuple[str, str]]) -> set[str]:
-    return {event_id for _, event_id in taken}
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _READ_AHEAD):
-        yield ids[start : start + _READ_AHEAD]
 
 
 def _stranger() -> str:

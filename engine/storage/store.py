@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,6 +81,17 @@ class Store(Protocol):
     @property
     def rollups(self) -> Rollups:
         """Days counted before, and which of them are out of date."""
+        ...
+
+    def count_before(self, instant: int) -> int:
+        """How many facts occurred before an instant (microseconds)."""
+        ...
+
+    def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
+        """Delete every fact before an instant; their number. `dropped` is told after each step.
+
+        Only `engine.tracking.retention` may: reports of that time need their roll-ups sealed.
+        """
         ...
 
     def decision(self, decision_id: str) -> Decision | None:

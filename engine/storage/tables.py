@@ -49,6 +49,14 @@ facts = Table(
     ),
 )
 
+fact_ids = Table(
+    "fact_ids",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("occurred_at", BigInteger, nullable=False),
+)
+"""PostgreSQL alone: its `facts` are apart by the month, so this sees to it that ids stand once."""
+
 decisions = Table(
     "decisions",
     metadata,

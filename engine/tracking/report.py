@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
+from engine.errors import ConfigError
 from engine.events import Fact
 from engine.offers import Kind
 from engine.progress import Progress, SilentProgress
@@ -60,6 +62,7 @@ def build_report(
             rolled = rolled_up(store, asked, progress or SilentProgress())
             if rolled is not None:
                 return _report_of_days(rolled, asked)
+        _check_facts_are_there(store, asked)
         return report_of(store.facts(_scope_of(asked)), asked)
 
     if filled.compare is None:
@@ -67,6 +70,17 @@ def build_report(
     other = other_period(filled)
     report = of_period(replace(filled, compare=None))
     return {**report, "comparison": compared(report, of_period(other))}
+
+
+def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:
+    first = store.rollups.facts_since()
+    begin = asked.since.date() if isinstance(asked.since, datetime) else asked.since
+    if first is not None and (begin is None or begin.isoformat() < first):
+        raise ConfigError(
+            f"from: the facts before {first} were dropped, and only their daily counts are kept:"
+            " of that time there are reports of whole days by the shop's own settings, in total or"
+            f" by {', '.join(TIME_KEYS)}; for all else begin at {first}"
+        )
 
 
 def _scope_of(filled: ReportQuery) -> FactScope:

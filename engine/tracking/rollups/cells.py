@@ -7,7 +7,7 @@ are left out (see `spanning_checkouts`); whoever adds days up counts those from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -143,12 +143,10 @@ def cell_of(
     quality: Mapping[str, int],
     currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
-    left_out: Collection[str] = (),
 ) -> Cell:
     """The cell of what falls into one day (or any period).
 
     Args:
-        left_out: checkouts whose offers are not counted here.
         numbers: gives the number of each unit, the same in every cell.
     """
     units = _Units()
@@ -158,11 +156,10 @@ def cell_of(
         millionths = UNKNOWN_SHARE if share is None else round(share * WHOLE)
         drawn = (ARMS.index(decision.arm), millionths)
         units.drawn.setdefault(history.units[decision.decision_id], drawn)
-    counted = [each for each in outcomes if each.placed.decision.checkout_id not in left_out]
     counts: dict[Kind, Counts] = {}
     clusters: dict[tuple[Kind, Arm], Mapping[str, incremental.Cluster]] = {}
     for kind in KINDS:
-        members = [each for each in counted if each.placed.offer.kind == kind]
+        members = [each for each in outcomes if each.placed.offer.kind == kind]
         counts[kind] = counting.count(members, frozenset(), history.orders_of, currency)
         shown, converted, kept = bits(kind)
         for each in members:
@@ -195,7 +192,7 @@ def cell_of(
         columns,
         counts,
         quality,
-        {kind: _unpriced(counted, kind) for kind in KINDS},
+        {kind: _unpriced(outcomes, kind) for kind in KINDS},
         _by_currency(orders),
         currency,
         counting.currencies(history, decisions, orders),

@@ -53,7 +53,7 @@ class RolledUp:
         shared = store.rollups.spanning(first, last)
         self._shared = frozenset(shared)
         alone = replace(query, by=(), attribution_window_days=0)
-        self._spanning = Period(store.facts_of_checkouts(shared), alone) if shared else None
+        self._spanning = Period(store.facts_of_checkouts(list(shared)), alone) if shared else None
 
     def currencies(self) -> frozenset[str]:
         return frozenset[str]().union(*(cell.currencies for cell in self._cells.values()))
@@ -102,7 +102,7 @@ class RolledUp:
             for outcome in part.outcomes
             if outcome.placed.decision.checkout_id in self._shared
         ]
-        return cell_of(period.history, (), (), theirs, {}, currency, self._numbers, left_out=())
+        return cell_of(period.history, (), (), theirs, {}, currency, self._numbers)
 
     def quality(self) -> dict[str, int]:
         names = ("duplicates", "late", "unmatched", "bots_excluded")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from hashlib import sha256
 
 import orjson
 
 from engine.errors import StorageUnavailable
+from engine.events import Fact
 from engine.progress import Progress
 from engine.storage.rollups import StaleDay
 from engine.storage.store import FactScope, Store
+from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.period import Period
 from engine.tracking.periods import Buckets, ends_at, starts_at, zone_of
 from engine.tracking.query import ReportQuery
@@ -37,10 +40,11 @@ def made_with(query: ReportQuery) -> str:
 def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
     """Roll up every stale day by the shop's own settings, those of the filled `query`.
 
-    False where it cannot be done: the database takes no writing, or facts come in so fast that
+    Days whose facts were dropped stay as they are. False where it cannot be done: the database takes no writing, or facts come in so fast that
     some day is always stale.
     """
     assert query.timezone is not None, "the query was not filled"
+    kept = store.rollups.facts_since()
     rollups, buckets = store.rollups, Buckets(zone_of(query.timezone))
 
     def day_of(instant: int) -> str:
@@ -51,7 +55,7 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
             rollups.begin(made_with(query))
         for _ in range(_MOST_ROUNDS):
             rollups.sort_fresh(day_of)
-            stale = rollups.stale()
+            stale = [each for each in rollups.stale() if kept is None or each.day >= kept]
             if not stale:
                 return True
             beside = frozenset(each.day for each in stale) if rollups.any_saved() else None
@@ -69,9 +73,33 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
     return False
 
 
-def cell_of_day(store: Store, query: ReportQuery, day: str) -> Cell | None:
-    """A day counted from its facts; None without any. `query` is as in `refresh`."""
-    return _counted(store, _of_day(query, day))[0]
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many days were counted anew, and those whose roll-up had said something else."""
+
+    days: int
+    differed: tuple[str, ...]
+
+
+def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
+    """Count every day from its facts again, compare, and keep what the facts say.
+
+    `query` is as in `refresh`.
+
+    Raises:
+        StorageUnavailable: the database cannot be read or written.
+    """
+    refresh(store, query, progress)
+    kept = _digests(store)
+    store.rollups.begin(made_with(query), anew=False)
+    refresh(store, query, progress)
+    now = _digests(store)
+    differed = sorted(day for day in kept | now if kept.get(day) != now.get(day))
+    return Rebuilt(len(now), tuple(differed))
+
+
+def _digests(store: Store) -> dict[str, bytes]:
+    return {day: sha256(body).digest() for day, body in store.rollups.bodies(None, None)}
 
 
 def _of_day(query: ReportQuery, day: str) -> ReportQuery:
@@ -86,38 +114,70 @@ def _instants(alone: ReportQuery) -> tuple[int, int]:
 
 
 def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
-    cell, spanning, whole = _counted(store, alone)
-    store.rollups.save(stale, None if cell is None else cell.pack(), spanning, whole)
-
-
-def _counted(
-    store: Store, alone: ReportQuery
-) -> tuple[Cell | None, Mapping[str, tuple[str, str]], set[str]]:
-    """The cell of a day, its checkouts that several days share, and its others."""
-    since, until = _instants(alone)
-    facts = list(store.facts(FactScope(since, until)))
-    if not any(since <= fact.occurred_at < until for fact in facts):
-        return None, {}, set()
+    facts = _facts_of(store, alone)
+    if not facts:
+        store.rollups.save(stale, None, {}, ())
+        return
     period = Period(facts, alone)
+    shared = shared_checkouts(period)
+    theirs = [
+        each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared
+    ]
     checkouts = {decision.checkout_id for decision in period.all.decisions}
-    spanning: dict[str, tuple[str, str]] = {}
-    for checkout_id in checkouts:
+    body = _cell(store, period, theirs, alone.currency).pack()
+    store.rollups.save(stale, body, shared, checkouts - shared.keys())
+
+
+def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
+    """The roll-up of a day that also holds the checkouts shared with later days but `before`.
+
+    Each is counted in its first day, with all that was decided in it. `query` is as in `refresh`.
+    """
+    alone = _of_day(query, day)
+    period = Period(_facts_of(store, alone), alone)
+    shared = shared_checkouts(period)
+    begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
+    found = outcomes(period.history, query.impressions or "viewed", 0)
+    theirs = [
+        each
+        for each in found.values()
+        if each.placed.decision.checkout_id in begun_here
+        and period.day(each.placed.decision.occurred_at) < before
+    ]
+    theirs += [
+        each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared
+    ]
+    return _cell(store, period, theirs, alone.currency).pack()
+
+
+def shared_checkouts(period: Period) -> dict[str, tuple[str, str]]:
+    """First and last day of the checkouts that a day of facts shares with others."""
+    shared: dict[str, tuple[str, str]] = {}
+    for checkout_id in {decision.checkout_id for decision in period.all.decisions}:
         decided = period.history.checkouts[checkout_id]
         first, last = period.day(decided[0].occurred_at), period.day(decided[-1].occurred_at)
         if first != last:
-            spanning[checkout_id] = (first, last)
+            shared[checkout_id] = (first, last)
+    return shared
+
+
+def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
+    """All that tells of a day; none where nothing occurred in it."""
+    since, until = _instants(alone)
+    facts = list(store.facts(FactScope(since, until)))
+    return facts if any(since <= fact.occurred_at < until for fact in facts) else []
+
+
+def _cell(store: Store, period: Period, theirs: Sequence[Outcome], currency: str | None) -> Cell:
     named = period.currencies()
-    currency = alone.currency
     if currency is None and len(named) == 1:
         (currency,) = named
-    cell = cell_of(
+    return cell_of(
         period.history,
         period.all.decisions,
         period.all.orders,
-        period.all.outcomes,
+        theirs,
         period.quality(),
         currency,
         store.rollups.numbers,
-        left_out=spanning.keys(),
     )
-    return cell, spanning, checkouts - spanning.keys()

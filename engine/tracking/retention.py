@@ -1,0 +1,81 @@
+"""Dropping the facts of old months: what they said stays in the roll-ups, who said it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from engine.errors import ConfigError
+from engine.progress import Progress
+from engine.storage.store import Store
+from engine.tracking.periods import starts_at, zone_of
+from engine.tracking.query import ReportQuery
+from engine.tracking.rollups.rolling import folded, refresh
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """`since` is the first day whose facts are kept; `dropped` facts went, `days` were sealed."""
+
+    since: date
+    dropped: int
+    days: int
+
+
+def first_kept(today: date, months: int) -> date:
+    """The first day of the month `months` whole months before the present one."""
+    months_since_0 = today.year * 12 + today.month - 1 - months
+    if months < 1:
+        raise ConfigError(f"keep-months: at least the month before this one stays, not {months}")
+    if months_since_0 < 12:
+        raise ConfigError(f"keep-months: {months} months ago there was no calendar")
+    return date(months_since_0 // 12, months_since_0 % 12 + 1, 1)
+
+
+def would_drop(store: Store, since: date) -> int:
+    """Facts of the months before `since`."""
+    return store.count_before(_instant(store, since))
+
+
+def drop_before(store: Store, since: date, progress: Progress) -> Retained:
+    """Roll up, seal the days before `since` and drop their facts, month by month.
+
+    A checkout that days share is from then on counted in its first, as far as it was decided
+    before `since`. Safe to run again, and to go on with after a crash.
+
+    Raises:
+        ConfigError: a later month was dropped before, or the roll-ups cannot be brought up to date.
+    """
+    own = ReportQuery().filled(store.settings())
+    rollups, day = store.rollups, since.isoformat()
+    sealed = rollups.facts_since()
+    if sealed is not None and day < sealed:
+        raise ConfigError(f"the facts before {sealed} are gone already; {day} is earlier")
+    if not refresh(store, own, progress):
+        raise ConfigError("the roll-ups could not be brought up to date; nothing was dropped")
+    if sealed != day:
+        shared = {
+            checkout_id: days
+            for checkout_id, days in rollups.spanning(None, None).items()
+            if days[0] < day
+        }
+        first_days = sorted({first for first, _ in shared.values()})
+        with progress.task("Sealing days", total=len(first_days)) as task:
+            bodies: dict[str, bytes] = {}
+            for first in first_days:
+                bodies[first] = folded(store, own, first, day)
+                task.advance()
+        until = max((last for _, last in shared.values()), default="")
+        opened = [kept for kept, _ in rollups.bodies(day, until)] if until >= day else []
+        rollups.seal(day, bodies, opened)
+    with progress.task("Dropping facts") as task:
+        dropped = store.drop_before(_instant(store, since), task.advance)
+    days = sum(1 for kept, _ in rollups.bodies(None, None) if kept < day)
+    return Retained(since, dropped, days)
+
+
+def _instant(store: Store, since: date) -> int:
+    zone = zone_of(ReportQuery().filled(store.settings()).timezone or "UTC")
+    instant = starts_at(since, zone)
+    assert instant is not None, "a date has a first instant"
+    return instant
