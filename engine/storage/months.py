@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 
 from sqlalchemy import Connection, Engine, delete, func, select, text
 
@@ -110,7 +110,7 @@ def _after(month: Month) -> Month:
 
 
 def _begin(month: Month) -> int:
-    if month[0] > datetime.max.year:
+    if month[0] > MAXYEAR:
         return 2**62
     return clock.to_micros(datetime(month[0], month[1], 1, tzinfo=UTC))
 

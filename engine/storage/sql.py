@@ -93,6 +93,11 @@ class SqlStore:
     def _pseudonyms(self) -> Pseudonyms:
         return self._make_pseudonyms()
 
+    @property
+    def url(self) -> URL:
+        """Where the database is, password included."""
+        return self._url
+
     def migrate(self) -> None:
         self.upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:

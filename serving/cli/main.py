@@ -37,6 +37,7 @@ _COMMANDS = (
     ("simulate", _MEASURE),
     ("power", _MEASURE),
     ("customers", _MEASURE),
+    ("retention", _MEASURE),
     ("migrate", _MEASURE),
     ("check", _TRY),
 )

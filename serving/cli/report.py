@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.progress import Progress
+    from engine.storage.store import Store
 
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
@@ -68,6 +72,12 @@ def command(
         bool,
         typer.Option("--watched", help="Intervals of effects hold however often you look."),
     ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="First count every day from its facts again, and tell what differed."
+        ),
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
@@ -96,7 +106,10 @@ def command(
     try:
         store.upgrade()
         query = query.filled({**store.settings(), **_settings_of(config)})
-        report = build_report(store, query)
+        with console.progress_bars(quiet=as_json or output is not Format.table) as progress:
+            if rebuild:
+                _rebuild(store, progress)
+            report = build_report(store, query, progress=progress)
     finally:
         store.close()
     if as_json or output is Format.json:
@@ -110,6 +123,19 @@ def command(
         else:
             for part in report_tables.terminal_parts(view):
                 console.out.print(part)
+
+
+def _rebuild(store: Store, progress: Progress) -> None:
+    from engine.tracking.report import ReportQuery
+    from engine.tracking.rollups.rolling import rebuild
+
+    done = rebuild(store, ReportQuery.from_store(store), progress)
+    told = f"{done.days:,} days counted anew from their facts: "
+    if not done.differed:
+        console.err.print(f"{told}every roll-up had said the same")
+    else:
+        named = ", ".join(done.differed[:10]) + (" ..." if len(done.differed) > 10 else "")
+        console.err.print(f"{told}the roll-ups of {len(done.differed):,} had differed: {named}")
 
 
 def _settings_of(config: Path | None) -> dict[str, str]:

@@ -40,8 +40,8 @@ def made_with(query: ReportQuery) -> str:
 def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
     """Roll up every stale day by the shop's own settings, those of the filled `query`.
 
-    Days whose facts were dropped stay as they are. False where it cannot be done: the database takes no writing, or facts come in so fast that
-    some day is always stale.
+    Days whose facts were dropped stay as they are. False where it cannot be done: the database
+    takes no writing, or facts come in so fast that some day is always stale.
     """
     assert query.timezone is not None, "the query was not filled"
     kept = store.rollups.facts_since()

@@ -1,0 +1,60 @@
+"""`mersalg retention`: the facts of old months go, what they counted stays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from serving.cli import console
+
+
+def command(
+    database: Annotated[
+        str,
+        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+    ],
+    keep_months: Annotated[
+        int, typer.Option(help="Whole months before the present one whose facts stay.")
+    ] = 25,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell how many facts would go.")
+    ] = False,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Drop the facts of old months after rolling up their days.
+
+    Reports of whole days stay as they are; reports by item, rule or store can then look no further
+    back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
+    """
+    from engine.storage.sql import open_existing_store
+    from engine.tracking.periods import zone_of
+    from engine.tracking.query import ReportQuery
+    from engine.tracking.retention import drop_before, first_kept, would_drop
+
+    store = open_existing_store(database)
+    try:
+        store.upgrade()
+        zone = zone_of(ReportQuery.from_store(store).timezone or "UTC")
+        since = first_kept(datetime.now(zone).date(), keep_months)
+        if dry_run:
+            n_facts = would_drop(store, since)
+            _tell(f"{n_facts:,} facts before {since} would go", as_json, since, n_facts, None)
+            return
+        with console.progress_bars(quiet=as_json) as progress:
+            done = drop_before(store, since, progress)
+    finally:
+        store.close()
+    text = (
+        f"{done.dropped:,} facts before {since} are gone; {done.days:,} days before it are kept"
+        " as roll-ups"
+    )
+    _tell(text, as_json, since, done.dropped, done.days)
+
+
+def _tell(text: str, as_json: bool, since: object, n_facts: int, days: int | None) -> None:
+    if as_json:
+        console.print_json({"facts_since": str(since), "facts": n_facts, "days_kept": days})
+    else:
+        console.out.print(text)
