@@ -144,25 +144,31 @@ def test_what_needs_the_facts_says_that_they_are_gone(store: SqlStore) -> None:
         drop_before(store, date(2026, 1, 1), SilentProgress())
 
 
+def unit_names(store: SqlStore) -> set[str]:
+    engine = create_engine(store.url)
+    try:
+        with engine.connect() as connection:
+            return set(connection.scalars(text("select name from rollup_units")))
+    finally:
+        engine.dispose()
+
+
 def test_a_person_is_forgotten_and_keys_are_renewed_in_roll_ups_too(store: SqlStore) -> None:
     store.append(FACTS)
     before = json.dumps(report(store, "month"))
     drop_before(store, SINCE, SilentProgress())
-    url = store.url
-    with create_engine(url).connect() as connection:
-        names = set(connection.scalars(text("select name from rollup_units")))
+    names = unit_names(store)
     store.erase_customer("ann")
-    with create_engine(url).connect() as connection:
-        forgotten = set(connection.scalars(text("select name from rollup_units")))
+    forgotten = unit_names(store)
     assert len(names) == len(forgotten)
     assert len(names - forgotten) == 1
     assert json.dumps(report(store, "month")) == before
     rotated = open_store(
-        url.render_as_string(hide_password=False), secret=SECRET + b"\nanother secret, as long"
+        store.url.render_as_string(hide_password=False),
+        secret=SECRET + b"\nanother secret, as long",
     )
     rotated.rotate(lambda _: None)
-    with create_engine(url).connect() as connection:
-        renewed = set(connection.scalars(text("select name from rollup_units")))
+    renewed = unit_names(store)
     assert len(renewed - forgotten) == 3, "all but the one under a random name"
     assert json.dumps(report(rotated, "month")) == before
     rotated.append(visit("11", "2026-02-21T10:00", "bob", bought=True))
