@@ -10,7 +10,7 @@ from engine import clock, money
 from engine.errors import FactRejected
 from engine.offers import Quantity
 
-_LONGEST_ID = 200
+LONGEST_ID = 200
 _MOST_ITEMS = 10_000
 _LARGEST_QUANTITY = 10**9
 _FINEST_QUANTITY = Decimal("0.000001")
@@ -24,6 +24,8 @@ def quantity_to_json(quantity: Quantity) -> int | str:
 
 def parse_quantity(value: object) -> Quantity:
     """A positive number of units; raises ValueError."""
+    if type(value) is int and 0 < value <= _LARGEST_QUANTITY:
+        return value
     if not is_number(value) and not isinstance(value, str):
         raise ValueError("must be a number")
     try:
@@ -96,7 +98,7 @@ def text(
 ) -> str | None:
     value = record.get(field)
     # Nearly every id is like this, and a fact has a dozen of them.
-    if type(value) is str and 0 < len(value) <= _LONGEST_ID and is_text(value):
+    if type(value) is str and 0 < len(value) <= LONGEST_ID and is_text(value):
         return value
     name = f"{where}.{field}" if where else field
     if value is None or value == "":
@@ -107,8 +109,8 @@ def text(
         value = str(value)  # many shops number their orders and customers
     if not isinstance(value, str):
         raise invalid(name, "must be text")
-    if len(value) > _LONGEST_ID:
-        raise invalid(name, f"is longer than {_LONGEST_ID} characters")
+    if len(value) > LONGEST_ID:
+        raise invalid(name, f"is longer than {LONGEST_ID} characters")
     if not is_text(value):
         raise invalid(name, "holds characters that are not text")
     return value
@@ -148,10 +150,10 @@ def share(record: Mapping[str, object], field: str) -> float | None:
 
 def is_id(value: str | None) -> bool:
     """Whether `text` would take it as an id; None stands for none."""
-    return value is None or (0 < len(value) <= _LONGEST_ID and is_text(value))
+    return value is None or (0 < len(value) <= LONGEST_ID and is_text(value))
 
 
-def display(value: str, longest: int = _LONGEST_ID) -> str:
+def display(value: str, longest: int = LONGEST_ID) -> str:
     """Words for people, cut and mended to what can be read back; ids are never treated so."""
     cut = value[:longest]
     return cut if is_text(cut) else cut.encode("utf-8", "replace").decode().replace("\x00", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import lru_cache
 
 # ISO 4217 currencies whose minor unit is not a hundredth.
 _MINOR_DIGITS = {
@@ -25,6 +26,11 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     Raises:
         ValueError: not a finite number, or beyond 2**53 minor units.
     """
+    # A shop has far fewer prices than facts, and most come as text.
+    return _text_to_minor(amount, currency) if type(amount) is str else _to_minor(amount, currency)
+
+
+def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     try:
         value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
@@ -36,6 +42,9 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     if abs(minor) > LARGEST_MINOR:
         raise ValueError(f"amount too large: {amount!r}")
     return int(minor)
+
+
+_text_to_minor = lru_cache(8_192)(_to_minor)
 
 
 def to_decimal(minor: int, currency: str) -> Decimal:

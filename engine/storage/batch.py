@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from engine.events import Fact
 from engine.fact_records import digest_and_pack
@@ -10,57 +11,103 @@ from engine.fields import is_id
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Rejection
 
-Row = dict[str, object]
+Row = tuple[Any, ...]
+"""Values of a table's columns, in their order."""
+
+_COLUMNS = 10  # of a `Prepared` that are columns of `facts`
+OCCURRED_AT = 2
+"""Place of the instant in a row of `facts`."""
+
+
+class Prepared(NamedTuple):
+    """A fact ready to be written: its row, and the ids that must stand once.
+
+    Attributes:
+        offer_ids: of the offers a decision made; `named` those the lines of an order name.
+        problem: why it cannot be taken, None where it can.
+    """
+
+    event_id: str
+    type: str
+    occurred_at: int
+    checkout_id: str | None
+    session_id: str | None
+    customer_id: str | None
+    offer_id: str | None
+    transaction_id: str | None
+    digest: bytes
+    body: str
+    decision_id: str | None = None
+    offer_ids: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def prepare(fact: Fact) -> Prepared:
+    """A fact, already under pseudonyms, as it will be written."""
+    digest, body = digest_and_pack(fact)
+    if isinstance(fact, Decision):
+        whole = all(map(is_id, _ids_of(fact)))
+        return Prepared(
+            fact.event_id,
+            "decision",
+            fact.occurred_at,
+            fact.checkout_id,
+            fact.session_id,
+            fact.customer_id,
+            None,
+            None,
+            digest,
+            body.decode(),
+            fact.decision_id,
+            tuple(offer.offer_id for offer in fact.offers),
+            (),
+            None if whole else "an id is empty, too long, or holds characters that are not text",
+        )
+    return Prepared(
+        fact.event_id,
+        fact.type,
+        fact.occurred_at,
+        fact.checkout_id,
+        fact.session_id,
+        fact.customer_id,
+        fact.offer_id,
+        fact.transaction_id,
+        digest,
+        body.decode(),
+        named=tuple(sorted({item.offer_id for item in fact.items if item.offer_id})),
+    )
 
 
 class Batch:
-    """Facts, already under pseudonyms, and what became of each.
+    """Facts, prepared, and what became of each.
 
     Facts with one `event_id` inside the batch are told apart here; against what is stored already
     the store asks the database and tells `keep_new`, `compare` and the `without_` methods.
     """
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
+    def __init__(self, facts: Sequence[Prepared]) -> None:
         self._facts = facts
         self._index: dict[str, int] = {}
-        self._digest: dict[str, bytes] = {}
-        self._body: dict[str, bytes] = {}
         self._duplicates: list[int] = []
         self._rejected: dict[int, Rejection] = {}
         for index, fact in enumerate(facts):
-            if isinstance(fact, Decision) and not all(map(is_id, _ids_of(fact))):
-                message = "an id is empty, too long, or holds characters that are not text"
-                self._rejected[index] = Rejection(index, "invalid", message)
+            if fact.problem is not None:
+                self._rejected[index] = Rejection(index, "invalid", fact.problem)
                 continue
-            digest, body = digest_and_pack(fact)
-            if fact.event_id not in self._index:
-                self._index[fact.event_id] = index
-                self._digest[fact.event_id], self._body[fact.event_id] = digest, body
-            elif self._digest[fact.event_id] == digest:
+            first = self._index.setdefault(fact.event_id, index)
+            if first == index:
+                continue
+            if facts[first].digest == fact.digest:
                 self._duplicates.append(index)
             else:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
         self._new = sorted(self._index)
-        self.rows = [self._row(event_id) for event_id in self._new]
+        self.rows = [facts[self._index[event_id]][:_COLUMNS] for event_id in self._new]
 
-    def _fact(self, event_id: str) -> Fact:
+    def _fact(self, event_id: str) -> Prepared:
         return self._facts[self._index[event_id]]
-
-    def _row(self, event_id: str) -> Row:
-        fact = self._fact(event_id)
-        return {
-            "event_id": event_id,
-            "type": "decision" if isinstance(fact, Decision) else fact.type,
-            "occurred_at": fact.occurred_at,
-            "checkout_id": fact.checkout_id,
-            "session_id": fact.session_id,
-            "customer_id": fact.customer_id,
-            "offer_id": None if isinstance(fact, Decision) else fact.offer_id,
-            "transaction_id": None if isinstance(fact, Decision) else fact.transaction_id,
-            "digest": self._digest[event_id],
-            "body": self._body[event_id].decode(),
-        }
 
     def _reject(self, index: int, field: str, value: str) -> None:
         message = f"{field} {value} is known already with another content"
@@ -76,48 +123,36 @@ class Batch:
         """Known ids whose stored digest is the same are duplicates, the others conflicts."""
         for event_id, digest in stored.items():
             index = self._index[event_id]
-            if self._digest[event_id] == digest:
+            if self._facts[index].digest == digest:
                 self._duplicates.append(index)
             else:
                 self._reject(index, "event_id", event_id)
 
-    def _new_decisions(self) -> list[Decision]:
+    def _new_decisions(self) -> list[Prepared]:
         new = (self._fact(event_id) for event_id in self._new)
-        return [fact for fact in new if isinstance(fact, Decision)]
+        return [fact for fact in new if fact.decision_id is not None]
 
     @property
     def decision_rows(self) -> list[Row]:
-        rows: list[Row] = [
-            {"decision_id": decision.decision_id, "event_id": decision.event_id}
-            for decision in self._new_decisions()
-        ]
-        return sorted(rows, key=lambda row: str(row["decision_id"]))
+        """(decision_id, event_id)"""
+        return sorted((fact.decision_id or "", fact.event_id) for fact in self._new_decisions())
 
     @property
     def offer_rows(self) -> list[Row]:
-        rows: list[Row] = [
-            {"offer_id": offer.offer_id, "event_id": decision.event_id}
-            for decision in self._new_decisions()
-            for offer in decision.offers
-        ]
-        return sorted(rows, key=lambda row: str(row["offer_id"]))
+        """(offer_id, event_id)"""
+        decisions = self._new_decisions()
+        return sorted((each, fact.event_id) for fact in decisions for each in fact.offer_ids)
 
     @property
     def named_rows(self) -> list[Row]:
-        """Offers that the lines of purchases and refunds name."""
-        pairs = {
-            (item.offer_id, event_id)
-            for event_id in self._new
-            if not isinstance(fact := self._fact(event_id), Decision)
-            for item in fact.items
-            if item.offer_id
-        }
-        return [{"offer_id": offer, "event_id": event} for offer, event in sorted(pairs)]
+        """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
+        new = (self._fact(event_id) for event_id in self._new)
+        return sorted((each, fact.event_id) for fact in new for each in fact.named)
 
     def without_decisions(self, taken: set[str]) -> set[str]:
         """Event ids of the decisions whose `decision_id` was known; they are rejected."""
         clashing = {
-            decision.event_id: decision.decision_id
+            decision.event_id: decision.decision_id or ""
             for decision in self._new_decisions()
             if decision.event_id not in taken
         }
@@ -129,10 +164,10 @@ class Batch:
         `taken` are the (offer_id, event_id) that were new.
         """
         clashing = {
-            decision.event_id: offer.offer_id
+            decision.event_id: offer_id
             for decision in self._new_decisions()
-            for offer in decision.offers
-            if (offer.offer_id, decision.event_id) not in taken
+            for offer_id in decision.offer_ids
+            if (offer_id, decision.event_id) not in taken
         }
         return self._withdraw(clashing, "offer_id")
 

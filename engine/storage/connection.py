@@ -18,6 +18,8 @@ from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _BUSY_SECONDS = 10
+_BULK_KIB = 256 * 1024
+_BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
 
 def parse_url(url: str) -> URL:
@@ -42,12 +44,17 @@ def parse_url(url: str) -> URL:
     raise ConfigError(f"databases are sqlite:///FILE or postgresql://..., not {backend}://")
 
 
-def connect(url: URL) -> Engine:
-    """An engine whose write transactions are durable when they end."""
+def connect(url: URL, *, bulk: bool = False) -> Engine:
+    """An engine whose write transactions are durable when they end.
+
+    `bulk`: with memory for writing much at once, where the database is a file.
+    """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if bulk:
+            event.listen(engine, "connect", _make_room)
         return engine
     try:
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
@@ -61,6 +68,13 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _make_room(connection: Any, record: object) -> None:
+    del record
+    # Ids come in no order: the pages of their indexes are wanted again and again.
+    for pragma in (f"cache_size = -{_BULK_KIB}", f"wal_autocheckpoint = {_BULK_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -31,6 +31,11 @@ class Pseudonyms:
         self.fingerprint = self._fingerprints[-1]
 
     @property
+    def secret(self) -> bytes:
+        """All secrets, for another process of our own that hashes as this one does."""
+        return b"\n".join(self._secrets)
+
+    @property
     def earlier_fingerprints(self) -> tuple[str, ...]:
         """Of the secrets that were rotated out, the oldest first."""
         return self._fingerprints[:-1]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    delete,
     or_,
     select,
     update,
@@ -25,7 +26,7 @@ from engine.events import Event, Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Arm, Decision
 from engine.storage import connection as database
-from engine.storage.batch import Batch
+from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import DISMISSALS
 from engine.storage.months import count_before, drop_before
 from engine.storage.pseudonyms import Pseudonyms
@@ -38,30 +39,33 @@ from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import IS_DISMISSAL, decisions, facts
 from engine.storage.tables import settings as settings_table
-from engine.storage.writing import Writer, chunks
+from engine.storage.writing import chunks, writer_for
 
 SCHEMA_VERSION = "0004"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
-_INTERNAL = frozenset({_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE})
+_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, "import:")
+"""Begin of settings that are no words of the shop."""
+
 _MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
 
-def open_store(url: str, *, secret: bytes | None = None) -> SqlStore:
+def open_store(url: str, *, secret: bytes | None = None, bulk: bool = False) -> SqlStore:
     """The store at `url`; nothing is asked of the database yet.
 
     Args:
         url: `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
         secret: key of the pseudonyms; where None, see `engine.storage.secrets`.
+        bulk: take memory for writing much at once.
 
     Raises:
         ConfigError: an unknown kind of database, a missing driver, an unreadable secret.
     """
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
-    return SqlStore(database.connect(parsed), parsed, lambda: pseudonyms)
+    return SqlStore(database.connect(parsed, bulk=bulk), parsed, lambda: pseudonyms)
 
 
 def open_existing_store(url: str) -> SqlStore:
@@ -86,11 +90,12 @@ class SqlStore:
 
     def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
-        self._writer = Writer(engine)
+        self._writer = writer_for(engine)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @cached_property
-    def _pseudonyms(self) -> Pseudonyms:
+    def pseudonyms(self) -> Pseudonyms:
+        """Under which ids are kept; what asks for it needs the secret."""
         return self._make_pseudonyms()
 
     @property
@@ -119,25 +124,30 @@ class SqlStore:
         """Mark the database with this secret, or refuse it where another one's mark stands."""
         connection.execute(
             self._insert(settings_table).on_conflict_do_nothing(),
-            {"name": _KEY_SETTING, "value": self._pseudonyms.fingerprint},
+            {"name": _KEY_SETTING, "value": self.pseudonyms.fingerprint},
         )
         mark = connection.scalar(
             select(settings_table.c.value).where(settings_table.c.name == _KEY_SETTING)
         )
-        if mark != self._pseudonyms.fingerprint:
+        if mark != self.pseudonyms.fingerprint:
             raise StorageMismatch(
                 f"the ids in this database were hashed under another secret ({mark}, this one is"
-                f" {self._pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
+                f" {self.pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
                 " MERSALG_SECRET_FILE"
                 + (
                     "; `mersalg customers rotate --present` brings them under this one"
-                    if mark in self._pseudonyms.earlier_fingerprints
+                    if mark in self.pseudonyms.earlier_fingerprints
                     else ""
                 )
             )
 
     def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
-        batch = Batch([self._pseudonyms.applied(fact, trusted=trusted) for fact in facts])
+        applied = self.pseudonyms.applied
+        return self.append_prepared([prepare(applied(fact, trusted=trusted)) for fact in facts])
+
+    def append_prepared(self, facts: Sequence[Prepared]) -> AppendResult:
+        """As `append`, of facts that were made ready before, pseudonyms and all."""
+        batch = Batch(facts)
         if batch.rows:
             with database.speaking(self._url):
                 self._writer.write(batch)
@@ -164,13 +174,13 @@ class SqlStore:
         return Rollups(self._engine, self._url)
 
     def customer_facts(self, customer_id: str) -> Iterator[Fact]:
-        pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
+        pseudonym = self.pseudonyms.of("customer", customer_id, trusted=True)
         return self._read(select(facts.c.event_id).where(facts.c.customer_id == pseudonym))
 
     def purchases(
         self, customer_id: str, after: int, *, is_pseudonym: bool = False
     ) -> list[tuple[int, tuple[str, ...]]]:
-        customer = self._pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
+        customer = self.pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
         query = (
             select(facts.c.body)
             .where(facts.c.customer_id == customer)
@@ -197,8 +207,8 @@ class SqlStore:
     ) -> list[str]:
         named = {
             "checkout_id": checkout_id,
-            "session_id": session_id and self._pseudonyms.of("session", session_id),
-            "customer_id": customer_id and self._pseudonyms.of("customer", customer_id),
+            "session_id": session_id and self.pseudonyms.of("session", session_id),
+            "customer_id": customer_id and self.pseudonyms.of("customer", customer_id),
         }
         with database.speaking(self._url), self._engine.connect() as connection:
             rows = connection.execute(DISMISSALS, named).all()
@@ -236,7 +246,7 @@ class SqlStore:
     def session_arm(self, session_id: str) -> Arm | None:
         query = (
             select(facts.c.body)
-            .where(facts.c.session_id == self._pseudonyms.of("session", session_id))
+            .where(facts.c.session_id == self.pseudonyms.of("session", session_id))
             .where(facts.c.type == "decision")
             .order_by(facts.c.occurred_at, facts.c.event_id)
             .limit(1)
@@ -248,7 +258,7 @@ class SqlStore:
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
             rows = connection.execute(select(settings_table.c.name, settings_table.c.value))
-            return {row.name: row.value for row in rows if row.name not in _INTERNAL}
+            return {row.name: row.value for row in rows if not row.name.startswith(_INTERNAL)}
 
     def save_settings(self, settings: Mapping[str, str]) -> None:
         if not settings:
@@ -260,13 +270,33 @@ class SqlStore:
         rows = [
             {"name": name, "value": value}
             for name, value in sorted(settings.items())
-            if name not in _INTERNAL
+            if not name.startswith(_INTERNAL)
         ]
         with database.speaking(self._url), database.writing(self._engine) as connection:
             connection.execute(statement, rows)
 
+    def own_setting(self, name: str) -> str | None:
+        """A note of this software's own; None where there is none."""
+        query = select(settings_table.c.value).where(settings_table.c.name == name)
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return connection.scalar(query)
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep such a note, instead of one of its name before."""
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            insert = self._insert(settings_table)
+            statement = insert.on_conflict_do_update(
+                index_elements=["name"], set_={"value": insert.excluded.value}
+            )
+            connection.execute(statement, {"name": name, "value": value})
+
+    def forget_setting(self, name: str) -> None:
+        forgotten = delete(settings_table).where(settings_table.c.name == name)
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            connection.execute(forgotten)
+
     def erase_customer(self, customer_id: str) -> int:
-        pseudonym = self._pseudonyms.of("customer", customer_id, trusted=True)
+        pseudonym = self.pseudonyms.of("customer", customer_id, trusted=True)
         with database.speaking(self._url), database.writing(self._engine) as connection:
             query = select(facts.c.session_id).where(facts.c.customer_id == pseudonym)
             sessions = {session for session in connection.scalars(query.distinct()) if session}
@@ -305,7 +335,7 @@ class SqlStore:
         marked = settings_table.c.name == _KEY_SETTING
         with database.speaking(self._url), self._engine.connect() as connection:
             mark = connection.scalar(select(settings_table.c.value).where(marked))
-        return None if mark is None else mark == self._pseudonyms.fingerprint
+        return None if mark is None else mark == self.pseudonyms.fingerprint
 
     def rotate(self, looked_at: Callable[[int], None]) -> int:
         """Bring every pseudonym under the newest of the secrets; the number of facts renewed.
@@ -314,7 +344,7 @@ class SqlStore:
         go on with after a crash. Raises StorageMismatch where the ids
         were hashed under a secret that is not among those given.
         """
-        pseudonyms, total = self._pseudonyms, 0
+        pseudonyms, total = self.pseudonyms, 0
         self.upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
             marked = settings_table.c.name == _KEY_SETTING

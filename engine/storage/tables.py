@@ -25,6 +25,13 @@ metadata = MetaData()
 IS_DISMISSAL = text("type = 'dismiss_promotion'")
 """Spelt out, not bound: SQLite uses an index of some rows only where it sees them named."""
 
+
+def _of_some(name: str, column: str) -> Index:
+    """An index without the facts that have no such id."""
+    known = text(f"{column} is not null")
+    return Index(name, column, sqlite_where=known, postgresql_where=known)
+
+
 facts = Table(
     "facts",
     metadata,
@@ -39,11 +46,11 @@ facts = Table(
     Column("digest", LargeBinary, nullable=False),  # tells a second delivery from a conflict
     Column("body", Text, nullable=False),
     Index("facts_by_time", "occurred_at", "event_id"),
-    Index("facts_by_checkout", "checkout_id"),
-    Index("facts_by_session", "session_id"),
-    Index("facts_by_customer", "customer_id"),
-    Index("facts_by_offer", "offer_id"),
-    Index("facts_by_transaction", "transaction_id"),
+    _of_some("facts_by_checkout", "checkout_id"),
+    _of_some("facts_by_session", "session_id"),
+    _of_some("facts_by_customer", "customer_id"),
+    _of_some("facts_by_offer", "offer_id"),
+    _of_some("facts_by_transaction", "transaction_id"),
     Index(
         "facts_dismissing", "occurred_at", sqlite_where=IS_DISMISSAL, postgresql_where=IS_DISMISSAL
     ),

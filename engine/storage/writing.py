@@ -3,105 +3,177 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    delete,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from engine.storage import connection as database
-from engine.storage.batch import Batch, Row
+from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.months import Months
 from engine.storage.rollups import note_fresh
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
 _AT_ONCE = 2_000
+_MANY = 500
+"""Rows from which copying into PostgreSQL is faster than inserting."""
+
+Taken = set[tuple[str, str]]
+"""(key, event_id) of rows that were new."""
+
+
+def writer_for(engine: Engine) -> Writer:
+    return PostgresWriter(engine) if engine.dialect.name == "postgresql" else Writer(engine)
 
 
 class Writer:
-    """Writes to one database, SQLite or PostgreSQL."""
+    """Writes to one database; this one to SQLite, whose writer is alone."""
+
+    keyed: tuple[Table, ...] = (offers, decisions, facts)
+    """Tables that hold an `event_id` once recorded, in the order they let go of it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._months = Months(engine) if engine.dialect.name == "postgresql" else None
 
     def write(self, batch: Batch) -> None:
         """Record what is new of a batch, and tell it what was not."""
-        if self._months is None:
-            with database.writing(self._engine) as connection:
-                self._write(connection, batch)
-            return
-        instants = [cast("int", row["occurred_at"]) for row in batch.rows]
+        with database.writing(self._engine) as connection:
+            known = batch.keep_new(self._record(connection, batch.rows))
+            for ids in chunks(known):
+                digests = connection.execute(
+                    select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
+                )
+                batch.compare({row.event_id: bytes(row.digest) for row in digests})
+            taken = self._taken(connection, decisions, batch.decision_rows)
+            clashing = batch.without_decisions(_event_ids(taken))
+            clashing |= batch.without_offers(self._taken(connection, offers, batch.offer_rows))
+            for ids in chunks(sorted(clashing)):
+                for table in self.keyed:
+                    connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+            self._insert(connection, named_offers, batch.named_rows)
+            note_fresh(connection, batch.new_instants)
+
+    def _record(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
+        """Insert the facts that are new, and tell which these are."""
+        return {key for key, _ in self._taken(connection, facts, rows)}
+
+    def _insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Insert rows of new facts, which cannot be known."""
+        if rows:
+            compiled = str(insert(table).compile(dialect=self._engine.dialect))
+            connection.exec_driver_sql(compiled, list(rows))
+
+    def _taken(self, connection: Connection, table: Table, rows: Sequence[Row]) -> Taken:
+        """Insert rows, whose first column is the key; what is known stays as it is."""
+        if not rows:
+            return set()
+        # Mostly all are new: then nobody has to ask which. Handed to the driver as they are.
+        statement = sqlite.insert(table).on_conflict_do_nothing()
+        compiled = str(statement.compile(dialect=self._engine.dialect))
+        connection.exec_driver_sql("SAVEPOINT all_new")
+        if connection.exec_driver_sql(compiled, list(rows)).rowcount == len(rows):
+            connection.exec_driver_sql("RELEASE all_new")
+            return _keyed(rows)
+        connection.exec_driver_sql("ROLLBACK TO all_new")
+        connection.exec_driver_sql("RELEASE all_new")
+        key = table.primary_key.columns[0]
+        fresh: dict[object, Row] = {}
+        for row in rows:
+            fresh.setdefault(row[0], row)
+        for keys in chunks(cast("list[str]", list(fresh))):
+            for known in connection.scalars(select(key).where(key.in_(keys))).all():
+                del fresh[known]
+        if fresh:
+            connection.exec_driver_sql(compiled, list(fresh.values()))
+        return _keyed(list(fresh.values()))
+
+
+class PostgresWriter(Writer):
+    """Writes to PostgreSQL, where others write meanwhile and facts are apart by the month."""
+
+    keyed = (offers, decisions, facts, fact_ids)
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._months = Months(engine)
+
+    def write(self, batch: Batch) -> None:
+        instants = [row[OCCURRED_AT] for row in batch.rows]
         self._months.ensure(instants)
         try:
-            with database.writing(self._engine) as connection:
-                self._write(connection, batch)
+            super().write(batch)
         except IntegrityError as error:
             if "no partition" not in str(error.orig):
                 raise
             # Another process dropped an old month; nothing of the batch was written yet.
             self._months.forget()
             self._months.ensure(instants)
-            with database.writing(self._engine) as connection:
-                self._write(connection, batch)
-
-    def _write(self, connection: Connection, batch: Batch) -> None:
-        known = batch.keep_new(self._record(connection, batch.rows))
-        for ids in chunks(known):
-            digests = connection.execute(
-                select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
-            )
-            batch.compare({row.event_id: bytes(row.digest) for row in digests})
-        taken = self._taken(connection, decisions, batch.decision_rows)
-        clashing = batch.without_decisions(_event_ids(taken))
-        clashing |= batch.without_offers(self._taken(connection, offers, batch.offer_rows))
-        for ids in chunks(sorted(clashing)):
-            tables = (offers, decisions, facts)
-            for table in tables if self._months is None else (*tables, fact_ids):
-                connection.execute(delete(table).where(table.c.event_id.in_(ids)))
-        if named_rows := batch.named_rows:
-            connection.execute(insert(named_offers), named_rows)
-        note_fresh(connection, batch.new_instants)
+            super().write(batch)
 
     def _record(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
-        """Insert the facts that are new, and tell which these are."""
-        if self._months is None:
-            return _event_ids(self._taken(connection, facts, rows))
-        ids = [{name: row[name] for name in ("event_id", "occurred_at")} for row in rows]
-        taken = _event_ids(self._taken(connection, fact_ids, ids))
-        fresh = [row for row in rows if row["event_id"] in taken]
-        if fresh:
-            connection.execute(insert(facts), fresh)
+        ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in rows]
+        taken = {key for key, _ in self._taken(connection, fact_ids, ids)}
+        self._insert(connection, facts, [row for row in rows if row[0] in taken])
         return taken
 
-    def _taken(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[tuple[str, str]]:
-        """(key, event_id) of the rows that were new; what is known stays as it is."""
-        key = table.primary_key.columns[0]
+    def _insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        if len(rows) > _MANY:
+            self._copy(connection, table.name, table, rows)
+        elif rows:
+            connection.execute(insert(table), _named(table, rows))
+
+    def _taken(self, connection: Connection, table: Table, rows: Sequence[Row]) -> Taken:
         if not rows:
             return set()
-        if self._engine.dialect.name == "postgresql":
-            statement = postgresql.insert(table).on_conflict_do_nothing()
-            returned = connection.execute(statement.returning(key, table.c.event_id), rows)
+        key, other = table.columns[0], table.columns[1]
+        if len(rows) <= _MANY:
+            statement = postgresql.insert(table).on_conflict_do_nothing().returning(key, other)
+            returned = connection.execute(statement, _named(table, rows))
             return {(row[0], row[1]) for row in returned}
-        # SQLite's writer is alone: what it misses stays missing, and plain inserts are far faster.
-        fresh: dict[str, Row] = {}
-        for row in rows:
-            fresh.setdefault(str(row[key.name]), row)
-        for ids in chunks(list(fresh)):
-            for known in connection.scalars(select(key).where(key.in_(ids))).all():
-                del fresh[known]
-        if fresh:
-            # Handed to the driver as it is: SQLAlchemy's own loop costs as much as the insert.
-            compiled = insert(table).compile(dialect=self._engine.dialect)
-            names = compiled.positiontup or []
-            values = [tuple(row[name] for name in names) for row in fresh.values()]
-            connection.exec_driver_sql(compiled.string, values)
-        return {(name, str(row["event_id"])) for name, row in fresh.items()}
+        connection.execute(text(f"create temp table incoming (like {table.name}) on commit drop"))
+        self._copy(connection, "incoming", table, rows)
+        columns: list[Column[Any]] = [Column(each.name) for each in table.columns]
+        incoming = Table("incoming", MetaData(), *columns)
+        ordered = select(incoming).order_by(incoming.c[key.name])
+        names = [column.name for column in table.columns]
+        statement = postgresql.insert(table).from_select(names, ordered)
+        returned = connection.execute(
+            statement.on_conflict_do_nothing().returning(key, other)
+        ).all()
+        taken = {(row[0], row[1]) for row in returned}
+        connection.execute(text("drop table incoming"))
+        return taken
+
+    def _copy(self, connection: Connection, into: str, table: Table, rows: Sequence[Row]) -> None:
+        names = ", ".join(column.name for column in table.columns)
+        # Copying is the driver's own: SQLAlchemy has no word for it.
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f"copy {into} ({names}) from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
-def _event_ids(taken: set[tuple[str, str]]) -> set[str]:
+def _named(table: Table, rows: Sequence[Row]) -> list[dict[str, object]]:
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _keyed(rows: Sequence[Row]) -> Taken:
+    return {(cast("str", row[0]), cast("str", row[1])) for row in rows}
+
+
+def _event_ids(taken: Taken) -> set[str]:
     return {event_id for _, event_id in taken}
 
 

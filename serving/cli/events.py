@@ -16,6 +16,7 @@ from serving.cli import console
 
 if TYPE_CHECKING:
     from engine.progress import Progress
+    from engine.storage.sql import SqlStore
     from engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
@@ -27,10 +28,10 @@ Database = Annotated[
 
 
 @contextmanager
-def _store(database: str) -> Generator[Store, None, None]:
+def _store(database: str) -> Generator[SqlStore, None, None]:
     from engine.storage.sql import open_store
 
-    store = open_store(database)
+    store = open_store(database, bulk=True)
     try:
         store.migrate()
         yield store
@@ -53,26 +54,27 @@ def import_(
     """Record every fact of a file; what is known already is counted and not recorded twice.
 
     Lines that cannot be taken are written to FILE.rejected.jsonl with their number and the reason;
-    all others are recorded, and the command ends with 2.
+    all others are recorded, and the command ends with 2. A run that was cut short goes on where it
+    stopped when it is run again.
     """
     from engine.adapters.choosing import adapter_named
-    from engine.storage.importing import import_facts
+    from engine.storage.importing import Source, import_facts
 
     adapter = None if source_system is None else adapter_named(source_system)
     source = _opened(file)
     # What says no time happened when its file was written: the same at every run.
     written = int(os.fstat(source.fileno()).st_mtime_ns // 1000) if file != "-" else clock.now()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
-    size = os.fstat(source.fileno()).st_size if file != "-" else None
+    lines = Source(source) if file == "-" else Source.of(source, Path(file))
     with (
         source,
         _store(database) as store,
         console.progress_bars(quiet=as_json) as progress,
-        progress.task("Recording facts", total=size) as task,
+        progress.task("Recording facts", total=lines.size) as task,
     ):
         result = import_facts(
             store,
-            source,
+            lines,
             rejects,
             task,
             None if adapter is None else lambda payload: adapter(payload, written),
@@ -83,9 +85,13 @@ def import_(
         "rejected": result.rejected,
         "rejected_file": str(rejects) if result.rejected else None,
     }
+    if result.resumed_at is not None:
+        summary["resumed_at_line"] = result.resumed_at
     if as_json:
         console.print_json(summary)
     else:
+        if result.resumed_at is not None:
+            console.out.print(f"went on at line {result.resumed_at:,}, where a run had stopped")
         console.out.print(
             f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
             f" {result.rejected:,} rejected"

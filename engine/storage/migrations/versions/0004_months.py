@@ -1,5 +1,7 @@
 """PostgreSQL keeps facts by the month, so that old months can be dropped whole.
 
+In both databases indexes leave out the facts that do not have what they look up.
+
 A partitioned table cannot see to it that an `event_id` stands in one month only: that is the work
 of `fact_ids`, a narrow table of its own. SQLite has no partitions, and keeps the table it has.
 """
@@ -16,8 +18,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_INDEXES = {
-    "facts_by_time": "occurred_at, event_id",
+_OF_SOME = {
     "facts_by_checkout": "checkout_id",
     "facts_by_session": "session_id",
     "facts_by_customer": "customer_id",
@@ -30,10 +31,13 @@ _NAMING = ("decisions", "offers", "named_offers")
 def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
+        for name in _OF_SOME:
+            op.drop_index(name)
+        _create_indexes()
         return
     for table in _NAMING:
         op.drop_constraint(f"{table}_event_id_fkey", table)
-    for name in (*_INDEXES, "facts_dismissing"):
+    for name in (*_OF_SOME, "facts_by_time", "facts_dismissing"):
         op.drop_index(name)
     op.execute("alter table facts rename constraint facts_pkey to facts_whole_pkey")
     op.rename_table("facts", "facts_whole")
@@ -43,8 +47,8 @@ def upgrade() -> None:
         " offer_id text, transaction_id text, digest bytea not null, body text not null,"
         " primary key (event_id, occurred_at)) partition by range (occurred_at)"
     )
-    for name, columns in _INDEXES.items():
-        op.execute(f"create index {name} on facts ({columns})")
+    op.execute("create index facts_by_time on facts (occurred_at, event_id)")
+    _create_indexes()
     op.execute(
         "create index facts_dismissing on facts (occurred_at) where type = 'dismiss_promotion'"
     )
@@ -70,6 +74,11 @@ def upgrade() -> None:
         op.create_foreign_key(
             f"{table}_event_id_fkey", table, "fact_ids", ["event_id"], ["event_id"]
         )
+
+
+def _create_indexes() -> None:
+    for name, column in _OF_SOME.items():
+        op.execute(f"create index {name} on facts ({column}) where {column} is not null")
 
 
 def downgrade() -> None:

@@ -1,0 +1,187 @@
+"""Large files: prepared by several processes, and taken up again after a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import FactRejected
+from engine.fact_records import from_record
+from engine.progress import SilentProgress
+from engine.storage import importing
+from engine.storage.batch import Prepared, prepare
+from engine.storage.importing import ImportResult, Source, import_facts
+from engine.storage.preparing import parsed, prepare_lines
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import AppendResult, FactScope
+
+SECRET = b"a secret of the tests, long enough"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    url = (
+        str(tmp_path / "facts.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("fresh_postgres_url")
+    )
+    store = open_store(url, secret=SECRET, bulk=True)
+    store.migrate()
+    yield store
+    store.close()
+
+
+def a_file(folder: Path, visits: int = 40) -> Path:
+    lines: list[object] = []
+    for number in range(visits):
+        when = f"2026-01-{number % 28 + 1:02d}T10:00:00+00:00"
+        offer = {"offer_id": f"o{number}", "kind": "cross_sell", "item_id": "mug"}
+        lines += [
+            {
+                "type": "decision",
+                "event_id": f"d{number}",
+                "decision_id": f"d{number}",
+                "occurred_at": when,
+                "checkout_id": f"k{number}",
+                "customer_id": f"c{number % 7}",
+                "arm": "treatment",
+                "offers": [offer],
+            },
+            {
+                "type": "view_promotion",
+                "event_id": f"v{number}",
+                "occurred_at": when,
+                "offer_id": f"o{number}",
+            },
+        ]
+    # A copy, a conflict and two lines that are no facts.
+    lines += [lines[0], {**lines[3], "offer_id": "o7"}, {"type": "view_promotion"}]  # type: ignore[dict-item]
+    path = folder / "facts.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines) + b"no json\n")
+    return path
+
+
+def run(store: SqlStore, path: Path) -> ImportResult:
+    with path.open("rb") as file, SilentProgress().task("") as task:
+        return import_facts(store, Source.of(file, path), rejects_of(path), task)
+
+
+def rejects_of(path: Path) -> Path:
+    return path.with_name("rejected.jsonl")
+
+
+def told(result: ImportResult) -> tuple[int, int, int]:
+    return result.recorded, result.duplicates, result.rejected
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_other_processes_prepare_what_this_one_would(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    monkeypatch.setattr(importing, "_LARGE", 0 if large else 10**9)
+    monkeypatch.setattr(importing, "_PIECE", 7)
+    path = a_file(tmp_path)
+    assert told(run(store, path)) == (80, 1, 3)
+    entries = [json.loads(line) for line in rejects_of(path).read_text().splitlines()]
+    assert sorted((entry["line"], entry["code"]) for entry in entries) == [
+        (82, "conflict"),
+        (83, "invalid"),
+        (84, "invalid"),
+    ]
+    assert [entry["text"] for entry in entries if entry["line"] == 84] == ["no json"]
+    assert len(list(store.facts(FactScope()))) == 80
+    assert told(run(store, path)) == (0, 81, 3), "the same file again"
+
+
+def test_a_run_that_was_killed_goes_on_where_it_stopped(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_PIECE", 10)
+    path = a_file(tmp_path)
+    plain, written = SqlStore.append_prepared, list[int]()
+
+    def dies_at_the_fourth(self: SqlStore, facts: Sequence[Prepared]) -> AppendResult:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(len(facts))
+        return plain(self, facts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlStore, "append_prepared", dies_at_the_fourth)
+        with pytest.raises(KeyboardInterrupt):
+            run(store, path)
+    assert len(list(store.facts(FactScope()))) == 30
+    result = run(store, path)
+    assert result.resumed_at == 31
+    assert told(result) == (80, 1, 3), "what the first run counted is counted"
+    assert "import:" not in "".join(store.settings())
+    again = run(store, path)
+    assert again.resumed_at is None, "it came to its end"
+
+
+def test_a_file_that_changed_is_another_file(store: SqlStore, tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    with path.open("rb") as file:
+        name = Source.of(file, path).name
+    store.keep_setting(f"import:{name}", json.dumps({"offset": 5}))
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert run(store, path).resumed_at is None
+
+
+IDS = st.one_of(
+    st.sampled_from(["a", "o1", "Ærø", "x" * 200, "x" * 201, "", "p1.00000000." + "0" * 32]),
+    st.text(max_size=3),
+    st.integers(0, 3),
+    st.none(),
+)
+WHENS = st.sampled_from(
+    [
+        "2026-01-31T12:00:00+00:00",
+        "2026-01-31T12:00:00Z",
+        "2026-01-31T12:00:00.250+01:00",
+        "2026-01-31T12:00:00",
+        "0001-01-01T00:00:00+05:00",
+        "soon",
+    ]
+)
+
+
+@given(
+    record=st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["view_promotion", "add_to_cart", "dismiss_promotion"]),
+            "event_id": IDS,
+            "occurred_at": WHENS,
+        },
+        optional={
+            "offer_id": IDS,
+            "promotion_id": IDS,
+            "checkout_id": IDS,
+            "session_id": IDS,
+            "customer_id": IDS,
+            "consent": st.booleans(),
+            "is_bot": st.booleans(),
+            "anything": IDS,
+        },
+    )
+)
+def test_the_short_way_for_promotions_leads_to_the_same_row(record: dict[str, Any]) -> None:
+    pseudonyms = Pseudonyms(SECRET)
+    raw = orjson.dumps(record)
+    piece = prepare_lines([raw], 1, pseudonyms)
+    with suppress(FactRejected):
+        expected = prepare(pseudonyms.applied(from_record(parsed(raw)), trusted=True))
+        assert piece.facts == [tuple(expected)]
+        return
+    with pytest.raises(FactRejected) as caught:
+        from_record(parsed(raw))
+    assert [refused.message for refused in piece.refused] == [caught.value.message]
