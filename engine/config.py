@@ -217,6 +217,9 @@ class TrackingSection(Section):
     """When an offer counts as shown."""
     attribution_window_days: int = Field(default=0, ge=0, le=30)
     """0: only purchases of the same checkout are credited."""
+    bot_decisions_per_hour: int = Field(default=120, ge=0)
+    """A session that asks for more suggestions than that within an hour is a bot, and reports
+    leave it out; 0 trusts every session."""
     consent: Consent = "assumed"
     """Whether customer and session ids are kept (hashed) of a call or event that does not say. A
     `consent` of its own decides otherwise; the counts work either way."""

@@ -50,6 +50,8 @@ class Troubles:
     late: tuple[int, ...]
     unmatched: tuple[int, ...]
     bots: tuple[int, ...]
+    hasty: tuple[int, ...]
+    """Decisions of sessions that asked faster than people do; they are among `bots`."""
 
 
 @dataclass(frozen=True, slots=True)

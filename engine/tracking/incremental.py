@@ -50,10 +50,12 @@ class Cluster:
 
 def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Arms:
     """Counts of both arms over `offers`, all of one kind; money only in `currency`."""
-    return {
-        arm: _arm_counts(clusters.values())
-        for arm, clusters in clusters_of(history, offers, currency).items()
-    }
+    return arm_counts(clusters_of(history, offers, currency))
+
+
+def arm_counts(clusters: Mapping[Arm, Mapping[str, Cluster]]) -> Arms:
+    """The counts of both arms from what their units had and did."""
+    return {arm: _arm_counts(of_units.values()) for arm, of_units in clusters.items()}
 
 
 def _arm_counts(clusters: Collection[Cluster]) -> ArmCounts:

@@ -9,6 +9,7 @@ from engine.offers import KINDS, Arm, Decision, Kind
 from engine.tracking import counting, incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.counts import ArmCounts, Counts, Drawing
+from engine.tracking.cuped import Unit, with_past
 from engine.tracking.drawing import drawing_of
 from engine.tracking.history import History, Order
 
@@ -20,6 +21,8 @@ class Measures:
     counts: Mapping[Kind, Counts]
     arms: Mapping[Kind, Mapping[Arm, ArmCounts]]
     drawing: Drawing
+    spending: Mapping[Kind, Mapping[Arm, Sequence[Unit]]] | None = None
+    """What units spent and had spent before, where that was asked for."""
 
 
 class Measuring:
@@ -32,19 +35,24 @@ class Measuring:
         orders: Sequence[Order],
         currency: str | None,
         holdout: float,
+        past: Mapping[str, int] | None = None,
     ) -> None:
-        self._history, self._currency = history, currency
+        self._history, self._currency, self._past = history, currency, past
         self._buying = counting.buying_units(history, decisions, orders)
         self._drawing = drawing_of(decisions, history.units, holdout)
 
     def of(self, outcomes: Sequence[Outcome]) -> Measures:
         counts: dict[Kind, Counts] = {}
         arms: dict[Kind, Mapping[Arm, ArmCounts]] = {}
+        spending: dict[Kind, Mapping[Arm, Sequence[Unit]]] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
             placed = [each.placed for each in members]
             counts[kind] = counting.count(
                 members, self._buying, self._history.orders_of, self._currency
             )
-            arms[kind] = incremental.arms_of(self._history, placed, self._currency)
-        return Measures(counts, arms, self._drawing)
+            clusters = incremental.clusters_of(self._history, placed, self._currency)
+            arms[kind] = incremental.arm_counts(clusters)
+            if self._past is not None:
+                spending[kind] = with_past(clusters, self._past)
+        return Measures(counts, arms, self._drawing, None if self._past is None else spending)

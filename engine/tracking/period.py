@@ -52,7 +52,7 @@ class Period:
         assert query.timezone is not None, NOT_FILLED
         self._buckets = Buckets(zone_of(query.timezone))
         self._since, self._until = bounds_of(query)
-        self.history = build_history(facts)
+        self.history = build_history(facts, query.bot_decisions_per_hour or 0)
         found = outcomes(self.history, query.impressions, query.attribution_window_days)
         self.all = Part(
             [each for each in self.history.decisions if self._inside(each.occurred_at)],
@@ -93,6 +93,7 @@ class Period:
             "late": within(troubles.late),
             "unmatched": within(troubles.unmatched),
             "bots_excluded": within(troubles.bots),
+            "bots_by_rate": within(troubles.hasty),
         }
 
     def unpriced(self, kinds: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ _T = TypeVar("_T")
 
 MOST_WINDOW_DAYS = 30
 _DEFAULT_HOLDOUT = 0.1
+DEFAULT_BOT_RATE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,12 @@ class ReportQuery:
         impressions: when an offer counts as shown ("viewed").
         attribution_window_days: 0 to 30; 0 credits the same checkout only (0).
         holdout: control share of units whose decisions do not say (0.1).
+        bot_decisions_per_hour: a session with more decisions than that within 60 minutes is a bot
+            (120); 0 trusts every session.
         level: of every interval.
         shop: its name, for people.
         watched: intervals of effects stay valid however often the report is looked at.
+        adjusted: tell the revenue effect adjusted by what units spent before (CUPED) too.
         compare: another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
     """
 
@@ -49,10 +53,12 @@ class ReportQuery:
     impressions: Impressions | None = None
     attribution_window_days: int | None = None
     holdout: float | None = None
+    bot_decisions_per_hour: int | None = None
     level: float = 0.95
     shop: str | None = None
     compare: str | None = None
     watched: bool = False
+    adjusted: bool = False
 
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
@@ -76,6 +82,9 @@ class ReportQuery:
                 self.attribution_window_days, own.attribution_window_days, 0
             ),
             holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
+            bot_decisions_per_hour=_first(
+                self.bot_decisions_per_hour, own.bot_decisions_per_hour, DEFAULT_BOT_RATE
+            ),
             shop=self.shop or settings.get("shop") or settings.get("name"),
         )
         _check(query)
@@ -93,19 +102,22 @@ def report_settings(
         "impressions": tracking.impressions,
         "attribution_window_days": str(tracking.attribution_window_days),
         "holdout": str(experiment.holdout),
+        "bot_decisions_per_hour": str(tracking.bot_decisions_per_hour),
     }
 
 
-_SETTINGS = ("timezone", "currency", "impressions", "attribution_window_days", "holdout")
+_SETTINGS = (
+    *("timezone", "currency", "impressions", "attribution_window_days", "holdout"),
+    "bot_decisions_per_hour",
+)
 
 
 def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     """A query from text, of an address or a command line.
 
     Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-    attribution_window_days), holdout, level, compare,
-    watched (true or false). A missing, None or empty text leaves its
-    default.
+    attribution_window_days), holdout, bot_decisions_per_hour, level, compare, watched and
+    adjusted (true or false). A missing, None or empty text leaves its default.
 
     Raises:
         ConfigError: names the field, and what it may be.
@@ -117,6 +129,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     window = text("window", "attribution_window_days")
     days = None if window is None else int(_number("window", window, whole=True))
     holdout, level = text("holdout"), text("level")
+    rate = text("bot_decisions_per_hour")
     query = ReportQuery(
         since=_bound("from", text("from", "since")),
         until=_bound("to", text("to", "until")),
@@ -127,9 +140,13 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         impressions=cast("Impressions | None", text("impressions")),
         attribution_window_days=days,
         holdout=None if holdout is None else _number("holdout", holdout),
+        bot_decisions_per_hour=None
+        if rate is None
+        else int(_number("bot_decisions_per_hour", rate, whole=True)),
         level=0.95 if level is None else _number("level", level),
         compare=text("compare"),
         watched=_flag("watched", text("watched")),
+        adjusted=_flag("adjusted", text("adjusted")),
     )
     _check(query)
     return query
@@ -183,6 +200,9 @@ def _check(query: ReportQuery) -> None:
         raise ConfigError(f"window: must be 0 to {MOST_WINDOW_DAYS} days, not {days}")
     if query.holdout is not None and not 0 <= query.holdout <= 1:
         raise ConfigError(f"holdout: must be a share from 0 to 1, not {query.holdout}")
+    rate = query.bot_decisions_per_hour
+    if rate is not None and rate < 0:
+        raise ConfigError(f"bot_decisions_per_hour: must be 0 or more, not {rate}")
     if not 0.5 <= query.level <= 0.9999:
         raise ConfigError(f"level: must be from 0.5 to 0.9999, not {query.level}")
     since, until = query.since, query.until

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from engine.events import ACCEPT_TYPES, ORDER_TYPES, Event, Fact
 from engine.experiment import unit_of
 from engine.offers import Decision, Quantity
 from engine.tracking.history import History, Order, PlacedOffer, Troubles
 
+_HOUR = 3_600_000_000  # microseconds
 
-def build_history(facts: Iterable[Fact]) -> History:
-    """Index `facts`, given in any order and any number of times."""
-    return _Reading(facts).history()
+
+def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> History:
+    """Index `facts`, given in any order and any number of times.
+
+    A session with more decisions than `bot_decisions_per_hour` within any 60 minutes is a bot, as
+    if all its decisions said so; 0 trusts every session.
+    """
+    return _Reading(facts, bot_decisions_per_hour).history()
 
 
 class _Units:
@@ -79,9 +86,40 @@ class _Bots:
         return not named.isdisjoint(self.offers) and named.isdisjoint(self._people)
 
 
+def _hasty(facts: Iterable[Fact], most: int) -> frozenset[str]:
+    """Event ids of the decisions of sessions that asked more than `most` times in an hour.
+
+    A decision without a session stands with those of its checkout.
+    """
+    asked: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for fact in facts:
+        if isinstance(fact, Decision) and not fact.is_bot:
+            session = fact.session_id
+            asked["checkout" if session is None else "session", session or fact.checkout_id].append(
+                fact
+            )
+    return frozenset(
+        decision.event_id
+        for theirs in asked.values()
+        if any(
+            later.occurred_at - earlier.occurred_at < _HOUR
+            for earlier, later in zip(theirs, theirs[most:], strict=False)
+        )
+        for decision in theirs
+    )
+
+
 class _Reading:
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Iterable[Fact], bot_decisions_per_hour: int) -> None:
         distinct = _distinct(facts)
+        hasty = (
+            _hasty(distinct, bot_decisions_per_hour) if bot_decisions_per_hour else frozenset[str]()
+        )
+        if hasty:
+            distinct = [
+                replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
+            ]
+        self._hasty = [fact.occurred_at for fact in distinct if fact.event_id in hasty]
         bots = _Bots(distinct)
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
         self._duplicates: list[int] = []
@@ -189,6 +227,7 @@ class _Reading:
                 tuple(self._late),
                 tuple(self._unmatched),
                 tuple(self._bots),
+                tuple(self._hasty),
             ),
         )
 

@@ -8,7 +8,7 @@ shop's own settings it is added up from roll-ups, to the same bytes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -17,12 +17,19 @@ from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
 from engine.events import Fact
-from engine.offers import Kind
+from engine.offers import Arm, Kind
 from engine.progress import Progress, SilentProgress
 from engine.storage.store import FactScope, Store
 from engine.tracking import incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.comparison import compared, other_period
+from engine.tracking.cuped import (
+    COVARIATE,
+    Unit,
+    adjusted_difference,
+    known_pasts,
+    past_spend,
+)
 from engine.tracking.drawing import mismatch_p_value, mismatch_reason
 from engine.tracking.groups import offer_key
 from engine.tracking.many import Measured, judge_together
@@ -85,6 +92,8 @@ def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:
 
 def _scope_of(filled: ReportQuery) -> FactScope:
     since, until = bounds_of(filled)
+    if filled.adjusted:
+        since = None  # nobody knows how far back a unit was first decided for
     # Checkouts come whole from the store; what a window ties together may lie this far apart.
     margin = (filled.attribution_window_days or 0) * MICROS_PER_DAY
     return FactScope(
@@ -99,9 +108,10 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
     period, holdout = Period(facts, filled), filled.holdout
     currency, status = _currency(period.currencies(), filled.currency)
     told = _Telling(filled, currency)
+    past = past_spend(period.history, currency) if filled.adjusted else None
 
     def measuring(part: Part) -> Measuring:
-        return Measuring(period.history, part.decisions, part.orders, currency, holdout)
+        return Measuring(period.history, part.decisions, part.orders, currency, holdout, past)
 
     total = measuring(period.all).of(period.all.outcomes)
     quality = {
@@ -191,6 +201,16 @@ class _Telling:
 
     def _kind(self, measures: Measures, kind: Kind) -> dict[str, object]:
         counts = measures.counts[kind]
+        effect = incremental.incremental_of(
+            measures.arms[kind],
+            reason=mismatch_reason(measures.drawing),
+            currency=self._currency,
+            level=self._query.level,
+            watched=self._query.watched,
+        )
+        if measures.spending is not None:
+            revenue = cast("dict[str, object]", effect["revenue_per_checkout"])
+            revenue["cuped"] = self._adjusted(measures.spending[kind], revenue)
         return {
             **rates_of(counts, self._query.level),
             "conversions": {
@@ -200,13 +220,39 @@ class _Telling:
             },
             "revenue": self._money(counts.revenue_minor),
             "net_revenue": self._money(counts.net_revenue_minor),
-            "incremental": incremental.incremental_of(
-                measures.arms[kind],
-                reason=mismatch_reason(measures.drawing),
-                currency=self._currency,
-                level=self._query.level,
-                watched=self._query.watched,
-            ),
+            "incremental": effect,
+        }
+
+    def _adjusted(
+        self, spending: Mapping[Arm, Sequence[Unit]], plain: Mapping[str, object]
+    ) -> dict[str, object]:
+        treatment, control = spending["treatment"], spending["control"]
+        known = known_pasts((*treatment, *control))
+        found = None
+        if plain["status"] == "ok":
+            found = adjusted_difference(treatment, control, self._query.level)
+        entry: dict[str, object] = {
+            "covariate": COVARIATE,
+            "units_with_history": known,
+            "method": "cuped",
+            "status": plain["status"] if found is None and plain["status"] != "ok" else "ok",
+            "reason": plain["reason"],
+        }
+        if found is None:
+            if plain["status"] == "ok":
+                entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
+            return {"value": None, "lower": None, "upper": None, **entry}
+        value, lower, upper = (
+            self._money(round(each))
+            for each in (found.interval.value, found.interval.lower, found.interval.upper)
+        )
+        return {
+            "value": value,
+            "lower": lower,
+            "upper": upper,
+            **entry,
+            "theta": found.theta,
+            "correlation": found.correlation,
         }
 
     def _money(self, minor: int) -> str | None:

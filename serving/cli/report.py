@@ -72,6 +72,12 @@ def command(
         bool,
         typer.Option("--watched", help="Intervals of effects hold however often you look."),
     ] = False,
+    adjusted: Annotated[
+        bool,
+        typer.Option(
+            "--adjusted", help="Also the revenue effect adjusted by earlier spend (CUPED)."
+        ),
+    ] = False,
     rebuild: Annotated[
         bool,
         typer.Option(
@@ -100,6 +106,7 @@ def command(
             "level": level,
             "compare": compare,
             "watched": str(watched),
+            "adjusted": str(adjusted),
         }
     )
     store = open_existing_store(database)

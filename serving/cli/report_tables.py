@@ -31,6 +31,7 @@ _TROUBLES = (
     ("late", "views and clicks that came after the purchase"),
     ("unmatched", "events that name an unknown offer or transaction"),
     ("bots_excluded", "facts of bots, left out"),
+    ("bots_by_rate", "decisions of sessions too fast for people, among them"),
     ("unpriced", "converted lines without a known price, counted with no revenue"),
     ("other_currency", "orders in another currency, left out of the money"),
 )
@@ -185,6 +186,15 @@ def _incremental(measured: Report, currency: str | None) -> list[str]:
             low, high = (amount(money[end], None, sign=True) for end in ("lower", "upper"))
             text += f" [{low} to {high}]"
         cell.append(text)
+    cuped = money.get("cuped")
+    if cuped is not None and cuped["value"] is None:
+        cell.append(f"adjusted by earlier spend: {cuped['reason']}")
+    elif cuped is not None:
+        low, high = (amount(cuped[end], None, sign=True) for end in ("lower", "upper"))
+        cell.append(
+            f"{amount(cuped['value'], currency, sign=True)} [{low} to {high}] adjusted by what"
+            f" {count(cuped['units_with_history'])} units spent before"
+        )
     completion = entry["completion"]
     cell.append(f"completed checkouts {points(completion['value'])} points [{_bounds(completion)}]")
     return cell

@@ -58,6 +58,10 @@ async def report_rates(
         str | None,
         Query(max_length=200, description="true: intervals of effects hold however often you look"),
     ] = None,
+    adjusted: Annotated[
+        str | None,
+        Query(max_length=200, description="true: the revenue effect adjusted by earlier spend too"),
+    ] = None,
 ) -> Response:
     """What is not asked for is as the shop set it; the answer prints what was used."""
     del caller
@@ -74,6 +78,7 @@ async def report_rates(
             "level": level,
             "compare": compare,
             "watched": watched,
+            "adjusted": adjusted,
         }
     )
     report = await service.reports.rates(query)

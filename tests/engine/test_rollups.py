@@ -36,7 +36,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "facts.db"
     store = open_store(str(path), secret=SECRET)
     store.migrate()
-    store.save_settings({"timezone": "Europe/Oslo"})
+    store.save_settings({"timezone": "Europe/Oslo", "bot_decisions_per_hour": "2"})
     store.close()
     return path
 
@@ -124,7 +124,12 @@ def test_another_setting_of_the_shop_rolls_up_anew(
         store.save_settings(
             data.draw(
                 st.sampled_from(
-                    [{"timezone": "Asia/Tokyo"}, {"impressions": "served"}, {"currency": "NOK"}]
+                    [
+                        {"timezone": "Asia/Tokyo"},
+                        {"impressions": "served"},
+                        {"currency": "NOK"},
+                        {"bot_decisions_per_hour": "1"},
+                    ]
                 )
             )
         )

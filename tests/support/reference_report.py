@@ -6,6 +6,7 @@ Everything is found by scanning all facts; only the plain data classes of facts 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -27,12 +28,17 @@ class ReferenceReport:
         impressions: str,
         window_days: int,
         currency: str,
+        bot_rate: int = 0,
     ) -> None:
         everything = sorted(
             {fact.event_id: fact for fact in facts}.values(),
             key=lambda fact: (fact.occurred_at, fact.event_id),
         )
         self.since, self.until, self.currency = since, until, currency
+        self.hasty = [fact for fact in everything if self._too_fast(fact, everything, bot_rate)]
+        everything = [
+            replace(fact, is_bot=True) if fact in self.hasty else fact for fact in everything
+        ]
         self.impressions, self.window = impressions, window_days * DAY
         self.everything = everything
         self.bots = [fact for fact in everything if self._is_bots(fact)]
@@ -54,6 +60,21 @@ class ReferenceReport:
                 seen = any(event.transaction_id == order.transaction_id for order in self.orders)
                 (self.second if seen else self.orders).append(event)
         self.credits = [credit for order in self.orders for credit in self._credits(order)]
+
+    def _too_fast(self, fact: Fact, everything: list[Fact], most: int) -> bool:
+        """Some hour of the fact's session (or checkout) holds more than `most` decisions."""
+        if not most or not isinstance(fact, Decision) or fact.is_bot:
+            return False
+        theirs = [
+            other.occurred_at
+            for other in everything
+            if isinstance(other, Decision)
+            and not other.is_bot
+            and other.session_id == fact.session_id
+            and (fact.session_id is not None or other.checkout_id == fact.checkout_id)
+        ]
+        hour = 3_600 * 10**6
+        return any(sum(begin <= at < begin + hour for at in theirs) > most for begin in theirs)
 
     def _decided(self, *, is_bot: bool) -> list[Decision]:
         return [
@@ -396,6 +417,7 @@ class ReferenceReport:
             "late": late,
             "unmatched": unmatched,
             "bots_excluded": sum(map(self.inside, self.bots)),
+            "bots_by_rate": sum(map(self.inside, self.hasty)),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
                 for credit in self.credits

@@ -19,6 +19,7 @@ from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope, Store
 from engine.tracking.attribution import Impressions, outcomes
+from engine.tracking.query import DEFAULT_BOT_RATE
 from engine.tracking.reading import build_history
 from engine.upsell.likelihood import Likelihood, log_odds
 
@@ -57,7 +58,7 @@ def outcomes_from_facts(
         platt_of: how a version calibrated its scores; None for one whose scores mean something
             else or that is no longer there: its offers are left out.
     """
-    history = build_history(store.facts(FactScope()))
+    history = build_history(store.facts(FactScope()), DEFAULT_BOT_RATE)
     shown = [
         found
         for found in outcomes(history, impressions, window_days).values()

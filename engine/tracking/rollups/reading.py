@@ -28,6 +28,7 @@ def rolled_up(store: Store, query: ReportQuery, progress: Progress) -> RolledUp 
     bounds = (query.since, query.until)
     if (
         query.attribution_window_days
+        or query.adjusted
         or any(isinstance(bound, datetime) for bound in bounds)
         or not all(key in TIME_KEYS for key in query.by)
         or made_with(query) != made_with(own)
@@ -105,7 +106,7 @@ class RolledUp:
         return cell_of(period.history, (), (), theirs, {}, currency, self._numbers)
 
     def quality(self) -> dict[str, int]:
-        names = ("duplicates", "late", "unmatched", "bots_excluded")
+        names = ("duplicates", "late", "unmatched", "bots_excluded", "bots_by_rate")
         cells = self._cells.values()
         return {name: sum(cell.quality.get(name, 0) for cell in cells) for name in names}
 

@@ -33,6 +33,7 @@ def made_with(query: ReportQuery) -> str:
         "timezone": query.timezone,
         "currency": query.currency,
         "impressions": query.impressions,
+        "bot_decisions_per_hour": query.bot_decisions_per_hour,
     }
     return orjson.dumps(settings).decode()
 
