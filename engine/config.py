@@ -210,6 +210,12 @@ class ExperimentSection(Section):
     """Share of units in the control arm, who see no offers."""
     salt: str = Field(default="mersalg-1", min_length=1)
     """Another salt is another experiment: every unit is drawn anew."""
+    guardrail: bool = True
+    """Pause the offers of a model version that keeps buyers from completing their checkouts."""
+    max_completion_drop: float = Field(default=0, ge=0, le=1)
+    """Fall in completed checkouts, as a share of them, that is put up with: 0.01 is one point."""
+    guardrail_checkouts: int = Field(default=500, ge=1)
+    """Checkouts in each arm before anything is judged."""
 
 
 class TrackingSection(Section):

@@ -59,6 +59,7 @@ def decide(
     known_arm: Arm | None = None,
     bought: Sequence[Bought] = (),
     dismissed: Sequence[str] = (),
+    paused: bool = False,
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
@@ -67,6 +68,7 @@ def decide(
         holdout: False puts every unit in treatment.
         bought: the customer's purchases that the shop reported since the model was trained.
         known_arm: the arm the session was given before, which a login must not change.
+        paused: nothing is offered, nor would be in the control arm; the decision counts as ever.
         dismissed: items of the offers the buyer dismissed of late, as the events tell.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
@@ -87,6 +89,7 @@ def decide(
     if model is not None:
         limits = _limits(model, request, foreign_currency=foreign)
         row = row_of(model, customer_id)
+    if model is not None and limits is not None and not paused:
         slate = build_slate(
             recommenders_of(model),
             lines,

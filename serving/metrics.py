@@ -56,6 +56,12 @@ class Metrics:
             multiprocess_mode="livemin",
             registry=own,
         )
+        self.paused = Gauge(
+            "mersalg_paused",
+            "1 while the guardrail, or somebody, has paused the offers",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
         self.spooled = Counter("mersalg_spooled", "Facts kept in the spool", registry=own)
         self.replayed = Counter("mersalg_replayed", "Facts replayed from the spool", registry=own)
         self.spool_bytes = Gauge(

@@ -24,6 +24,7 @@ from engine.tracking.query import report_settings
 from serving.customer_past import CustomerPasts
 from serving.dismissals import Dismissals
 from serving.explaining import Explainer
+from serving.guard import Guard
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
@@ -48,6 +49,7 @@ class Service:
     dismissals: Dismissals
     reports: Reports
     explainer: Explainer
+    guard: Guard
 
 
 def service_of(request: Request) -> Service:
@@ -85,6 +87,13 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     )
     reports = Reports(store, settings.report_cache_seconds)
     explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
+    guard = Guard(
+        store,
+        live,
+        metrics,
+        check_seconds=settings.guardrail_seconds,
+        poll_seconds=settings.guardrail_poll_seconds,
+    )
     service = Service(
         settings,
         metrics,
@@ -97,6 +106,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         dismissals,
         reports,
         explainer,
+        guard,
     )
     await asyncio.to_thread(_prepare_database, store)
     await live.reload()
@@ -104,7 +114,10 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     # What lives as long as the process need not be looked through at every collection.
     gc.collect()
     gc.freeze()
-    tasks = [asyncio.create_task(live.watch(settings.model_poll_seconds))]
+    tasks = [
+        asyncio.create_task(live.watch(settings.model_poll_seconds)),
+        asyncio.create_task(guard.watch()),
+    ]
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))
     try:

@@ -62,6 +62,10 @@ class ServeSettings(BaseModel):
     """Largest size of the spool; 0 switches it off."""
     model_poll_seconds: float = Field(default=0.5, gt=0)
     """How often the published version is looked at."""
+    guardrail_seconds: float = Field(default=900, gt=0)
+    """How often it is judged whether offers keep buyers from completing their checkouts."""
+    guardrail_poll_seconds: float = Field(default=5, gt=0)
+    """How often it is looked at whether offers were paused, or are made again."""
     report_cache_seconds: float = Field(default=5.0, ge=0)
     """How long a computed report is given again."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()

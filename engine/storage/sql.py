@@ -45,7 +45,7 @@ SCHEMA_VERSION = "0004"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
-_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, "import:")
+_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
 _MOST_PURCHASES = 250

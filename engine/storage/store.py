@@ -108,6 +108,16 @@ class Store(Protocol):
 
     def save_settings(self, settings: Mapping[str, str]) -> None: ...
 
+    def own_setting(self, name: str) -> str | None:
+        """A note of this software's own; None where there is none."""
+        ...
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep such a note, instead of one of its name before."""
+        ...
+
+    def forget_setting(self, name: str) -> None: ...
+
     def erase_customer(self, customer_id: str) -> int:
         """Cut the tie between a customer and their facts; the number of facts touched.
 

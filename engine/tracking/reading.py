@@ -91,6 +91,8 @@ def _hasty(facts: Iterable[Fact], most: int) -> frozenset[str]:
 
     A decision without a session stands with those of its checkout.
     """
+    if not most:
+        return frozenset()
     asked: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
     for fact in facts:
         if isinstance(fact, Decision) and not fact.is_bot:
@@ -112,9 +114,7 @@ def _hasty(facts: Iterable[Fact], most: int) -> frozenset[str]:
 class _Reading:
     def __init__(self, facts: Iterable[Fact], bot_decisions_per_hour: int) -> None:
         distinct = _distinct(facts)
-        hasty = (
-            _hasty(distinct, bot_decisions_per_hour) if bot_decisions_per_hour else frozenset[str]()
-        )
+        hasty = _hasty(distinct, bot_decisions_per_hour)
         if hasty:
             distinct = [
                 replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct

@@ -38,6 +38,7 @@ _COMMANDS = (
     ("power", _MEASURE),
     ("customers", _MEASURE),
     ("retention", _MEASURE),
+    ("guardrail", _MEASURE),
     ("migrate", _MEASURE),
     ("check", _TRY),
 )

@@ -56,6 +56,7 @@ async def show_dashboard(
         model_version=live.version,
         model_problem=live.problem,
         database_up=service.intake.available,
+        paused=service.guard.paused,
     )
     return page(
         "dashboard.html",

@@ -121,6 +121,7 @@ def build_view(
     model_version: str | None,
     model_problem: str | None,
     database_up: bool,
+    paused: str | None = None,
 ) -> View:
     """Everything the page shows, as text."""
     currency = str(report["currency"] or "")
@@ -138,7 +139,7 @@ def build_view(
             else "purchases of the same checkout are credited"
         ),
         choices=tuple(Choice(n, f"{n} days", n == days) for n in _CHOICES),
-        notices=tuple(_notices(model_version, model_problem, database_up=database_up)),
+        notices=tuple(_notices(model_version, model_problem, paused, database_up=database_up)),
         has_data=any(_has_data(total[kind]) for kind in _TITLES),
         cards=tuple(_card(kind, total[kind], report) for kind in _TITLES),
         chart=_chart(report),
@@ -153,8 +154,14 @@ def _day(instant: object) -> str:
     return str(instant or "")[:10]
 
 
-def _notices(version: str | None, problem: str | None, *, database_up: bool) -> list[str]:
+def _notices(
+    version: str | None, problem: str | None, paused: str | None, *, database_up: bool
+) -> list[str]:
     notices: list[str] = []
+    if paused is not None:
+        notices.append(
+            f"Offers are paused ({paused}); `mersalg guardrail resume` makes them again."
+        )
     if version is None:
         notices.append(f"Nothing can be suggested: {problem or 'no model is published'}.")
     elif problem:

@@ -38,11 +38,12 @@ async def readyz(service: TheService) -> dict[str, object]:
         "model_version": live.version,
         "model_problem": live.problem,
         "database": await _database_state(service),
+        "paused": service.guard.paused,
     }
     if live.version is None:
         problem = live.problem or "no model"
         raise errors.ApiError(503, "no_model", problem, details=state | {"status": "not ready"})
-    if state["database"] != "up" or live.problem:
+    if state["database"] != "up" or live.problem or service.guard.paused:
         state["status"] = "degraded"
     return state
 

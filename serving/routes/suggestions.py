@@ -90,7 +90,14 @@ def _decide(
     dismissed: Sequence[str],
 ) -> Decision:
     try:
-        return decide(model, asked, known_arm=known, bought=bought, dismissed=dismissed)
+        return decide(
+            model,
+            asked,
+            known_arm=known,
+            bought=bought,
+            dismissed=dismissed,
+            paused=service.guard.paused is not None,
+        )
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         _log.exception("no suggestions could be made")

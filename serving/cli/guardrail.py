@@ -1,0 +1,118 @@
+"""`mersalg guardrail`: what the guardrail sees, and the switch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine import clock
+from serving.cli import console
+
+if TYPE_CHECKING:
+    from engine.storage.store import Store
+    from engine.tracking.guardrail import State
+
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Whether offers keep buyers from completing checkouts; pause and resume them.",
+)
+
+Database = Annotated[
+    str,
+    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+]
+
+
+@contextmanager
+def _store(database: str) -> Generator[Store, None, None]:
+    from engine.storage.sql import open_existing_store
+
+    store = open_existing_store(database)
+    try:
+        store.upgrade()
+        yield store
+    finally:
+        store.close()
+
+
+@group.command("status")
+def status(database: Database, as_json: console.JsonFlag = False) -> None:
+    """Whether offers are paused, and how checkouts with and without them are completed."""
+    from engine.tracking import guardrail
+
+    with _store(database) as store:
+        state = guardrail.state_of(store)
+        kinds: dict[str, Any] = {}
+        if state is not None:
+            report = guardrail.measured(store, state, clock.now())
+            kinds = {
+                kind: counted["incremental"]["completion"]
+                for kind, counted in report["total"].items()
+            }
+    if as_json:
+        console.print_json({**_told(state), "completion": kinds})
+        return
+    _print(state)
+    for kind, entry in kinds.items():
+        if entry["value"] is None:
+            text = f"not known: {entry['reason']}"
+        else:
+            text = (
+                f"{entry['value'] * 100:+.1f} points [{entry['lower'] * 100:+.1f} to"
+                f" {entry['upper'] * 100:+.1f}] completed checkouts with offers against without"
+            )
+        console.out.print(f"{kind.replace('_', '-')}: {text}", markup=False, highlight=False)
+
+
+@group.command("pause")
+def pause(
+    database: Database,
+    why: Annotated[str, typer.Option(help="A sentence for those who will ask.")] = "paused by hand",
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Offer nothing until `resume`; checkouts are answered and counted as before."""
+    from engine.tracking import guardrail
+
+    with _store(database) as store:
+        _show(guardrail.pause(store, why, clock.now()), as_json)
+
+
+@group.command("resume")
+def resume(database: Database, as_json: console.JsonFlag = False) -> None:
+    """Offer again; the guardrail judges by what is decided from now on."""
+    from engine.tracking import guardrail
+
+    with _store(database) as store:
+        _show(guardrail.resume(store, clock.now()), as_json)
+
+
+def _show(state: State, as_json: bool) -> None:
+    if as_json:
+        console.print_json(_told(state))
+    else:
+        _print(state)
+
+
+def _told(state: State | None) -> dict[str, object]:
+    from engine.tracking.guardrail import told_at
+
+    return {
+        "paused": state.paused if state else None,
+        "paused_at": told_at(state.paused_at) if state else None,
+        "model_version": state.version if state else None,
+        "since": told_at(state.since) if state else None,
+    }
+
+
+def _print(state: State | None) -> None:
+    told = _told(state)
+    if told["paused"]:
+        text = f"paused since {told['paused_at']}: {told['paused']}"
+    elif state is None:
+        text = "nothing was judged yet: the service does so while it runs"
+    else:
+        text = f"offers are made; judged are decisions since {told['since']}"
+    console.out.print(text, markup=False, highlight=False, soft_wrap=True)

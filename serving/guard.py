@@ -1,0 +1,72 @@
+"""Whether offers are paused: judged now and then, noticed by every worker within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from engine import clock
+from engine.errors import MersalgError
+from engine.model import Model
+from engine.storage.store import Store
+from engine.tracking import guardrail
+from serving.live_model import LiveModel
+from serving.metrics import Metrics
+
+_log = logging.getLogger("mersalg.guard")
+
+
+class Guard:
+    """`paused` says why nothing is offered, or is None; a lost database leaves it as it is.
+
+    Args:
+        check_seconds: between two judgements; `poll_seconds` between two looks at what others
+            found or somebody decided.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        live: LiveModel,
+        metrics: Metrics,
+        *,
+        check_seconds: float,
+        poll_seconds: float,
+    ) -> None:
+        self._store, self._live, self._metrics = store, live, metrics
+        self._check_seconds, self._poll_seconds = check_seconds, poll_seconds
+        self.paused: str | None = None
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        judged_at = float("-inf")
+        while True:
+            model = self._live.model
+            due = time.monotonic() - judged_at >= self._check_seconds
+            try:
+                if due and model is not None and model.settings.experiment.guardrail:
+                    judged_at = time.monotonic()
+                    await asyncio.to_thread(self._judge, model)
+                self._take(await asyncio.to_thread(guardrail.state_of, self._store))
+            except MersalgError as error:
+                _log.warning("the guardrail could not be looked at: %s", error.message)
+            except Exception:
+                # Whatever is wrong with a report, checkouts go on as they did.
+                _log.exception("the guardrail could not be looked at")
+            await asyncio.sleep(self._poll_seconds)
+
+    def _judge(self, model: Model) -> None:
+        experiment = model.settings.experiment
+        limits = guardrail.Limits(experiment.max_completion_drop, experiment.guardrail_checkouts)
+        guardrail.check(self._store, model.version, limits, clock.now())
+
+    def _take(self, state: guardrail.State | None) -> None:
+        found = state.paused if state is not None else None
+        if found != self.paused:
+            if found is None:
+                _log.warning("offers are made again")
+            else:
+                _log.error("offers are paused: %s", found)
+        self.paused = found
+        self._metrics.paused.set(found is not None)

@@ -1,0 +1,98 @@
+"""A paused service answers every checkout and offers nothing, until somebody resumes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from engine.storage.sql import open_store
+from engine.storage.store import FactScope
+from engine.tracking.guardrail import resume, state_of
+from serving.cli.main import app
+from tests.engine.test_guardrail import checkouts
+from tests.support.servers import Server, publish_model, running_server
+
+LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
+FAST = {"MERSALG_GUARDRAIL_SECONDS": "0.3", "MERSALG_GUARDRAIL_POLL_SECONDS": "0.2"}
+
+
+def offers_of(server: Server, checkout: str) -> list[Any]:
+    """Of a session in the treatment arm."""
+    with server.client() as client:
+        for number in range(50):
+            cart = {"checkout_id": f"{checkout}-{number}", "session_id": f"{checkout}-{number}"}
+            response = client.post("/v1/suggestions", json={**cart, "lines": LINES})
+            assert response.status_code == 200
+            answer = response.json()
+            if answer["arm"] == "treatment":
+                return list(answer["offers"])
+    raise AssertionError("fifty sessions, none of them in treatment")
+
+
+def wait_until_paused(server: Server, paused: bool) -> Any:
+    with server.client() as client:
+        for _ in range(150):
+            state = client.get("/readyz").json()
+            if (state["paused"] is not None) is paused:
+                return state
+            time.sleep(0.1)
+    raise AssertionError(f"not {paused} within 15 seconds: {server.said}")
+
+
+def mersalg(*arguments: str) -> Any:
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    database = str(tmp_path / "facts.db")
+    with running_server(tmp_path, workers=2, environment=FAST) as server:
+        assert offers_of(server, "before")
+        store = open_store(database)
+        for _ in range(100):
+            state = state_of(store)
+            if state is not None:
+                break
+            time.sleep(0.1)
+        assert state is not None
+        store.append(checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8))
+        told = wait_until_paused(server, True)
+        assert "less often" in told["paused"]
+        assert told["status"] == "degraded"
+        time.sleep(1)  # the other worker looks too
+        assert offers_of(server, "paused") == []
+        with server.client() as client:
+            assert "mersalg_paused 1.0" in client.get("/metrics").text
+            assert "Offers are paused" in client.get("/dashboard").text
+        recorded = [
+            fact for fact in store.facts(FactScope()) if str(fact.checkout_id).startswith("paused")
+        ]
+        assert recorded, "decisions are kept while nothing is offered"
+        seen = mersalg("guardrail", "status", "--database", database)
+        assert seen["paused"] == told["paused"]
+        assert seen["completion"]["cross_sell"]["upper"] < 0
+        resume(store, state.since + 4_000 * 60_000_000)  # after all that was planted
+        wait_until_paused(server, False)
+        time.sleep(1)
+        assert offers_of(server, "after")
+        store.close()
+
+
+def test_somebody_pauses_and_resumes(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    database = str(tmp_path / "facts.db")
+    with running_server(tmp_path, environment=FAST) as server:
+        wait_until_paused(server, False)
+        told = mersalg("guardrail", "pause", "--why", "stocktaking", "--database", database)
+        assert told["paused"] == "stocktaking"
+        wait_until_paused(server, True)
+        assert offers_of(server, "paused") == []
+        assert mersalg("guardrail", "resume", "--database", database)["paused"] is None
+        wait_until_paused(server, False)
+        assert offers_of(server, "after")
