@@ -23,8 +23,7 @@ from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from engine.tracking.intervals import RatioSums
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups.adding import ratio_sums
-from engine.tracking.rollups.columns import pack_columns, unpack_columns
+from engine.tracking.rollups.columns import pack_columns, ratio_sums, unpack_columns
 from tests.support.facts import histories
 
 SECRET = b"a secret of the tests, long enough"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,15 +17,14 @@ from engine.tracking.rollups.cells import (
     ARMS,
     BUYING,
     NOT_DRAWN,
+    SUMMED,
     UNKNOWN_SHARE,
     Cell,
     bits,
 )
-from engine.tracking.rollups.columns import Ints
+from engine.tracking.rollups.columns import Ints, product, ratio_sums
 
 _EXACT = 2**53
-_FITS = 2**62
-_HALF = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,78 +103,88 @@ def _counts(cells: Sequence[Cell], kind: Kind, held: Ints, currency: str | None)
 def _arms(
     cells: Sequence[Cell], numbered: _Rows, currency: str | None
 ) -> Mapping[Kind, Mapping[Arm, ArmCounts]]:
+    """Sums over units are those of the days, but for the units that several days share."""
+    times = np.zeros(numbered.n, np.int32)
+    for at in numbered.of_cells:
+        times[at] += 1  # a cell holds no unit twice
+    again = times > 1
     known: dict[tuple[int, ...], Ints] = {}
 
-    def total(kind: Kind, arm: Arm, measure: str) -> Ints:
-        """Of each unit; what both kinds have in common is added once."""
-        money = measure in ("ordered", "owed")
-        used = [
-            (cell, at)
-            for cell, at in zip(cells, numbered.of_cells, strict=True)
-            if not money or cell.currency == currency
-        ]
-        key = tuple(
-            each
-            for cell, _ in used
-            for each in (id(cell.cluster_units[kind, arm]), id(cell.clusters[kind, arm, measure]))
-        )
-        key = (len(used), *key)
+    def once(key: tuple[int, ...], compute: Callable[[], Ints]) -> Ints:
+        """What both kinds have in common is computed once."""
         if key not in known:
-            rows = [at[cell.cluster_units[kind, arm]] for cell, at in used]
-            values = [cell.clusters[kind, arm, measure] for cell, _ in used]
-            known[key] = _grouped(rows, values, numbered.n)
+            known[key] = compute()
         return known[key]
 
     def arm_counts(kind: Kind, arm: Arm) -> ArmCounts:
-        checkouts = total(kind, arm, "checkouts")
-        there = checkouts > 0
-        trials = checkouts[there]
-        sums = {
-            measure: ratio_sums(total(kind, arm, measure)[there], trials)
-            for measure in ("converted", "completed", "ordered", "owed")
-        }
+        places = [cell.cluster_units[kind, arm] for cell in cells]
+        ids = tuple(map(id, places))
+
+        def shared_rows() -> Ints:
+            rows = [at[where] for at, where in zip(numbered.of_cells, places, strict=True)]
+            return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+
+        rows = once((1, *ids), shared_rows)
+        chosen = once((2, *ids), lambda: np.nonzero(again[rows])[0])
+        shared = once((3, *ids), lambda: rows[chosen])
+
+        def of_rows(measure: str) -> Ints:
+            money = measure in ("ordered", "owed")
+            counts = [not money or cell.currency == currency for cell in cells]
+            stored = [cell.clusters[kind, arm, measure] for cell in cells]
+            columns = [
+                column if counted else np.zeros(len(column), np.uint8)
+                for column, counted in zip(stored, counts, strict=True)
+            ]
+            # By what the cells hold, which lives as long as they do.
+            of_cells = (*map(id, stored), *counts)
+            return once(
+                (4, *ids, *of_cells),
+                lambda: np.concatenate(columns)[chosen] if columns else np.zeros(0, np.int64),
+            )
+
+        def sums(measure: str) -> RatioSums:
+            money = measure in ("ordered", "owed")
+            total = RatioSums()
+            for cell in cells:
+                of_cell = cell.sums_of(kind, arm, measure)
+                if money and cell.currency != currency:
+                    # Its checkouts were eligible, and worth nothing in this currency.
+                    of_cell = replace(of_cell, sum_x=0, sum_xx=0, sum_xm=0)
+                total += of_cell
+            if not len(shared):
+                return total
+            x, m = of_rows(measure), of_rows("checkouts")
+            grouped_x, grouped_m = (
+                once(
+                    (5, id(shared), id(each)), lambda each=each: _grouped(shared, each, numbered.n)
+                )
+                for each in (x, m)
+            )
+            there = once((6, id(grouped_m)), lambda: np.nonzero(grouped_m)[0])
+            together = ratio_sums(grouped_x[there], grouped_m[there])
+            return total + together + ratio_sums(x, m).negated
+
+        found = {measure: sums(measure) for measure in SUMMED}
         return ArmCounts(
-            sums["converted"].sum_m,
-            sums["converted"].sum_x,
-            sums["completed"].sum_x,
-            sums["converted"],
-            sums["completed"],
-            sums["ordered"],
-            sums["owed"],
+            found["converted"].sum_m,
+            found["converted"].sum_x,
+            found["completed"].sum_x,
+            found["converted"],
+            found["completed"],
+            found["ordered"],
+            found["owed"],
         )
 
     return {kind: {arm: arm_counts(kind, arm) for arm in ARMS} for kind in KINDS}
 
 
-def _grouped(rows: Sequence[Ints], values: Sequence[Ints], n: int) -> Ints:
-    if not rows:
-        return np.zeros(n, np.int64)
-    where, what = np.concatenate(rows), np.concatenate(values).astype(np.int64)
-    if len(what) and int(np.abs(what).max()) * len(what) >= _EXACT:
+def _grouped(where: Ints, what: Ints, n: int) -> Ints:
+    if len(what) and max(int(what.max()), -int(what.min())) * len(what) >= _EXACT:
         sums = np.zeros(n, np.int64)
         np.add.at(sums, where, what)  # slower, and exact for any amount
         return sums
     return np.bincount(where, weights=what, minlength=n).astype(np.int64)
-
-
-def ratio_sums(x: Ints, m: Ints) -> RatioSums:
-    """`RatioSums.of` of two columns of clusters, as exact."""
-    return RatioSums(
-        len(m), int(x.sum()), int(m.sum()), _product(x, x), _product(x, m), _product(m, m)
-    )
-
-
-def _product(a: Ints, b: Ints) -> int:
-    """The sum of products, exact where 64 bits would not hold it."""
-    if not len(a):
-        return 0
-    largest_a, largest_b = int(np.abs(a).max()), int(np.abs(b).max())
-    if largest_a * largest_b * len(a) < _FITS:
-        return int(np.dot(a, b))
-    if largest_a < largest_b:
-        return _product(b, a)
-    high, low = a >> _HALF, a & (2**_HALF - 1)
-    return (_product(high, b) << _HALF) + _product(low, b)
 
 
 def _drawing(cells: Sequence[Cell], numbered: _Rows, holdout: float) -> Drawing:
@@ -193,5 +202,5 @@ def _drawing(cells: Sequence[Cell], numbered: _Rows, holdout: float) -> Drawing:
         int(drawn.sum()),
         int((arms == ARMS.index("control")).sum()),
         int(known.sum()),
-        _product(known, WHOLE - known),
+        product(known, WHOLE - known),
     )

@@ -8,7 +8,7 @@ are left out (see `spanning_checkouts`); whoever adds days up counts those from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +19,12 @@ from engine.tracking.attribution import Outcome
 from engine.tracking.counts import Counts
 from engine.tracking.drawing import WHOLE
 from engine.tracking.history import History, Order
-from engine.tracking.rollups.columns import Ints, pack_columns, unpack_columns
+from engine.tracking.intervals import RatioSums
+from engine.tracking.rollups.columns import Ints, pack_columns, ratio_sums, unpack_columns
 
 ARMS: tuple[Arm, ...] = ("treatment", "control")
-MEASURES = ("checkouts", "converted", "completed", "ordered", "owed")
+SUMMED = ("converted", "completed", "ordered", "owed")
+MEASURES = ("checkouts", *SUMMED)
 BUYING = 1
 UNKNOWN_SHARE = -1
 NOT_DRAWN = -1
@@ -66,6 +68,14 @@ class Cell:
     orders_by_currency: Mapping[str, int]
     currency: str | None
     currencies: frozenset[str]
+    sums: Mapping[tuple[Kind, Arm, str], RatioSums] | None = None
+    """Of each measure but the checkouts, over the units of this cell alone; None to be derived."""
+
+    def sums_of(self, kind: Kind, arm: Arm, measure: str) -> RatioSums:
+        if self.sums is not None:
+            return self.sums[kind, arm, measure]
+        x, m = self.clusters[kind, arm, measure], self.clusters[kind, arm, "checkouts"]
+        return ratio_sums(x, m)
 
     def pack(self) -> bytes:
         columns: dict[str, Ints] = {
@@ -85,6 +95,14 @@ class Cell:
             "orders": self.orders_by_currency,
             "currency": self.currency,
             "currencies": sorted(self.currencies),
+            # As texts: a sum of squares may be larger than JSON's readers take.
+            "sums": {
+                f"{kind}/{arm}/{measure}": [str(each) for each in astuple(sums)]
+                for kind in KINDS
+                for arm in ARMS
+                for measure in SUMMED
+                for sums in (self.sums_of(kind, arm, measure),)
+            },
         }
         return pack_columns(columns, notes)
 
@@ -118,6 +136,11 @@ class Cell:
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),
+            {
+                (kind, arm, measure): RatioSums(*map(int, notes["sums"][f"{kind}/{arm}/{measure}"]))
+                for kind, arm in both
+                for measure in SUMMED
+            },
         )
 
 

@@ -9,10 +9,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from engine.tracking.intervals import RatioSums
+
 Ints = NDArray[Any]
 """One-dimensional, of some integer type."""
 
 _TYPES = ("u1", "<u2", "<u4", "<i4", "<i8")
+_FITS = 2**62
+_HALF = 20
 _SPARSE = 8  # a column with fewer than one in so many that are not 0 is kept by those
 
 
@@ -81,3 +85,29 @@ def _narrowest(column: Ints) -> str:
         if limits.min <= lowest and highest <= limits.max:
             return kind
     raise OverflowError("a count does not fit into 64 bits")
+
+
+def ratio_sums(x: Ints, m: Ints) -> RatioSums:
+    """`RatioSums.of` of two columns of clusters, as exact."""
+    return RatioSums(
+        len(m),
+        int(x.sum(dtype=np.int64)),
+        int(m.sum(dtype=np.int64)),
+        product(x, x),
+        product(x, m),
+        product(m, m),
+    )
+
+
+def product(a: Ints, b: Ints) -> int:
+    """The sum of products, exact where 64 bits would not hold it."""
+    if not len(a):
+        return 0
+    largest_a, largest_b = (max(int(each.max()), -int(each.min())) for each in (a, b))
+    if largest_a * largest_b * len(a) < _FITS:
+        return int(np.dot(a.astype(np.int64, copy=False), b.astype(np.int64, copy=False)))
+    if largest_a < largest_b:
+        return product(b, a)
+    a = a.astype(np.int64, copy=False)
+    high, low = a >> _HALF, a & (2**_HALF - 1)
+    return (product(high, b) << _HALF) + product(low, b)
