@@ -116,6 +116,11 @@ def _arms(
             known[key] = compute()
         return known[key]
 
+    def grouped(shared: Ints, column: Ints) -> Ints:
+        return once((5, id(shared), id(column)), lambda: _grouped(shared, column, numbered.n))
+
+    corrections: dict[tuple[int, int, int], RatioSums] = {}
+
     def arm_counts(kind: Kind, arm: Arm) -> ArmCounts:
         places = [cell.cluster_units[kind, arm] for cell in cells]
         ids = tuple(map(id, places))
@@ -155,15 +160,14 @@ def _arms(
             if not len(shared):
                 return total
             x, m = of_rows(measure), of_rows("checkouts")
-            grouped_x, grouped_m = (
-                once(
-                    (5, id(shared), id(each)), lambda each=each: _grouped(shared, each, numbered.n)
-                )
-                for each in (x, m)
-            )
-            there = once((6, id(grouped_m)), lambda: np.nonzero(grouped_m)[0])
-            together = ratio_sums(grouped_x[there], grouped_m[there])
-            return total + together + ratio_sums(x, m).negated
+            # The columns live in `known`, so their ids stand for them.
+            pair = (id(shared), id(x), id(m))
+            if pair not in corrections:
+                grouped_x, grouped_m = grouped(shared, x), grouped(shared, m)
+                there = once((6, id(grouped_m)), lambda: np.nonzero(grouped_m)[0])
+                together = ratio_sums(grouped_x[there], grouped_m[there])
+                corrections[pair] = together + ratio_sums(x, m).negated
+            return total + corrections[pair]
 
         found = {measure: sums(measure) for measure in SUMMED}
         return ArmCounts(

@@ -89,6 +89,7 @@ def _narrowest(column: Ints) -> str:
 
 def ratio_sums(x: Ints, m: Ints) -> RatioSums:
     """`RatioSums.of` of two columns of clusters, as exact."""
+    x, m = (each.astype(np.int64, copy=False) for each in (x, m))
     return RatioSums(
         len(m),
         int(x.sum(dtype=np.int64)),
