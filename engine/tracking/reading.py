@@ -127,7 +127,8 @@ class _Reading:
         self._unmatched: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._bot_offers = bots.offers
-        self._units = _Units(kept)
+        # Of bots' facts too: which facts are bots' may be told by facts far from a session.
+        self._units = _Units(distinct)
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])

@@ -119,7 +119,7 @@ class ReferenceReport:
         if fact.session_id:
             customers = {
                 other.customer_id
-                for other in self.facts
+                for other in self.everything
                 if other.session_id == fact.session_id and other.customer_id
             }
             if len(customers) == 1:
