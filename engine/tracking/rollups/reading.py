@@ -44,7 +44,7 @@ class RolledUp:
 
     def __init__(self, store: Store, query: ReportQuery) -> None:
         assert query.holdout is not None, NOT_FILLED
-        self._query, self._holdout, self._adder = query, query.holdout, Adder()
+        self._query, self._holdout = query, query.holdout
         first, last = (
             None if bound is None else bound.isoformat() for bound in (query.since, query.until)
         )
@@ -74,7 +74,7 @@ class RolledUp:
         cells = list(self._cells.values())
         if self._spanning is not None:
             cells.append(self._shared_cell(self._spanning, self._spanning.all, currency))
-        return added(cells, currency, self._holdout, self._adder)
+        return added(cells, currency, self._holdout, Adder())
 
     def buckets(
         self, keys: Sequence[str], currency: str | None
@@ -92,9 +92,10 @@ class RolledUp:
             for bucket, part in self._spanning.parts(keys).items():
                 if bucket in cells:
                     cells[bucket].append(self._shared_cell(self._spanning, part, currency))
+        adder = Adder()
         for bucket, together in cells.items():
             if any(len(cell.units) for cell in together):
-                yield bucket, added(together, currency, self._holdout, self._adder)
+                yield bucket, added(together, currency, self._holdout, adder)
 
     def _shared_cell(self, period: Period, part: Part, currency: str | None) -> Cell:
         """What the days left out; decisions and orders stand in the days."""

@@ -1,0 +1,132 @@
+"""`mersalg events import` of a large file, against the database alone, in the same run.
+
+    python -m tests.benchmarks.importing [DATABASE_URL] [CHECKOUTS]
+
+The facts are those of an invented year: a decision with two offers, views, clicks, a purchase, some
+refunds, under ids in no order. The floor writes the rows that came out of it into a fresh table with
+the same indexes by the database's driver alone, in transactions as large: no reading, checking or
+hashing. SQLite in a temporary folder unless an empty database of PostgreSQL is named; there the
+floor is SQLite's still.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sqlite3
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engine.progress import SilentProgress
+from engine.storage.importing import Source, import_facts
+from engine.storage.sql import open_store
+
+_TOGETHER = 20_000
+_BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def write_facts(path: Path, checkouts: int) -> int:
+    draw, n_facts = random.Random(1), 0
+    with path.open("w") as file:
+        for number in range(checkouts):
+            at = (_BEGIN + timedelta(days=365) * number / checkouts).isoformat()
+            key = f"{draw.getrandbits(48):012x}{number:08x}"
+            who = {"checkout_id": f"k{key}", "session_id": f"s{key}"}
+            who["customer_id"] = f"c{draw.randrange(checkouts)}"
+            base = {"item_id": f"i{draw.randrange(5_000)}", "quantity": 1}
+            offers = [
+                {"offer_id": f"x{key}", "kind": "cross_sell", "item_id": "mug", "unit_price": "49"},
+                {"offer_id": f"u{key}", "kind": "upsell", "item_id": "jug", "replaces": base},
+            ]
+            facts: list[dict[str, object]] = [
+                {
+                    "type": "decision",
+                    "event_id": f"d{key}",
+                    "decision_id": f"d{key}",
+                    **who,
+                    "arm": "treatment",
+                    "currency": "NOK",
+                    "control_share": 0.1,
+                    "lines": [{**base, "unit_price": "199.00"}],
+                    "offers": offers,
+                },
+                *(
+                    {"type": kind, "event_id": f"{place}{key}", "offer_id": f"{offer}{key}"}
+                    for place, (kind, offer) in enumerate(
+                        (("view_promotion", "x"), ("view_promotion", "u"))
+                        + (("add_to_cart", "x"),) * (draw.random() < 0.3)
+                        + (("view_promotion", "x"),) * 2
+                    )
+                ),
+                {
+                    "type": "purchase",
+                    "event_id": f"p{key}",
+                    "transaction_id": f"t{key}",
+                    **who,
+                    "currency": "NOK",
+                    "items": [{**base, "price": "199.00"}],
+                },
+            ]
+            for fact in facts:
+                file.write(json.dumps({**fact, "occurred_at": at}) + "\n")
+            n_facts += len(facts)
+    return n_facts
+
+
+def floor(rows: list[tuple[object, ...]], schema: list[str], path: Path) -> float:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -262144"):
+        connection.execute(f"PRAGMA {pragma}")
+    for statement in schema:
+        connection.execute(statement)
+    values = ", ".join("?" * len(rows[0]))
+    begun = time.perf_counter()
+    for start in range(0, len(rows), _TOGETHER):
+        connection.execute("begin immediate")
+        connection.executemany(
+            f"insert into facts values ({values})",
+            sorted(rows[start : start + _TOGETHER]),  # type: ignore[type-var]
+        )
+        connection.execute("commit")
+    seconds = time.perf_counter() - begun
+    connection.close()
+    return seconds
+
+
+def main() -> None:
+    url = sys.argv[1] if len(sys.argv) > 1 else ""
+    checkouts = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+    with tempfile.TemporaryDirectory() as folder:
+        path, database = Path(folder) / "facts.jsonl", Path(folder) / "facts.db"
+        n_facts = write_facts(path, checkouts)
+        store = open_store(url or str(database), secret=b"of no importance here", bulk=True)
+        store.migrate()
+        begun = time.perf_counter()
+        with path.open("rb") as file, SilentProgress().task("") as task:
+            result = import_facts(store, Source.of(file, path), path.with_suffix(".no"), task)
+        seconds = time.perf_counter() - begun
+        store.close()
+        assert result.recorded == n_facts
+        told = f"{n_facts:,} facts in {seconds:.1f} s: {n_facts / seconds:,.0f} a second"
+        if not url:
+            connection = sqlite3.connect(database)
+            rows = connection.execute("select * from facts").fetchall()
+            schema = [
+                str(row[0])
+                for row in connection.execute(
+                    "select sql from sqlite_master where tbl_name = 'facts' and sql is not null"
+                )
+            ]
+            connection.close()
+            alone = floor(rows, schema, Path(folder) / "floor.db")
+            told += f"; {seconds / alone:.2f}x the driver alone ({n_facts / alone:,.0f} a second)"
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{told}; peak memory {peak:,.0f} MiB, the floor's rows included")
+
+
+if __name__ == "__main__":
+    main()
