@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.importing [DATABASE_URL] [CHECKOUTS]
 
-The facts are those of an invented year: a decision with two offers, views, clicks, a purchase, some
-refunds, under ids in no order. The floor writes the rows that came out of it into a fresh table with
-the same indexes by the database's driver alone, in transactions as large: no reading, checking or
-hashing. SQLite in a temporary folder unless an empty database of PostgreSQL is named; there the
-floor is SQLite's still.
+The facts are those of an invented year: decisions with two offers, views, clicks and purchases,
+under ids in no order. The floor writes the rows that came out of it into a fresh table with the
+same indexes by the database's driver alone, in transactions as large: no reading, checking or
+hashing. SQLite in a temporary folder is used, and compared, unless an empty PostgreSQL database is
+named.
 """
 
 from __future__ import annotations
