@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 
-from engine import clock
 from engine.errors import FactRejected
-from engine.events import PROMOTION_TYPES, record_digest
 from engine.fact_records import from_record
-from engine.fields import LONGEST_ID
 from engine.storage.batch import Prepared, prepare
+from engine.storage.ordinary import LONG_NUMBER, ordinary
 from engine.storage.pseudonyms import Pseudonyms
-
-_LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9][0-9.]{15}")
-_PROMOTION = frozenset(
-    ("type", "event_id", "occurred_at", "offer_id", "checkout_id", "session_id", "customer_id")
-)
 
 Translation = Callable[[object], Sequence[object]]
 """From a line's JSON to facts in our schema; none where it says nothing of offers or orders."""
@@ -74,7 +66,7 @@ def _facts_of(
     raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
 ) -> Sequence[Prepared]:
     if translation is None:
-        quick = _promotion(raw, pseudonyms)
+        quick = ordinary(raw, pseudonyms)
         if quick is not None:
             return (quick,)
     if not raw.strip():
@@ -85,59 +77,10 @@ def _facts_of(
     return [prepare(pseudonyms.applied(from_record(each))) for each in translation(data)]
 
 
-def _promotion(raw: bytes, pseudonyms: Pseudonyms) -> Prepared | None:
-    """What `prepare` gives of an ordinary promotion event, at a third of the price.
-
-    They are most of what a shop records. None for whatever is the least out of the ordinary.
-    """
-    if b"_promotion" not in raw and b"add_to_cart" not in raw:
-        return None
-    try:
-        data = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    if type(data) is not dict:
-        return None
-    given = cast("dict[str, object]", data)
-    if not given.keys() <= _PROMOTION or not all(type(each) is str for each in given.values()):
-        return None
-    record = cast("dict[str, str]", data)
-    every = "".join(record.values())
-    if not every.isascii() or "\x00" in every or record.get("type") not in PROMOTION_TYPES:
-        return None
-    if not all(0 < len(value) <= LONGEST_ID for value in record.values()):
-        return None
-    try:
-        event_id, offer_id = record["event_id"], record["offer_id"]
-        instant = clock.parse_instant(record["occurred_at"])
-        written = clock.to_iso(instant)
-    except (KeyError, ValueError, OverflowError):
-        return None
-    kind, checkout = record["type"], record.get("checkout_id")
-    session, customer = record.get("session_id"), record.get("customer_id")
-    if session is not None:
-        session = pseudonyms.of("session", session, trusted=True)
-    if customer is not None:
-        customer = pseudonyms.of("customer", customer, trusted=True)
-    # Keys in the order in which every fact is written.
-    told = {"type": kind, "event_id": event_id, "occurred_at": written, "offer_id": offer_id}
-    if checkout is not None:
-        told["checkout_id"] = checkout
-    if session is not None:
-        told["session_id"] = session
-    if customer is not None:
-        told["customer_id"] = customer
-    return Prepared(
-        *(event_id, kind, instant, checkout, session, customer, offer_id, None),
-        record_digest(told),
-        orjson.dumps(told).decode(),
-    )
-
-
 def parsed(raw: bytes) -> object:
     """The JSON of a line; raises FactRejected."""
-    # Up to 15 digits a float says what was written; such lines take the parser that is faster.
-    if _LONG_NUMBER.search(raw) is None:
+    # Floats that say what was written may take the parser that is faster.
+    if LONG_NUMBER.search(raw) is None:
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError:

@@ -46,7 +46,7 @@ class Pseudonyms:
         A `trusted` source (a file this software exported) may bring pseudonyms, which are then
         brought under the present secret; from anyone else they are ids like others.
         """
-        if trusted and _FORM.fullmatch(identifier):
+        if trusted and identifier.startswith("p1.") and _FORM.fullmatch(identifier):
             return self.renewed(identifier)
         return self._remembered(kind, identifier)
 
