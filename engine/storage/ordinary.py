@@ -26,16 +26,20 @@ LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9][0-9.]{15}")
 
 _Json = dict[str, Any]
 
-_COMMON = frozenset({"type", "event_id", "occurred_at", "checkout_id", "session_id", "customer_id"})
-_COMMON |= {"consent", "is_bot"}
+_COMMON = frozenset(
+    "type event_id occurred_at checkout_id session_id customer_id consent is_bot".split()
+)
 _PROMOTION = _COMMON | {"offer_id"}
 _ORDER = _PROMOTION | {"transaction_id", "currency", "items"}
-_DECISION = _COMMON | {"decision_id", "arm", "control_share", "model_version", "placement"}
-_DECISION |= {"currency", "store_id", "segment", "lines", "offers"}
+_DECISION = _COMMON.union(
+    ("decision_id", "arm", "control_share", "model_version", "placement", "currency"),
+    ("store_id", "segment", "lines", "offers"),
+)
 _ITEM = frozenset({"item_id", "quantity", "price", "discount", "offer_id"})
 _LINE = frozenset({"item_id", "quantity", "unit_price", "discount"})
-_OFFER = frozenset({"offer_id", "kind", "item_id", "name", "family", "position", "unit_price"})
-_OFFER |= {"replaces"}
+_OFFER = frozenset(
+    ("offer_id", "kind", "item_id", "name", "family", "position", "unit_price", "replaces")
+)
 _REPLACES = frozenset({"item_id", "quantity", "price_difference"})
 _MOST = 1_000  # entries of a list that is still ordinary; a position, too
 _MOST_UNITS = 10**6
