@@ -198,7 +198,7 @@ class Intake:
             self._store.ping()
         except StorageUnavailable:
             # It may have been away when the service started, before its schema was brought up.
-            self._store.migrate()
+            self._store.migrate(serving=True)
 
     def _deliver(self, records: Sequence[bytes]) -> None:
         facts: list[Fact] = []

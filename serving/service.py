@@ -139,7 +139,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
 def _prepare_database(store: Store) -> None:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
-        store.migrate()
+        store.migrate(serving=True)
         store.session_arm("")  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)

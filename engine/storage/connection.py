@@ -76,6 +76,8 @@ def _make_room(connection: Any, record: object) -> None:
     # Ids come in no order: the pages of their indexes are wanted again and again.
     for pragma in (f"cache_size = -{_BULK_KIB}", f"wal_autocheckpoint = {_BULK_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
+    # What names a fact is written together with it, so there is nothing to look up.
+    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -118,9 +120,7 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            lock = text("select pg_advisory_xact_lock(:lock)")
-            connection.execute(lock, {"lock": _MIGRATION_LOCK})
+        lock_schema(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -130,6 +130,13 @@ def upgrade(engine: Engine) -> None:
                 f"the database has schema {found}, which this version does not know;"
                 " it belongs to a later version of Mersalg"
             ) from error
+
+
+def lock_schema(connection: Connection) -> None:
+    """Until the transaction ends no other process changes the schema."""
+    if connection.dialect.name == "postgresql":
+        lock = text("select pg_advisory_xact_lock(:lock)")
+        connection.execute(lock, {"lock": _MIGRATION_LOCK})
 
 
 def schema_version(connection: Connection) -> str | None:

@@ -20,8 +20,9 @@ from typing import IO, Any
 import orjson
 
 from engine.errors import DataError
-from engine.progress import Task
+from engine.progress import Progress, Task
 from engine.storage.batch import Prepared
+from engine.storage.indexes import DEFERRED
 from engine.storage.preparing import Piece, Translation, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
@@ -109,20 +110,36 @@ def import_facts(
     store: SqlStore,
     source: Source,
     rejects: Path,
-    progress: Task,
+    progress: Progress,
     translation: Translation | None = None,
 ) -> ImportResult:
     """Record the facts of JSON Lines in batches, each on disk before the next is written.
 
     A run that was cut short goes on where it stopped when it is run again with the same file;
-    what is recorded already counts as a duplicate, whatever file brings it. `progress` advances
-    by the bytes read. Blank lines are passed over. With a `translation` the file is another
-    system's: what looks like a pseudonym in it is an id like others.
+    what is recorded already counts as a duplicate, whatever file brings it. `progress` is told of
+    the bytes read, and of indexes built after a large first load. Blank lines are passed over.
+    With a `translation` the file is another system's: what looks like a pseudonym in it is an id
+    like others.
 
     Raises:
         StorageUnavailable: the database is away; what went before is recorded.
         DataError: the rejected lines cannot be written; what went before is recorded.
     """
+    with progress.task("Recording facts", total=source.size) as task:
+        result = _record(store, source, rejects, task, translation)
+    if store.lacks_indexes():
+        with progress.task("Building indexes", total=len(DEFERRED)) as task:
+            store.complete_indexes(task)
+    return result
+
+
+def _record(
+    store: SqlStore,
+    source: Source,
+    rejects: Path,
+    progress: Task,
+    translation: Translation | None,
+) -> ImportResult:
     mark = None if source.name is None else f"{_SETTING}{source.name}"
     result, offset, line = _taken_up(store, mark)
     if offset:
@@ -131,6 +148,8 @@ def import_facts(
         result.resumed_at = line
     side = _Rejects(rejects, result, resumed=bool(offset))
     large = source.size is not None and source.size - offset >= _LARGE and translation is None
+    if large:
+        store.defer_indexes()
     together: list[tuple[list[bytes], Piece, int]] = []
     try:
         with _pieces(source.lines, line, store.pseudonyms, translation, large=large) as pieces:

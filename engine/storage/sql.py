@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -14,7 +12,6 @@ from sqlalchemy import (
     Engine,
     Select,
     delete,
-    or_,
     select,
     update,
 )
@@ -23,16 +20,19 @@ from sqlalchemy.engine import URL
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 from engine.events import Event, Fact
-from engine.fact_records import pack, unpack
+from engine.fact_records import unpack
 from engine.offers import Arm, Decision
+from engine.progress import SilentProgress, Task
 from engine.storage import connection as database
+from engine.storage import indexes
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import DISMISSALS
+from engine.storage.erasure import erase
 from engine.storage.months import count_before, drop_before
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
 from engine.storage.rollups import SINCE as FACTS_SINCE
-from engine.storage.rollups import Rollups, rename_units, renew_units
+from engine.storage.rollups import Rollups, renew_units
 from engine.storage.rotation import renew_some
 from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
@@ -45,7 +45,8 @@ SCHEMA_VERSION = "0004"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
-_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, "import:", "guardrail")
+_SERVED = "served"
+_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, _SERVED, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
 _MOST_PURCHASES = 250
@@ -58,14 +59,15 @@ def open_store(url: str, *, secret: bytes | None = None, bulk: bool = False) -> 
     Args:
         url: `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
         secret: key of the pseudonyms; where None, see `engine.storage.secrets`.
-        bulk: take memory for writing much at once.
+        bulk: for writing much at once: takes memory, and leaves indexes that an earlier load left
+            for later until `complete_indexes`.
 
     Raises:
         ConfigError: an unknown kind of database, a missing driver, an unreadable secret.
     """
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
-    return SqlStore(database.connect(parsed, bulk=bulk), parsed, lambda: pseudonyms)
+    return SqlStore(database.connect(parsed, bulk=bulk), parsed, lambda: pseudonyms, bulk=bulk)
 
 
 def open_existing_store(url: str) -> SqlStore:
@@ -88,8 +90,11 @@ def open_existing_store(url: str) -> SqlStore:
 class SqlStore:
     """A `Store`; see there for what each method promises."""
 
-    def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
+    def __init__(
+        self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms], *, bulk: bool = False
+    ) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
+        self._bulk = bulk
         self._writer = writer_for(engine)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
@@ -103,10 +108,12 @@ class SqlStore:
         """Where the database is, password included."""
         return self._url
 
-    def migrate(self) -> None:
+    def migrate(self, *, serving: bool = False) -> None:
         self.upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
             self._claim(connection)
+        if serving and self.own_setting(_SERVED) is None:
+            self.keep_setting(_SERVED, "yes")
 
     def upgrade(self) -> None:
         """The schema alone, for readers, who need no secret; nothing is written where it fits.
@@ -119,6 +126,27 @@ class SqlStore:
                 version = database.schema_version(connection)
             if version != SCHEMA_VERSION:
                 database.upgrade(self._engine)
+        if not self._bulk:
+            with SilentProgress().task("") as task:
+                self.complete_indexes(task)
+
+    def defer_indexes(self) -> None:
+        """Before a load: do without indexes where nobody needs them yet.
+
+        Those of a database with facts, or that a service looks up checkouts in, stay.
+        """
+        if self.own_setting(_SERVED) is None:
+            with database.speaking(self._url):
+                indexes.defer(self._engine)
+
+    def lacks_indexes(self) -> bool:
+        with database.speaking(self._url), self._engine.connect() as connection:
+            return bool(indexes.missing(connection))
+
+    def complete_indexes(self, progress: Task) -> None:
+        """Build what `defer_indexes` left for later, here or in a run that was cut short."""
+        with database.speaking(self._url):
+            indexes.complete(self._engine, progress)
 
     def _claim(self, connection: Connection) -> None:
         """Mark the database with this secret, or refuse it where another one's mark stands."""
@@ -298,37 +326,7 @@ class SqlStore:
     def erase_customer(self, customer_id: str) -> int:
         pseudonym = self.pseudonyms.of("customer", customer_id, trusted=True)
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            query = select(facts.c.session_id).where(facts.c.customer_id == pseudonym)
-            sessions = {session for session in connection.scalars(query.distinct()) if session}
-            theirs = or_(facts.c.customer_id == pseudonym, facts.c.session_id.in_(sessions))
-            rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
-            strangers = {old: _stranger() for old in (pseudonym, *sorted(sessions))}
-            for row in rows:
-                fact = unpack(row.body)
-                hidden = replace(
-                    fact,
-                    customer_id=strangers.get(fact.customer_id or "", fact.customer_id),
-                    session_id=strangers.get(fact.session_id or "", fact.session_id),
-                )
-                # The digest stays, so that the same fact delivered again is still a duplicate.
-                connection.execute(
-                    update(facts)
-                    .where(facts.c.event_id == row.event_id)
-                    .values(
-                        customer_id=hidden.customer_id,
-                        session_id=hidden.session_id,
-                        body=pack(hidden).decode(),
-                    )
-                )
-            rename_units(
-                connection,
-                {
-                    f"{kind}:{old}": f"{kind}:{new}"
-                    for old, new in strangers.items()
-                    for kind in ("c", "s")
-                },
-            )
-        return len(rows)
+            return erase(connection, pseudonym)
 
     def is_ours(self) -> bool | None:
         """Whether ids are hashed under the present secret; None where nobody has claimed it yet."""
@@ -377,8 +375,3 @@ class SqlStore:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _stranger() -> str:
-    """A pseudonym that no id leads to."""
-    return f"p1.{secrets.token_hex(4)}.{secrets.token_hex(16)}"

@@ -57,8 +57,11 @@ class Store(Protocol):
     Every method raises StorageUnavailable where the database cannot answer.
     """
 
-    def migrate(self) -> None:
-        """Bring the schema to this version; safe to run twice and from several processes."""
+    def migrate(self, *, serving: bool = False) -> None:
+        """Bring the schema to this version; safe to run twice and from several processes.
+
+        `serving`: single checkouts will be looked up, so that every index has to stay from now on.
+        """
         ...
 
     def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:

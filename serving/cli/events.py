@@ -80,13 +80,12 @@ def import_(
         source,
         _store(database) as store,
         console.progress_bars(quiet=as_json) as progress,
-        progress.task("Recording facts", total=lines.size) as task,
     ):
         result = import_facts(
             store,
             lines,
             rejects,
-            task,
+            progress,
             None if adapter is None else lambda payload: adapter(payload, written),
         )
     summary = {
@@ -139,10 +138,9 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
                 spool.write(orjson.dumps(fact) + b"\n")
             size = spool.tell()
             spool.seek(0)
-            with progress.task("Recording facts", total=size) as task:
-                result = import_facts(
-                    store, Source(spool, size), rejects, task, lambda record: (record,)
-                )
+            result = import_facts(
+                store, Source(spool, size), rejects, progress, lambda record: (record,)
+            )
     for refused in done.refused:
         with rejects.open("ab") as side:
             entry = {"line": refused.number, "code": "invalid", "message": refused.message}

@@ -182,7 +182,7 @@ def _prepare_database(url: str) -> None:
     try:
         store = open_store(url)
         try:
-            store.migrate()
+            store.migrate(serving=True)
         finally:
             store.close()
     except StorageUnavailable as error:

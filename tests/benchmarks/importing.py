@@ -106,8 +106,9 @@ def main() -> None:
         store = open_store(url or str(database), secret=b"of no importance here", bulk=True)
         store.migrate()
         begun = time.perf_counter()
-        with path.open("rb") as file, SilentProgress().task("") as task:
-            result = import_facts(store, Source.of(file, path), path.with_suffix(".no"), task)
+        with path.open("rb") as file:
+            rejects = path.with_suffix(".no")
+            result = import_facts(store, Source.of(file, path), rejects, SilentProgress())
         seconds = time.perf_counter() - begun
         store.close()
         assert result.recorded == n_facts

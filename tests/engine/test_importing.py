@@ -12,6 +12,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, inspect
 
 from engine.errors import FactRejected
 from engine.fact_records import from_record
@@ -19,6 +20,7 @@ from engine.progress import SilentProgress
 from engine.storage import importing
 from engine.storage.batch import Prepared, prepare
 from engine.storage.importing import ImportResult, Source, import_facts
+from engine.storage.indexes import DEFERRED
 from engine.storage.ordinary import ordinary
 from engine.storage.preparing import parsed, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
@@ -72,8 +74,8 @@ def a_file(folder: Path, visits: int = 40) -> Path:
 
 
 def run(store: SqlStore, path: Path) -> ImportResult:
-    with path.open("rb") as file, SilentProgress().task("") as task:
-        return import_facts(store, Source.of(file, path), rejects_of(path), task)
+    with path.open("rb") as file:
+        return import_facts(store, Source.of(file, path), rejects_of(path), SilentProgress())
 
 
 def rejects_of(path: Path) -> Path:
@@ -305,3 +307,93 @@ def test_usual_lines_take_the_short_way(record: dict[str, Any]) -> None:
     pseudonyms, raw = Pseudonyms(SECRET), orjson.dumps(record)
     short = ordinary(raw, pseudonyms)
     assert short == prepare(pseudonyms.applied(from_record(parsed(raw)), trusted=True))
+
+
+def present_indexes(store: SqlStore) -> set[str]:
+    engine = create_engine(store.url)
+    try:
+        inspector = inspect(engine)
+        found = inspector.get_indexes("facts") + inspector.get_indexes("offers")
+    finally:
+        engine.dispose()
+    return {str(entry["name"]) for entry in found} & {str(index.name) for index in DEFERRED}
+
+
+ALL_INDEXES = {str(index.name) for index in DEFERRED}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The indexes there were at each write of a large file."""
+    monkeypatch.setattr(importing, "_LARGE", 0)
+    monkeypatch.setattr(importing, "_PIECE", 10)
+    monkeypatch.setattr(importing, "_TOGETHER", 10)
+    plain, seen = SqlStore.append_prepared, list[set[str]]()
+
+    def looks(self: SqlStore, facts: Sequence[Prepared]) -> AppendResult:
+        seen.append(present_indexes(self))
+        return plain(self, facts)
+
+    monkeypatch.setattr(SqlStore, "append_prepared", looks)
+    return seen
+
+
+def test_a_large_first_load_builds_indexes_when_all_is_there(
+    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+) -> None:
+    path = a_file(tmp_path)
+    assert present_indexes(store) == ALL_INDEXES
+    assert told(run(store, path)) == (80, 1, 3)
+    assert set().union(*seen) == set()
+    assert present_indexes(store) == ALL_INDEXES
+    assert [fact.event_id for fact in store.facts_of_checkouts(["k3"])] == ["d3", "v3"]
+    seen.clear()
+    assert told(run(store, path)) == (0, 81, 3), "there are facts now: it does not do without"
+    assert all(each == ALL_INDEXES for each in seen)
+
+
+def test_a_database_that_is_served_keeps_its_indexes(
+    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+) -> None:
+    store.migrate(serving=True)
+    assert told(run(store, a_file(tmp_path))) == (80, 1, 3)
+    assert all(each == ALL_INDEXES for each in seen)
+    assert "served" not in store.settings()
+
+
+def test_whoever_comes_after_a_killed_load_finds_the_indexes(
+    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+) -> None:
+    path = a_file(tmp_path)
+    plain = store.append_prepared
+    calls = list[int]()
+
+    def dies(facts: Sequence[Prepared]) -> AppendResult:
+        calls.append(len(facts))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(facts)
+
+    store.append_prepared = dies  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        run(store, path)
+    assert present_indexes(store) == set()
+    store.migrate()
+    assert present_indexes(store) == set(), "one that loads goes on without"
+    store.append_prepared = plain  # type: ignore[method-assign]
+    result = run(store, path)
+    assert result.resumed_at is not None
+    assert told(result) == (80, 1, 3)
+    assert seen[-1] == set()
+    assert present_indexes(store) == ALL_INDEXES
+
+
+def test_a_report_after_a_killed_load_builds_the_indexes(store: SqlStore) -> None:
+    store.defer_indexes()
+    assert present_indexes(store) == set()
+    other = open_store(store.url.render_as_string(hide_password=False), secret=SECRET)
+    try:
+        other.upgrade()
+    finally:
+        other.close()
+    assert present_indexes(store) == ALL_INDEXES

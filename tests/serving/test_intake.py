@@ -104,7 +104,8 @@ class FakeStore:
                 recorded += 1
         return AppendResult(recorded, len(duplicates), tuple(rejected), tuple(duplicates))
 
-    def migrate(self) -> None:
+    def migrate(self, *, serving: bool = False) -> None:
+        del serving
         self.ping()
 
     def ping(self) -> None:
