@@ -103,11 +103,8 @@ class Batch:
             else:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
-        self._new = sorted(self._index)
-        self.rows = [facts[self._index[event_id]][:_COLUMNS] for event_id in self._new]
-
-    def _fact(self, event_id: str) -> Prepared:
-        return self._facts[self._index[event_id]]
+        self._new = [facts[index] for _, index in sorted(self._index.items())]
+        self.rows = [fact[:_COLUMNS] for fact in self._new]
 
     def _reject(self, index: int, field: str, value: str) -> None:
         message = f"{field} {value} is known already with another content"
@@ -115,8 +112,8 @@ class Batch:
 
     def keep_new(self, taken: set[str]) -> list[str]:
         """Only the ids in `taken` were new; the others, to be compared, are given back."""
-        known = [event_id for event_id in self._new if event_id not in taken]
-        self._new = [event_id for event_id in self._new if event_id in taken]
+        known = [fact.event_id for fact in self._new if fact.event_id not in taken]
+        self._new = [fact for fact in self._new if fact.event_id in taken]
         return known
 
     def compare(self, stored: Mapping[str, bytes]) -> None:
@@ -129,8 +126,7 @@ class Batch:
                 self._reject(index, "event_id", event_id)
 
     def _new_decisions(self) -> list[Prepared]:
-        new = (self._fact(event_id) for event_id in self._new)
-        return [fact for fact in new if fact.decision_id is not None]
+        return [fact for fact in self._new if fact.decision_id is not None]
 
     @property
     def decision_rows(self) -> list[Row]:
@@ -146,8 +142,7 @@ class Batch:
     @property
     def named_rows(self) -> list[Row]:
         """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
-        new = (self._fact(event_id) for event_id in self._new)
-        return sorted((each, fact.event_id) for fact in new for each in fact.named)
+        return sorted((each, fact.event_id) for fact in self._new for each in fact.named)
 
     def without_decisions(self, taken: set[str]) -> set[str]:
         """Event ids of the decisions whose `decision_id` was known; they are rejected."""
@@ -174,13 +169,13 @@ class Batch:
     def _withdraw(self, clashing: Mapping[str, str], field: str) -> set[str]:
         for event_id, value in clashing.items():
             self._reject(self._index[event_id], field, value)
-        self._new = [event_id for event_id in self._new if event_id not in clashing]
+        self._new = [fact for fact in self._new if fact.event_id not in clashing]
         return set(clashing)
 
     @property
     def new_instants(self) -> dict[str, int]:
         """When each of the facts that were new occurred."""
-        return {event_id: self._fact(event_id).occurred_at for event_id in self._new}
+        return {fact.event_id: fact.occurred_at for fact in self._new}
 
     def result(self) -> AppendResult:
         """What became of the batch; a copy of a rejected fact is rejected like it."""

@@ -5,6 +5,7 @@ A large file is read, checked and made ready by other processes while this one w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections import deque
@@ -237,6 +238,9 @@ def _pieces(
             for lines, number in _numbered(source, first)
         )
         return
+    # The rows that go through here by the million hold nothing that only the collector could free.
+    collecting = gc.isenabled()
+    gc.disable()
     # Each process makes its own; a fork would copy locks that other threads hold.
     workers = ProcessPoolExecutor(
         max(1, os.cpu_count() or 1), get_context("spawn"), _start, (pseudonyms.secret,)
@@ -245,6 +249,8 @@ def _pieces(
         yield _ahead(workers, _numbered(source, first))
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
+        if collecting:
+            gc.enable()
 
 
 def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
@@ -272,6 +278,7 @@ _own: dict[str, Pseudonyms] = {}
 
 def _start(secret: bytes) -> None:
     _own["pseudonyms"] = Pseudonyms(secret)
+    gc.disable()
 
 
 def _prepare(lines: list[bytes], first: int) -> Piece:

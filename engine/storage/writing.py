@@ -29,8 +29,8 @@ _AT_ONCE = 2_000
 _MANY = 500
 """Rows from which copying into PostgreSQL is faster than inserting."""
 
-Taken = set[tuple[str, str]]
-"""(key, event_id) of rows that were new."""
+Taken = set[tuple[str, str]] | None
+"""(key, event_id) of rows that were new; None where all were, as they mostly are."""
 
 
 def writer_for(engine: Engine) -> Writer:
@@ -49,24 +49,29 @@ class Writer:
     def write(self, batch: Batch) -> None:
         """Record what is new of a batch, and tell it what was not."""
         with database.writing(self._engine) as connection:
-            known = batch.keep_new(self._record(connection, batch.rows))
-            for ids in chunks(known):
-                digests = connection.execute(
-                    select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
-                )
-                batch.compare({row.event_id: bytes(row.digest) for row in digests})
+            recorded = self._record(connection, batch.rows)
+            if recorded is not None:
+                for ids in chunks(batch.keep_new({key for key, _ in recorded})):
+                    digests = connection.execute(
+                        select(facts.c.event_id, facts.c.digest).where(facts.c.event_id.in_(ids))
+                    )
+                    batch.compare({row.event_id: bytes(row.digest) for row in digests})
+            clashing = set[str]()
             taken = self._taken(connection, decisions, batch.decision_rows)
-            clashing = batch.without_decisions(_event_ids(taken))
-            clashing |= batch.without_offers(self._taken(connection, offers, batch.offer_rows))
+            if taken is not None:
+                clashing |= batch.without_decisions({event_id for _, event_id in taken})
+            taken = self._taken(connection, offers, batch.offer_rows)
+            if taken is not None:
+                clashing |= batch.without_offers(taken)
             for ids in chunks(sorted(clashing)):
                 for table in self.keyed:
                     connection.execute(delete(table).where(table.c.event_id.in_(ids)))
             self._insert(connection, named_offers, batch.named_rows)
             note_fresh(connection, batch.new_instants)
 
-    def _record(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
+    def _record(self, connection: Connection, rows: Sequence[Row]) -> Taken:
         """Insert the facts that are new, and tell which these are."""
-        return {key for key, _ in self._taken(connection, facts, rows)}
+        return self._taken(connection, facts, rows)
 
     def _insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         """Insert rows of new facts, which cannot be known."""
@@ -77,14 +82,14 @@ class Writer:
     def _taken(self, connection: Connection, table: Table, rows: Sequence[Row]) -> Taken:
         """Insert rows, whose first column is the key; what is known stays as it is."""
         if not rows:
-            return set()
+            return None
         # Mostly all are new: then nobody has to ask which. Handed to the driver as they are.
         statement = sqlite.insert(table).on_conflict_do_nothing()
         compiled = str(statement.compile(dialect=self._engine.dialect))
         connection.exec_driver_sql("SAVEPOINT all_new")
         if connection.exec_driver_sql(compiled, list(rows)).rowcount == len(rows):
             connection.exec_driver_sql("RELEASE all_new")
-            return _keyed(rows)
+            return None
         connection.exec_driver_sql("ROLLBACK TO all_new")
         connection.exec_driver_sql("RELEASE all_new")
         key = table.primary_key.columns[0]
@@ -96,7 +101,7 @@ class Writer:
                 del fresh[known]
         if fresh:
             connection.exec_driver_sql(compiled, list(fresh.values()))
-        return _keyed(list(fresh.values()))
+        return {(cast("str", row[0]), cast("str", row[1])) for row in fresh.values()}
 
 
 class PostgresWriter(Writer):
@@ -121,10 +126,13 @@ class PostgresWriter(Writer):
             self._months.ensure(instants)
             super().write(batch)
 
-    def _record(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
+    def _record(self, connection: Connection, rows: Sequence[Row]) -> Taken:
         ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in rows]
-        taken = {key for key, _ in self._taken(connection, fact_ids, ids)}
-        self._insert(connection, facts, [row for row in rows if row[0] in taken])
+        taken = self._taken(connection, fact_ids, ids)
+        if taken is not None:
+            recorded = {key for key, _ in taken}
+            rows = [row for row in rows if row[0] in recorded]
+        self._insert(connection, facts, rows)
         return taken
 
     def _insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -135,12 +143,12 @@ class PostgresWriter(Writer):
 
     def _taken(self, connection: Connection, table: Table, rows: Sequence[Row]) -> Taken:
         if not rows:
-            return set()
+            return None
         key, other = table.columns[0], table.columns[1]
         if len(rows) <= _MANY:
             statement = postgresql.insert(table).on_conflict_do_nothing().returning(key, other)
-            returned = connection.execute(statement, _named(table, rows))
-            return {(row[0], row[1]) for row in returned}
+            returned = connection.execute(statement, _named(table, rows)).all()
+            return None if len(returned) == len(rows) else {(row[0], row[1]) for row in returned}
         connection.execute(text(f"create temp table incoming (like {table.name}) on commit drop"))
         self._copy(connection, "incoming", table, rows)
         columns: list[Column[Any]] = [Column(each.name) for each in table.columns]
@@ -151,9 +159,8 @@ class PostgresWriter(Writer):
         returned = connection.execute(
             statement.on_conflict_do_nothing().returning(key, other)
         ).all()
-        taken = {(row[0], row[1]) for row in returned}
         connection.execute(text("drop table incoming"))
-        return taken
+        return None if len(returned) == len(rows) else {(row[0], row[1]) for row in returned}
 
     def _copy(self, connection: Connection, into: str, table: Table, rows: Sequence[Row]) -> None:
         names = ", ".join(column.name for column in table.columns)
@@ -167,14 +174,6 @@ class PostgresWriter(Writer):
 def _named(table: Table, rows: Sequence[Row]) -> list[dict[str, object]]:
     names = [column.name for column in table.columns]
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _keyed(rows: Sequence[Row]) -> Taken:
-    return {(cast("str", row[0]), cast("str", row[1])) for row in rows}
-
-
-def _event_ids(taken: Taken) -> set[str]:
-    return {event_id for _, event_id in taken}
 
 
 def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
