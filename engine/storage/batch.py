@@ -14,7 +14,8 @@ from engine.storage.store import AppendResult, Rejection
 Row = tuple[Any, ...]
 """Values of a table's columns, in their order."""
 
-_COLUMNS = 10  # of a `Prepared` that are columns of `facts`
+COLUMNS = 10
+"""Of a `Prepared`, those that are columns of `facts`."""
 OCCURRED_AT = 2
 """Place of the instant in a row of `facts`."""
 
@@ -104,7 +105,7 @@ class Batch:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
         self._new = [facts[index] for _, index in sorted(self._index.items())]
-        self.rows = [fact[:_COLUMNS] for fact in self._new]
+        self.rows = [fact[:COLUMNS] for fact in self._new]
 
     def _reject(self, index: int, field: str, value: str) -> None:
         message = f"{field} {value} is known already with another content"

@@ -57,7 +57,13 @@ def note_fresh(connection: Connection, recorded: Mapping[str, int]) -> None:
         statement = _insert(connection)(fresh_facts).on_conflict_do_nothing()
         connection.execute(statement, [{"event_id": each} for each in sorted(recorded)])
         return
-    days = sorted({instant // MICROS_PER_DAY for instant in recorded.values()})
+    note_days(connection, sorted({at // MICROS_PER_DAY for at in recorded.values()}))
+
+
+def note_days(connection: Connection, days: Sequence[int]) -> None:
+    """Remember that facts of these days (UTC, since 1970, in order) were recorded in bulk."""
+    if not days:
+        return
     statement = _insert(connection)(fresh_days)
     statement = statement.on_conflict_do_update(
         index_elements=["day"], set_={"token": statement.excluded.token}

@@ -28,6 +28,7 @@ from engine.storage import indexes
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import DISMISSALS
 from engine.storage.erasure import erase
+from engine.storage.loading import Rows
 from engine.storage.months import count_before, drop_before
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
@@ -180,6 +181,11 @@ class SqlStore:
             with database.speaking(self._url):
                 self._writer.write(batch)
         return batch.result()
+
+    def load(self, rows: Rows) -> bool:
+        """Record facts of which all are new, or none; whether they were."""
+        with database.speaking(self._url):
+            return self._writer.load(rows)
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(event_ids_in(scope))

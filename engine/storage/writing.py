@@ -19,10 +19,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
 from engine.storage.batch import OCCURRED_AT, Batch, Row
+from engine.storage.loading import Rows
 from engine.storage.months import Months
-from engine.storage.rollups import note_fresh
+from engine.storage.rollups import note_days, note_fresh
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
 _AT_ONCE = 2_000
@@ -68,6 +70,28 @@ class Writer:
                     connection.execute(delete(table).where(table.c.event_id.in_(ids)))
             self._insert(connection, named_offers, batch.named_rows)
             note_fresh(connection, batch.new_instants)
+
+    def load(self, rows: Rows) -> bool:
+        """Record rows all of which are new, in one transaction, or nothing; whether they were."""
+        try:
+            with database.writing(self._engine) as connection:
+                self._load(connection, rows)
+                note_days(connection, rows.days)
+        except (IntegrityError, self._clash):
+            return False
+        return True
+
+    def _load(self, connection: Connection, rows: Rows) -> None:
+        self._insert(connection, facts, rows.facts)
+        self._insert(connection, decisions, rows.decisions)
+        self._insert(connection, offers, rows.offers)
+        self._insert(connection, named_offers, rows.named)
+
+    @property
+    def _clash(self) -> type[Exception]:
+        """What the driver itself raises, where it is asked without SQLAlchemy between."""
+        driver: Any = self._engine.dialect.loaded_dbapi
+        return driver.IntegrityError
 
     def _record(self, connection: Connection, rows: Sequence[Row]) -> Taken:
         """Insert the facts that are new, and tell which these are."""
@@ -125,6 +149,15 @@ class PostgresWriter(Writer):
             self._months.forget()
             self._months.ensure(instants)
             super().write(batch)
+
+    def load(self, rows: Rows) -> bool:
+        self._months.ensure(day * MICROS_PER_DAY for day in rows.days)
+        return super().load(rows)
+
+    def _load(self, connection: Connection, rows: Rows) -> None:
+        ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in rows.facts]
+        self._insert(connection, fact_ids, ids)
+        super()._load(connection, rows)
 
     def _record(self, connection: Connection, rows: Sequence[Row]) -> Taken:
         ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in rows]

@@ -18,9 +18,10 @@ from engine.errors import FactRejected
 from engine.fact_records import from_record
 from engine.progress import SilentProgress
 from engine.storage import importing
-from engine.storage.batch import Prepared, prepare
+from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.importing import ImportResult, Source, import_facts
 from engine.storage.indexes import DEFERRED
+from engine.storage.loading import Rows, merged, rows_of
 from engine.storage.ordinary import ordinary
 from engine.storage.preparing import parsed, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
@@ -328,13 +329,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     monkeypatch.setattr(importing, "_LARGE", 0)
     monkeypatch.setattr(importing, "_PIECE", 10)
     monkeypatch.setattr(importing, "_TOGETHER", 10)
-    plain, seen = SqlStore.append_prepared, list[set[str]]()
+    plain, seen = SqlStore.load, list[set[str]]()
 
-    def looks(self: SqlStore, facts: Sequence[Prepared]) -> AppendResult:
+    def looks(self: SqlStore, rows: Rows) -> bool:
         seen.append(present_indexes(self))
-        return plain(self, facts)
+        return plain(self, rows)
 
-    monkeypatch.setattr(SqlStore, "append_prepared", looks)
+    monkeypatch.setattr(SqlStore, "load", looks)
     return seen
 
 
@@ -365,27 +366,95 @@ def test_whoever_comes_after_a_killed_load_finds_the_indexes(
     store: SqlStore, tmp_path: Path, seen: list[set[str]]
 ) -> None:
     path = a_file(tmp_path)
-    plain = store.append_prepared
+    plain = store.load
     calls = list[int]()
 
-    def dies(facts: Sequence[Prepared]) -> AppendResult:
-        calls.append(len(facts))
+    def dies(rows: Rows) -> bool:
+        calls.append(len(rows.facts))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain(facts)
+        return plain(rows)
 
-    store.append_prepared = dies  # type: ignore[method-assign]
+    store.load = dies  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         run(store, path)
     assert present_indexes(store) == set()
     store.migrate()
     assert present_indexes(store) == set(), "one that loads goes on without"
-    store.append_prepared = plain  # type: ignore[method-assign]
+    store.load = plain  # type: ignore[method-assign]
     result = run(store, path)
     assert result.resumed_at is not None
     assert told(result) == (80, 1, 3)
     assert seen[-1] == set()
     assert present_indexes(store) == ALL_INDEXES
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObject) -> None:
+    pseudonyms = Pseudonyms(SECRET)
+    facts = [
+        prepare(pseudonyms.applied(from_record(record), trusted=True))
+        for record in data.draw(st.lists(st.sampled_from(RECORDS), max_size=12))
+    ]
+    cut = data.draw(st.integers(0, len(facts)))
+    parts = [facts[:cut], facts[cut:]]
+    rows = [rows_of(part, range(len(part))) for part in parts]
+    for part, made in zip(parts, rows, strict=True):
+        ids = [fact.event_id for fact in part]
+        assert (made is not None) == (len(set(ids)) == len(ids))
+        if made is not None:
+            assert sorted(made.prepared()) == sorted(part)
+            assert [part[number].event_id for number in made.numbers] == sorted(ids)
+    together = [made for made in rows if made is not None]
+    if len(together) < 2 or len({fact.event_id for fact in facts}) < len(facts):
+        return
+    batch, loaded = Batch(facts), merged(together)
+    assert loaded.facts == batch.rows
+    assert loaded.decisions == batch.decision_rows
+    assert loaded.offers == batch.offer_rows
+    assert loaded.named == batch.named_rows
+
+
+def test_a_load_of_which_a_part_is_known_writes_nothing(store: SqlStore) -> None:
+    facts = [prepare(store.pseudonyms.applied(from_record(each))) for each in RECORDS]
+    assert store.append_prepared(facts[-1:]).recorded == 1
+    rows = rows_of(facts, range(len(facts)))
+    assert rows is not None
+    assert not store.load(rows)
+    assert [fact.event_id for fact in store.facts(FactScope())] == [facts[-1].event_id]
+    assert store.append_prepared(facts).recorded == len(facts) - 1
+
+
+RECORDS: list[dict[str, object]] = [
+    *(
+        {
+            "type": "decision",
+            "event_id": f"d{number}",
+            "decision_id": f"d{number}",
+            "occurred_at": f"2026-02-0{number + 1}T10:00:00+00:00",
+            "checkout_id": f"k{number}",
+            "arm": "control",
+            "offers": [
+                {"offer_id": f"o{number}{place}", "kind": "cross_sell", "item_id": "mug"}
+                for place in range(number)
+            ],
+        }
+        for number in range(3)
+    ),
+    *(
+        {
+            "type": "purchase",
+            "event_id": f"p{number}",
+            "occurred_at": "2026-02-03T11:00:00+00:00",
+            "checkout_id": f"k{number}",
+            "transaction_id": f"t{number}",
+            "currency": "NOK",
+            "items": [{"item_id": "mug", "price": "49.00", "offer_id": f"o{number}0"}],
+        }
+        for number in range(3)
+    ),
+]
 
 
 def test_a_report_after_a_killed_load_builds_the_indexes(store: SqlStore) -> None:
