@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -18,7 +20,17 @@ from engine.experiment import assign_arm, unit_of
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
 from engine.model import Model
-from engine.offers import Arm, CartLine, Change, Decision, Evidence, Limits, Offer, Replaces
+from engine.offers import (
+    Arm,
+    CartLine,
+    Change,
+    Decision,
+    Evidence,
+    Limits,
+    Mode,
+    Offer,
+    Replaces,
+)
 from engine.slate import Recommenders, Slate, build_slate
 from engine.texts import Extra, cross_sell_text, picked_text, upsell_text
 from engine.upsell.families import LEARNED
@@ -26,6 +38,7 @@ from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
 from serving.customer_past import Bought, past_of, row_of
+from serving.remembered_offers import Made, RememberedOffers
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
 _ID_BYTES = 16
@@ -33,15 +46,29 @@ _DECIMALS = 6
 _MOST_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""
 
-_prepared: WeakKeyDictionary[Model, Recommenders] = WeakKeyDictionary()
+_LONGEST_REMEMBERED = 100
+"""Lines of a cart, and items of a call's own lists, beyond which its offers are made each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    recommenders: Recommenders
+    remembered: RememberedOffers
+
+
+_prepared: WeakKeyDictionary[Model, _Prepared] = WeakKeyDictionary()
+
+
+def _prepared_for(model: Model) -> _Prepared:
+    found = _prepared.get(model)
+    if found is None:
+        found = _prepared[model] = _Prepared(Recommenders.prepare(model), RememberedOffers())
+    return found
 
 
 def recommenders_of(model: Model) -> Recommenders:
     """What is prepared once for a model, for as long as somebody holds the model."""
-    found = _prepared.get(model)
-    if found is None:
-        found = _prepared[model] = Recommenders.prepare(model)
-    return found
+    return _prepared_for(model).recommenders
 
 
 def consents(model: Model | None, request: SuggestionRequest) -> bool:
@@ -82,7 +109,7 @@ def decide(
     lines = _cart_lines(request, None if foreign else currency)
     decision_id = _new_id("dec")
     occurred_at = clock.now()
-    limits, slate, offers, row = None, Slate(), (), None
+    limits, made, row = None, Made(), None
     mode = request.mode or "discovery"
     remembered = consents(model, request)
     customer_id = request.customer_id if remembered else None
@@ -90,18 +117,17 @@ def decide(
         limits = _limits(model, request, foreign_currency=foreign)
         row = row_of(model, customer_id)
     if model is not None and limits is not None and not paused:
-        slate = build_slate(
-            recommenders_of(model),
+        call = _Call(
             lines,
-            cross_sell=limits.cross_sell,
-            upsell=limits.upsell,
-            at=occurred_at,
-            excluded_item_ids=request.exclude_item_ids or (),
-            declined_item_ids=(*(request.declined_item_ids or ()), *dismissed),
-            past=past_of(model, row, bought if customer_id else (), occurred_at),
-            mode=mode,
+            limits,
+            request.exclude_item_ids or (),
+            (*(request.declined_item_ids or ()), *dismissed),
+            mode,
+            language_of(request.locale, model.settings.shop.locale),
+            row,
+            tuple(bought) if customer_id else (),
         )
-        offers = _offers(model, request, slate)
+        made = _make_offers(model, call, occurred_at)
     return Decision(
         event_id=decision_id,
         decision_id=decision_id,
@@ -114,11 +140,11 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=lines,
-        offers=offers,
+        offers=tuple(replace(offer, offer_id=_new_id("off")) for offer in made.offers),
         control_share=share,
         limits=limits,
-        excluded_item_ids=_item_ids(model, slate.excluded),
-        declined_item_ids=_item_ids(model, slate.declined),
+        excluded_item_ids=made.excluded_item_ids,
+        declined_item_ids=made.declined_item_ids,
         mode=mode,
         model_customer=row,
         store_id=request.store_id,
@@ -147,8 +173,8 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
     )
 
 
-def _item_ids(model: Model | None, items: Sequence[int]) -> tuple[str, ...]:
-    return tuple(model.catalogue.items[item] for item in items[:_MOST_NAMED]) if model else ()
+def _item_ids(model: Model, items: Sequence[int]) -> tuple[str, ...]:
+    return tuple(model.catalogue.items[item] for item in items[:_MOST_NAMED])
 
 
 def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool) -> Limits:
@@ -164,8 +190,50 @@ def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool)
     )
 
 
-def _offers(model: Model, request: SuggestionRequest, slate: Slate) -> tuple[Offer, ...]:
-    language = language_of(request.locale, model.settings.shop.locale)
+class _Call(NamedTuple):
+    """All that the offers of a call depend on, beside the model and the moment."""
+
+    lines: tuple[CartLine, ...]
+    limits: Limits
+    excluded: tuple[str, ...]
+    declined: tuple[str, ...]
+    mode: Mode
+    language: Language
+    row: int | None
+    bought: tuple[Bought, ...]
+
+
+def _make_offers(model: Model, call: _Call, at: int) -> Made:
+    prepared = _prepared_for(model)
+
+    def make() -> Made:
+        slate = build_slate(
+            prepared.recommenders,
+            call.lines,
+            cross_sell=call.limits.cross_sell,
+            upsell=call.limits.upsell,
+            at=at,
+            excluded_item_ids=call.excluded,
+            declined_item_ids=call.declined,
+            past=past_of(model, call.row, call.bought, at),
+            mode=call.mode,
+        )
+        return Made(
+            _offers(model, call.language, slate),
+            _item_ids(model, slate.excluded),
+            _item_ids(model, slate.declined),
+        )
+
+    if len(call.lines) + len(call.excluded) + len(call.declined) > _LONGEST_REMEMBERED:
+        return make()
+    # The shop's own rules come into force and end: which hold is known by the period.
+    key = (call, prepared.recommenders.policy.period_of(at))
+    with_past = call.row is not None or bool(call.bought)
+    return prepared.remembered.of(key, at, make, with_past=with_past)
+
+
+def _offers(model: Model, language: Language, slate: Slate) -> tuple[Offer, ...]:
+    """Still without ids."""
     return (
         *(
             _cross_sell_offer(model, complement, position, language)
@@ -190,7 +258,7 @@ def _cross_sell_offer(
     else:
         text = cross_sell_text(names, counts.n_joint, counts.n_antecedent, language)
     return Offer(
-        offer_id=_new_id("off"),
+        offer_id="",
         kind="cross_sell",
         item_id=item_id,
         position=position,
@@ -214,7 +282,7 @@ def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Langu
     catalogue, comparison = model.catalogue, upgrade.comparison
     item_id = catalogue.items[upgrade.item]
     return Offer(
-        offer_id=_new_id("off"),
+        offer_id="",
         kind="upsell",
         item_id=item_id,
         position=position,

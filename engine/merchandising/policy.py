@@ -117,7 +117,11 @@ class Policy:
 
     def at(self, moment: int) -> InForce:
         """What holds at `moment`, microseconds since the epoch."""
-        return self.period(bisect_right(self.turns, moment))
+        return self.period(self.period_of(moment))
+
+    def period_of(self, moment: int) -> int:
+        """Which of the stretches of time, in each of which the same holds throughout."""
+        return bisect_right(self.turns, moment)
 
 
 def _in_force(

@@ -1,0 +1,51 @@
+"""Offers made a moment ago for a cart just like this one: a page that reloads asks again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from engine.offers import Offer
+
+_MOST = 2_048
+_MICROS_WITH_PAST = 60_000_000
+"""What a customer bought grows older by the moment: for so long its age is taken as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Offers, still without ids of their own, and the items of the call's lists in the running."""
+
+    offers: tuple[Offer, ...] = ()
+    excluded_item_ids: tuple[str, ...] = ()
+    declined_item_ids: tuple[str, ...] = ()
+
+
+class RememberedOffers:
+    """The last few thousand of one model, in this process.
+
+    What is offered depends on the cart, the call's own wishes, the rules of the shop that hold,
+    and what the buyer bought before; all of them are part of the key, but for the moment.
+    """
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._made: OrderedDict[Hashable, tuple[int, Made]] = OrderedDict()
+
+    def of(self, key: Hashable, at: int, make: Callable[[], Made], *, with_past: bool) -> Made:
+        """What was made for `key`, else what `make` makes.
+
+        Args:
+            at: microseconds since the epoch.
+            with_past: the buyer has bought before, so what is kept is kept for a minute only.
+        """
+        found = self._made.get(key)
+        if found is not None and (not with_past or 0 <= at - found[0] < _MICROS_WITH_PAST):
+            self._made.move_to_end(key)
+            return found[1]
+        made = make()
+        self._made[key] = (at, made)
+        if len(self._made) > self._most:
+            self._made.popitem(last=False)
+        return made
