@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
@@ -12,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serving import errors, openapi
 from serving.dashboard import pages
+from serving.key_watch import KeyWatch
+from serving.keys import KeyRing
 from serving.metrics import MeasureRequests, Metrics
 from serving.routes import (
     adapters,
@@ -48,7 +51,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, metrics) as service:
+        async with running(settings, metrics) as service, _watching_keys(app):
             app.state.service = service
             yield
 
@@ -80,6 +83,27 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.add_middleware(SecureHeaders)
     app.add_middleware(MeasureRequests, metrics=metrics)
     return app
+
+
+@asynccontextmanager
+async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
+    """Requests are judged by `app.state.settings`, which gets the new keys."""
+    settings: ServeSettings = app.state.settings
+    watch = KeyWatch(os.environ, settings.keys)
+    if not (watch and settings.keys):
+        yield
+        return
+
+    def take(ring: KeyRing) -> None:
+        app.state.settings = app.state.settings.model_copy(update={"keys": ring})
+
+    task = asyncio.create_task(watch.watch(settings.keys_poll_seconds, take))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def from_environment() -> FastAPI:

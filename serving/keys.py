@@ -15,32 +15,61 @@ from engine.errors import ConfigError
 Scope = Literal["storefront", "server", "report", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+ID_DIGITS = 12
+SHORTEST = 16
+"""Characters below which a key chosen by hand is told to be guessable."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_COMMENT = re.compile(r"(^|\s)#.*")
+
+
+def digest_of(key: str) -> bytes:
+    """SHA-256: keys are long and random, so nothing slower is needed to hide them."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as the server knows it: never the key, only its SHA-256."""
+    """A key as the server knows it: never the key, only its SHA-256.
+
+    `short` tells that it was given in the clear and can be guessed.
+    """
 
     scope: Scope
     digest: bytes
+    short: bool = False
+
+    @property
+    def id(self) -> str:
+        """What lists and logs call it; nothing leads from it to the key."""
+        return self.digest.hex()[:ID_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """All keys of a service; false where there are none."""
+    """All keys of a service; false where there are none and none is asked for.
+
+    `required`: a service that began with keys asks for one even when the last was revoked.
+    """
 
     keys: tuple[Key, ...] = ()
+    required: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.keys)
+        return self.required or bool(self.keys)
+
+    def key_of(self, presented: str) -> Key | None:
+        """The first key that `presented` is, for logs; None where it is unknown."""
+        digest = digest_of(presented)
+        found = [key for key in self.keys if hmac.compare_digest(key.digest, digest)]
+        return found[0] if found else None
 
     def scopes_of(self, presented: str) -> frozenset[Scope]:
         """Scopes of a presented key; empty where it is unknown.
 
         Every key is compared, each in constant time, so that timing tells nothing.
         """
-        digest = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).digest()
+        digest = digest_of(presented)
         return frozenset(
             {key.scope for key in self.keys if hmac.compare_digest(key.digest, digest)}
         )
@@ -49,12 +78,12 @@ class KeyRing:
 def parse_keys(text: str, *, source: str) -> KeyRing:
     """Entries `scope:key` or `scope:sha256=<hex>`, between spaces, commas or line ends.
 
-    A line that begins with `#` is a comment.
+    What stands behind `#` at the begin of a line, or behind a space, is a comment.
 
     Raises:
         ConfigError: names the entry by its place; never repeats a key.
     """
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = [_COMMENT.sub("", line) for line in text.splitlines()]
     entries = " ".join(lines).replace(",", " ").split()
     return KeyRing(tuple(_parse_key(entry, place, source) for place, entry in enumerate(entries)))
 
@@ -71,7 +100,7 @@ def _parse_key(entry: str, place: int, source: str) -> Key:
         if not _DIGEST.fullmatch(hexadecimal):
             raise ConfigError(f"{where}: sha256= takes 64 hexadecimal digits")
         return Key(cast(Scope, scope), bytes.fromhex(hexadecimal))
-    return Key(cast(Scope, scope), hashlib.sha256(key.encode()).digest())
+    return Key(cast(Scope, scope), digest_of(key), len(key) < SHORTEST)
 
 
 def load_keys(environment: Mapping[str, str]) -> KeyRing:

@@ -66,6 +66,8 @@ class ServeSettings(BaseModel):
     """How often it is judged whether offers keep buyers from completing their checkouts."""
     guardrail_poll_seconds: float = Field(default=5, gt=0)
     """How often it is looked at whether offers were paused, or are made again."""
+    keys_poll_seconds: float = Field(default=1.0, gt=0)
+    """How often the key file is looked at."""
     report_cache_seconds: float = Field(default=5.0, ge=0)
     """How long a computed report is given again."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()

@@ -32,6 +32,7 @@ _COMMANDS = (
     ("models", _TRAIN),
     ("suggest", _SELL),
     ("serve", _SELL),
+    ("keys", _SELL),
     ("events", _MEASURE),
     ("report", _MEASURE),
     ("simulate", _MEASURE),

@@ -104,6 +104,11 @@ def command(
         database_deadline_ms=database_deadline_ms,
         parent=os.getpid(),
     )
+    if not settings.on_loopback and any(key.short for key in settings.keys.keys):
+        console.err.print(
+            "[yellow]note[/] a key has fewer than 16 characters and can be guessed;"
+            " `mersalg keys create` makes one that cannot"
+        )
     with _shared_metrics(workers):
         _prepare_database(settings.database)
         _say_where(settings, as_json)

@@ -41,7 +41,8 @@ def _may_look(request: Request, settings: ServeSettings) -> bool:
 async def show_dashboard(
     request: Request, service: TheService, days: int = Query(28, ge=1, le=3660)
 ) -> Response:
-    if not _may_look(request, service.settings):
+    settings: ServeSettings = request.app.state.settings
+    if not _may_look(request, settings):
         return RedirectResponse("/dashboard/login", 303)
     model, live = service.live.model, service.live.status
     shop = model.settings.shop if model else None
@@ -63,7 +64,7 @@ async def show_dashboard(
         title=view.shop,
         view=view,
         preloaded_style_ids=plotly_script.unneeded_style_ids(),
-        keyed=bool(service.settings.keys),
+        keyed=bool(settings.keys),
         signed_in=sessions.COOKIE in request.cookies,
     )
 
@@ -74,9 +75,9 @@ async def show_login(refused: bool = False) -> Response:
 
 
 @router.post("/dashboard/login")
-async def log_in(request: Request, service: TheService) -> Response:
+async def log_in(request: Request) -> Response:
     form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
-    session = sessions.open_session(service.settings, form.get("key", [""])[0].strip())
+    session = sessions.open_session(request.app.state.settings, form.get("key", [""])[0].strip())
     if session is None:
         return RedirectResponse("/dashboard/login?refused=true", 303)
     answer = RedirectResponse("/dashboard", 303)

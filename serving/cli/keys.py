@@ -1,0 +1,82 @@
+"""`mersalg keys`: make, list and revoke the API keys of a key file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli import console
+
+group = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+
+File = Annotated[
+    Path,
+    typer.Option("--file", envvar="MERSALG_KEYS_FILE", help="The key file that the service reads."),
+]
+
+
+@group.command("create")
+def create(
+    scope: Annotated[str, typer.Argument(help="storefront, server, report or admin.")],
+    file: File,
+    name: Annotated[str, typer.Option(help="Who will hold it, for the list.")] = "",
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Make a random key and print it, this once: the file keeps its hash alone.
+
+    A running service takes it within seconds; several of one scope may count at once, so that a
+    key can be replaced before it is revoked.
+    """
+    from serving.key_file import create_key
+
+    listed, key = create_key(file, scope, name)
+    if as_json:
+        console.print_json({**asdict(listed), "key": key, "file": str(file)})
+        return
+    typer.echo(key)
+    console.err.print(
+        f"key {listed.id} of scope {scope} is in {file}; keep it now, it is not shown again",
+        markup=False,
+        highlight=False,
+    )
+
+
+@group.command("list")
+def list_(file: File, as_json: console.JsonFlag = False) -> None:
+    """The keys of the file by id, scope and name; no key can be read out of it."""
+    from rich.table import Table
+
+    from serving.key_file import list_keys
+
+    keys = list_keys(file)
+    if as_json:
+        console.print_json({"file": str(file), "keys": [asdict(key) for key in keys]})
+        return
+    if not keys:
+        console.out.print(f"no keys in {file}", markup=False, highlight=False)
+        return
+    table = Table()
+    for heading in ("id", "scope", "name", "created"):
+        table.add_column(heading, no_wrap=heading != "name")
+    for key in keys:
+        table.add_row(key.id, key.scope, key.name or "", key.created_at or "by hand")
+    console.out.print(table)
+
+
+@group.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="Its id, as the list tells it.")],
+    file: File,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Take a key out of the file; a running service refuses it within seconds."""
+    from serving.key_file import revoke_key
+
+    revoked = revoke_key(file, key_id)
+    if as_json:
+        console.print_json({"revoked": asdict(revoked), "file": str(file)})
+    else:
+        console.out.print(f"key {revoked.id} of scope {revoked.scope} is revoked", highlight=False)

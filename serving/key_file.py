@@ -1,0 +1,144 @@
+"""The file of API keys: one line a key, its hash and what people call it; never the key itself.
+
+    storefront:sha256=9f86d0818... # {"name": "web shop", "created_at": "2026-03-01T10:00:00+00:00"}
+
+Lines that were written by hand stay as they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from engine.durable import sync_folder
+from engine.errors import ConfigError, DataError
+from serving.keys import SCOPES, Key, Scope, digest_of, parse_keys
+
+_KEY_BYTES = 32
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """`name` and `created_at` are None of a key that was written into the file by hand."""
+
+    id: str
+    scope: Scope
+    name: str | None
+    created_at: str | None
+
+
+def list_keys(path: Path) -> list[ListedKey]:
+    """All keys of the file, in its order; a file that is not there holds none.
+
+    Raises:
+        ConfigError: it cannot be read, or an entry is malformed.
+    """
+    return [listed for line in _lines(path) for listed in _listed(line, path)]
+
+
+def create_key(path: Path, scope: str, name: str) -> tuple[ListedKey, str]:
+    """A new random key, added to the file, which keeps its hash alone; returned this once.
+
+    Raises:
+        ConfigError: an unknown scope, a name that does not fit on a line, an unreadable file.
+        DataError: the file cannot be written.
+    """
+    if scope not in SCOPES:
+        raise ConfigError(f"a scope is one of {', '.join(SCOPES)}, not {scope!r}")
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ConfigError(f"a name is one line of at most {_LONGEST_NAME} characters")
+    key = f"mk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    note = orjson.dumps({"name": name, "created_at": created_at}).decode()
+    line = f"{scope}:sha256={digest_of(key).hex()} # {note}"
+    with _changing(path) as lines:
+        lines.append(line)
+    return _listed(line, path)[0], key
+
+
+def revoke_key(path: Path, key_id: str) -> ListedKey:
+    """Take a key out of the file, by the id that `list_keys` tells (or its first digits).
+
+    Raises:
+        ConfigError: no such key, or more than one.
+        DataError: the file cannot be written.
+    """
+    with _changing(path) as lines:
+        found = [
+            (place, listed)
+            for place, line in enumerate(lines)
+            for listed in _listed(line, path)
+            if key_id and listed.id.startswith(key_id)
+        ]
+        if len(found) != 1:
+            known = "no key" if not found else "more than one key"
+            raise ConfigError(f"{known} of {path} has the id {key_id!r}")
+        place, listed = found[0]
+        if len(_keys(lines[place], path)) > 1:
+            raise ConfigError(f"several keys stand in one line of {path}: take it out by hand")
+        del lines[place]
+    return listed
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+
+
+def _keys(line: str, path: Path) -> tuple[Key, ...]:
+    return parse_keys(line, source=str(path)).keys
+
+
+def _listed(line: str, path: Path) -> list[ListedKey]:
+    _, _, comment = line.partition(" # ")
+    try:
+        note = orjson.loads(comment)
+    except orjson.JSONDecodeError:
+        note = None
+    told = cast("dict[str, object]", note) if isinstance(note, dict) else {}
+    name, created_at = told.get("name"), told.get("created_at")
+    return [
+        ListedKey(
+            key.id,
+            key.scope,
+            name if isinstance(name, str) else None,
+            created_at if isinstance(created_at, str) else None,
+        )
+        for key in _keys(line, path)
+    ]
+
+
+@contextmanager
+def _changing(path: Path) -> Generator[list[str], None, None]:
+    """The lines, to be changed; written whole, by one process at a time, for its owner alone."""
+    partial = path.with_name(f"{path.name}.partial")
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            lines = _lines(path)
+            yield lines
+            partial.unlink(missing_ok=True)
+            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(f"cannot write: {error.strerror}", file=str(path)) from error

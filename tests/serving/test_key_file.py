@@ -1,0 +1,139 @@
+"""`mersalg keys`, the file behind it, and a running service that follows the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError
+from serving.key_file import create_key, list_keys, revoke_key
+from serving.key_watch import KeyWatch
+from serving.keys import load_keys
+from tests.support.commands import attempt, run
+from tests.support.servers import publish_model, running_server
+
+
+def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    made = json.loads(run("keys", "create", "server", "--file", file, "--name", "till 1", "--json"))
+    assert made["key"] not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert load_keys({"MERSALG_KEYS_FILE": str(file)}).scopes_of(made["key"]) == {"server"}
+    listed = json.loads(run("keys", "list", "--file", file, "--json"))["keys"]
+    assert [(each["id"], each["scope"], each["name"]) for each in listed] == [
+        (made["id"], "server", "till 1")
+    ]
+    assert made["key"] not in run("keys", "list", "--file", file)
+
+
+def test_only_the_key_is_on_standard_output(tmp_path: Path) -> None:
+    result = attempt("keys", "create", "report", "--file", tmp_path / "keys")
+    key = result.stdout.strip()
+    assert len(key) > 40
+    assert key not in result.stderr
+    ring = load_keys({"MERSALG_KEYS_FILE": str(tmp_path / "keys")})
+    assert ring.scopes_of(key) == {"report"}
+
+
+def test_several_keys_of_a_scope_count_until_one_is_revoked(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# by hand\nadmin:an-old-admin-key-of-ours\n")
+    first, old = create_key(file, "storefront", "old")
+    _, new = create_key(file, "storefront", "new")
+    assert revoke_key(file, first.id).name == "old"
+    ring = load_keys({"MERSALG_KEYS_FILE": str(file)})
+    assert ring.scopes_of(old) == frozenset()
+    assert ring.scopes_of(new) == {"storefront"}
+    assert ring.scopes_of("an-old-admin-key-of-ours") == {"admin"}
+    assert file.read_text().startswith("# by hand\n")
+    assert [key.name for key in list_keys(file)] == [None, "new"]
+
+
+@pytest.mark.parametrize("key_id", ["", "0", "zzz"])
+def test_an_id_that_is_not_one_key_revokes_nothing(tmp_path: Path, key_id: str) -> None:
+    file = tmp_path / "keys"
+    for number in range(40):
+        create_key(file, "server", f"n{number}")
+    before = file.read_text()
+    if key_id == "0":
+        assert sum(key.id.startswith("0") for key in list_keys(file)) != 1
+    with pytest.raises(ConfigError, match="has the id"):
+        revoke_key(file, key_id)
+    assert file.read_text() == before
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    for scope, name in (("root", ""), ("admin", "two\nlines"), ("admin", "x" * 101)):
+        with pytest.raises(ConfigError):
+            create_key(tmp_path / "keys", scope, name)
+    assert not (tmp_path / "keys").exists()
+
+
+def test_keys_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda n: create_key(file, "server", f"n{n}")[0].id, range(40)))
+    assert sorted(key.id for key in list_keys(file)) == sorted(made)
+
+
+def test_a_broken_or_missing_file_changes_nothing_and_an_empty_one_opens_nothing(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "keys"
+    _, key = create_key(file, "server", "")
+    environment = {"MERSALG_KEYS_FILE": str(file), "MERSALG_KEYS": "admin:the-other-admin-key"}
+    watch = KeyWatch(environment, load_keys(environment))
+    assert not watch.look()
+    for broken in ("nonsense", "server:sha256=12"):
+        file.write_text(broken)
+        assert not watch.look()
+        assert watch.ring.scopes_of(key) == {"server"}
+    file.unlink()
+    assert not watch.look() or watch.ring.scopes_of(key) == {"server"}
+    file.write_text("# nobody any more\n")
+    assert watch.look()
+    assert watch.ring.scopes_of(key) == frozenset()
+    assert watch.ring.scopes_of("the-other-admin-key") == {"admin"}
+    alone = KeyWatch({"MERSALG_KEYS_FILE": str(file)}, load_keys({"MERSALG_KEYS": "admin:one"}))
+    os.utime(file, (1, 1))
+    assert alone.look()
+    assert alone.ring, "a ring without keys still asks for one"
+
+
+def test_a_running_service_takes_new_keys_and_refuses_revoked_ones(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    first, old = create_key(file, "storefront", "old")
+    _, report = create_key(file, "report", "")
+    publish_model(tmp_path / "models")
+    environment = {"MERSALG_KEYS_FILE": str(file), "MERSALG_KEYS_POLL_SECONDS": "0.1"}
+    cart = {"checkout_id": "k", "lines": []}
+
+    def answers(key: str) -> int:
+        with server.client(key=key) as client:
+            return client.post("/v1/suggestions", json=cart).status_code
+
+    def becomes(key: str, status: int) -> None:
+        deadline = time.monotonic() + 10
+        while answers(key) != status:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    with running_server(tmp_path, environment=environment) as server:
+        assert (answers(old), answers(report), answers("unknown")) == (200, 403, 401)
+        _, new = create_key(file, "storefront", "new")
+        becomes(new, 200)
+        assert answers(old) == 200
+        revoke_key(file, first.id)
+        becomes(old, 401)
+        assert answers(new) == 200
+        for listed in list_keys(file):
+            revoke_key(file, listed.id)
+        becomes(new, 401)
+        with server.client(key=report) as client:
+            assert client.get("/v1/reports/rates").status_code == 401
+        assert old not in server.said
