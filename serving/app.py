@@ -16,6 +16,7 @@ from serving.dashboard import pages
 from serving.key_watch import KeyWatch
 from serving.keys import KeyRing
 from serving.metrics import MeasureRequests, Metrics
+from serving.rate_limits import RateLimits
 from serving.routes import (
     adapters,
     customers,
@@ -66,6 +67,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
+    app.state.limits = RateLimits(settings)
     app.openapi = openapi.describe(app)  # type: ignore[method-assign]
     errors.install(app)
     for router in _ROUTERS:

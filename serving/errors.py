@@ -71,7 +71,7 @@ class ErrorAnswer:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The error answers of an endpoint, for OpenAPI."""
+    """The error answers of an endpoint, for OpenAPI; calls that need a key are counted (429)."""
     said = {
         401: "No key, or an unknown one",
         403: "The key's scope does not cover this call",
@@ -80,9 +80,14 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
         413: "The body is over the limit",
         415: "The body is encoded in a way that is not understood",
         422: "The request is malformed",
+        429: "The caller sends more than is allowed; `Retry-After` says when to try again",
         503: "The database does not answer; try again",
     }
-    return {status: {"model": ErrorAnswer, "description": said[status]} for status in statuses}
+    counted = (429,) if 401 in statuses else ()
+    return {
+        status: {"model": ErrorAnswer, "description": said[status]}
+        for status in sorted({*statuses, *counted})
+    }
 
 
 def answer(

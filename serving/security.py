@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving import errors
 from serving.keys import SCOPES
 from serving.keys import Scope as KeyScope
+from serving.rate_limits import RateLimits
 from serving.settings import ServeSettings
 
 # What else a scope may do: a shop's server does what its pages do, an admin reads reports.
@@ -29,9 +30,10 @@ _COVERS: dict[KeyScope, frozenset[KeyScope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request, by what they may do."""
+    """Whoever sent a request, by what they may do; `key_id` names their key in logs."""
 
     scopes: frozenset[KeyScope]
+    key_id: str = "anyone"
 
     def may(self, scope: KeyScope) -> bool:
         return scope in self.scopes
@@ -46,23 +48,29 @@ def caller_with(settings: ServeSettings, key: str) -> Caller | None:
     held = settings.keys.scopes_of(key)
     if not held:
         return None
-    return Caller(frozenset(scope for own in held for scope in _COVERS[own]))
+    known = settings.keys.key_of(key)
+    scopes = frozenset(scope for own in held for scope in _COVERS[own])
+    return Caller(scopes, known.id if known is not None else "")
 
 
 def identify(request: Request) -> Caller:
-    """Raises ApiError 401 where a key is needed and none that is known was sent."""
+    """Raises ApiError 401 where a key is needed and none that is known was sent, 429 where the
+    caller calls more often than is allowed."""
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:
         return ANYONE
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     caller = caller_with(settings, key.strip()) if scheme.lower() == "bearer" else None
+    limits: RateLimits = request.app.state.limits
     if caller is None:
+        limits.refuse(request)
         raise errors.ApiError(
             401,
             "unauthorized",
             "send a key that this service knows: Authorization: Bearer KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
+    limits.admit(request, caller.key_id, by_address=caller.scopes == _COVERS["storefront"])
     return caller
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -66,6 +67,14 @@ class ServeSettings(BaseModel):
     """How often it is judged whether offers keep buyers from completing their checkouts."""
     guardrail_poll_seconds: float = Field(default=5, gt=0)
     """How often it is looked at whether offers were paused, or are made again."""
+    key_rate: float = Field(default=5_000, ge=0)
+    """Calls a second that one key may make of each worker; 0 sets no limit."""
+    address_rate: float = Field(default=100, ge=0)
+    """Calls a second that one address may make with storefront keys; 0 sets no limit."""
+    refusal_rate: float = Field(default=1, ge=0)
+    """Calls a second that one address may make without a known key, 60 at once; 0: no limit."""
+    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` is believed (`10.0.0.0/8`)."""
     keys_poll_seconds: float = Field(default=1.0, gt=0)
     """How often the key file is looked at."""
     report_cache_seconds: float = Field(default=5.0, ge=0)
@@ -89,6 +98,16 @@ class ServeSettings(BaseModel):
                 " (scope:key, scopes storefront, server, report, admin), or listen on 127.0.0.1"
             )
         return self
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        for text in named:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{text} is no address or network: {error}") from error
+        return named
 
     @property
     def on_loopback(self) -> bool:

@@ -14,6 +14,7 @@ from serving import errors
 from serving.dashboard import plotly_script, sessions
 from serving.dashboard.templating import STATIC, page
 from serving.dashboard.view import build_view
+from serving.rate_limits import RateLimits
 from serving.request_body import read_body
 from serving.security import caller_with
 from serving.service import TheService
@@ -79,6 +80,8 @@ async def log_in(request: Request) -> Response:
     form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
     session = sessions.open_session(request.app.state.settings, form.get("key", [""])[0].strip())
     if session is None:
+        limits: RateLimits = request.app.state.limits
+        limits.refuse(request)
         return RedirectResponse("/dashboard/login?refused=true", 303)
     answer = RedirectResponse("/dashboard", 303)
     forwarded = request.headers.get("x-forwarded-proto", "")

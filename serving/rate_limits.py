@@ -1,0 +1,133 @@
+"""How often one key or one address may call: token buckets, in the memory of each worker.
+
+Each worker counts for itself, so a service of several allows as many times more. The least
+recently seen of very many callers is forgotten, which can only let more through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+
+from fastapi import Request
+
+from serving import errors
+from serving.settings import ServeSettings
+
+_MOST_CALLERS = 20_000
+_BURST_SECONDS = 2.0
+"""What a caller may save up."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TokenBuckets:
+    """One bucket a caller, full at first.
+
+    Args:
+        rate: tokens that come back each second; 0 sets no limit.
+        burst: tokens a full bucket holds.
+        most: callers that are remembered.
+    """
+
+    def __init__(self, rate: float, burst: float, most: int = _MOST_CALLERS) -> None:
+        self._rate, self._burst, self._most = rate, burst, most
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, caller: Hashable, now: float) -> float:
+        """Seconds until `caller` may try again; 0.0 where a token was there, and is taken."""
+        wait = self.wait(caller, now)
+        if self._rate and not wait:
+            tokens, _ = self._buckets.get(caller, (self._burst, now))
+            self._buckets[caller] = (self._filled(caller, now, tokens) - 1, now)
+            self._buckets.move_to_end(caller)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        return wait
+
+    def wait(self, caller: Hashable, now: float) -> float:
+        """As `take`, without taking."""
+        if not self._rate:
+            return 0.0
+        held = self._buckets.get(caller)
+        if held is None:
+            return 0.0
+        missing = 1 - self._filled(caller, now, held[0])
+        return max(missing / self._rate, 0.0)
+
+    def _filled(self, caller: Hashable, now: float, tokens: float) -> float:
+        held = self._buckets.get(caller)
+        since = now - held[1] if held is not None else 0.0
+        return min(self._burst, tokens + max(since, 0.0) * self._rate)
+
+
+class RateLimits:
+    """The limits of one worker; every method raises ApiError 429 where a caller has to wait."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._trusted = tuple(map(ipaddress.ip_network, settings.trusted_proxies))
+        self._keys = _buckets(settings.key_rate)
+        self._addresses = _buckets(settings.address_rate)
+        self._refusals = TokenBuckets(settings.refusal_rate, 60 * settings.refusal_rate)
+
+    def admit(self, request: Request, key_id: str, *, by_address: bool) -> None:
+        """A call with a known key; `by_address` where strangers hold the key too."""
+        now = time.monotonic()
+        _wait(self._keys.take(key_id, now))
+        if by_address:
+            address = self.address_of(request)
+            # Whoever calls from here is another program of ours, or a proxy that is not named.
+            if not _is_loopback(address):
+                _wait(self._addresses.take(address, now))
+
+    def refuse(self, request: Request) -> None:
+        """A call with no known key: its address may try again only so often."""
+        _wait(self._refusals.take(self.address_of(request), time.monotonic()))
+
+    def address_of(self, request: Request) -> str:
+        """Of the caller; behind proxies that are trusted, what the nearest of them was told."""
+        address = request.client.host if request.client is not None else ""
+        if not self._trusted:
+            return address
+        told = request.headers.get("x-forwarded-for", "")
+        for hop in reversed([part.strip() for part in told.split(",") if part.strip()]):
+            if not _is_in(address, self._trusted):
+                break
+            address = hop
+        return address
+
+
+def _buckets(rate: float) -> TokenBuckets:
+    return TokenBuckets(rate, max(rate * _BURST_SECONDS, 1.0))
+
+
+def _wait(seconds: float) -> None:
+    if seconds > 0:
+        raise errors.ApiError(
+            429,
+            "too_many_requests",
+            "this caller sends more than is allowed; wait and try again",
+            details={"retry_after_seconds": math.ceil(seconds)},
+            headers={"Retry-After": str(math.ceil(seconds))},
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_in(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
