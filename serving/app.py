@@ -19,6 +19,7 @@ from serving.metrics import MeasureRequests, Metrics
 from serving.rate_limits import RateLimits
 from serving.routes import (
     adapters,
+    audit,
     customers,
     decisions,
     documentation,
@@ -40,6 +41,7 @@ _ROUTERS = (
     decisions.router,
     models.router,
     customers.router,
+    audit.router,
     health.router,
     documentation.router,
     pages.router,

@@ -25,6 +25,7 @@ from engine.offers import Arm, Decision
 from engine.progress import SilentProgress, Task
 from engine.storage import connection as database
 from engine.storage import indexes
+from engine.storage.audit import AuditLog
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import DISMISSALS
 from engine.storage.erasure import erase
@@ -42,7 +43,7 @@ from engine.storage.tables import IS_DISMISSAL, decisions, facts
 from engine.storage.tables import settings as settings_table
 from engine.storage.writing import chunks, writer_for
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
@@ -204,6 +205,13 @@ class SqlStore:
             return drop_before(self._engine, instant, dropped)
 
     @cached_property
+    def audit(self) -> AuditLog:
+        return AuditLog(self._engine, self._url)
+
+    def pseudonym_of(self, customer_id: str) -> str:
+        return self.pseudonyms.of("customer", customer_id, trusted=True)
+
+    @cached_property
     def rollups(self) -> Rollups:
         return Rollups(self._engine, self._url)
 
@@ -330,7 +338,7 @@ class SqlStore:
             connection.execute(forgotten)
 
     def erase_customer(self, customer_id: str) -> int:
-        pseudonym = self.pseudonyms.of("customer", customer_id, trusted=True)
+        pseudonym = self.pseudonym_of(customer_id)
         with database.speaking(self._url), database.writing(self._engine) as connection:
             return erase(connection, pseudonym)
 

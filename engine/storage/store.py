@@ -10,6 +10,7 @@ from engine.events import Fact
 from engine.offers import Arm, Decision
 
 if TYPE_CHECKING:
+    from engine.storage.audit import AuditLog
     from engine.storage.rollups import Rollups
 
 
@@ -79,6 +80,15 @@ class Store(Protocol):
 
     def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
         """Facts in scope of these checkouts, as `facts`; one may come several times."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """What administrators did."""
+        ...
+
+    def pseudonym_of(self, customer_id: str) -> str:
+        """What a customer is called in what is kept."""
         ...
 
     @property

@@ -135,3 +135,15 @@ spanning_checkouts = Table(
     Column("last_day", Text, nullable=False),
 )
 """Checkouts decided on several local days: no one day holds them."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text),
+    Column("outcome", Text, nullable=False),
+)
+"""What administrators did; entries are added, never changed."""

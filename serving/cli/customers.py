@@ -38,10 +38,12 @@ def _existing(database: str) -> Generator[SqlStore, None, None]:
 def export(customer_id: Customer, database: Database, as_json: console.JsonFlag = False) -> None:
     """Print every fact that names a customer, oldest first, one JSON object a line."""
     from engine.fact_records import pack
+    from serving.auditing import audited_here
 
     with _existing(database) as store:
         store.migrate()
-        lines = [pack(fact).decode() for fact in store.customer_facts(customer_id)]
+        with audited_here(store, "export customer", store.pseudonym_of(customer_id)):
+            lines = [pack(fact).decode() for fact in store.customer_facts(customer_id)]
     if as_json:
         import orjson
 
@@ -68,10 +70,12 @@ def erase(
     the shop's to erase.
     """
     from engine.customers import erase_everywhere
+    from serving.auditing import audited_here
 
     with _existing(database) as store:
         store.migrate()
-        n_facts = erase_everywhere(customer_id, store, models)
+        with audited_here(store, "erase customer", store.pseudonym_of(customer_id)):
+            n_facts = erase_everywhere(customer_id, store, models)
     if as_json:
         console.print_json({"customer_id": customer_id, "facts": n_facts})
     else:
@@ -97,6 +101,7 @@ def rotate(
     """
     from engine.storage.connection import parse_url
     from engine.storage.secrets import add_secret
+    from serving.auditing import audited_here
 
     with _existing(database) as store:
         # Before anything is changed: the database is there and belongs to the present secret.
@@ -107,6 +112,7 @@ def rotate(
         _existing(database) as store,
         console.progress_bars(quiet=as_json) as progress,
         progress.task("Renewing hashes") as task,
+        audited_here(store, "rotate secrets"),
     ):
         n_facts = store.rotate(task.advance)
     if as_json:

@@ -75,8 +75,9 @@ def pause(
 ) -> None:
     """Offer nothing until `resume`; checkouts are answered and counted as before."""
     from engine.tracking import guardrail
+    from serving.auditing import audited_here
 
-    with _store(database) as store:
+    with _store(database) as store, audited_here(store, "pause offers", why):
         _show(guardrail.pause(store, why, clock.now()), as_json)
 
 
@@ -84,8 +85,9 @@ def pause(
 def resume(database: Database, as_json: console.JsonFlag = False) -> None:
     """Offer again; the guardrail judges by what is decided from now on."""
     from engine.tracking import guardrail
+    from serving.auditing import audited_here
 
-    with _store(database) as store:
+    with _store(database) as store, audited_here(store, "resume offers"):
         _show(guardrail.resume(store, clock.now()), as_json)
 
 

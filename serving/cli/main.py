@@ -40,6 +40,7 @@ _COMMANDS = (
     ("customers", _MEASURE),
     ("retention", _MEASURE),
     ("guardrail", _MEASURE),
+    ("audit", _MEASURE),
     ("migrate", _MEASURE),
     ("check", _TRY),
 )

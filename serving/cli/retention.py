@@ -32,6 +32,7 @@ def command(
     from engine.tracking.periods import zone_of
     from engine.tracking.query import ReportQuery
     from engine.tracking.retention import drop_before, first_kept, would_drop
+    from serving.auditing import audited_here
 
     store = open_existing_store(database)
     try:
@@ -42,7 +43,10 @@ def command(
             n_facts = would_drop(store, since)
             _tell(f"{n_facts:,} facts before {since} would go", as_json, since, n_facts, None)
             return
-        with console.progress_bars(quiet=as_json) as progress:
+        with (
+            console.progress_bars(quiet=as_json) as progress,
+            audited_here(store, "drop facts", f"before {since}"),
+        ):
             done = drop_before(store, since, progress)
     finally:
         store.close()

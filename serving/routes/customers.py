@@ -15,8 +15,9 @@ from engine.events import Fact, fact_to_json
 from engine.fact_records import explained
 from engine.offers import Decision
 from serving import errors
+from serving.auditing import audited
 from serving.security import Admin
-from serving.service import TheService
+from serving.service import Service, TheService
 
 router = APIRouter(tags=["customers"])
 
@@ -44,13 +45,14 @@ class CustomerErasure:
     responses=errors.documented(401, 403, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
-    del caller
 
     def collect() -> bytes:
         facts = _outward(service.store.customer_facts(customer_id))
         return orjson.dumps(CustomerExport(customer_id, facts))
 
-    return Response(await asyncio.to_thread(collect), media_type="application/json")
+    async with audited(service, caller, "export customer", _named(service, customer_id)):
+        body = await asyncio.to_thread(collect)
+    return Response(body, media_type="application/json")
 
 
 @router.delete(
@@ -62,12 +64,17 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
     """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. The
     models know the customer no more, in this process at once, in others within seconds."""
-    del caller
     root = service.registry.root
-    touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
+    async with audited(service, caller, "erase customer", _named(service, customer_id)):
+        touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
     service.pasts.forget([customer_id])
     await service.live.reload()
     return CustomerErasure(customer_id, touched)
+
+
+def _named(service: Service, customer_id: str) -> str:
+    """Who it was about, as the facts call them."""
+    return service.store.pseudonym_of(customer_id)
 
 
 def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:

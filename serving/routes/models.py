@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 
 from engine.registry import Registry
 from serving import errors, openapi
+from serving.auditing import audited
 from serving.live_model import check_answers
 from serving.request_body import read_json
 from serving.security import Admin
@@ -84,8 +85,8 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
     responses=errors.documented(401, 403, 404, 409),
 )
 async def roll_back(service: TheService, caller: Admin) -> Published:
-    del caller
-    await asyncio.to_thread(service.registry.rollback)
+    async with audited(service, caller, "roll back"):
+        await asyncio.to_thread(service.registry.rollback)
     return await _served(service)
 
 
@@ -97,9 +98,9 @@ async def roll_back(service: TheService, caller: Admin) -> Published:
 )
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
     """Verified first; a version that cannot answer is never published."""
-    del caller
-    await asyncio.to_thread(_verify, service.registry, version)
-    await asyncio.to_thread(service.registry.publish, version)
+    async with audited(service, caller, "publish", version):
+        await asyncio.to_thread(_verify, service.registry, version)
+        await asyncio.to_thread(service.registry.publish, version)
     return await _served(service)
 
 

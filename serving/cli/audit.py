@@ -1,0 +1,43 @@
+"""`mersalg audit`: what administrators did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from serving.cli import console
+
+
+def command(
+    database: Annotated[
+        str,
+        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+    ],
+    limit: Annotated[int, typer.Option(min=1, help="Most entries.")] = 50,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """List who published, rolled back, erased, exported, paused or dropped what; newest first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from engine.storage.sql import open_existing_store
+
+    store = open_existing_store(database)
+    try:
+        store.upgrade()
+        entries = [entry.to_json() for entry in store.audit.latest(limit)]
+    finally:
+        store.close()
+    if as_json:
+        console.print_json({"entries": entries})
+        return
+    if not entries:
+        console.out.print("nobody did anything yet")
+        return
+    table = Table()
+    for name in ("when", "who", "action", "target", "outcome"):
+        table.add_column(name)
+    for entry in entries:
+        table.add_row(*(escape(str(value or "")) for value in entry.values()))
+    console.out.print(table)

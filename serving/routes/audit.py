@@ -1,0 +1,40 @@
+"""`GET /v1/audit`: what administrators did."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from serving import errors
+from serving.security import Admin
+from serving.service import TheService
+
+router = APIRouter(tags=["operation"])
+
+
+@dataclass(frozen=True)
+class AuditAnswer:
+    """The newest first; `who` is `key:` and the id of an API key (`mersalg keys list`), `user:`
+    and a name on the machine, or `anyone` where no keys are set. Customers stand under their
+    pseudonyms."""
+
+    entries: list[dict[str, object]]
+
+
+@router.get(
+    "/v1/audit",
+    summary="List what administrators did",
+    response_model=AuditAnswer,
+    responses=errors.documented(401, 403, 422, 503),
+)
+async def list_actions(
+    service: TheService,
+    caller: Admin,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most entries")] = 100,
+) -> AuditAnswer:
+    del caller
+    found = await asyncio.to_thread(service.store.audit.latest, limit)
+    return AuditAnswer([entry.to_json() for entry in found])

@@ -1,0 +1,106 @@
+"""What administrators did is noted, whichever door they came through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine import clock
+from engine.storage.audit import AuditEntry
+from engine.storage.sql import SqlStore, open_store
+from serving.keys import digest_of
+from tests.support.commands import run
+from tests.support.servers import Server, publish_model, running_server
+
+KEYS = "storefront:front-key server:server-key report:report-key admin:admin-key"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    url = (
+        str(tmp_path / "facts.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("fresh_postgres_url")
+    )
+    store = open_store(url, secret=b"a secret of the tests, long enough")
+    store.migrate()
+    yield store
+    store.close()
+
+
+def test_entries_come_back_newest_first_on_one_line(store: SqlStore) -> None:
+    for number in range(5):
+        store.audit.add(AuditEntry(number, "key:a", "publish", f"v{number}\n\x1b[31m", "done"))
+    latest = store.audit.latest(3)
+    assert [entry.occurred_at for entry in latest] == [4, 3, 2]
+    assert latest[0].target == "v4??[31m"
+    store.audit.add(AuditEntry(9, "w" * 10_000, "x", None, "done"))
+    assert len(store.audit.latest(1)[0].who) == 500
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("audited")
+    publish_model(folder / "models")
+    with running_server(folder, keys=KEYS, key="admin-key") as server:
+        yield server
+
+
+def entries(client: httpx.Client) -> list[dict[str, object]]:
+    answer = client.get("/v1/audit", params={"limit": 1000})
+    assert answer.status_code == 200
+    return answer.json()["entries"]
+
+
+def test_actions_over_http_are_noted_with_key_target_and_outcome(server: Server) -> None:
+    admin_id = f"key:{digest_of('admin-key').hex()[:12]}"
+    with server.client() as client:
+        version = client.get("/v1/models").json()["published"]
+        begun = clock.now()
+        client.post(f"/v1/models/{version}/publish").raise_for_status()
+        assert client.post("/v1/models/no-such-version/publish").status_code == 404
+        assert client.post("/v1/models/rollback").status_code == 404
+        client.get("/v1/customers/kari.nordmann").raise_for_status()
+        client.delete("/v1/customers/kari.nordmann").raise_for_status()
+        found = entries(client)[:5][::-1]
+    told = [(entry["who"], entry["action"], entry["outcome"]) for entry in found]
+    assert told == [
+        (admin_id, "publish", "done"),
+        (admin_id, "publish", "failed: model_not_found"),
+        (admin_id, "roll back", "failed: model_not_found"),
+        (admin_id, "export customer", "done"),
+        (admin_id, "erase customer", "done"),
+    ]
+    assert [entry["target"] for entry in found[:2]] == [version, "no-such-version"]
+    assert str(found[4]["target"]).startswith("p1.")
+    assert found[3]["target"] == found[4]["target"]
+    assert all(clock.parse_instant(str(entry["occurred_at"])) >= begun for entry in found)
+    assert "kari" not in server.said
+
+
+def test_only_administrators_read_it(server: Server) -> None:
+    for key, status in (("front-key", 403), ("server-key", 403), ("report-key", 403)):
+        with server.client(key=key) as client:
+            assert client.get("/v1/audit").status_code == status
+
+
+def test_actions_from_the_command_line_are_noted(tmp_path: Path) -> None:
+    database = tmp_path / "facts.db"
+    store = open_store(str(database))
+    store.migrate()
+    store.close()
+    run("guardrail", "pause", "--database", database, "--why", "a test")
+    run("guardrail", "resume", "--database", database)
+    run("customers", "erase", "kari", "--database", database)
+    run("customers", "export", "kari", "--database", database)
+    run("retention", "--database", database)
+    told = json.loads(run("audit", "--database", database, "--json"))["entries"]
+    assert [entry["action"] for entry in told][::-1] == [
+        *("pause offers", "resume offers", "erase customer", "export customer", "drop facts")
+    ]
+    assert all(str(entry["who"]).startswith("user:") for entry in told)
+    assert "kari" not in run("audit", "--database", database)
