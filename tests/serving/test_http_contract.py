@@ -379,6 +379,7 @@ def test_the_reference_describes_every_endpoint(anyone: httpx.Client) -> None:
         "/v1/models/{version}/publish",
         "/v1/models/rollback",
         "/v1/customers/{customer_id}",
+        "/v1/audit",
         "/healthz",
         "/readyz",
         "/metrics",
