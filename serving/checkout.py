@@ -87,6 +87,7 @@ def decide(
     bought: Sequence[Bought] = (),
     dismissed: Sequence[str] = (),
     paused: bool = False,
+    recall: bool = True,
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
@@ -95,6 +96,7 @@ def decide(
         holdout: False puts every unit in treatment.
         bought: the customer's purchases that the shop reported since the model was trained.
         known_arm: the arm the session was given before, which a login must not change.
+        recall: whether what the model remembers of the customer may be used for this caller.
         paused: nothing is offered, nor would be in the control arm; the decision counts as ever.
         dismissed: items of the offers the buyer dismissed of late, as the events tell.
     """
@@ -115,7 +117,7 @@ def decide(
     customer_id = request.customer_id if remembered else None
     if model is not None:
         limits = _limits(model, request, foreign_currency=foreign)
-        row = row_of(model, customer_id)
+        row = row_of(model, customer_id) if recall else None
     if model is not None and limits is not None and not paused:
         call = _Call(
             lines,

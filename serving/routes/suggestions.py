@@ -36,7 +36,7 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 async def suggest(request: Request) -> Response:
     """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
     or a lost database are no errors here. `tracking` says where the decision is kept."""
-    admit(request, "storefront")
+    caller = admit(request, "storefront")
     service = service_of(request)
     asked = _parse(await read_json(request))
     arms, model = service.arms, service.live.model
@@ -48,13 +48,16 @@ async def suggest(request: Request) -> Response:
         if consents(model, asked)
         else asked.model_copy(update={"customer_id": None, "session_id": None})
     )
-    bought = await service.pasts.since(
-        model, remembered.customer_id, ask_database=service.intake.available
-    )
+    recall = service.settings.storefront_recall or caller.may("server")
+    bought: Sequence[Bought] = ()
+    if recall:
+        bought = await service.pasts.since(
+            model, remembered.customer_id, ask_database=service.intake.available
+        )
     dismissed = await service.dismissals.of(
         model, remembered, ask_database=service.intake.available
     )
-    decision = _decide(service, model, asked, known, bought, dismissed)
+    decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision)
     if decision.arm == "treatment":
@@ -88,6 +91,8 @@ def _decide(
     known: Arm | None,
     bought: Sequence[Bought],
     dismissed: Sequence[str],
+    *,
+    recall: bool,
 ) -> Decision:
     try:
         return decide(
@@ -97,6 +102,7 @@ def _decide(
             bought=bought,
             dismissed=dismissed,
             paused=service.guard.paused is not None,
+            recall=recall,
         )
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.

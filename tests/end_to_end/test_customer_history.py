@@ -113,3 +113,28 @@ def test_an_erased_customer_is_a_stranger_at_once(models: Path, tmp_path: Path) 
     assert again.customers is not None
     assert again.customers.row_of("c5", again.customer_key) == -1
     assert len(again.customers.hashes) == len(model.customers.hashes)
+
+
+def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
+    models: Path, tmp_path: Path
+) -> None:
+    bought, keys = _bought(models, "c5"), "storefront:front-key server:server-key"
+    environment = {"MERSALG_STOREFRONT_RECALL": "no"}
+    with running_server(tmp_path, models=models, keys=keys, environment=environment) as server:
+
+        def asked(key: str, customer: str) -> list[str]:
+            cart = {
+                "checkout_id": f"{key}-{customer}",
+                "customer_id": customer,
+                "lines": [{"item_id": "i7", "quantity": 1}],
+                "limits": {"cross_sell": 20, "upsell": 0},
+                "mode": "complete",
+            }
+            with server.client(key=key) as client:
+                answer = client.post("/v1/suggestions", json=cart).json()
+            return [offer["item_id"] for offer in answer["offers"]]
+
+        assert bought & set(asked("server-key", "c5"))
+        # Some of the unknown fall into the control arm, where nothing is shown.
+        unknown = next(found for n in range(20) if (found := asked("front-key", f"new-{n}")))
+        assert asked("front-key", "c5") == unknown
