@@ -203,6 +203,10 @@ class Registry:
         """The published version, None where there is none."""
         return self._pointer()[0]
 
+    def earlier(self) -> list[str]:
+        """What was published before, the latest first."""
+        return self._pointer()[1][::-1]
+
     def publish(self, version: str) -> None:
         """Make `version` the one that is served, after verifying its files."""
         self.verify(version)

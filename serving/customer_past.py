@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from engine.errors import StorageError
 from engine.model import Model
 from engine.ranking.purchases import MOST_ORDERS, Past
+from serving.database_time import DatabaseTime
 
 Bought = tuple[int, tuple[str, ...]]
 """When, in microseconds UTC, and the ids of the items."""
@@ -54,34 +53,29 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
 
 
 class CustomerPasts:
-    """Purchases since the model was trained: a small memory, and the database within a deadline.
+    """Purchases since the model was trained: a small memory, and the database behind it.
 
     Args:
         look_up: asks the database for a customer's purchases after a moment; blocks.
-        deadline: seconds after which the buyer counts as one who has bought nothing since.
     """
 
-    def __init__(self, look_up: Callable[[str, int], list[Bought]], deadline: float) -> None:
-        self._look_up, self._deadline = look_up, deadline
+    def __init__(self, look_up: Callable[[str, int], list[Bought]]) -> None:
+        self._look_up = look_up
         self._known: OrderedDict[tuple[str, int], tuple[float, list[Bought]]] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-customers")
 
     async def since(
-        self, model: Model | None, customer_id: str | None, *, ask_database: bool = True
+        self, model: Model | None, customer_id: str | None, patience: DatabaseTime
     ) -> Sequence[Bought]:
-        """What `customer_id` bought since `model` was trained, oldest first."""
+        """What `customer_id` bought since `model` was trained, oldest first; what is remembered of
+        it, perhaps nothing, where the database does not answer in time."""
         if model is None or model.ranking is None or customer_id is None:
             return ()
         moment = model.customers.known_until if model.customers is not None else 0
         remembered = self._known.get((customer_id, moment))
         if remembered is not None and time.monotonic() - remembered[0] < _FRESH_SECONDS:
             return remembered[1]
-        if not ask_database:
-            return remembered[1] if remembered is not None else ()
-        loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._threads, self._ask, customer_id, moment)
-        done, _ = await asyncio.wait((asked,), timeout=self._deadline)
-        found = asked.result() if done else None
+        found = await patience.ask(self._threads, lambda: self._look_up(customer_id, moment))
         if found is None:
             return remembered[1] if remembered is not None else ()
         self._known[customer_id, moment] = (time.monotonic(), found)
@@ -99,9 +93,3 @@ class CustomerPasts:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _ask(self, customer_id: str, moment: int) -> list[Bought] | None:
-        try:
-            return self._look_up(customer_id, moment)
-        except StorageError:
-            return None

@@ -10,16 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
+
+import orjson
 
 from engine.errors import FactRejected, StorageError, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack, unpack
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Store
+from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
 from serving.spool import Spool, SpoolFull
@@ -29,6 +33,7 @@ _log = logging.getLogger("mersalg.intake")
 Tracking = Literal["recorded", "deferred", "off"]
 
 _PROBE_SECONDS = 0.5
+_SETTLING_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,10 @@ class Intake:
         *,
         deadlines: Deadlines,
         batch_facts: int = 512,
+        mended: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._spool, self._metrics = store, spool, metrics
-        self._deadlines = deadlines
+        self._deadlines, self._when_mended = deadlines, mended
         self._to_database: GroupCommit[Sequence[Fact], AppendResult | StorageError] = GroupCommit(
             "mersalg-database", self._append, weight=len, most=batch_facts
         )
@@ -61,11 +67,18 @@ class Intake:
         self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
         self._stopping = threading.Event()
         self._look_now = threading.Event()
+        self._problem: str | None = None
+        self._spool_takes = True
+        self._late = False
         self.available = True
         """False from a failed write until the database answers again."""
 
-    def start(self) -> None:
-        """Starts the threads; what a former process left in the spool is replayed at once."""
+    def start(self, *, available: bool = True) -> None:
+        """Starts the threads; what a former process left in the spool is replayed at once.
+
+        `available`: whether the database was there just now; if not, it is waited for.
+        """
+        self._set_available(available)
         self._to_database.start()
         self._to_spool.start()
         self._look_now.set()
@@ -81,20 +94,34 @@ class Intake:
             self._mending.join(timeout=30)
         self._spool.close()
 
-    async def record(self, decision: Decision) -> Tracking:
-        """Takes one decision; says where it is now. Never raises for a lost database."""
-        tracking = await self._record(decision)
+    def patience(self) -> DatabaseTime:
+        """How long a call that comes now may wait for the database, all in all."""
+        return DatabaseTime(self._deadlines.database if self.available else 0.0)
+
+    def outlook(self, *, database_there: bool) -> Tracking:
+        """What the next decision is likely to be answered."""
+        if database_there and self.available and not self._late:
+            return "recorded"
+        return "deferred" if self._spool_takes and self._spool.has_room else "off"
+
+    async def record(self, decision: Decision, patience: DatabaseTime | None = None) -> Tracking:
+        """Takes one decision; says where it is now. Never raises for a lost database.
+
+        `patience` is what the call's other questions left of its time.
+        """
+        tracking = await self._record(decision, patience or self.patience())
         self._metrics.decisions.labels(tracking).inc()
         return tracking
 
-    async def _record(self, decision: Decision) -> Tracking:
+    async def _record(self, decision: Decision, patience: DatabaseTime) -> Tracking:
         if self.available:
             try:
                 future = self._to_database.submit((decision,))
             except QueueFull:
                 return await self._defer(decision)
-            done, _ = await asyncio.wait((future,), timeout=self._deadlines.database)
-            if done and future.exception() is None:
+            in_time = await patience.wait_for(future)
+            self._late = not in_time
+            if in_time and future.exception() is None:
                 result = future.result()
                 if isinstance(result, AppendResult):
                     return "off" if result.rejected else "recorded"
@@ -135,12 +162,13 @@ class Intake:
 
     def _append(self, jobs: Sequence[Sequence[Fact]]) -> Sequence[AppendResult | StorageError]:
         facts = [fact for job in jobs for fact in job]
+        if not facts:
+            return [AppendResult(0, 0)] * len(jobs)
         try:
             with self._metrics.commit_seconds.time():
                 result = self._store.append(facts)
         except StorageError as error:
-            if self.available:
-                _log.warning("the database does not take facts: %s", error.message)
+            self._note(error.message)
             self._set_available(False)
             return [error] * len(jobs)
         self._metrics.batch_facts.observe(len(facts))
@@ -148,14 +176,52 @@ class Intake:
         return take_apart(result, [len(job) for job in jobs])
 
     def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:
+        kept = [record for record in records if record]
+        if not kept:
+            return [True] * len(records)
         try:
-            self._spool.append(records)
+            self._spool.append(kept)
         except SpoolFull as error:
-            _log.error("%d decisions are not tracked: %s", len(records), error)
+            if self._spool_takes:  # once an outage, not once a call
+                _log.error("decisions are not tracked: %s", error)
+            self._spool_takes = False
             return [False] * len(records)
-        self._metrics.spooled.inc(len(records))
+        finally:
+            self._metrics.spool_bytes.set(self._spool.size())
+        self._spool_takes = True
+        self._metrics.spooled.inc(len(kept))
         self._look_now.set()
         return [True] * len(records)
+
+    async def settle(self) -> None:
+        """Waits until all that was taken so far, here and by those who share the spool, is in the
+        database.
+
+        Raises:
+            StorageUnavailable: it does not get there in time.
+        """
+        until = time.monotonic() + self._deadlines.events
+        try:
+            # Both queues keep their order: behind these marks nothing of before waits any more.
+            marks = (self._to_database.submit(()), self._to_spool.submit(b""))
+        except QueueFull as error:
+            raise StorageUnavailable("too many facts wait for the database") from error
+        _, waiting = await asyncio.wait(marks, timeout=self._deadlines.events)
+        left = set(self._spool.segments())
+        while waiting or left:
+            if time.monotonic() >= until:
+                raise StorageUnavailable("facts still wait in the spool; try again in a while")
+            self._look_now.set()
+            await asyncio.sleep(_SETTLING_SECONDS)
+            left &= set(self._spool.segments())
+
+    def look(self) -> None:
+        """Have the database mended, and told what it has to know, once more."""
+        self._look_now.set()
+
+    def forget(self, customer_id: str) -> None:
+        """Delete what was set aside and names the customer."""
+        self._spool.forget(orjson.dumps(customer_id))
 
     def _set_available(self, available: bool) -> None:
         if available and not self.available:
@@ -180,18 +246,33 @@ class Intake:
             if not self.available:
                 self._reach_database()
             replayed = self._spool.replay(self._deliver)
-        except StorageError:
+            self._when_mended()
+        except StorageError as error:
+            self._note(error.message)
             self._set_available(False)
             return False
-        except OSError:
-            _log.exception("the spool cannot be read")
+        except OSError as error:
+            self._note(f"the spool cannot be read: {error}")
             return False
+        except Exception as error:
+            # Whatever it is, what waits in the spool must not wait until a restart.
+            if self._problem != repr(error):
+                _log.exception("the spool could not be replayed")
+            self._problem = repr(error)
+            return False
+        self._problem, self._late, self._spool_takes = None, False, True
         self._set_available(True)
         if replayed:
             self._metrics.replayed.inc(replayed)
             _log.info("%d facts of the spool were replayed", replayed)
         self._metrics.spool_bytes.set(self._spool.size())
         return True
+
+    def _note(self, problem: str) -> None:
+        """Say it once, not at each of the many times it is found again."""
+        if problem != self._problem:
+            _log.warning("the database does not take facts: %s", problem)
+        self._problem = problem
 
     def _reach_database(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from engine.registry import Registry
 from serving.checkout import answer_json, decide
 from serving.metrics import Metrics
 from serving.schemas import SuggestionRequest
+from serving.small_steps import small_steps
 
 _log = logging.getLogger("mersalg.model")
 
 _CHECKED_ITEMS = 3
+_TELLING_SECONDS = 1.0
 _Stamp = tuple[int, int, int] | None
 _Seen = tuple[_Stamp, _Stamp]
 """The pointer to the published version, and the list of erased customers."""
@@ -37,7 +40,8 @@ class LiveModel:
 
     Args:
         registry: where versions lie.
-        loaded: called in the loading thread with each model just before it is served.
+        loaded: called in a thread with each model once it is served; what it takes is waited for
+            a second at most.
     """
 
     def __init__(
@@ -48,13 +52,21 @@ class LiveModel:
         self._forgotten = Forgotten(registry.root).path
         self._seen: _Seen = (None, None)
         self._reloading = asyncio.Lock()
+        # Of its own: where the database hangs, so may every thread that others share.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-model")
         self.model: Model | None = None
         self.status = ModelStatus(None, "no model was published yet")
 
     async def reload(self) -> None:
         """Take the published version now, if it is another one than that served."""
+        loop = asyncio.get_running_loop()
         async with self._reloading:
-            await asyncio.to_thread(self._reload)
+            taken = await loop.run_in_executor(self._thread, self._reload)
+        if taken is not None:
+            telling = loop.run_in_executor(None, self._loaded, taken)
+            done, _ = await asyncio.wait((telling,), timeout=_TELLING_SECONDS)
+            if done:
+                telling.result()
 
     async def watch(self, seconds: float) -> None:
         """Until cancelled: look at the files, reload where one changed."""
@@ -68,10 +80,14 @@ class LiveModel:
                 # Whatever a broken version does, the one being served goes on, and so does this.
                 _log.exception("a published version could not be looked at")
 
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     def _look(self) -> _Seen:
         return _stamp(self._pointer), _stamp(self._forgotten)
 
-    def _reload(self) -> None:
+    def _reload(self) -> Model | None:
+        """The model that is served from now on; None where it is that of before."""
         before, self._seen = self._seen, self._look()
         try:
             version = self._registry.current()
@@ -80,21 +96,48 @@ class LiveModel:
             erased = before[1] != self._seen[1]
             if self.model is not None and self.model.version == version and not erased:
                 self.status = ModelStatus(version, None)
-                return
-            model = self._registry.load(version)
-            check_answers(model)
+                return None
+            model, problem = load_checked(self._registry, version), None
         except ModelError as error:
-            served = self.model.version if self.model else None
-            self.status = ModelStatus(served, error.message)
+            problem = error.message
             if not isinstance(error, ModelNotFound):
                 self._metrics.model_failures.inc()
-            _log.warning("%s; serving %s", error.message, served or "no model")
-            return
-        self._loaded(model)
+            model = self._earlier() if self.model is None else None
+            served = model or self.model
+            self.status = ModelStatus(served.version if served else None, problem)
+            _log.warning("%s; serving %s", problem, self.status.version or "no model")
+            if model is None:
+                return None
         self.model = model
-        self.status = ModelStatus(model.version, None)
+        self.status = ModelStatus(model.version, problem)
         self._metrics.serving(model.version)
         _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
+        return model
+
+    def _earlier(self) -> Model | None:
+        """What was published last and can be served: a process that starts has no old model."""
+        try:
+            earlier = self._registry.earlier()
+        except ModelError:
+            return None
+        for version in earlier:
+            try:
+                return load_checked(self._registry, version)
+            except ModelError as error:
+                _log.warning("nor can the one before be served: %s", error.message)
+        return None
+
+
+def load_checked(registry: Registry, version: str) -> Model:
+    """Read a version and have it answer, without making other threads wait.
+
+    Raises:
+        ModelError: as `Registry.load`, or it cannot answer.
+    """
+    with small_steps():
+        model = registry.load(version)
+        check_answers(model)
+    return model
 
 
 def check_answers(model: Model) -> None:

@@ -16,11 +16,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from engine.errors import StorageError, StorageUnavailable
-from engine.model import Model
 from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.storage.store import Store
-from engine.tracking.query import report_settings
 from serving.customer_past import CustomerPasts
 from serving.dismissals import Dismissals
 from serving.explaining import Explainer
@@ -28,9 +26,11 @@ from serving.guard import Guard
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
+from serving.pulse import Pulse
 from serving.reports import Reports
 from serving.session_arms import SessionArms
 from serving.settings import ServeSettings
+from serving.shop_notice import ShopNotice
 from serving.spool import Spool
 
 _log = logging.getLogger("mersalg.service")
@@ -44,6 +44,7 @@ class Service:
     registry: Registry
     live: LiveModel
     intake: Intake
+    pulse: Pulse
     arms: SessionArms
     pasts: CustomerPasts
     dismissals: Dismissals
@@ -68,6 +69,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     """The service for as long as the block lasts; leaving it writes all that waits."""
     store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
+    notice = ShopNotice(store, lambda: live.model)
     intake = Intake(
         store,
         Spool(settings.spool_folder, settings.spool_limit_bytes),
@@ -78,13 +80,13 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
             events=settings.events_deadline_ms / 1000,
         ),
         batch_facts=settings.batch_facts,
+        mended=notice.give,
     )
-    live = LiveModel(registry, metrics, loaded=lambda model: tell_shop(store, model))
-    arms = SessionArms(store.session_arm, settings.database_deadline_ms / 1000)
-    pasts = CustomerPasts(store.purchases, settings.database_deadline_ms / 1000)
-    dismissals = Dismissals(
-        store.any_dismissed, store.dismissed, settings.database_deadline_ms / 1000
-    )
+    live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
+    pulse = Pulse(store.ping)
+    arms = SessionArms(store.session_arm)
+    pasts = CustomerPasts(store.purchases)
+    dismissals = Dismissals(store.any_dismissed, store.dismissed)
     reports = Reports(store, settings.report_cache_seconds)
     explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
     guard = Guard(
@@ -101,6 +103,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         registry,
         live,
         intake,
+        pulse,
         arms,
         pasts,
         dismissals,
@@ -108,9 +111,9 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         explainer,
         guard,
     )
-    await asyncio.to_thread(_prepare_database, store)
+    available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()
-    intake.start()
+    intake.start(available=available)
     # What lives as long as the process need not be looked through at every collection.
     gc.collect()
     gc.freeze()
@@ -128,6 +131,8 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(intake.close)
+        live.close()
+        pulse.close()
         arms.close()
         pasts.close()
         dismissals.close()
@@ -136,22 +141,23 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         gc.unfreeze()
 
 
-def _prepare_database(store: Store) -> None:
+def _prepare_database(store: Store) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
         store.session_arm("")  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)
+        return False
+    return True
 
 
-def tell_shop(store: Store, model: Model) -> None:
-    """Write what reports need to know about the shop where the reports will look for it."""
-    told = model.settings
+def _tell(notice: ShopNotice, intake: Intake) -> None:
     try:
-        store.save_settings(report_settings(told.shop, told.tracking, told.experiment))
+        notice.give()
     except StorageError as error:
-        _log.warning("the shop's settings could not be stored: %s", error.message)
+        _log.warning("the shop's settings could not be stored yet: %s", error.message)
+        intake.look()
 
 
 async def _end_with(parent: int) -> None:

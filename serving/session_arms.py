@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.errors import StorageError
 from engine.offers import Arm
+from serving.database_time import DatabaseTime
 
 _MOST_SESSIONS = 50_000
 _THREADS = 4
 
 
 class SessionArms:
-    """A small memory of this process, and the database behind it within a deadline.
+    """A small memory of this process, and the database behind it.
 
     Args:
         look_up: asks the database; blocks.
-        deadline: seconds after which a session counts as new.
     """
 
-    def __init__(self, look_up: Callable[[str], Arm | None], deadline: float) -> None:
-        self._look_up, self._deadline = look_up, deadline
+    def __init__(self, look_up: Callable[[str], Arm | None]) -> None:
+        self._look_up = look_up
         self._known: OrderedDict[str, Arm] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-sessions")
 
-    async def known(self, session_id: str | None, *, ask_database: bool = True) -> Arm | None:
+    async def known(self, session_id: str | None, patience: DatabaseTime | None) -> Arm | None:
+        """None where it is not remembered and not to be asked, or not answered in time."""
         if session_id is None:
             return None
         arm = self._known.get(session_id)
         if arm is not None:
             self._known.move_to_end(session_id)
             return arm
-        if not ask_database:
+        if patience is None:
             return None
-        loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._threads, self._ask, session_id)
-        done, _ = await asyncio.wait((asked,), timeout=self._deadline)
-        return asked.result() if done else None
+        return await patience.ask(self._threads, lambda: self._look_up(session_id))
 
     def remember(self, session_id: str | None, arm: Arm) -> None:
         if session_id is None:
@@ -51,9 +47,3 @@ class SessionArms:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _ask(self, session_id: str) -> Arm | None:
-        try:
-            return self._look_up(session_id)
-        except StorageError:
-            return None

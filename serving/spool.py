@@ -8,15 +8,21 @@ next whole record.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import logging
 import os
+import re
 import struct
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from engine.durable import sync_folder
 
 _log = logging.getLogger("mersalg.spool")
 
@@ -24,6 +30,8 @@ _MAGIC = b"MSG1"
 _HEADER = struct.Struct("<4sII")
 _LARGEST_RECORD = 64 * 1024 * 1024
 _SEGMENT_BYTES = 16 * 1024 * 1024  # a replay holds one segment in memory
+_ABANDONED_SECONDS = 60.0
+_ASIDE = re.compile(r"[0-9a-f]{32}\.(?!spool$|new$)[a-z]+")
 
 
 class SpoolFull(Exception):
@@ -80,7 +88,6 @@ class Spool:
             try:
                 self._write(records)
             except OSError as error:
-                self._end_segment()  # what was half written is set aside at replay
                 raise SpoolFull(f"cannot write to {self._folder}: {error.strerror}") from error
 
     def _write(self, records: bytes) -> None:
@@ -88,14 +95,24 @@ class Spool:
             self._end_segment()
         if self._descriptor < 0:
             self._begin_segment()
-        view = memoryview(records)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        os.fsync(self._descriptor)
+        before = os.fstat(self._descriptor).st_size
+        try:
+            view = memoryview(records)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            # Nobody was told that these are kept. What cannot be cut off is set aside at replay.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, before)
+            self._end_segment()
+            raise
 
     def _begin_segment(self) -> None:
         # Facts name customers, so only this user may read them.
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(self._folder.parent)
         # The segment takes its name only under its lock, so that nobody replays it too early.
         path = self._folder / f"{uuid.uuid4().hex}.spool"
         hidden = path.with_suffix(".new")
@@ -103,19 +120,28 @@ class Spool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             hidden.rename(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(descriptor)
             raise
         self._path, self._descriptor = path, descriptor
 
     def _end_segment(self) -> None:
-        if self._descriptor >= 0:
+        """Let go of the own segment; one that holds nothing does not stay."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                if not os.fstat(self._descriptor).st_size:
+                    self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
         self._path, self._descriptor = None, -1
 
     def segments(self) -> list[Path]:
         return sorted(self._folder.glob("*.spool"))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another fact may fit; what the disk says to that shows at the next append."""
+        return self.size() < self._limit
 
     def size(self) -> int:
         """Bytes that wait, of every process that shares the folder."""
@@ -135,6 +161,7 @@ class Spool:
         """
         with self._lock:
             self._end_segment()
+        self._remove_abandoned()
         return sum(self._replay_segment(path, deliver, batch) for path in self.segments())
 
     def _replay_segment(
@@ -150,6 +177,8 @@ class Spool:
             os.close(descriptor)
             return 0
         with os.fdopen(descriptor, "rb") as file:
+            if not os.fstat(descriptor).st_nlink:  # replayed by a neighbour just now
+                return 0
             whole: list[bytes] = []
             damaged: list[bytes] = []
             for part, is_record in read_records(file.read()):
@@ -159,13 +188,14 @@ class Spool:
             for part in damaged:
                 self.set_aside(part, "damaged")
             path.unlink(missing_ok=True)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         return len(whole)
 
     def set_aside(self, data: bytes, why: str) -> Path:
         """Keep what cannot be delivered for people to look at; it no longer counts as waiting."""
-        path = self._folder / f"{uuid.uuid4().hex}.{why}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        # Named by what it holds: a replay that is cut short and done again leaves one of it.
+        path = self._folder / f"{hashlib.sha256(data).hexdigest()[:32]}.{why}"
+        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -173,16 +203,26 @@ class Spool:
         _log.warning("%d bytes of the spool were set aside (%s) as %s", len(data), why, path)
         return path
 
+    def forget(self, words: bytes) -> int:
+        """Delete whatever was set aside and holds these bytes; how many files that were."""
+        found = [
+            path
+            for path in self._folder.glob("*.*")
+            if _ASIDE.fullmatch(path.name) and words in path.read_bytes()
+        ]
+        for path in found:
+            path.unlink(missing_ok=True)
+        if found:
+            sync_folder(self._folder)
+        return len(found)
+
+    def _remove_abandoned(self) -> None:
+        """Segments of processes that died before they were named: nothing stands in them."""
+        for path in self._folder.glob("*.new"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                    path.unlink()
+
     def close(self) -> None:
         with self._lock:
-            if self._path is not None and self._path.exists() and not self._path.stat().st_size:
-                self._path.unlink()
             self._end_segment()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

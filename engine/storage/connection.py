@@ -19,6 +19,14 @@ from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _BUSY_SECONDS = 10
+_POSTGRES = {
+    "connect_timeout": 3,
+    # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 _BULK_KIB = 256 * 1024
 _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
@@ -58,7 +66,7 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
             event.listen(engine, "connect", _make_room)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
 

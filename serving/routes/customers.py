@@ -45,6 +45,7 @@ class CustomerErasure:
     responses=errors.documented(401, 403, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
+    await service.intake.settle()
 
     def collect() -> bytes:
         facts = _outward(service.store.customer_facts(customer_id))
@@ -62,11 +63,14 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
     responses=errors.documented(401, 403, 503),
 )
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
-    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. The
-    models know the customer no more, in this process at once, in others within seconds."""
+    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. Those
+    that wait in the spool are brought to the database before; 503 where that is not possible now.
+    The models know the customer no more, in this process at once, in others within seconds."""
     root = service.registry.root
     async with audited(service, caller, "erase customer", _named(service, customer_id)):
+        await service.intake.settle()
         touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
+        await asyncio.to_thread(service.intake.forget, customer_id)
     service.pasts.forget([customer_id])
     await service.live.reload()
     return CustomerErasure(customer_id, touched)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from engine.errors import StorageError
 from serving import errors
 from serving.metrics import CONTENT_TYPE
 from serving.security import Reporter
-from serving.service import Service, TheService
+from serving.service import TheService
 
 router = APIRouter(tags=["operation"])
-
-_PING_SECONDS = 1.0
 
 
 @router.get("/healthz", summary="Is the process alive?", response_model=dict[str, str])
@@ -31,19 +26,23 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(service: TheService) -> dict[str, object]:
     """503 without a model. A lost database is told but no reason to turn buyers away: decisions
-    are kept in the spool meanwhile."""
+    are kept in the spool meanwhile. `tracking` is what the next suggestion is likely to be
+    answered: `recorded`, `deferred`, or `off` where the spool takes no more either."""
     live = service.live.status
+    is_there = await service.pulse.is_there()
+    tracking = service.intake.outlook(database_there=is_there)
     state: dict[str, object] = {
         "status": "ready",
         "model_version": live.version,
         "model_problem": live.problem,
-        "database": await _database_state(service),
+        "database": "up" if is_there else "away",
+        "tracking": tracking,
         "paused": service.guard.paused,
     }
     if live.version is None:
         problem = live.problem or "no model"
         raise errors.ApiError(503, "no_model", problem, details=state | {"status": "not ready"})
-    if state["database"] != "up" or live.problem or service.guard.paused:
+    if not is_there or tracking != "recorded" or live.problem or service.guard.paused:
         state["status"] = "degraded"
     return state
 
@@ -57,15 +56,3 @@ async def readyz(service: TheService) -> dict[str, object]:
 async def metrics(service: TheService, caller: Reporter) -> Response:
     del caller
     return Response(service.metrics.exposition(), media_type=CONTENT_TYPE)
-
-
-async def _database_state(service: Service) -> str:
-    pinged = asyncio.ensure_future(asyncio.to_thread(service.store.ping))
-    done, _ = await asyncio.wait((pinged,), timeout=_PING_SECONDS)
-    if not done:
-        pinged.add_done_callback(lambda late: late.exception())
-        return "away"
-    error = pinged.exception()
-    if error is not None and not isinstance(error, StorageError):
-        raise error
-    return "up" if error is None else "away"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from engine.registry import Registry
 from serving import errors, openapi
 from serving.auditing import audited
-from serving.live_model import check_answers
+from serving.live_model import load_checked
 from serving.request_body import read_json
 from serving.security import Admin
 from serving.service import Service, TheService
@@ -105,7 +105,7 @@ async def publish_model(service: TheService, caller: Admin, version: str) -> Pub
 
 
 def _verify(registry: Registry, version: str) -> Verified:
-    check_answers(registry.load(version))
+    load_checked(registry, version)
     return Verified(version, registry.manifest(version).to_json())
 
 

@@ -40,8 +40,10 @@ async def suggest(request: Request) -> Response:
     service = service_of(request)
     asked = _parse(await read_json(request))
     arms, model = service.arms, service.live.model
-    ask_database = service.intake.available and _login_could_change_arm(model, asked)
-    known = await arms.known(asked.session_id, ask_database=ask_database)
+    patience = service.intake.patience()
+    known = await arms.known(
+        asked.session_id, patience if _login_could_change_arm(model, asked) else None
+    )
     # Without consent nobody is looked up: what was dismissed in this checkout is all there is.
     remembered = (
         asked
@@ -51,15 +53,11 @@ async def suggest(request: Request) -> Response:
     recall = service.settings.storefront_recall or caller.may("server")
     bought: Sequence[Bought] = ()
     if recall:
-        bought = await service.pasts.since(
-            model, remembered.customer_id, ask_database=service.intake.available
-        )
-    dismissed = await service.dismissals.of(
-        model, remembered, ask_database=service.intake.available
-    )
+        bought = await service.pasts.since(model, remembered.customer_id, patience)
+    dismissed = await service.dismissals.of(model, remembered, patience)
     decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
     arms.remember(asked.session_id, decision.arm)
-    tracking = await service.intake.record(decision)
+    tracking = await service.intake.record(decision, patience)
     if decision.arm == "treatment":
         for offer in decision.offers:
             service.metrics.offers.labels(offer.kind).inc()

@@ -13,6 +13,7 @@ import pytest
 
 from engine.config import OffersSection
 from engine.errors import StorageUnavailable
+from serving.database_time import DatabaseTime
 from serving.dismissals import Dismissals
 from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
@@ -107,8 +108,8 @@ MODEL = tiny_model()
 ASKED = SuggestionRequest(checkout_id="k", session_id="s")
 
 
-def _of(dismissals: Dismissals, **options: bool) -> list[str]:
-    return list(asyncio.run(dismissals.of(MODEL, ASKED, **options)))
+def _of(dismissals: Dismissals, seconds: float = 5) -> list[str]:
+    return list(asyncio.run(dismissals.of(MODEL, ASKED, DatabaseTime(seconds))))
 
 
 def test_nobody_is_asked_for_while_nobody_dismisses() -> None:
@@ -122,7 +123,7 @@ def test_nobody_is_asked_for_while_nobody_dismisses() -> None:
         asked.append("buyer")
         return ["case-1"]
 
-    dismissals = Dismissals(any_since, look_up, 5)
+    dismissals = Dismissals(any_since, look_up)
     assert [_of(dismissals) for _ in range(3)] == [[], [], []]
     assert asked == ["any"]
     dismissals.heard()
@@ -144,20 +145,20 @@ def test_a_lost_or_slow_database_leaves_what_was_known() -> None:
         assert isinstance(answer, list)
         return answer
 
-    dismissals = Dismissals(lambda _after: True, look_up, 0.1)
+    dismissals = Dismissals(lambda _after: True, look_up)
     assert _of(dismissals) == ["case-1"]
-    assert _of(dismissals, ask_database=False) == ["case-1"]
+    assert _of(dismissals, 0) == ["case-1"]
     assert _of(dismissals) == ["case-1"]
-    assert _of(dismissals) == ["case-1"]
+    assert _of(dismissals, 0.1) == ["case-1"]
     assert _of(dismissals) == []
-    assert _of(dismissals, ask_database=False) == []
+    assert _of(dismissals, 0) == []
     dismissals.close()
 
 
 def test_a_shop_may_remember_nothing(tmp_path: Path) -> None:
     forgetful = tiny_model(offers=OffersSection(declined_days=0))
-    dismissals = Dismissals(lambda _after: True, lambda *_buyer: ["case-1"], 5)
-    assert list(asyncio.run(dismissals.of(forgetful, ASKED))) == []
-    assert list(asyncio.run(dismissals.of(None, ASKED))) == []
+    dismissals = Dismissals(lambda _after: True, lambda *_buyer: ["case-1"])
+    assert list(asyncio.run(dismissals.of(forgetful, ASKED, DatabaseTime(5)))) == []
+    assert list(asyncio.run(dismissals.of(None, ASKED, DatabaseTime(5)))) == []
     assert _of(dismissals) == ["case-1"]
     dismissals.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from engine.errors import StorageUnavailable
 from engine.offers import Arm
 from serving.app import create_app
 from serving.dashboard import sessions
+from serving.database_time import DatabaseTime
 from serving.keys import SCOPES, parse_keys
 from serving.security import OnlyThisMachine, SecureHeaders, caller_with
 from serving.session_arms import SessionArms
@@ -128,10 +128,6 @@ def test_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not sessions.is_open(settings, cookie)
 
 
-def arms_over(look_up: Callable[[str], Arm | None], deadline: float = 5.0) -> SessionArms:
-    return SessionArms(look_up, deadline)
-
-
 def test_the_first_arm_of_a_session_is_kept() -> None:
     asked: list[str] = []
 
@@ -139,16 +135,17 @@ def test_the_first_arm_of_a_session_is_kept() -> None:
         asked.append(session_id)
         return "control" if session_id == "known" else None
 
-    arms = arms_over(look_up)
+    arms, patience = SessionArms(look_up), DatabaseTime(5)
 
     async def run() -> None:
-        assert await arms.known(None) is None
-        assert await arms.known("known") == "control"
-        assert await arms.known("new") is None
-        assert await arms.known("new", ask_database=False) is None
+        assert await arms.known(None, patience) is None
+        assert await arms.known("known", patience) == "control"
+        assert await arms.known("new", patience) is None
+        assert await arms.known("new", None) is None
+        assert await arms.known("new", DatabaseTime(0)) is None
         arms.remember("new", "control")
         arms.remember("new", "treatment")  # too late
-        assert await arms.known("new") == "control"
+        assert await arms.known("new", patience) == "control"
         arms.remember(None, "control")
 
     asyncio.run(run())
@@ -168,8 +165,8 @@ def test_a_slow_or_lost_database_is_not_waited_for() -> None:
 
     async def run() -> None:
         started = time.monotonic()
-        for arms in (arms_over(slow, 0.05), arms_over(lost)):
-            assert await arms.known("s") is None
+        for arms, seconds in ((SessionArms(slow), 0.05), (SessionArms(lost), 5)):
+            assert await arms.known("s", DatabaseTime(seconds)) is None
             arms.close()
         assert time.monotonic() - started < 2
 

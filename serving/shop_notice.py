@@ -1,0 +1,26 @@
+"""What reports need to know about the shop, written where the reports will look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.model import Model
+from engine.storage.store import Store
+from engine.tracking.query import report_settings
+
+
+class ShopNotice:
+    """Tells the database the settings of the model that is served, once for each version."""
+
+    def __init__(self, store: Store, served: Callable[[], Model | None]) -> None:
+        self._store, self._served = store, served
+        self._told: str | None = None
+
+    def give(self) -> None:
+        """Raises StorageError where the database could not be told; to be given again then."""
+        model = self._served()
+        if model is None or model.version == self._told:
+            return
+        told = model.settings
+        self._store.save_settings(report_settings(told.shop, told.tracking, told.experiment))
+        self._told = model.version
