@@ -45,13 +45,13 @@ class CustomerErasure:
     responses=errors.documented(401, 403, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
-    await service.intake.settle()
 
     def collect() -> bytes:
         facts = _outward(service.store.customer_facts(customer_id))
         return orjson.dumps(CustomerExport(customer_id, facts))
 
     async with audited(service, caller, "export customer", _named(service, customer_id)):
+        await service.intake.settle()
         body = await asyncio.to_thread(collect)
     return Response(body, media_type="application/json")
 
