@@ -20,6 +20,7 @@ from serving.rate_limits import RateLimits
 from serving.routes import (
     adapters,
     audit,
+    browser,
     customers,
     decisions,
     documentation,
@@ -44,6 +45,7 @@ _ROUTERS = (
     audit.router,
     health.router,
     documentation.router,
+    browser.router,
     pages.router,
 )
 

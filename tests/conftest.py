@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import PostgresServer
 from tests.support.spark import LocalSpark
+from tests.support.system import CHROMIUM_FLAGS, chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Shared machines are slow at moments; a slow example is no failure of the code.
 settings.register_profile(
@@ -43,6 +48,17 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One real Chromium a test process; tests open contexts of their own in it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

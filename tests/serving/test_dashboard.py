@@ -10,22 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
 from engine.events import parse_fact
 from engine.storage.sql import open_store
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
-from tests.support.system import chromium
-
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @dataclass
@@ -35,14 +25,6 @@ class Seen:
     page: Page
     complaints: list[str] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -35,3 +35,14 @@ def chromium() -> str:
         if found:
             return found
     missing("Chromium")
+
+
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""Without a screen, and without asking anything of the network."""

@@ -1,0 +1,1 @@
+"""What a shop puts into its own pages."""

@@ -1,0 +1,235 @@
+"""`mersalg.js` in a real browser, on a shop's page of another origin."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from engine.events import Event
+from engine.storage.sql import open_store
+from engine.storage.store import FactScope
+from tests.support.commands import run
+from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
+from tests.support.servers import Server, publish_model, running_server
+
+KEYS = "storefront:front-key server:server-key"
+NAME = "<img src=x onerror=alert(1)> Case"
+
+ITEMS = [
+    replace(item, name=NAME) if item.item_id == "case-1" else item for item in PHONE_SHOP_ITEMS
+]
+
+PAGE = """<!doctype html><title>A shop</title>
+<h1>Checkout</h1><div id=space></div><div id=offers></div><p id=end>Pay here</p>
+<script src="SERVICE/mersalg.js"></script>
+<script>
+addEventListener("error", (event) => { document.title = "broken"; });
+const own = new URLSearchParams(location.search);
+space.style.height = own.get("space") || "0";
+window.added = [];
+window.shown = window.Mersalg && Mersalg.show({
+  url: own.get("url") || "SERVICE", key: own.get("key") || "front-key", element: offers,
+  cart: {checkout_id: own.get("checkout"), session_id: "s-" + own.get("checkout"),
+         lines: [{item_id: "phone-64", quantity: 1}]},
+  onAdd: (offer) => added.push(offer.item_id), timeout: 5000,
+});
+</script>"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        del arguments
+
+
+@dataclass
+class Shop:
+    server: Server
+    origin: str
+    database: Path
+
+    def facts(self, checkout: str) -> list[Event]:
+        store = open_store(str(self.database))
+        try:
+            found = list(store.facts(FactScope()))
+        finally:
+            store.close()
+        return [fact for fact in found if isinstance(fact, Event) and fact.checkout_id == checkout]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("snippet")
+    publish_model(folder / "models", tiny_model(holdout=0.0, items=ITEMS))
+    pages = folder / "pages"
+    pages.mkdir()
+    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(pages)))
+    thread = threading.Thread(target=web.serve_forever)
+    thread.start()
+    origin = f"http://127.0.0.1:{web.server_port}"
+    environment = {"MERSALG_ALLOWED_ORIGINS": origin}
+    try:
+        with running_server(folder, keys=KEYS, environment=environment) as server:
+            (pages / "shop.html").write_text(PAGE.replace("SERVICE", server.url))
+            yield Shop(server, origin, folder / "facts.db")
+    finally:
+        web.shutdown()
+        web.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 900, "height": 600})
+    yield context.new_page()
+    context.close()
+
+
+def go(page: Page, shop: Shop, checkout: str, **more: str) -> list[dict[str, Any]]:
+    """The offers the page was given."""
+    query = {"checkout": checkout, **more}
+    page.goto(f"{shop.origin}/shop.html?{httpx.QueryParams(query)}")
+    return page.evaluate("window.shown")
+
+
+def eventually(page: Page, found: Callable[[], object], expected: object) -> None:
+    deadline = time.monotonic() + 10
+    while found() != expected and time.monotonic() < deadline:
+        page.wait_for_timeout(100)  # routes are met only while the browser is waited for
+    assert found() == expected
+
+
+def kinds(shop: Shop, checkout: str) -> list[str]:
+    return sorted(fact.type for fact in shop.facts(checkout))
+
+
+def test_it_is_small_and_may_be_kept_by_browsers(shop: Shop) -> None:
+    answer = httpx.get(f"{shop.server.url}/mersalg.js", trust_env=False)
+    assert answer.status_code == 200
+    assert len(answer.content) < 3072
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "max-age" in answer.headers["cache-control"]
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.browser
+def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
+    offers = go(page, shop, "k-1")
+    assert {offer["kind"] for offer in offers} == {"cross_sell", "upsell"}
+    assert page.locator("#offers li").count() == len(offers)
+    upsell = next(offer for offer in offers if offer["kind"] == "upsell")
+    told = page.inner_text("li.mersalg-upsell")
+    assert f"+{upsell['replaces']['price_difference']} NOK" in told
+    assert upsell["text"] in told
+    eventually(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
+    page.click("li.mersalg-cross_sell button.mersalg-add")
+    assert page.evaluate("window.added") == [offers[0]["item_id"]]
+    page.click("li.mersalg-upsell button.mersalg-dismiss")
+    assert page.locator("li.mersalg-upsell").count() == 0
+    eventually(
+        page,
+        lambda: kinds(shop, "k-1"),
+        ["add_to_cart", "dismiss_promotion", *["view_promotion"] * len(offers)],
+    )
+    bought = {
+        "type": "purchase",
+        "event_id": "p-1",
+        "occurred_at": "2099-01-01T00:00:00+00:00",
+        "checkout_id": "k-1",
+        "session_id": "s-k-1",
+        "transaction_id": "t-1",
+        "currency": "NOK",
+        "items": [{"item_id": offers[0]["item_id"], "quantity": 1, "price": "199.00"}],
+    }
+    with shop.server.client(key="server-key") as client:
+        assert client.post("/v1/events", json={"events": [bought]}).json()["recorded"] == 1
+    report = json.loads(run("report", "--database", shop.database, "--format", "json"))
+    rate = report["total"]["cross_sell"]["customer"]
+    assert rate["numerator"] == 1
+    assert rate["denominator"] >= 1
+
+
+@pytest.mark.browser
+def test_names_are_text_whatever_they_hold(page: Page, shop: Shop) -> None:
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    go(page, shop, "k-xss")
+    assert page.locator("#offers .mersalg-name").first.inner_text() == NAME
+    assert page.locator("#offers img").count() == 0
+    assert dialogs == []
+
+
+@pytest.mark.browser
+def test_only_what_was_half_visible_for_a_second_was_seen(page: Page, shop: Shop) -> None:
+    offers = go(page, shop, "k-below", space="3000px")
+    page.wait_for_timeout(1500)
+    assert kinds(shop, "k-below") == [], "below the fold"
+    # Scrolled past in half a second, and then looked at.
+    page.evaluate("offers.scrollIntoView()")
+    page.wait_for_timeout(400)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(1300)
+    assert kinds(shop, "k-below") == [], "passed by"
+    page.evaluate("offers.scrollIntoView()")
+    eventually(page, lambda: kinds(shop, "k-below"), ["view_promotion"] * len(offers))
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("offers.scrollIntoView()")
+    page.wait_for_timeout(1500)
+    assert kinds(shop, "k-below") == ["view_promotion"] * len(offers), "once each"
+
+
+@pytest.mark.browser
+def test_leaving_the_page_loses_nothing(page: Page, shop: Shop) -> None:
+    go(page, shop, "k-leave")
+    page.click("li.mersalg-cross_sell button.mersalg-add")
+    page.goto("about:blank")
+    eventually(page, lambda: "add_to_cart" in kinds(shop, "k-leave"), True)
+
+
+@pytest.mark.browser
+def test_events_that_found_no_answer_are_sent_again_and_count_once(page: Page, shop: Shop) -> None:
+    failures = [503, 0]
+
+    def meet(route: Any) -> None:
+        if not failures:
+            route.fallback()
+            return
+        status = failures.pop()
+        if not status:
+            route.fetch()  # it arrives, but the answer is lost
+            route.abort()
+        else:
+            route.fulfill(status=status)
+
+    page.route("**/v1/events", meet)
+    offers = go(page, shop, "k-again")
+    eventually(page, lambda: kinds(shop, "k-again"), ["view_promotion"] * len(offers))
+    eventually(page, lambda: failures, [])
+    page.wait_for_timeout(2500)
+    assert kinds(shop, "k-again") == ["view_promotion"] * len(offers)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "broken", [{"url": "http://127.0.0.1:9"}, {"key": "unknown"}], ids=["away", "refused"]
+)
+def test_a_service_that_fails_leaves_the_page_as_it_is(
+    page: Page, shop: Shop, broken: dict[str, str]
+) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    assert go(page, shop, "k-broken", **broken) == []
+    assert page.inner_text("#end") == "Pay here"
+    assert page.inner_html("#offers") == ""
+    assert page.title() == "A shop"
+    assert errors == []
