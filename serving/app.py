@@ -17,6 +17,7 @@ from serving.key_watch import KeyWatch
 from serving.keys import KeyRing
 from serving.metrics import MeasureRequests, Metrics
 from serving.rate_limits import RateLimits
+from serving.request_ids import HEADER, RequestIds
 from serving.routes import (
     adapters,
     audit,
@@ -69,6 +70,8 @@ def create_app(settings: ServeSettings) -> FastAPI:
         redoc_url=None,
         # A redirect would lose the body of a suggestion call.
         redirect_slashes=False,
+        # The stock spans and logs hold paths, which name customers; `serving.tracing` makes ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
     app.state.limits = RateLimits(settings)
@@ -84,10 +87,12 @@ def create_app(settings: ServeSettings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", HEADER],
+            expose_headers=[HEADER],
         )
     app.add_middleware(SecureHeaders)
     app.add_middleware(MeasureRequests, metrics=metrics)
+    app.add_middleware(RequestIds, access_log=settings.access_log)
     return app
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from engine import errors
+from serving import logs
 
 _log = logging.getLogger("mersalg.http")
 
@@ -155,7 +156,10 @@ async def _request_error(_request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the traceback (the exception goes on to it); the caller gets none.
     del error
-    return answer(500, "internal", f"{request.method} failed for a reason of ours; it is logged")
+    # This answer is given outside of the layer that names requests.
+    named = {"X-Request-Id": found} if (found := logs.request_id.get()) else {}
+    said = f"{request.method} failed for a reason of ours; it is logged"
+    return answer(500, "internal", said, headers=named)
 
 
 def install(app: FastAPI) -> None:

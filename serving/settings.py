@@ -20,6 +20,7 @@ from pydantic import (
 
 from engine.errors import ConfigError
 from serving.keys import KeyRing, load_keys
+from serving.logs import LogFormat, LogLevel
 
 PREFIX = "MERSALG_"
 
@@ -84,6 +85,12 @@ class ServeSettings(BaseModel):
     """How long a computed report is given again."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
     """Web origins whose pages may call the API from a browser (`https://shop.example`)."""
+    log_format: LogFormat = "human"
+    """Log lines for people, or `json`: one object a line."""
+    log_level: LogLevel = "info"
+    """The least that is logged: `debug`, `info`, `warning` or `error`."""
+    access_log: bool = False
+    """Whether a line is logged for every request."""
     keys: KeyRing = Field(default=KeyRing(), repr=False)
     """API keys, as digests; none at all opens every scope, on loopback only."""
     session_secret: bytes = Field(default_factory=lambda: secrets.token_bytes(32), repr=False)

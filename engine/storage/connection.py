@@ -59,14 +59,14 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
     `bulk`: with memory for writing much at once, where the database is a file.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         if bulk:
             event.listen(engine, "connect", _make_room)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
 

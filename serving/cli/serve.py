@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,30 +12,7 @@ import typer
 
 from serving.cli import console
 
-_LOGGING = {
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"},
-        # Granian's formatter of access lines; it is off, but its configuration must be whole.
-        "access": {"format": "%(message)s"},
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "stream": "ext://sys.stderr",
-        },
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "access",
-            "stream": "ext://sys.stderr",
-        },
-    },
-    "loggers": {
-        "_granian": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "granian.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
-        "mersalg": {"handlers": ["console"], "level": "INFO", "propagate": False},
-    },
-}
+_log = logging.getLogger("mersalg.serve")
 
 # Longer than everything a worker may still have to write when it is told to stop.
 _STOP_SECONDS = 45
@@ -79,7 +57,20 @@ def command(
             help="Milliseconds a suggestion waits for the database.",
         ),
     ] = 50,
-    access_log: Annotated[bool, typer.Option(help="Print a line for every request.")] = False,
+    access_log: Annotated[
+        bool, typer.Option(envvar="MERSALG_ACCESS_LOG", help="Print a line for every request.")
+    ] = False,
+    log_format: Annotated[
+        str,
+        typer.Option(envvar="MERSALG_LOG_FORMAT", help="Log lines for people (human), or json."),
+    ] = "human",
+    log_level: Annotated[
+        str,
+        typer.Option(
+            envvar="MERSALG_LOG_LEVEL",
+            help="The least that is logged: debug, info, warning, error.",
+        ),
+    ] = "info",
     as_json: console.JsonFlag = False,
 ) -> None:
     """Answer suggestion calls, take events, report the rates, show the dashboard.
@@ -90,7 +81,9 @@ def command(
     """
     import os
     from functools import partial
+    from logging.config import dictConfig
 
+    from serving import logs
     from serving.settings import load_settings
 
     settings = load_settings(
@@ -102,11 +95,16 @@ def command(
         workers=workers,
         spool=spool,
         database_deadline_ms=database_deadline_ms,
+        access_log=access_log,
+        log_format=log_format.lower(),
+        log_level=log_level.lower(),
         parent=os.getpid(),
     )
+    lines = logs.configuration(settings.log_format, settings.log_level)
+    dictConfig(lines)
     if not settings.on_loopback and any(key.short for key in settings.keys.keys):
-        console.err.print(
-            "[yellow]note[/] a key has fewer than 16 characters and can be guessed;"
+        _log.warning(
+            "a key has fewer than 16 characters and can be guessed;"
             " `mersalg keys create` makes one that cannot"
         )
     with _shared_metrics(workers):
@@ -127,9 +125,8 @@ def command(
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=_STOP_SECONDS,
-            log_dictconfig=_LOGGING,
+            log_dictconfig=lines,
             log_level="warning",  # type: ignore[arg-type]
-            log_access=access_log,
         )
         # The loader is called in each worker; nothing is looked up by name in the current folder.
         server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
@@ -191,7 +188,7 @@ def _prepare_database(url: str) -> None:
         finally:
             store.close()
     except StorageUnavailable as error:
-        console.err.print(f"[yellow]note[/] the database is away: {error.message}")
+        _log.warning("the database is away: %s", error.message)
 
 
 def _say_where(settings: object, as_json: bool) -> None:
@@ -203,15 +200,19 @@ def _say_where(settings: object, as_json: bool) -> None:
     try:
         version = Registry(settings.models).current()
     except ModelError as error:
-        console.err.print(f"[yellow]note[/] {error.message}")
+        _log.warning(error.message)
         version = None
     host = f"[{settings.host}]" if ":" in settings.host.strip("[]") else settings.host
     url = f"http://{host}:{settings.port}"
     scopes = sorted({key.scope for key in settings.keys.keys})
+    if settings.log_format == "json":
+        _log.info("listening", extra={"fields": {"url": url, "model_version": version}})
     if as_json:
         console.print_json(
             {"url": url, "port": settings.port, "model_version": version, "key_scopes": scopes}
         )
+        return
+    if settings.log_format == "json":
         return
     console.out.print(
         f"[bold]Mersalg[/] listens at [link]{url}[/link] (dashboard: {url}/dashboard)"

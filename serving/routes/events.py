@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.errors import FactRejected
 from engine.events import ORDER_TYPES, Event, Fact, parse_fact
 from engine.storage.store import Rejection
-from serving import errors, openapi
+from serving import errors, logs, openapi
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit
@@ -52,6 +52,7 @@ async def record_events(request: Request) -> Response:
 
 async def take(service: Service, caller: Caller, events: Sequence[object]) -> EventsAnswer:
     """Record what `caller` may tell; each event stands alone."""
+    logs.keep_unspoken(lambda: _people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
     facts: list[Fact] = []
@@ -74,6 +75,14 @@ async def take(service: Service, caller: Caller, events: Sequence[object]) -> Ev
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     return EventsAnswer(result.recorded, result.duplicates, rejected)
+
+
+def _people_in(events: Sequence[object]) -> Iterator[object]:
+    for event in events:
+        if isinstance(event, dict):
+            named = cast("Mapping[str, object]", event)
+            yield named.get("customer_id")
+            yield named.get("session_id")
 
 
 def _events_of(data: object, most: int) -> list[object]:

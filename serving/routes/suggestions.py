@@ -12,7 +12,7 @@ from starlette.responses import Response
 from engine.experiment import assign_arm, unit_of
 from engine.model import Model
 from engine.offers import Arm, Decision
-from serving import errors, openapi
+from serving import errors, logs, openapi
 from serving.checkout import answer_json, consents, decide
 from serving.customer_past import Bought
 from serving.request_body import read_json
@@ -39,6 +39,7 @@ async def suggest(request: Request) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     asked = _parse(await read_json(request))
+    logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     arms, model = service.arms, service.live.model
     patience = service.intake.patience()
     known = await arms.known(
@@ -56,6 +57,7 @@ async def suggest(request: Request) -> Response:
         bought = await service.pasts.since(model, remembered.customer_id, patience)
     dismissed = await service.dismissals.of(model, remembered, patience)
     decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
+    logs.decision_id.set(decision.decision_id)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision, patience)
     if decision.arm == "treatment":
@@ -104,6 +106,8 @@ def _decide(
         )
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
+        decision = decide(None, asked, known_arm=known)
+        logs.decision_id.set(decision.decision_id)
         _log.exception("no suggestions could be made")
         service.metrics.decide_failures.inc()
-        return decide(None, asked, known_arm=known)
+        return decision

@@ -1,0 +1,120 @@
+"""Log lines for people or for machines, and which request and decision each line belongs to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+import orjson
+
+LogFormat = Literal["human", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+decision_id: ContextVar[str | None] = ContextVar("decision_id", default=None)
+_Ids = Callable[[], Iterable[object]]
+_unspoken: ContextVar[_Ids | None] = ContextVar("unspoken", default=None)
+
+_HIDDEN = "[hidden]"
+
+
+def keep_unspoken(ids: _Ids | None) -> None:
+    """No line of the running request repeats these ids, whatever an error has to say; they are
+    asked for only where there is a line.
+    """
+    _unspoken.set(ids)
+
+
+class Belongs(logging.Filter):
+    """Gives each record the ids of the request that is running where it is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        record.decision_id = decision_id.get()
+        return True
+
+
+class HumanLines(logging.Formatter):
+    """`time LEVEL logger [process] message`, then the ids where there are any."""
+
+    converter = time.gmtime
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)sZ %(levelname)s %(name)s [%(process)d] %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        ids = [
+            f" {name}={value}"
+            for name in ("request_id", "decision_id")
+            if (value := getattr(record, name, None)) is not None
+        ]
+        return super().formatMessage(record) + "".join(ids)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _discreet(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `process`, `message`, the ids where
+    there are any, `exception` where there was one, and what was given as `extra={"fields": ...}`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": _discreet(record.getMessage()),
+        }
+        for name in ("request_id", "decision_id"):
+            value = getattr(record, name, None)
+            if value is not None:
+                line[name] = value
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = _discreet(self.formatException(record.exc_info))
+        return orjson.dumps(line, default=str).decode()
+
+
+def configuration(log_format: LogFormat, level: LogLevel) -> dict[str, object]:
+    """For `logging.config.dictConfig`: everything goes to standard error, in one format."""
+    formatter = "serving.logs.JsonLines" if log_format == "json" else "serving.logs.HumanLines"
+    others = {"handlers": ["console"], "level": "WARNING", "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"belongs": {"()": "serving.logs.Belongs"}},
+        "formatters": {
+            "line": {"()": formatter},
+            # Granian's formatter of access lines; it is off, but its configuration must be whole.
+            "access": {"()": formatter},
+        },
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["belongs"],
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"handlers": ["console"], "level": "WARNING"},
+        "loggers": {
+            "_granian": others,
+            "granian.access": others,
+            "mersalg": {"handlers": ["console"], "level": level.upper(), "propagate": False},
+        },
+    }
+
+
+def _discreet(text: str) -> str:
+    ids = _unspoken.get()
+    for word in {str(each) for each in ids() if each} if ids is not None else ():
+        if word in text:
+            text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", _HIDDEN, text)
+    return text
