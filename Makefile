@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check lint types contracts benchmarks clean
+.PHONY: help demo test check lint types contracts client benchmarks clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after)"
 	@echo "make test        everything: lint, types, import contracts, all tests"
+	@echo "make client      write the Python client's types anew from the OpenAPI document"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
 
 demo: .venv/demo.stamp
@@ -26,6 +27,9 @@ types: .venv/dev.stamp
 
 contracts: .venv/dev.stamp
 	$(BIN)/lint-imports
+
+client: .venv/dev.stamp
+	$(BIN)/python -m tests.support.client_models
 
 benchmarks: .venv/dev.stamp
 	@for benchmark in tests/benchmarks/[a-z]*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done

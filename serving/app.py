@@ -68,6 +68,8 @@ def create_app(settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # the stock page loads its script from a third party
         redoc_url=None,
+        # What a generated client calls the operation.
+        generate_unique_id_function=lambda route: route.name,
         # A redirect would lose the body of a suggestion call.
         redirect_slashes=False,
         # The stock spans and logs hold paths, which name customers; `serving.tracing` makes ours.

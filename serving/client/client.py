@@ -1,0 +1,218 @@
+"""`Mersalg`: every call of the HTTP API as a method, with the types of the OpenAPI document.
+
+Needs `pip install 'mersalg[client]'`, and nothing of the server.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import quote
+
+import httpx
+
+from serving.client.errors import Refused, ServiceError, Unreachable
+from serving.client.models import (
+    AuditAnswer,
+    CustomerErasure,
+    CustomerExport,
+    Event,
+    EventsAnswer,
+    ExplainedDecision,
+    ModelList,
+    Published,
+    SuggestionRequest,
+    SuggestionResponse,
+    Verified,
+)
+
+_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+_FIRST_WAIT = 0.2
+_SLOW_CALLS = 60.0
+"""Seconds for calls that nobody's checkout waits for."""
+
+
+class Mersalg:
+    """One service; may be shared by threads, and is closed by `close` or a `with` block.
+
+    Args:
+        url: of the service, `https://offers.shop.example`.
+        key: an API key whose scope covers the calls made; none where the service asks for none.
+        timeout: seconds a suggestion or a batch of events may take.
+        transport: httpx's own, for those who need another one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = 2.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"), headers=headers, timeout=timeout, transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def suggest(self, cart: SuggestionRequest) -> SuggestionResponse:
+        """Offers for a cart.
+
+        Raises:
+            Refused: the request is malformed, or the key is not let in.
+            Unreachable: no answer within `timeout`.
+        """
+        return cast(SuggestionResponse, self._json("POST", "/v1/suggestions", body=cart))
+
+    def suggest_or_nothing(self, cart: SuggestionRequest) -> SuggestionResponse:
+        """As `suggest`; where that fails, for whatever reason, an answer without offers."""
+        try:
+            return self.suggest(cart)
+        except ServiceError:
+            return {
+                "decision_id": "",
+                "arm": "treatment",
+                "model_version": None,
+                "tracking": "off",
+                "offers": [],
+            }
+
+    def record_events(self, events: Sequence[Event], *, attempts: int = 4) -> EventsAnswer:
+        """Tell what became of offers; on disk when this returns.
+
+        Each event needs an `event_id` of its own: it is what lets a batch be sent again after a
+        lost answer, which is done up to `attempts` times, and count once.
+
+        Raises:
+            Refused: the batch as a whole; single events are told in the answer's `rejected`.
+            Unreachable: no answer to any of the attempts; try later, with the same events.
+        """
+        body, wait = {"events": list(events)}, _FIRST_WAIT
+        for left in range(attempts - 1, -1, -1):
+            try:
+                return cast(EventsAnswer, self._json("POST", "/v1/events", body=body))
+            except Unreachable:
+                if not left:
+                    raise
+            except Refused as refusal:
+                if not left or refusal.status not in _TRY_AGAIN:
+                    raise
+            # Many shops that lost their service at once must not come back at once.
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
+            wait *= 2
+        raise ValueError("attempts must be at least 1")
+
+    def from_ga4(self, payload: Mapping[str, Any]) -> EventsAnswer:
+        """Events in the words of Google Analytics 4."""
+        return cast(EventsAnswer, self._json("POST", "/v1/adapters/ga4", body=payload))
+
+    def from_segment(self, payload: Mapping[str, Any]) -> EventsAnswer:
+        """Events in the words of Segment."""
+        return cast(EventsAnswer, self._json("POST", "/v1/adapters/segment", body=payload))
+
+    def from_shopify(self, body: bytes, *, signature: str, topic: str) -> EventsAnswer:
+        """Pass on a webhook as it came: `signature` and `topic` are its headers' values."""
+        headers = {
+            "Content-Type": "application/json",
+            "X-Shopify-Hmac-Sha256": signature,
+            "X-Shopify-Topic": topic,
+        }
+        answer = self._send("POST", "/v1/adapters/shopify", content=body, headers=headers)
+        return cast(EventsAnswer, answer.json())
+
+    def report_rates(self, **asked: str) -> dict[str, Any]:
+        """Both rates; `asked` as the parameters of `GET /v1/reports/rates` (`from` is `since`)."""
+        if "since" in asked:
+            asked["from"] = asked.pop("since")
+        return self._json("GET", "/v1/reports/rates", query=asked)
+
+    def explain_decision(self, decision_id: str, *, rejected: int = 100) -> ExplainedDecision:
+        """One decision, its evidence, and up to `rejected` candidates that were not offered."""
+        path = f"/v1/decisions/{quote(decision_id, safe='')}"
+        return cast(ExplainedDecision, self._json("GET", path, query={"rejected": rejected}))
+
+    def list_models(self) -> ModelList:
+        """The versions on disk, which is published and which is served."""
+        return cast(ModelList, self._json("GET", "/v1/models"))
+
+    def verify_model(self, version: str) -> Verified:
+        """Check a version that was put into the models folder."""
+        return cast(Verified, self._json("POST", "/v1/models", body={"version": version}))
+
+    def publish_model(self, version: str) -> Published:
+        """Serve a version from now on; one that cannot answer is Refused."""
+        path = f"/v1/models/{quote(version, safe='')}/publish"
+        return cast(Published, self._json("POST", path))
+
+    def roll_back(self) -> Published:
+        """Serve what was published before."""
+        return cast(Published, self._json("POST", "/v1/models/rollback"))
+
+    def export_customer(self, customer_id: str) -> CustomerExport:
+        """What is kept about one customer."""
+        path = f"/v1/customers/{quote(customer_id, safe='')}"
+        return cast(CustomerExport, self._json("GET", path))
+
+    def erase_customer(self, customer_id: str) -> CustomerErasure:
+        """Cut the tie between a customer and their facts."""
+        path = f"/v1/customers/{quote(customer_id, safe='')}"
+        return cast(CustomerErasure, self._json("DELETE", path))
+
+    def list_actions(self, *, limit: int = 100) -> AuditAnswer:
+        """What administrators did, the newest first."""
+        return cast(AuditAnswer, self._json("GET", "/v1/audit", query={"limit": limit}))
+
+    def healthz(self) -> dict[str, Any]:
+        """Whether the process is alive."""
+        return self._json("GET", "/healthz")
+
+    def readyz(self) -> dict[str, Any]:
+        """Whether it can suggest; Refused with status 503 where it cannot."""
+        return self._json("GET", "/readyz")
+
+    def metrics(self) -> str:
+        """In the text format of Prometheus."""
+        return self._send("GET", "/metrics", timeout=_SLOW_CALLS).text
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        waited = {} if path in ("/v1/suggestions", "/v1/events") else {"timeout": _SLOW_CALLS}
+        return self._send(method, path, json=body, params=query, **waited).json()
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{method} {path}: {error!r}") from error
+        if answer.is_success:
+            return answer
+        try:
+            told = answer.json()["error"]
+            refusal = Refused(answer.status_code, told["code"], told["message"], told["details"])
+        except (ValueError, KeyError, TypeError):
+            # Whoever answered, it was not the service: a proxy in between.
+            refusal = Refused(answer.status_code, "unknown", answer.text[:200])
+        raise refusal

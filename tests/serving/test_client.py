@@ -1,0 +1,232 @@
+"""The typed Python client: written from the OpenAPI document, and driven against a real server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.app import create_app
+from serving.client.client import Mersalg
+from serving.client.errors import Refused, Unreachable
+from serving.client.models import Event, SuggestionRequest
+from serving.settings import ServeSettings
+from tests.support.client_models import MODELS, client_models
+from tests.support.models import tiny_model
+from tests.support.postgres import free_port
+from tests.support.servers import Server, publish_model, running_server
+
+KEYS = "server:server-key report:report-key admin:admin-key"
+SECRET = "what Shopify signs with"
+CART: SuggestionRequest = {
+    "checkout_id": "k",
+    "session_id": "s",
+    "lines": [{"item_id": "phone-64", "quantity": 1}],
+}
+
+
+def view(event_id: str, offer_id: str) -> Event:
+    return {
+        "type": "view_promotion",
+        "event_id": event_id,
+        "occurred_at": "2026-03-02T10:00:00+01:00",
+        "offer_id": offer_id,
+    }
+
+
+def test_the_types_are_those_of_the_document() -> None:
+    assert MODELS.read_text() == client_models(), "run: make client"
+
+
+def test_every_operation_has_its_method() -> None:
+    document = create_app(ServeSettings()).openapi()
+    operations = {
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
+    more = {"suggest_or_nothing", "close"}
+    assert {name for name in vars(Mersalg) if not name.startswith("_")} - more == operations
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("client")
+    publish_model(folder / "models", tiny_model(holdout=0.0))
+    environment = {"MERSALG_SHOPIFY_SECRET": SECRET}
+    with running_server(folder, keys=KEYS, environment=environment) as server:
+        yield server
+
+
+@pytest.fixture
+def shop(server: Server) -> Iterator[Mersalg]:
+    with Mersalg(server.url, "server-key", timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[Mersalg]:
+    with Mersalg(server.url + "/", "admin-key", timeout=30) as client:
+        yield client
+
+
+def test_a_shop_sells_through_it(shop: Mersalg, admin: Mersalg) -> None:
+    answer = shop.suggest(CART)
+    assert answer["tracking"] == "recorded"
+    offer = next(each for each in answer["offers"] if each["kind"] == "cross_sell")
+    assert shop.suggest_or_nothing(CART)["offers"]
+    events: list[Event] = [
+        view("v", offer["offer_id"]),
+        {
+            "type": "purchase",
+            "event_id": "p",
+            "occurred_at": "2099-03-02T10:01:00+01:00",
+            "checkout_id": "k",
+            "transaction_id": "t",
+            "currency": "NOK",
+            "items": [{"item_id": offer["item_id"], "quantity": 1, "price": "199.00"}],
+        },
+    ]
+    assert shop.record_events(events) == {"recorded": 2, "duplicates": 0, "rejected": []}
+    assert shop.record_events(events)["duplicates"] == 2
+    rates = admin.report_rates(since="2020-01-01", kind="cross_sell")
+    assert rates["from"] == "2020-01-01"
+    assert rates["total"]["cross_sell"]["offer"]["numerator"] == 1
+    explained = admin.explain_decision(answer["decision_id"], rejected=1)
+    assert explained["decision_id"] == answer["decision_id"]
+    assert len(explained["explanation"]["rejected"]) <= 1
+
+
+def test_other_systems_words_are_passed_on(shop: Mersalg) -> None:
+    ga4 = {"name": "view_promotion", "params": {"promotion_id": "o"}}
+    assert shop.from_ga4({"client_id": "1", "events": [ga4]})["recorded"] == 1
+    seen = {"type": "track", "event": "Promotion Viewed", "messageId": "m",
+            "timestamp": "2026-03-02T10:00:00Z", "properties": {"promotion_id": "o"}}  # fmt: skip
+    assert shop.from_segment(seen)["recorded"] == 1
+    body = json.dumps({"id": 1}).encode()
+    signature = base64.b64encode(hmac.digest(SECRET.encode(), body, hashlib.sha256)).decode()
+    assert shop.from_shopify(body, signature=signature, topic="carts/update")["recorded"] == 0
+    with pytest.raises(Refused) as refused:
+        shop.from_shopify(body, signature="no", topic="orders/paid")
+    assert refused.value.code == "unauthorized"
+
+
+def test_administrators_work_through_it(admin: Mersalg) -> None:
+    models = admin.list_models()
+    version = models["published"]
+    assert version is not None
+    assert version == models["serving"]
+    assert admin.verify_model(version)["version"] == version
+    assert admin.publish_model(version)["serving"] == version
+    with pytest.raises(Refused) as refused:
+        admin.roll_back()
+    assert refused.value.status == 404
+    with pytest.raises(Refused):
+        admin.publish_model("../models")
+    assert admin.export_customer("kåre/øst")["customer_id"] == "kåre/øst"
+    assert admin.erase_customer("kåre/øst")["facts"] == 0
+    assert admin.list_actions(limit=1)["entries"][0]["action"] == "erase customer"
+    assert admin.healthz()["status"] == "ok"
+    assert admin.readyz()["model_version"] == version
+    assert "mersalg_requests_total" in admin.metrics()
+
+
+def test_refusals_say_what_the_service_said(server: Server, shop: Mersalg) -> None:
+    with Mersalg(server.url, "unknown") as stranger, pytest.raises(Refused) as refused:
+        stranger.suggest(CART)
+    assert (refused.value.status, refused.value.code) == (401, "unauthorized")
+    with pytest.raises(Refused) as refused:
+        shop.suggest({"checkout_id": ""})
+    assert refused.value.code == "invalid"
+    assert refused.value.details
+
+
+def test_a_service_that_is_away_or_slow_never_breaks_a_checkout() -> None:
+    with Mersalg(f"http://127.0.0.1:{free_port()}", timeout=0.5) as client:
+        begun = time.monotonic()
+        assert client.suggest_or_nothing(CART)["offers"] == []
+        assert time.monotonic() - begun < 5
+        with pytest.raises(Unreachable):
+            client.suggest(CART)
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("too slow", request=request)
+
+    with Mersalg("http://x", transport=httpx.MockTransport(slow)) as client:
+        assert client.suggest_or_nothing(CART)["tracking"] == "off"
+
+
+def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
+    arrived: list[bytes] = []
+    inner = httpx.HTTPTransport()
+
+    def lossy(request: httpx.Request) -> httpx.Response:
+        arrived.append(request.read())
+        if len(arrived) == 1:
+            return httpx.Response(503, json={})
+        answer = inner.handle_request(request)
+        answer.read()
+        if len(arrived) == 2:
+            raise httpx.ReadError("the answer is lost", request=request)
+        return answer
+
+    with inner, Mersalg(server.url, "server-key", transport=httpx.MockTransport(lossy)) as client:
+        answer = client.record_events([view("lost", "o")])
+    assert answer == {"recorded": 0, "duplicates": 1, "rejected": []}
+    assert len(arrived) == 3
+    assert len(set(arrived)) == 1, "the same events, with the same ids"
+
+    def refusing(request: httpx.Request) -> httpx.Response:
+        arrived.append(request.read())
+        return httpx.Response(422, text="<html>a proxy's own page</html>")
+
+    arrived.clear()
+    transport = httpx.MockTransport(refusing)
+    with Mersalg("http://x", transport=transport) as client, pytest.raises(Refused) as refused:
+        client.record_events([view("a", "o")])
+    assert refused.value.code == "unknown"
+    assert len(arrived) == 1, "what is malformed is not sent again"
+
+
+PROGRAM = """
+from serving.client.client import Mersalg
+from serving.client.models import SuggestionRequest
+
+cart: SuggestionRequest = {"checkout_id": "k", "lines": [{"item_id": "a"}]}
+with Mersalg("http://localhost:8000", "key") as client:
+    for offer in client.suggest_or_nothing(cart)["offers"]:
+        text: str = offer["text"]
+        if offer["kind"] == "upsell":
+            base: str = offer["replaces"]["item_id"]
+    client.record_events([])
+"""
+WRONG = PROGRAM.replace('"item_id": "a"', '"item": "a"')
+
+
+def test_programs_that_use_it_are_checked_by_its_types(tmp_path: Path) -> None:
+    for name, text in (("right", PROGRAM), ("wrong", WRONG)):
+        (tmp_path / f"{name}.py").write_text(text)
+    settings = {"strict": ["."], "extraPaths": [str(MODELS.parents[2])], "pythonVersion": "3.11"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    told = json.loads(done.stdout)["generalDiagnostics"]
+    assert {Path(each["file"]).name for each in told} == {"wrong.py"}
+
+
+def test_it_loads_nothing_of_the_server() -> None:
+    code = (
+        "import sys, serving.client.client;"
+        "print({'fastapi', 'sqlalchemy', 'numpy', 'pydantic'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

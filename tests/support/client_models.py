@@ -1,0 +1,42 @@
+"""Writes the client's types anew from the OpenAPI document: `make client`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from serving.app import create_app
+from serving.settings import ServeSettings
+
+MODELS = Path(__file__).parents[2] / "serving" / "client" / "models.py"
+_DOCSTRING = '"""Types of the HTTP API, written by `make client` from its OpenAPI document."""\n'
+_OPTIONS = (
+    *("--input-file-type", "openapi", "--output-model-type", "typing.TypedDict"),
+    *("--target-python-version", "3.11", "--use-union-operator", "--use-standard-collections"),
+    *("--disable-timestamp", "--use-schema-description", "--formatters", "builtin"),
+)
+
+
+def client_models() -> str:
+    """The module as it should be."""
+    document = create_app(ServeSettings()).openapi()
+    binaries = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory() as name:
+        source, made = Path(name) / "openapi.json", Path(name) / "models.py"
+        source.write_text(json.dumps(document))
+        command = [str(binaries / "datamodel-codegen"), "--input", str(source)]
+        subprocess.run([*command, "--output", str(made), *_OPTIONS], check=True)
+        body = made.read_text().split("\n\n", 1)[1]
+        made.write_text(_DOCSTRING + "\n" + body)
+        ruff = [str(binaries / "ruff"), "--config", str(MODELS.parents[2] / "pyproject.toml")]
+        for order in (["check", "--fix", "--select", "I,UP", "--quiet"], ["format", "--quiet"]):
+            program, *config = ruff
+            subprocess.run([program, order[0], *config, *order[1:], str(made)], check=True)
+        return made.read_text()
+
+
+if __name__ == "__main__":
+    MODELS.write_text(client_models())
