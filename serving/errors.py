@@ -141,10 +141,17 @@ async def _domain_error(_request: Request, error: Exception) -> Response:
     return answer(status, error.code, error.message, error.details, headers)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODE_OF_STATUS.get(error.status_code, "error")
-    return answer(error.status_code, code, str(error.detail), None, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Several operations may share a path; the error names the methods of the first alone.
+        path = getattr(request.scope.get("route"), "path", "").replace(":path}", "}")
+        operations = request.app.openapi()["paths"].get(path)
+        if operations:
+            headers["Allow"] = ", ".join(sorted(method.upper() for method in operations))
+    return answer(error.status_code, code, str(error.detail), None, headers)
 
 
 async def _request_error(_request: Request, error: Exception) -> Response:

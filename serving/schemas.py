@@ -65,7 +65,10 @@ Id = Annotated[
 OptionalId = Annotated[
     Id | None,
     BeforeValidator(_empty_as_missing),
-    WithJsonSchema({"anyOf": [*_ID_SCHEMA["anyOf"], {"type": "null"}]}),
+    # An empty text says as little as none.
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "integer"}, {"type": "null"}]}
+    ),
 ]
 Units = Annotated[
     Quantity,
@@ -77,6 +80,11 @@ Price = Annotated[
     PlainValidator(_price),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}]}),
 ]
+_SPELT = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0")
+Consent = Annotated[
+    bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1, *_SPELT]}]})
+]
+"""Shops whose language has no booleans spell them."""
 Limit = Annotated[int, Field(strict=True, ge=0, le=20)]
 
 Tracking = Literal["recorded", "deferred", "off"]
@@ -130,7 +138,7 @@ class SuggestionRequest(_Body):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     """Of the prices, ISO 4217; the shop's where not given. Prices in another are passed over,
     and nothing is upsold beside them."""
-    consent: bool | None = None
+    consent: Consent | None = None
     """Whether the buyer agreed to being remembered; as `tracking.consent` of the shop says where
     not given. Without it the decision is kept without customer and session, and nothing that is
     remembered of them is used; they still decide the arm."""

@@ -206,7 +206,11 @@ class SuggestionRequest(TypedDict):
     exclude_item_ids: NotRequired[list[str | int] | None]
     declined_item_ids: NotRequired[list[str | int] | None]
     currency: NotRequired[str | None]
-    consent: NotRequired[bool | None]
+    consent: NotRequired[
+        bool
+        | Literal[0, 1, "true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0"]
+        | None
+    ]
 
 
 class Item(TypedDict):

@@ -13,6 +13,8 @@ from serving import errors
 from serving.security import Reporter
 from serving.service import TheService
 
+_MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
+
 router = APIRouter(tags=["reports"])
 
 
@@ -27,11 +29,21 @@ async def report_rates(
     caller: Reporter,
     since: Annotated[
         str | None,
-        Query(alias="from", max_length=200, description="A day (2026-01-31) or an instant"),
+        Query(
+            alias="from",
+            max_length=200,
+            description="A day (2026-01-31) or an instant",
+            json_schema_extra={"pattern": _MOMENT},
+        ),
     ] = None,
     until: Annotated[
         str | None,
-        Query(alias="to", max_length=200, description="A day, inclusive, or an instant, exclusive"),
+        Query(
+            alias="to",
+            max_length=200,
+            description="A day, inclusive, or an instant, exclusive",
+            json_schema_extra={"pattern": _MOMENT},
+        ),
     ] = None,
     by: Annotated[
         str | None, Query(max_length=200, description="Group keys, separated by commas: day,item")
