@@ -159,10 +159,18 @@ class Spool:
         A segment is deleted once all of it was delivered. If `deliver` raises, the segment stays
         and the error goes on; delivering a record twice must be harmless.
         """
-        with self._lock:
-            self._end_segment()
         self._remove_abandoned()
-        return sum(self._replay_segment(path, deliver, batch) for path in self.segments())
+        # The own segment comes last: while nothing can be delivered, it is not cut into many.
+        own = self._path
+        replayed = sum(
+            self._replay_segment(path, deliver, batch) for path in self.segments() if path != own
+        )
+        if own is None:
+            return replayed
+        with self._lock:
+            if self._path == own:
+                self._end_segment()
+        return replayed + self._replay_segment(own, deliver, batch)
 
     def _replay_segment(
         self, path: Path, deliver: Callable[[Sequence[bytes]], None], batch: int

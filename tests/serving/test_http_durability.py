@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -13,11 +11,10 @@ import pytest
 
 from engine.experiment import assign_arm, unit_of
 from engine.registry import Registry
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from tests.support.kept_facts import eventually, is_empty, kept_facts
 from tests.support.models import tiny_model
 from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, publish_model, running_server, start_server
+from tests.support.servers import Server, publish_model, running_server
 
 LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
 
@@ -61,50 +58,6 @@ class Load:
         eventually(lambda: len(self.answers) >= n_answers)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
-def kept_decisions(url: str) -> Counter[str]:
-    store = open_store(url)
-    try:
-        return Counter(
-            getattr(fact, "decision_id", fact.event_id) for fact in store.facts(FactScope())
-        )
-    finally:
-        store.close()
-
-
-def empty(spool: Path) -> bool:
-    return not list(spool.glob("*.spool"))
-
-
-def test_a_killed_service_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
-    publish_model(tmp_path / "models")
-    acknowledged: list[str] = []
-    trackings: Counter[str] = Counter()
-    for _ in range(3):
-        # A short deadline sends some of the facts over the spool.
-        server = start_server(tmp_path, deadline_ms=4)
-        load = Load(server)
-        load.wait_for(60)
-        server.kill()
-        load.stop()
-        assert load.failures  # it was under load when it died
-        trackings.update(answer["tracking"] for answer in load.answers)
-        acknowledged += [
-            answer["decision_id"] for answer in load.answers if answer["tracking"] != "off"
-        ]
-    with running_server(tmp_path):
-        eventually(lambda: empty(tmp_path / "spool"))
-    kept = kept_decisions(f"sqlite:///{tmp_path / 'facts.db'}")
-    assert len(acknowledged) >= 150, trackings
-    assert [kept[decision_id] for decision_id in acknowledged] == [1] * len(acknowledged)
-
-
 def test_a_service_told_to_stop_finishes_first(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     with running_server(tmp_path) as server:
@@ -112,7 +65,7 @@ def test_a_service_told_to_stop_finishes_first(tmp_path: Path) -> None:
         load.wait_for(50)
         assert server.stop() == 0
         load.stop()
-    kept = kept_decisions(f"sqlite:///{tmp_path / 'facts.db'}")
+    kept = kept_facts(f"sqlite:///{tmp_path / 'facts.db'}")
     assert all(answer["tracking"] == "recorded" for answer in load.answers)
     assert all(kept[answer["decision_id"]] == 1 for answer in load.answers)
     assert "Traceback" not in server.said
@@ -231,12 +184,12 @@ def test_an_outage_of_the_database_defers_and_is_made_up_for(
 
         own_postgres_server.start()
         eventually(lambda: client.get("/readyz").json()["status"] == "ready")
-        eventually(lambda: empty(tmp_path / "spool"))
+        eventually(lambda: is_empty(tmp_path / "spool"))
         eventually(lambda: ask(client, int(time.monotonic() * 1000)) == "recorded")
         answer = client.post("/v1/events", json={"events": [event]}).json()
         assert (answer["recorded"], answer["duplicates"]) == (1, 0)
         # What was asked before the database was trusted again may have gone to the spool too.
-        eventually(lambda: empty(tmp_path / "spool"))
+        eventually(lambda: is_empty(tmp_path / "spool"))
         with server.client() as reader:
             for decision_id in acknowledged:
                 assert reader.get(f"/v1/decisions/{decision_id}").status_code == 200

@@ -27,6 +27,7 @@ import pytest
 from engine.offers import Decision
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope
+from tests.support.kept_facts import eventually, is_empty
 from tests.support.models import tiny_model
 from tests.support.mortal_server import SECRET, MortalServer
 from tests.support.postgres import PostgresServer
@@ -187,13 +188,6 @@ def _postgres_lock(url: str) -> Callable[[], Callable[[], None]]:
     return lock
 
 
-def _eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
-
-
 def killed_again_and_again(
     folder: Path, url: str, lock: Callable[[], Callable[[], None]], seed: int
 ) -> None:
@@ -211,16 +205,16 @@ def killed_again_and_again(
                 before = shoppers.n_answers
                 server.start()
                 if draw.random() < 0.8:
-                    _eventually(lambda before=before: shoppers.n_answers > before)
+                    eventually(lambda before=before: shoppers.n_answers > before)
                     time.sleep(draw.uniform(0.0, 0.15))
                 else:  # while it starts, and replays what it finds
                     time.sleep(draw.uniform(0.0, 0.3))
                 server.kill()
         server.start()
         before = shoppers.n_answers
-        _eventually(lambda: shoppers.n_answers > before)
+        eventually(lambda: shoppers.n_answers > before)
         shoppers.stop()
-        _eventually(lambda: not list((folder / "spool").glob("*.spool")))
+        eventually(lambda: is_empty(folder / "spool"))
     finally:
         shoppers.stop()
         server.close()

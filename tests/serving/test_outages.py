@@ -1,0 +1,333 @@
+"""Database full, locked, slow, silent or away: buyers are served in time, facts are kept once."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import httpx
+import psycopg
+import pytest
+
+from engine.experiment import assign_arm, unit_of
+from tests.support.kept_facts import eventually, is_empty, kept_facts
+from tests.support.models import tiny_model
+from tests.support.postgres import PostgresServer
+from tests.support.servers import Server, publish_model, running_server
+from tests.support.slow_network import SlowNetwork
+
+SECRET = "0123456789abcdef0123456789abcdef"
+LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
+
+
+class Buyers:
+    """Ask one after another; note what they were told and how long they waited."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.told: dict[str, str] = {}
+        self.waited: list[float] = []
+        self._number = 0
+
+    def ask(self, **ids: str) -> str:
+        self._number += 1
+        cart = {"checkout_id": f"ch-{self._number}", "session_id": f"s-{self._number}", **ids}
+        started = time.perf_counter()
+        response = self._client.post("/v1/suggestions", json={**cart, "lines": LINES})
+        self.waited.append(time.perf_counter() - started)
+        assert response.status_code == 200
+        answer = response.json()
+        assert answer["offers"] or answer["arm"] == "control"
+        self.told[answer["decision_id"]] = answer["tracking"]
+        return str(answer["tracking"])
+
+    def ask_until(self, tracking: str, most: int = 3000) -> None:
+        for _ in range(most):
+            if self.ask() == tracking:
+                return
+        pytest.fail(f"{most} buyers, and none was told {tracking}: {Counter(self.told.values())}")
+
+    def are_kept_once(self, url: str, secret: bytes | None = None) -> None:
+        kept = kept_facts(url, secret)
+        acknowledged = [each for each, said in self.told.items() if said != "off"]
+        assert [kept[each] for each in acknowledged] == [1] * len(acknowledged)
+        assert set(kept.values()) == {1}
+
+
+def untracked(client: httpx.Client) -> float:
+    """What the metric of decisions that were not tracked says."""
+    name = 'mersalg_decisions_total{tracking="off"} '
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def processes_of(server: Server) -> list[int]:
+    """The main process, then its workers."""
+    main = server.process.pid
+    workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    return [main, *map(int, workers)]
+
+
+def let_files_grow(server: Server, most: int) -> None:
+    for process in processes_of(server):
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+
+def test_files_that_may_not_grow_are_a_full_disk(tmp_path: Path) -> None:
+    """First the database is full, then the spool, then there is room again."""
+    publish_model(tmp_path / "models")
+    with running_server(tmp_path) as server, server.client() as client:
+        buyers = Buyers(client)
+        assert buyers.ask() == "recorded"
+        assert client.get("/readyz").json()["tracking"] == "recorded"
+        let_files_grow(server, 200_000)
+        buyers.ask_until("deferred")
+        let_files_grow(server, 500)
+        assert {buyers.ask() for _ in range(100)} == {"off"}
+        state = client.get("/readyz")
+        assert state.status_code == 200
+        assert (state.json()["status"], state.json()["tracking"]) == ("degraded", "off")
+        assert untracked(client) == 100
+        let_files_grow(server, resource.RLIM_INFINITY)
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        buyers.ask_until("recorded", 50)
+        eventually(lambda: is_empty(tmp_path / "spool"))
+    assert "Traceback" not in server.said
+    assert server.said.count("not tracked") < 20  # said now and then, not for every buyer
+    assert list((tmp_path / "spool").iterdir()) == []
+    buyers.are_kept_once(f"sqlite:///{tmp_path / 'facts.db'}")
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own; skips where this user may not have one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = f"no small file system can be mounted here: {done.stderr.strip()}"
+        if os.environ.get("CI") == "true" and os.geteuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_without_room_for_either(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    with (
+        small_disk(tmp_path / "disk", "2m") as disk,
+        running_server(disk, models=tmp_path / "models") as server,
+        server.client() as client,
+    ):
+        buyers = Buyers(client)
+        assert buyers.ask() == "recorded"
+        with (disk / "other").open("wb", buffering=0) as others:  # somebody else takes the rest
+            try:
+                while True:
+                    others.write(b"x" * 4096)
+            except OSError:
+                pass
+        buyers.ask_until("off")
+        assert client.get("/readyz").json()["tracking"] == "off"
+        assert untracked(client) >= 1
+        (disk / "other").unlink()
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        buyers.ask_until("recorded", 50)
+        eventually(lambda: is_empty(disk / "spool"))
+        assert list((disk / "spool").iterdir()) == []
+        buyers.are_kept_once(f"sqlite:///{disk / 'facts.db'}")
+
+
+def test_a_full_spool_turns_tracking_off_and_says_so(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    database = tmp_path / "facts.db"
+    with (
+        running_server(
+            tmp_path, deadline_ms=50, environment={"MERSALG_SPOOL_LIMIT_BYTES": "20000"}
+        ) as server,
+        server.client() as client,
+    ):
+        buyers = Buyers(client)
+        buyers.ask_until("recorded")
+        with sqlite3.connect(database, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            buyers.ask_until("off", 100)
+            state = client.get("/readyz").json()
+            assert (state["status"], state["tracking"]) == ("degraded", "off")
+            assert untracked(client) == Counter(buyers.told.values())["off"] > 0
+            waiting = client.get("/metrics").text
+            size = next(line for line in waiting.splitlines() if "spool_bytes " in line[:20])
+            assert 10_000 < float(size.split()[-1]) <= 20_000
+            other.execute("ROLLBACK")
+        other.close()
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        eventually(lambda: is_empty(tmp_path / "spool"))
+    buyers.are_kept_once(f"sqlite:///{database}")
+
+
+def test_a_locked_sqlite_is_waited_for_once_a_call(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    with running_server(tmp_path, deadline_ms=50) as server, server.client() as client:
+        buyers = Buyers(client)
+        buyers.ask_until("recorded")
+        buyers.waited.clear()
+        with sqlite3.connect(tmp_path / "facts.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert {buyers.ask() for _ in range(40)} == {"deferred"}
+            assert median(buyers.waited) < 0.15
+            assert client.get("/readyz").json()["tracking"] == "deferred"
+            other.execute("ROLLBACK")
+        other.close()
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        buyers.ask_until("recorded", 50)
+        eventually(lambda: is_empty(tmp_path / "spool"))
+    buyers.are_kept_once(f"sqlite:///{tmp_path / 'facts.db'}")
+
+
+def a_login_that_asks(holdout: float) -> dict[str, str]:
+    """Ids of a customer and a session of different arms: the session has to be looked up."""
+
+    def arm(customer: str | None, session: str | None) -> str:
+        return assign_arm(unit_of(customer, session), salt="mersalg-1", holdout=holdout)
+
+    session = next(f"s-{n}" for n in range(99) if arm(None, f"s-{n}") == "control")
+    customer = next(f"c-{n}" for n in range(99) if arm(f"c-{n}", None) == "treatment")
+    return {"session_id": session, "customer_id": customer}
+
+
+@pytest.mark.postgres
+def test_a_slow_silent_or_locked_postgresql_costs_one_deadline(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """However many questions a call has: a login asks for its arm and for what was dismissed."""
+    url = postgres_server.new_database()
+    publish_model(tmp_path / "models", tiny_model(holdout=0.5))
+    network = SlowNetwork(postgres_server.port)
+    deadline = 0.3
+    try:
+        with (
+            running_server(
+                tmp_path,
+                database=url.replace(str(postgres_server.port), str(network.port)),
+                deadline_ms=int(deadline * 1000),
+                environment={"MERSALG_SECRET": SECRET},
+            ) as server,
+            server.client() as client,
+        ):
+            buyers = Buyers(client)
+            buyers.ask_until("recorded")
+
+            def waits(n_calls: int) -> float:
+                buyers.waited.clear()
+                for _ in range(n_calls):
+                    assert buyers.ask(**a_login_that_asks(0.5)) == "deferred"
+                return median(buyers.waited)
+
+            network.delay = 0.4
+            assert waits(5) < 1.6 * deadline
+            network.delay = 0.0
+            eventually(lambda: is_empty(tmp_path / "spool"))
+            buyers.ask_until("recorded", 50)
+            network.is_dead = True
+            assert waits(5) < 1.6 * deadline
+            assert client.get("/readyz").json()["tracking"] == "deferred"
+            network.is_dead = False
+            eventually(lambda: is_empty(tmp_path / "spool"))
+            buyers.ask_until("recorded", 50)
+            with psycopg.connect(url) as other:
+                other.execute("lock table facts, fact_ids in exclusive mode")
+                assert waits(5) < 1.6 * deadline
+                other.rollback()
+            eventually(lambda: is_empty(tmp_path / "spool"))
+            buyers.ask_until("recorded", 50)
+            eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+    finally:
+        network.close()
+    assert "Traceback" not in server.said
+    buyers.are_kept_once(url, SECRET.encode())
+
+
+def test_a_new_sqlite_that_could_not_be_opened_at_the_start(tmp_path: Path) -> None:
+    """Once it can be, it is migrated, told of the shop, and given the facts, without a call."""
+    publish_model(tmp_path / "models", tiny_model(currency="SEK"))
+    database = tmp_path / "facts.db"
+    database.mkdir()
+    with running_server(tmp_path) as server, server.client() as client:
+        buyers = Buyers(client)
+        assert buyers.ask() == "deferred"
+        assert max(buyers.waited) < 2  # not the 5 s a slow database is given here
+        database.rmdir()
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        eventually(lambda: is_empty(tmp_path / "spool"))
+        period = {"from": "2020-01-01", "to": "2020-02-01"}
+        eventually(
+            lambda: client.get("/v1/reports/rates", params=period).json()["currency"] == "SEK"
+        )
+        assert buyers.ask() == "recorded"
+    buyers.are_kept_once(f"sqlite:///{database}")
+
+
+@pytest.mark.postgres
+def test_a_new_postgresql_that_was_away_at_the_start(
+    tmp_path: Path, own_postgres_server: PostgresServer
+) -> None:
+    """With two workers, of which one migrates, and no call that would tell it is back."""
+    url = own_postgres_server.new_database()
+    own_postgres_server.stop()
+    publish_model(tmp_path / "models", tiny_model(currency="SEK"))
+    with (
+        running_server(
+            tmp_path, database=url, workers=2, environment={"MERSALG_SECRET": SECRET}
+        ) as server,
+        server.client() as client,
+    ):
+        buyers = Buyers(client)
+        assert [buyers.ask() for _ in range(3)] == ["deferred"] * 3
+        state = client.get("/readyz").json()
+        assert (state["database"], state["tracking"]) == ("away", "deferred")
+        own_postgres_server.start()
+        eventually(lambda: is_empty(tmp_path / "spool"))
+        eventually(lambda: client.get("/readyz").json()["status"] == "ready")
+        period = {"from": "2020-01-01", "to": "2020-02-01"}
+        eventually(
+            lambda: client.get("/v1/reports/rates", params=period).json()["currency"] == "SEK"
+        )
+        buyers.ask_until("recorded", 50)
+        eventually(lambda: is_empty(tmp_path / "spool"))
+    assert "Traceback" not in server.said
+    buyers.are_kept_once(url, SECRET.encode())
+
+
+def test_one_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    with running_server(tmp_path, workers=2, deadline_ms=20) as server:
+        with server.client() as client:
+            buyers = Buyers(client)
+            with sqlite3.connect(tmp_path / "facts.db", isolation_level=None) as other:
+                other.execute("BEGIN IMMEDIATE")
+                assert {buyers.ask() for _ in range(10)} == {"deferred"}
+                (_, *workers) = processes_of(server)
+                assert len(workers) == 2
+                os.kill(workers[0], signal.SIGKILL)
+                os.kill(workers[1], signal.SIGKILL)
+                other.execute("ROLLBACK")
+            other.close()
+        eventually(lambda: len(set(processes_of(server)) - set(workers)) == 3)
+        eventually(lambda: is_empty(tmp_path / "spool"))
+        with server.client() as client:
+            again = Buyers(client)
+            again.ask_until("recorded", 50)
+    buyers.told |= again.told
+    buyers.are_kept_once(f"sqlite:///{tmp_path / 'facts.db'}")
