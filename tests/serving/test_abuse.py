@@ -1,0 +1,233 @@
+"""What hostile callers send over a socket: nobody else notices, and nothing of us is told."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from engine.storage.tables import metadata
+from tests.support.commands import run
+from tests.support.models import tiny_model
+from tests.support.servers import Server, publish_model, running_server
+
+SQL = "x'); drop table facts; --"
+HTML = '"><script>alert(1)</script>'
+LOOK_ALIKE = "phοne-64"  # with a Greek letter
+TURNED = "\u202egnp.txt"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("abused")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    publish_model(folder / "models", tiny_model(holdout=0.0))
+    with running_server(folder, environment={"MERSALG_REPORT_CACHE_SECONDS": "0"}) as server:
+        yield server
+        assert "Traceback" not in server.said, "whatever was sent, it was no fault of ours"
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def memory_mib(server: Server) -> float:
+    """Of the main process and its workers, resident."""
+    total = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            told = path.read_text().rpartition(")")[2].split()
+            if int(told[2]) == server.process.pid:
+                total += int((path.parent / "statm").read_text().split()[1])
+        except (OSError, ValueError):
+            continue
+    return total * 4096 / 2**20
+
+
+def spoken(server: Server, raw: bytes, *, seconds: float = 5) -> bytes:
+    """All that is answered to raw bytes until the other side closes or falls silent."""
+    where = urlsplit(server.url)
+    with closing(socket.create_connection((where.hostname, where.port or 80), 5)) as talk:
+        talk.settimeout(seconds)
+        answer = b""
+        try:
+            talk.sendall(raw)
+            while part := talk.recv(65_536):
+                answer += part
+                if b"\r\n\r\n" in answer and seconds < 2:
+                    break
+        except OSError:
+            pass
+    return answer
+
+
+HEAD = b"POST /v1/suggestions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+BODY = b'{"checkout_id": "k"}'
+HIDDEN = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD + b"Content-Length: 20\r\nContent-Length: 5\r\n\r\n" + BODY + HIDDEN,
+        HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + HIDDEN,
+        HEAD + b"Content-Length: -1\r\n\r\n" + HIDDEN,
+        HEAD + b"Content-Length: 20 20\r\n\r\n" + BODY + HIDDEN,
+        HEAD + b"X-A: b\r\n folded: yes\r\nContent-Length: 20\r\n\r\n" + BODY,
+        HEAD + b"X-A: b\x00c\r\nContent-Length: 20\r\n\r\n" + BODY,
+        HEAD + b"X-A : b\r\nContent-Length: 20\r\n\r\n" + BODY,
+        HEAD + b"X-A: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"NONSENSE\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100,
+    ],
+    ids=lambda raw: repr(raw[80:120]),
+)
+def test_requests_that_could_be_read_two_ways_are_not_read_on(server: Server, raw: bytes) -> None:
+    answer = spoken(server, raw, seconds=1.5)
+    assert answer.count(b"HTTP/1.1 2") <= 1
+    assert b'"versions"' not in answer, "what was hidden behind a request was answered"
+    assert b"Traceback" not in answer
+    with server.client() as client:
+        assert client.get("/healthz").status_code == 200
+
+
+def test_slow_callers_keep_nobody_waiting(server: Server, client: httpx.Client) -> None:
+    where = urlsplit(server.url)
+    before = memory_mib(server)
+    slow = [socket.create_connection((where.hostname, where.port or 80), 5) for _ in range(200)]
+    try:
+        for number, talk in enumerate(slow):
+            # Half of them never end their headers, the others never their bodies.
+            talk.sendall(HEAD if number % 2 else HEAD + b"Content-Length: 20\r\n\r\n{")
+        took = []
+        for number in range(50):
+            begun = time.monotonic()
+            answer = client.post("/v1/suggestions", json={"checkout_id": f"k{number}"})
+            took.append(time.monotonic() - begun)
+            assert answer.status_code == 200
+            slow[number].sendall(b"X" if number % 2 else b" ")
+        assert sorted(took)[25] < 0.5
+        assert memory_mib(server) - before < 100
+    finally:
+        for talk in slow:
+            talk.close()
+    assert client.get("/healthz").status_code == 200
+
+
+def test_carts_of_ten_thousand_lines_are_answered_in_bounded_memory(
+    server: Server, client: httpx.Client
+) -> None:
+    lines = [{"item_id": f"i{number % 7000}", "quantity": 1} for number in range(9_998)]
+    cart = {"checkout_id": "k", "lines": [*lines, {"item_id": "phone-64"}, {"item_id": "case-1"}]}
+    before = memory_mib(server)
+    for _ in range(10):
+        answer = client.post("/v1/suggestions", json=cart)
+        assert answer.status_code == 200
+        assert answer.json()["offers"]
+    assert memory_mib(server) - before < 150
+    cart["lines"] = [*cart["lines"], {"item_id": "one too many"}]  # type: ignore[misc]
+    refused = client.post("/v1/suggestions", json=cart)
+    assert refused.status_code == 422
+    assert len(refused.content) < 2_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"checkout_id": "k", "lines": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+        b'{"checkout_id": "k", "lines": [{"item_id": "a", "quantity": NaN}]}',
+        b'{"checkout_id": "k", "lines": [{"item_id": "a", "quantity": 1e999}]}',
+        b'{"checkout_id": "k", "lines": [{"item_id": "a", "quantity": ' + b"9" * 100_000 + b"}]}",
+        b'{"checkout_id": "k", "lines": [{"item_id": "a", "quantity": -1}]}',
+        b'{"checkout_id": "k", "lines": [{"item_id": "a", "unit_price": "-0.01"}]}',
+        b'{"checkout_id": "\xff\xfe"}',
+        b'{"checkout_id": "\\ud800"}',
+        b'{"checkout_id": "k\\u0000"}',
+        b"{" + b'"a":' * 5,
+        b"",
+    ],
+    ids=lambda body: repr(body[:60]),
+)
+def test_what_is_no_cart_is_refused_in_few_words(client: httpx.Client, body: bytes) -> None:
+    for path in ("/v1/suggestions", "/v1/events", "/v1/adapters/ga4"):
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert set(answer.json()) == {"error"}
+        assert len(answer.content) < 4_000
+        assert b"Traceback" not in answer.content
+        assert b".py" not in answer.content
+
+
+@pytest.mark.parametrize("text", [SQL, HTML, LOOK_ALIKE, TURNED, "'" * 50, "%s%n{0}${x}"])
+def test_whatever_a_text_says_it_stays_a_text(
+    client: httpx.Client, folder: Path, text: str
+) -> None:
+    cart = {
+        "checkout_id": text,
+        "session_id": text,
+        "customer_id": text,
+        "placement": text,
+        "store_id": text,
+        "segment": text,
+        "lines": [{"item_id": text}, {"item_id": "phone-64"}],
+        "exclude_item_ids": [text],
+    }
+    answer = client.post("/v1/suggestions", json=cart).raise_for_status().json()
+    told = client.get(f"/v1/decisions/{answer['decision_id']}").raise_for_status().json()
+    assert (told["checkout_id"], told["placement"], told["segment"]) == (text, text, text)
+    assert told["lines"][0]["item_id"] == text
+    offer = answer["offers"][0]
+    events = [
+        {"type": "view_promotion", "event_id": f"v{text}", "offer_id": offer["offer_id"],
+         "occurred_at": "2099-03-02T10:00:00+01:00"},
+        {"type": "purchase", "event_id": f"p{text}", "checkout_id": text, "transaction_id": text,
+         "occurred_at": "2099-03-02T10:01:00+01:00", "currency": "NOK",
+         "items": [{"item_id": offer["item_id"], "price": "199.00"}, {"item_id": text}]},
+    ]  # fmt: skip
+    recorded = client.post("/v1/events", json={"events": events}).raise_for_status().json()
+    assert recorded["recorded"] == 2
+    query = {"by": "placement,segment", "from": "2020-01-01", "to": "2199-01-01"}
+    groups = client.get("/v1/reports/rates", params=query).raise_for_status().json()["groups"]
+    assert text in {group["key"]["placement"] for group in groups}
+    database = folder / "facts.db"
+    page = run(
+        "report", "--database", database, "--by", "segment", "--format", "html",
+        "--from", "2020-01-01", "--to", "2199-01-01",
+    )  # fmt: skip
+    assert "<script>alert" not in page
+    if text == HTML:
+        assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in client.get("/dashboard").text
+    csv = run("report", "--database", database, "--by", "segment", "--format", "csv")
+    assert csv
+    engine = create_engine(f"sqlite:///{database}")
+    assert {table.name for table in metadata.sorted_tables} - {"fact_ids"} <= {
+        *inspect(engine).get_table_names()
+    }
+    engine.dispose()
+
+
+def test_a_look_alike_is_another_item(client: httpx.Client) -> None:
+    def offered(item_id: str) -> list[str]:
+        cart = {"checkout_id": "k", "lines": [{"item_id": item_id}]}
+        return [
+            offer["kind"] for offer in client.post("/v1/suggestions", json=cart).json()["offers"]
+        ]
+
+    assert "upsell" in offered("phone-64")
+    assert "upsell" not in offered(LOOK_ALIKE)
