@@ -65,6 +65,10 @@ class GroupCommit(Generic[Job, Result]):
         self._thread.start()
 
     @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         return self._queue.qsize()
 

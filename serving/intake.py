@@ -110,8 +110,18 @@ class Intake:
         `patience` is what the call's other questions left of its time.
         """
         tracking = await self._record(decision, patience or self.patience())
-        self._metrics.decisions.labels(tracking).inc()
+        self._metrics.decisions[tracking].inc()
         return tracking
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Jobs in the queues, by where they go."""
+        return {"database": self._to_database.waiting, "spool": self._to_spool.waiting}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the threads that write still run; facts would wait for ever otherwise."""
+        return self._to_database.is_alive and self._to_spool.is_alive and self._mending.is_alive()
 
     async def _record(self, decision: Decision, patience: DatabaseTime) -> Tracking:
         if self.available:

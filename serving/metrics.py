@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.offers import Arm, Kind
+from serving.schemas import Tracking
+from serving.tallies import CountTally, Lap, Laps, TimeTally
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -16,7 +22,22 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Names a folder where the workers of one service keep their numbers, to be added up."""
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_PARTS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, *_FAST)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+PARTS = ("parse", "look_ups", "decide", "record", "answer")
+"""Of a suggestion call, in their order."""
+
+REASONS = (
+    "no_model",  # none is published, or none could be loaded
+    "decide_failure",  # an error of ours; it is logged
+    "paused",  # by the guardrail, or somebody
+    "database_away",  # known to be away: nothing was looked up in it
+    "deadline",  # it did not answer in time
+    "deferred",  # the decision waits in the spool
+    "off",  # the decision is kept nowhere
+)
+"""Why a suggestion call got less than it could have; several may hold."""
 
 
 class Metrics:
@@ -31,18 +52,41 @@ class Metrics:
         self.request_seconds = Histogram(
             "mersalg_request_seconds", "Time to answer", ("route",), buckets=_FAST, registry=own
         )
-        self.decisions = Counter(
+        decisions = Counter(
             "mersalg_decisions",
             "Suggestion calls by where their fact went",
             ("tracking",),
             registry=own,
         )
-        self.offers = Counter("mersalg_offers", "Offers answered", ("kind",), registry=own)
-        self.decide_failures = Counter(
-            "mersalg_decide_failures",
-            "Suggestion calls answered empty after an error of ours",
+        self.decisions = {where: decisions.labels(where) for where in get_args(Tracking)}
+        offers = Counter(
+            "mersalg_offers",
+            "Offers made, by kind and arm; those of the control arm are withheld",
+            ("kind", "arm"),
             registry=own,
         )
+        self.offers = {
+            (kind, arm): CountTally(offers.labels(kind, arm))
+            for kind in get_args(Kind)
+            for arm in get_args(Arm)
+        }
+        degraded = Counter(
+            "mersalg_degraded",
+            "Suggestion calls that got less than they could have, by reason",
+            ("reason",),
+            registry=own,
+        )
+        self.degraded = {reason: degraded.labels(reason) for reason in REASONS}
+        parts = Histogram(
+            "mersalg_part_seconds",
+            "Time of one part of a suggestion call",
+            ("part",),
+            buckets=_PARTS_BUCKETS,
+            registry=own,
+        )
+        self._parts = {part: TimeTally(parts.labels(part)) for part in PARTS}
+        self.told_of_parts: Lap | None = None
+        """Hears of every part too, where calls are traced."""
         self.events = Counter("mersalg_events", "Facts sent by shops", ("result",), registry=own)
         self.commit_seconds = Histogram(
             "mersalg_commit_seconds", "Time of one transaction", buckets=_FAST, registry=own
@@ -65,7 +109,35 @@ class Metrics:
         self.spooled = Counter("mersalg_spooled", "Facts kept in the spool", registry=own)
         self.replayed = Counter("mersalg_replayed", "Facts replayed from the spool", registry=own)
         self.spool_bytes = Gauge(
-            "mersalg_spool_bytes", "Size of the spool", multiprocess_mode="max", registry=own
+            "mersalg_spool_bytes",
+            "Size of the spool",
+            multiprocess_mode="livemostrecent",
+            registry=own,
+        )
+        self.spool_segments = Gauge(
+            "mersalg_spool_segments",
+            "Files of the spool",
+            multiprocess_mode="livemostrecent",
+            registry=own,
+        )
+        self.queue = Gauge(
+            "mersalg_queue_depth",
+            "Jobs that wait to be written, by where they go",
+            ("to",),
+            multiprocess_mode="livesum",
+            registry=own,
+        )
+        self.model_age = Gauge(
+            "mersalg_model_age_seconds",
+            "Time since the model served was trained",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
+        self.loop_lag = Gauge(
+            "mersalg_loop_lag_seconds",
+            "How late the event loop was within the last seconds, at worst",
+            multiprocess_mode="livemax",
+            registry=own,
         )
         self.model_loaded_at = Gauge(
             "mersalg_model_loaded_timestamp_seconds",
@@ -81,16 +153,34 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The text format, of all workers where they share a folder."""
+        self.hand_on()
         folder = os.environ.get(SHARED_FOLDER)
         if not folder:
             return generate_latest(self._registry)
+        _forget_the_dead(Path(folder))
         together = CollectorRegistry()
         MultiProcessCollector(together, path=folder)
         return generate_latest(together)
 
+    def hand_on(self) -> None:
+        """Brings what was tallied to where it is read; in the event loop's thread."""
+        for tally in (*self.offers.values(), *self._parts.values()):
+            tally.hand_on()
+
+    def laps(self) -> Laps:
+        """A stopwatch for one suggestion call."""
+        return Laps(self._parts, self.told_of_parts)
+
     def serving(self, version: str) -> None:
         """Tells which model is served; the latest loaded is the one."""
         self.model_loaded_at.labels(version).set(time.time())
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What a worker that is gone said of itself last no longer holds."""
+    for process in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}:
+        if not Path(f"/proc/{process}").exists():
+            mark_process_dead(process, str(folder))
 
 
 class MeasureRequests:

@@ -32,6 +32,7 @@ from serving.session_arms import SessionArms
 from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
+from serving.vital_signs import VitalSigns
 
 _log = logging.getLogger("mersalg.service")
 
@@ -51,6 +52,7 @@ class Service:
     reports: Reports
     explainer: Explainer
     guard: Guard
+    vital_signs: VitalSigns
 
 
 def service_of(request: Request) -> Service:
@@ -70,9 +72,10 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
+    spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
     intake = Intake(
         store,
-        Spool(settings.spool_folder, settings.spool_limit_bytes),
+        spool,
         metrics,
         deadlines=Deadlines(
             database=settings.database_deadline_ms / 1000,
@@ -96,6 +99,15 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         check_seconds=settings.guardrail_seconds,
         poll_seconds=settings.guardrail_poll_seconds,
     )
+    vital_signs = VitalSigns(
+        metrics,
+        registry,
+        live,
+        intake,
+        spool,
+        stuck_seconds=settings.stuck_seconds,
+        stopping=settings.stopping,
+    )
     service = Service(
         settings,
         metrics,
@@ -110,6 +122,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         reports,
         explainer,
         guard,
+        vital_signs,
     )
     available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()
@@ -120,6 +133,7 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
     tasks = [
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
         asyncio.create_task(guard.watch()),
+        asyncio.create_task(vital_signs.watch()),
     ]
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))

@@ -30,7 +30,7 @@ def _as_words(value: object) -> object:
 
 
 class ServeSettings(BaseModel):
-    """Frozen; every field but the last three can come from `MERSALG_<FIELD>`."""
+    """Frozen; every field but the last five can come from `MERSALG_<FIELD>`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True
@@ -85,6 +85,10 @@ class ServeSettings(BaseModel):
     """How long a computed report is given again."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
     """Web origins whose pages may call the API from a browser (`https://shop.example`)."""
+    stuck_seconds: float = Field(default=30, ge=0)
+    """A worker whose event loop stands still for so long is ended and replaced; 0: never."""
+    drain_seconds: float = Field(default=0, ge=0, le=600)
+    """How long the service, told to stop, goes on answering while `/readyz` already says no."""
     log_format: LogFormat = "human"
     """Log lines for people, or `json`: one object a line."""
     log_level: LogLevel = "info"
@@ -97,6 +101,8 @@ class ServeSettings(BaseModel):
     """Signs dashboard sessions; shared by the workers, forgotten at a restart."""
     shopify_secret: bytes | None = Field(default=None, repr=False)
     """Proves Shopify's webhooks; none are taken without it."""
+    stopping: Path | None = None
+    """File that says that the service was told to stop; made by `mersalg serve`."""
     parent: int | None = None
     """Process without which a worker ends; set by `mersalg serve`."""
 
@@ -140,7 +146,7 @@ class ServeSettings(BaseModel):
 
 
 _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
-    *("keys", "session_secret", "shopify_secret", "parent"),
+    *("keys", "session_secret", "shopify_secret", "parent", "stopping"),
 }
 
 

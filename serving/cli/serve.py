@@ -71,6 +71,13 @@ def command(
             help="The least that is logged: debug, info, warning, error.",
         ),
     ] = "info",
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="MERSALG_DRAIN_SECONDS",
+            help="How long, told to stop, it goes on answering while /readyz says no.",
+        ),
+    ] = 0,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Answer suggestion calls, take events, report the rates, show the dashboard.
@@ -98,6 +105,7 @@ def command(
         access_log=access_log,
         log_format=log_format.lower(),
         log_level=log_level.lower(),
+        drain_seconds=drain_seconds,
         parent=os.getpid(),
     )
     lines = logs.configuration(settings.log_format, settings.log_level)
@@ -107,16 +115,17 @@ def command(
             "a key has fewer than 16 characters and can be guessed;"
             " `mersalg keys create` makes one that cannot"
         )
-    with _shared_metrics(workers):
+    with _shared_metrics(workers), _stopping_file() as stopping:
+        settings = settings.model_copy(update={"stopping": stopping})
         _prepare_database(settings.database)
         _say_where(settings, as_json)
 
-        from granian import Granian
         from granian.constants import Interfaces
 
         from serving.app import create_app
+        from serving.draining import DrainingServer
 
-        server = Granian(
+        server = DrainingServer(
             "serving.app",
             address=settings.host.strip("[]"),
             port=settings.port,
@@ -128,6 +137,7 @@ def command(
             log_dictconfig=lines,
             log_level="warning",  # type: ignore[arg-type]
         )
+        server.drain_by(stopping, settings.drain_seconds)
         # The loader is called in each worker; nothing is looked up by name in the current folder.
         server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
 
@@ -171,6 +181,15 @@ def _shared_metrics(workers: int) -> Generator[None, None, None]:
     with tempfile.TemporaryDirectory(prefix="mersalg-metrics-") as path:
         os.environ[variable] = path
         yield
+
+
+@contextmanager
+def _stopping_file() -> Generator[Path, None, None]:
+    """A file that is not there yet; its being there tells the workers that the end is near."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mersalg-serve-") as path:
+        yield Path(path) / "stopping"
 
 
 def _prepare_database(url: str) -> None:

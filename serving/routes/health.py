@@ -13,8 +13,17 @@ from serving.service import TheService
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz", summary="Is the process alive?", response_model=dict[str, str])
-async def healthz() -> dict[str, str]:
+@router.get(
+    "/healthz",
+    summary="Is the process alive?",
+    response_model=dict[str, str],
+    responses=errors.documented(503),
+)
+async def healthz(service: TheService) -> dict[str, str]:
+    """503 where a restart is the only cure: the threads that write have ended. A lost database or a
+    missing model are told by `/readyz`, since a restart would mend neither."""
+    if not service.intake.is_alive:
+        raise errors.ApiError(503, "writer_dead", "the threads that write facts have ended")
     return {"status": "ok"}
 
 
@@ -25,9 +34,10 @@ async def healthz() -> dict[str, str]:
     responses=errors.documented(503),
 )
 async def readyz(service: TheService) -> dict[str, object]:
-    """503 without a model. A lost database is told but no reason to turn buyers away: decisions
-    are kept in the spool meanwhile. `tracking` is what the next suggestion is likely to be
-    answered: `recorded`, `deferred`, or `off` where the spool takes no more either."""
+    """503 without a model, and from the moment the service is told to stop. A lost database is told
+    but no reason to turn buyers away: decisions are kept in the spool meanwhile. `tracking` is what
+    the next suggestion is likely to be answered: `recorded`, `deferred`, or `off` where the spool
+    takes no more either."""
     live = service.live.status
     is_there = await service.pulse.is_there()
     tracking = service.intake.outlook(database_there=is_there)
@@ -38,7 +48,11 @@ async def readyz(service: TheService) -> dict[str, object]:
         "database": "up" if is_there else "away",
         "tracking": tracking,
         "paused": service.guard.paused,
+        "loop_lag_seconds": round(service.vital_signs.lag, 3),
     }
+    if service.vital_signs.is_stopping:
+        details = state | {"status": "not ready"}
+        raise errors.ApiError(503, "stopping", "the service was told to stop", details=details)
     if live.version is None:
         problem = live.problem or "no model"
         raise errors.ApiError(503, "no_model", problem, details=state | {"status": "not ready"})

@@ -17,7 +17,7 @@ from serving.checkout import answer_json, consents, decide
 from serving.customer_past import Bought
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
-from serving.schemas import SuggestionRequest, SuggestionResponse
+from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 from serving.security import admit
 from serving.service import Service, service_of
 
@@ -38,7 +38,9 @@ async def suggest(request: Request) -> Response:
     or a lost database are no errors here. `tracking` says where the decision is kept."""
     caller = admit(request, "storefront")
     service = service_of(request)
+    laps = service.metrics.laps()
     asked = _parse(await read_json(request))
+    laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     arms, model = service.arms, service.live.model
     patience = service.intake.patience()
@@ -56,14 +58,33 @@ async def suggest(request: Request) -> Response:
     if recall:
         bought = await service.pasts.since(model, remembered.customer_id, patience)
     dismissed = await service.dismissals.of(model, remembered, patience)
+    laps.lap("look_ups")
     decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
+    laps.lap("decide")
     logs.decision_id.set(decision.decision_id)
     arms.remember(asked.session_id, decision.arm)
     tracking = await service.intake.record(decision, patience)
-    if decision.arm == "treatment":
-        for offer in decision.offers:
-            service.metrics.offers.labels(offer.kind).inc()
-    return Response(answer_json(decision, tracking), media_type="application/json")
+    laps.lap("record")
+    _count(service, decision, tracking, late=patience.is_over)
+    answer = answer_json(decision, tracking)
+    laps.lap("answer")
+    return Response(answer, media_type="application/json")
+
+
+def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bool) -> None:
+    offers, degraded = service.metrics.offers, service.metrics.degraded
+    for offer in decision.offers:
+        offers[offer.kind, decision.arm].n += 1
+    if tracking != "recorded":
+        degraded[tracking].inc()
+    if not service.intake.available:
+        degraded["database_away"].inc()
+    elif late:
+        degraded["deadline"].inc()
+    if service.live.model is None:
+        degraded["no_model"].inc()
+    elif service.guard.paused is not None:
+        degraded["paused"].inc()
 
 
 def _parse(data: object) -> SuggestionRequest:
@@ -109,5 +130,5 @@ def _decide(
         decision = decide(None, asked, known_arm=known)
         logs.decision_id.set(decision.decision_id)
         _log.exception("no suggestions could be made")
-        service.metrics.decide_failures.inc()
+        service.metrics.degraded["decide_failure"].inc()
         return decision

@@ -1,0 +1,119 @@
+"""Whether this process is well: its event loop, its threads, what waits, how old its model is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+
+from engine.registry import Registry
+from serving.intake import Intake
+from serving.live_model import LiveModel
+from serving.metrics import Metrics
+from serving.spool import Spool
+
+_log = logging.getLogger("mersalg.service")
+
+_BEAT_SECONDS = 1.0
+_REMEMBERED_BEATS = 10
+
+
+class VitalSigns:
+    """Beats once a second in the event loop; a thread listens whether it does.
+
+    Args:
+        stuck_seconds: a loop that did not beat for so long answers nobody and never will: the
+            process says where it stands and ends itself, so that another takes its place. 0: never.
+        stopping: the file that `mersalg serve` makes when it is told to stop.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        registry: Registry,
+        live: LiveModel,
+        intake: Intake,
+        spool: Spool,
+        *,
+        stuck_seconds: float = 0.0,
+        stopping: Path | None = None,
+    ) -> None:
+        self._metrics, self._registry, self._live = metrics, registry, live
+        self._intake, self._spool, self._stopping = intake, spool, stopping
+        self._stuck_seconds = stuck_seconds
+        self._beats = 0
+        self._lags: deque[float] = deque((0.0,), maxlen=_REMEMBERED_BEATS)
+        self._ended = threading.Event()
+        self._trained: tuple[str, float] | None = None
+
+    @property
+    def lag(self) -> float:
+        """How late the loop was in the last seconds, at worst, in seconds."""
+        return max(self._lags)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the service was told to stop, and still answers who comes meanwhile."""
+        return self._stopping is not None and self._stopping.exists()
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        if self._stuck_seconds:
+            threading.Thread(target=self._listen, name="mersalg-listening", daemon=True).start()
+        try:
+            while True:
+                due = time.monotonic() + _BEAT_SECONDS
+                await asyncio.sleep(_BEAT_SECONDS)
+                self._lags.append(max(time.monotonic() - due, 0.0))
+                self._beats += 1
+                self._metrics.hand_on()
+                await asyncio.to_thread(self.measure)
+        finally:
+            self._ended.set()
+
+    def measure(self) -> None:
+        """Sets the gauges; reads folders, so not in the event loop."""
+        for where, waiting in self._intake.waiting.items():
+            self._metrics.queue.labels(where).set(waiting)
+        self._metrics.spool_bytes.set(self._spool.size())
+        self._metrics.spool_segments.set(len(self._spool.segments()))
+        self._metrics.loop_lag.set(self.lag)
+        model = self._live.model
+        if model is not None:
+            self._metrics.model_age.set(time.time() - self._trained_at(model.version))
+
+    def _trained_at(self, version: str) -> float:
+        if self._trained is None or self._trained[0] != version:
+            created = datetime.fromisoformat(self._registry.manifest(version).created_at)
+            self._trained = (version, created.timestamp())
+        return self._trained[1]
+
+    def _listen(self) -> None:
+        heard, silent = self._beats, 0
+        # Its own seconds are counted, not those of a clock: a machine that slept is not stuck.
+        while not self._ended.wait(_BEAT_SECONDS):
+            silent = silent + 1 if self._beats == heard else 0
+            heard = self._beats
+            if silent * _BEAT_SECONDS >= self._stuck_seconds:
+                _log.critical(
+                    "the event loop stands still for %d s; this process ends. It is here: %s",
+                    silent,
+                    _where(threading.main_thread()),
+                )
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _where(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return " < ".join(
+        f"{each.filename}:{each.lineno} {each.name}"
+        for each in reversed(traceback.extract_stack(frame))
+    )

@@ -1,0 +1,250 @@
+"""What `/metrics` says is documented, true, and cheap to say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving import checkout
+from serving.app import create_app
+from serving.metrics import PARTS, REASONS
+from serving.settings import load_settings
+from serving.tallies import CountTally, TimeTally
+from tests.support.models import tiny_model
+from tests.support.servers import publish_model, running_server
+
+DOCUMENT = Path(__file__).parents[2] / "serving" / "deployment" / "MONITORING.md"
+CART = {"checkout_id": "c1", "session_id": "s1", "lines": [{"item_id": "phone-64", "quantity": 1}]}
+
+Client = httpx.AsyncClient
+
+
+def ask(
+    folder: Path, calls: Callable[[Client, FastAPI], Awaitable[None]], **settings: object
+) -> None:
+    """Runs `calls` against an application in this process."""
+    settings = {"database_deadline_ms": 5000, **settings}
+    app = create_app(
+        load_settings(
+            {}, database=f"sqlite:///{folder / 'facts.db'}", models=folder / "models", **settings
+        )
+    )
+
+    async def run() -> None:
+        async with (
+            app.router.lifespan_context(app),
+            Client(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
+        ):
+            await calls(client, app)
+
+    asyncio.run(run())
+
+
+async def values(client: Client) -> dict[tuple[str, ...], float]:
+    """Name and label values of each sample."""
+    text = (await client.get("/metrics")).text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_every_metric_is_documented_and_every_documented_one_is_there(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    documented = re.findall(r"^\| `(mersalg_\w+)` \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    given: list[tuple[str, str]] = []
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        del app
+        text = (await client.get("/metrics")).text
+        given.extend(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+
+    ask(tmp_path, calls)
+    # Beside each counter and histogram stands when it was begun, which the library adds.
+    assert sorted(documented) == sorted(each for each in given if not each[0].endswith("_created"))
+    row = DOCUMENT.read_text()
+    assert all(f"`{name}`" in row for name in (*PARTS, *REASONS))
+
+
+def test_offers_and_parts_are_counted(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models", tiny_model(holdout=0.5))
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        del app
+        told: dict[str, int] = {"cross_sell": 0, "upsell": 0}
+        arms = {"treatment": 0, "control": 0}
+        for number in range(24):
+            answer = await client.post(
+                "/v1/suggestions", json={**CART, "session_id": f"s{number}", "checkout_id": "c"}
+            )
+            arms[answer.json()["arm"]] += 1
+            for offer in answer.json()["offers"]:
+                told[offer["kind"]] += 1
+        assert min(arms.values()) > 0
+        found = await values(client)
+        for kind, n in told.items():
+            assert found["mersalg_offers_total", "treatment", kind] == n > 0
+            # The same cart every time: ghosts are as many a decision as offers.
+            ghosts = found["mersalg_offers_total", "control", kind]
+            assert ghosts * arms["treatment"] == n * arms["control"]
+        for part in PARTS:
+            assert found["mersalg_part_seconds_count", part] == 24
+        total = sum(found["mersalg_part_seconds_sum", part] for part in PARTS)
+        assert 0 < total <= found["mersalg_request_seconds_sum", "/v1/suggestions"]
+        assert not [key for key in found if key[0] == "mersalg_degraded_total" and found[key]]
+
+    ask(tmp_path, calls)
+
+
+async def degraded(client: Client) -> set[str]:
+    await client.post("/v1/suggestions", json=CART)
+    return {
+        key[1]
+        for key, value in (await values(client)).items()
+        if key[0] == "mersalg_degraded_total" and value
+    }
+
+
+def test_a_missing_model_and_a_failure_are_told_by_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def without(client: Client, app: FastAPI) -> None:
+        del app
+        assert await degraded(client) == {"no_model"}
+
+    ask(tmp_path, without)
+    publish_model(tmp_path / "models")
+
+    async def failing(client: Client, app: FastAPI) -> None:
+        del app
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(checkout, "build_slate", fail)
+        assert await degraded(client) == {"decide_failure"}
+
+    ask(tmp_path, failing)
+
+
+def test_a_database_that_is_away_is_told_by_reason(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        store = app.state.service.store
+        store.close()
+        (tmp_path / "facts.db").unlink()
+        (tmp_path / "facts.db").mkdir()
+        first = await degraded(client)
+        assert first == {"database_away", "deferred"}
+        app.state.service.vital_signs.measure()
+        found = await values(client)
+        assert found["mersalg_spool_segments",] == 1
+        assert found["mersalg_spool_bytes",] > 100
+        assert found["mersalg_database_up",] == 0
+
+    ask(tmp_path, calls)
+
+
+def test_a_slow_database_is_told_by_reason(tmp_path: Path) -> None:
+    import sqlite3
+
+    publish_model(tmp_path / "models")
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        del app
+        other = sqlite3.connect(tmp_path / "facts.db", isolation_level=None)
+        other.execute("begin immediate")
+        assert await degraded(client) == {"deadline", "deferred"}
+        other.execute("rollback")
+        other.close()
+
+    ask(tmp_path, calls, database_deadline_ms=50)
+
+
+def test_the_models_age_is_that_of_its_training(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        vital_signs = app.state.service.vital_signs
+        vital_signs.measure()
+        assert 0 < (await values(client))["mersalg_model_age_seconds",] < 60
+
+    ask(tmp_path, calls)
+
+
+def test_workers_add_up_and_the_dead_are_silent(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    # As a worker that was killed while the database was away left it.
+    with running_server(
+        tmp_path, workers=2, environment={"PROMETHEUS_MULTIPROC_DIR": str(shared)}
+    ) as server:
+        alive = next(shared.glob("gauge_livemin_*.db"))
+        (shared / "gauge_livemin_4194399.db").write_bytes(alive.read_bytes())
+        for number in range(12):
+            with server.client() as client:  # a connection each, so that both workers answer
+                client.post("/v1/suggestions", json={**CART, "checkout_id": str(number)})
+        deadline = time.monotonic() + 15
+        counted = 0.0
+        while counted < 12 and time.monotonic() < deadline:
+            with server.client() as client:
+                text = client.get("/metrics").text
+            families = text_string_to_metric_families(text)
+            counted = next(
+                sample.value
+                for family in families
+                for sample in family.samples
+                if sample.name == "mersalg_part_seconds_count" and sample.labels["part"] == "decide"
+            )
+            time.sleep(0.1)
+        assert counted == 12
+        assert not (shared / "gauge_livemin_4194399.db").exists()
+
+
+def test_a_tally_ends_as_its_series_would() -> None:
+    def text(registry: CollectorRegistry) -> list[str]:
+        lines = generate_latest(registry).decode().splitlines()
+        return [line for line in lines if "_created" not in line]
+
+    plain, tallied = CollectorRegistry(), CollectorRegistry()
+    bounds = (0.001, 0.01, 0.1)
+    direct = Histogram("t", "t", ("part",), buckets=bounds, registry=plain).labels("a")
+    tally = TimeTally(Histogram("t", "t", ("part",), buckets=bounds, registry=tallied).labels("a"))
+    for seconds in (0.0, 0.001, 0.0010001, 0.05, 0.1, 7.0):
+        direct.observe(seconds)
+        tally.observe(seconds)
+    assert text(plain) != text(tallied)
+    tally.hand_on()
+    assert text(plain) == text(tallied)
+    tally.hand_on()
+    assert text(plain) == text(tallied)
+    counter = Counter("n", "n", registry=tallied)
+    count = CountTally(counter)
+    count.n += 3
+    count.hand_on()
+    count.hand_on()
+    assert "n_total 3.0" in text(tallied)
+
+
+def test_a_tally_costs_less_than_a_microsecond() -> None:
+    tally = TimeTally(Histogram("t", "t", ("part",), registry=CollectorRegistry()).labels("a"))
+    best = float("inf")
+    for _ in range(5):
+        started = time.process_time()
+        for _ in range(20_000):
+            tally.observe(0.003)
+        best = min(best, (time.process_time() - started) / 20_000)
+    print(f"an observation takes {best * 1e9:.0f} ns")
+    assert best < 1e-6
