@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -35,6 +36,9 @@ from serving.security import OnlyThisMachine, SecureHeaders
 from serving.service import running
 from serving.settings import ServeSettings, load_settings
 
+if TYPE_CHECKING:
+    from serving.tracing import Traces
+
 _ROUTERS = (
     suggestions.router,
     events.router,
@@ -51,15 +55,24 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: ServeSettings) -> FastAPI:
-    """The application; database, model and threads are made in its lifespan."""
+def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI:
+    """The application; database, model and threads are made in its lifespan.
+
+    `traces` are those of the settings unless told otherwise, and are closed with it.
+    """
     metrics = Metrics()
+    if traces is None and settings.traces:
+        from serving.tracing import Traces  # loads a library that few want
+
+        traces = Traces()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, metrics) as service, _watching_keys(app):
+        async with running(settings, metrics, traces) as service, _watching_keys(app):
             app.state.service = service
             yield
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
     app = FastAPI(
         title="Mersalg",
@@ -94,6 +107,11 @@ def create_app(settings: ServeSettings) -> FastAPI:
         )
     app.add_middleware(SecureHeaders)
     app.add_middleware(MeasureRequests, metrics=metrics)
+    if traces is not None:
+        from serving.tracing import TraceRequests
+
+        metrics.told_of_parts = traces.part
+        app.add_middleware(TraceRequests, traces=traces)
     app.add_middleware(RequestIds, access_log=settings.access_log)
     return app
 

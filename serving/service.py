@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -33,6 +33,9 @@ from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
 from serving.vital_signs import VitalSigns
+
+if TYPE_CHECKING:
+    from serving.tracing import Traces
 
 _log = logging.getLogger("mersalg.service")
 
@@ -67,14 +70,16 @@ TheService = Annotated[Service, Depends(_service_of)]
 
 
 @asynccontextmanager
-async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Service]:
+async def running(
+    settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
+) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
     store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
     intake = Intake(
-        store,
+        _traced(store, traces),
         spool,
         metrics,
         deadlines=Deadlines(
@@ -153,6 +158,14 @@ async def running(settings: ServeSettings, metrics: Metrics) -> AsyncIterator[Se
         reports.close()
         store.close()
         gc.unfreeze()
+
+
+def _traced(store: Store, traces: Traces | None) -> Store:
+    if traces is None:
+        return store
+    from serving.tracing import TracedStore
+
+    return cast("Store", TracedStore(store, traces))
 
 
 def _prepare_database(store: Store) -> bool:

@@ -95,6 +95,8 @@ class ServeSettings(BaseModel):
     """The least that is logged: `debug`, `info`, `warning` or `error`."""
     access_log: bool = False
     """Whether a line is logged for every request."""
+    traces: bool = False
+    """Whether calls are traced by OpenTelemetry, where the `OTEL_` variables say."""
     keys: KeyRing = Field(default=KeyRing(), repr=False)
     """API keys, as digests; none at all opens every scope, on loopback only."""
     session_secret: bytes = Field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -164,11 +166,26 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
     values.setdefault("shopify_secret", _secret(environment, "SHOPIFY_SECRET"))
+    if "database" not in values and (named := database_from_file(environment)):
+        values["database"] = named
     try:
         return ServeSettings.model_validate(values)
     except ValidationError as error:
         problems = [_problem(issue["loc"], issue["msg"]) for issue in error.errors()]
         raise ConfigError("; ".join(problems), details={"problems": problems}) from error
+
+
+def database_from_file(environment: Mapping[str, str]) -> str | None:
+    """The URL in the file named by `MERSALG_DATABASE_FILE`: one with a password need not stand in
+    the environment. None where there is no such file, or `MERSALG_DATABASE` says it.
+
+    Raises:
+        ConfigError: the file cannot be read, or is empty.
+    """
+    if environment.get(f"{PREFIX}DATABASE"):
+        return None
+    found = _secret(environment, "DATABASE")
+    return found.decode() if found else None
 
 
 def _secret(environment: Mapping[str, str], name: str) -> bytes | None:

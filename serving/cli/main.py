@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
@@ -20,6 +21,8 @@ app = typer.Typer(
     help="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
     epilog="Exit codes: 0 ok, 1 a gate said no, 2 bad input.",
 )
+
+_VARIABLE = "MERSALG_DATABASE"
 
 _TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
 
@@ -85,6 +88,7 @@ _register()
 def run() -> None:
     """Entry point of the script: every deliberate error becomes one line and an exit code."""
     try:
+        _take_database_from_file()
         app()
     except GateRefused as error:
         _end(error, console.GATE_SAID_NO)
@@ -92,6 +96,15 @@ def run() -> None:
         _end(error, console.BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _take_database_from_file() -> None:
+    if f"{_VARIABLE}_FILE" in os.environ:
+        from serving.settings import database_from_file
+
+        named = database_from_file(os.environ)
+        if named:
+            os.environ[_VARIABLE] = named
 
 
 def _end(error: MersalgError, code: int) -> None:

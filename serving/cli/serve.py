@@ -108,6 +108,10 @@ def command(
         drain_seconds=drain_seconds,
         parent=os.getpid(),
     )
+    if settings.traces:
+        from serving.tracing import require_library
+
+        require_library()
     lines = logs.configuration(settings.log_format, settings.log_level)
     dictConfig(lines)
     if not settings.on_loopback and any(key.short for key in settings.keys.keys):

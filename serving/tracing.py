@@ -1,0 +1,187 @@
+"""OpenTelemetry traces, where they are asked for (`MERSALG_TRACES`); else nothing of it is loaded.
+
+Spans: the request, the parts of a suggestion call, and each commit, linked to the requests whose
+facts it wrote. Where they go is said by the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, ...). No span holds a path or a query: they name people.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.errors import ConfigError
+from engine.events import Fact
+from engine.offers import Decision
+from engine.storage.store import AppendResult, Store
+from serving import logs
+from serving.request_ids import route_of
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span, SpanContext
+
+_MOST_WAITING = 10_000
+_MOST_LINKS = 128
+
+_span: ContextVar[Span | None] = ContextVar("span", default=None)
+
+
+def require_library() -> None:
+    """Raises ConfigError where the extra `otel` is not installed."""
+    for name in ("opentelemetry.sdk", "opentelemetry.exporter"):
+        try:
+            found = find_spec(name)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise ConfigError("MERSALG_TRACES needs OpenTelemetry: pip install 'mersalg[otel]'")
+
+
+class Traces:
+    """Makes the spans of one application.
+
+    Args:
+        provider: where spans go; by default to an OTLP collector, over HTTP.
+
+    Raises:
+        ConfigError: the extra `otel` is not installed.
+    """
+
+    def __init__(self, provider: TracerProvider | None = None) -> None:
+        require_library()
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider or _otlp()
+        self._trace, self._incoming = trace, TraceContextTextMapPropagator()
+        self._tracer = self._provider.get_tracer("mersalg")
+        self._waiting: OrderedDict[str, SpanContext] = OrderedDict()
+
+    def begin(self, scope: Scope) -> Span:
+        """The span of a request; a child of the one that `traceparent` names."""
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"traceparent", b"tracestate")
+        }
+        return self._tracer.start_span(
+            scope["method"],
+            context=self._incoming.extract(carrier),
+            kind=self._trace.SpanKind.SERVER,
+            attributes={"http.request.method": scope["method"]},
+        )
+
+    def end(self, span: Span, scope: Scope, status: int) -> None:
+        route = route_of(scope)
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attributes({"http.route": route, "http.response.status_code": status})
+        for name, value in (
+            ("mersalg.request_id", logs.request_id.get()),
+            ("mersalg.decision_id", logs.decision_id.get()),
+        ):
+            if value is not None:
+                span.set_attribute(name, value)
+        if status >= 500:
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end()
+
+    def part(self, name: str, began: float, ended: float) -> None:
+        """A part of the running request, by `time.perf_counter`."""
+        parent = _span.get()
+        if parent is None:
+            return
+        offset = time.time_ns() - time.perf_counter_ns()
+        span = self._tracer.start_span(
+            name,
+            context=self._trace.set_span_in_context(parent),
+            start_time=offset + int(began * 1e9),
+        )
+        span.end(offset + int(ended * 1e9))
+        decision_id = logs.decision_id.get()
+        if name == "decide" and decision_id is not None:
+            self._waiting[decision_id] = parent.get_span_context()
+            if len(self._waiting) > _MOST_WAITING:
+                self._waiting.popitem(last=False)
+
+    def committing(self, facts: Sequence[Fact]) -> AbstractContextManager[Span]:
+        """A span around the transaction that writes these facts."""
+        decisions = [fact.decision_id for fact in facts if isinstance(fact, Decision)]
+        found = [self._waiting.pop(each, None) for each in decisions]
+        links = [self._trace.Link(each) for each in found if each is not None]
+        attributes = {
+            "mersalg.facts": len(facts),
+            "mersalg.decision_ids": decisions[:_MOST_LINKS],
+        }
+        return self._tracer.start_as_current_span(
+            "commit", links=links[:_MOST_LINKS], attributes=attributes, record_exception=False
+        )
+
+    def close(self) -> None:
+        """Sends what waits."""
+        self._provider.shutdown()
+
+
+class TracedStore:
+    """A store whose every `append` is a span."""
+
+    def __init__(self, store: Store, traces: Traces) -> None:
+        self._store, self._traces = store, traces
+
+    def append(self, facts: Sequence[Fact]) -> AppendResult:
+        with self._traces.committing(facts):
+            return self._store.append(facts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class TraceRequests:
+    """ASGI middleware, inside of that which names requests."""
+
+    def __init__(self, app: ASGIApp, traces: Traces) -> None:
+        self._app, self._traces = app, traces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        span = self._traces.begin(scope)
+        _span.set(span)
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            _span.set(None)
+            self._traces.end(span, scope, status)
+
+
+def _otlp() -> TracerProvider:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    about = {"service.version": version("mersalg")}
+    named = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in named:
+        about["service.name"] = "mersalg"
+    provider = TracerProvider(resource=Resource.create(about))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
