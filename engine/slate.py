@@ -23,6 +23,7 @@ from engine.merchandising.policy import Policy
 from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
+from engine.native.ranking import NativeRanking, native_ranking
 from engine.offers import CartLine, Quantity
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
@@ -56,6 +57,8 @@ class Recommenders:
     upsell: Upsell
     max_per_category: int | None
     ranking: Ranking | None
+    native: NativeRanking | None = None
+    """Ranks as `ranking` does; None where NumPy does."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -68,13 +71,14 @@ class Recommenders:
             Upsell.prepare(model),
             model.settings.offers.max_per_category,
             model.ranking,
+            native_ranking(model.ranking) if model.ranking is not None else None,
         )
 
     def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
         """What may complement a cart of dense indices, ascending: the one place that says how."""
         if self.ranking is None:
             return RuleCandidates(self.cross_sell, cart)
-        return RankedCandidates(self.cross_sell, self.ranking, cart, past, mode)
+        return RankedCandidates(self.cross_sell, self.ranking, cart, past, mode, self.native)
 
 
 def build_slate(

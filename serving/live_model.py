@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound
 from engine.forgotten import Forgotten
 from engine.model import Model
+from engine.native.library import serving_by
 from engine.registry import Registry
 from serving.checkout import answer_json, decide
 from serving.metrics import Metrics
@@ -111,7 +112,12 @@ class LiveModel:
         self.model = model
         self.status = ModelStatus(model.version, problem)
         self._metrics.serving(model.version)
-        _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
+        _log.info(
+            "serving model %s (%d items) by %s",
+            model.version,
+            len(model.catalogue),
+            serving_by(),
+        )
         return model
 
     def _earlier(self) -> Model | None:

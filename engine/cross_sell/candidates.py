@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
-from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores, row_slices
+from engine.cross_sell.recommender import CrossSell, Fired, Items, RuleCounts, Scores, row_slices
+from engine.native.ranking import NativeRanking
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
@@ -56,8 +57,13 @@ class RuleCandidates:
 
     def __init__(self, recommender: CrossSell, cart: Items) -> None:
         self._recommender, self._cart = recommender, cart
-        self._fired = recommender.fire(cart)
-        self.items, self.scores = self._fired.combined()
+        self._fired: Fired | None = None
+        self._rules: NDArray[np.int32] | None = None
+        if recommender.native is not None:
+            self.items, self.scores, self._rules = recommender.native.fire(cart)
+        else:
+            self._fired = recommender.fire(cart)
+            self.items, self.scores = self._fired.combined()
 
     def more(self) -> Iterator[tuple[Items, Scores]]:
         recommender = self._recommender
@@ -92,10 +98,15 @@ class RuleCandidates:
 
     def _strongest(self, item: int) -> int | None:
         """The most confident rule that fired for `item`, the first of ties; None without any."""
-        behind = (self._fired.consequent == item).nonzero()[0]
-        if not len(behind):
-            return None
-        return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
+        if self._fired is not None:
+            behind = (self._fired.consequent == item).nonzero()[0]
+            if not len(behind):
+                return None
+            return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
+        assert self._rules is not None
+        place = int(self.items.searchsorted(item))
+        found = place < len(self.items) and self.items[place] == item
+        return int(self._rules[place]) if found else None
 
 
 class RankedCandidates:
@@ -106,20 +117,32 @@ class RankedCandidates:
     """
 
     def __init__(
-        self, recommender: CrossSell, ranking: Ranking, cart: Items, past: Past, mode: Mode
+        self,
+        recommender: CrossSell,
+        ranking: Ranking,
+        cart: Items,
+        past: Past,
+        mode: Mode,
+        native: NativeRanking | None = None,
     ) -> None:
         self._ranking, self._cart = ranking, cart
         self._bought, self._mode = past.item, mode
         self._by_rules = RuleCandidates(recommender, cart)
-        carts = Carts(np.array([0, len(cart)], dtype=np.int64), cart)
-        keys, scores = ranking.rank(carts, past, mode)
-        items = keys.astype(np.int32)
-        away = np.zeros(recommender.n_items, dtype=np.bool_)
-        away[recommender.repelled_by(cart)] = True
-        away[self._by_rules.items] = False
-        away[past.item] = False
-        kept = ~away[items]
-        self.items, self.scores = items[kept], scores[kept]
+        if native is not None:
+            items, scores = native.rank(cart, past, mode)
+        else:
+            carts = Carts(np.array([0, len(cart)], dtype=np.int64), cart)
+            keys, scores = ranking.rank(carts, past, mode)
+            items = keys.astype(np.int32)
+        repelled = recommender.repelled_by(cart)
+        if len(repelled):
+            away = np.zeros(recommender.n_items, dtype=np.bool_)
+            away[repelled] = True
+            away[self._by_rules.items] = False
+            away[past.item] = False
+            kept = (~away[items]).nonzero()[0]
+            items, scores = items[kept], scores[kept]
+        self.items, self.scores = items, scores
 
     def more(self) -> Iterator[tuple[Items, Scores]]:
         taken = self.items

@@ -13,6 +13,8 @@ from engine.cross_sell import measures
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model
+from engine.native.library import library
+from engine.native.rules import NativeRules
 
 Items = NDArray[np.int32]
 Scores = NDArray[np.float64]
@@ -146,6 +148,8 @@ class CrossSell:
     repelled_indptr: NDArray[np.int64]
     repelled_items: Items
     n_items: int
+    native: NativeRules | None = None
+    """Fires the same rules; None where NumPy does."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -169,10 +173,12 @@ class CrossSell:
         best = int(added[model.catalogue.offerable].max(initial=0))
         popular = np.argsort(-added, kind="stable")
         popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
+        alone = _Filed.file(table, np.flatnonzero(attracts & single), n_items, recency)
+        several = _Filed.file(table, np.flatnonzero(attracts & ~single), n_items, recency)
         return cls(
             table=table,
-            single=_Filed.file(table, np.flatnonzero(attracts & single), n_items, recency),
-            several=_Filed.file(table, np.flatnonzero(attracts & ~single), n_items, recency),
+            single=alone,
+            several=several,
             contrary=_Filed.file(table, np.flatnonzero(repels & single), n_items, recency),
             popular=popular.astype(np.int32),
             popular_score=added[popular] / max(n_orders, 1),
@@ -181,6 +187,7 @@ class CrossSell:
             repelled_indptr=affinity.repelled_indptr,
             repelled_items=affinity.repelled_items,
             n_items=n_items,
+            native=_native(alone, several),
         )
 
     def fire(self, cart: Items) -> Fired:
@@ -247,6 +254,16 @@ class CrossSell:
             items = np.concatenate([items, self.popular[free]])
             scores = np.concatenate([scores, self.popular_score[free]])
         return items, scores
+
+
+def _native(*filed: _Filed) -> NativeRules | None:
+    found = library()
+    if found is None:
+        return None
+    rules = NativeRules(found, _OTHER_RULES_WEIGHT)
+    for each in filed:
+        rules.file(each.indptr, each.consequent, each.strength, each.rule, each.rest)
+    return rules
 
 
 def top(scores: Scores, limit: int) -> NDArray[np.int64]:

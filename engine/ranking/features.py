@@ -69,6 +69,18 @@ def _of_group(keys: Keys, values: Floats, wanted: Keys, otherwise: float = 0.0) 
     return np.where(known, values[place], np.float32(otherwise))
 
 
+def item_logs(signals: ItemSignals) -> dict[str, Floats]:
+    """float32 (n_items,) each: features that depend on nothing but the item."""
+    overall = signals.n_orders / np.maximum(signals.n_orders_all[0], 1)
+    floor = np.float32(1e-5)
+    return {
+        "popular_log": np.log(overall + floor),
+        "recent_log": np.log(signals.recent + floor),
+        "latest_log": np.log(signals.latest + floor),
+        "share_log": np.log(signals.share + _LITTLE),
+    }
+
+
 def _say_popularity(columns: dict[str, Floats], item: Keys, signals: ItemSignals) -> None:
     overall = signals.n_orders[item] / np.maximum(signals.n_orders_all[0], 1)
     floor = np.float32(1e-5)

@@ -58,7 +58,10 @@ class Likelihood:
             past, questions.base.tolist(), self.facts.category, self.facts.level
         )
         whether, which = self.odds(history, questions)
-        score = whether[questions.owner] * which
+        return self.as_offered(whether[questions.owner] * which)
+
+    def as_offered(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how offers that were shown were taken; the same shape."""
         if self.offer_slope == 1.0 and self.offer_intercept == 0.0:
             return score
         odds = self.offer_slope * log_odds(score) + self.offer_intercept

@@ -18,6 +18,7 @@ from engine.cross_sell.recommender import row_slices
 from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor
+from engine.native.upgrades import NativeUpgrades, native_upgrades
 from engine.offers import Quantity, Step
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
@@ -132,6 +133,8 @@ class Upsell:
     """Expected gain below which nothing is offered, minor units."""
     given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
     """Better versions of an item by the shop's own word."""
+    native: NativeUpgrades | None = None
+    """Works out the same as `likelihood`; None where NumPy does."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -152,6 +155,7 @@ class Upsell:
             model.likelihood,
             to_minor(model.settings.offers.min_upsell_gain, model.catalogue.currency),
             given_upgrades(model.catalogue, model.settings.offers),
+            native_upgrades(model.likelihood) if model.likelihood is not None else None,
         )
 
     def best(
@@ -291,7 +295,7 @@ class Upsell:
         position = np.searchsorted(asked, of_base)
         base = np.array([each.item for each in bases], dtype=np.int32)[asked]
         questions = questions_of_rows(base, position, members, ratio[order].astype(np.float32))
-        score = self.likelihood.of_cart(past, questions)
+        score = (self.native or self.likelihood).of_cart(past, questions)
         paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)
         difference = self.catalogue.price_minor[members] - paid[of_base]
         cost, base_cost = self.catalogue.cost_minor[members], self.catalogue.cost_minor[base]

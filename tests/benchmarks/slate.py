@@ -1,9 +1,10 @@
-"""Time of one decision on a large model: 1 million rules, 100,000 items, carts of 10 lines.
+"""Time of one decision on a large model: 1 million rules, 100,000 items, carts of 1 to 200 lines.
 
     python -m tests.benchmarks.slate
 
-Prints medians and tails in microseconds, of the slate alone and of the whole engine's part
-(decision with ids and texts, and its JSON).
+Prints medians and tails in microseconds of processor time: of the slate, of its parts, and of the
+whole engine's part (decision with ids and texts, and its JSON); by rules alone, with shop rules,
+and as training leaves a shop (a ranker, models of upgrades, customers' orders).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import orjson
 
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
@@ -20,14 +22,17 @@ from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.model import Model, Settings
 from engine.offers import CartLine
-from engine.slate import Recommenders, build_slate
+from engine.slate import Slate, build_slate
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
 from serving.checkout import answer_json, decide, recommenders_of
+from serving.customer_past import past_of, row_of
 from serving.schemas import SuggestionRequest
+from tests.benchmarks.trained_parts import UNTIL, trained
 
 N_ITEMS, N_RULES, N_FAMILIES, N_ORDERS = 100_000, 1_000_000, 5_000, 2_000_000
-N_CARTS, LINES = 2_000, 10
+CARTS = ((1, 1_000), (10, 1_000), (200, 100))
+"""Lines of a cart, and how many of such carts are measured."""
 
 
 def large_model(seed: int = 1) -> Model:
@@ -132,55 +137,99 @@ def ruled(model: Model) -> Settings:
     return replace(model.settings, offers=offers)
 
 
-def carts_of(model: Model, seed: int = 2) -> list[list[str]]:
+def carts_of(model: Model, n_lines: int, n_carts: int, seed: int = 2) -> list[list[str]]:
     """Half of the lines popular items, half any item."""
     draw = np.random.default_rng(seed)
     weights = model.affinity.n_orders_of_item / model.affinity.n_orders_of_item.sum()
-    popular = draw.choice(N_ITEMS, size=(N_CARTS, LINES // 2), p=weights)
-    other = draw.integers(0, N_ITEMS, (N_CARTS, LINES - LINES // 2))
+    n_popular = n_lines - n_lines // 2
+    popular = draw.choice(N_ITEMS, size=(n_carts, n_popular), p=weights)
+    other = draw.integers(0, N_ITEMS, (n_carts, n_lines // 2))
     return [
         [model.catalogue.items[item] for item in row]
         for row in np.concatenate([popular, other], axis=1).tolist()
     ]
 
 
-def measure(name: str, action: Callable[[int], object]) -> None:
+def measure(name: str, n_carts: int, action: Callable[[int], object]) -> None:
+    """Time of this thread's own work: others on the machine do not count."""
     times = []
-    for number in range(N_CARTS):
-        start = time.perf_counter_ns()
+    for number in range(n_carts):
+        start = time.thread_time_ns()
         action(number)
-        times.append((time.perf_counter_ns() - start) / 1000)
+        times.append((time.thread_time_ns() - start) / 1000)
     low, median, high = np.percentile(times, [10, 50, 99])
-    print(f"{name:32} p10 {low:7.0f} us   median {median:7.0f} us   p99 {high:7.0f} us")
+    print(f"  {name:34} p10 {low:7.0f} us   median {median:7.0f} us   p99 {high:7.0f} us")
 
 
-def main() -> None:
-    model = large_model()
-    start = time.perf_counter()
+def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
     recommenders = recommenders_of(model)
-    print(f"{len(model.rules):,} rules, {len(model.catalogue):,} items, {LINES} lines a cart")
-    print(f"prepared in {time.perf_counter() - start:.2f} s")
-    carts = carts_of(model)
+    carts = carts_of(model, n_lines, n_carts)
     lines = [[CartLine(item_id, 1) for item_id in cart] for cart in carts]
     bodies = [
         {
             "checkout_id": f"ch_{number}",
             "session_id": f"s_{number}",
+            "customer_id": f"c{number}",
             "lines": [{"item_id": item_id, "quantity": 1} for item_id in cart],
         }
         for number, cart in enumerate(carts)
     ]
     requests = [SuggestionRequest.model_validate(body) for body in bodies]
+    raw = [orjson.dumps(body) for body in bodies]
     rows = [np.unique([int(item_id.removeprefix("sku-")) for item_id in cart]) for cart in carts]
+    rows = [row.astype(np.int32) for row in rows]
     fired = [len(recommenders.cross_sell.fire(row).rule) for row in rows]
-    print(f"rules fired: median {np.median(fired):.0f}, 99% {np.percentile(fired, 99):.0f}")
-    measure("slate", lambda n: build_slate(recommenders, lines[n], cross_sell=3, upsell=1))
-    with_rules = Recommenders.prepare(replace(model, settings=ruled(model)))
-    measure(
-        "slate, 100 shop rules", lambda n: build_slate(with_rules, lines[n], cross_sell=3, upsell=1)
+    known = [row_of(model, f"c{number}") for number in range(n_carts)]
+    pasts = [past_of(model, row, (), UNTIL) for row in known]
+    n_past = np.median([len(past.item) for past in pasts])
+    print(
+        f" {n_lines} lines; rules fired: median {np.median(fired):.0f}, "
+        f"99% {np.percentile(fired, 99):.0f}; purchases before: median {n_past:.0f}"
     )
-    measure("request parsed", lambda n: SuggestionRequest.model_validate(bodies[n]))
-    measure("decision and answer", lambda n: answer_json(decide(model, requests[n]), "off"))
+
+    def slate(n: int, *, cross_sell: int = 3, upsell: int = 1) -> Slate:
+        return build_slate(
+            recommenders,
+            lines[n],
+            cross_sell=cross_sell,
+            upsell=upsell,
+            at=UNTIL,
+            past=pasts[n],
+        )
+
+    measure("request parsed", n_carts, lambda n: SuggestionRequest.model_validate_json(raw[n]))
+    measure(
+        "candidates", n_carts, lambda n: recommenders.candidates(rows[n], pasts[n], "discovery")
+    )
+    measure("slate: nothing asked", n_carts, lambda n: slate(n, cross_sell=0, upsell=0))
+    measure("slate: cross-sell alone", n_carts, lambda n: slate(n, upsell=0))
+    measure("slate: upsell alone", n_carts, lambda n: slate(n, cross_sell=0))
+    measure("slate: both", n_carts, slate)
+    if model.customers is not None:
+        measure("customer's past read", n_carts, lambda n: past_of(model, known[n], (), UNTIL))
+    # Only the first time: after it the offers of short carts are remembered.
+    measure("decision with ids and texts", n_carts, lambda n: decide(model, requests[n]))
+    decisions = [decide(model, request, holdout=False) for request in requests]
+    measure("decision remembered", n_carts, lambda n: decide(model, requests[n]))
+    measure("answer as JSON", n_carts, lambda n: answer_json(decisions[n], "off"))
+
+
+def main() -> None:
+    model = large_model()
+    shop_rules = replace(model, settings=ruled(model))
+    for title, kind in (
+        ("by rules", model),
+        ("by rules, with 100 shop rules", shop_rules),
+        ("by a ranker, with upgrade models and customers' orders", trained(model)),
+    ):
+        start = time.perf_counter()
+        recommenders_of(kind)
+        print(
+            f"{title}: {len(model.rules):,} rules, {len(model.catalogue):,} items, "
+            f"prepared in {time.perf_counter() - start:.2f} s"
+        )
+        for n_lines, n_carts in CARTS:
+            measure_parts(kind, n_lines, n_carts)
 
 
 if __name__ == "__main__":

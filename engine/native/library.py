@@ -1,0 +1,234 @@
+"""The compiled kernels, where they are there and fit their sources; and what arrays they take."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.native import sources
+from engine.ranking.scorer import Scorer
+
+_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
+_MOST_LAYERS, _WIDEST = 8, 4096
+LANES = 16
+
+
+class BrokenArrays(ValueError):
+    """A kernel was given arrays that point outside of each other."""
+
+
+class Rows(ctypes.Structure):
+    """Rows of a sparse matrix, as in `shared.h`."""
+
+    _fields_ = (
+        ("n_rows", _COUNT),
+        ("n_entries", _COUNT),
+        ("indptr", _POINTER),
+        ("columns", _POINTER),
+    )
+
+
+class Network(ctypes.Structure):
+    """A `Scorer`, as in `shared.h`."""
+
+    _fields_ = (
+        ("n_layers", _COUNT),
+        ("n_features", _COUNT),
+        ("mean", _POINTER),
+        ("scale", _POINTER),
+        ("width", _COUNT * _MOST_LAYERS),
+        ("weights", _POINTER * _MOST_LAYERS),
+        ("biases", _POINTER * _MOST_LAYERS),
+        ("spans", _POINTER * _MOST_LAYERS),
+        ("slope", ctypes.c_double),
+        ("intercept", ctypes.c_double),
+    )
+
+
+class Library:
+    """Loaded once in a process; each thread works in memory of its own."""
+
+    def __init__(self, functions: ctypes.CDLL) -> None:
+        self.functions = functions
+        self._own = threading.local()
+
+    @property
+    def workspace(self) -> int:
+        """The address of this thread's `Workspace`."""
+        try:
+            return self._own.workspace.address
+        except AttributeError:
+            self._own.workspace = _Workspace(self.functions)
+            return self._own.workspace.address
+
+
+class _Workspace:
+    def __init__(self, functions: ctypes.CDLL) -> None:
+        self._functions = functions
+        self.address: int = functions.mersalg_open()
+        if not self.address:
+            raise MemoryError("no memory for the kernels")
+
+    def __del__(self) -> None:
+        self._functions.mersalg_close(getattr(self, "address", None))
+
+
+@lru_cache
+def _loaded() -> tuple[Library | None, str]:
+    if os.environ.get("MERSALG_NATIVE", "").casefold() in ("off", "0", "no", "false"):
+        return None, "switched off by MERSALG_NATIVE"
+    return load_library(sources.LIBRARY)
+
+
+def load_library(path: sources.Path) -> tuple[Library | None, str]:
+    """(The library at `path`, how it was found; None and why not)."""
+    if not path.exists():
+        return None, "they were not compiled: install with a C compiler (cc) present"
+    try:
+        functions = ctypes.CDLL(str(path))
+        _declare(functions)
+    except (OSError, AttributeError) as error:
+        return None, f"their library cannot be loaded: {error}"
+    if functions.mersalg_sources().decode() != sources.fingerprint():
+        return None, "they were compiled from other sources: install again"
+    return Library(functions), "compiled kernels"
+
+
+def _declare(functions: ctypes.CDLL) -> None:
+    for name, result, arguments in (
+        ("mersalg_sources", ctypes.c_char_p, []),
+        ("mersalg_open", _POINTER, []),
+        ("mersalg_close", None, [_POINTER]),
+        (
+            "mersalg_fire",
+            _COUNT,
+            [*[_POINTER] * 4, _COUNT, ctypes.c_double, *[_POINTER] * 3],
+        ),
+        (
+            "mersalg_rank",
+            _COUNT,
+            [*[_POINTER] * 4, _COUNT, *[_POINTER] * 3, _COUNT, ctypes.c_int, *[_POINTER] * 2],
+        ),
+        (
+            "mersalg_upgrades",
+            _COUNT,
+            [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
+        ),
+    ):
+        function = getattr(functions, name)
+        function.restype, function.argtypes = result, arguments
+
+
+def library() -> Library | None:
+    """None where NumPy serves."""
+    return _loaded()[0]
+
+
+def serving_by() -> str:
+    """`compiled kernels`, or why NumPy serves instead."""
+    found, told = _loaded()
+    return told if found is not None else f"NumPy; no compiled kernels: {told}"
+
+
+class Held:
+    """Addresses of arrays, which are kept for as long as this is."""
+
+    def __init__(self) -> None:
+        self._arrays: list[NDArray[np.generic]] = []
+
+    def address(self, array: NDArray[np.generic], kind: type[np.generic]) -> int:
+        """Of `array`, copied only where it is not of `kind` and in one piece already."""
+        whole = np.ascontiguousarray(array, dtype=kind)
+        self._arrays.append(whole)
+        return address_of(whole)
+
+    def rows(self, indptr: NDArray[np.int64], columns: NDArray[np.int32]) -> Rows:
+        return Rows(
+            len(indptr) - 1,
+            len(columns),
+            self.address(indptr, np.int64),
+            self.address(columns, np.int32),
+        )
+
+    def network(self, scorer: Scorer) -> Network:
+        """Of a scorer that `fits`."""
+        network = Network(n_layers=len(scorer.weights), n_features=len(scorer.mean))
+        network.mean = self.address(scorer.mean, np.float32)
+        network.scale = self.address(1 / scorer.scale, np.float32)
+        network.slope, network.intercept = scorer.slope, scorer.intercept
+        n_in = len(scorer.mean)
+        for place, (weights, bias) in enumerate(zip(scorer.weights, scorer.biases, strict=True)):
+            width = -(-len(bias) // LANES) * LANES
+            wide = np.zeros((n_in, width), dtype=np.float32)
+            wide[: weights.shape[0], : weights.shape[1]] = weights
+            shift = np.zeros(width, dtype=np.float32)
+            shift[: len(bias)] = bias
+            if 0 < place == len(scorer.weights) - 1:
+                wide = wide[:, 0]
+            network.width[place] = width
+            network.weights[place] = self.address(wide, np.float32)
+            network.spans[place] = self.address(_spans(wide.reshape(n_in, -1)), np.int32)
+            network.biases[place] = self.address(shift, np.float32)
+            n_in = width
+        return network
+
+
+def _spans(weights: NDArray[np.float32]) -> NDArray[np.int32]:
+    """int32 (n_blocks, 2): of each LANES columns the first row with a weight, one beyond the last.
+
+    Networks side by side are one whose weights are blocks on the diagonal.
+    """
+    spans = np.zeros((-(-weights.shape[1] // LANES), 2), dtype=np.int32)
+    for block in range(len(spans)):
+        part = weights[:, block * LANES : (block + 1) * LANES]
+        used = np.flatnonzero(np.abs(part).max(axis=1, initial=0))
+        if len(used):
+            spans[block] = used[0], used[-1] + 1
+    return spans
+
+
+def fits(scorer: Scorer) -> bool:
+    """Whether kernels take its network: few layers, none too wide, the last with one output."""
+    widths = [len(scorer.mean), *map(len, scorer.biases)]
+    shapes = [weights.shape for weights in scorer.weights]
+    return (
+        0 < len(shapes) <= _MOST_LAYERS
+        and shapes == list(pairwise(widths))
+        and len(scorer.scale) == widths[0]
+        and widths[-1] == 1
+        and max(widths) <= _WIDEST
+    )
+
+
+def address_of(array: NDArray[np.generic]) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def integers_at(pointer: ctypes.c_void_p, n: int) -> NDArray[np.int32]:
+    """A copy of `n` int32, read-only."""
+    return np.frombuffer(ctypes.string_at(pointer, 4 * n), dtype=np.int32)
+
+
+def doubles_at(pointer: ctypes.c_void_p, n: int) -> NDArray[np.float64]:
+    """A copy of `n` float64, read-only."""
+    return np.frombuffer(ctypes.string_at(pointer, 8 * n), dtype=np.float64)
+
+
+def counted(n: int) -> int:
+    """What a kernel answered.
+
+    Raises:
+        MemoryError: there was none left.
+        BrokenArrays: the arrays do not fit each other.
+    """
+    if n == -1:
+        raise MemoryError("no memory for the kernels")
+    if n < 0:
+        raise BrokenArrays("arrays of the model point outside of each other")
+    return n

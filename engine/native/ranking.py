@@ -1,0 +1,121 @@
+"""Ranking the complements of one cart by the compiled kernels."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.native.library import (
+    Held,
+    Library,
+    Network,
+    Rows,
+    address_of,
+    counted,
+    doubles_at,
+    fits,
+    integers_at,
+    library,
+)
+from engine.offers import Mode
+from engine.ranking.features import item_logs
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Ranking
+from engine.ranking.signals import ItemSignals
+
+_POINTER = ctypes.c_void_p
+
+
+class _Ranking(ctypes.Structure):
+    _fields_ = (
+        ("near", Rows),
+        ("near_weight", _POINTER),
+        ("near_joint", _POINTER),
+        ("groups", Rows),
+        ("group_weight", _POINTER),
+        ("leaders", Rows),
+        ("n_orders", _POINTER),
+        ("items", _POINTER),
+        ("popular", _POINTER),
+        ("n_popular", ctypes.c_int64),
+        ("n_orders_all", ctypes.c_float),
+    )
+
+
+def _items(signals: ItemSignals) -> NDArray[np.float32]:
+    """float32 (n_items, 16): what each is by itself, side by side; the group in its own bits."""
+    logs = item_logs(signals)
+    packed = np.zeros((signals.n_items, 16), dtype=np.float32)
+    packed[:, 0] = np.ascontiguousarray(signals.group, dtype=np.int32).view(np.float32)
+    for place, values in enumerate(
+        (
+            signals.share,
+            signals.log_price,
+            signals.margin,
+            logs["popular_log"],
+            logs["recent_log"],
+            logs["latest_log"],
+            logs["share_log"],
+        ),
+        start=1,
+    ):
+        packed[:, place] = values
+    return packed
+
+
+class NativeRanking:
+    """What the kernels look at of a `Ranking`; whatever does not depend on a cart, worked out."""
+
+    def __init__(self, library: Library, ranking: Ranking) -> None:
+        near, groups, signals = ranking.neighbours, ranking.groups, ranking.signals
+        self._library, self._held = library, Held()
+        held = self._held
+        self._model = _Ranking(
+            near=held.rows(near.indptr, near.items),
+            near_weight=held.address(near.weight, np.float32),
+            near_joint=held.address(near.n_joint, np.int32),
+            groups=held.rows(groups.indptr, groups.items),
+            group_weight=held.address(groups.weight, np.float32),
+            leaders=held.rows(signals.leaders_indptr, signals.leaders),
+            n_orders=held.address(signals.n_orders, np.float32),
+            items=held.address(_items(signals), np.float32),
+            popular=held.address(signals.popular, np.int32),
+            n_popular=len(signals.popular),
+            n_orders_all=float(signals.n_orders_all[0]),
+        )
+        self._networks: dict[Mode, Network] = {
+            mode: held.network(scorer) for mode, scorer in ranking.scorers.items()
+        }
+
+    def rank(
+        self, cart: NDArray[np.int32], past: Past, mode: Mode
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """(Candidates, ascending; how likely each is bought next), as of `Ranking.rank`."""
+        items, scores = _POINTER(), _POINTER()
+        n = counted(
+            self._library.functions.mersalg_rank(
+                self._library.workspace,
+                ctypes.addressof(self._model),
+                ctypes.addressof(self._networks[mode]),
+                address_of(cart),
+                len(cart),
+                address_of(past.item),
+                address_of(past.age),
+                address_of(past.order),
+                len(past.item),
+                mode == "discovery",
+                ctypes.addressof(items),
+                ctypes.addressof(scores),
+            )
+        )
+        return integers_at(items, n), doubles_at(scores, n)
+
+
+def native_ranking(ranking: Ranking) -> NativeRanking | None:
+    """None where NumPy has to rank: without kernels, or with networks they do not take."""
+    found = library()
+    if found is None or not all(map(fits, ranking.scorers.values())):
+        return None
+    return NativeRanking(found, ranking)

@@ -1,0 +1,73 @@
+/* The rules a cart fires, one best score for each consequent: as `engine.cross_sell.recommender`. */
+#include "shared.h"
+
+/* Rules by their first antecedent item. `rest` has `width` columns, `n_items` fills short rows. */
+typedef struct {
+    Rows rules; /* its columns are the consequents */
+    const float *strength;
+    const int32_t *position;
+    const int32_t *rest;
+    int64_t width;
+} Filed;
+
+typedef struct {
+    double total;
+    float best;
+    int32_t rule;
+} Sum;
+
+/* How many consequents, ascending in `*items`, with the score and the strongest rule of each; the
+ * arrays belong to `work` until its next call. `cart` ascends. Negative: an error. */
+int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
+                     const int32_t *cart, int64_t n_cart, double others, int32_t **items,
+                     double **scores, int32_t **rules) {
+    const Filed *filed[] = {single, several};
+    int64_t begin = 0, end = 0, most = 0, n = 0, n_items = single->rules.n_rows;
+    int is_new;
+    for (int kind = 0; kind < 2; kind++)
+        for (int64_t line = 0; line < n_cart; line++) {
+            if (!row_of(&filed[kind]->rules, cart[line], &begin, &end)) return BROKEN;
+            most += end - begin;
+        }
+    most = MIN(most, n_items);
+    Sum *sums = room(&work->sums, (size_t)most, sizeof(Sum));
+    *items = room(&work->out_items, (size_t)most, sizeof(int32_t));
+    *scores = room(&work->out_scores, (size_t)most, sizeof(double));
+    *rules = room(&work->out_rules, (size_t)most, sizeof(int32_t));
+    if (!sums || !*items || !*scores || !*rules || table_open(&work->items, most)) return NO_MEMORY;
+    for (int kind = 0; kind < (n_cart > 1 ? 2 : 1); kind++) {
+        const Filed *from = filed[kind];
+        for (int64_t line = 0; line < n_cart; line++) {
+            (void)row_of(&from->rules, cart[line], &begin, &end);
+            for (int64_t entry = begin; entry < end; entry++) {
+                int fires = 1;
+                for (int64_t k = 0; k < from->width && fires; k++) {
+                    int32_t other = from->rest[entry * from->width + k];
+                    fires = other == n_items || in_cart(cart, n_cart, other);
+                }
+                if (!fires) continue;
+                int32_t item = from->rules.columns[entry];
+                if (item < 0 || item >= n_items) return BROKEN;
+                Sum *sum = sums + table_add(&work->items, item, (int32_t)n, &is_new);
+                float strength = from->strength[entry];
+                if (is_new) {
+                    (*items)[n++] = item;
+                    *sum = (Sum){0, -1, -1};
+                }
+                sum->total += (double)strength;
+                if (strength > sum->best) {
+                    sum->best = strength;
+                    sum->rule = from->position[entry];
+                }
+            }
+        }
+    }
+    sort_ascending(*items, n, &work->chosen);
+    for (int64_t place = 0; place < n; place++) {
+        const Sum *sum = sums + table_find(&work->items, (*items)[place]);
+        double best = (double)sum->best;
+        (*scores)[place] = -expm1(-(best + others * (sum->total - best)));
+        (*rules)[place] = sum->rule;
+    }
+    return n;
+}

@@ -1,0 +1,79 @@
+"""Firing the rules of a cart by the compiled kernels."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.native.library import (
+    Held,
+    Library,
+    Rows,
+    address_of,
+    counted,
+    doubles_at,
+    integers_at,
+)
+
+_POINTER = ctypes.c_void_p
+
+
+class _Filed(ctypes.Structure):
+    _fields_ = (
+        ("rules", Rows),
+        ("strength", _POINTER),
+        ("position", _POINTER),
+        ("rest", _POINTER),
+        ("width", ctypes.c_int64),
+    )
+
+
+class NativeRules:
+    """Rules filed by their first item: single-item ones, and the others."""
+
+    def __init__(self, library: Library, others: float) -> None:
+        self._library, self._others, self._held = library, others, Held()
+        self._filed: list[_Filed] = []
+
+    def file(
+        self,
+        indptr: NDArray[np.int64],
+        consequent: NDArray[np.int32],
+        strength: NDArray[np.float32],
+        position: NDArray[np.int32],
+        rest: NDArray[np.int32],
+    ) -> None:
+        """First the single-item rules, then the others; shapes as in `cross_sell.recommender`."""
+        held = self._held
+        self._filed.append(
+            _Filed(
+                held.rows(indptr, consequent),
+                held.address(strength, np.float32),
+                held.address(position, np.int32),
+                held.address(rest, np.int32),
+                rest.shape[1],
+            )
+        )
+
+    def fire(
+        self, cart: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+        """(Consequents, ascending; their scores; the strongest rule of each)."""
+        single, several = self._filed
+        items, scores, rules = _POINTER(), _POINTER(), _POINTER()
+        n = counted(
+            self._library.functions.mersalg_fire(
+                self._library.workspace,
+                ctypes.addressof(single),
+                ctypes.addressof(several),
+                address_of(cart),
+                len(cart),
+                self._others,
+                ctypes.addressof(items),
+                ctypes.addressof(scores),
+                ctypes.addressof(rules),
+            )
+        )
+        return integers_at(items, n), doubles_at(scores, n), integers_at(rules, n)

@@ -1,0 +1,232 @@
+"""The compiled kernels give the answers of NumPy, refuse what is broken, and can be absent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cross_sell import recommender as recommending
+from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
+from engine.cross_sell.recommender import CrossSell
+from engine.native import sources
+from engine.native.library import BrokenArrays, Library, fits, load_library
+from engine.native.ranking import NativeRanking
+from engine.native.rules import NativeRules
+from engine.native.upgrades import NativeUpgrades
+from engine.ranking.evidence import Carts
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import MODES
+from tests.support.models import tiny_model
+from tests.support.random_models import models
+from tests.support.random_ranking import (
+    random_cart,
+    random_likelihood,
+    random_past,
+    random_questions,
+    random_ranking,
+)
+
+ROOT = Path(__file__).parents[2]
+_SEEDS = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """Compiled for these tests, whatever the installation has."""
+    if sources.compiler() is None:
+        pytest.skip("there is no C compiler (cc)")
+    path = tmp_path_factory.mktemp("kernels") / "kernels.so"
+    assert sources.compile_library(path) is None
+    library, told = load_library(path)
+    assert library is not None, told
+    return library
+
+
+def _one(cart: np.ndarray) -> Carts:
+    return Carts(np.array([0, len(cart)], dtype=np.int64), cart)
+
+
+def _native_rules(kernels: Library, cross_sell: CrossSell) -> NativeRules:
+    rules = NativeRules(kernels, recommending._OTHER_RULES_WEIGHT)
+    for filed in (cross_sell.single, cross_sell.several):
+        rules.file(filed.indptr, filed.consequent, filed.strength, filed.rule, filed.rest)
+    return rules
+
+
+@given(seed=_SEEDS)
+def test_ranking_is_that_of_numpy(kernels: Library, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    n_items = int(draw.integers(1, 700))
+    ranking = random_ranking(draw, n_items, int(draw.integers(1, 40)))
+    native = NativeRanking(kernels, ranking)
+    for mode in MODES:
+        cart, past = random_cart(draw, n_items, 30), random_past(draw, n_items, 40)
+        keys, expected = ranking.rank(_one(cart), past, mode)
+        items, scores = native.rank(cart, past, mode)
+        assert items.tolist() == keys.tolist()
+        np.testing.assert_allclose(scores, expected, rtol=2e-4, atol=2e-6)
+
+
+@given(data=st.data(), model=models())
+def test_rules_are_fired_as_by_numpy(kernels: Library, data: st.DataObject, model: object) -> None:
+    cross_sell = replace(CrossSell.prepare(model), native=None)
+    drawn = data.draw(st.sets(st.integers(0, cross_sell.n_items - 1)))
+    cart = np.array(sorted(drawn), dtype=np.int32)
+    expected = RuleCandidates(cross_sell, cart)
+    found = RuleCandidates(replace(cross_sell, native=_native_rules(kernels, cross_sell)), cart)
+    assert found.items.tolist() == expected.items.tolist()
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-12)
+    everything = np.arange(cross_sell.n_items, dtype=np.int32)
+    assert found.evidence(everything) == expected.evidence(everything)
+
+
+@given(seed=_SEEDS)
+def test_upgrades_are_those_of_numpy(kernels: Library, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    n_items = int(draw.integers(1, 60))
+    likelihood = replace(random_likelihood(draw, n_items), offer_slope=0.9, offer_intercept=-0.5)
+    past, questions = random_past(draw, n_items, 30), random_questions(draw, n_items, 12)
+    np.testing.assert_allclose(
+        NativeUpgrades(kernels, likelihood).of_cart(past, questions),
+        likelihood.of_cart(past, questions),
+        rtol=5e-4,
+        atol=2e-6,
+    )
+
+
+def test_candidates_are_ranked_alike(kernels: Library) -> None:
+    model = tiny_model()
+    cross_sell = replace(CrossSell.prepare(model), native=None)
+    n_items = cross_sell.n_items
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        ranking = random_ranking(draw, n_items, 3)
+        cart, past = random_cart(draw, n_items, 4), random_past(draw, n_items, 5)
+        expected = RankedCandidates(cross_sell, ranking, cart, past, "discovery")
+        found = RankedCandidates(
+            replace(cross_sell, native=_native_rules(kernels, cross_sell)),
+            ranking,
+            cart,
+            past,
+            "discovery",
+            NativeRanking(kernels, ranking),
+        )
+        assert found.items.tolist() == expected.items.tolist()
+        assert found.scores == pytest.approx(expected.scores, rel=2e-4)
+        assert found.evidence(found.items) == expected.evidence(expected.items)
+
+
+def test_threads_do_not_disturb_each_other(kernels: Library) -> None:
+    draw = np.random.default_rng(1)
+    ranking = random_ranking(draw, 400, 20)
+    native = NativeRanking(kernels, ranking)
+    calls = [(random_cart(draw, 400, 40), random_past(draw, 400, 30)) for _ in range(60)]
+    alone = [native.rank(cart, past, "complete")[1].tolist() for cart, past in calls]
+    with ThreadPoolExecutor(4) as threads:
+        together = threads.map(lambda call: native.rank(*call, "complete")[1].tolist(), calls * 5)
+        assert list(together) == alone * 5
+
+
+def test_broken_arrays_are_refused(kernels: Library) -> None:
+    draw = np.random.default_rng(2)
+    ranking = random_ranking(draw, 50, 5)
+    native, nobody = NativeRanking(kernels, ranking), Past.unknown()
+    for items in ([-1], [50], [3, 3], [4, 2], [2**31 - 1]):
+        with pytest.raises(BrokenArrays):
+            native.rank(np.array(items, dtype=np.int32), nobody, "complete")
+    stranger = Past.of_orders([(1.0, np.array([50], dtype=np.int32))])
+    with pytest.raises(BrokenArrays):
+        native.rank(np.zeros(0, dtype=np.int32), stranger, "complete")
+    far = replace(ranking.neighbours, items=ranking.neighbours.items + 50)
+    with pytest.raises(BrokenArrays):
+        NativeRanking(kernels, replace(ranking, neighbours=far)).rank(
+            np.arange(50, dtype=np.int32), nobody, "complete"
+        )
+
+
+def test_a_network_of_another_shape_is_left_to_numpy() -> None:
+    scorer = random_ranking(np.random.default_rng(3), 5, 2).scorers["complete"]
+    assert fits(scorer)
+    assert not fits(replace(scorer, mean=scorer.mean[1:]))
+    assert not fits(replace(scorer, weights=scorer.weights * 9, biases=scorer.biases * 9))
+
+
+def test_a_library_of_other_sources_is_not_used(tmp_path: Path, kernels: Library) -> None:
+    del kernels
+    path = tmp_path / "kernels.so"
+    path.write_bytes(b"no library")
+    assert load_library(path)[0] is None
+    other = tmp_path / "other.c"
+    functions = ("fire", "rank", "upgrades", "open", "close")
+    other.write_text(
+        'const char *mersalg_sources(void) { return "older"; }\n'
+        + "".join(f"void mersalg_{name}(void) {{}}\n" for name in functions)
+    )
+    compiler = sources.compiler()
+    assert compiler is not None
+    path.unlink()
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(path), str(other)], check=True)
+    library, told = load_library(path)
+    assert library is None
+    assert "other sources" in told
+    assert load_library(tmp_path / "nothing.so")[0] is None
+
+
+def test_kernels_can_be_switched_off() -> None:
+    code = "from engine.native.library import library, serving_by; print(library(), serving_by())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "MERSALG_NATIVE": "off"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("None NumPy")
+    assert "MERSALG_NATIVE" in done.stdout
+
+
+def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
+    """The kernels under the compiler's sanitizers, in a process of their own."""
+    if sources.compiler() is None:
+        pytest.skip("there is no C compiler (cc)")
+    library = tmp_path / "kernels.so"
+    flags = ("-std=c11", "-O1", "-g", "-fPIC", "-shared", "-fno-sanitize-recover=all")
+    problem = sources.compile_library(library, (*flags, "-fsanitize=address,undefined"))
+    if problem is not None:
+        pytest.skip(f"no sanitizers here: {problem}")
+    runtime = subprocess.run(
+        [sources.compiler() or "cc", "-print-file-name=libasan.so"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    if not Path(runtime).is_file():
+        pytest.skip("the sanitizer's library is not a file that can be loaded first")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.hostile_kernels", str(library)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "LD_PRELOAD": runtime,
+            # Python keeps memory until it ends, and hands out memory the checks do not see.
+            "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
+            "PYTHONMALLOC": "malloc",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "survived" in done.stdout

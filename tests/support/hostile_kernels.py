@@ -1,0 +1,141 @@
+"""Drives a library of kernels with arrays no model should have: under sanitizers, by its path.
+
+python -m tests.support.hostile_kernels LIBRARY
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.cross_sell.recommender import CrossSell
+from engine.native.library import BrokenArrays, Library, load_library
+from engine.native.ranking import NativeRanking
+from engine.native.rules import NativeRules
+from engine.native.upgrades import NativeUpgrades
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import MODES
+from tests.support.models import tiny_model
+from tests.support.random_ranking import (
+    Draw,
+    random_cart,
+    random_likelihood,
+    random_past,
+    random_questions,
+    random_ranking,
+)
+
+_WILD = (-(2**31), -2, -1, 0, 2, 2**31 - 1)
+
+
+def _spoil(draw: Draw, array: np.ndarray, share: float) -> np.ndarray:
+    """A copy in which some numbers are wild ones."""
+    spoilt = array.copy()
+    places = np.flatnonzero(draw.random(len(spoilt)) < share)
+    if spoilt.dtype.kind == "f":
+        spoilt[places] = draw.choice([np.nan, np.inf, -np.inf, -1e38, 0], len(places))
+    else:
+        spoilt[places] = draw.choice(_WILD, len(places))
+    return spoilt
+
+
+def _wild_past(draw: Draw, n_items: int) -> Past:
+    past = random_past(draw, n_items, 60)
+    share = draw.choice([0, 0.01])
+    return replace(past, item=_spoil(draw, past.item, share), age=_spoil(draw, past.age, share))
+
+
+def _rank(library: Library, draw: Draw) -> None:
+    n_items, n_groups = int(draw.integers(1, 400)), int(draw.integers(1, 40))
+    ranking = random_ranking(draw, n_items, n_groups)
+    share = draw.choice([0, 0, 0.002, 0.1])
+    near, signals = ranking.neighbours, ranking.signals
+    spoilt = replace(
+        ranking,
+        neighbours=replace(
+            near,
+            indptr=_spoil(draw, near.indptr, share / 10),
+            items=_spoil(draw, near.items, share / 10),
+            weight=_spoil(draw, near.weight, share),
+            n_joint=_spoil(draw, near.n_joint, share),
+        ),
+        groups=replace(ranking.groups, items=_spoil(draw, ranking.groups.items, share / 10)),
+        signals=replace(
+            signals,
+            group=_spoil(draw, signals.group, share / 10),
+            popular=_spoil(draw, signals.popular, share / 10),
+            leaders=_spoil(draw, signals.leaders, share / 10),
+            leaders_indptr=_spoil(draw, signals.leaders_indptr, share / 10),
+            n_orders=_spoil(draw, signals.n_orders, share),
+        ),
+    )
+    with np.errstate(all="ignore"):
+        native = NativeRanking(library, spoilt)
+    for mode in MODES:
+        cart = random_cart(draw, n_items, n_items)
+        with suppress(BrokenArrays):
+            native.rank(_spoil(draw, cart, share / 10), _wild_past(draw, n_items), mode)
+
+
+def _upgrade(library: Library, draw: Draw) -> None:
+    n_items = int(draw.integers(1, 80))
+    likelihood = random_likelihood(draw, n_items)
+    share = draw.choice([0, 0, 0.05])
+    facts, standing = likelihood.facts, likelihood.standing
+    spoilt = replace(
+        likelihood,
+        facts=replace(
+            facts,
+            ladder=_spoil(draw, facts.ladder, share),
+            brand=_spoil(draw, facts.brand, share),
+            category=_spoil(draw, facts.category, share),
+            level=_spoil(draw, facts.level, share),
+        ),
+        standing=replace(standing, move_times=_spoil(draw, standing.move_times, share)),
+    )
+    questions = random_questions(draw, n_items, 50)
+    questions = replace(
+        questions,
+        base=_spoil(draw, questions.base, share),
+        sibling=_spoil(draw, questions.sibling, share / 5),
+        indptr=_spoil(draw, questions.indptr, share),
+        ratio=_spoil(draw, questions.ratio, share),
+    )
+    with suppress(BrokenArrays), np.errstate(all="ignore"):
+        NativeUpgrades(library, spoilt).of_cart(_wild_past(draw, n_items), questions)
+
+
+def _fire(library: Library, draw: Draw) -> None:
+    cross_sell = CrossSell.prepare(tiny_model())
+    rules = NativeRules(library, 0.1)
+    share = draw.choice([0, 0.05])
+    for filed in (cross_sell.single, cross_sell.several):
+        rules.file(
+            _spoil(draw, filed.indptr, share),
+            _spoil(draw, filed.consequent, share),
+            filed.strength,
+            filed.rule,
+            _spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
+        )
+    cart = random_cart(draw, cross_sell.n_items, cross_sell.n_items)
+    with suppress(BrokenArrays):
+        rules.fire(_spoil(draw, cart, share))
+
+
+def main() -> None:
+    library, told = load_library(Path(sys.argv[1]))
+    if library is None:
+        raise SystemExit(told)
+    for seed in range(150):
+        draw = np.random.default_rng(seed)
+        for drive in (_rank, _upgrade, _fire):
+            drive(library, draw)
+    print("survived")
+
+
+if __name__ == "__main__":
+    main()
