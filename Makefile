@@ -32,7 +32,7 @@ client: .venv/dev.stamp
 	$(BIN)/python -m tests.support.client_models
 
 benchmarks: .venv/dev.stamp
-	@for benchmark in tests/benchmarks/[a-z]*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done
+	@for benchmark in $(filter-out %/soak.py,$(wildcard tests/benchmarks/[a-z]*.py)); do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done
 
 clean:
 	rm -rf .venv .demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.soak [MINUTES] [CALLS A SECOND]
 
-Each shopper asks for suggestions and tells of views and a purchase; one in fifty sends nonsense, one
-in fifty hangs up in the middle of a body. Ends with 1 where the memory of the last two thirds of
-the time grew by more than 5 MiB an hour and 2 standard errors, or a call failed.
+Each shopper asks for suggestions and tells of views and a purchase; one in fifty sends nonsense,
+one in fifty hangs up in the middle of a body. Ends with 1 where the memory of the last two thirds
+of the time grew by more than 5 MiB an hour and 2 standard errors, or a call failed.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def main() -> None:
     (slope, _), covariance = np.polyfit(hours, held, 1, cov=True)
     doubt = 2 * float(np.sqrt(covariance[0, 0]))
     print(
-        f"{calls:,} calls in {times[-1] / 60:.1f} minutes, {failed} failed; memory {sizes[0]:.0f} MiB"
-        f" at first, {held[0]:.0f} after a third, {sizes[-1]:.0f} at last:"
+        f"{calls:,} calls in {times[-1] / 60:.1f} minutes, {failed} failed; memory"
+        f" {sizes[0]:.0f} MiB at first, {held[0]:.0f} after a third, {sizes[-1]:.0f} at last:"
         f" {slope:+.1f} MiB an hour, give or take {doubt:.1f}"
     )
     sys.exit(int(failed > 0 or slope - doubt > _ALLOWED_MIB_AN_HOUR))
