@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
 
+from serving import openapi_words
 from serving.schemas import SuggestionRequest
 
 Schema = dict[str, object]
@@ -93,6 +94,7 @@ _EVENT: Schema = {
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
         "items": {
             "type": "array",
+            "maxItems": 10_000,
             "items": _PURCHASE_ITEM,
             "description": "Needed by purchase; a refund without items is a full refund",
         },
@@ -120,7 +122,7 @@ _COMPONENTS: Mapping[str, Schema] = {
     "ModelReference": {
         "type": "object",
         "required": ["version"],
-        "properties": {"version": {"type": "string"}},
+        "properties": {"version": {"type": "string", "maxLength": 200}},
     },
 }
 
@@ -176,6 +178,7 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
             schemas["SuggestionRequest"] = request
             schemas.update(_COMPONENTS)
             _forget_validation_errors(document["paths"], schemas)
+            openapi_words.described(document)
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -22,6 +22,7 @@ from engine.offers import Arm, Kind, Mode, Quantity, Step
 
 _MOST_LINES = 10_000
 _PRICE_DIGITS = 12
+_LONGEST_NUMBER = 200
 
 
 def _as_text(value: object) -> object:
@@ -37,6 +38,12 @@ def _without_control(text: str) -> str:
 
 def _empty_as_missing(value: object) -> object:
     return None if value == "" else value
+
+
+def _bounded(value: object) -> object:
+    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
+        raise ValueError(f"must have at most {_LONGEST_NUMBER} characters")
+    return value
 
 
 def _price(value: object) -> Decimal:
@@ -72,13 +79,17 @@ OptionalId = Annotated[
 ]
 Units = Annotated[
     Quantity,
-    PlainValidator(fields.parse_quantity),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+    PlainValidator(lambda value: fields.parse_quantity(_bounded(value))),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "maxLength": 200}]}
+    ),
 ]
 Price = Annotated[
     Decimal,
-    PlainValidator(_price),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}]}),
+    PlainValidator(lambda value: _price(_bounded(value))),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number", "minimum": 0}]}
+    ),
 ]
 _SPELT = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0")
 Consent = Annotated[
@@ -314,6 +325,6 @@ class ExplainedDecision(_Body):
     declined_item_ids: tuple[str, ...] | None = None
     mode: Mode | None = None
     model_customer: int | None = None
+    """Where the model remembers the customer; says nothing without that model."""
     store_id: str | None = None
     segment: str | None = None
-    """Where the model remembers the customer; says nothing without that model."""

@@ -42,7 +42,7 @@ class CustomerErasure:
     "/v1/customers/{customer_id:path}",
     summary="Export what is kept about a customer",
     response_model=CustomerExport,
-    responses=errors.documented(401, 403, 503),
+    responses=errors.documented(401, 403, 404, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
 
@@ -60,7 +60,7 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
     "/v1/customers/{customer_id:path}",
     summary="Erase the tie between a customer and their facts",
     response_model=CustomerErasure,
-    responses=errors.documented(401, 403, 503),
+    responses=errors.documented(401, 403, 404, 503),
 )
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
     """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. Those

@@ -23,7 +23,7 @@ def test_the_service_does_what_its_document_says(tmp_path: Path) -> None:
         program = Path(sys.executable).parent / "schemathesis"
         command = [str(program), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"]
         command += ["--header", f"Authorization: Bearer {KEY}", "--checks", "all"]
-        command += ["--max-examples", "30", "--seed", "7", "--no-color", "--workers", "1"]
+        command += ["--max-examples", "30", "--seed", "1", "--no-color", "--workers", "1"]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False
         )

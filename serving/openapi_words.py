@@ -1,0 +1,283 @@
+"""What fields and answers mean, for the OpenAPI document: each said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FIELDS: Mapping[str, str] = {
+    "action": "What was done: `publish`, `roll back`, `export customer`, `erase customer`, ...",
+    "antecedent_item_ids": "Items of the cart that the rule starts from; none of a popular item",
+    "arm": "`treatment` sees offers, `control` does not and is compared with; fixed for a unit",
+    "attribute": "A column of the catalogue",
+    "checkout_id": "One attempt to buy a cart; the same in every call and event of it",
+    "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `unauthorized`,"
+    " `not_found`, `too_many_requests`, `body_too_large`, `too_many_events`, `encoding_unknown`,"
+    " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
+    " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
+    " `storage_mismatch`, `storage_error`, `internal`",
+    "confidence": "`n_joint` / `n_antecedent`",
+    "control_share": "The share of units that was held out when the unit was drawn",
+    "cross_sell": "Most offers that complement the cart",
+    "currency": "ISO 4217",
+    "customer_id": "The shop's id of the customer; stored as a keyed hash",
+    "decision_id": "Names this answer; its offers are counted from its time on",
+    "declined_item_ids": "Items the buyer had waved away, at most 100",
+    "details": "What the message speaks of, for machines; shape by code",
+    "discount": "On the whole line",
+    "duplicates": "Events that were recorded before, with the same content",
+    "entries": "Each with `occurred_at`, `who`, `action`, `target` and `outcome`",
+    "event_id": "Idempotency key: sent twice, counted once",
+    "exclude_item_ids": "Items not to be offered now",
+    "excluded_item_ids": "Items the call excluded that would have been in the running",
+    "facts": "Facts of the customer",
+    "family": "Items that substitute for each other",
+    "from": "Text of the item in the cart",
+    "index": "Place of the event in what was sent, from 0",
+    "is_bot": "Counted apart, and in no rate",
+    "item_id": "The shop's id of the item",
+    "kind": "`cross_sell` completes the purchase, `upsell` replaces a part of it",
+    "lift": "How much more often than by chance the items are bought together",
+    "lift_lower": "Lower end of the 95% interval of `lift`",
+    "manifest": "Files with their sha256, data range, metrics and configuration",
+    "message": "For people; may change",
+    "mode": "`discovery` leaves out what the customer bought before, `complete` does not",
+    "model_version": "The version of the model that was asked",
+    "n_antecedent": "Orders with the antecedent",
+    "n_joint": "Orders with the antecedent and the item",
+    "name": "As the catalogue says",
+    "occurred_at": "ISO 8601 with offset",
+    "offer_id": "Names the offer in events",
+    "placement": "Where the offers stood",
+    "position": "From 1, within its kind",
+    "problem": "Why what is published is not what is served; null where it is",
+    "published": "The version that `models/current.json` names",
+    "quantity": "Units; a decimal string for goods sold by weight",
+    "recorded": "Events that were new and are on disk now",
+    "score": "How likely the offer is taken, from 0 to 1",
+    "serving": "The version that answers",
+    "session_id": "The shop's id of the session; stored as a keyed hash",
+    "step": "`size`: a bigger pack at a lower unit price; `tier`: any other dearer version",
+    "store_id": "The shop's id of the store",
+    "segment": "The shop's word for who was asked",
+    "text": "One plain sentence for the buyer, to be escaped like any text",
+    "to": "Text of the better item",
+    "total_difference": "What the whole swap adds to the bill",
+    "type": "What kind of fact it is",
+    "unit_price": "Decimal, of one unit, before the discount of its line",
+    "upsell": "Most offers that replace something in the cart",
+    "version": "Name of a folder in the models folder",
+    "versions": "Manifests of what is on disk, oldest first",
+}
+
+PARAMETERS: Mapping[str, str] = {
+    "customer_id": "The shop's id of the customer",
+    "decision_id": "As a suggestion call answered it",
+    "rejected": "Most candidates that were not offered to tell of",
+    "version": "Name of a folder in the models folder",
+}
+
+_EVENTS = {"recorded": 2, "duplicates": 0, "rejected": []}
+_PUBLISHED = {"published": "20260302T091500Z-3f9a1c2b", "serving": "20260302T091500Z-3f9a1c2b"}
+_EVIDENCE = {
+    "antecedent_item_ids": ["phone-64"],
+    "n_joint": 412,
+    "n_antecedent": 1310,
+    "confidence": 0.314504,
+    "lift": 6.2,
+    "lift_lower": 5.6,
+}
+_CASE = {
+    "offer_id": "off_q3Vb0n0aQeS1kqk8Zr4m2A",
+    "kind": "cross_sell",
+    "item_id": "case-1",
+    "position": 1,
+    "unit_price": "199.00",
+    "score": 0.31,
+    "evidence": _EVIDENCE,
+    "text": "Bought together with Phone 64 GB in 3 of 10 orders",
+}
+_DECISION = {
+    "decision_id": "dec_0b7yJm3kQv2p1o9n8m7l6w",
+    "arm": "treatment",
+    "model_version": "20260302T091500Z-3f9a1c2b",
+}
+_RATE = {
+    "value": 0.18,
+    "lower": 0.157,
+    "upper": 0.206,
+    "numerator": 180,
+    "denominator": 1000,
+    "method": "wilson",
+    "status": "ok",
+}
+
+ANSWERS: Mapping[str, tuple[str, object]] = {
+    "suggest": (
+        "The decision; in the control arm, and where nothing fits, without offers",
+        {
+            **_DECISION,
+            "tracking": "recorded",
+            "offers": [
+                {**_CASE, "name": "Case", "currency": "NOK"},
+                {
+                    "offer_id": "off_Jt0hWl8dQmCk1cX9uE5oBg",
+                    "kind": "upsell",
+                    "item_id": "phone-256",
+                    "name": "Phone 256 GB",
+                    "position": 1,
+                    "unit_price": "6990.00",
+                    "currency": "NOK",
+                    "score": 0.12,
+                    "replaces": {
+                        "item_id": "phone-64",
+                        "quantity": 1,
+                        "price_difference": "1000.00",
+                    },
+                    "gains": [{"attribute": "storage_gb", "from": "64", "to": "256"}],
+                    "losses": [],
+                    "text": "4x the storage for 1000 NOK more",
+                    "step": "tier",
+                    "total_difference": "1000.00",
+                },
+            ],
+        },
+    ),
+    "record_events": ("What became of the events; those taken are on disk", _EVENTS),
+    "from_ga4": ("What became of the events in it", _EVENTS),
+    "from_segment": ("What became of the events in it", _EVENTS),
+    "from_shopify": ("What became of the events in it", _EVENTS),
+    "report_rates": (
+        "Both rates, in total and by group",
+        {
+            "from": "2026-03-01",
+            "to": "2026-03-31",
+            "timezone": "Europe/Oslo",
+            "currency": "NOK",
+            "attribution_window_days": 0,
+            "level": 0.95,
+            "total": {
+                "cross_sell": {"customer": _RATE, "revenue": "35820.00"},
+                "upsell": {"customer": _RATE, "revenue": "18000.00"},
+            },
+            "groups": [],
+            "quality": {
+                "duplicates": 0,
+                "late": 0,
+                "unmatched": 0,
+                "bots_excluded": 0,
+                "srm_p_value": 0.43,
+            },
+        },
+    ),
+    "explain_decision": (
+        "The decision as recorded, with evidence and what was not offered",
+        {
+            **_DECISION,
+            "type": "decision",
+            "event_id": "dec_0b7yJm3kQv2p1o9n8m7l6w",
+            "occurred_at": "2026-03-02T09:15:00+00:00",
+            "checkout_id": "ch_81",
+            "placement": "checkout",
+            "currency": "NOK",
+            "lines": [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}],
+            "offers": [_CASE],
+            "explanation": {
+                "status": "complete",
+                "message": None,
+                "pinned_item_ids": [],
+                "counts": {"lower_score": 1},
+                "rejected": [
+                    {
+                        "kind": "cross_sell",
+                        "item_id": "mount",
+                        "name": "Car mount",
+                        "score": 0.02,
+                        "reason": "lower_score",
+                    }
+                ],
+            },
+        },
+    ),
+    "list_models": (
+        "What is on disk and what is served",
+        {
+            **_PUBLISHED,
+            "problem": None,
+            "versions": [],
+        },
+    ),
+    "verify_model": (
+        "It is whole and can answer",
+        {
+            "version": "20260302T091500Z-3f9a1c2b",
+            "manifest": {},
+        },
+    ),
+    "roll_back": ("What is served now", _PUBLISHED),
+    "publish_model": ("What is served now", _PUBLISHED),
+    "export_customer": ("All that is kept", {"customer_id": "c_9", "facts": []}),
+    "erase_customer": ("The tie is cut", {"customer_id": "c_9", "facts": 12}),
+    "list_actions": (
+        "The newest first",
+        {
+            "entries": [
+                {
+                    "occurred_at": "2026-03-02T09:20:00+00:00",
+                    "who": "key:9f86d081884c",
+                    "action": "publish",
+                    "target": "20260302T091500Z-3f9a1c2b",
+                    "outcome": "done",
+                }
+            ]
+        },
+    ),
+    "healthz": ("It is alive", {"status": "ok"}),
+    "readyz": (
+        "It can suggest",
+        {
+            "status": "ready",
+            "model_version": "20260302T091500Z-3f9a1c2b",
+        },
+    ),
+    "metrics": ("In the text format of Prometheus", None),
+}
+"""By operation: what a 200 means, and an example of it."""
+
+OPERATIONS: Mapping[str, str] = {
+    "list_models": "Versions are immutable folders; publishing one moves a pointer.",
+    "roll_back": "One step back each time; versions that are gone are passed over.",
+    "export_customer": "Facts in the schema of events, and decisions with their evidence.",
+    "list_actions": "Publishing, rolling back, exporting, erasing, pausing and dropping months.",
+    "healthz": "Restart it where this fails; says nothing of models or the database.",
+    "metrics": "Of all workers together.",
+}
+"""What an operation's own docstring does not say."""
+
+
+def described(document: Mapping[str, object]) -> None:
+    """Put these words where the generated document says nothing, or nothing of use."""
+    for schema in _objects(_objects(document["components"])["schemas"]).values():
+        for name, field in _objects(_objects(schema).get("properties", {})).items():
+            if not _objects(field).get("description") and name in FIELDS:
+                _objects(field)["description"] = FIELDS[name]
+    for operations in _objects(document["paths"]).values():
+        for operation in map(_objects, _objects(operations).values()):
+            name = str(operation["operationId"])
+            operation.setdefault("description", OPERATIONS.get(name, ""))
+            for parameter in map(_objects, _list(operation.get("parameters", []))):
+                parameter.setdefault("description", PARAMETERS.get(str(parameter["name"]), ""))
+            description, example = ANSWERS[name]
+            answer = _objects(_objects(operation["responses"])["200"])
+            answer["description"] = description
+            if example is not None:
+                _objects(_objects(answer["content"])["application/json"])["example"] = example
+
+
+def _objects(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value
+
+
+def _list(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value
