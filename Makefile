@@ -35,7 +35,7 @@ benchmarks: .venv/dev.stamp
 	@for benchmark in $(filter-out %/soak.py,$(wildcard tests/benchmarks/[a-z]*.py)); do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done
 
 clean:
-	rm -rf .venv .demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .demo engine/native/_kernels* .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 .venv/bin/python:
 	@sh tests/support/virtual_environment.sh $(PYTHON) .venv
