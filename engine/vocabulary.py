@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+_PIECE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,12 @@ class StringTable:
 
     def __iter__(self) -> Iterator[str]:
         raw, bounds = self.blob.tobytes(), self.offsets.tolist()
-        for start, stop in pairwise(bounds):
-            yield raw[start:stop].decode("utf-8", "surrogatepass")
+        if raw.isascii():  # mostly: cut, not decoded one by one
+            text = raw.decode("ascii")
+            return (text[start:stop] for start, stop in pairwise(bounds))
+        return (
+            raw[start:stop].decode("utf-8", "surrogatepass") for start, stop in pairwise(bounds)
+        )
 
     def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         return {f"{name}_blob": self.blob, f"{name}_offsets": self.offsets}
@@ -65,7 +71,11 @@ class Vocabulary:
     def from_ids(cls, ids: Sequence[str] | StringTable) -> Vocabulary:
         """Raises ValueError where an id stands twice."""
         table = ids if isinstance(ids, StringTable) else StringTable.from_texts(ids)
-        index = {text: position for position, text in enumerate(table)}
+        index: dict[str, int] = {}
+        texts, places = iter(table), iter(range(len(table)))
+        # In pieces: one call for all would keep a service's other threads waiting.
+        while len(piece := list(islice(texts, _PIECE))):
+            index.update(zip(piece, places, strict=False))
         if len(index) != len(table):
             raise ValueError("an id stands twice in the vocabulary")
         return cls(table, index)

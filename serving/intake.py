@@ -16,16 +16,15 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
-import orjson
-
-from engine.errors import FactRejected, StorageError, StorageUnavailable
+from engine.errors import StorageError, StorageUnavailable
 from engine.events import Fact
-from engine.fact_records import pack, unpack
+from engine.fact_records import pack
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Store
 from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
+from serving.replaying import WAITING, deliver
 from serving.spool import Spool, SpoolFull
 
 _log = logging.getLogger("mersalg.intake")
@@ -220,7 +219,7 @@ class Intake:
         left = set(self._spool.segments())
         while waiting or left:
             if time.monotonic() >= until:
-                raise StorageUnavailable("facts still wait in the spool; try again in a while")
+                raise StorageUnavailable(WAITING)
             self._look_now.set()
             await asyncio.sleep(_SETTLING_SECONDS)
             left &= set(self._spool.segments())
@@ -231,7 +230,7 @@ class Intake:
 
     def forget(self, customer_id: str) -> None:
         """Delete what was set aside and names the customer."""
-        self._spool.forget(orjson.dumps(customer_id))
+        self._spool.forget(customer_id)
 
     def _set_available(self, available: bool) -> None:
         if available and not self.available:
@@ -255,7 +254,9 @@ class Intake:
         try:
             if not self.available:
                 self._reach_database()
-            replayed = self._spool.replay(self._deliver)
+            replayed = self._spool.replay(
+                lambda records: deliver(records, self._spool, self._store)
+            )
             self._when_mended()
         except StorageError as error:
             self._note(error.message)
@@ -290,16 +291,6 @@ class Intake:
         except StorageUnavailable:
             # It may have been away when the service started, before its schema was brought up.
             self._store.migrate(serving=True)
-
-    def _deliver(self, records: Sequence[bytes]) -> None:
-        facts: list[Fact] = []
-        for record in records:
-            try:
-                facts.append(unpack(record))
-            except FactRejected:
-                self._spool.set_aside(record, "unreadable")
-        for rejection in self._store.append(facts).rejected:
-            self._spool.set_aside(pack(facts[rejection.index]), rejection.code)
 
 
 def take_apart(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:

@@ -55,8 +55,20 @@ class LiveModel:
         self._reloading = asyncio.Lock()
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-model")
+        self._ready: tuple[Model, _Stamp] | None = None
         self.model: Model | None = None
         self.status = ModelStatus(None, "no model was published yet")
+
+    async def publish(self, version: str) -> None:
+        """Publish a version and serve it; it is read once for both.
+
+        Raises:
+            ModelError: it cannot be served; what was published before stays.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._reloading:
+            await loop.run_in_executor(self._thread, self._publish, version)
+        await self.reload()
 
     async def reload(self) -> None:
         """Take the published version now, if it is another one than that served."""
@@ -84,12 +96,19 @@ class LiveModel:
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _publish(self, version: str) -> None:
+        erased = _stamp(self._forgotten)
+        model = load_checked(self._registry, version)
+        self._registry.publish(version)
+        self._ready = (model, erased)
+
     def _look(self) -> _Seen:
         return _stamp(self._pointer), _stamp(self._forgotten)
 
     def _reload(self) -> Model | None:
         """The model that is served from now on; None where it is that of before."""
         before, self._seen = self._seen, self._look()
+        ready, self._ready = self._ready, None
         try:
             version = self._registry.current()
             if version is None:
@@ -98,7 +117,11 @@ class LiveModel:
             if self.model is not None and self.model.version == version and not erased:
                 self.status = ModelStatus(version, None)
                 return None
-            model, problem = load_checked(self._registry, version), None
+            problem = None
+            if ready is not None and (ready[0].version, ready[1]) == (version, self._seen[1]):
+                model = ready[0]
+            else:
+                model = load_checked(self._registry, version)
         except ModelError as error:
             problem = error.message
             if not isinstance(error, ModelNotFound):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from engine.errors import ConfigError
+from engine.storage.connection import parse_url
 from serving.keys import KeyRing, load_keys
 from serving.logs import LogFormat, LogLevel
 
@@ -138,13 +139,16 @@ class ServeSettings(BaseModel):
 
     @property
     def spool_folder(self) -> Path:
-        if self.spool is not None:
-            return self.spool
-        prefix = "sqlite:///"
-        path = self.database.removeprefix(prefix).partition("?")[0]
-        if self.database.startswith(prefix) and path and path != ":memory:":
-            return Path(f"{path}.spool")
-        return Path("mersalg-spool")
+        return self.spool if self.spool is not None else default_spool(self.database)
+
+
+def default_spool(database: str) -> Path:
+    """Where facts wait that are on their way to the database at a URL, unless told otherwise."""
+    parsed = parse_url(database)
+    path = parsed.database
+    if parsed.get_backend_name() == "sqlite" and path and path != ":memory:":
+        return Path(f"{path}.spool")
+    return Path("mersalg-spool")
 
 
 _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_SECONDS = 0.0005
+_SECONDS = 0.0001
 
 _lock = threading.Lock()
 _at_work = 0
@@ -16,10 +16,11 @@ _usual = sys.getswitchinterval()
 
 @contextmanager
 def small_steps() -> Generator[None, None, None]:
-    """While any thread is in such a block, threads hand the interpreter on ten times as often.
+    """While any thread is in such a block, threads hand the interpreter on fifty times as often.
 
-    A call takes up the interpreter some ten times on its way through the threads of a process. At
-    Python's own 5 ms a turn, a thread that loads a model would add 50 ms to it.
+    A call takes the interpreter up tens of times on its way through the threads of a process, once
+    after each word with the database. At Python's own 5 ms a turn, a thread that loads a model
+    would add 100 ms to it.
     """
     global _at_work, _usual
     with _lock:

@@ -22,6 +22,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import orjson
+
 from engine.durable import sync_folder
 
 _log = logging.getLogger("mersalg.spool")
@@ -211,12 +213,13 @@ class Spool:
         _log.warning("%d bytes of the spool were set aside (%s) as %s", len(data), why, path)
         return path
 
-    def forget(self, words: bytes) -> int:
-        """Delete whatever was set aside and holds these bytes; how many files that were."""
+    def forget(self, identifier: str) -> int:
+        """Delete whatever was set aside and names this id; how many files that were."""
+        named = orjson.dumps(identifier)
         found = [
             path
             for path in self._folder.glob("*.*")
-            if _ASIDE.fullmatch(path.name) and words in path.read_bytes()
+            if _ASIDE.fullmatch(path.name) and named in path.read_bytes()
         ]
         for path in found:
             path.unlink(missing_ok=True)

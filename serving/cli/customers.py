@@ -62,20 +62,35 @@ def erase(
         Path | None,
         typer.Option(help="Folder of versions that may remember the customer's purchases."),
     ] = None,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MERSALG_SPOOL",
+            help="Where facts of the service may wait [default: as mersalg serve].",
+            show_default=False,
+        ),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Cut the tie between a customer and their facts, and out of the models; no rate changes.
 
-    A serving process takes note within seconds. What the shop itself keeps, and trains on, is
-    the shop's to erase.
+    Facts that wait in the spool of this machine are brought to the database before. A serving
+    process takes note within seconds. What the shop itself keeps, and trains on, is the shop's to
+    erase.
     """
     from engine.customers import erase_everywhere
     from serving.auditing import audited_here
+    from serving.replaying import settle
+    from serving.settings import default_spool
+    from serving.spool import Spool
 
+    waiting = Spool(spool or default_spool(database), limit_bytes=0)
     with _existing(database) as store:
         store.migrate()
         with audited_here(store, "erase customer", store.pseudonym_of(customer_id)):
+            settle(waiting, store)
             n_facts = erase_everywhere(customer_id, store, models)
+            waiting.forget(customer_id)
     if as_json:
         console.print_json({"customer_id": customer_id, "facts": n_facts})
     else:

@@ -99,9 +99,8 @@ async def roll_back(service: TheService, caller: Admin) -> Published:
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
     """Verified first; a version that cannot answer is never published."""
     async with audited(service, caller, "publish", version):
-        await asyncio.to_thread(_verify, service.registry, version)
-        await asyncio.to_thread(service.registry.publish, version)
-    return await _served(service)
+        await service.live.publish(version)
+    return Published(service.registry.current(), service.live.status.version)
 
 
 def _verify(registry: Registry, version: str) -> Verified:

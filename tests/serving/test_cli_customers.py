@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, StorageMismatch
+from engine.events import Event
+from engine.fact_records import pack
 from engine.forgotten import Forgotten
+from serving.spool import Spool
 from tests.support.commands import run
 
 
@@ -44,6 +47,23 @@ def test_what_is_kept_is_printed_and_names_nobody(database: Path) -> None:
     lines = run("customers", "export", "kari", "--database", database).splitlines()
     assert [json.loads(line)["event_id"] for line in lines] == ["e1", "e3"]
     assert "kari" not in "".join(lines)
+
+
+def test_what_waits_in_the_spool_is_erased_too(database: Path, tmp_path: Path) -> None:
+    waiting = Spool(Path(f"{database}.spool"), 1_000_000)
+    for number in (7, 8):
+        event = Event(f"e{number}", "view_promotion", number, offer_id="o1", customer_id="kari")
+        waiting.append([pack(event), b"damaged, and of nobody"])
+    waiting.set_aside(b'{"customer_id":"kari"', "damaged")
+    kept = waiting.set_aside(b'{"customer_id":"karianne"', "damaged")
+    waiting.close()
+    told = json.loads(run("customers", "erase", "kari", "--database", database, "--json"))
+    assert told["facts"] == 4
+    assert _of("kari", database) == []
+    assert not list(kept.parent.glob("*.spool"))
+    left = b"".join(path.read_bytes() for path in kept.parent.iterdir())
+    assert b'"kari"' not in left
+    assert b'"karianne"' in left
 
 
 def test_erased_in_facts_and_models(database: Path, tmp_path: Path) -> None:

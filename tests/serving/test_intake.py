@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -194,11 +195,72 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
     assert store.facts == {"d-1": decision()}
 
 
+def test_all_questions_of_a_call_share_its_patience(tmp_path: Path) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path, deadline=0.2) as intake, ThreadPoolExecutor(4) as threads:
+        store.gate.clear()
+
+        async def call() -> tuple[list[bool | None], str, float]:
+            started = time.monotonic()
+            patience = intake.patience()
+            answers = [await patience.ask(threads, lambda: store.gate.wait(20)) for _ in range(3)]
+            tracking = await intake.record(decision(), patience)
+            return answers, tracking, time.monotonic() - started
+
+        answers, tracking, seconds = run(call)
+        assert intake.outlook(database_there=True) == "deferred"
+        store.gate.set()
+        assert answers == [None, None, None]
+        assert tracking == "deferred"
+        assert 0.2 <= seconds < 0.6  # each question by itself would take 0.2
+        eventually(lambda: intake.outlook(database_there=True) == "recorded")
+    assert store.facts == {"d-1": decision()}
+
+
+def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.away = True
+    told: list[str] = []
+    intake = Intake(
+        store,  # type: ignore[arg-type]
+        Spool(tmp_path, 1_000_000),
+        Metrics(),
+        deadlines=Deadlines(database=5.0, spool=5.0, events=5.0),
+        mended=lambda: told.append("told"),
+    )
+    intake.start(available=False)
+    assert run(lambda: intake.record(decision())) == "deferred"
+    assert intake.outlook(database_there=False) == "deferred"
+    store.away = False
+    eventually(lambda: intake.available)
+    eventually(lambda: bool(told))
+    intake.close()
+    assert store.facts == {"d-1": decision()}
+
+
+def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
+    tmp_path: Path,
+) -> None:
+    store = FakeStore()
+    with intake_of(store, tmp_path, deadline=0.3) as intake:
+        run(intake.settle)
+        assert intake.available
+        store.away = True
+        assert run(lambda: intake.record(decision())) == "deferred"
+        with pytest.raises(StorageUnavailable, match="in the spool"):
+            run(intake.settle)
+        store.away = False
+        eventually(lambda: intake.available)
+        run(intake.settle)
+        assert store.facts == {"d-1": decision()}
+
+
 def test_without_database_and_spool_tracking_is_off(tmp_path: Path) -> None:
     store = FakeStore()
     store.away = True
     with intake_of(store, tmp_path, limit=0) as intake:
         assert run(lambda: intake.record(decision())) == "off"
+        assert intake.outlook(database_there=True) == "off"
 
 
 def test_what_a_former_process_left_is_replayed_at_the_start(tmp_path: Path) -> None:

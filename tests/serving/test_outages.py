@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ import psycopg
 import pytest
 
 from engine.experiment import assign_arm, unit_of
+from serving.spool import Spool
 from tests.support.kept_facts import eventually, is_empty, kept_facts
 from tests.support.models import tiny_model
 from tests.support.postgres import PostgresServer
@@ -331,3 +333,43 @@ def test_one_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path)
             again.ask_until("recorded", 50)
     buyers.told |= again.told
     buyers.are_kept_once(f"sqlite:///{tmp_path / 'facts.db'}")
+
+
+def test_erasing_reaches_what_waits_in_the_spools(tmp_path: Path) -> None:
+    """Of either worker; where it cannot be brought to the database in time, nothing is promised."""
+    publish_model(tmp_path / "models")
+    database = tmp_path / "facts.db"
+    spool = tmp_path / "spool"
+    with running_server(
+        tmp_path, workers=2, deadline_ms=20, environment={"MERSALG_EVENTS_DEADLINE_MS": "1000"}
+    ) as server:
+        spool.mkdir()
+        aside = Spool(spool, 1_000_000).set_aside(b'{"customer_id":"kari"}', "conflict")
+        kept: dict[str, str] = {}
+        with sqlite3.connect(database, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            while len(list(spool.glob("*.spool"))) < 2:
+                with server.client() as client:  # a new connection, for either worker
+                    buyers = Buyers(client)
+                    buyers.ask(customer_id="kari")
+                    kept |= buyers.told
+            assert set(kept.values()) == {"deferred"}
+            with server.client() as client, ThreadPoolExecutor(1) as thread:
+                refusing = thread.submit(client.delete, "/v1/customers/kari")
+                time.sleep(1.5)
+                other.execute("ROLLBACK")  # too late for this call, which then can be audited
+                refused = refusing.result()
+            assert refused.status_code == 503
+            assert "in the spool" in refused.json()["error"]["message"]
+            assert aside.exists()
+        other.close()
+        with server.client() as client:
+            erased = client.delete("/v1/customers/kari")
+            assert (erased.status_code, erased.json()["facts"]) == (200, len(kept))
+            assert client.get("/v1/customers/kari").json()["facts"] == []
+            assert not aside.exists()
+            assert is_empty(spool)
+            for decision_id in kept:  # they count as before, and are nobody's
+                assert client.get(f"/v1/decisions/{decision_id}").status_code == 200
+    kept_again = kept_facts(f"sqlite:///{database}")
+    assert [kept_again[decision_id] for decision_id in kept] == [1] * len(kept)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,54 @@ def test_a_folder_that_cannot_be_written_is_full(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SpoolFull):
         Spool(tmp_path / "file" / "spool", LIMIT).append([b"x"])
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A disk that refuses to take more; other files of the process must not grow meanwhile."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_what_the_disk_takes_half_of_leaves_no_trace(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LIMIT)
+    spool.append([b"x" * 50])
+    with files_of_at_most(100):
+        for _ in range(3):
+            with pytest.raises(SpoolFull, match="too large"):
+                spool.append([b"y" * 200])
+    spool.append([b"z"])
+    delivered = Delivered()
+    assert spool.replay(delivered) == 2
+    assert sorted(delivered.records) == [b"x" * 50, b"z"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_outage_does_not_cut_it_into_many_files(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LIMIT)
+    for number in range(9):
+        spool.append([bytes([number])])
+        with pytest.raises(ConnectionError):
+            spool.replay(Delivered(fail_after=0))
+    assert len(spool.segments()) <= 2
+    delivered = Delivered()
+    assert spool.replay(delivered) == 9
+    assert sorted(delivered.records) == [bytes([number]) for number in range(9)]
+
+
+def test_what_is_set_aside_twice_lies_there_once_and_can_be_forgotten(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LIMIT)
+    record = b'{"customer_id":"c-1"}'
+    assert spool.set_aside(record, "conflict") == spool.set_aside(record, "conflict")
+    spool.append([record])
+    other = spool.set_aside(b'{"customer_id":"c-12"}', "conflict")
+    assert spool.forget("c-1") == 1
+    assert list(tmp_path.glob("*.conflict")) == [other]
+    assert spool.replay(Delivered()) == 1  # what waits is no matter of this
 
 
 def test_only_this_user_may_read_it(tmp_path: Path) -> None:
