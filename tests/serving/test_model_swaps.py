@@ -252,7 +252,9 @@ def test_versions_that_cannot_serve_are_refused_and_the_old_one_stays(tmp_path: 
                 assert reason in response.json()["error"]["message"], name
                 assert bad in response.json()["error"]["message"], name
             assert (models / "current.json").read_text() == pointer
-            (models / "current.json").write_text(json.dumps({"version": bad, "history": [good]}))
+            moved = models / "moved.json"
+            moved.write_text(json.dumps({"version": bad, "history": [good]}))
+            moved.replace(models / "current.json")
             eventually(lambda reason=reason: reason in str(_ready(server)["model_problem"]))
             assert _ready(server)["status"] == "degraded"
             assert _ready(server)["model_version"] == good
