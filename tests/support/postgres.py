@@ -21,9 +21,13 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """Listens on loopback only; `stop` and `start` let tests take the database away."""
+    """Listens on loopback only; `stop` and `start` let tests take the database away.
 
-    def __init__(self) -> None:
+    `durable`: with fsync and memory as it comes; tests need neither.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self._initdb, self._server = postgres_program("initdb"), postgres_program("postgres")
         # The server refuses to run as root, so as root it runs as the package's own user.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -47,10 +51,10 @@ class PostgresServer:
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
-            "fsync": "off",
             "max_connections": 60,
-            "shared_buffers": "32MB",
         }
+        if not self._durable:
+            options |= {"fsync": "off", "shared_buffers": "32MB"}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
