@@ -30,7 +30,7 @@ from engine.storage.tables import (
     stale_days,
 )
 
-_BULK = 1_000
+BULK = 1_000
 """A batch of more facts than this is noted by its days, not by its facts."""
 
 _AT_ONCE = 2_000
@@ -52,7 +52,7 @@ def note_fresh(connection: Connection, recorded: Mapping[str, int]) -> None:
     """Remember facts just recorded, with their instants; part of the transaction that does it."""
     if not recorded:
         return
-    if len(recorded) <= _BULK:
+    if len(recorded) <= BULK:
         # Facts that a retried batch brings again were noted then; only the new are handed here.
         statement = _insert(connection)(fresh_facts).on_conflict_do_nothing()
         connection.execute(statement, [{"event_id": each} for each in sorted(recorded)])

@@ -388,4 +388,5 @@ class SqlStore:
             )
 
     def close(self) -> None:
+        self._writer.close()
         self._engine.dispose()

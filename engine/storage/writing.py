@@ -24,6 +24,7 @@ from engine.storage import connection as database
 from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.loading import Rows
 from engine.storage.months import Months
+from engine.storage.quick import quick_way
 from engine.storage.rollups import note_days, note_fresh
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
@@ -47,9 +48,15 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._quick = quick_way(engine)
+
+    def close(self) -> None:
+        self._quick.close()
 
     def write(self, batch: Batch) -> None:
         """Record what is new of a batch, and tell it what was not."""
+        if self._quick.write(batch):
+            return
         with database.writing(self._engine) as connection:
             recorded = self._record(connection, batch.rows)
             if recorded is not None:
