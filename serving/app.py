@@ -14,9 +14,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serving import errors, openapi
 from serving.dashboard import pages
+from serving.hot_routes import HotRoutes
 from serving.key_watch import KeyWatch
 from serving.keys import KeyRing
-from serving.metrics import MeasureRequests, Metrics
+from serving.metrics import MeasureRequests, Metrics, RequestMeter
 from serving.rate_limits import RateLimits
 from serving.request_ids import HEADER, RequestIds
 from serving.routes import (
@@ -106,7 +107,14 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
             expose_headers=[HEADER],
         )
     app.add_middleware(SecureHeaders)
-    app.add_middleware(MeasureRequests, metrics=metrics)
+    meter = RequestMeter(metrics)
+    app.add_middleware(MeasureRequests, meter=meter)
+    app.add_middleware(
+        HotRoutes,
+        answers={"/v1/suggestions": suggestions.answer, "/v1/events": events.answer},
+        meter=meter,
+        only_this_machine=not settings.keys,
+    )
     if traces is not None:
         from serving.tracing import TraceRequests
 

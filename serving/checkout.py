@@ -5,7 +5,6 @@ The HTTP API and `mersalg suggest` both go through here.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -38,10 +37,10 @@ from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
 from serving.customer_past import Bought, past_of, row_of
+from serving.ids import new_id
 from serving.remembered_offers import Made, RememberedOffers
 from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
 
-_ID_BYTES = 16
 _DECIMALS = 6
 _MOST_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""
@@ -109,7 +108,7 @@ def decide(
     currency = model.catalogue.currency if model else request.currency
     foreign = request.currency is not None and request.currency != currency
     lines = _cart_lines(request, None if foreign else currency)
-    decision_id = _new_id("dec")
+    decision_id = new_id("dec")
     occurred_at = clock.now()
     limits, made, row = None, Made(), None
     mode = request.mode or "discovery"
@@ -142,7 +141,7 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=lines,
-        offers=tuple(replace(offer, offer_id=_new_id("off")) for offer in made.offers),
+        offers=tuple(replace(offer, offer_id=new_id("off")) for offer in made.offers),
         control_share=share,
         limits=limits,
         excluded_item_ids=made.excluded_item_ids,
@@ -152,11 +151,6 @@ def decide(
         store_id=request.store_id,
         segment=request.segment,
     )
-
-
-def _new_id(prefix: str) -> str:
-    """Nobody can guess the id of another buyer's decision or offer."""
-    return f"{prefix}_{secrets.token_urlsafe(_ID_BYTES)}"
 
 
 def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartLine, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from engine.model import Model
 from engine.ranking.purchases import MOST_ORDERS, Past
 from serving.database_time import DatabaseTime
+from serving.lookups import Lookups
 
 Bought = tuple[int, tuple[str, ...]]
 """When, in microseconds UTC, and the ids of the items."""
@@ -19,7 +20,6 @@ Bought = tuple[int, tuple[str, ...]]
 _DAY = 86_400_000_000.0
 _FRESH_SECONDS = 30.0
 _MOST_CUSTOMERS = 20_000
-_THREADS = 4
 
 
 def row_of(model: Model, customer_id: str | None) -> int | None:
@@ -57,12 +57,20 @@ class CustomerPasts:
 
     Args:
         look_up: asks the database for a customer's purchases after a moment; blocks.
+        who_bought: which of several customers have any after that moment; blocks.
     """
 
-    def __init__(self, look_up: Callable[[str, int], list[Bought]]) -> None:
-        self._look_up = look_up
-        self._known: OrderedDict[tuple[str, int], tuple[float, list[Bought]]] = OrderedDict()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-customers")
+    def __init__(
+        self,
+        look_up: Callable[[str, int], list[Bought]],
+        who_bought: Callable[[Sequence[str], int], Collection[str]],
+    ) -> None:
+        self._look_up, self._who_bought = look_up, who_bought
+        self._known: OrderedDict[str, tuple[float, int, Sequence[Bought]]] = OrderedDict()
+        self._moments: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
+        self._lookups: Lookups[tuple[str, int], Sequence[Bought]] = Lookups(
+            "mersalg-customers", self._ask
+        )
 
     async def since(
         self, model: Model | None, customer_id: str | None, patience: DatabaseTime
@@ -71,25 +79,42 @@ class CustomerPasts:
         it, perhaps nothing, where the database does not answer in time."""
         if model is None or model.ranking is None or customer_id is None:
             return ()
-        moment = model.customers.known_until if model.customers is not None else 0
-        remembered = self._known.get((customer_id, moment))
-        if remembered is not None and time.monotonic() - remembered[0] < _FRESH_SECONDS:
-            return remembered[1]
-        found = await patience.ask(self._threads, lambda: self._look_up(customer_id, moment))
+        moment = self._known_until(model)
+        at, until, bought = self._known.get(customer_id, (float("-inf"), moment, ()))
+        if until != moment:
+            at, bought = float("-inf"), ()
+        if time.monotonic() - at < _FRESH_SECONDS:
+            return bought
+        found = await patience.ask(self._lookups, (customer_id, moment))
         if found is None:
-            return remembered[1] if remembered is not None else ()
-        self._known[customer_id, moment] = (time.monotonic(), found)
-        self._known.move_to_end((customer_id, moment))
+            return bought
+        self._known[customer_id] = (time.monotonic(), moment, found)
+        self._known.move_to_end(customer_id)
         if len(self._known) > _MOST_CUSTOMERS:
             self._known.popitem(last=False)
         return found
 
     def forget(self, customer_ids: Iterable[str]) -> None:
         """Ask anew for customers who just bought something."""
-        gone = set(customer_ids)
-        if gone:
-            for known in [each for each in self._known if each[0] in gone]:
-                del self._known[known]
+        for customer_id in customer_ids:
+            self._known.pop(customer_id, None)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
+
+    def _known_until(self, model: Model) -> int:
+        """The last moment the model has heard of; looked for once, among all its orders."""
+        moment = self._moments.get(model)
+        if moment is None:
+            moment = model.customers.known_until if model.customers is not None else 0
+            self._moments[model] = moment
+        return moment
+
+    def _ask(self, asked: Sequence[tuple[str, int]]) -> list[Sequence[Bought]]:
+        bought = {
+            (customer, moment)
+            for moment in {moment for _, moment in asked}
+            for customer in self._who_bought([who for who, at in asked if at == moment], moment)
+        }
+        # Most have bought nothing since, which one question tells of all of them.
+        return [self._look_up(*each) if each in bought else () for each in asked]

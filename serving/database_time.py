@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from engine.errors import StorageError
+from serving.alarms import in_time
+from serving.group_commit import QueueFull
+from serving.lookups import Lookups
 
-_T = TypeVar("_T")
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 class DatabaseTime:
@@ -29,28 +30,23 @@ class DatabaseTime:
         return self._left <= 0
 
     async def wait_for(self, future: asyncio.Future[Any]) -> bool:
-        """Whether the future was done in time."""
-        started = time.monotonic()
-        done, _ = await asyncio.wait((future,), timeout=max(self._left, 0.0))
-        self._left -= time.monotonic() - started
-        return bool(done)
+        """Whether the future, whose only waiter this is, was done in time."""
+        done, waited = await in_time(future, self._left)
+        self._left -= waited
+        return done
 
-    async def ask(self, threads: ThreadPoolExecutor, question: Callable[[], _T]) -> _T | None:
+    async def ask(self, lookups: Lookups[_Asked, _Answer], asked: _Asked) -> _Answer | None:
         """The answer, or None where the database fails or does not answer in time."""
         if self.is_over:
             return None
-        asked = asyncio.get_running_loop().run_in_executor(threads, question)
-        if not await self.wait_for(asked):
-            # Still in the queue, it is not asked at all: nobody waits for the answer any more.
-            if not asked.cancel():
-                asked.add_done_callback(_seen)
+        try:
+            answering = lookups.submit(asked)
+        except QueueFull:
+            return None
+        # Still in the queue when the time is over, it is not asked at all.
+        if not await self.wait_for(answering):
             return None
         try:
-            return asked.result()
+            return answering.result()
         except StorageError:
             return None
-
-
-def _seen(answered: asyncio.Future[Any]) -> None:
-    if not answered.cancelled():
-        answered.exception()

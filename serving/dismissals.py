@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from engine import clock
 from engine.model import Model
 from serving.database_time import DatabaseTime
+from serving.lookups import Lookups
 from serving.schemas import SuggestionRequest
 
 Buyer = tuple[str, str | None, str | None]
@@ -19,7 +19,6 @@ _DAY = 86_400_000_000
 _FRESH_SECONDS = 0.1
 """For so long it is not asked again whether anybody dismissed anything."""
 _MOST_BUYERS = 20_000
-_THREADS = 4
 
 
 class Dismissals:
@@ -35,10 +34,18 @@ class Dismissals:
         any_since: Callable[[int], bool],
         look_up: Callable[[str, str | None, str | None, int], list[str]],
     ) -> None:
-        self._any_since, self._look_up = any_since, look_up
         self._any, self._asked_at = False, float("-inf")
         self._known: OrderedDict[Buyer, list[str]] = OrderedDict()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-dismissals")
+
+        def anybody(moments: Sequence[int]) -> list[bool]:
+            return [any_since(after) for after in moments]
+
+        def answer(asked: Sequence[tuple[Buyer, int]]) -> list[list[str]]:
+            return [look_up(*buyer, after) for buyer, after in asked]
+
+        # Apart: what one buyer dismissed takes longer to find than whether anybody did.
+        self._anybodies: Lookups[int, bool] = Lookups("mersalg-any-dismissed", anybody)
+        self._buyers: Lookups[tuple[Buyer, int], list[str]] = Lookups("mersalg-dismissals", answer)
 
     async def of(
         self, model: Model | None, asked: SuggestionRequest, patience: DatabaseTime
@@ -54,7 +61,7 @@ class Dismissals:
         after = clock.now() - round(days * _DAY)
         if not await self._anybody(after, patience):
             return ()
-        found = await patience.ask(self._threads, lambda: self._look_up(*buyer, after))
+        found = await patience.ask(self._buyers, (buyer, after))
         if found is None:
             return self._known.get(buyer, ())
         self._remember(buyer, found)
@@ -65,14 +72,15 @@ class Dismissals:
         self._any, self._asked_at = True, time.monotonic()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._anybodies.close()
+        self._buyers.close()
 
     async def _anybody(self, after: int, patience: DatabaseTime) -> bool:
         if time.monotonic() - self._asked_at < _FRESH_SECONDS:
             return self._any
         # Others that come meanwhile go by the last answer instead of asking too.
         self._asked_at = time.monotonic()
-        found = await patience.ask(self._threads, lambda: self._any_since(after))
+        found = await patience.ask(self._anybodies, after)
         if found is not None:
             self._any = found
         return self._any

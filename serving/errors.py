@@ -127,18 +127,20 @@ def invalid(details: list[dict[str, object]]) -> ApiError:
     return ApiError(422, "invalid", f"{where}{first['message']}{more}", details=details)
 
 
-async def _api_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return answer(error.status, error.code, error.message, error.details, error.headers)
-
-
-async def _domain_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.MersalgError)
+def answer_to(error: ApiError | errors.MersalgError) -> Response:
+    """What is answered where a call ends in this error."""
+    if isinstance(error, ApiError):
+        return answer(error.status, error.code, error.message, error.details, error.headers)
     status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
     if status == 500:
         _log.error("%s: %s", error.code, error.message, exc_info=error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
     return answer(status, error.code, error.message, error.details, headers)
+
+
+async def _known_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError | errors.MersalgError)
+    return answer_to(error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -170,8 +172,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(errors.MersalgError, _domain_error)
+    app.add_exception_handler(ApiError, _known_error)
+    app.add_exception_handler(errors.MersalgError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _request_error)
     app.add_exception_handler(Exception, _unexpected)

@@ -29,44 +29,51 @@ class _Waiting(Generic[Job, Result]):
 
 
 class GroupCommit(Generic[Job, Result]):
-    """Calls `commit(jobs)` in one thread of its own, with everything that waits at that moment.
+    """Calls `commit(jobs)` in a thread of its own, with everything that waits at that moment.
 
     `commit` returns one result a job, in order, and may block (it ends in an fsync). If it raises
     on several jobs, each is tried alone, so that one bad job does not fail its neighbours.
 
     Args:
-        commit: writes the jobs and returns their results.
+        commit: writes the jobs and returns their results, or the error of each.
         weight: how much of a batch a job takes.
         most: a batch is closed once its jobs weigh this much.
         backlog: jobs that may wait before `submit` refuses.
         linger: seconds a batch may wait for as many jobs as the one before it had. Under load
             callers come back together, and one write for all of them beats many small ones; a
             caller who is alone never waits.
+        threads: more than one where `commit` only reads, so that one that hangs is not all.
+        only_awaited: a job whose caller gave up meanwhile is not done at all.
     """
 
     def __init__(
         self,
         name: str,
-        commit: Callable[[Sequence[Job]], Sequence[Result]],
+        commit: Callable[[Sequence[Job]], Sequence[Result | Exception]],
         *,
         weight: Callable[[Job], int] = lambda _job: 1,
         most: int = 512,
         backlog: int = 20_000,
         linger: float = 0.002,
+        threads: int = 1,
+        only_awaited: bool = False,
     ) -> None:
         self._commit, self._weight, self._most, self._backlog = commit, weight, most, backlog
-        self._linger = linger
+        self._linger, self._only_awaited = linger, only_awaited
         self._expected = 1
         self._queue: queue.SimpleQueue[_Waiting[Job, Result] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
+        ]
         self._closed = False
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     @property
     def waiting(self) -> int:
@@ -85,9 +92,11 @@ class GroupCommit(Generic[Job, Result]):
         """Write what waits, then end the thread; blocks up to `timeout` seconds."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
+            for _ in self._threads:
+                self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout)
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -115,6 +124,10 @@ class GroupCommit(Generic[Job, Result]):
         return batch, last
 
     def _write(self, batch: list[_Waiting[Job, Result]]) -> None:
+        if self._only_awaited:
+            batch = [waiting for waiting in batch if not waiting.future.done()]
+            if not batch:
+                return
         try:
             results = self._commit([waiting.job for waiting in batch])
         except Exception as error:
@@ -122,7 +135,7 @@ class GroupCommit(Generic[Job, Result]):
                 for waiting in batch:
                     self._write([waiting])
                 return
-            _log.exception("%s failed", self._thread.name)
+            _log.exception("%s failed", threading.current_thread().name)
             _settle(batch, [error])
         else:
             _settle(batch, results)

@@ -21,6 +21,7 @@ from engine.events import Fact
 from engine.fact_records import pack
 from engine.offers import Decision
 from engine.storage.store import AppendResult, Store
+from serving.alarms import in_time
 from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
@@ -142,8 +143,8 @@ class Intake:
         except QueueFull:
             return "off"
         # Even the spool has a deadline: a checkout must not wait for a dying disk.
-        done, _ = await asyncio.wait((future,), timeout=self._deadlines.spool)
-        kept = bool(done) and future.exception() is None and future.result()
+        done, _ = await in_time(future, self._deadlines.spool)
+        kept = done and future.exception() is None and future.result()
         return "deferred" if kept else "off"
 
     async def record_events(self, facts: Sequence[Fact]) -> AppendResult:
@@ -158,7 +159,7 @@ class Intake:
             future = self._to_database.submit(facts)
         except QueueFull as error:
             raise StorageUnavailable("too many facts wait for the database") from error
-        done, _ = await asyncio.wait((future,), timeout=self._deadlines.events)
+        done, _ = await in_time(future, self._deadlines.events)
         if not done:
             raise StorageUnavailable("the database does not answer in time")
         result = future.result()

@@ -183,12 +183,30 @@ def _forget_the_dead(folder: Path) -> None:
             mark_process_dead(process, str(folder))
 
 
-class MeasureRequests:
-    """ASGI middleware: counts and times answers by the path template, never by the path."""
+class RequestMeter:
+    """Counts and times answers by the path template, never by the path."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def note(self, route: str, method: str, status: int, seconds: float) -> None:
+        key = (route, method, status)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (
+                self._metrics.requests.labels(*key),
+                self._metrics.request_seconds.labels(route),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
+
+
+class MeasureRequests:
+    """ASGI middleware: tells a meter of every answer."""
+
+    def __init__(self, app: ASGIApp, meter: RequestMeter) -> None:
+        self._app, self._meter = app, meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -209,16 +227,4 @@ class MeasureRequests:
             route = getattr(scope.get("route"), "path", "unmatched")
             # Whatever strangers send, the number of series stays small.
             method = scope["method"] if route != "unmatched" else "ANY"
-            answers, seconds = self._series(route, method, status)
-            answers.inc()
-            seconds.observe(time.perf_counter() - started)
-
-    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        key = (route, method, status)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = (
-                self._metrics.requests.labels(*key),
-                self._metrics.request_seconds.labels(route),
-            )
-        return found
+            self._meter.note(route, method, status, time.perf_counter() - started)

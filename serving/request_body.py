@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import orjson
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from serving import errors
 from serving.settings import ServeSettings
@@ -26,15 +25,18 @@ async def read_body(request: Request) -> bytes:
         raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(part)
-    except ClientDisconnect as error:
-        # Nobody reads the answer; it is a caller's fault all the same, and none of ours.
-        raise errors.ApiError(400, "bad_request", "the body ended early") from error
+    more = True
+    while more:  # as `request.stream()` does, without its generator
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            # Nobody reads the answer; it is a caller's fault all the same, and none of ours.
+            raise errors.ApiError(400, "bad_request", "the body ended early")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

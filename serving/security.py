@@ -98,7 +98,7 @@ Reporter = Annotated[Caller, Depends(Require("report"))]
 Admin = Annotated[Caller, Depends(Require("admin"))]
 
 
-_HEADERS = (
+SECURE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -125,7 +125,7 @@ class SecureHeaders:
                 names = {name for name, _ in own}
                 message["headers"] = [
                     *own,
-                    *(header for header in _HEADERS if header[0] not in names),
+                    *(header for header in SECURE_HEADERS if header[0] not in names),
                 ]
             await send(message)
 
@@ -157,9 +157,15 @@ class OnlyThisMachine:
 
     def _trusted(self, headers: Headers) -> bool:
         host, origin = headers.get("host"), headers.get("origin")
-        if host is not None and not _is_local(f"//{host}"):
+        if host is not None and not is_local_host(host):
             return False
         return origin is None or origin in self._allowed or _is_local(origin)
+
+
+def is_local_host(host: str | bytes) -> bool:
+    """Whether what a `Host` header says is a name of this machine."""
+    named = host.decode("latin-1") if isinstance(host, bytes) else host
+    return _is_local(f"//{named}")
 
 
 def _is_local(url: str) -> bool:

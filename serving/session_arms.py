@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.offers import Arm
 from serving.database_time import DatabaseTime
+from serving.lookups import Lookups
 
 _MOST_SESSIONS = 50_000
-_THREADS = 4
 
 
 class SessionArms:
     """A small memory of this process, and the database behind it.
 
     Args:
-        look_up: asks the database; blocks.
+        look_up: asks the database for the arms of several sessions; blocks.
     """
 
-    def __init__(self, look_up: Callable[[str], Arm | None]) -> None:
-        self._look_up = look_up
+    def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, Arm]]) -> None:
         self._known: OrderedDict[str, Arm] = OrderedDict()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-sessions")
+
+        def answer(sessions: Sequence[str]) -> list[Arm | None]:
+            found = look_up(sessions)
+            return [found.get(session) for session in sessions]
+
+        self._lookups: Lookups[str, Arm | None] = Lookups("mersalg-sessions", answer)
 
     async def known(self, session_id: str | None, patience: DatabaseTime | None) -> Arm | None:
         """None where it is not remembered and not to be asked, or not answered in time."""
@@ -35,7 +38,7 @@ class SessionArms:
             return arm
         if patience is None:
             return None
-        return await patience.ask(self._threads, lambda: self._look_up(session_id))
+        return await patience.ask(self._lookups, session_id)
 
     def remember(self, session_id: str | None, arm: Arm) -> None:
         if session_id is None:
@@ -46,4 +49,4 @@ class SessionArms:
             self._known.popitem(last=False)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()

@@ -25,6 +25,7 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes) -> None:
         self._secrets = secrets_in(secret)
+        self._hashes = tuple(hmac.new(each, digestmod=hashlib.sha256) for each in self._secrets)
         # The facts of one visit come together and name the same ids.
         self._remembered = lru_cache(_REMEMBERED)(self._hashed)
         self._fingerprints = tuple(map(_fingerprint, self._secrets))
@@ -56,14 +57,14 @@ class Pseudonyms:
         if made_under not in self._fingerprints:
             return pseudonym
         place = self._fingerprints.index(made_under)
-        for secret, mark in zip(
-            self._secrets[place + 1 :], self._fingerprints[place + 1 :], strict=True
+        for keyed, mark in zip(
+            self._hashes[place + 1 :], self._fingerprints[place + 1 :], strict=True
         ):
-            pseudonym = _pseudonym(secret, mark, f"renewed\x1f{pseudonym}")
+            pseudonym = _pseudonym(keyed, mark, f"renewed\x1f{pseudonym}")
         return pseudonym
 
     def _hashed(self, kind: str, identifier: str) -> str:
-        first = _pseudonym(self._secrets[0], self._fingerprints[0], f"{kind}\x1f{identifier}")
+        first = _pseudonym(self._hashes[0], self._fingerprints[0], f"{kind}\x1f{identifier}")
         return self.renewed(first)
 
     def applied(self, fact: Fact, *, trusted: bool = False) -> Fact:
@@ -82,6 +83,9 @@ def _fingerprint(secret: bytes) -> str:
     return hmac.digest(secret, b"mersalg key fingerprint", hashlib.sha256).hex()[:8]
 
 
-def _pseudonym(secret: bytes, mark: str, message: str) -> str:
-    digest = hmac.digest(secret, message.encode(), hashlib.sha256).hex()
-    return f"p1.{mark}.{digest[:32]}"
+def _pseudonym(keyed: hmac.HMAC, mark: str, message: str) -> str:
+    # A copy of what was begun with the secret: no key to spread, and, unlike `hmac.digest`, no
+    # wait for other threads.
+    own = keyed.copy()
+    own.update(message.encode())
+    return f"p1.{mark}.{own.digest().hex()[:32]}"

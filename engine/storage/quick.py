@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine, Table, insert
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool
 
 from engine.storage.batch import Batch, Row
@@ -127,11 +128,7 @@ def _copy(cursor: Any, table: Table, rows: Sequence[Row]) -> None:
 
 
 _TABLES = (facts, decisions, offers, named_offers, fact_ids, fresh_facts)
-_INSERTS = {
-    table.name: f"INSERT INTO {table.name} ({', '.join(table.columns.keys())})"
-    f" VALUES ({', '.join('?' * len(table.columns))})"
-    for table in _TABLES
-}
+_INSERTS = {table.name: str(insert(table).compile(dialect=sqlite.dialect())) for table in _TABLES}
 _FRESH = f"{_INSERTS[fresh_facts.name]} ON CONFLICT DO NOTHING"
 _COPIES = {
     table.name: f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"

@@ -25,6 +25,7 @@ from engine.offers import Arm, Decision
 from engine.progress import SilentProgress, Task
 from engine.storage import connection as database
 from engine.storage import indexes
+from engine.storage.asking import Asking, session_arms, who_bought
 from engine.storage.audit import AuditLog
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import DISMISSALS
@@ -98,6 +99,7 @@ class SqlStore:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
         self._bulk = bulk
         self._writer = writer_for(engine)
+        self._asking = Asking(engine)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @cached_property
@@ -239,6 +241,10 @@ class SqlStore:
             for event in found
         ]
 
+    def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
+        with database.speaking(self._url):
+            return who_bought(self._asking, self.pseudonyms, customer_ids, after)
+
     def any_dismissed(self, after: int) -> bool:
         query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
         with database.speaking(self._url), self._engine.connect() as connection:
@@ -286,16 +292,11 @@ class SqlStore:
         return None if body is None else cast(Decision, unpack(body))
 
     def session_arm(self, session_id: str) -> Arm | None:
-        query = (
-            select(facts.c.body)
-            .where(facts.c.session_id == self.pseudonyms.of("session", session_id))
-            .where(facts.c.type == "decision")
-            .order_by(facts.c.occurred_at, facts.c.event_id)
-            .limit(1)
-        )
-        with database.speaking(self._url), self._engine.connect() as connection:
-            body = connection.scalar(query)
-        return None if body is None else cast(Decision, unpack(body)).arm
+        return self.session_arms([session_id]).get(session_id)
+
+    def session_arms(self, session_ids: Sequence[str]) -> dict[str, Arm]:
+        with database.speaking(self._url):
+            return session_arms(self._asking, self.pseudonyms, session_ids)
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
@@ -389,4 +390,5 @@ class SqlStore:
 
     def close(self) -> None:
         self._writer.close()
+        self._asking.close()
         self._engine.dispose()

@@ -115,6 +115,10 @@ class Store(Protocol):
         """The arm a session was first given, so that logging in never changes it."""
         ...
 
+    def session_arms(self, session_ids: Sequence[str]) -> Mapping[str, Arm]:
+        """The same of several sessions; those without a decision are left out."""
+        ...
+
     def settings(self) -> Mapping[str, str]:
         """What the shop told this database about itself (currency, time zone, ...)."""
         ...
@@ -149,6 +153,10 @@ class Store(Protocol):
         """When (microseconds) and which items the customer bought after a moment, oldest first;
         the last 250 purchases. Returned and cancelled ones count: they tell what was wanted.
         `is_pseudonym`: `customer_id` was read from a stored fact."""
+        ...
+
+    def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
+        """Those of the customers that bought anything after a moment (microseconds)."""
         ...
 
     def any_dismissed(self, after: int) -> bool:

@@ -42,12 +42,15 @@ async def record_events(request: Request) -> Response:
     """Idempotent by `event_id`: send again whatever was not answered. Each event stands alone; a
     rejected one (`invalid`, `conflict`, `forbidden`) does not hold back its neighbours.
     `purchase`, `refund` and `cancel` need a server key."""
+    return Response(await answer(request), media_type="application/json")
+
+
+async def answer(request: Request) -> bytes:
+    """The call's answer as JSON; raises ApiError or StorageError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
     events = _events_of(await read_json(request), service.settings.max_events)
-    return Response(
-        orjson.dumps(await take(service, caller, events)), media_type="application/json"
-    )
+    return orjson.dumps(await take(service, caller, events))
 
 
 async def take(service: Service, caller: Caller, events: Sequence[object]) -> EventsAnswer:

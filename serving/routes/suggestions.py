@@ -36,6 +36,11 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 async def suggest(request: Request) -> Response:
     """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
     or a lost database are no errors here. `tracking` says where the decision is kept."""
+    return Response(await answer(request), media_type="application/json")
+
+
+async def answer(request: Request) -> bytes:
+    """The call's answer as JSON; raises ApiError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
@@ -66,9 +71,9 @@ async def suggest(request: Request) -> Response:
     tracking = await service.intake.record(decision, patience)
     laps.lap("record")
     _count(service, decision, tracking, late=patience.is_over)
-    answer = answer_json(decision, tracking)
+    body = answer_json(decision, tracking)
     laps.lap("answer")
-    return Response(answer, media_type="application/json")
+    return body
 
 
 def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bool) -> None:

@@ -193,7 +193,9 @@ def served(
     with running_server(
         own, models=folder / "models", workers=workers, database=database, deadline_ms=50
     ) as server:
-        print(f"{'start-up':26} {time.perf_counter() - begun:.1f} s until answers   (goal: under 3)")
+        print(
+            f"{'start-up':26} {time.perf_counter() - begun:.1f} s until answers   (goal: under 3)"
+        )
         yield server
 
 

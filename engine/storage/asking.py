@@ -1,0 +1,119 @@
+"""Short questions by ids that buyers wait for: straight to the driver, one statement each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
+
+from engine.fact_records import unpack
+from engine.offers import Arm, Decision
+from engine.storage.pseudonyms import Pseudonyms
+
+_WHO_BOUGHT = (
+    "select distinct customer_id from facts"
+    " where customer_id in ? and type = 'purchase' and occurred_at > ?"
+)
+_DECISIONS_OF_SESSIONS = (
+    "select session_id, occurred_at, event_id from facts"
+    " where session_id in ? and type = 'decision'"
+)
+_BODIES = "select session_id, body from facts where event_id in ?"
+
+_AT_ONCE = 256
+_BUSY_MILLISECONDS = 1_000
+
+
+class Asking:
+    """One connection kept for questions, outside of any transaction; safe from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._postgres = engine.dialect.name == "postgresql"
+        self._lock = threading.Lock()
+        self._connection: Any = None
+
+    def rows(self, statement: str, ids: Sequence[str], *others: object) -> list[tuple[Any, ...]]:
+        """All rows of a statement, whose first place `in ?` takes the ids, and the rest `others`.
+
+        Raises:
+            DBAPIError: as from SQLAlchemy; the next question goes over a new connection.
+        """
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            found += self._some(statement, ids[start : start + _AT_ONCE], others)
+        return found
+
+    def _some(
+        self, statement: str, ids: Sequence[str], others: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        asked, values = self._spelt(statement, ids, others)
+        if isinstance(self._engine.pool, QueuePool):  # a database in memory has one connection
+            with self._lock:
+                try:
+                    if self._connection is None:
+                        self._connection = self._open()
+                    return self._connection.execute(asked, values).fetchall()
+                except Exception:
+                    # The long way finds out whether it was only this connection.
+                    self._let_go()
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(asked, values)]
+
+    def _spelt(
+        self, statement: str, ids: Sequence[str], others: Sequence[object]
+    ) -> tuple[str, tuple[object, ...]]:
+        if self._postgres:
+            asked = statement.replace("in ?", "= any(%s)").replace("?", "%s")
+            return asked, (list(ids), *others)
+        # A few lengths only, so that each statement is prepared once.
+        length = 1 << (len(ids) - 1).bit_length()
+        places = ", ".join("?" * length)
+        values = [*ids, *([ids[-1]] * (length - len(ids))), *others]
+        return statement.replace("in ?", f"in ({places})"), tuple(values)
+
+    def close(self) -> None:
+        with self._lock:
+            self._let_go()
+
+    def _open(self) -> Any:
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        if self._postgres:
+            connection.rollback()
+            connection.autocommit = True
+        else:
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        return connection
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+
+def who_bought(
+    asking: Asking, pseudonyms: Pseudonyms, customer_ids: Sequence[str], after: int
+) -> set[str]:
+    """Those of the customers that bought anything after a moment (microseconds)."""
+    named = {pseudonyms.of("customer", each): each for each in customer_ids}
+    return {named[row[0]] for row in asking.rows(_WHO_BOUGHT, list(named), after)}
+
+
+def session_arms(
+    asking: Asking, pseudonyms: Pseudonyms, session_ids: Sequence[str]
+) -> dict[str, Arm]:
+    """The arm of the first decision of each session; those without any are left out."""
+    named = {pseudonyms.of("session", each): each for each in session_ids}
+    rows = asking.rows(_DECISIONS_OF_SESSIONS, list(named))
+    # The last of each session that is put in is its first decision.
+    rows.sort(key=lambda row: row[1:], reverse=True)
+    first = {row[0]: row[2] for row in rows}
+    bodies = asking.rows(_BODIES, list(first.values()))
+    return {named[row[0]]: cast(Decision, unpack(row[1])).arm for row in bodies}
