@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.fact_records import pack, unpack
 from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
 from engine.storage.store import AppendResult, Rejection
 from serving.intake import Deadlines, Intake, take_apart
+from serving.lookups import Lookups
 from serving.metrics import Metrics
 from serving.spool import Spool
 
@@ -197,13 +197,16 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
 
 def test_all_questions_of_a_call_share_its_patience(tmp_path: Path) -> None:
     store = FakeStore()
-    with intake_of(store, tmp_path, deadline=0.2) as intake, ThreadPoolExecutor(4) as threads:
+    with intake_of(store, tmp_path, deadline=0.2) as intake:
         store.gate.clear()
+        lookups: Lookups[None, bool] = Lookups(
+            "test", lambda asked: [store.gate.wait(20)] * len(asked)
+        )
 
         async def call() -> tuple[list[bool | None], str, float]:
             started = time.monotonic()
             patience = intake.patience()
-            answers = [await patience.ask(threads, lambda: store.gate.wait(20)) for _ in range(3)]
+            answers = [await patience.ask(lookups, None) for _ in range(3)]
             tracking = await intake.record(decision(), patience)
             return answers, tracking, time.monotonic() - started
 
