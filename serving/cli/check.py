@@ -1,32 +1,22 @@
-"""`mersalg check`: configuration, models and database: what works, what does not, what to do."""
+"""`mersalg check`: what works, what does not, what to do."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli import console
+from serving.cli.findings import Finding
 
 if TYPE_CHECKING:
     from engine.progress import Progress
 
-Status = Literal["ok", "warning", "failed"]
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red]✗[/]"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; `advice` says what to do where it is not ok."""
-
-    part: str
-    status: Status
-    message: str
-    advice: str = ""
 
 
 def command(
@@ -43,9 +33,12 @@ def command(
             help="URL or SQLite file of facts; not looked at where not given.",
         ),
     ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Address of a running service, which is asked how it is.")
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Look at the shop file and its data, the models, the database and the keys.
+    """Look at the shop file and its data, models, database, keys, spool, disk, clock and port.
 
     Nothing is changed. The exit code is 1 where something would not work.
     """
@@ -57,6 +50,7 @@ def command(
             _kernels(),
             _database(database),
             _keys(),
+            _surroundings(models, database, url),
         ):
             found += part
     failed = any(finding.status == "failed" for finding in found)
@@ -176,6 +170,30 @@ def _database(url: str | None) -> Iterator[Finding]:
     shop = settings.get("name")
     told = f"of {shop}" if shop else "no shop has told it about itself yet"
     yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {told}")
+
+
+def _surroundings(models: Path, database: str | None, url: str | None) -> Iterator[Finding]:
+    from engine.errors import ConfigError
+    from serving.cli import surroundings
+    from serving.settings import load_settings
+
+    yield from surroundings.secret_files(os.environ)
+    try:
+        settings = load_settings(os.environ, models=models, database=_as_url(database))
+    except ConfigError:
+        pass  # told where keys and settings are looked at
+    else:
+        yield from surroundings.spool(settings)
+        yield from surroundings.disk(settings)
+        if url is None:
+            yield from surroundings.port(settings)
+    yield from surroundings.clock(models, database)
+    if url is not None:
+        yield from surroundings.running_service(url)
+
+
+def _as_url(database: str | None) -> str | None:
+    return f"sqlite:///{database}" if database and "://" not in database else database
 
 
 def _keys() -> Iterator[Finding]:

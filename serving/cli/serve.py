@@ -98,7 +98,7 @@ def command(
         models=models,
         database=database,
         host=host,
-        port=_free_port(host, port),
+        port=free_port(host, port),
         workers=workers,
         spool=spool,
         database_deadline_ms=database_deadline_ms,
@@ -146,7 +146,7 @@ def command(
         server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """`port`, or one that is free; refuses one that is taken.
 
     Workers share their port by SO_REUSEPORT, so without this check a second service would

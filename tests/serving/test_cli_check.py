@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine.native.library import library
+from serving.cli import surroundings
+from serving.spool import Spool
 from tests.support.commands import attempt, run
 from tests.support.models import tiny_model
-from tests.support.servers import publish_model
+from tests.support.servers import publish_model, running_server
 from tests.support.small_shop import write_small_shop
 
 
@@ -37,6 +42,7 @@ def checked(place: Path, *more: object) -> tuple[int, dict[str, dict[str, str]]]
 def test_all_is_well(place: Path) -> None:
     code, found = checked(place)
     assert code == 0
+    assert found.pop("port")["status"] in ("ok", "warning")  # it is this machine's own
     assert {part: each["status"] for part, each in found.items()} == {
         "shop file": "ok",
         "orders and catalogue": "ok",
@@ -44,6 +50,9 @@ def test_all_is_well(place: Path) -> None:
         "kernels": "ok" if library() is not None else "warning",
         "database": "ok",
         "keys and settings": "warning",
+        "spool": "ok",
+        "disk": "ok",
+        "clock": "ok",
     }
     assert "orders of" in found["orders and catalogue"]["message"]
     assert "answers" in found["models"]["message"]
@@ -63,6 +72,7 @@ def test_each_fault_is_named_with_what_to_do(place: Path, monkeypatch: pytest.Mo
     code, found = checked(place)
     assert code == 1
     del found["kernels"]  # are as they were installed
+    assert found.pop("clock")["status"] == "ok"
     assert {each["status"] for part, each in found.items()} == {"failed"}
     assert "orderz" in found["shop file"]["message"]
     assert "sha256" in found["models"]["message"]
@@ -78,3 +88,103 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for words in ("no shop.toml here", "mersalg train makes", "no database at"):
         assert words in result.stdout
     assert not (tmp_path / "facts.db").exists()
+
+
+def statuses(place: Path, part: str, *more: object) -> list[tuple[str, str]]:
+    result = attempt(
+        *("check", "--models", place / "models", "--json", "--database", place / "facts.db"), *more
+    )
+    found = json.loads(result.stdout)["findings"]
+    return [(each["status"], each["message"]) for each in found if each["part"] == part]
+
+
+def test_what_waits_in_the_spool(place: Path) -> None:
+    folder = place / "facts.db.spool"
+    spool = Spool(folder, 1000)
+    spool.append([b"a fact"])
+    spool.set_aside(b"another", "damaged")
+    ((waits, said), (aside, file)) = statuses(place, "spool")
+    assert (waits, aside) == ("warning", "warning")
+    assert f"{spool.size()} bytes in 1 files" in said
+    assert ".damaged" in file
+    folder.chmod(0o755)
+    assert "others may look" in statuses(place, "spool")[0][1]
+    spool.close()
+
+
+def test_a_spool_that_is_full_or_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(place / "facts.db.spool", 1000)
+    spool.append([b"a fact"])
+    monkeypatch.setenv("MERSALG_SPOOL_LIMIT_BYTES", str(spool.size()))
+    assert statuses(place, "spool")[0][0] == "failed"
+    monkeypatch.setenv("MERSALG_SPOOL_LIMIT_BYTES", "0")
+    assert statuses(place, "spool") == [("warning", "it is switched off")]
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warning"), (0o660, "failed")]
+)
+def test_who_may_read_keys_and_secrets(
+    place: Path, monkeypatch: pytest.MonkeyPatch, mode: int, expected: str
+) -> None:
+    for name, content in (("KEYS", "admin:key"), ("SECRET", "0123456789abcdef")):
+        path = place / name
+        path.write_text(content)
+        path.chmod(mode)
+        monkeypatch.setenv(f"MERSALG_{name}_FILE", str(path))
+    assert [status for status, _ in statuses(place, "secret files")] == [expected, expected]
+
+
+def test_too_little_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, expected in ((50, "failed"), (500, "warning"), (5000, "ok")):
+        monkeypatch.setattr(
+            surroundings.shutil, "disk_usage", lambda _, mib=free: SimpleNamespace(free=mib << 20)
+        )
+        found = statuses(place, "disk")
+        assert len(found) == 3
+        assert {status for status, _ in found} == {expected}
+
+
+def test_a_clock_that_is_behind(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(surroundings.time, "time", lambda: now - 3600)
+    ((status, said),) = statuses(place, "clock")
+    assert status == "failed"
+    assert "trained 3,6" in said
+
+
+@pytest.mark.postgres
+def test_the_clock_of_the_database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (agrees,) = surroundings.clock(Path("nowhere"), postgres_url)
+    assert (agrees.status, "the database's" in agrees.message) == ("ok", True)
+    now = time.time()
+    monkeypatch.setattr(surroundings.time, "time", lambda: now + 60)
+    (differs,) = surroundings.clock(Path("nowhere"), postgres_url)
+    assert differs.status == "failed"
+
+
+def test_a_port_that_is_taken(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("MERSALG_PORT", str(taken.getsockname()[1]))
+        assert statuses(place, "port")[0][0] == "warning"
+    assert statuses(place, "port")[0][0] == "ok"
+
+
+def test_a_running_service_is_asked(place: Path) -> None:
+    with running_server(place, models=place / "empty") as server:
+        ((status, said),) = statuses(place, "service", "--url", server.url)
+        assert status == "failed"
+        assert "no model was published yet" in said
+        publish_model(place / "empty")
+        deadline = time.monotonic() + 20
+        while statuses(place, "service", "--url", server.url)[0][0] != "ok":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert statuses(place, "port", "--url", server.url) == []
+    ((status, said),) = statuses(place, "service", "--url", server.url)
+    assert status == "failed"
+    assert "does not answer" in said
+    assert statuses(place, "service", "--url", "ftp://x")[0][0] == "failed"
