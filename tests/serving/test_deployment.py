@@ -1,0 +1,393 @@
+"""The files of `serving/deployment` are read, and run as far as that goes without their engines."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_core import PydanticUndefined
+
+from serving.settings import ServeSettings, load_settings
+from tests.support.postgres import free_port
+from tests.support.servers import publish_model
+from tests.support.system import missing
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "serving" / "deployment"
+SETTINGS = (FOLDER / "SETTINGS.md").read_text()
+UNITS = ("mersalg.service", "mersalg-train.service", "mersalg-train.timer")
+
+# A registry's host would stand before the first slash and hold a dot, a colon or be localhost.
+IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*:[0-9][a-z0-9.-]*")
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def _documented() -> dict[str, str]:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", SETTINGS, re.MULTILINE)
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def _default(text: str) -> str | None:
+    found = re.match(r"`([^`]*)` \| ", text)
+    return found[1] if found else None
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = _documented()
+    internal = {"keys", "session_secret", "shopify_secret", "parent", "stopping"}
+    for name, field in ServeSettings.model_fields.items():
+        if name in internal:
+            continue
+        given = _default(documented[f"MERSALG_{name.upper()}"])
+        defaults = load_settings({})
+        if given is None:
+            assert field.default in (None, (), False, PydanticUndefined), name
+        else:
+            told = load_settings({f"MERSALG_{name.upper()}": given})
+            assert getattr(told, name) == getattr(defaults, name), name
+
+
+def test_every_variable_that_is_read_is_documented_and_the_other_way_round() -> None:
+    sources = [
+        path.read_text() for room in ("engine", "training", "serving")
+        for path in (ROOT / room).rglob("*.py")
+    ]  # fmt: skip
+    read = {name for text in sources for name in re.findall(r"\bMERSALG_[A-Z]+(?:_[A-Z]+)*", text)}
+    read |= {f"MERSALG_{name.upper()}" for name in ServeSettings.model_fields}
+    read -= {"MERSALG_SESSION_SECRET", "MERSALG_PARENT", "MERSALG_STOPPING"}
+    ours = {name for name in _documented() if name.startswith("MERSALG_")}
+    built = {f"{name}_FILE" for name in ("MERSALG_SHOPIFY_SECRET", "MERSALG_DATABASE")}
+    assert ours == read | built
+
+
+def _known(names: set[str]) -> bool:
+    return names <= {*_documented(), "PATH", "PYTHONDONTWRITEBYTECODE"}
+
+
+# --- systemd --------------------------------------------------------------------------------------
+
+
+def _unit(name: str) -> configparser.ConfigParser:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(FOLDER / name)
+    return unit
+
+
+def _environment(name: str) -> dict[str, str]:
+    lines = re.findall(r"^Environment=(\w+)=(.*)$", (FOLDER / name).read_text(), re.MULTILINE)
+    return dict(lines)
+
+
+@pytest.fixture
+def analyze(tmp_path: Path) -> Any:
+    """`systemd-analyze` on copies that name a program of this machine."""
+    program = shutil.which("systemd-analyze") or missing("systemd-analyze")
+    for name in UNITS:
+        text = (FOLDER / name).read_text()
+        (tmp_path / name).write_text(text.replace("/opt/mersalg/bin/mersalg", "/bin/true"))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_systemd_understands_the_units(analyze: Any) -> None:
+    done = analyze("verify", *(f"./{name}" for name in UNITS))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    calendar = _unit("mersalg-train.timer")["Timer"]["OnCalendar"]
+    assert analyze("calendar", calendar).returncode == 0
+
+
+@pytest.mark.parametrize("name", UNITS[:2])
+def test_the_units_give_little_away(analyze: Any, name: str) -> None:
+    """Exposure by systemd's own reckoning: 0 is none, 10 all; most distributed units have 9."""
+    done = analyze("security", "--offline=true", "--threshold=20", f"./{name}")
+    said = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    if said is None:
+        missing("a systemd that judges files")
+    print(f"{name}: exposure {said[1]}")
+    assert done.returncode == 0
+
+
+def test_the_units_run_commands_that_exist_and_wait_long_enough() -> None:
+    for name in UNITS[:2]:
+        arguments = shlex.split(_unit(name)["Service"]["ExecStart"])
+        assert arguments[0] == "/opt/mersalg/bin/mersalg"
+        _assert_options_exist(arguments[1:])
+        assert _known(set(_environment(name)))
+    service = _unit("mersalg.service")["Service"]
+    drain = float(_environment("mersalg.service")["MERSALG_DRAIN_SECONDS"])
+    assert int(service["TimeoutStopSec"]) >= drain + 45  # as `serving.cli.serve` waits for workers
+    assert service["KillMode"] == "mixed"  # else the workers were told at once, and none drained
+
+
+def _assert_options_exist(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.cli.main", arguments[0], "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in (each for each in arguments if each.startswith("--")):
+        assert option in done.stdout
+
+
+# --- compose --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((FOLDER / "compose.yaml").read_text())
+
+
+def test_the_compose_file_holds_together(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) == {"database", "mersalg", "train"}
+    for service in services.values():
+        assert set(service["secrets"]) <= set(compose["secrets"])
+        mounted = {each.partition(":")[0] for each in service["volumes"]}
+        assert {each for each in mounted if each.isidentifier()} <= set(compose["volumes"])
+        assert set(service.get("depends_on", {})) <= set(services)
+        for name, value in service["environment"].items():
+            if name.endswith("_FILE"):
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+            else:
+                assert not re.search("PASSWORD|SECRET|KEY", name)
+    for service in (services["mersalg"], services["train"]):
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert _known(set(service["environment"]))
+        assert (FOLDER / service["build"]["context"]).resolve() == ROOT
+        assert (ROOT / service["build"]["dockerfile"]).is_file()
+        _assert_options_exist(service["command"])
+    assert services["mersalg"]["depends_on"]["database"]["condition"] == "service_healthy"
+    assert services["database"]["healthcheck"]["test"][1] == "pg_isready"
+    assert IMAGE.fullmatch(services["database"]["image"])
+    assert all(each.startswith("127.0.0.1:") for each in services["mersalg"]["ports"])
+    assert services["mersalg"]["stop_grace_period"] == "60s"
+
+
+def test_compose_itself_understands_the_file() -> None:
+    program = shutil.which("docker")
+    if (
+        program is None
+        or subprocess.run(
+            [program, "compose", "version"], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("docker compose is not installed on this machine")
+    done = subprocess.run(
+        [program, "compose", "--file", str(FOLDER / "compose.yaml"), "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# --- the container file ---------------------------------------------------------------------------
+
+
+def _instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"^#.*\n", "", (FOLDER / "Containerfile").read_text(), flags=re.MULTILINE)
+    joined = text.replace("\\\n", " ")
+    pairs = [line.partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in pairs]
+
+
+def _image_environment() -> dict[str, str]:
+    return dict(
+        each.partition("=")[::2]
+        for word, rest in _instructions()
+        if word == "ENV"
+        for each in shlex.split(rest)
+    )
+
+
+def _values(word: str) -> list[str]:
+    return [rest for each, rest in _instructions() if each == word]
+
+
+def test_the_container_file_is_sound() -> None:
+    words = [word for word, _ in _instructions()]
+    assert set(words) <= {
+        *("FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL"),
+        *("HEALTHCHECK", "ENTRYPOINT", "CMD"),
+    }
+    first, last = (each.split() for each in _values("FROM"))
+    assert first[1:] == ["AS", "build"]
+    assert first[0] == last[0]
+    assert IMAGE.fullmatch(last[0])
+    (user,) = _values("USER")
+    assert int(user.partition(":")[0]) >= 1000
+    after = words[len(words) - words[::-1].index("FROM") :]
+    assert after.index("USER") > max(place for place, word in enumerate(after) if word == "RUN")
+    for command in _values("RUN"):
+        assert subprocess.run(["sh", "-n", "-c", command], check=False).returncode == 0
+        if "apt-get install" in command:
+            assert "--no-install-recommends" in command
+            assert "rm -rf /var/lib/apt/lists/*" in command
+    for sources in _values("COPY"):
+        if not sources.startswith("--from="):
+            assert all((ROOT / name).exists() for name in sources.split()[:-1])
+    assert _known(set(_image_environment()))
+    assert json.loads(_values("ENTRYPOINT")[0]) == ["mersalg"]
+    assert json.loads(_values("CMD")[0]) == ["serve"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel of what the container file copies, and nothing else of the
+    project; what the project needs is borrowed from the environment of the tests.
+    """
+    folder = tmp_path_factory.mktemp("image")
+    source = folder / "src"
+    source.mkdir()
+    for line in _values("COPY"):
+        if line.startswith("--from="):
+            continue
+        *names, target = line.split()
+        for name in names:
+            if (ROOT / name).is_dir():
+                ignore = shutil.ignore_patterns("__pycache__", "*.so")
+                shutil.copytree(ROOT / name, source / target, ignore=ignore)
+            else:
+                shutil.copy(ROOT / name, source / target)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "-q", "--no-deps", "--wheel-dir", str(folder), str(source)],
+        check=True,
+        capture_output=True,
+    )
+    shutil.rmtree(source)
+    (wheel,) = folder.glob("*.whl")
+    venv = folder / "opt"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    install = ["install", "-q", "--no-deps", "--no-warn-script-location"]
+    subprocess.run(
+        [*pip, "--python", str(venv / "bin" / "python"), *install, str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return venv
+
+
+def _read_only(writable: list[Path], command: list[str]) -> list[str]:
+    """`command` where all of the file system but these folders is read-only."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return command
+    kept = "".join(
+        f"mount --bind {shlex.quote(str(path))} {shlex.quote(str(path))} && " for path in writable
+    )
+    script = f'mount --make-rprivate / && {kept}mount -o remount,bind,ro / && exec "$@"'
+    inside = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        return command
+    refused = subprocess.run([*inside, "touch", "/written"], capture_output=True, check=False)
+    assert refused.returncode != 0
+    return [*inside, *command]
+
+
+@pytest.mark.postgres
+def test_what_the_container_runs_runs(
+    installed: Path, compose: dict[str, Any], tmp_path: Path, fresh_postgres_url: str
+) -> None:
+    """Entry point, command, environment and health check as written, on a read-only root."""
+    state, temporary, secrets = (tmp_path / name for name in ("state", "tmp", "secrets"))
+    for folder in (state, temporary, secrets):
+        folder.mkdir()
+    publish_model(state / "models")
+    (secrets / "database_url").write_text(fresh_postgres_url + "\n")
+    (secrets / "mersalg_secret").write_text("0123456789abcdef0123456789abcdef\n")
+    (secrets / "keys").write_text("storefront:a-key-of-thirty-two-characters-x\n")
+    port = free_port()
+    environment = _image_environment() | compose["services"]["mersalg"]["environment"]
+    here = {
+        "/opt/mersalg": installed,
+        "/var/lib/mersalg": state,
+        "/run/secrets": secrets,
+        "/tmp": temporary,
+    }
+    folders = re.compile("|".join(here))
+    environment = {
+        name: folders.sub(
+            lambda found: str(here[found[0]]), re.sub(r"\$\{\w+:-(\w+)\}", r"\1", str(value))
+        )
+        for name, value in environment.items()
+    }
+    assert environment["MERSALG_HOST"] == "0.0.0.0"
+    # Tests listen on loopback alone.
+    environment |= {"MERSALG_HOST": "127.0.0.1", "MERSALG_PORT": str(port)}
+    environment |= {"TMPDIR": str(temporary), "MERSALG_DRAIN_SECONDS": "0"}
+    command = json.loads(_values("ENTRYPOINT")[0]) + compose["services"]["mersalg"]["command"]
+    command[0] = str(installed / "bin" / command[0])
+    (health,) = _values("HEALTHCHECK")
+    probe = json.loads(health[health.index("CMD") + 3 :])
+    probe[0] = str(installed / "bin" / probe[0])
+
+    def healthy() -> bool:
+        return not subprocess.run(
+            probe, env=environment, capture_output=True, timeout=30, check=False
+        ).returncode
+
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            _read_only([state, temporary], command),
+            cwd=state,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not healthy():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        told = _suggest(port)
+        assert (told["tracking"], bool(told["offers"])) == ("recorded", True), told
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.wait(60)
+    assert ended == 0
+    assert not healthy()
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert {"listening"} <= {line["message"] for line in lines}
+
+
+def _suggest(port: int) -> dict[str, Any]:
+    import httpx
+
+    answer = httpx.post(
+        f"http://127.0.0.1:{port}/v1/suggestions",
+        json={"checkout_id": "c", "lines": [{"item_id": "phone-64", "quantity": 1}]},
+        headers={"Authorization": "Bearer a-key-of-thirty-two-characters-x"},
+        trust_env=False,
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return answer.json()
