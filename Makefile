@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check lint types contracts client benchmarks clean
+.PHONY: help demo test check lint types contracts client benchmarks soak clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after)"
 	@echo "make test        everything: lint, types, import contracts, all tests"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
+	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less)"
 
 demo: .venv/demo.stamp
 	$(BIN)/mersalg demo $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
@@ -33,6 +34,9 @@ client: .venv/dev.stamp
 
 benchmarks: .venv/dev.stamp
 	@for benchmark in $(filter-out %/soak.py,$(wildcard tests/benchmarks/[a-z]*.py)); do $(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) || exit 1; done
+
+soak: .venv/dev.stamp
+	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)
 
 clean:
 	rm -rf .venv .demo engine/native/_kernels* .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
