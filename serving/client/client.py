@@ -5,16 +5,18 @@ Needs `pip install 'mersalg[client]'`, and nothing of the server.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import quote
 
 import httpx
 
-from serving.client.errors import Refused, ServiceError, Unreachable
+from serving.client.errors import Refused, Unreachable
 from serving.client.models import (
     AuditAnswer,
     CustomerErasure,
@@ -33,10 +35,18 @@ _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 _FIRST_WAIT = 0.2
 _SLOW_CALLS = 60.0
 """Seconds for calls that nobody's checkout waits for."""
+_LONGEST_WAIT = 10.0
+"""Seconds between two attempts, whatever the service asks for."""
+_CHECKOUTS = 64
+"""Checkouts that may wait at once; while so many hang, the others get nothing, in time."""
+
+_log = logging.getLogger(__name__)
 
 
 class Mersalg:
     """One service; may be shared by threads, and is closed by `close` or a `with` block.
+
+    In asyncio, `await asyncio.to_thread(client.suggest_or_nothing, cart)`.
 
     Args:
         url: of the service, `https://offers.shop.example`.
@@ -57,6 +67,8 @@ class Mersalg:
         self._http = httpx.Client(
             base_url=url.rstrip("/"), headers=headers, timeout=timeout, transport=transport
         )
+        self._timeout = timeout
+        self._checkouts = ThreadPoolExecutor(_CHECKOUTS, thread_name_prefix="mersalg")
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +82,7 @@ class Mersalg:
         self.close()
 
     def close(self) -> None:
+        self._checkouts.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
     def suggest(self, cart: SuggestionRequest) -> SuggestionResponse:
@@ -77,15 +90,26 @@ class Mersalg:
 
         Raises:
             Refused: the request is malformed, or the key is not let in.
-            Unreachable: no answer within `timeout`.
+            Unreachable: no answer, or nothing heard for as long as `timeout`.
         """
-        return cast(SuggestionResponse, self._json("POST", "/v1/suggestions", body=cart))
+        answer = self._json("POST", "/v1/suggestions", body=cart)
+        if not isinstance(answer.get("offers"), list):
+            raise Unreachable("POST /v1/suggestions: what answered is not the service")
+        return cast(SuggestionResponse, answer)
 
     def suggest_or_nothing(self, cart: SuggestionRequest) -> SuggestionResponse:
-        """As `suggest`; where that fails, for whatever reason, an answer without offers."""
+        """As `suggest`; where that fails, for whatever reason, or takes longer than `timeout` in
+        all, an answer without offers. The reason is in the log.
+        """
         try:
-            return self.suggest(cart)
-        except ServiceError:
+            # A thread of its own: looking up a name or an answer that trickles has no other end.
+            asked = self._checkouts.submit(self.suggest, cart)
+            try:
+                return asked.result(self._timeout)
+            finally:
+                asked.cancel()
+        except Exception as error:  # A checkout goes on, whatever was wrong.
+            _log.warning("no suggestions: %r", error)
             return {
                 "decision_id": "",
                 "arm": "treatment",
@@ -106,6 +130,7 @@ class Mersalg:
         """
         body, wait = {"events": list(events)}, _FIRST_WAIT
         for left in range(attempts - 1, -1, -1):
+            asked_for = 0.0
             try:
                 return cast(EventsAnswer, self._json("POST", "/v1/events", body=body))
             except Unreachable:
@@ -114,8 +139,10 @@ class Mersalg:
             except Refused as refusal:
                 if not left or refusal.status not in _TRY_AGAIN:
                     raise
+                asked_for = refusal.retry_after
             # Many shops that lost their service at once must not come back at once.
-            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - no secret hangs on it
+            time.sleep(min(asked_for + wait * jitter, _LONGEST_WAIT))
             wait *= 2
         raise ValueError("attempts must be at least 1")
 
@@ -134,8 +161,8 @@ class Mersalg:
             "X-Shopify-Hmac-Sha256": signature,
             "X-Shopify-Topic": topic,
         }
-        answer = self._send("POST", "/v1/adapters/shopify", content=body, headers=headers)
-        return cast(EventsAnswer, answer.json())
+        path = "/v1/adapters/shopify"
+        return cast(EventsAnswer, self._json("POST", path, content=body, headers=headers))
 
     def report_rates(self, **asked: str) -> dict[str, Any]:
         """Both rates; `asked` as the parameters of `GET /v1/reports/rates` (`from` is `since`)."""
@@ -198,9 +225,17 @@ class Mersalg:
         *,
         body: object = None,
         query: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
         waited = {} if path in ("/v1/suggestions", "/v1/events") else {"timeout": _SLOW_CALLS}
-        return self._send(method, path, json=body, params=query, **waited).json()
+        answer = self._send(method, path, json=body, params=query, **waited, **more)
+        try:
+            told = answer.json()
+        except ValueError as error:
+            raise Unreachable(f"{method} {path}: what answered is not the service") from error
+        if not isinstance(told, dict):
+            raise Unreachable(f"{method} {path}: what answered is not the service")
+        return cast(dict[str, Any], told)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -209,10 +244,16 @@ class Mersalg:
             raise Unreachable(f"{method} {path}: {error!r}") from error
         if answer.is_success:
             return answer
+        status, wait = answer.status_code, _seconds(answer.headers.get("Retry-After", ""))
         try:
             told = answer.json()["error"]
-            refusal = Refused(answer.status_code, told["code"], told["message"], told["details"])
+            code, message, details = told["code"], told["message"], told["details"]
         except (ValueError, KeyError, TypeError):
             # Whoever answered, it was not the service: a proxy in between.
-            refusal = Refused(answer.status_code, "unknown", answer.text[:200])
-        raise refusal
+            code, message, details = "unknown", answer.text[:200], None
+        raise Refused(status, code, message, details, retry_after=wait)
+
+
+def _seconds(text: str) -> float:
+    """Of a `Retry-After`; 0 where it says none, or a date."""
+    return float(text) if text.isascii() and text.isdigit() else 0.0

@@ -13,11 +13,23 @@ class ServiceError(Exception):
 
 
 class Refused(ServiceError):
-    """The service's own words: `code` is stable and fit for machines, `message` for people."""
+    """The service's own words: `code` is stable and fit for machines, `message` for people.
 
-    def __init__(self, status: int, code: str, message: str, details: object = None) -> None:
+    `retry_after` is how many seconds it asks to be left alone; 0 where it does not say.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: object = None,
+        *,
+        retry_after: float = 0.0,
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status, self.code, self.message, self.details = status, code, message, details
+        self.retry_after = retry_after
 
 
 class Unreachable(ServiceError):

@@ -6,10 +6,14 @@ import base64
 import hashlib
 import hmac
 import json
+import math
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,7 +21,7 @@ import pytest
 
 from serving.app import create_app
 from serving.client.client import Mersalg
-from serving.client.errors import Refused, Unreachable
+from serving.client.errors import Refused, ServiceError, Unreachable
 from serving.client.models import Event, SuggestionRequest
 from serving.settings import ServeSettings
 from tests.support.client_models import MODELS, client_models
@@ -163,6 +167,76 @@ def test_a_service_that_is_away_or_slow_never_breaks_a_checkout() -> None:
 
     with Mersalg("http://x", transport=httpx.MockTransport(slow)) as client:
         assert client.suggest_or_nothing(CART)["tracking"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {}, b"<html>Log in to this network</html>"),
+        (200, {}, b'["offers"]'),
+        (200, {}, b'{"offers": null}'),
+        (302, {"Location": "http://x/"}, b""),
+        (200, {"Content-Encoding": "gzip"}, b"x"),
+    ],
+    ids=["a page", "a list", "no offers", "elsewhere", "broken"],
+)
+def test_whoever_else_answers_there_is_nothing_to_offer(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        stream = httpx.ByteStream(body)
+        return httpx.Response(status, headers=headers, stream=stream, request=request)
+
+    with Mersalg("http://x", transport=httpx.MockTransport(answer)) as client:
+        assert client.suggest_or_nothing(CART)["offers"] == []
+        with pytest.raises(ServiceError):
+            client.suggest(CART)
+
+
+def test_an_answer_that_trickles_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def trickle() -> None:
+            talk, _ = listener.accept()
+            with talk, suppress(OSError):
+                for letter in b"HTTP/1.1 200 OK\r\nX-Filler: " + b"a" * 40:
+                    talk.sendall(bytes([letter]))
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with Mersalg(url, timeout=0.5) as client:
+            begun = time.monotonic()
+            assert client.suggest_or_nothing(CART)["offers"] == []
+            assert time.monotonic() - begun < 3
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_cart_that_is_none_breaks_no_checkout(caplog: pytest.LogCaptureFixture) -> None:
+    cart: SuggestionRequest = {
+        "checkout_id": "k",
+        "lines": [{"item_id": "a", "quantity": math.nan}],
+    }
+    with Mersalg("http://x") as client:
+        assert client.suggest_or_nothing(cart)["offers"] == []
+    assert "no suggestions" in caplog.text
+
+
+def test_who_is_asked_to_wait_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    answers = [httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(503)]
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        del request
+        return answers.pop(0) if answers else httpx.Response(200, json={"recorded": 1})
+
+    with Mersalg("http://x", transport=httpx.MockTransport(busy)) as client:
+        assert client.record_events([view("a", "o")])["recorded"] == 1
+    assert 3 < slept[0] < 4
+    assert slept[1] < 1
 
 
 def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
