@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 router = APIRouter(include_in_schema=False)
 
 _SCRIPT = Path(__file__).parents[1] / "browser" / "mersalg.js"
+_FOR_READERS = re.compile(r"^ *//.*\n|^ +|(?<=[;,{(])\n", re.MULTILINE)
+"""Lines of comment, indentation, and ends of lines that end nothing; no text spans lines."""
 _HEADERS = {
     "Cache-Control": "public, max-age=3600",
     # Pages of the shop, which are of another origin, are what it is for.
@@ -20,4 +24,9 @@ _HEADERS = {
 
 @router.get("/mersalg.js")
 async def script() -> Response:
-    return FileResponse(_SCRIPT, media_type="text/javascript", headers=_HEADERS)
+    return Response(_script(), media_type="text/javascript", headers=_HEADERS)
+
+
+@cache
+def _script() -> str:
+    return _FOR_READERS.sub("", _SCRIPT.read_text())

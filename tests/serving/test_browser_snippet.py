@@ -31,7 +31,8 @@ ITEMS = [
 ]
 
 PAGE = """<!doctype html><title>A shop</title>
-<h1>Checkout</h1><div id=space></div><div id=offers></div><p id=end>Pay here</p>
+<h1>Checkout</h1><div id=space></div>
+<form action="/sent"><div id=offers></div></form><p id=end>Pay here</p>
 <script src="SERVICE/mersalg.js"></script>
 <script>
 addEventListener("error", (event) => { document.title = "broken"; });
@@ -42,7 +43,7 @@ window.shown = window.Mersalg && Mersalg.show({
   url: own.get("url") || "SERVICE", key: own.get("key") || "front-key", element: offers,
   cart: {checkout_id: own.get("checkout"), session_id: "s-" + own.get("checkout"),
          lines: [{item_id: "phone-64", quantity: 1}]},
-  onAdd: (offer) => added.push(offer.item_id), timeout: 5000,
+  onAdd: (offer) => added.push(offer.item_id), labels: {storage_gb: "Storage"}, timeout: 5000,
 });
 </script>"""
 
@@ -131,9 +132,12 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     told = page.inner_text("li.mersalg-upsell")
     assert f"+{upsell['replaces']['price_difference']} NOK" in told
     assert upsell["text"] in told
+    (gain,) = [each for each in upsell["gains"] if each["attribute"] == "storage_gb"]
+    assert f"Storage: {gain['from']} \u2192 {gain['to']}" in told
     eventually(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
-    page.click("li.mersalg-cross_sell button.mersalg-add")
+    page.get_by_role("button", name=f"Add: {offers[0]['name']}").click()
     assert page.evaluate("window.added") == [offers[0]["item_id"]]
+    assert "/shop.html" in page.url, "the form around the offers was not sent"
     page.click("li.mersalg-upsell button.mersalg-dismiss")
     assert page.locator("li.mersalg-upsell").count() == 0
     eventually(
@@ -189,6 +193,44 @@ def test_only_what_was_half_visible_for_a_second_was_seen(page: Page, shop: Shop
 
 
 @pytest.mark.browser
+def test_less_than_half_of_an_offer_is_not_seen(page: Page, shop: Shop) -> None:
+    go(page, shop, "k-half", space="3000px")
+
+    def scroll_until_visible(share: float) -> None:
+        page.evaluate(
+            """share => {
+                const item = document.querySelector("#offers li").getBoundingClientRect();
+                scrollBy(0, item.top + share * item.height - innerHeight);
+            }""",
+            share,
+        )
+
+    scroll_until_visible(0.3)
+    page.wait_for_timeout(1600)
+    assert kinds(shop, "k-half") == []
+    scroll_until_visible(0.7)
+    page.wait_for_timeout(500)
+    assert kinds(shop, "k-half") == [], "before the second is over"
+    eventually(page, lambda: kinds(shop, "k-half"), ["view_promotion"])
+
+
+HIDE = """hidden => {
+    Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.browser
+def test_a_page_that_nobody_looks_at_shows_nothing(page: Page, shop: Shop) -> None:
+    offers = go(page, shop, "k-hidden")
+    page.evaluate(HIDE, True)
+    page.wait_for_timeout(1600)
+    assert kinds(shop, "k-hidden") == []
+    page.evaluate(HIDE, False)
+    eventually(page, lambda: kinds(shop, "k-hidden"), ["view_promotion"] * len(offers))
+
+
+@pytest.mark.browser
 def test_leaving_the_page_loses_nothing(page: Page, shop: Shop) -> None:
     go(page, shop, "k-leave")
     page.click("li.mersalg-cross_sell button.mersalg-add")
@@ -232,4 +274,25 @@ def test_a_service_that_fails_leaves_the_page_as_it_is(
     assert page.inner_text("#end") == "Pay here"
     assert page.inner_html("#offers") == ""
     assert page.title() == "A shop"
+    assert errors == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Mersalg.show()",
+        "Mersalg.show({})",
+        "Mersalg.show({url: 'http://[', key: 1, cart: {}})",
+        "(IntersectionObserver = undefined, Mersalg.show({url: '', key: '', cart: {}}))",
+        "(crypto.getRandomValues = AbortSignal.timeout = undefined,"
+        " Mersalg.show({url: '', key: '', cart: {}, element: null}))",
+    ],
+)
+def test_whatever_it_is_called_with_the_page_goes_on(page: Page, shop: Shop, call: str) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    go(page, shop, "k-wrong")
+    assert page.evaluate(call) == []
+    page.wait_for_timeout(50)
     assert errors == []
