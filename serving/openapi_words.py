@@ -14,7 +14,7 @@ FIELDS: Mapping[str, str] = {
     " `not_found`, `too_many_requests`, `body_too_large`, `too_many_events`, `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
-    " `storage_mismatch`, `storage_error`, `internal`",
+    " `storage_mismatch`, `storage_error`, `stopping`, `writer_dead`, `internal`",
     "confidence": "`n_joint` / `n_antecedent`",
     "control_share": "The share of units that was held out when the unit was drawn",
     "cross_sell": "Most offers that complement the cart",
