@@ -211,6 +211,36 @@ def test_a_session_keeps_its_first_arm(store: SqlStore) -> None:
     assert store.session_arm("session-1") == "control"
 
 
+def test_several_buyers_are_looked_up_at_once(store: SqlStore) -> None:
+    store.append(
+        [
+            decision(2, session_id="s", arm="control"),
+            decision(1, session_id="s"),
+            decision(3, session_id="t", arm="control"),
+            purchase(4, customer_id="early"),
+            purchase(9, customer_id="Ola"),
+            purchase(10, customer_id="Ola"),
+        ]
+    )
+    many = [f"nobody-{number}" for number in range(600)]
+    assert store.session_arms(["s", *many, "t", "s"]) == {"s": "treatment", "t": "control"}
+    bought = {fact.event_id: fact.occurred_at for fact in everything(store)}
+    after = max(at for event_id, at in bought.items() if event_id == purchase(4).event_id)
+    assert store.who_bought(["early", "Ola", *many, "Ola"], after) == {"Ola"}
+    assert store.who_bought([], 0) == set()
+    assert store.session_arms([]) == {}
+
+
+def test_a_batch_partly_known_or_clashing_takes_what_is_new(store: SqlStore) -> None:
+    assert store.append([decision(1), purchase(1)]).recorded == 2
+    clashing = decision(3, offers=decision(1).offers)
+    result = store.append([decision(2), decision(1), clashing, purchase(2)])
+    assert (result.recorded, result.duplicates) == (2, 1)
+    assert [(each.index, each.code) for each in result.rejected] == [(2, "conflict")]
+    assert store.append([decision(4)]).recorded == 1  # the connection writes on
+    assert len(everything(store)) == 5
+
+
 def test_settings_are_remembered_and_replaced(store: SqlStore, url: str) -> None:
     assert store.settings() == {}
     store.save_settings({"currency": "NOK", "name": "Kafé"})

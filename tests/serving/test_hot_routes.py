@@ -1,0 +1,116 @@
+"""Calls that pass the other layers by are answered as those that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.alarms import in_time
+from serving.ids import new_id
+from tests.support.servers import publish_model, running_server
+
+CART = {"checkout_id": "k", "lines": [{"item_id": "phone-64"}]}
+KEYS = "storefront:front-key-k3y,report:report-key-k3y"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("hot")
+    publish_model(folder / "models")
+    with running_server(folder) as server, server.client() as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/suggestions", CART),
+        ("/v1/suggestions", {"lines": []}),
+        ("/v1/suggestions", [1]),
+        ("/v1/events", {"events": []}),
+        ("/v1/events", {"events": 1}),
+    ],
+)
+def test_the_short_way_and_the_long_way_answer_alike(
+    shop: httpx.Client, path: str, body: object
+) -> None:
+    # What names an origin of this machine takes the long way.
+    short = shop.post(path, json=body)
+    long = shop.post(path, json=body, headers={"Origin": "http://localhost"})
+    assert short.status_code == long.status_code
+    changing = {"date", "x-request-id", "content-length"}
+    kept = [
+        {name: text for name, text in each.headers.items() if name not in changing}
+        for each in (short, long)
+    ]
+    assert kept[0] == kept[1]
+    assert kept[0]["x-content-type-options"] == "nosniff"
+    assert short.headers["x-request-id"] != long.headers["x-request-id"]
+    assert short.json().keys() == long.json().keys()
+    if not short.is_success:
+        assert short.json() == long.json()
+
+
+def test_strangers_are_refused_on_the_short_way_too(shop: httpx.Client) -> None:
+    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+        refused = shop.post("/v1/suggestions", json=CART, headers=headers)
+        assert refused.status_code == 403
+        assert refused.json()["error"]["code"] == "forbidden"
+
+
+def _counted(shop: httpx.Client, status: int) -> float:
+    series = f'mersalg_requests_total{{method="POST",route="/v1/suggestions",status="{status}"}}'
+    told = [line for line in shop.get("/metrics").text.splitlines() if line.startswith(series)]
+    return float(told[0].split()[-1]) if told else 0.0
+
+
+def test_both_ways_are_counted_together(shop: httpx.Client) -> None:
+    before = _counted(shop, 422), _counted(shop, 200)
+    for headers in ({}, {"Origin": "http://localhost"}):
+        shop.post("/v1/suggestions", content=b"{", headers=headers)
+        shop.post("/v1/suggestions", json=CART, headers=headers)
+    assert (_counted(shop, 422), _counted(shop, 200)) == (before[0] + 2, before[1] + 2)
+
+
+def test_keys_hold_on_the_short_way(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    with running_server(tmp_path, keys=KEYS, key="front-key-k3y") as server:
+        with server.client() as front:
+            assert front.post("/v1/suggestions", json=CART).status_code == 200
+        with server.client(key="nobody-knows-this") as stranger:
+            refused = stranger.post("/v1/suggestions", json=CART)
+        with server.client(key="report-key-k3y") as reporter:
+            forbidden = reporter.post("/v1/events", json={"events": []})
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert refused.headers["x-frame-options"] == "DENY"
+    assert forbidden.status_code == 403
+
+
+def test_who_waits_is_woken_or_told_that_it_is_late() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        early, late, soon, failed = (loop.create_future() for _ in range(4))
+        loop.call_later(0.01, early.set_result, 1)
+        loop.call_later(0.01, failed.set_exception, ValueError("of its own"))
+        begun = time.monotonic()
+        waits = [(early, 5.0), (late, 0.15), (soon, 0.05), (failed, 5.0)]
+        found = await asyncio.gather(*(in_time(*wait) for wait in waits))
+        assert time.monotonic() - begun < 1
+        assert [done for done, _ in found] == [True, False, False, True]
+        assert found[1][1] >= 0.15
+        assert 0.05 <= found[2][1] < 0.15  # set later, and due earlier
+        assert early.result() == 1
+        assert isinstance(failed.exception(), ValueError)
+        assert isinstance(late.exception(), TimeoutError)
+        assert isinstance(soon.exception(), TimeoutError)
+
+    asyncio.run(run())
+
+
+def test_ids_are_drawn_anew_beyond_those_drawn_together() -> None:
+    assert len({new_id("off") for _ in range(1_000)}) == 1_000
