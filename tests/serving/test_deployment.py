@@ -20,7 +20,9 @@ import pytest
 import yaml
 from pydantic_core import PydanticUndefined
 
+from engine.errors import ConfigError
 from serving.settings import ServeSettings, load_settings
+from tests.support.commands import run
 from tests.support.postgres import free_port
 from tests.support.servers import publish_model
 from tests.support.system import missing
@@ -78,6 +80,20 @@ def test_every_variable_that_is_read_is_documented_and_the_other_way_round() -> 
 
 def _known(names: set[str]) -> bool:
     return names <= {*_documented(), "PATH", "PYTHONDONTWRITEBYTECODE"}
+
+
+def test_the_url_of_the_database_stands_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("sqlite:///from-file.db\n")
+    named = {"MERSALG_DATABASE_FILE": str(file)}
+    assert load_settings(named).database == "sqlite:///from-file.db"
+    assert load_settings(named | {"MERSALG_DATABASE": "sqlite:///said.db"}).database.endswith(
+        "d.db"
+    )
+    for content in (None, ""):
+        file.unlink() if content is None else file.write_text(content)
+        with pytest.raises(ConfigError, match="MERSALG_DATABASE_FILE"):
+            load_settings(named)
 
 
 # --- systemd --------------------------------------------------------------------------------------
@@ -142,16 +158,9 @@ def test_the_units_run_commands_that_exist_and_wait_long_enough() -> None:
 
 
 def _assert_options_exist(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.cli.main", arguments[0], "--help"],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    said = run(arguments[0], "--help")
     for option in (each for each in arguments if each.startswith("--")):
-        assert option in done.stdout
+        assert option in said
 
 
 # --- compose --------------------------------------------------------------------------------------

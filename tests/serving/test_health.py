@@ -81,7 +81,7 @@ async def main():
     signs.measure = lambda: None
     task = asyncio.create_task(signs.watch())
     await asyncio.sleep(1.5)
-    time.sleep(4)
+    time.sleep(3.4)
     task.cancel()
 
 asyncio.run(main())
@@ -175,7 +175,7 @@ def test_told_to_stop_it_finishes_what_has_begun(tmp_path: Path) -> None:
 
 def test_told_to_stop_it_says_so_before_it_ends(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
-    with running_server(tmp_path, environment={"MERSALG_DRAIN_SECONDS": "3"}) as server:
+    with running_server(tmp_path, environment={"MERSALG_DRAIN_SECONDS": "4"}) as server:
         with server.client() as client:
             assert client.get("/readyz").status_code == 200
             told = time.monotonic()
@@ -188,7 +188,7 @@ def test_told_to_stop_it_says_so_before_it_ends(tmp_path: Path) -> None:
             assert client.get("/healthz").status_code == 200
             late = client.post("/v1/suggestions", json=CART)
             assert late.json()["tracking"] == "recorded"
-            assert time.monotonic() - told < 3, "the machine is too slow to tell"
+            assert time.monotonic() - told < 4, "the machine is too slow to tell"
         assert server.process.wait(_LIMIT_SECONDS) == 0
-        assert time.monotonic() - told > 2.9
+        assert time.monotonic() - told > 3.9
     assert kept(tmp_path)[late.json()["decision_id"]] == 1
