@@ -254,6 +254,27 @@ OPERATIONS: Mapping[str, str] = {
 """What an operation's own docstring does not say."""
 
 
+_FRONT, _READ, _RULE = ("storefront", "server"), ("report", "admin"), ("admin",)
+
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "suggest": _FRONT,
+    "record_events": _FRONT,
+    "from_ga4": _FRONT,
+    "from_segment": _FRONT,
+    "report_rates": _READ,
+    "explain_decision": _READ,
+    "metrics": _READ,
+    "list_models": _RULE,
+    "verify_model": _RULE,
+    "publish_model": _RULE,
+    "roll_back": _RULE,
+    "export_customer": _RULE,
+    "erase_customer": _RULE,
+    "list_actions": _RULE,
+}
+"""By operation: a key of any of these scopes is let in."""
+
+
 def described(document: Mapping[str, object]) -> None:
     """Put these words where the generated document says nothing, or nothing of use."""
     for schema in _objects(_objects(document["components"])["schemas"]).values():
@@ -264,6 +285,8 @@ def described(document: Mapping[str, object]) -> None:
         for operation in map(_objects, _objects(operations).values()):
             name = str(operation["operationId"])
             operation.setdefault("description", OPERATIONS.get(name, ""))
+            if "security" in operation:
+                operation["security"] = [{"key": [scope]} for scope in SCOPES[name]]
             for parameter in map(_objects, _list(operation.get("parameters", []))):
                 parameter.setdefault("description", PARAMETERS.get(str(parameter["name"]), ""))
             description, example = ANSWERS[name]

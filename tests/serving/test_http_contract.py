@@ -289,6 +289,7 @@ CALLS = {
     ("POST", "/v1/models/none/publish"): {"admin"},
     ("GET", "/v1/customers/nobody"): {"admin"},
     ("DELETE", "/v1/customers/nobody"): {"admin"},
+    ("GET", "/v1/audit"): {"admin"},
     ("GET", "/metrics"): {"report", "admin"},
 }
 
@@ -312,6 +313,17 @@ def test_each_key_opens_what_it_should(
         else:
             assert response.status_code == 403
             assert error_of(response)["code"] == "forbidden"
+
+
+def test_the_reference_names_the_scopes_that_open(anyone: httpx.Client) -> None:
+    paths = anyone.get("/openapi.json").json()["paths"]
+    for (method, path), opened_by in CALLS.items():
+        named = path.replace("customers/nobody", "customers/{customer_id}")
+        named = named.replace("decisions/none", "decisions/{decision_id}")
+        named = named.replace("models/none", "models/{version}")
+        security = paths[named][method.lower()]["security"]
+        scopes = {scope for each in security for scope in each["key"]}
+        assert scopes == {"storefront" if name == "front" else name for name in opened_by}
 
 
 def test_a_key_in_another_scheme_is_no_key(anyone: httpx.Client) -> None:
@@ -390,7 +402,7 @@ def test_the_reference_describes_every_endpoint(anyone: httpx.Client) -> None:
     for reference in {part.split('"')[0] for part in text.split('"$ref": "')[1:]}:
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
     suggest = document["paths"]["/v1/suggestions"]["post"]
-    assert suggest["security"] == [{"key": []}]
+    assert suggest["security"] == [{"key": ["storefront"]}, {"key": ["server"]}]
     assert suggest["requestBody"]["content"]["application/json"]["example"]["lines"]
     assert {"200", "401", "413", "422"} <= set(suggest["responses"])
     refused = suggest["responses"]["422"]["content"]["application/json"]["schema"]
