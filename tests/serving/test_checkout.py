@@ -194,7 +194,7 @@ def test_ids_are_new_and_long_each_time() -> None:
     ids += [offer.offer_id for decision in decisions for offer in decision.offers]
     assert len(set(ids)) == len(ids) == 250
     # 22 characters of 6 bits: 128 bits.
-    assert {len(text) for text in ids} == {26}
+    assert {len(text) for text in ids} == {33}
     assert {text[:4] for text in ids} == {"dec_", "off_"}
 
 
