@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from engine.storage.store import Store
 from engine.tracking.report import ReportQuery, build_report
+from serving.memory import give_back
 
 Report = dict[str, object]
 
@@ -37,7 +38,7 @@ class Reports:
         kept = self._kept.get(query)
         if kept is None or (kept.until is not None and kept.until <= time.monotonic()):
             loop = asyncio.get_running_loop()
-            computing = loop.run_in_executor(self._threads, build_report, self._store, query)
+            computing = loop.run_in_executor(self._threads, _build, self._store, query)
             kept = self._kept[query] = _Kept(computing)
             self._kept.move_to_end(query)
             computing.add_done_callback(lambda done: self._settle(query, kept, done))
@@ -55,3 +56,11 @@ class Reports:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _build(store: Store, query: ReportQuery) -> Report:
+    try:
+        return build_report(store, query)
+    finally:
+        # A report of a busy day reads many facts at once, and a service runs for months.
+        give_back()
