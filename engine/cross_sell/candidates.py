@@ -125,7 +125,7 @@ class RankedCandidates:
         mode: Mode,
         native: NativeRanking | None = None,
     ) -> None:
-        self._ranking, self._cart = ranking, cart
+        self._ranking, self._native, self._cart = ranking, native, cart
         self._bought, self._mode = past.item, mode
         self._by_rules = RuleCandidates(recommender, cart)
         if native is not None:
@@ -165,27 +165,37 @@ class RankedCandidates:
     def evidence(self, items: Items) -> list[RuleCounts]:
         """Of the strongest rule; else of the pair with the cart that is best borne out by counts;
         else of the item alone."""
-        return [
-            self._of_pair(item, counts) if not counts.antecedent else counts
-            for item, counts in zip(items.tolist(), self._by_rules.evidence(items), strict=True)
-        ]
+        found = self._by_rules.evidence(items)
+        ruleless = [place for place, counts in enumerate(found) if not counts.antecedent]
+        if not ruleless:
+            return found
+        joint = self._joint(items[ruleless])
+        for place, n_joint in zip(ruleless, joint, strict=True):
+            found[place] = self._of_pair(int(items[place]), n_joint, found[place])
+        return found
 
-    def _of_pair(self, item: int, alone: RuleCounts) -> RuleCounts:
-        near, signals = self._ranking.neighbours, self._ranking.signals
+    def _joint(self, items: Items) -> list[list[int]]:
+        """Orders with each of `items` and each item of the cart; 0 where too few were counted."""
+        if self._native is not None:
+            return self._native.joint(items, self._cart).tolist()
+        near = self._ranking.neighbours
+        joint = np.zeros((len(items), len(self._cart)), dtype=np.int32)
+        for line, part in enumerate(row_slices(near.indptr, self._cart)):
+            row = near.items[part]
+            place = np.minimum(row.searchsorted(items), max(len(row) - 1, 0))
+            if len(row):
+                joint[:, line] = np.where(row[place] == items, near.n_joint[part][place], 0)
+        return joint.tolist()
+
+    def _of_pair(self, item: int, joint: list[int], alone: RuleCounts) -> RuleCounts:
+        signals = self._ranking.signals
         n_orders, n_item = int(signals.n_orders_all[0]), int(signals.n_orders[item])
         best = alone
-        for held, part in zip(
-            self._cart.tolist(), row_slices(near.indptr, self._cart), strict=True
-        ):
-            place = int(np.searchsorted(near.items[part], item))
-            if place == part.stop - part.start or near.items[part][place] != item:
+        for held, n_joint in zip(self._cart.tolist(), joint, strict=True):
+            n_held = int(signals.n_orders[held])
+            if n_joint <= 0 or n_held <= 0 or n_item <= 0:
                 continue
-            n_joint, n_held = int(near.n_joint[part][place]), int(signals.n_orders[held])
-            if n_joint == 0:
-                continue
-            joint, left, right = (np.array([count]) for count in (n_joint, n_held, n_item))
-            lower = float(measures.lift_lower(joint, left, right, n_orders)[0])
+            lift, lower = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)
             if lower > best.lift_lower:
-                lift = float(measures.lift(joint, left, right, n_orders)[0])
                 best = RuleCounts((held,), n_joint, n_held, n_joint / n_held, lift, lower)
         return best

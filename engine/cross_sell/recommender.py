@@ -46,6 +46,16 @@ def row_slices(indptr: NDArray[np.int64], rows: Items) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
+def rows_of(indptr: NDArray[np.int64], values: Items, rows: Items) -> Items:
+    """The entries of the rows of a CSR matrix, one row after the other."""
+    starts, stops = indptr[rows], indptr[rows + 1]
+    filled = (stops > starts).nonzero()[0]
+    if not len(filled):
+        return values[:0]
+    spans = zip(starts[filled].tolist(), stops[filled].tolist(), strict=True)
+    return np.concatenate([values[start:stop] for start, stop in spans])
+
+
 @dataclass(frozen=True, slots=True)
 class _Filed:
     """Rules by their first antecedent item; `strength` is -log(1 - confidence).
@@ -213,28 +223,29 @@ class CrossSell:
 
     def repelled_by(self, cart: Items) -> Items:
         """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
-        parts = [self.repelled_items[part] for part in row_slices(self.repelled_indptr, cart)]
-        parts += [self.contrary.consequent[part] for part in self.contrary.slices(cart)]
-        return np.concatenate([np.zeros(0, dtype=np.int32), *parts])
+        return np.concatenate(
+            [
+                rows_of(self.repelled_indptr, self.repelled_items, cart),
+                rows_of(self.contrary.indptr, self.contrary.consequent, cart),
+            ]
+        )
 
     def rule_counts(self, rules: NDArray[np.int32]) -> list[RuleCounts]:
         """The evidence of each of `rules` (positions in the rule table)."""
+        return [self._counts_of(rule) for rule in rules.tolist()]
+
+    def _counts_of(self, rule: int) -> RuleCounts:
         table = self.table
-        n_joint, n_antecedent = table.n_joint[rules], table.n_antecedent[rules]
-        counts = (n_joint, n_antecedent, table.n_consequent[rules], table.n_orders)
-        columns = (
+        n_joint, n_antecedent = int(table.n_joint[rule]), int(table.n_antecedent[rule])
+        return RuleCounts(
+            tuple(table.antecedent(rule).tolist()),
             n_joint,
             n_antecedent,
-            measures.confidence(n_joint, n_antecedent),
-            measures.lift(*counts),
-            measures.lift_lower(*counts),
+            n_joint / n_antecedent,
+            *measures.lift_and_lower(
+                n_joint, n_antecedent, int(table.n_consequent[rule]), table.n_orders
+            ),
         )
-        return [
-            RuleCounts(tuple(table.antecedent(rule).tolist()), *values)
-            for rule, *values in zip(
-                rules.tolist(), *(column.tolist() for column in columns), strict=True
-            )
-        ]
 
     def popular_counts(self, item: int) -> RuleCounts:
         n_joint = int(self.n_orders_of_item[item])

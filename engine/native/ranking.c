@@ -439,3 +439,24 @@ int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *netwo
     failed = score_pool(work, model, network, cart, n_cart, &scene, *items, n, *scores);
     return failed ? failed : n;
 }
+
+/* Orders with both, for each of `items` and each of `cart`, into `joint` (n_items, n_cart); 0 where
+ * they are not counted. */
+int64_t mersalg_joint(const Ranking *model, const int32_t *cart, int64_t n_cart,
+                      const int32_t *items, int64_t n_items, int32_t *joint) {
+    for (int64_t line = 0; line < n_cart; line++) {
+        int64_t begin = 0, end = 0;
+        if (!row_of(&model->near, cart[line], &begin, &end)) return BROKEN;
+        for (int64_t place = 0; place < n_items; place++) {
+            int64_t low = begin, high = end;
+            while (low < high) {
+                int64_t middle = low + (high - low) / 2;
+                if (model->near.columns[middle] < items[place]) low = middle + 1;
+                else high = middle;
+            }
+            int found = low < end && model->near.columns[low] == items[place];
+            joint[place * n_cart + line] = found ? model->near_joint[low] : 0;
+        }
+    }
+    return OK;
+}

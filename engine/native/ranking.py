@@ -112,6 +112,22 @@ class NativeRanking:
         )
         return integers_at(items, n), doubles_at(scores, n)
 
+    def joint(self, items: NDArray[np.int32], cart: NDArray[np.int32]) -> NDArray[np.int32]:
+        """int32 (n_items, n_cart): orders with both; 0 where they are not counted."""
+        joint = np.zeros((len(items), len(cart)), dtype=np.int32)
+        items = np.ascontiguousarray(items)
+        counted(
+            self._library.functions.mersalg_joint(
+                ctypes.addressof(self._model),
+                address_of(cart),
+                len(cart),
+                address_of(items),
+                len(items),
+                address_of(joint),
+            )
+        )
+        return joint
+
 
 def native_ranking(ranking: Ranking) -> NativeRanking | None:
     """None where NumPy has to rank: without kernels, or with networks they do not take."""

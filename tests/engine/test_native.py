@@ -166,7 +166,7 @@ def test_a_library_of_other_sources_is_not_used(tmp_path: Path, kernels: Library
     path.write_bytes(b"no library")
     assert load_library(path)[0] is None
     other = tmp_path / "other.c"
-    functions = ("fire", "rank", "upgrades", "open", "close")
+    functions = ("fire", "rank", "joint", "upgrades", "open", "close")
     other.write_text(
         'const char *mersalg_sources(void) { return "older"; }\n'
         + "".join(f"void mersalg_{name}(void) {{}}\n" for name in functions)
