@@ -37,8 +37,8 @@ class StringTable:
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
-        return self.blob[start:stop].tobytes().decode("utf-8", "surrogatepass")
+        start, stop = self.offsets.item(index), self.offsets.item(index + 1)
+        return str(self.blob.data[start:stop], "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         raw, bounds = self.blob.tobytes(), self.offsets.tolist()

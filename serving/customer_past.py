@@ -39,8 +39,7 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
     if model.ranking is None:
         return past
     if row is not None and model.customers is not None:
-        moment = np.array([now], dtype=np.int64)
-        past = Past.read(model.customers.purchases, np.array([row]), moment, moment)
+        past = Past.of_customer(model.customers.purchases, row, now)
     if not bought:
         return past
     index = model.catalogue.items.index_of

@@ -88,7 +88,7 @@ class RuleCandidates:
         return self._recommender.popular_counts(item).confidence
 
     def evidence(self, items: Items) -> list[RuleCounts]:
-        strongest = [self._strongest(item) for item in items.tolist()]
+        strongest = self._strongest_of(items)
         rules = np.array([rule for rule in strongest if rule is not None], dtype=np.int32)
         counts = iter(self._recommender.rule_counts(rules) if len(rules) else ())
         return [
@@ -96,17 +96,23 @@ class RuleCandidates:
             for item, rule in zip(items.tolist(), strongest, strict=True)
         ]
 
+    def _strongest_of(self, items: Items) -> list[int | None]:
+        """The most confident rule that fired for each, the first of ties; None without any."""
+        if self._rules is None:
+            return [self._strongest(item) for item in items.tolist()]
+        if not len(self.items):
+            return [None] * len(items)
+        places = np.minimum(self.items.searchsorted(items), len(self.items) - 1)
+        known = self.items[places] == items
+        rules = self._rules[places].tolist()
+        return [rule if is_known else None for rule, is_known in zip(rules, known, strict=True)]
+
     def _strongest(self, item: int) -> int | None:
-        """The most confident rule that fired for `item`, the first of ties; None without any."""
-        if self._fired is not None:
-            behind = (self._fired.consequent == item).nonzero()[0]
-            if not len(behind):
-                return None
-            return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
-        assert self._rules is not None
-        place = int(self.items.searchsorted(item))
-        found = place < len(self.items) and self.items[place] == item
-        return int(self._rules[place]) if found else None
+        assert self._fired is not None
+        behind = (self._fired.consequent == item).nonzero()[0]
+        if not len(behind):
+            return None
+        return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
 
 
 class RankedCandidates:

@@ -111,6 +111,20 @@ class Past:
         return cls(owner[place], purchases.items[entries], age[place], place)
 
     @classmethod
+    def of_customer(cls, purchases: Purchases, customer: int, now: int) -> Past:
+        """One cart's: as `read` of a single known customer, seen from `now`."""
+        begin = purchases.order_indptr.item(customer)
+        moments = purchases.ordered_at[begin : purchases.order_indptr.item(customer + 1)]
+        end = begin + int(moments.searchsorted(now))
+        begin = max(begin, end - MOST_ORDERS)
+        bounds = purchases.item_indptr[begin : end + 1]
+        lengths = np.diff(bounds)
+        age = ((now - purchases.ordered_at[begin:end]) / _DAY).astype(np.float32)
+        items = purchases.items[bounds.item(0) : bounds.item(-1)]
+        order = np.arange(end - begin).repeat(lengths)
+        return cls(np.zeros(len(items), dtype=np.int64), items, age.repeat(lengths), order)
+
+    @classmethod
     def of_orders(cls, orders: Sequence[tuple[float, NDArray[np.int32]]]) -> Past:
         """One cart's: (days before the checkout, distinct items) of each order."""
         lengths = [len(items) for _, items in orders]

@@ -24,8 +24,9 @@ from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items
 from engine.upsell.given import given_upgrades
-from engine.upsell.likelihood import Likelihood, questions_of_rows
+from engine.upsell.likelihood import Likelihood
 from engine.upsell.packs import Pack, pack_of
+from engine.upsell.signals import Questions
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
 
@@ -289,12 +290,15 @@ class Upsell:
     ) -> _Siblings:
         """As `_siblings`, by what is likely; members that may not be offered take their share."""
         assert self.likelihood is not None
-        order = np.argsort(of_base, kind="stable")
-        members, of_base, allowed = members[order], of_base[order], allowed[order]
-        asked = np.unique(of_base)
-        position = np.searchsorted(asked, of_base)
-        base = np.array([each.item for each in bases], dtype=np.int32)[asked]
-        questions = questions_of_rows(base, position, members, ratio[order].astype(np.float32))
+        if self.given:
+            order = np.argsort(of_base, kind="stable")
+            members, of_base, allowed = members[order], of_base[order], allowed[order]
+            ratio = ratio[order]
+        begins = np.flatnonzero(np.append(True, of_base[1:] != of_base[:-1]))
+        indptr = np.append(begins, len(of_base))
+        position = np.repeat(np.arange(len(begins)), np.diff(indptr))
+        base = np.array([each.item for each in bases], dtype=np.int32)[of_base[begins]]
+        questions = Questions(base, indptr, members, ratio.astype(np.float32))
         score = (self.native or self.likelihood).of_cart(past, questions)
         paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)
         difference = self.catalogue.price_minor[members] - paid[of_base]

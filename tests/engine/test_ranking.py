@@ -249,3 +249,18 @@ def test_customers_are_found_under_the_right_key_only() -> None:
     assert again.row_of("anne", b"x" * 32) == -1
     assert again.known_until == 3 * DAY
     assert hash_of("anne", b"k" * 32) != hash_of("anne", b"x" * 32)
+
+
+@given(st.lists(_HISTORY, min_size=1, max_size=3), st.integers(0, 100), st.data())
+def test_one_customers_past_is_that_of_a_batch(
+    histories: list[list[tuple[int, list[int]]]], day: int, data: st.DataObject
+) -> None:
+    purchases = _purchases(histories)
+    customer = data.draw(st.integers(0, len(histories) - 1))
+    now = np.array([day * DAY])
+    expected = Past.read(purchases, np.array([customer]), now, now)
+    found = Past.of_customer(purchases, customer, day * DAY)
+    for name in ("cart", "item", "age", "order"):
+        array, other = getattr(found, name), getattr(expected, name)
+        assert array.tolist() == other.tolist()
+        assert array.dtype == other.dtype
