@@ -93,6 +93,8 @@ def command(
     from serving import logs
     from serving.settings import load_settings
 
+    # Networks of this size are too small to share: threads would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = load_settings(
         os.environ,
         models=models,
