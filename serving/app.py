@@ -136,6 +136,8 @@ async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
     def take(ring: KeyRing) -> None:
         app.state.settings = app.state.settings.model_copy(update={"keys": ring})
 
+    if watch.look():
+        take(watch.ring)
     task = asyncio.create_task(watch.watch(settings.keys_poll_seconds, take))
     try:
         yield

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import ConfigError
 from serving.keys import KeyRing, parse_keys
@@ -20,6 +21,9 @@ class KeyWatch:
 
     A file that is broken or gone leaves the keys as they are and is told; one that holds no key
     any more leaves those of `MERSALG_KEYS`, and none of them opens nothing.
+
+    The first look always reads: `ring` may be older than the file, as that of a worker that takes
+    the place of another is, and what was revoked meanwhile must not come back with it.
     """
 
     def __init__(self, environment: Mapping[str, str], ring: KeyRing) -> None:
@@ -27,7 +31,7 @@ class KeyWatch:
         self._path = Path(named) if named else None
         self._own = parse_keys(environment.get("MERSALG_KEYS", ""), source="MERSALG_KEYS").keys
         self.ring = ring
-        self._seen = self._stamp()
+        self._seen: _Stamp | Literal["never"] = "never"
 
     def __bool__(self) -> bool:
         return self._path is not None
@@ -50,7 +54,10 @@ class KeyWatch:
         except (OSError, UnicodeDecodeError, ConfigError) as error:
             _log.error("the keys stay as they are: %s", error)
             return False
-        self.ring = KeyRing(self._own + listed, required=True)
+        found = self._own + listed
+        if found == self.ring.keys:
+            return False
+        self.ring = KeyRing(found, required=True)
         _log.warning("the keys were read anew: %d now count", len(self.ring.keys))
         return True
 

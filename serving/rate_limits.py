@@ -11,6 +11,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
+from functools import lru_cache
 
 from fastapi import Request
 
@@ -42,29 +43,27 @@ class TokenBuckets:
 
     def take(self, caller: Hashable, now: float) -> float:
         """Seconds until `caller` may try again; 0.0 where a token was there, and is taken."""
-        wait = self.wait(caller, now)
-        if self._rate and not wait:
-            tokens, _ = self._buckets.get(caller, (self._burst, now))
-            self._buckets[caller] = (self._filled(caller, now, tokens) - 1, now)
-            self._buckets.move_to_end(caller)
-            if len(self._buckets) > self._most:
-                self._buckets.popitem(last=False)
-        return wait
+        if not self._rate:
+            return 0.0
+        tokens = self._tokens(caller, now)
+        if tokens < 1:
+            return (1 - tokens) / self._rate
+        self._buckets[caller] = (tokens - 1, now)
+        self._buckets.move_to_end(caller)
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return 0.0
 
     def wait(self, caller: Hashable, now: float) -> float:
         """As `take`, without taking."""
-        if not self._rate:
-            return 0.0
+        return max((1 - self._tokens(caller, now)) / self._rate, 0.0) if self._rate else 0.0
+
+    def _tokens(self, caller: Hashable, now: float) -> float:
         held = self._buckets.get(caller)
         if held is None:
-            return 0.0
-        missing = 1 - self._filled(caller, now, held[0])
-        return max(missing / self._rate, 0.0)
-
-    def _filled(self, caller: Hashable, now: float, tokens: float) -> float:
-        held = self._buckets.get(caller)
-        since = now - held[1] if held is not None else 0.0
-        return min(self._burst, tokens + max(since, 0.0) * self._rate)
+            return self._burst
+        tokens, at = held
+        return min(self._burst, tokens + max(now - at, 0.0) * self._rate)
 
 
 class RateLimits:
@@ -118,6 +117,7 @@ def _wait(seconds: float) -> None:
         )
 
 
+@lru_cache(1024)  # reading an address costs more than all else here
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback

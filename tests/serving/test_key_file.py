@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from engine.errors import ConfigError
@@ -15,7 +17,8 @@ from serving.key_file import create_key, list_keys, revoke_key
 from serving.key_watch import KeyWatch
 from serving.keys import load_keys
 from tests.support.commands import attempt, run
-from tests.support.servers import publish_model, running_server
+from tests.support.kept_facts import eventually
+from tests.support.servers import Server, publish_model, running_server
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
@@ -103,6 +106,36 @@ def test_a_broken_or_missing_file_changes_nothing_and_an_empty_one_opens_nothing
     os.utime(file, (1, 1))
     assert alone.look()
     assert alone.ring, "a ring without keys still asks for one"
+
+
+def test_a_worker_that_takes_the_place_of_another_knows_what_was_revoked(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    revoked, old = create_key(file, "report", "")
+    _, kept = create_key(file, "report", "")
+    publish_model(tmp_path / "models")
+
+    def status(key: str) -> int:
+        with server.client(key=key) as client:
+            return client.get("/v1/reports/rates").status_code
+
+    # Never looked at again: what the successor knows, it knows from its start.
+    environment = {"MERSALG_KEYS_FILE": str(file), "MERSALG_KEYS_POLL_SECONDS": "3600"}
+    with running_server(tmp_path, environment=environment) as server:
+        assert (status(old), status(kept)) == (200, 200)
+        revoke_key(file, revoked.id)
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        (worker,) = map(int, children.read_text().split())
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: str(worker) not in children.read_text().split() and is_up(server))
+        assert (status(old), status(kept)) == (401, 200)
+
+
+def is_up(server: Server) -> bool:
+    try:
+        with server.client() as client:
+            return client.get("/healthz").is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_a_running_service_takes_new_keys_and_refuses_revoked_ones(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.app import create_app
+from serving.metrics import Metrics
 from serving.rate_limits import RateLimits, TokenBuckets
 from serving.settings import ServeSettings, load_settings
 from tests.support.servers import Server, publish_model, running_server
@@ -58,7 +60,7 @@ KEYS = "storefront:front-key server:server-key report:report-key"
 def called(
     app: FastAPI, n: int, *, key: str, address: str = "192.0.2.9", **headers: str
 ) -> list[int]:
-    """Statuses of `n` calls of a route that needs the service not at all."""
+    """Statuses of `n` calls that end before they need anything of the service but its clocks."""
 
     async def run() -> list[int]:
         transport = httpx.ASGITransport(app, client=(address, 1), raise_app_exceptions=False)
@@ -75,7 +77,7 @@ def called(
 
 def an_app(**settings: object) -> FastAPI:
     app = create_app(load_settings({"MERSALG_KEYS": KEYS}, **settings))
-    app.state.service = None
+    app.state.service = SimpleNamespace(metrics=Metrics())
     return app
 
 
