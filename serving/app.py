@@ -33,7 +33,8 @@ from serving.routes import (
     reports,
     suggestions,
 )
-from serving.security import OnlyThisMachine, SecureHeaders
+from serving.secure_headers import SecureHeaders
+from serving.security import OnlyThisMachine
 from serving.service import running
 from serving.settings import ServeSettings, load_settings
 

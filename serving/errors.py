@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from engine import errors
 from serving import logs
+from serving.secure_headers import SECURE_HEADERS
 
 _log = logging.getLogger("mersalg.http")
 
@@ -165,8 +166,9 @@ async def _request_error(_request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the traceback (the exception goes on to it); the caller gets none.
     del error
-    # This answer is given outside of the layer that names requests.
+    # This answer is given outside of the layers that name requests and make browsers strict.
     named = {"X-Request-Id": found} if (found := logs.request_id.get()) else {}
+    named |= {name.decode(): value.decode() for name, value in SECURE_HEADERS}
     said = f"{request.method} failed for a reason of ours; it is logged"
     return answer(500, "internal", said, headers=named)
 

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.errors import MersalgError
 from serving import errors
 from serving.metrics import RequestMeter
-from serving.security import SECURE_HEADERS, SecureHeaders, is_local_host
+from serving.secure_headers import SECURE_HEADERS, SecureHeaders
+from serving.security import is_local_host
 
 Answer = Callable[[Request], Awaitable[bytes]]
 """The JSON of a 200; raises ApiError or MersalgError for anything else."""

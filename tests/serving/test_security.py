@@ -19,7 +19,8 @@ from serving.app import create_app
 from serving.dashboard import sessions
 from serving.database_time import DatabaseTime
 from serving.keys import SCOPES, parse_keys
-from serving.security import OnlyThisMachine, SecureHeaders, caller_with
+from serving.secure_headers import SECURE_HEADERS, SecureHeaders
+from serving.security import OnlyThisMachine, caller_with
 from serving.session_arms import SessionArms
 from serving.settings import ServeSettings, load_settings
 
@@ -204,3 +205,19 @@ def test_pages_of_the_shop_may_ask_before_they_call() -> None:
     assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
     refused = asyncio.run(preflight("https://evil.example"))
     assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/suggestions", "/v1/events", "/v1/audit"])
+def test_answers_to_errors_of_ours_are_strict_too(path: str) -> None:
+    app = create_app(load_settings({}))  # not started: every call that needs the service fails
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            method = "GET" if path == "/v1/audit" else "POST"
+            return await client.request(method, path)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 500
+    for name, value in SECURE_HEADERS:
+        assert answer.headers.get_list(name.decode()) == [value.decode()]
