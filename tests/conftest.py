@@ -50,9 +50,12 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One real Chromium a test process; tests open contexts of their own in it."""
+    """One real Chromium for the tests of a file, which open contexts of their own in it.
+
+    Not for longer: while it is there, an event loop runs, and other tests want to run their own.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -105,7 +105,7 @@ def test_roll_ups_follow_the_facts(
     shuffled = data.draw(st.permutations(facts))
     cuts = sorted(data.draw(st.tuples(*[st.integers(0, len(facts))] * 2)))
     parts = [shuffled[: cuts[0]], shuffled[cuts[0] : cuts[1]], shuffled[cuts[1] :]]
-    with copied(empty) as store, patch.object(storage, "_BULK", 0 if bulk else 1_000):
+    with copied(empty) as store, patch.object(storage, "BULK", 0 if bulk else 1_000):
         for part in parts:
             store.append(part)
             same(store, data.draw(queries()))
