@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from engine.events import Fact
 from engine.offers import Decision
+from engine.storage import quick
 from engine.storage import rollups as storage
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
@@ -105,7 +106,12 @@ def test_roll_ups_follow_the_facts(
     shuffled = data.draw(st.permutations(facts))
     cuts = sorted(data.draw(st.tuples(*[st.integers(0, len(facts))] * 2)))
     parts = [shuffled[: cuts[0]], shuffled[cuts[0] : cuts[1]], shuffled[cuts[1] :]]
-    with copied(empty) as store, patch.object(storage, "BULK", 0 if bulk else 1_000):
+    most = 0 if bulk else 1_000
+    with (
+        copied(empty) as store,
+        patch.object(storage, "BULK", most),
+        patch.object(quick, "BULK", most),
+    ):
         for part in parts:
             store.append(part)
             same(store, data.draw(queries()))
