@@ -32,7 +32,7 @@ from engine.storage.sql import SqlStore
 __all__ = ["ImportResult", "Source", "Translation", "import_facts"]
 
 _PIECE = 5_000
-_TOGETHER = 60_000
+_TOGETHER = 20_000
 """Lines of a large file written in one transaction."""
 
 _LARGE = 16_000_000

@@ -26,7 +26,7 @@ from engine.storage.importing import Source, import_facts
 from engine.storage.sql import SqlStore, open_store
 from engine.tracking.report import ReportQuery, build_report
 
-_TOGETHER = 60_000
+_TOGETHER = 20_000
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 
 
