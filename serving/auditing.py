@@ -24,15 +24,12 @@ async def audited(
 ) -> AsyncGenerator[None, None]:
     """Notes who did what over HTTP, and how it ended."""
     who = caller.key_id if caller.key_id == "anyone" else f"key:{caller.key_id}"
-    outcome = "failed"
+    ended = _Ended()
     try:
-        yield
-        outcome = "done"
-    except MersalgError as error:
-        outcome = f"failed: {error.code}"
-        raise
+        with ended:
+            yield
     finally:
-        await asyncio.to_thread(_add, service.store, who, action, target, outcome)
+        await asyncio.to_thread(_add, service.store, who, action, target, ended.outcome)
 
 
 @contextmanager
@@ -40,15 +37,27 @@ def audited_here(
     store: Store, action: str, target: str | None = None
 ) -> Generator[None, None, None]:
     """Notes what somebody did from the command line of this machine."""
-    outcome = "failed"
+    ended = _Ended()
     try:
-        yield
-        outcome = "done"
-    except MersalgError as error:
-        outcome = f"failed: {error.code}"
-        raise
+        with ended:
+            yield
     finally:
-        _add(store, f"user:{_user()}", action, target, outcome)
+        _add(store, f"user:{_user()}", action, target, ended.outcome)
+
+
+class _Ended:
+    """How a block ended, as the audit log says it."""
+
+    outcome = "failed"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.outcome = "done"
+        elif isinstance(error, MersalgError):
+            self.outcome = f"failed: {error.code}"
 
 
 def _user() -> str:

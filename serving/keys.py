@@ -58,21 +58,17 @@ class KeyRing:
     def __bool__(self) -> bool:
         return self.required or bool(self.keys)
 
-    def key_of(self, presented: str) -> Key | None:
-        """The first key that `presented` is, for logs; None where it is unknown."""
-        digest = digest_of(presented)
-        found = [key for key in self.keys if hmac.compare_digest(key.digest, digest)]
-        return found[0] if found else None
-
-    def scopes_of(self, presented: str) -> frozenset[Scope]:
-        """Scopes of a presented key; empty where it is unknown.
+    def keys_of(self, presented: str) -> tuple[Key, ...]:
+        """Those that `presented` is, one a scope; none where it is unknown.
 
         Every key is compared, each in constant time, so that timing tells nothing.
         """
         digest = digest_of(presented)
-        return frozenset(
-            {key.scope for key in self.keys if hmac.compare_digest(key.digest, digest)}
-        )
+        return tuple(key for key in self.keys if hmac.compare_digest(key.digest, digest))
+
+    def scopes_of(self, presented: str) -> frozenset[Scope]:
+        """Scopes of a presented key; empty where it is unknown."""
+        return frozenset(key.scope for key in self.keys_of(presented))
 
 
 def parse_keys(text: str, *, source: str) -> KeyRing:

@@ -45,12 +45,10 @@ ANYONE = Caller(frozenset(SCOPES))
 
 def caller_with(settings: ServeSettings, key: str) -> Caller | None:
     """The caller who presents `key`; None where no such key is known."""
-    held = settings.keys.scopes_of(key)
+    held = settings.keys.keys_of(key)
     if not held:
         return None
-    known = settings.keys.key_of(key)
-    scopes = frozenset(scope for own in held for scope in _COVERS[own])
-    return Caller(scopes, known.id if known is not None else "")
+    return Caller(frozenset(scope for own in held for scope in _COVERS[own.scope]), held[0].id)
 
 
 def identify(request: Request) -> Caller:
