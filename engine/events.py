@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 
 import orjson
 
-from engine import clock, fields
+from engine import clock, fields, money
 from engine.offers import KINDS, CartLine, Decision, Limits, Mode, Offer, Quantity, Replaces
 
 PromotionType = Literal["view_promotion", "select_promotion", "add_to_cart", "dismiss_promotion"]
@@ -278,49 +278,62 @@ def _event_to_json(event: Event) -> dict[str, object]:
 
 
 def _decision_to_json(decision: Decision) -> dict[str, object]:
-    return fields.without_none(
-        {
-            "type": "decision",
-            "event_id": decision.event_id,
-            "occurred_at": clock.to_iso(decision.occurred_at),
-            "decision_id": decision.decision_id,
-            "checkout_id": decision.checkout_id,
-            "session_id": decision.session_id,
-            "customer_id": decision.customer_id,
-            "arm": decision.arm,
-            "model_version": decision.model_version,
-            "placement": decision.placement,
-            "currency": decision.currency,
-            "control_share": decision.control_share,
-            "is_bot": decision.is_bot or None,
-            "limits": None
-            if decision.limits is None
-            else {"cross_sell": decision.limits.cross_sell, "upsell": decision.limits.upsell},
-            "excluded_item_ids": list(decision.excluded_item_ids) or None,
-            "declined_item_ids": list(decision.declined_item_ids) or None,
-            "mode": decision.mode,
-            "model_customer": decision.model_customer,
-            "store_id": decision.store_id,
-            "segment": decision.segment,
-            "lines": [
-                fields.without_none(
-                    {
-                        "item_id": line.item_id,
-                        "quantity": fields.quantity_to_json(line.quantity),
-                        "unit_price": fields.money_text(line.unit_price_minor, decision.currency),
-                        "discount": fields.money_text(
-                            line.discount_minor or None, decision.currency
-                        ),
-                    }
-                )
-                for line in decision.lines
-            ],
-            "offers": [_offer_to_json(offer, decision.currency) for offer in decision.offers],
-        }
-    )
+    currency = decision.currency
+    return {
+        **decision_head(decision, decision.session_id, decision.customer_id),
+        "lines": [line_to_json(line, currency) for line in decision.lines],
+        "offers": [offer_to_json(offer, currency) for offer in decision.offers],
+    }
 
 
-def _offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
+def decision_head(
+    decision: Decision, session_id: str | None, customer_id: str | None
+) -> dict[str, object]:
+    """All of a decision but its lines and offers, under the session and customer given."""
+    limits = decision.limits
+    head: dict[str, object] = {
+        "type": "decision",
+        "event_id": decision.event_id,
+        "occurred_at": clock.to_iso(decision.occurred_at),
+        "decision_id": decision.decision_id,
+        "checkout_id": decision.checkout_id,
+        "session_id": session_id,
+        "customer_id": customer_id,
+        "arm": decision.arm,
+        "model_version": decision.model_version,
+        "placement": decision.placement,
+        "currency": decision.currency,
+        "control_share": decision.control_share,
+        "is_bot": decision.is_bot or None,
+        "limits": None
+        if limits is None
+        else {"cross_sell": limits.cross_sell, "upsell": limits.upsell},
+        "excluded_item_ids": list(decision.excluded_item_ids) or None,
+        "declined_item_ids": list(decision.declined_item_ids) or None,
+        "mode": decision.mode,
+        "model_customer": decision.model_customer,
+        "store_id": decision.store_id,
+        "segment": decision.segment,
+    }
+    return fields.without_none(head)
+
+
+def line_to_json(line: CartLine, currency: str | None) -> dict[str, object]:
+    """In the outward schema."""
+    record: dict[str, object] = {
+        "item_id": line.item_id,
+        "quantity": fields.quantity_to_json(line.quantity),
+    }
+    if currency is not None:
+        if line.unit_price_minor is not None:
+            record["unit_price"] = money.to_text(line.unit_price_minor, currency)
+        if line.discount_minor:
+            record["discount"] = money.to_text(line.discount_minor, currency)
+    return record
+
+
+def offer_to_json(offer: Offer, currency: str | None) -> dict[str, object]:
+    """In the outward schema, without what explains the offer."""
     replaces = offer.replaces
     return fields.without_none(
         {

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
 from engine import fields
 from engine.errors import FactRejected
-from engine.events import Fact, fact_to_json, parse_fact, record_digest
+from engine.events import Fact, decision_head, fact_to_json, parse_fact, record_digest
 from engine.offers import Change, Decision, Evidence, Offer, Step
+
+if TYPE_CHECKING:
+    from engine.fragments import Fragments
 
 _EXPLAINS = frozenset({"score", "text", "evidence", "gains", "losses", "step", "total_difference"})
 _STEPS: Mapping[object, Step] = {"size": "size", "tier": "tier"}
@@ -30,15 +33,16 @@ def _explained(decision: Decision, outward: Mapping[str, object]) -> dict[str, o
     pairs = zip(offers, decision.offers, strict=True)
     return {
         **outward,
-        "offers": [{**entry, **_explanation(offer, decision.currency)} for entry, offer in pairs],
+        "offers": [{**entry, **explanation(offer, decision.currency)} for entry, offer in pairs],
     }
 
 
-def _explanation(offer: Offer, currency: str | None) -> dict[str, object]:
-    explanation: dict[str, object] = {"score": _written(offer.score), "text": _shown(offer.text)}
+def explanation(offer: Offer, currency: str | None) -> dict[str, object]:
+    """What a fact holds of an offer beyond the outward schema."""
+    explained: dict[str, object] = {"score": _written(offer.score), "text": _shown(offer.text)}
     evidence = offer.evidence
     if evidence is not None:
-        explanation["evidence"] = {
+        explained["evidence"] = {
             "antecedent_item_ids": [_shown(item) for item in evidence.antecedent_item_ids],
             "n_joint": evidence.n_joint,
             "n_antecedent": evidence.n_antecedent,
@@ -47,15 +51,15 @@ def _explanation(offer: Offer, currency: str | None) -> dict[str, object]:
             "lift_lower": _written(evidence.lift_lower),
         }
     if offer.kind == "upsell":
-        explanation["gains"] = [_change_to_json(change) for change in offer.gains]
-        explanation["losses"] = [_change_to_json(change) for change in offer.losses]
+        explained["gains"] = [_change_to_json(change) for change in offer.gains]
+        explained["losses"] = [_change_to_json(change) for change in offer.losses]
         if offer.step is not None:
-            explanation["step"] = offer.step
+            explained["step"] = offer.step
         if offer.total_difference_minor is not None:
-            explanation["total_difference"] = fields.money_text(
+            explained["total_difference"] = fields.money_text(
                 offer.total_difference_minor, currency
             )
-    return explanation
+    return explained
 
 
 def _change_to_json(change: Change) -> dict[str, str]:
@@ -82,9 +86,28 @@ def pack(fact: Fact) -> bytes:
 
 def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
     """`body_digest` and `pack` at the price of one."""
+    if isinstance(fact, Decision) and fact.fragments is not None:
+        return digest_and_put_together(fact, fact.fragments, fact.session_id, fact.customer_id)
     record = fact_to_json(fact)
     whole = _explained(fact, record) if isinstance(fact, Decision) else record
     return record_digest(record), orjson.dumps(whole)
+
+
+def digest_and_put_together(
+    decision: Decision, fragments: Fragments, session_id: str | None, customer_id: str | None
+) -> tuple[bytes, bytes]:
+    """The same from what was written of a decision before, under the session and customer given."""
+    head = decision_head(decision, session_id, customer_id)
+    bodies: list[orjson.Fragment] = []
+    digested: list[orjson.Fragment] = []
+    for offer, (body, digest, _) in zip(decision.offers, fragments.offers, strict=True):
+        offer_id = offer.offer_id.encode()
+        bodies.append(orjson.Fragment(offer_id.join(body)))
+        digested.append(orjson.Fragment(offer_id.join(digest)))
+    lines, digest_lines = fragments.lines, fragments.digest_lines
+    whole = orjson.dumps({**head, "lines": orjson.Fragment(lines), "offers": bodies})
+    head["lines"], head["offers"] = orjson.Fragment(digest_lines), digested
+    return record_digest(head), whole
 
 
 def unpack(record: bytes | str) -> Fact:

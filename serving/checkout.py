@@ -6,7 +6,8 @@ The HTTP API and `mersalg suggest` both go through here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from engine import clock, fields, money
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
+from engine.fragments import fragments_of
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
 from engine.model import Model
@@ -141,7 +143,7 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=lines,
-        offers=tuple(replace(offer, offer_id=new_id("off")) for offer in made.offers),
+        offers=tuple([offer.under(new_id("off")) for offer in made.offers]),
         control_share=share,
         limits=limits,
         excluded_item_ids=made.excluded_item_ids,
@@ -150,6 +152,7 @@ def decide(
         model_customer=row,
         store_id=request.store_id,
         segment=request.segment,
+        fragments=made.fragments,
     )
 
 
@@ -214,10 +217,12 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
             past=past_of(model, call.row, call.bought, at),
             mode=call.mode,
         )
+        offers, currency = _offers(model, call.language, slate), model.catalogue.currency
         return Made(
-            _offers(model, call.language, slate),
+            offers,
             _item_ids(model, slate.excluded),
             _item_ids(model, slate.declined),
+            fragments_of(call.lines, offers, currency, partial(_offer_record, currency=currency)),
         )
 
     if len(call.lines) + len(call.excluded) + len(call.declined) > _LONGEST_REMEMBERED:
@@ -334,17 +339,29 @@ def answer(decision: Decision, tracking: Tracking) -> SuggestionResponse:
 
 def answer_json(decision: Decision, tracking: Tracking) -> bytes:
     """The same as UTF-8 JSON, without the detour over the schema: the hot path."""
-    return orjson.dumps(_answer_record(decision, tracking))
+    if decision.fragments is None or decision.arm != "treatment":
+        return orjson.dumps(_answer_record(decision, tracking))
+    pairs = zip(decision.offers, decision.fragments.offers, strict=True)
+    return orjson.dumps(
+        _answer_head(decision, tracking)
+        | {"offers": [orjson.Fragment(each.offer_id.encode().join(w.answer)) for each, w in pairs]}
+    )
 
 
 def _answer_record(decision: Decision, tracking: Tracking) -> dict[str, object]:
     shown = decision.offers if decision.arm == "treatment" else ()
     return {
+        **_answer_head(decision, tracking),
+        "offers": [_offer_record(offer, decision.currency) for offer in shown],
+    }
+
+
+def _answer_head(decision: Decision, tracking: Tracking) -> dict[str, object]:
+    return {
         "decision_id": decision.decision_id,
         "arm": decision.arm,
         "model_version": decision.model_version,
         "tracking": tracking,
-        "offers": [_offer_record(offer, decision.currency) for offer in shown],
     }
 
 

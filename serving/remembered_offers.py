@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from engine.fragments import Fragments
 from engine.offers import Offer
 
 _MOST = 2_048
@@ -15,11 +16,13 @@ _MICROS_WITH_PAST = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Offers, still without ids of their own, and the items of the call's lists in the running."""
+    """Offers, still without ids of their own, and the items of the call's lists in the running;
+    and all that as JSON, together with the lines of the cart."""
 
     offers: tuple[Offer, ...] = ()
     excluded_item_ids: tuple[str, ...] = ()
     declined_item_ids: tuple[str, ...] = ()
+    fragments: Fragments | None = None
 
 
 class RememberedOffers:

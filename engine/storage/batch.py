@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.events import Fact
-from engine.fact_records import digest_and_pack
+from engine.fact_records import digest_and_pack, digest_and_put_together
 from engine.fields import is_id
+from engine.fragments import Fragments
 from engine.offers import Decision
+from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.store import AppendResult, Rejection
 
 Row = tuple[Any, ...]
@@ -18,6 +20,9 @@ COLUMNS = 10
 """Of a `Prepared`, those that are columns of `facts`."""
 OCCURRED_AT = 2
 """Place of the instant in a row of `facts`."""
+
+
+_NO_IDS = "an id is empty, too long, or holds characters that are not text"
 
 
 class Prepared(NamedTuple):
@@ -44,8 +49,34 @@ class Prepared(NamedTuple):
     problem: str | None = None
 
 
-def prepare(fact: Fact) -> Prepared:
-    """A fact, already under pseudonyms, as it will be written."""
+def prepare(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Prepared:
+    """A fact as it will be written, under pseudonyms."""
+    if isinstance(fact, Decision) and fact.fragments is not None:
+        return _prepared_of(fact, fact.fragments, pseudonyms, trusted=trusted)
+    return _prepared(pseudonyms.applied(fact, trusted=trusted))
+
+
+def _prepared_of(
+    decision: Decision, fragments: Fragments, pseudonyms: Pseudonyms, *, trusted: bool
+) -> Prepared:
+    """Of a decision whose lines and offers were written before."""
+    session, customer = decision.session_id, decision.customer_id
+    if session is not None:
+        session = pseudonyms.of("session", session, trusted=trusted)
+    if customer is not None:
+        customer = pseudonyms.of("customer", customer, trusted=trusted)
+    digest, body = digest_and_put_together(decision, fragments, session, customer)
+    whole = fragments.ids_hold and all(map(is_id, _own_ids_of(decision)))
+    return Prepared(
+        *(decision.event_id, "decision", decision.occurred_at, decision.checkout_id),
+        *(session, customer, None, None, digest, body.decode(), decision.decision_id),
+        tuple([offer.offer_id for offer in decision.offers]),
+        (),
+        None if whole else _NO_IDS,
+    )
+
+
+def _prepared(fact: Fact) -> Prepared:
     digest, body = digest_and_pack(fact)
     if isinstance(fact, Decision):
         whole = all(map(is_id, _ids_of(fact)))
@@ -63,7 +94,7 @@ def prepare(fact: Fact) -> Prepared:
             fact.decision_id,
             tuple(offer.offer_id for offer in fact.offers),
             (),
-            None if whole else "an id is empty, too long, or holds characters that are not text",
+            None if whole else _NO_IDS,
         )
     return Prepared(
         fact.event_id,
@@ -195,11 +226,17 @@ class Batch:
 
 def _ids_of(decision: Decision) -> Iterator[str | None]:
     """A decision is made here, from a catalogue nobody checked; all other facts were read."""
-    yield from (decision.event_id, decision.decision_id, decision.checkout_id)
-    yield from (decision.model_version, decision.placement)
+    yield from _own_ids_of(decision)
     for line in decision.lines:
         yield line.item_id
     for offer in decision.offers:
         yield from (offer.offer_id, offer.item_id)
         if offer.replaces is not None:
             yield offer.replaces.item_id
+
+
+def _own_ids_of(decision: Decision) -> tuple[str | None, ...]:
+    return (
+        *(decision.event_id, decision.decision_id, decision.checkout_id),
+        *(decision.model_version, decision.placement),
+    )

@@ -86,8 +86,8 @@ def _facts_of(
         return ()
     data = parsed(raw)
     if translation is None:
-        return (prepare(pseudonyms.applied(from_record(data), trusted=True)),)
-    return [prepare(pseudonyms.applied(from_record(each))) for each in translation(data)]
+        return (prepare(from_record(data), pseudonyms, trusted=True),)
+    return [prepare(from_record(each), pseudonyms) for each in translation(data)]
 
 
 def parsed(raw: bytes) -> object:

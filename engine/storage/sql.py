@@ -174,8 +174,8 @@ class SqlStore:
             )
 
     def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
-        applied = self.pseudonyms.applied
-        return self.append_prepared([prepare(applied(fact, trusted=trusted)) for fact in facts])
+        names = self.pseudonyms
+        return self.append_prepared([prepare(fact, names, trusted=trusted) for fact in facts])
 
     def append_prepared(self, facts: Sequence[Prepared]) -> AppendResult:
         """As `append`, of facts that were made ready before, pseudonyms and all."""

@@ -255,7 +255,7 @@ def test_the_short_way_leads_to_the_same_row(record: dict[str, Any]) -> None:
     raw = orjson.dumps(record)
     piece = prepare_lines([raw], 1, pseudonyms)
     with suppress(FactRejected):
-        expected = prepare(pseudonyms.applied(from_record(parsed(raw)), trusted=True))
+        expected = prepare(from_record(parsed(raw)), pseudonyms, trusted=True)
         assert piece.facts == [tuple(expected)]
         return
     with pytest.raises(FactRejected) as caught:
@@ -307,7 +307,7 @@ USUAL = [
 def test_usual_lines_take_the_short_way(record: dict[str, Any]) -> None:
     pseudonyms, raw = Pseudonyms(SECRET), orjson.dumps(record)
     short = ordinary(raw, pseudonyms)
-    assert short == prepare(pseudonyms.applied(from_record(parsed(raw)), trusted=True))
+    assert short == prepare(from_record(parsed(raw)), pseudonyms, trusted=True)
 
 
 def present_indexes(store: SqlStore) -> set[str]:
@@ -394,7 +394,7 @@ def test_whoever_comes_after_a_killed_load_finds_the_indexes(
 def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObject) -> None:
     pseudonyms = Pseudonyms(SECRET)
     facts = [
-        prepare(pseudonyms.applied(from_record(record), trusted=True))
+        prepare(from_record(record), pseudonyms, trusted=True)
         for record in data.draw(st.lists(st.sampled_from(RECORDS), max_size=12))
     ]
     cut = data.draw(st.integers(0, len(facts)))
@@ -417,7 +417,7 @@ def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObjec
 
 
 def test_a_load_of_which_a_part_is_known_writes_nothing(store: SqlStore) -> None:
-    facts = [prepare(store.pseudonyms.applied(from_record(each))) for each in RECORDS]
+    facts = [prepare(from_record(each), store.pseudonyms) for each in RECORDS]
     assert store.append_prepared(facts[-1:]).recorded == 1
     rows = rows_of(facts, range(len(facts)))
     assert rows is not None
