@@ -69,9 +69,7 @@ def fragments_of(
         return None
 
 
-def _fragment(
-    offer: Offer, currency: str | None, answer: Mapping[str, object]
-) -> OfferFragment:
+def _fragment(offer: Offer, currency: str | None, answer: Mapping[str, object]) -> OfferFragment:
     record = offer_to_json(offer, currency)
     return OfferFragment(
         _around({**record, **explanation(offer, currency)}, 0),

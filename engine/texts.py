@@ -21,6 +21,7 @@ from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
+_PHRASES_REMEMBERED = 8_192
 _MOST_SAVED = 0.75
 """Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
 # Line breaks, other control characters, and marks that turn the direction of what follows.
@@ -88,24 +89,41 @@ def _two_digits(value: float) -> int:
     return round(whole, 2 - len(str(whole)))
 
 
+class Wording:
+    """The shop's own words for attributes, and the phrases made with them, remembered."""
+
+    def __init__(self, attributes: AttributesSection | None = None) -> None:
+        self.attributes = attributes
+        # The attributes of a shop change in far fewer ways than it has pairs of items.
+        self.phrase = lru_cache(_PHRASES_REMEMBERED)(self._phrase)
+        self.added = lru_cache(_PHRASES_REMEMBERED)(self._added)
+
+    def _phrase(self, change: Change, language: Language) -> str:
+        return _phrase(change, language, self.attributes)
+
+    def _added(self, change: Change, language: Language) -> tuple[str, ...]:
+        return _added(change, language, self.attributes)
+
+
 def upsell_text(
     gained: Sequence[Change],
     differs: Sequence[Change],
     extra: Extra,
     language: Language,
-    attributes: AttributesSection | None = None,
+    wording: Wording | AttributesSection | None = None,
 ) -> str:
     """What the better item adds, for how much more a unit; gains come in the shop's order."""
+    told = wording if isinstance(wording, Wording) else Wording(wording)
     messages = messages_of(language)
     what = ""
     if extra.step == "size":
         what = _bigger_pack(extra, language)
-    what = what or _gained(gained, language, attributes)
+    what = what or _gained(gained, language, told)
     if not what and differs:
         # Packs that cannot be compared say less than a brand or a blend.
         change = min(differs, key=lambda each: each.attribute == gains.PACK_SIZE)
         what = messages.gettext("{label} {after} instead of {before}").format(
-            label=attribute_label(change.attribute, language, attributes)[0],
+            label=attribute_label(change.attribute, language, told.attributes)[0],
             before=_printed(change.before),
             after=_printed(change.after),
         )
@@ -130,13 +148,11 @@ def _bigger_pack(extra: Extra, language: Language) -> str:
     )
 
 
-def _gained(
-    gained: Sequence[Change], language: Language, attributes: AttributesSection | None
-) -> str:
-    phrases = [phrase for change in gained if (phrase := _phrase(change, language, attributes))][
+def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> str:
+    phrases = [phrase for change in gained if (phrase := wording.phrase(change, language))][
         :_MOST_PHRASES
     ]
-    new = [member for change in gained for member in _added(change, language, attributes)]
+    new = [member for change in gained for member in wording.added(change, language)]
     what = _listed(phrases, language)
     if not new:
         return what

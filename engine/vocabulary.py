@@ -23,6 +23,13 @@ class StringTable:
 
     blob: NDArray[np.uint8]
     offsets: NDArray[np.int64]
+    # Views of both: one entry of an array costs several times as much.
+    _bytes: memoryview = field(init=False, repr=False, compare=False)
+    _bounds: memoryview = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bytes", self.blob.data)
+        object.__setattr__(self, "_bounds", self.offsets.data)
 
     @classmethod
     def from_texts(cls, texts: Sequence[str]) -> StringTable:
@@ -35,10 +42,10 @@ class StringTable:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> str:
-        if not 0 <= index < len(self):
+        if index < 0:
             raise IndexError(index)
-        start, stop = self.offsets.item(index), self.offsets.item(index + 1)
-        return str(self.blob.data[start:stop], "utf-8", "surrogatepass")
+        start, stop = self._bounds[index], self._bounds[index + 1]
+        return str(self._bytes[start:stop], "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         raw, bounds = self.blob.tobytes(), self.offsets.tolist()

@@ -33,7 +33,7 @@ from engine.offers import (
     Replaces,
 )
 from engine.slate import Recommenders, Slate, build_slate
-from engine.texts import Extra, cross_sell_text, picked_text, upsell_text
+from engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
 from engine.upsell.families import LEARNED
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
@@ -55,6 +55,7 @@ _LONGEST_REMEMBERED = 100
 class _Prepared:
     recommenders: Recommenders
     remembered: RememberedOffers
+    wording: Wording
 
 
 _prepared: WeakKeyDictionary[Model, _Prepared] = WeakKeyDictionary()
@@ -63,7 +64,9 @@ _prepared: WeakKeyDictionary[Model, _Prepared] = WeakKeyDictionary()
 def _prepared_for(model: Model) -> _Prepared:
     found = _prepared.get(model)
     if found is None:
-        found = _prepared[model] = _Prepared(Recommenders.prepare(model), RememberedOffers())
+        found = _prepared[model] = _Prepared(
+            Recommenders.prepare(model), RememberedOffers(), Wording(model.settings.attributes)
+        )
     return found
 
 
@@ -217,7 +220,8 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
             past=past_of(model, call.row, call.bought, at),
             mode=call.mode,
         )
-        offers, currency = _offers(model, call.language, slate), model.catalogue.currency
+        offers = _offers(model, prepared.wording, call.language, slate)
+        currency = model.catalogue.currency
         return Made(
             offers,
             _item_ids(model, slate.excluded),
@@ -233,7 +237,7 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
     return prepared.remembered.of(key, at, make, with_past=with_past)
 
 
-def _offers(model: Model, language: Language, slate: Slate) -> tuple[Offer, ...]:
+def _offers(model: Model, wording: Wording, language: Language, slate: Slate) -> tuple[Offer, ...]:
     """Still without ids."""
     return (
         *(
@@ -241,7 +245,7 @@ def _offers(model: Model, language: Language, slate: Slate) -> tuple[Offer, ...]
             for position, complement in enumerate(slate.cross_sell, start=1)
         ),
         *(
-            _upsell_offer(model, upgrade, position, language)
+            _upsell_offer(model, wording, upgrade, position, language)
             for position, upgrade in enumerate(slate.upsell, start=1)
         ),
     )
@@ -279,7 +283,9 @@ def _cross_sell_offer(
     )
 
 
-def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Language) -> Offer:
+def _upsell_offer(
+    model: Model, wording: Wording, upgrade: Upgrade, position: int, language: Language
+) -> Offer:
     catalogue, comparison = model.catalogue, upgrade.comparison
     item_id = catalogue.items[upgrade.item]
     return Offer(
@@ -295,7 +301,7 @@ def _upsell_offer(model: Model, upgrade: Upgrade, position: int, language: Langu
             comparison.differs,
             _extra(catalogue, upgrade),
             language,
-            model.settings.attributes,
+            wording,
         ),
         replaces=Replaces(
             catalogue.items[upgrade.base.item],

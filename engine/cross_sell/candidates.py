@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 
 _CHUNK = 256
+_NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 class Candidates(Protocol):
@@ -53,17 +55,34 @@ class Candidates(Protocol):
 
 
 class RuleCandidates:
-    """The consequents of the rules a cart fires, then popular complements."""
+    """The consequents of the rules a cart fires, then popular complements.
+
+    The rules are fired when it is first asked which; of single items it is found out without.
+    """
 
     def __init__(self, recommender: CrossSell, cart: Items) -> None:
         self._recommender, self._cart = recommender, cart
-        self._fired: Fired | None = None
-        self._rules: NDArray[np.int32] | None = None
-        if recommender.native is not None:
-            self.items, self.scores, self._rules = recommender.native.fire(cart)
-        else:
-            self._fired = recommender.fire(cart)
-            self.items, self.scores = self._fired.combined()
+
+    @cached_property
+    def items(self) -> Items:
+        return self._found[0]
+
+    @cached_property
+    def scores(self) -> Scores:
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[Items, Scores]:
+        native = self._recommender.native
+        return self._fired.combined() if native is None else native.fire(self._cart)[:2]
+
+    @cached_property
+    def _fired(self) -> Fired:
+        return self._recommender.fire(self._cart)
+
+    def fires(self, items: Items) -> NDArray[np.bool_]:
+        """Whether some rule of the cart leads to each of `items`."""
+        return self._strongest_of(items) >= 0
 
     def more(self) -> Iterator[tuple[Items, Scores]]:
         recommender = self._recommender
@@ -88,30 +107,23 @@ class RuleCandidates:
         return self._recommender.popular_counts(item).confidence
 
     def evidence(self, items: Items) -> list[RuleCounts]:
-        strongest = self._strongest_of(items)
-        rules = np.array([rule for rule in strongest if rule is not None], dtype=np.int32)
-        counts = iter(self._recommender.rule_counts(rules) if len(rules) else ())
+        recommender = self._recommender
         return [
-            self._recommender.popular_counts(item) if rule is None else next(counts)
-            for item, rule in zip(items.tolist(), strongest, strict=True)
+            recommender.popular_counts(item) if rule < 0 else recommender.counts_of(rule)
+            for item, rule in zip(items.tolist(), self._strongest_of(items).tolist(), strict=True)
         ]
 
-    def _strongest_of(self, items: Items) -> list[int | None]:
-        """The most confident rule that fired for each, the first of ties; None without any."""
-        if self._rules is None:
-            return [self._strongest(item) for item in items.tolist()]
-        if not len(self.items):
-            return [None] * len(items)
-        places = np.minimum(self.items.searchsorted(items), len(self.items) - 1)
-        known = self.items[places] == items
-        rules = self._rules[places].tolist()
-        return [rule if is_known else None for rule, is_known in zip(rules, known, strict=True)]
+    def _strongest_of(self, items: Items) -> NDArray[np.int32]:
+        """The most confident rule that fired for each, the first of ties; -1 without any."""
+        native = self._recommender.native
+        if native is not None:
+            return native.strongest(self._cart, items)
+        return np.array([self._strongest(item) for item in items.tolist()], dtype=np.int32)
 
-    def _strongest(self, item: int) -> int | None:
-        assert self._fired is not None
+    def _strongest(self, item: int) -> int:
         behind = (self._fired.consequent == item).nonzero()[0]
         if not len(behind):
-            return None
+            return -1
         return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
 
 
@@ -140,15 +152,19 @@ class RankedCandidates:
             carts = Carts(np.array([0, len(cart)], dtype=np.int64), cart)
             keys, scores = ranking.rank(carts, past, mode)
             items = keys.astype(np.int32)
-        repelled = recommender.repelled_by(cart)
-        if len(repelled):
-            away = np.zeros(recommender.n_items, dtype=np.bool_)
-            away[repelled] = True
-            away[self._by_rules.items] = False
-            away[past.item] = False
-            kept = (~away[items]).nonzero()[0]
-            items, scores = items[kept], scores[kept]
+        away = self._kept_away(items, recommender.repelled_by(cart))
+        if len(away):
+            items, scores = np.delete(items, away), np.delete(scores, away)
         self.items, self.scores = items, scores
+
+    def _kept_away(self, items: Items, repelled: Items) -> NDArray[np.int64]:
+        """Positions among `items`, which ascend."""
+        if not len(repelled) or not len(items):
+            return _NOWHERE
+        places = np.minimum(items.searchsorted(repelled), len(items) - 1)
+        places = np.unique(places[items[places] == repelled])
+        named = items[places]
+        return places[~self._by_rules.fires(named) & ~np.isin(named, self._bought)]
 
     def more(self) -> Iterator[tuple[Items, Scores]]:
         taken = self.items

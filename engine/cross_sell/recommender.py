@@ -61,7 +61,8 @@ def rows_of(indptr: NDArray[np.int64], values: Items, rows: Items) -> Items:
 
 @dataclass(frozen=True, slots=True)
 class _Filed:
-    """Rules by their first antecedent item; `strength` is -log(1 - confidence).
+    """Rules by their first antecedent item, and of each by consequent; `strength` is
+    -log(1 - confidence).
 
     Attributes:
         indptr: int64 (n_items + 1,).
@@ -84,6 +85,10 @@ class _Filed:
         """`rules` are positions of rules that have at least one antecedent item."""
         starts = table.antecedent_indptr[rules]
         order = np.argsort(table.antecedent_items[starts], kind="stable")
+        first, consequent = table.antecedent_items[starts[order]], table.consequent[rules[order]]
+        # Single-item rules of the canonical order stand so already.
+        if ((first[1:] == first[:-1]) & (consequent[1:] < consequent[:-1])).any():
+            order = order[np.lexsort((consequent, first))]
         rules, starts = rules[order], starts[order]
         indptr = np.zeros(n_items + 1, dtype=np.int64)
         first = table.antecedent_items[starts]
@@ -235,18 +240,19 @@ class CrossSell:
 
     def rule_counts(self, rules: NDArray[np.int32]) -> list[RuleCounts]:
         """The evidence of each of `rules` (positions in the rule table)."""
-        return [self._counts_of(rule) for rule in rules.tolist()]
+        return [self.counts_of(rule) for rule in rules.tolist()]
 
-    def _counts_of(self, rule: int) -> RuleCounts:
+    def counts_of(self, rule: int) -> RuleCounts:
+        """The evidence of one of the rule table's rules."""
         table = self.table
-        n_joint, n_antecedent = int(table.n_joint[rule]), int(table.n_antecedent[rule])
+        n_joint, n_antecedent = table.n_joint.item(rule), table.n_antecedent.item(rule)
         return RuleCounts(
             tuple(table.antecedent(rule).tolist()),
             n_joint,
             n_antecedent,
             n_joint / n_antecedent,
             *measures.lift_and_lower(
-                n_joint, n_antecedent, int(table.n_consequent[rule]), table.n_orders
+                n_joint, n_antecedent, table.n_consequent.item(rule), table.n_orders
             ),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -59,20 +60,34 @@ class CategoryRoom:
         code = int(self._category[item])
         self._held[code] = self._held.get(code, 0) + 1
 
-    def best(self, items: NDArray[np.int32], scores: NDArray[np.float64], limit: int) -> list[int]:
-        """Positions of the `limit` highest scores that find room; ties by position.
+    def best(
+        self,
+        items: NDArray[np.int32],
+        scores: NDArray[np.float64],
+        limit: int,
+        free: Callable[[NDArray[np.int32]], NDArray[np.bool_]],
+    ) -> list[int]:
+        """Positions of the `limit` highest scores that are free and find room; ties by position.
 
         Where the cap gives way, those without room follow, highest first.
+
+        Args:
+            free: whether each of some items may be taken at all; asked of few, mostly.
         """
         if limit <= 0:
             return []
         found: list[int] = []
         crowded: list[int] = []
         looked_at, held = 0, self._held
-        for width in (limit, _LOOKED_AT * limit, len(scores)):
+        for width in (_LOOKED_AT * limit, _LOOKED_AT**2 * limit, len(scores)):
             order = top(scores, width)[looked_at:]
-            codes = self._category[items[order]]
-            for place, code in zip(order.tolist(), codes.tolist(), strict=True):
+            near = items[order]
+            codes = self._category[near]
+            for place, code, is_free in zip(
+                order.tolist(), codes.tolist(), free(near).tolist(), strict=True
+            ):
+                if not is_free:
+                    continue
                 taken = held.get(code, 0)
                 if taken >= self._most and code >= 0:
                     crowded.append(place)

@@ -51,8 +51,7 @@ def place_complements(
     pinned = _pinned(candidates, eligibility, pins, room, limit)
     left = limit - len(pinned)
     items, scores = candidates.items, candidates.scores
-    free = eligibility.beside(items).nonzero()[0]
-    best = free[room.best(items[free], scores[free], left)]
+    best = room.best(items, scores, left, eligibility.beside)
     chosen = list(map(_Chosen, items[best].tolist(), scores[best].tolist()))
     if len(chosen) < left:
         chosen += _fillers(candidates, eligibility, room, left - len(chosen))

@@ -92,17 +92,17 @@ def load_library(path: sources.Path) -> tuple[Library | None, str]:
         return None, "they were not compiled: install with a C compiler (cc) present"
     try:
         functions = ctypes.CDLL(str(path))
+        functions.mersalg_sources.restype = ctypes.c_char_p
+        if functions.mersalg_sources().decode() != sources.fingerprint():
+            return None, "they were compiled from other sources: install again"
         _declare(functions)
     except (OSError, AttributeError) as error:
         return None, f"their library cannot be loaded: {error}"
-    if functions.mersalg_sources().decode() != sources.fingerprint():
-        return None, "they were compiled from other sources: install again"
     return Library(functions), "compiled kernels"
 
 
 def _declare(functions: ctypes.CDLL) -> None:
     for name, result, arguments in (
-        ("mersalg_sources", ctypes.c_char_p, []),
         ("mersalg_open", _POINTER, []),
         ("mersalg_close", None, [_POINTER]),
         (
@@ -110,6 +110,7 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [*[_POINTER] * 4, _COUNT, ctypes.c_double, *[_POINTER] * 3],
         ),
+        ("mersalg_strongest", _COUNT, [*[_POINTER] * 3, _COUNT, _POINTER, _COUNT, _POINTER]),
         (
             "mersalg_rank",
             _COUNT,
@@ -120,6 +121,11 @@ def _declare(functions: ctypes.CDLL) -> None:
             "mersalg_upgrades",
             _COUNT,
             [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
+        ),
+        (
+            "mersalg_siblings",
+            _COUNT,
+            [*[_POINTER] * 5, _COUNT, _POINTER, _COUNT, _POINTER, _COUNT, _POINTER],
         ),
     ):
         function = getattr(functions, name)

@@ -71,3 +71,44 @@ int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
     }
     return n;
 }
+
+/* First entry of `rules` in `begin..end`, where consequents ascend, that is not below `item`. */
+static int64_t first_of(const Rows *rules, int64_t begin, int64_t end, int32_t item) {
+    while (begin < end) {
+        int64_t middle = begin + (end - begin) / 2;
+        if (rules->columns[middle] < item) begin = middle + 1;
+        else end = middle;
+    }
+    return begin;
+}
+
+/* The strongest rule for each of `items` that the cart fires, into `rules`, -1 where it fires none;
+ * the others are not looked at. Consequents ascend within the rules of each first item. */
+int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32_t *cart,
+                          int64_t n_cart, const int32_t *items, int64_t n, int32_t *rules) {
+    const Filed *filed[] = {single, several};
+    int64_t begin = 0, end = 0, n_items = single->rules.n_rows;
+    for (int64_t place = 0; place < n; place++) {
+        float best = -1;
+        rules[place] = -1;
+        for (int kind = 0; kind < (n_cart > 1 ? 2 : 1); kind++) {
+            const Filed *from = filed[kind];
+            for (int64_t line = 0; line < n_cart; line++) {
+                if (!row_of(&from->rules, cart[line], &begin, &end)) return BROKEN;
+                begin = first_of(&from->rules, begin, end, items[place]);
+                for (; begin < end && from->rules.columns[begin] == items[place]; begin++) {
+                    if (from->strength[begin] <= best) continue;
+                    int fires = 1;
+                    for (int64_t k = 0; k < from->width && fires; k++) {
+                        int32_t other = from->rest[begin * from->width + k];
+                        fires = other == n_items || in_cart(cart, n_cart, other);
+                    }
+                    if (!fires) continue;
+                    best = from->strength[begin];
+                    rules[place] = from->position[begin];
+                }
+            }
+        }
+    }
+    return OK;
+}

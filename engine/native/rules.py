@@ -45,7 +45,10 @@ class NativeRules:
         position: NDArray[np.int32],
         rest: NDArray[np.int32],
     ) -> None:
-        """First the single-item rules, then the others; shapes as in `cross_sell.recommender`."""
+        """First the single-item rules, then the others; shapes as in `cross_sell.recommender`.
+
+        Of each first item the consequents ascend.
+        """
         held = self._held
         self._filed.append(
             _Filed(
@@ -77,3 +80,20 @@ class NativeRules:
             )
         )
         return integers_at(items, n), doubles_at(scores, n), integers_at(rules, n)
+
+    def strongest(self, cart: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int32]:
+        """int32 (n_items,), the strongest rule the cart fires for each; -1 where there is none."""
+        single, several = self._filed
+        items, rules = np.ascontiguousarray(items), np.empty(len(items), dtype=np.int32)
+        counted(
+            self._library.functions.mersalg_strongest(
+                ctypes.addressof(single),
+                ctypes.addressof(several),
+                address_of(cart),
+                len(cart),
+                address_of(items),
+                len(items),
+                address_of(rules),
+            )
+        )
+        return rules

@@ -32,6 +32,12 @@ class _Upgrades(ctypes.Structure):
     )
 
 
+class Models(ctypes.Structure):
+    """Of upgrades, as in `upsell.c`."""
+
+    _fields_ = (("upgrades", _POINTER), ("whether", _POINTER), ("which", _POINTER))
+
+
 def _items(likelihood: Likelihood) -> NDArray[np.float32]:
     """float32 (n_items, 16): facts and standing side by side; codes in their own bits."""
     facts, standing = likelihood.facts, likelihood.standing
@@ -62,6 +68,16 @@ class NativeUpgrades:
             held.address(standing.move_times, np.float32),
         )
         self._whether, self._which = map(held.network, (likelihood.whether, likelihood.which))
+
+    @property
+    def platt(self) -> tuple[float, float]:
+        """By which scores become those of offers that were shown."""
+        return self._likelihood.offer_slope, self._likelihood.offer_intercept
+
+    @property
+    def models(self) -> Models:
+        """What the kernel of siblings asks; valid for as long as this is."""
+        return Models(*map(ctypes.addressof, (self._model, self._whether, self._which)))
 
     def of_cart(self, past: Past, questions: Questions) -> NDArray[np.float64]:
         """As `Likelihood.of_cart`."""

@@ -361,3 +361,139 @@ int64_t mersalg_upgrades(Workspace *work, const Upgrades *model, const Network *
     }
     return n_rows;
 }
+
+/* Ladders and prices: `members` has a row for each ladder, all else a place for each item.
+ * `family` is below 0 where an item stands on no ladder, a price or cost where it is not known. */
+typedef struct {
+    Rows members;
+    int64_t n_items;
+    const int32_t *family;
+    const int16_t *tier;
+    const int64_t *price, *cost, *bought;
+    double least_ratio, most_ratio, offer_slope, offer_intercept;
+} Ladders;
+
+/* The models of upgrades; NULL for a shop that has none. */
+typedef struct {
+    const Upgrades *upgrades;
+    const Network *whether, *which;
+} Models;
+
+/* What may be replaced; `paid` is minor units for one unit, 0 where not known. */
+typedef struct {
+    int64_t item, paid;
+    double quantity;
+} Base;
+
+/* A better item of the base at place `base`; `bound` is the highest gain it can come to. */
+typedef struct {
+    int64_t item, base, difference, worth, row;
+    double score, bound;
+} Sibling;
+
+static int by_bound(const void *left, const void *right) {
+    const Sibling *first = left, *second = right;
+    if (first->bound != second->bound) return first->bound > second->bound ? -1 : 1;
+    return (first->row > second->row) - (first->row < second->row);
+}
+
+static double as_offered(const Ladders *ladders, double score) {
+    if (ladders->offer_slope == 1.0 && ladders->offer_intercept == 0.0) return score;
+    double inside = score < 1e-9 ? 1e-9 : score > 1 - 1e-9 ? 1 - 1e-9 : score;
+    double odds = ladders->offer_slope * log(inside / (1 - inside)) + ladders->offer_intercept;
+    odds = odds < -30 ? -30 : odds > 30 ? 30 : odds;
+    return 1.0 / (1.0 + exp(-odds));
+}
+
+/* All that could be bought instead of the bases, offered or not: questions as `mersalg_upgrades`
+ * takes them. Returns how many rows; `*n_asked` of the bases have any, `place` of each. */
+static int64_t gather(const Ladders *ladders, const Base *bases, int64_t n_bases, int64_t *n_asked,
+                      int64_t *place, int32_t *base, int64_t *indptr, int32_t *sibling,
+                      float *ratio) {
+    int64_t n_items = ladders->n_items, begin = 0, end = 0, n = 0, asked = 0;
+    for (int64_t each = 0; each < n_bases; each++) {
+        const Base *from = bases + each;
+        int32_t family = ladders->family[from->item];
+        if (family < 0 || from->paid <= 0) continue;
+        (void)row_of(&ladders->members, family, &begin, &end);
+        int64_t first = n;
+        for (int64_t entry = begin; entry < end; entry++) {
+            int32_t item = ladders->members.columns[entry];
+            if (item < 0 || item >= n_items) return BROKEN;
+            double times = (double)ladders->price[item] / (double)from->paid;
+            if (ladders->tier[item] <= ladders->tier[from->item] ||
+                ladders->price[item] <= from->paid || times < ladders->least_ratio ||
+                times > ladders->most_ratio)
+                continue;
+            sibling[n] = item;
+            ratio[n++] = (float)times;
+        }
+        if (n == first) continue;
+        place[asked] = each;
+        base[asked] = (int32_t)from->item;
+        indptr[asked++] = first;
+    }
+    indptr[asked] = n;
+    *n_asked = asked;
+    return n;
+}
+
+/* Where no model speaks: the item's share among both's buyers, less for each step and its price.
+ * A sibling nobody has bought yet is taken to win one buyer in ten. */
+static double by_share(const Ladders *ladders, const Base *from, int32_t item) {
+    double bought = (double)ladders->bought[item];
+    double share = (bought + 1) / (bought + (double)ladders->bought[from->item] + 10);
+    double ratio = (double)ladders->price[item] / (double)from->paid;
+    return share / ratio * pow(0.6, ladders->tier[item] - ladders->tier[from->item] - 1.0);
+}
+
+/* The better items that may be offered, in `*found`, which belongs to `work` until its next call: of
+ * the highest bound first, at most `most`. `marks` is 0 where an item may be offered. */
+int64_t mersalg_siblings(Workspace *work, const Ladders *ladders, const Models *models,
+                         const int32_t *past_item, const float *past_age, int64_t n_past,
+                         const Base *bases, int64_t n_bases, const uint8_t *marks, int64_t most,
+                         Sibling **found) {
+    int64_t begin = 0, end = 0, widest = 0, n_asked = 0, n = 0;
+    for (int64_t each = 0; each < n_bases; each++) {
+        if (bases[each].item < 0 || bases[each].item >= ladders->n_items) return BROKEN;
+        int32_t family = ladders->family[bases[each].item];
+        if (family < 0) continue;
+        if (!row_of(&ladders->members, family, &begin, &end)) return BROKEN;
+        widest += end - begin;
+    }
+    int32_t *sibling = room(&work->out_items, (size_t)widest, sizeof(int32_t) + sizeof(float));
+    int64_t *place = room(&work->out_rules, (size_t)n_bases + 1, 3 * sizeof(int64_t));
+    *found = room(&work->out_marks, (size_t)widest, sizeof(Sibling));
+    if (!sibling || !place || !*found) return NO_MEMORY;
+    float *ratio = (float *)(sibling + widest);
+    int64_t *indptr = place + n_bases + 1;
+    int32_t *base = (int32_t *)(indptr + n_bases + 1);
+    int64_t rows = gather(ladders, bases, n_bases, &n_asked, place, base, indptr, sibling, ratio);
+    int any = 0;
+    for (int64_t row = 0; row < rows && !any; row++) any = !marks[sibling[row]];
+    if (rows < 0 || !any) return rows < 0 ? rows : 0;
+    double *scores = NULL;
+    if (models) {
+        if (models->upgrades->moved.n_rows < ladders->n_items) return BROKEN;
+        int64_t failed = mersalg_upgrades(work, models->upgrades, models->whether, models->which,
+                                          past_item, past_age, n_past, base, indptr, n_asked,
+                                          sibling, ratio, rows, &scores);
+        if (failed < 0) return failed;
+    }
+    for (int64_t asked = 0; asked < n_asked; asked++) {
+        const Base *from = bases + place[asked];
+        int64_t base_cost = ladders->cost[from->item];
+        for (int64_t row = indptr[asked]; row < indptr[asked + 1]; row++) {
+            int32_t item = sibling[row];
+            int64_t difference = ladders->price[item] - from->paid, cost = ladders->cost[item];
+            int known = models && cost >= 0 && base_cost >= 0;
+            int64_t worth = difference - (known ? cost - base_cost : 0);
+            if (marks[item] || worth <= 0) continue;
+            double score = models ? as_offered(ladders, scores[row]) : by_share(ladders, from, item);
+            (*found)[n++] = (Sibling){item, place[asked], difference, worth, row, score,
+                                      score * (double)worth * from->quantity};
+        }
+    }
+    qsort(*found, (size_t)n, sizeof(Sibling), by_bound);
+    return MIN(n, most);
+}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from engine.cross_sell.recommender import row_slices
 from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor
-from engine.native.upgrades import NativeUpgrades, native_upgrades
+from engine.native.siblings import NativeSiblings, native_siblings
 from engine.offers import Quantity, Step
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
@@ -94,25 +94,25 @@ class Upgrade:
         return self.score * self.weight * worth * float(self.base.quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class _Siblings:
-    """Better items before their attributes are looked at; all arrays have shape (n,).
+class _Sibling(NamedTuple):
+    """A better item before its attributes are looked at.
 
     Attributes:
-        item: int32, the better item.
-        base: int64, position of the base item among those asked for.
-        score: float64, as of an `Upgrade` that gains something and loses nothing.
-        difference: int64, minor units more for one unit.
-        worth: int64, minor units it brings, as of an `Upgrade`.
-        bound: float64, the highest expected gain the upgrade can come to.
+        base: position of the base item among those asked for.
+        difference: minor units more for one unit.
+        worth: minor units it brings, as of an `Upgrade`.
+        row: its position among all.
+        score: as of an `Upgrade` that gains something and loses nothing.
+        bound: the highest expected gain the upgrade can come to.
     """
 
-    item: NDArray[np.int32]
-    base: NDArray[np.int64]
-    score: NDArray[np.float64]
-    difference: NDArray[np.int64]
-    worth: NDArray[np.int64]
-    bound: NDArray[np.float64]
+    item: int
+    base: int
+    difference: int
+    worth: int
+    row: int
+    score: float
+    bound: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ class Upsell:
     """Expected gain below which nothing is offered, minor units."""
     given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
     """Better versions of an item by the shop's own word."""
-    native: NativeUpgrades | None = None
-    """Works out the same as `likelihood`; None where NumPy does."""
+    native: NativeSiblings | None = None
+    """Finds the same better items; None where NumPy does."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -156,7 +156,13 @@ class Upsell:
             model.likelihood,
             to_minor(model.settings.offers.min_upsell_gain, model.catalogue.currency),
             given_upgrades(model.catalogue, model.settings.offers),
-            native_upgrades(model.likelihood) if model.likelihood is not None else None,
+            native_siblings(
+                model.ladders,
+                model.catalogue,
+                model.affinity.n_orders_of_item,
+                _ratios(model.settings.offers),
+                model.likelihood,
+            ),
         )
 
     def best(
@@ -172,18 +178,17 @@ class Upsell:
         """
         if limit <= 0 or not bases:
             return []
-        waiting = self._siblings(bases, eligibility, past or Past.unknown())
         chosen: dict[int, Upgrade] = {}
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
-        for place in np.argsort(-waiting.bound, kind="stable")[:_MOST_COMPARED].tolist():
-            if waiting.bound[place] < self.least_minor:
+        for sibling in self._waiting(bases, eligibility, past or Past.unknown()):
+            if sibling.bound < self.least_minor:
                 break
             if len(chosen) >= limit:
                 ranked = sorted((each.expected_minor for each in chosen.values()), reverse=True)
-                if ranked[limit - 1] >= waiting.bound[place]:
+                if ranked[limit - 1] >= sibling.bound:
                     break
-            item, base = int(waiting.item[place]), bases[int(waiting.base[place])]
+            item, base = sibling.item, bases[sibling.base]
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
             worse = losses > len(comparison.gains)
@@ -193,14 +198,14 @@ class Upsell:
                 continue
             if self._strands(base.item, item, cart):
                 continue
-            difference = int(waiting.difference[place])
+            difference = sibling.difference
             step = self.step(base, item, difference)
-            score, weight = float(waiting.score[place]), _EACH_LOSS**losses
+            score, weight = sibling.score, _EACH_LOSS**losses
             if not comparison.gains and step != "size":
                 weight *= _NOTHING_KNOWN
             if self.likelihood is None:
                 score, weight = score * weight, 1.0
-            worth = int(waiting.worth[place])
+            worth = sibling.worth
             upgrade = Upgrade(item, base, score, difference, comparison, step, weight, worth)
             if upgrade.expected_minor < self.least_minor:
                 continue
@@ -219,10 +224,20 @@ class Upsell:
         packs = (self.pack(base.item), self.pack(better))
         return step_of(*packs, paid, paid + price_difference_minor)
 
+    def _waiting(
+        self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past
+    ) -> Iterator[_Sibling]:
+        """The better items of `bases` of the highest bound, highest first."""
+        if self.native is None or (self.given and any(base.item in self.given for base in bases)):
+            return self._siblings(bases, eligibility, past)
+        asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
+        found = self.native.of(past, asked, eligibility.marks, _MOST_COMPARED)
+        return map(_Sibling._make, found)
+
     def _siblings(
         self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past
-    ) -> _Siblings:
-        """Every better item that may stand in for one of `bases`."""
+    ) -> Iterator[_Sibling]:
+        """The same in NumPy."""
         items = np.array([base.item for base in bases], dtype=np.int32)
         prices = np.array([base.unit_price_minor or 0 for base in bases], dtype=np.int64)
         ladder = self.ladders.family[items]
@@ -243,11 +258,8 @@ class Upsell:
         ratio = price / paid
         steps = self.ladders.tier[members] - self.ladders.tier[items][of_base]
         steps[n_learned:] = 1
-        fit = (
-            (steps > 0)
-            & (ratio >= self.settings.min_price_ratio - _TOLERANCE)
-            & (ratio <= self.settings.max_price_ratio + _TOLERANCE)
-        )
+        least, most = _ratios(self.settings)
+        fit = (steps > 0) & (ratio >= least) & (ratio <= most)
         fit[n_learned:] = True
         fit &= price > paid
         could_be = fit.nonzero()[0]
@@ -275,9 +287,8 @@ class Upsell:
         score = share / ratio[fit] * _EACH_TIER_MORE ** (steps - 1.0)
         difference = price[fit] - paid[fit]
         quantity = np.array([float(base.quantity) for base in bases])
-        return _Siblings(
-            members, of_base, score, difference, difference, score * difference * quantity[of_base]
-        )
+        bound = score * difference * quantity[of_base]
+        return _highest(members, of_base, difference, difference, score, bound)
 
     def _likely(
         self,
@@ -287,7 +298,7 @@ class Upsell:
         of_base: NDArray[np.int64],
         allowed: NDArray[np.bool_],
         ratio: NDArray[np.float64],
-    ) -> _Siblings:
+    ) -> Iterator[_Sibling]:
         """As `_siblings`, by what is likely; members that may not be offered take their share."""
         assert self.likelihood is not None
         if self.given:
@@ -299,7 +310,8 @@ class Upsell:
         position = np.repeat(np.arange(len(begins)), np.diff(indptr))
         base = np.array([each.item for each in bases], dtype=np.int32)[of_base[begins]]
         questions = Questions(base, indptr, members, ratio.astype(np.float32))
-        score = (self.native or self.likelihood).of_cart(past, questions)
+        upgrades = self.native.upgrades if self.native is not None else None
+        score = (upgrades or self.likelihood).of_cart(past, questions)
         paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)
         difference = self.catalogue.price_minor[members] - paid[of_base]
         cost, base_cost = self.catalogue.cost_minor[members], self.catalogue.cost_minor[base]
@@ -309,8 +321,8 @@ class Upsell:
         kept = (allowed & (worth > 0)).nonzero()[0]
         quantity = np.array([float(each.quantity) for each in bases])
         bound = score * worth * quantity[of_base]
-        return _Siblings(
-            members[kept], of_base[kept], score[kept], difference[kept], worth[kept], bound[kept]
+        return _highest(
+            members[kept], of_base[kept], difference[kept], worth[kept], score[kept], bound[kept]
         )
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
@@ -349,6 +361,27 @@ class Upsell:
             for item in cart
             if item != base and (fitted := self.catalogue.compatible_with(item).tolist())
         )
+
+
+def _ratios(offers: OffersSection) -> tuple[float, float]:
+    """The least and the most of a better item's price to its base's."""
+    return offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE
+
+
+def _highest(
+    item: NDArray[np.int32],
+    base: NDArray[np.int64],
+    difference: NDArray[np.int64],
+    worth: NDArray[np.int64],
+    score: NDArray[np.float64],
+    bound: NDArray[np.float64],
+) -> Iterator[_Sibling]:
+    """As siblings, of the highest bound first; all arrays have shape (n,)."""
+    rows = np.argsort(-bound, kind="stable")[:_MOST_COMPARED]
+    columns = (item, base, difference, worth)
+    whole = zip(*(column[rows].tolist() for column in columns), strict=True)
+    parts = zip(rows.tolist(), score[rows].tolist(), bound[rows].tolist(), strict=True)
+    return (_Sibling(*told, *more) for told, more in zip(whole, parts, strict=True))
 
 
 def _words(name: str) -> set[str]:

@@ -16,6 +16,7 @@ from engine.cross_sell.recommender import CrossSell
 from engine.native.library import BrokenArrays, Library, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
+from engine.native.siblings import NativeSiblings
 from engine.native.upgrades import NativeUpgrades
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
@@ -27,6 +28,7 @@ from tests.support.random_ranking import (
     random_past,
     random_questions,
     random_ranking,
+    random_upsell,
 )
 
 _WILD = (-(2**31), -2, -1, 0, 2, 2**31 - 1)
@@ -109,6 +111,33 @@ def _upgrade(library: Library, draw: Draw) -> None:
         NativeUpgrades(library, spoilt).of_cart(_wild_past(draw, n_items), questions)
 
 
+def _siblings(library: Library, draw: Draw) -> None:
+    n_items = int(draw.integers(1, 80))
+    likelihood = random_likelihood(draw, n_items)
+    upsell = random_upsell(draw, n_items, likelihood)
+    ladders, catalogue, share = upsell.ladders, upsell.catalogue, draw.choice([0, 0, 0.03])
+    native = NativeSiblings(
+        library,
+        replace(
+            ladders,
+            family=_spoil(draw, ladders.family, share),
+            tier=_spoil(draw, ladders.tier.astype(np.int32), share).astype(np.int16),
+            members=_spoil(draw, ladders.members, share),
+            member_indptr=_spoil(draw, ladders.member_indptr, share),
+        ),
+        replace(catalogue, cost_minor=_spoil(draw, catalogue.cost_minor, share)),
+        _spoil(draw, upsell.n_orders_of_item, share),
+        (0.1, 9.0),
+        draw.choice([None, NativeUpgrades(library, likelihood)]),
+    )
+    bases = [
+        (int(item), int(draw.choice([0, 90, 160])), 1.0)
+        for item in _spoil(draw, random_cart(draw, n_items, 9), share)
+    ]
+    with suppress(BrokenArrays):
+        native.of(_wild_past(draw, n_items), bases, np.zeros(n_items, dtype=np.uint8), 256)
+
+
 def _fire(library: Library, draw: Draw) -> None:
     cross_sell = CrossSell.prepare(tiny_model())
     rules = NativeRules(library, 0.1)
@@ -122,8 +151,11 @@ def _fire(library: Library, draw: Draw) -> None:
             _spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
         )
     cart = random_cart(draw, cross_sell.n_items, cross_sell.n_items)
+    cart, items = _spoil(draw, cart, share), np.arange(-3, cross_sell.n_items + 3, dtype=np.int32)
     with suppress(BrokenArrays):
-        rules.fire(_spoil(draw, cart, share))
+        rules.fire(cart)
+    with suppress(BrokenArrays):
+        rules.strongest(cart, items)
 
 
 def main() -> None:
@@ -132,7 +164,7 @@ def main() -> None:
         raise SystemExit(told)
     for seed in range(150):
         draw = np.random.default_rng(seed)
-        for drive in (_rank, _upgrade, _fire):
+        for drive in (_rank, _upgrade, _siblings, _fire):
             drive(library, draw)
     print("survived")
 

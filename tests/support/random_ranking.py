@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.config import AttributesSection, OffersSection
 from engine.ranking.features import NAMES
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
+from engine.upsell.gains import compare_items
 from engine.upsell.likelihood import Likelihood, questions_of_rows
+from engine.upsell.packs import pack_of
+from engine.upsell.recommender import BaseItem, Upsell
 from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES, Questions
 from engine.upsell.standing import WINDOWS, Facts, Standing
+from engine.upsell.tiers import Ladders
+from engine.vocabulary import StringTable, Vocabulary
 
 Draw = np.random.Generator
 
@@ -148,3 +156,52 @@ def random_questions(draw: Draw, n_items: int, most: int) -> Questions:
     rows = np.repeat(np.arange(len(base)), draw.integers(1, 6, len(base)))
     sibling = draw.integers(0, n_items, len(rows)).astype(np.int32)
     return questions_of_rows(base, rows, sibling, 1 + draw.random(len(rows)).astype(np.float32))
+
+
+def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Upsell:
+    """Ladders of items at any price, some not known, without kernels."""
+    family = draw.integers(-1, 4, n_items).astype(np.int32)
+    on_ladder = np.flatnonzero(family >= 0)
+    price = draw.choice([UNKNOWN, 0, 100, 150, 199, 250, 1_000, 2**52], n_items).astype(np.int64)
+    members = on_ladder[np.lexsort((on_ladder, price[on_ladder], family[on_ladder]))]
+    texts = StringTable.from_texts([""] * n_items)
+    catalogue = Catalogue(
+        items=Vocabulary.from_ids([f"i{item}" for item in range(n_items)]),
+        names=texts,
+        price_minor=price,
+        cost_minor=draw.choice([UNKNOWN, 0, 60, 180, 900], n_items).astype(np.int64),
+        category=family,
+        category_names=StringTable.from_texts(["a", "b", "c", "d"]),
+        family=family,
+        family_names=StringTable.from_texts(["a", "b", "c", "d"]),
+        offerable=np.ones(n_items, dtype=np.bool_),
+        attributes={},
+        compatible_indptr=np.zeros(n_items + 1, dtype=np.int64),
+        compatible_items=np.zeros(0, dtype=np.int32),
+        currency="EUR",
+    )
+    return Upsell(
+        catalogue,
+        Ladders(
+            family,
+            np.where(family < 0, -1, draw.integers(0, 3, n_items)).astype(np.int16),
+            indptr_of(family[members], 4),
+            members.astype(np.int32),
+        ),
+        draw.integers(0, 50, n_items).astype(np.int64),
+        OffersSection(),
+        np.ones(4, dtype=np.bool_),
+        partial(compare_items, catalogue, attributes=AttributesSection()),
+        partial(pack_of, catalogue),
+        likelihood,
+    )
+
+
+def random_bases(draw: Draw, n_items: int, price_minor: NDArray[np.int64]) -> list[BaseItem]:
+    """A cart at prices of the list and at others."""
+    cart = random_cart(draw, n_items, 8).tolist()
+    prices = [draw.choice([int(price_minor[item]), 90, 160]) for item in cart]
+    return [
+        BaseItem(item, int(draw.integers(1, 4)), None if price < 0 else int(price))
+        for item, price in zip(cart, prices, strict=True)
+    ]

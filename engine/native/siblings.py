@@ -1,0 +1,116 @@
+"""The better items of a cart's items, by the compiled kernels."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.native.library import Held, Library, Rows, address_of, counted, library
+from engine.native.upgrades import NativeUpgrades, native_upgrades
+from engine.ranking.purchases import Past
+from engine.upsell.likelihood import Likelihood
+from engine.upsell.tiers import Ladders
+
+_POINTER = ctypes.c_void_p
+
+
+class _Ladders(ctypes.Structure):
+    _fields_ = (
+        ("members", Rows),
+        ("n_items", ctypes.c_int64),
+        ("family", _POINTER),
+        ("tier", _POINTER),
+        ("price", _POINTER),
+        ("cost", _POINTER),
+        ("bought", _POINTER),
+        ("least_ratio", ctypes.c_double),
+        ("most_ratio", ctypes.c_double),
+        ("offer_slope", ctypes.c_double),
+        ("offer_intercept", ctypes.c_double),
+    )
+
+
+_BASE = np.dtype([("item", np.int64), ("paid", np.int64), ("quantity", np.float64)])
+_SIBLING = np.dtype(
+    [(name, np.int64) for name in ("item", "base", "difference", "worth", "row")]
+    + [(name, np.float64) for name in ("score", "bound")]
+)
+
+Base = tuple[int, int, float]
+"""An item, minor units paid for one unit (0 where not known), and units."""
+Sibling = tuple[int, int, int, int, int, float, float]
+"""A better item, the place of its base, minor units more, minor units it brings, its place among
+all, how likely it is taken, and the highest expected gain it can come to."""
+
+
+class NativeSiblings:
+    """What the kernels look at of ladders, prices and, where there are any, models of upgrades."""
+
+    def __init__(
+        self,
+        library: Library,
+        ladders: Ladders,
+        catalogue: Catalogue,
+        n_orders_of_item: NDArray[np.int64],
+        ratios: tuple[float, float],
+        upgrades: NativeUpgrades | None,
+    ) -> None:
+        """`ratios` are the least and the most of a better item's price to its base's."""
+        self._library, self._held, self.upgrades = library, Held(), upgrades
+        held, self._models, platt = self._held, None, (1.0, 0.0)
+        if upgrades is not None:
+            self._models, platt = upgrades.models, upgrades.platt
+        self._ladders = _Ladders(
+            held.rows(ladders.member_indptr, ladders.members),
+            len(catalogue),
+            held.address(ladders.family, np.int32),
+            held.address(ladders.tier, np.int16),
+            held.address(catalogue.price_minor, np.int64),
+            held.address(catalogue.cost_minor, np.int64),
+            held.address(n_orders_of_item, np.int64),
+            *ratios,
+            *platt,
+        )
+
+    def of(
+        self, past: Past, bases: Sequence[Base], marks: NDArray[np.uint8], most: int
+    ) -> list[Sibling]:
+        """The better items of `bases` that bring something and whose mark is 0, of the highest
+        bound first; at most `most`."""
+        asked, found = np.array(bases, dtype=_BASE), _POINTER()
+        n = counted(
+            self._library.functions.mersalg_siblings(
+                self._library.workspace,
+                ctypes.addressof(self._ladders),
+                None if self._models is None else ctypes.addressof(self._models),
+                address_of(past.item),
+                address_of(past.age),
+                len(past.item),
+                address_of(asked),
+                len(asked),
+                address_of(marks),
+                most,
+                ctypes.addressof(found),
+            )
+        )
+        told = ctypes.string_at(found, n * _SIBLING.itemsize) if n else b""
+        return np.frombuffer(told, dtype=_SIBLING).tolist()
+
+
+def native_siblings(
+    ladders: Ladders,
+    catalogue: Catalogue,
+    n_orders_of_item: NDArray[np.int64],
+    ratios: tuple[float, float],
+    likelihood: Likelihood | None,
+) -> NativeSiblings | None:
+    """None where NumPy has to find them: without kernels, or with networks they do not take."""
+    found = library()
+    upgrades = None if likelihood is None else native_upgrades(likelihood)
+    if found is None or (upgrades is None and likelihood is not None):
+        return None
+    return NativeSiblings(found, ladders, catalogue, n_orders_of_item, ratios, upgrades)
