@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -27,6 +27,9 @@ Marks = NDArray[np.uint8]
 
 # Arrays are compared with a plain number: numpy asks an enum's member many questions first.
 _ELIGIBLE, _LAST_BINDING = int(Reason.ELIGIBLE), int(LAST_BINDING)
+_IN_CART = int(Reason.IN_CART)
+_MOST_SPARE = 16
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Eligibility:
     price_minor: NDArray[np.int64]
     max_price_to_cart: float | None
     bundles: Bundles | None = None
+    _spare: list[Marks] = field(default_factory=list[Marks], repr=False, compare=False)
+    """Copies of `alone` that no cart uses."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -99,7 +104,7 @@ class Eligibility:
         for items, reason in blocks:
             _mark(alone, items, reason)
             _mark(fitted, items, reason)
-        return replace(self, alone=alone, fitted=fitted)
+        return replace(self, alone=alone, fitted=fitted, _spare=[])
 
     def beside(
         self,
@@ -112,26 +117,45 @@ class Eligibility:
         """For a cart and excluded and declined items of dense indices.
 
         `cart_price_minor` is the price of all the cart holds, None where it is not known.
+        Give it back by `release` when nothing is asked of it any more.
         """
-        marks = self.alone.copy()
+        try:
+            marks = self._spare.pop()
+        except IndexError:
+            marks = self.alone.copy()
+        changed = [cart]
         if len(self.fits_items):
             for part in row_slices(self.fits_indptr, cart):
                 fits = self.fits_items[part]
                 marks[fits] = self.fitted[fits]
-        if len(declined):
-            marks[np.asarray(declined)] = int(Reason.ALREADY_DECLINED)
-        if len(excluded):
-            marks[np.asarray(excluded)] = int(Reason.EXCLUDED_BY_CALLER)
+                changed.append(fits)
+        for items, reason in (
+            (declined, Reason.ALREADY_DECLINED),
+            (excluded, Reason.EXCLUDED_BY_CALLER),
+        ):
+            if len(items):
+                named = np.asarray(items, dtype=np.int32)
+                marks[named] = int(reason)
+                changed.append(named)
         if self.bundles is not None:
-            marks[self.bundles.with_any_of(cart)] = int(Reason.IN_BUNDLE)
-        marks[cart] = int(Reason.IN_CART)
-        families = np.zeros(len(self.family_excludes), dtype=np.bool_)
-        families[self.family[cart]] = True
-        families &= self.family_excludes
+            bundled = self.bundles.with_any_of(cart)
+            marks[bundled] = int(Reason.IN_BUNDLE)
+            changed.append(bundled)
+        marks[cart] = _IN_CART
+        blocked = self.family[cart]
+        blocked = blocked[self.family_excludes[blocked]]
         dearest = None
         if self.max_price_to_cart is not None and cart_price_minor is not None:
             dearest = self.max_price_to_cart * cart_price_minor
-        return CartEligibility(marks, self.family, families, self.price_minor, dearest)
+        return CartEligibility(marks, self.family, blocked, self.price_minor, dearest, changed)
+
+    def release(self, used: CartEligibility) -> None:
+        """Keeps the marks of a cart for the next one: a copy of all of them costs more."""
+        marks = used.marks
+        for items in used.changed:
+            marks[items] = self.alone[items]
+        if len(self._spare) < _MOST_SPARE:
+            self._spare.append(marks)
 
     def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` stands on the ladder of something in the cart."""
@@ -155,22 +179,26 @@ class Eligibility:
 class CartEligibility:
     """`marks` holds the `Reason` of each item instead of, or beside, the cart.
 
-    A complement costs at most `dearest_minor`, None where any price will do.
+    No complement is of one of `blocked_families` (int32, few); it costs at most `dearest_minor`,
+    None where any price will do. `changed` are the items whose marks are not those of every cart.
     """
 
     marks: Marks
     family: NDArray[np.int32]
-    blocked_families: NDArray[np.bool_]
+    blocked_families: NDArray[np.int32]
     price_minor: NDArray[np.int64]
     dearest_minor: float | None
+    changed: list[Items] = field(default_factory=list[Items])
 
     def lifted(self) -> CartEligibility:
         """The same cart with every item eligible instead of what it holds."""
-        return replace(self, marks=np.zeros_like(self.marks))
+        return replace(self, marks=np.zeros_like(self.marks), changed=[])
 
     def leave_out(self, items: Items, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
-        _mark(self.marks, items, reason)
+        if len(items):
+            _mark(self.marks, items, reason)
+            self.changed.append(items)
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may replace something in the cart."""
@@ -180,10 +208,16 @@ class CartEligibility:
         """Whether each of `items` may be bought beside the cart."""
         # A cart has thousands of candidates: `take` is twice as fast as brackets.
         free = self.marks.take(items) == _ELIGIBLE
-        free &= ~self.blocked_families.take(self.family.take(items))
+        free &= ~self._is_blocked(items)
         if self.dearest_minor is not None:
             free &= self.price_minor.take(items) <= self.dearest_minor
         return free
+
+    def _is_blocked(self, items: Items) -> NDArray[np.bool_]:
+        families, blocked = self.family.take(items), self.blocked_families
+        if len(blocked) > _FEW:
+            return np.isin(families, blocked)
+        return (families[:, None] == blocked).any(axis=1)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:
         """Whether the shop itself may place each of `items` beside the cart."""
@@ -197,8 +231,7 @@ class CartEligibility:
         if self.dearest_minor is not None:
             dear = self.price_minor[items] > self.dearest_minor
             _mark(marks, everywhere[dear], Reason.TOO_DEAR)
-        blocked = self.blocked_families[self.family[items]]
-        _mark(marks, everywhere[blocked], Reason.SUBSTITUTE)
+        _mark(marks, everywhere[self._is_blocked(items)], Reason.SUBSTITUTE)
         return [Reason(mark) for mark in marks.tolist()]
 
     def reasons_instead(self, items: Items) -> list[Reason]:

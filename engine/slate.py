@@ -145,6 +145,7 @@ def build_slate(
                 candidates, eligibility, room, complements, limit=cross_sell
             )
 
+    in_force.eligibility.release(eligibility)
     return Slate(
         tuple(complements),
         tuple(upgrades),
