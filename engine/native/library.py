@@ -91,7 +91,8 @@ def load_library(path: sources.Path) -> tuple[Library | None, str]:
     if not path.exists():
         return None, "they were not compiled: install with a C compiler (cc) present"
     try:
-        functions = ctypes.CDLL(str(path))
+        # Short calls: to let go of the interpreter and wait for it again would cost more.
+        functions = ctypes.PyDLL(str(path))
         functions.mersalg_sources.restype = ctypes.c_char_p
         if functions.mersalg_sources().decode() != sources.fingerprint():
             return None, "they were compiled from other sources: install again"
