@@ -20,6 +20,7 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack
 from engine.offers import Decision
+from engine.storage.batch import Prepared
 from engine.storage.store import AppendResult, Store
 from serving.alarms import in_time
 from serving.database_time import DatabaseTime
@@ -31,6 +32,8 @@ from serving.spool import Spool, SpoolFull
 _log = logging.getLogger("mersalg.intake")
 
 Tracking = Literal["recorded", "deferred", "off"]
+Job = Sequence[Fact | Prepared]
+"""The facts of one call; those that are prepared are ready to be written."""
 
 _PROBE_SECONDS = 0.5
 _SETTLING_SECONDS = 0.02
@@ -60,8 +63,8 @@ class Intake:
     ) -> None:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._deadlines, self._when_mended = deadlines, mended
-        self._to_database: GroupCommit[Sequence[Fact], AppendResult | StorageError] = GroupCommit(
-            "mersalg-database", self._append, weight=len, most=batch_facts
+        self._to_database: GroupCommit[Sequence[Fact | Prepared], AppendResult | StorageError] = (
+            GroupCommit("mersalg-database", self._append, weight=len, most=batch_facts)
         )
         self._to_spool: GroupCommit[bytes, bool] = GroupCommit("mersalg-spool", self._keep)
         self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
@@ -147,7 +150,7 @@ class Intake:
         kept = done and future.exception() is None and future.result()
         return "deferred" if kept else "off"
 
-    async def record_events(self, facts: Sequence[Fact]) -> AppendResult:
+    async def record_events(self, facts: Job) -> AppendResult:
         """Takes sent events; returns once they are on disk.
 
         Raises:
@@ -170,7 +173,7 @@ class Intake:
         self._metrics.events.labels("rejected").inc(len(result.rejected))
         return result
 
-    def _append(self, jobs: Sequence[Sequence[Fact]]) -> Sequence[AppendResult | StorageError]:
+    def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | StorageError]:
         facts = [fact for job in jobs for fact in job]
         if not facts:
             return [AppendResult(0, 0)] * len(jobs)

@@ -53,7 +53,11 @@ def _too_large(limit: int) -> errors.ApiError:
 
 async def read_json(request: Request) -> object:
     """The body as JSON; raises ApiError 422 where it is none (NaN and deep nesting included)."""
-    body = await read_body(request)
+    return parse_json(await read_body(request))
+
+
+def parse_json(body: bytes) -> object:
+    """Raises ApiError 422 where it is none (NaN and deep nesting included)."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

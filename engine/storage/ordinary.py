@@ -1,4 +1,4 @@
-"""The short way from a line to a fact ready to be written, for lines that are as most are.
+"""The short way from a record to a fact ready to be written, for those that are as most are.
 
 What `parse_fact`, `digest_and_pack` and `prepare` do together, without the objects between, at a
 quarter of the price. Whatever is the least out of the ordinary is left to them, and so is telling
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import orjson
@@ -25,6 +25,8 @@ LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9][0-9.]{15}")
 """In a line: up to 15 digits a float says what was written."""
 
 _Json = dict[str, Any]
+_Named = Callable[[str, str], str]
+"""The pseudonym of a `session` or `customer` id."""
 
 _COMMON = frozenset(
     "type event_id occurred_at checkout_id session_id customer_id consent is_bot".split()
@@ -51,13 +53,30 @@ class _Unusual(Exception):
 
 def ordinary(raw: bytes, pseudonyms: Pseudonyms) -> Prepared | None:
     """What the long way gives of a line of an export or of a shop's own file; None: ask it."""
-    # So no text in it holds what a database cannot, and nothing is written otherwise than read.
-    if b"\\" in raw or not raw.isascii():
+    if not is_plain(raw):
         return None
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
+    return _ordinary(data, raw, partial(pseudonyms.of, trusted=True))
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether no text in some JSON can hold what a database cannot, or be written otherwise than
+    it is read."""
+    return b"\\" not in raw and raw.isascii()
+
+
+def ordinary_event(data: object, pseudonyms: Pseudonyms) -> Prepared | None:
+    """What the long way gives of an event sent by a shop, from JSON that `is_plain`; None: ask it.
+
+    Unlike a line's, its numbers mean what the JSON parser made of them.
+    """
+    return _ordinary(data, b"", pseudonyms.of)
+
+
+def _ordinary(data: object, raw: bytes, named: _Named) -> Prepared | None:
     if type(data) is not dict:
         return None
     record = cast("_Json", data)
@@ -66,17 +85,17 @@ def ordinary(raw: bytes, pseudonyms: Pseudonyms) -> Prepared | None:
     if way is None:
         return None
     try:
-        return way(record, raw, pseudonyms)
+        return way(record, raw, named)
     except (_Unusual, ValueError, OverflowError):
         return None
 
 
-def _promotion(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
+def _promotion(data: _Json, raw: bytes, named: _Named) -> Prepared:
     del raw
     told, instant = _begun(data, _PROMOTION)
     offer_id = _needed(data, "offer_id")
     told["offer_id"] = offer_id
-    checkout, session, customer = _who(data, told, pseudonyms)
+    checkout, session, customer = _who(data, told, named)
     kind, event_id = told["type"], told["event_id"]
     return Prepared(
         *(event_id, kind, instant, checkout, session, customer, offer_id, None),
@@ -84,15 +103,15 @@ def _promotion(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
     )
 
 
-def _order(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
+def _order(data: _Json, raw: bytes, named: _Named) -> Prepared:
     told, instant = _begun(data, _ORDER)
     offer_id = _may(data, "offer_id", told)
-    checkout, session, customer = _who(data, told, pseudonyms)
+    checkout, session, customer = _who(data, told, named)
     transaction = told["transaction_id"] = _needed(data, "transaction_id")
     currency = _currency(data, told)
     kind, event_id = told["type"], told["event_id"]
     items: list[_Json] = []
-    named: set[str] = set()
+    offered_ids: set[str] = set()
     for given in _entries(data, "items"):
         entry = _object(given, _ITEM)
         item: _Json = {"item_id": _needed(entry, "item_id"), "quantity": _quantity(entry)}
@@ -100,7 +119,7 @@ def _order(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
         _discount(entry, currency, raw, item)
         offered = _may(entry, "offer_id", item)
         if offered is not None:
-            named.add(offered)
+            offered_ids.add(offered)
         items.append(item)
     if kind == "purchase" and not items:
         raise _Unusual
@@ -108,16 +127,16 @@ def _order(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
     return Prepared(
         *(event_id, kind, instant, checkout, session, customer, offer_id, transaction),
         *_written(told, told),
-        named=tuple(sorted(named)),
+        named=tuple(sorted(offered_ids)),
     )
 
 
-def _decision(data: _Json, raw: bytes, pseudonyms: Pseudonyms) -> Prepared:
+def _decision(data: _Json, raw: bytes, named: _Named) -> Prepared:
     decision_id = _needed(data, "decision_id")
     data.setdefault("event_id", decision_id)
     told, instant = _begun(data, _DECISION)
     told["decision_id"] = decision_id
-    checkout, session, customer = _who(data, told, pseudonyms)
+    checkout, session, customer = _who(data, told, named)
     if checkout is None or data.get("arm") not in ("treatment", "control"):
         raise _Unusual
     told["arm"] = data["arm"]
@@ -197,17 +216,15 @@ def _begun(data: _Json, known: frozenset[str]) -> tuple[_Json, int]:
     return begun, instant
 
 
-def _who(
-    data: _Json, told: _Json, pseudonyms: Pseudonyms
-) -> tuple[str | None, str | None, str | None]:
+def _who(data: _Json, told: _Json, named: _Named) -> tuple[str | None, str | None, str | None]:
     """Checkout, session, customer; the last two under pseudonyms."""
     checkout = _may(data, "checkout_id", told)
     session, customer = data.get("session_id"), data.get("customer_id")
     if session is not None:
-        session = pseudonyms.of("session", _needed(data, "session_id"), trusted=True)
+        session = named("session", _needed(data, "session_id"))
         told["session_id"] = session
     if customer is not None:
-        customer = pseudonyms.of("customer", _needed(data, "customer_id"), trusted=True)
+        customer = named("customer", _needed(data, "customer_id"))
         told["customer_id"] = customer
     return checkout, session, customer
 
@@ -300,7 +317,7 @@ def _price(amount: str | float, currency: str) -> tuple[str, int]:
     return money.to_text(minor, currency), minor
 
 
-_WAYS: Mapping[str, Callable[[_Json, bytes, Pseudonyms], Prepared]] = {
+_WAYS: Mapping[str, Callable[[_Json, bytes, _Named], Prepared]] = {
     "decision": _decision,
     **dict.fromkeys(PROMOTION_TYPES, _promotion),
     **dict.fromkeys(ORDER_TYPES, _order),

@@ -32,6 +32,7 @@ from engine.storage.dismissing import DISMISSALS
 from engine.storage.erasure import erase
 from engine.storage.loading import Rows
 from engine.storage.months import count_before, drop_before
+from engine.storage.ordinary import ordinary_event
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
 from engine.storage.rollups import SINCE as FACTS_SINCE
@@ -173,9 +174,17 @@ class SqlStore:
                 )
             )
 
-    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
         names = self.pseudonyms
-        return self.append_prepared([prepare(fact, names, trusted=trusted) for fact in facts])
+        return self.append_prepared(
+            [
+                fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
+                for fact in facts
+            ]
+        )
+
+    def ordinary_event(self, data: object) -> Prepared | None:
+        return ordinary_event(data, self.pseudonyms)
 
     def append_prepared(self, facts: Sequence[Prepared]) -> AppendResult:
         """As `append`, of facts that were made ready before, pseudonyms and all."""

@@ -11,6 +11,7 @@ from engine.offers import Arm, Decision
 
 if TYPE_CHECKING:
     from engine.storage.audit import AuditLog
+    from engine.storage.batch import Prepared
     from engine.storage.rollups import Rollups
 
 
@@ -65,7 +66,12 @@ class Store(Protocol):
         """
         ...
 
-    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
+    def ordinary_event(self, data: object) -> Prepared | None:
+        """An event from plain JSON, ready to be written, without the way over a fact; None where
+        it is the least out of the ordinary: then `parse_fact` has to be asked."""
+        ...
+
+    def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
         """Take a batch in one transaction; it is on disk when this returns.
 
         The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,

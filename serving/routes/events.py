@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from engine.errors import FactRejected
 from engine.events import ORDER_TYPES, Event, Fact, parse_fact
+from engine.storage.batch import Prepared
+from engine.storage.ordinary import is_plain
 from engine.storage.store import Rejection
 from serving import errors, logs, openapi
-from serving.request_body import read_json
+from serving.request_body import parse_json, read_body
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit
 from serving.service import Service, service_of
@@ -49,31 +51,44 @@ async def answer(request: Request) -> bytes:
     """The call's answer as JSON; raises ApiError or StorageError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
-    events = _events_of(await read_json(request), service.settings.max_events)
-    return orjson.dumps(await take(service, caller, events))
+    body = await read_body(request)
+    events = _events_of(parse_json(body), service.settings.max_events)
+    return orjson.dumps(await take(service, caller, events, plain=is_plain(body)))
 
 
-async def take(service: Service, caller: Caller, events: Sequence[object]) -> EventsAnswer:
-    """Record what `caller` may tell; each event stands alone."""
+async def take(
+    service: Service, caller: Caller, events: Sequence[object], *, plain: bool = False
+) -> EventsAnswer:
+    """Record what `caller` may tell; each event stands alone.
+
+    `plain`: every text in them is, see `is_plain`.
+    """
     logs.keep_unspoken(lambda: _people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
-    facts: list[Fact] = []
+    facts: list[Fact | Prepared] = []
     places: list[int] = []
     rejected: list[Rejection] = []
+    buyers: list[str] = []
+    dismissed = False
+    quick = service.store.ordinary_event if plain else _never
     for place, event in enumerate(events):
         try:
-            facts.append(_allowed(event, caller, consent_required=consent_required))
-            places.append(place)
+            allowed = _allowed(event, caller, consent_required=consent_required)
+            fact = quick(allowed) or parse_fact(allowed)
         except FactRejected as error:
             rejected.append(Rejection(place, error.reason, error.message))
+            continue
+        facts.append(fact)
+        places.append(place)
+        kind = fact.type if isinstance(fact, Prepared | Event) else "decision"
+        if kind == "purchase":
+            # By the id the shop knows, not by the pseudonym that is kept.
+            buyers += filter(None, (cast("Mapping[str, str]", allowed).get("customer_id"),))
+        dismissed = dismissed or kind == "dismiss_promotion"
     result = await service.intake.record_events(facts)
-    service.pasts.forget(
-        fact.customer_id
-        for fact in facts
-        if isinstance(fact, Event) and fact.type == "purchase" and fact.customer_id is not None
-    )
-    if any(isinstance(fact, Event) and fact.type == "dismiss_promotion" for fact in facts):
+    service.pasts.forget(buyers)
+    if dismissed:
         service.dismissals.heard()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
@@ -99,12 +114,18 @@ def _events_of(data: object, most: int) -> list[object]:
     return cast("list[object]", events)
 
 
-def _allowed(event: object, caller: Caller, *, consent_required: bool) -> Fact:
-    kind = cast("Mapping[str, object]", event).get("type") if isinstance(event, dict) else None
+def _allowed(event: object, caller: Caller, *, consent_required: bool) -> object:
+    """The event as it may be told; raises FactRejected."""
+    if not isinstance(event, dict):
+        return event
+    told = cast("dict[str, object]", event)
+    kind = told.get("type")
     if kind == "decision":
         raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
     if isinstance(kind, str) and kind in ORDER_TYPES and not caller.may("server"):
         raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-    if consent_required and isinstance(event, dict):
-        event = {"consent": False, **cast("Mapping[str, object]", event)}
-    return parse_fact(event)
+    return {"consent": False, **told} if consent_required else told
+
+
+def _never(_event: object) -> None:
+    return None

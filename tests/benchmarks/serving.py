@@ -1,6 +1,6 @@
 """The HTTP service against an empty typed endpoint in the same run, durable throughout.
 
-    python -m tests.benchmarks.serving [ROUNDS]
+    python -m tests.benchmarks.serving [ROUNDS [suggestions|events|postgresql]...]
 
 Model of 1 million rules and 100,000 items that remembers 50,000 customers; loopback; wrk with one
 thread, eight connections at full load and 64 where buyers come by chance at half of capacity.
@@ -46,14 +46,17 @@ def main() -> None:
         print("wrk is not installed: nothing measured")
         return
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parts = set(sys.argv[2:]) or {"suggestions", "events", "postgresql"}
     print(f"{os.cpu_count()} processors, shared by load generator and workers")
     with tempfile.TemporaryDirectory(prefix="mersalg-benchmark-") as name:
         folder = Path(name)
         publish_model(folder / "models", remembering_model(folder / "models"))
-        one = suggestions(folder, rounds)
-        two_workers(folder, one)
-        sent_events(folder, "SQLite", None, 20_000)
-        on_postgres(folder)
+        if "suggestions" in parts:
+            two_workers(folder, suggestions(folder, rounds))
+        if "events" in parts:
+            sent_events(folder, "SQLite", None, 20_000)
+        if "postgresql" in parts:
+            on_postgres(folder)
 
 
 def suggestions(folder: Path, rounds: int) -> float:
