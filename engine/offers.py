@@ -129,7 +129,8 @@ class Decision:
     call's own lists that would have been in the running. `mode` is the call's, None where not
     known; `model_customer` is the row of the model's own memory of customers that was looked at.
     `store_id` and `segment` are the shop's own words for where it was and who was asked.
-    `fragments` are its lines and offers as JSON where they were written before, the ids aside.
+    `fragments` are its lines and offers as JSON where they were written before, the ids aside; a
+    changed copy of the decision (`dataclasses.replace`) has none.
     """
 
     event_id: str
@@ -153,4 +154,9 @@ class Decision:
     model_customer: int | None = None
     store_id: str | None = None
     segment: str | None = None
-    fragments: Fragments | None = field(default=None, compare=False, repr=False)
+    fragments: Fragments | None = field(default=None, init=False, compare=False, repr=False)
+
+    def with_fragments(self, fragments: Fragments | None) -> Decision:
+        """This decision, of whose lines and offers they were written."""
+        object.__setattr__(self, "fragments", fragments)
+        return self

@@ -66,7 +66,7 @@ def picked_text(shop: str, language: Language) -> str:
     return messages_of(language).gettext("Picked by {shop}").format(shop=_printed(shop))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def rate_text(part: int, whole: int, language: Language) -> str:
     """`3 of 10`; below a fifth `1 of 8`. Never says all, or none, where it is not so.
 

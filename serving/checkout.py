@@ -155,8 +155,7 @@ def decide(
         model_customer=row,
         store_id=request.store_id,
         segment=request.segment,
-        fragments=made.fragments,
-    )
+    ).with_fragments(made.fragments)
 
 
 def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartLine, ...]:

@@ -18,7 +18,7 @@ Buyer = tuple[str, str | None, str | None]
 _DAY = 86_400_000_000
 _FRESH_SECONDS = 0.1
 """For so long it is not asked again whether anybody dismissed anything."""
-_MOST_BUYERS = 20_000
+_MOST_BUYERS = 5_000
 
 
 class Dismissals:

@@ -63,11 +63,11 @@ class RuleCandidates:
     def __init__(self, recommender: CrossSell, cart: Items) -> None:
         self._recommender, self._cart = recommender, cart
 
-    @cached_property
+    @property
     def items(self) -> Items:
         return self._found[0]
 
-    @cached_property
+    @property
     def scores(self) -> Scores:
         return self._found[1]
 

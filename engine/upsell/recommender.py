@@ -36,7 +36,7 @@ _EACH_TIER_MORE = 0.6
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
-_REMEMBERED = 16_384
+_REMEMBERED = 8_192
 _SHORTEST_WORD = 3
 _MOST_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
@@ -378,10 +378,13 @@ def _highest(
 ) -> Iterator[_Sibling]:
     """As siblings, of the highest bound first; all arrays have shape (n,)."""
     rows = np.argsort(-bound, kind="stable")[:_MOST_COMPARED]
-    columns = (item, base, difference, worth)
-    whole = zip(*(column[rows].tolist() for column in columns), strict=True)
-    parts = zip(rows.tolist(), score[rows].tolist(), bound[rows].tolist(), strict=True)
-    return (_Sibling(*told, *more) for told, more in zip(whole, parts, strict=True))
+    return map(
+        _Sibling,
+        *(column[rows].tolist() for column in (item, base, difference, worth)),
+        rows.tolist(),
+        score[rows].tolist(),
+        bound[rows].tolist(),
+    )
 
 
 def _words(name: str) -> set[str]:
