@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.cross_sell.recommender import row_slices
+from engine.cross_sell.filed import row_slices
 
 
 @dataclass(frozen=True, slots=True)

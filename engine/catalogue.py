@@ -77,7 +77,7 @@ class Catalogue:
             "offerable": self.offerable,
             "compatible_indptr": self.compatible_indptr,
             "compatible_items": self.compatible_items,
-            **self.items.ids.to_arrays("item_ids"),
+            **self.items.to_arrays("item_ids"),
             **self.names.to_arrays("names"),
             **self.category_names.to_arrays("category_names"),
             **self.family_names.to_arrays("family_names"),
@@ -105,7 +105,7 @@ class Catalogue:
         given_tier = arrays.get("given_tier")
         upgrade_indptr, upgrade_items = arrays.get("upgrade_indptr"), arrays.get("upgrade_items")
         return cls(
-            items=Vocabulary.from_ids(StringTable.from_arrays(arrays, "item_ids")),
+            items=Vocabulary.from_arrays(arrays, "item_ids"),
             names=StringTable.from_arrays(arrays, "names"),
             price_minor=np.asarray(arrays["price_minor"], dtype=np.int64),
             cost_minor=np.asarray(arrays["cost_minor"], dtype=np.int64),

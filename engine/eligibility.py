@@ -13,7 +13,7 @@ from engine import money
 from engine.bundles import Bundles
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
-from engine.cross_sell.recommender import row_slices
+from engine.cross_sell.filed import row_slices
 from engine.merchandising.reasons import LAST_BINDING, Reason
 from engine.model import Model
 from engine.upsell.tiers import Ladders

@@ -17,6 +17,7 @@ from engine.config import (
     TrackingSection,
 )
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.filed import FiledRules
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
@@ -65,6 +66,8 @@ class Model:
     customer_key: bytes = b""
     likelihood: Likelihood | None = None
     """Of upgrades; there where customers' histories were enough to fit it."""
+    filed: FiledRules | None = None
+    """The rules as serving looks them up; None of a model that was not read from a version."""
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
@@ -73,6 +76,7 @@ class Model:
             "rules": {**self.rules.to_arrays(), **self.rule_index.to_arrays()},
             "affinity": self.affinity.to_arrays(),
             "ladders": self.ladders.to_arrays(),
+            "filed": FiledRules.file(self.rules, len(self.catalogue), self.recency).to_arrays(),
         }
         if self.recency is not None:
             components["recency"] = self.recency.to_arrays()
@@ -99,6 +103,7 @@ class Model:
         ranking, customers = components.get("ranking"), components.get("customers")
         likelihood = components.get("likelihood")
         recency, stores = components.get("recency"), components.get("stores")
+        filed = components.get("filed")
         return cls(
             version=version,
             settings=settings,
@@ -113,4 +118,5 @@ class Model:
             customers=Customers.from_arrays(customers) if customers is not None else None,
             customer_key=customer_key,
             likelihood=Likelihood.from_arrays(likelihood) if likelihood is not None else None,
+            filed=FiledRules.from_arrays(filed) if filed is not None else None,
         )

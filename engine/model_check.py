@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.filed import Filed, FiledRules
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
@@ -33,6 +34,7 @@ def self_check(model: Model) -> None:
         _catalogue(model.catalogue),
         _rules(model.rules, n_items),
         _rule_index(model.rule_index, model.rules, n_items),
+        _filed(model.filed, len(model.rules), n_items),
         _affinity(model.affinity, model.ladders, n_items),
         _ladders(model.ladders, n_items),
         _recency(model.recency, len(model.rules), n_items),
@@ -67,6 +69,9 @@ def _rows(name: str, indptr: Array, values: Array, n_rows: int) -> Iterator[str]
 
 def _catalogue(catalogue: Catalogue) -> Iterator[str]:
     n_items = len(catalogue)
+    for name in ("sums", "places"):
+        yield from _sized(f"item_ids {name}", getattr(catalogue.items, name), n_items)
+    yield from _indexed("item_ids places", catalogue.items.places, n_items)
     for name in ("price_minor", "cost_minor", "category", "family", "offerable"):
         yield from _sized(name, getattr(catalogue, name), n_items)
     if catalogue.sold_out is not None:
@@ -106,6 +111,22 @@ def _rule_index(index: AntecedentIndex, rules: RuleTable, n_items: int) -> Itera
     yield from _sized("index_rules", index.rules, len(rules))
     yield from _rows("index", index.indptr, index.rules, n_items)
     yield from _indexed("index_rules", index.rules, len(rules))
+
+
+def _filed(filed: FiledRules | None, n_rules: int, n_items: int) -> Iterator[str]:
+    if filed is None:
+        return
+    for kind in ("single", "several", "contrary"):
+        rules: Filed = getattr(filed, kind)
+        name, size = f"filed {kind} rules", len(rules.rule)
+        yield from _rows(name, rules.indptr, rules.rule, n_items)
+        yield from _sized(f"{name}: consequent", rules.consequent, size)
+        yield from _sized(f"{name}: strength", rules.strength, size)
+        yield from _indexed(f"{name}: consequent", rules.consequent, n_items)
+        yield from _indexed(name, rules.rule, n_rules)
+        if rules.rest.ndim != 2 or len(rules.rest) != size:
+            yield f"{name}: rest has shape {rules.rest.shape}"
+        yield from _indexed(f"{name}: rest", rules.rest, n_items + 1)
 
 
 def _affinity(affinity: Affinity, ladders: Ladders, n_items: int) -> Iterator[str]:

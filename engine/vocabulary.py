@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from functools import lru_cache, partial
+from itertools import pairwise
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PIECE = 4096
+_REMEMBERED = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class StringTable:
         object.__setattr__(self, "_bytes", self.blob.data)
         object.__setattr__(self, "_bounds", self.offsets.data)
 
+    def __reduce__(self) -> tuple[type[StringTable], tuple[object, ...]]:
+        return StringTable, (self.blob, self.offsets)
+
     @classmethod
     def from_texts(cls, texts: Sequence[str]) -> StringTable:
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -46,6 +52,11 @@ class StringTable:
             raise IndexError(index)
         start, stop = self._bounds[index], self._bounds[index + 1]
         return str(self._bytes[start:stop], "utf-8", "surrogatepass")
+
+    def raw(self) -> Iterator[bytes]:
+        """The UTF-8 of each text."""
+        whole = self.blob.tobytes()
+        return (whole[start:stop] for start, stop in pairwise(self.offsets.tolist()))
 
     def __iter__(self) -> Iterator[str]:
         raw, bounds = self.blob.tobytes(), self.offsets.tolist()
@@ -69,33 +80,75 @@ class StringTable:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Frozen mapping of external ids to 0..n-1, in the order given; ids are unique."""
+    """Frozen mapping of external ids to 0..n-1, in the order given; ids are unique.
+
+    Ids are found by their check sums, in arrays that workers share: a dictionary of them would
+    take each worker several times the room.
+
+    Attributes:
+        sums: uint32 (n,), CRC-32 of the ids' UTF-8, ascending.
+        places: int32 (n,), the dense index of each, of equal sums ascending.
+    """
 
     ids: StringTable
-    _index: dict[str, int] = field(repr=False)
+    sums: NDArray[np.uint32]
+    places: NDArray[np.int32]
+    index_of: Callable[[str], int | None] = field(init=False, repr=False, compare=False)
+    """The dense index of an external id, or None where it is unknown."""
+
+    def __post_init__(self) -> None:
+        found = partial(_find, self.ids, self.sums.data, self.places.data)
+        # Most carts hold what many carts hold.
+        object.__setattr__(self, "index_of", lru_cache(_REMEMBERED)(found))
+
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[object, ...]]:
+        return Vocabulary, (self.ids, self.sums, self.places)
 
     @classmethod
     def from_ids(cls, ids: Sequence[str] | StringTable) -> Vocabulary:
         """Raises ValueError where an id stands twice."""
         table = ids if isinstance(ids, StringTable) else StringTable.from_texts(ids)
-        index: dict[str, int] = {}
-        texts, places = iter(table), iter(range(len(table)))
-        # In pieces: one call for all would keep a service's other threads waiting.
-        while len(piece := list(islice(texts, _PIECE))):
-            index.update(zip(piece, places, strict=False))
-        if len(index) != len(table):
-            raise ValueError("an id stands twice in the vocabulary")
-        return cls(table, index)
+        sums = np.fromiter(map(crc32, table.raw()), dtype=np.uint32, count=len(table))
+        places = np.argsort(sums, kind="stable").astype(np.int32)
+        sums = sums[places]
+        for first in np.flatnonzero(sums[1:] == sums[:-1]).tolist():
+            same = places[first : first + 2 + int((sums[first + 2 :] == sums[first]).sum())]
+            texts = [table[place] for place in same.tolist()]
+            if len(set(texts)) < len(texts):
+                raise ValueError("an id stands twice in the vocabulary")
+        return cls(table, sums, places)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, text: object) -> bool:
-        return text in self._index
-
-    def index_of(self, text: str) -> int | None:
-        """The dense index of an external id, or None where it is unknown."""
-        return self._index.get(text)
+        return isinstance(text, str) and self.index_of(text) is not None
 
     def __getitem__(self, index: int) -> str:
         return self.ids[index]
+
+    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        return {
+            **self.ids.to_arrays(name),
+            f"{name}_sums": self.sums,
+            f"{name}_places": self.places,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Vocabulary:
+        """Versions of before have no sums: they are worked out."""
+        table = StringTable.from_arrays(arrays, name)
+        sums, places = arrays.get(f"{name}_sums"), arrays.get(f"{name}_places")
+        if sums is None or places is None:
+            return cls.from_ids(table)
+        return cls(table, np.asarray(sums, dtype=np.uint32), np.asarray(places, dtype=np.int32))
+
+
+def _find(ids: StringTable, sums: memoryview, places: memoryview, text: str) -> int | None:
+    wanted = crc32(text.encode("utf-8", "surrogatepass"))
+    at = bisect_left(sums, wanted)
+    while at < len(sums) and sums[at] == wanted:
+        if ids[places[at]] == text:
+            return places[at]
+        at += 1
+    return None

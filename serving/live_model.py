@@ -15,6 +15,7 @@ from engine.model import Model
 from engine.native.library import serving_by
 from engine.registry import Registry
 from serving.checkout import answer_json, decide
+from serving.memory import give_back
 from serving.metrics import Metrics
 from serving.schemas import SuggestionRequest
 from serving.small_steps import small_steps
@@ -166,6 +167,7 @@ def load_checked(registry: Registry, version: str) -> Model:
     with small_steps():
         model = registry.load(version)
         check_answers(model)
+        give_back()  # what it took to read and check it
     return model
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
-from engine.cross_sell.recommender import CrossSell, Fired, Items, RuleCounts, Scores, row_slices
+from engine.cross_sell.filed import row_slices
+from engine.cross_sell.recommender import CrossSell, Fired, Items, RuleCounts, Scores
 from engine.native.ranking import NativeRanking
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
-from engine.cross_sell.recency import Recency
+from engine.cross_sell.filed import Filed, FiledRules
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model
 from engine.native.library import library
@@ -22,11 +22,8 @@ Scores = NDArray[np.float64]
 
 _OTHER_RULES_WEIGHT = 0.1
 """Of HitRate@10 on a year of groceries the best of 0, 0.1, 0.25, 0.5, 0.75 and 1."""
-_STRONGEST = 14.0
-"""Strength of a rule that never failed: it is held to fail once in a million orders."""
 _POPULAR_SHARE = 0.1
 """An item added less than a tenth as often as the best one is not called popular."""
-_CHUNK = 65_536
 _FEW = 8_192
 """Scores that are sorted as a whole to find the highest."""
 
@@ -43,12 +40,6 @@ class RuleCounts:
     lift_lower: float
 
 
-def row_slices(indptr: NDArray[np.int64], rows: Items) -> list[slice]:
-    """Where the rows of a CSR matrix lie, one slice a row."""
-    starts, stops = indptr[rows].tolist(), indptr[rows + 1].tolist()
-    return [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
-
-
 def rows_of(indptr: NDArray[np.int64], values: Items, rows: Items) -> Items:
     """The entries of the rows of a CSR matrix, one row after the other."""
     starts, stops = indptr[rows], indptr[rows + 1]
@@ -57,58 +48,6 @@ def rows_of(indptr: NDArray[np.int64], values: Items, rows: Items) -> Items:
         return values[:0]
     spans = zip(starts[filled].tolist(), stops[filled].tolist(), strict=True)
     return np.concatenate([values[start:stop] for start, stop in spans])
-
-
-@dataclass(frozen=True, slots=True)
-class _Filed:
-    """Rules by their first antecedent item, and of each by consequent; `strength` is
-    -log(1 - confidence).
-
-    Attributes:
-        indptr: int64 (n_items + 1,).
-        consequent: int32 (n,).
-        strength: float32 (n,).
-        rule: int32 (n,), position in the rule table.
-        rest: int32 (n, width), the other antecedent items; n_items fills shorter ones.
-    """
-
-    indptr: NDArray[np.int64]
-    consequent: Items
-    strength: NDArray[np.float32]
-    rule: NDArray[np.int32]
-    rest: Items
-
-    @classmethod
-    def file(
-        cls, table: RuleTable, rules: NDArray[np.int64], n_items: int, recency: Recency | None
-    ) -> _Filed:
-        """`rules` are positions of rules that have at least one antecedent item."""
-        starts = table.antecedent_indptr[rules]
-        order = np.argsort(table.antecedent_items[starts], kind="stable")
-        first, consequent = table.antecedent_items[starts[order]], table.consequent[rules[order]]
-        # Single-item rules of the canonical order stand so already.
-        if ((first[1:] == first[:-1]) & (consequent[1:] < consequent[:-1])).any():
-            order = order[np.lexsort((consequent, first))]
-        rules, starts = rules[order], starts[order]
-        indptr = np.zeros(n_items + 1, dtype=np.int64)
-        first = table.antecedent_items[starts]
-        np.cumsum(np.bincount(first, minlength=n_items), out=indptr[1:])
-        lengths = table.antecedent_indptr[rules + 1] - starts
-        width = int(lengths.max(initial=1)) - 1
-        rest = np.full((len(rules), width), n_items, dtype=np.int32)
-        for place in range(width):
-            longer = lengths > place + 1
-            rest[longer, place] = table.antecedent_items[starts[longer] + place + 1]
-        if recency is not None:
-            confidence = recency.confidence(table)[rules]
-        else:
-            confidence = measures.confidence(table.n_joint[rules], table.n_antecedent[rules])
-        with np.errstate(divide="ignore"):
-            strength = np.minimum(-np.log1p(-confidence), _STRONGEST).astype(np.float32)
-        return cls(indptr, table.consequent[rules], strength, rules.astype(np.int32), rest)
-
-    def slices(self, cart: Items) -> list[slice]:
-        return row_slices(self.indptr, cart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +92,9 @@ class CrossSell:
     """What serving prepares once for each model."""
 
     table: RuleTable
-    single: _Filed
-    several: _Filed
-    contrary: _Filed
+    single: Filed
+    several: Filed
+    contrary: Filed
     """Single-item rules that say the opposite: lift below 1."""
     popular: Items
     """Items by how often they were added to an order, most often first."""
@@ -172,32 +111,18 @@ class CrossSell:
     @classmethod
     def prepare(cls, model: Model) -> Self:
         table, affinity, n_items = model.rules, model.affinity, len(model.catalogue)
-        attracts = np.zeros(len(table), dtype=np.bool_)
-        repels = np.zeros(len(table), dtype=np.bool_)
-        for start in range(0, len(table), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            counts = (
-                table.n_joint[part],
-                table.n_antecedent[part],
-                table.n_consequent[part],
-                table.n_orders,
-            )
-            attracts[part] = measures.lift_lower(*counts) > 1
-            repels[part] = measures.lift(*counts) < 1
-        single = table.lengths == 1
         recency = model.recency
+        filed = model.filed or FiledRules.file(table, n_items, recency)
         added = recency.n_added_of_item if recency is not None else affinity.n_added_of_item
         n_orders = recency.n_orders if recency is not None else affinity.n_orders
         best = int(added[model.catalogue.offerable].max(initial=0))
         popular = np.argsort(-added, kind="stable")
         popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
-        alone = _Filed.file(table, np.flatnonzero(attracts & single), n_items, recency)
-        several = _Filed.file(table, np.flatnonzero(attracts & ~single), n_items, recency)
         return cls(
             table=table,
-            single=alone,
-            several=several,
-            contrary=_Filed.file(table, np.flatnonzero(repels & single), n_items, recency),
+            single=filed.single,
+            several=filed.several,
+            contrary=filed.contrary,
             popular=popular.astype(np.int32),
             popular_score=added[popular] / max(n_orders, 1),
             n_orders_of_item=affinity.n_orders_of_item,
@@ -205,7 +130,7 @@ class CrossSell:
             repelled_indptr=affinity.repelled_indptr,
             repelled_items=affinity.repelled_items,
             n_items=n_items,
-            native=_native(alone, several),
+            native=_native(filed.single, filed.several),
         )
 
     def fire(self, cart: Items) -> Fired:
@@ -276,7 +201,7 @@ class CrossSell:
         return items, scores
 
 
-def _native(*filed: _Filed) -> NativeRules | None:
+def _native(*filed: Filed) -> NativeRules | None:
     found = library()
     if found is None:
         return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.config import OffersSection
-from engine.cross_sell.recommender import row_slices
+from engine.cross_sell.filed import row_slices
 from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor

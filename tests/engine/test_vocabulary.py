@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from zlib import crc32
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +49,30 @@ def test_ids_and_indices_lead_to_each_other(ids: list[str]) -> None:
         assert text in vocabulary
     assert vocabulary.index_of("not an id at all") is None
     assert "not an id at all" not in vocabulary
+
+
+def test_ids_of_one_sum_are_told_apart() -> None:
+    ids = ["plumless", "buckeroo", "mug"]  # the first two have the same CRC-32
+    assert crc32(b"plumless") == crc32(b"buckeroo")
+    vocabulary = Vocabulary.from_ids(ids)
+    assert [vocabulary.index_of(text) for text in ids] == [0, 1, 2]
+    with pytest.raises(ValueError, match="twice"):
+        Vocabulary.from_ids([*ids, "plumless"])
+
+
+@given(st.lists(st.text(max_size=8), unique=True, max_size=20))
+def test_a_vocabulary_comes_back_from_its_arrays(ids: list[str]) -> None:
+    vocabulary = Vocabulary.from_ids(ids)
+    arrays = vocabulary.to_arrays("ids")
+    older = {name: array for name, array in arrays.items() if name in ("ids_blob", "ids_offsets")}
+    again = (
+        Vocabulary.from_arrays(arrays, "ids"),
+        Vocabulary.from_arrays(older, "ids"),
+        pickle.loads(pickle.dumps(vocabulary)),
+    )
+    for other in again:
+        assert list(other.ids) == ids
+        assert [other.index_of(text) for text in ids] == list(range(len(ids)))
 
 
 def test_an_id_stands_once() -> None:
