@@ -21,6 +21,7 @@ from engine.cross_sell.filed import FiledRules
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
 from engine.cross_sell.stores import Stores
+from engine.native.packing import known_way, packed_arrays
 from engine.ranking.customers import Customers
 from engine.ranking.ranking import Ranking
 from engine.upsell.likelihood import Likelihood
@@ -68,6 +69,8 @@ class Model:
     """Of upgrades; there where customers' histories were enough to fit it."""
     filed: FiledRules | None = None
     """The rules as serving looks them up; None of a model that was not read from a version."""
+    packed: Arrays | None = None
+    """Items as the kernels look at them; None likewise."""
 
     def to_components(self) -> dict[str, Arrays]:
         """Component (file) name -> arrays, as the registry writes them."""
@@ -88,6 +91,8 @@ class Model:
             components["customers"] = self.customers.to_arrays()
         if self.likelihood is not None:
             components["likelihood"] = self.likelihood.to_arrays()
+        if self.ranking is not None or self.likelihood is not None:
+            components["packed"] = packed_arrays(self.ranking, self.likelihood)
         return components
 
     @classmethod
@@ -119,4 +124,5 @@ class Model:
             customer_key=customer_key,
             likelihood=Likelihood.from_arrays(likelihood) if likelihood is not None else None,
             filed=FiledRules.from_arrays(filed) if filed is not None else None,
+            packed=known_way(components.get("packed")),
         )

@@ -35,6 +35,7 @@ def self_check(model: Model) -> None:
         _rules(model.rules, n_items),
         _rule_index(model.rule_index, model.rules, n_items),
         _filed(model.filed, len(model.rules), n_items),
+        _packed(model, n_items),
         _affinity(model.affinity, model.ladders, n_items),
         _ladders(model.ladders, n_items),
         _recency(model.recency, len(model.rules), n_items),
@@ -127,6 +128,21 @@ def _filed(filed: FiledRules | None, n_rules: int, n_items: int) -> Iterator[str
         if rules.rest.ndim != 2 or len(rules.rest) != size:
             yield f"{name}: rest has shape {rules.rest.shape}"
         yield from _indexed(f"{name}: rest", rules.rest, n_items + 1)
+
+
+def _packed(model: Model, n_items: int) -> Iterator[str]:
+    if model.packed is None:
+        return
+    for name, there in (("ranking_items", model.ranking), ("upgrade_items", model.likelihood)):
+        array = model.packed.get(name)
+        if there is not None and (
+            array is None or array.dtype != np.float32 or array.shape != (n_items, 16)
+        ):
+            yield f"packed {name} are not float32 ({n_items}, 16)"
+    if model.likelihood is not None:
+        indptr, items = model.packed["moved_indptr"], model.packed["moved_items"]
+        yield from _rows("packed moved", indptr, items, n_items)
+        yield from _sized("packed moved_items", items, len(model.likelihood.standing.move_times))
 
 
 def _affinity(affinity: Affinity, ladders: Ladders, n_items: int) -> Iterator[str]:

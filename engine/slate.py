@@ -71,7 +71,9 @@ class Recommenders:
             Upsell.prepare(model),
             model.settings.offers.max_per_category,
             model.ranking,
-            native_ranking(model.ranking) if model.ranking is not None else None,
+            native_ranking(model.ranking, (model.packed or {}).get("ranking_items"))
+            if model.ranking is not None
+            else None,
         )
 
     def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:

@@ -19,11 +19,10 @@ from engine.native.library import (
     integers_at,
     library,
 )
+from engine.native.packing import Packed, packed_items
 from engine.offers import Mode
-from engine.ranking.features import item_logs
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
-from engine.ranking.signals import ItemSignals
 
 _POINTER = ctypes.c_void_p
 
@@ -44,31 +43,11 @@ class _Ranking(ctypes.Structure):
     )
 
 
-def _items(signals: ItemSignals) -> NDArray[np.float32]:
-    """float32 (n_items, 16): what each is by itself, side by side; the group in its own bits."""
-    logs = item_logs(signals)
-    packed = np.zeros((signals.n_items, 16), dtype=np.float32)
-    packed[:, 0] = np.ascontiguousarray(signals.group, dtype=np.int32).view(np.float32)
-    for place, values in enumerate(
-        (
-            signals.share,
-            signals.log_price,
-            signals.margin,
-            logs["popular_log"],
-            logs["recent_log"],
-            logs["latest_log"],
-            logs["share_log"],
-        ),
-        start=1,
-    ):
-        packed[:, place] = values
-    return packed
-
-
 class NativeRanking:
     """What the kernels look at of a `Ranking`; whatever does not depend on a cart, worked out."""
 
-    def __init__(self, library: Library, ranking: Ranking) -> None:
+    def __init__(self, library: Library, ranking: Ranking, packed: Packed | None = None) -> None:
+        """`packed` is `packed_items` of the ranking's signals, where that was kept."""
         near, groups, signals = ranking.neighbours, ranking.groups, ranking.signals
         self._library, self._held = library, Held()
         held = self._held
@@ -80,7 +59,7 @@ class NativeRanking:
             group_weight=held.address(groups.weight, np.float32),
             leaders=held.rows(signals.leaders_indptr, signals.leaders),
             n_orders=held.address(signals.n_orders, np.float32),
-            items=held.address(_items(signals), np.float32),
+            items=held.address(packed_items(signals) if packed is None else packed, np.float32),
             popular=held.address(signals.popular, np.int32),
             n_popular=len(signals.popular),
             n_orders_all=float(signals.n_orders_all[0]),
@@ -129,9 +108,9 @@ class NativeRanking:
         return joint
 
 
-def native_ranking(ranking: Ranking) -> NativeRanking | None:
+def native_ranking(ranking: Ranking, packed: Packed | None = None) -> NativeRanking | None:
     """None where NumPy has to rank: without kernels, or with networks they do not take."""
     found = library()
     if found is None or not all(map(fits, ranking.scorers.values())):
         return None
-    return NativeRanking(found, ranking)
+    return NativeRanking(found, ranking, packed)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.native.library import Held, Library, Rows, address_of, counted, library
+from engine.native.packing import Packed
 from engine.native.upgrades import NativeUpgrades, native_upgrades
 from engine.ranking.purchases import Past
 from engine.upsell.likelihood import Likelihood
@@ -107,10 +108,11 @@ def native_siblings(
     n_orders_of_item: NDArray[np.int64],
     ratios: tuple[float, float],
     likelihood: Likelihood | None,
+    packed: Mapping[str, Packed] | None = None,
 ) -> NativeSiblings | None:
     """None where NumPy has to find them: without kernels, or with networks they do not take."""
     found = library()
-    upgrades = None if likelihood is None else native_upgrades(likelihood)
+    upgrades = None if likelihood is None else native_upgrades(likelihood, packed)
     if found is None or (upgrades is None and likelihood is not None):
         return None
     return NativeSiblings(found, ladders, catalogue, n_orders_of_item, ratios, upgrades)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from engine.native.library import (
     fits,
     library,
 )
+from engine.native.packing import Packed, packed_upgrades
 from engine.ranking.purchases import Past
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.signals import Questions
@@ -38,34 +40,22 @@ class Models(ctypes.Structure):
     _fields_ = (("upgrades", _POINTER), ("whether", _POINTER), ("which", _POINTER))
 
 
-def _items(likelihood: Likelihood) -> NDArray[np.float32]:
-    """float32 (n_items, 16): facts and standing side by side; codes in their own bits."""
-    facts, standing = likelihood.facts, likelihood.standing
-    packed = np.zeros((len(facts.ladder), 16), dtype=np.float32)
-    for place, codes in enumerate((facts.ladder, facts.category, facts.brand)):
-        packed[:, place] = np.ascontiguousarray(codes, dtype=np.int32).view(np.float32)
-    for place, values in enumerate((facts.tier, facts.level, facts.log_price, facts.log_amount)):
-        packed[:, 3 + place] = values
-    packed[:, 7:11] = standing.orders
-    for place, values in enumerate(
-        (standing.promotion, standing.usual, standing.ups, standing.downs, standing.moves)
-    ):
-        packed[:, 11 + place] = values
-    return packed
-
-
 class NativeUpgrades:
     """What the kernels look at of a `Likelihood`."""
 
-    def __init__(self, library: Library, likelihood: Likelihood) -> None:
+    def __init__(
+        self, library: Library, likelihood: Likelihood, packed: Mapping[str, Packed] | None = None
+    ) -> None:
+        """`packed` is `packed_upgrades` of it, where that was kept."""
         self._library, self._held, self._likelihood = library, Held(), likelihood
-        held, standing, n_items = self._held, likelihood.standing, len(likelihood.facts.ladder)
-        base = standing.move_keys // max(n_items, 1)
-        indptr = np.searchsorted(base, np.arange(n_items + 1)).astype(np.int64)
+        held, arrays = self._held, packed_upgrades(likelihood) if packed is None else packed
         self._model = _Upgrades(
-            held.address(_items(likelihood), np.float32),
-            held.rows(indptr, (standing.move_keys - base * n_items).astype(np.int32)),
-            held.address(standing.move_times, np.float32),
+            held.address(arrays["upgrade_items"], np.float32),
+            held.rows(
+                np.asarray(arrays["moved_indptr"], dtype=np.int64),
+                np.asarray(arrays["moved_items"], dtype=np.int32),
+            ),
+            held.address(likelihood.standing.move_times, np.float32),
         )
         self._whether, self._which = map(held.network, (likelihood.whether, likelihood.which))
 
@@ -103,9 +93,11 @@ class NativeUpgrades:
         return self._likelihood.as_offered(doubles_at(scores, n))
 
 
-def native_upgrades(likelihood: Likelihood) -> NativeUpgrades | None:
+def native_upgrades(
+    likelihood: Likelihood, packed: Mapping[str, Packed] | None = None
+) -> NativeUpgrades | None:
     """None where NumPy has to work them out: without kernels, or with networks they do not take."""
     found = library()
     if found is None or not (fits(likelihood.whether) and fits(likelihood.which)):
         return None
-    return NativeUpgrades(found, likelihood)
+    return NativeUpgrades(found, likelihood, packed)

@@ -162,6 +162,7 @@ class Upsell:
                 model.affinity.n_orders_of_item,
                 _ratios(model.settings.offers),
                 model.likelihood,
+                model.packed,
             ),
         )
 
