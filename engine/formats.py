@@ -11,7 +11,7 @@ from engine import money
 from engine.locales import Language
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=4_096)
 def money_text(minor: int, currency: str, language: Language) -> str:
     """`1000 NOK`, `1 000 kr`, `9.50 EUR`: no decimals where whole.
 
@@ -27,7 +27,7 @@ def money_text(minor: int, currency: str, language: Language) -> str:
     return f"{number_text(amount, language, decimals)} {currency}"
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=4_096)
 def number_text(value: Decimal, language: Language, decimals: str = ".######") -> str:
     """`0,5` or `0.5`; thousands apart from 10,000 on: four digits are read at a glance."""
     pattern = "0" if abs(value) < 10_000 else "#,##0"

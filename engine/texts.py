@@ -21,7 +21,7 @@ from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
-_PHRASES_REMEMBERED = 8_192
+_PHRASES_REMEMBERED = 4_096
 _MOST_SAVED = 0.75
 """Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
 # Line breaks, other control characters, and marks that turn the direction of what follows.
@@ -66,7 +66,7 @@ def picked_text(shop: str, language: Language) -> str:
     return messages_of(language).gettext("Picked by {shop}").format(shop=_printed(shop))
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=4_096)
 def rate_text(part: int, whole: int, language: Language) -> str:
     """`3 of 10`; below a fifth `1 of 8`. Never says all, or none, where it is not so.
 

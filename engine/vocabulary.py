@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-_REMEMBERED = 8_192
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)

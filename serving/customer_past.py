@@ -19,7 +19,7 @@ Bought = tuple[int, tuple[str, ...]]
 
 _DAY = 86_400_000_000.0
 _FRESH_SECONDS = 30.0
-_MOST_CUSTOMERS = 10_000
+_MOST_CUSTOMERS = 5_000
 
 
 def row_of(model: Model, customer_id: str | None) -> int | None:

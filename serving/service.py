@@ -25,6 +25,7 @@ from serving.explaining import Explainer
 from serving.guard import Guard
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
+from serving.memory import share_one_heap
 from serving.metrics import Metrics
 from serving.pulse import Pulse
 from serving.reports import Reports
@@ -74,6 +75,7 @@ async def running(
     settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
+    share_one_heap()
     store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)

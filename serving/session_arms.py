@@ -9,7 +9,7 @@ from engine.offers import Arm
 from serving.database_time import DatabaseTime
 from serving.lookups import Lookups
 
-_MOST_SESSIONS = 20_000
+_MOST_SESSIONS = 10_000
 
 
 class SessionArms:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from engine.events import Fact
 from engine.storage.secrets import secrets_in
 
-_REMEMBERED = 8_192
+_REMEMBERED = 4_096
 _FORM = re.compile(r"p1\.[0-9a-f]{8}\.[0-9a-f]{32}")
 
 

@@ -121,7 +121,7 @@ def _by_size(before: Decimal | float, after: Decimal | float) -> Verdict:
     return "gain" if after > before else "loss" if after < before else "same"
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def compare_texts(
     before: str, after: str, levels: Levels = (), lower_is_better: bool = False
 ) -> Verdict:

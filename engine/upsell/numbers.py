@@ -81,7 +81,7 @@ class Number:
         return self.value.is_finite()
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def parse_number(text: str) -> Number | None:
     """The number a text states, with its unit as written, or None where it states none.
 

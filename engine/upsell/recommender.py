@@ -36,7 +36,7 @@ _EACH_TIER_MORE = 0.6
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
-_REMEMBERED = 8_192
+_REMEMBERED = 4_096
 _SHORTEST_WORD = 3
 _MOST_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
