@@ -52,10 +52,14 @@ class Network(ctypes.Structure):
 
 
 class Library:
-    """Loaded once in a process; each thread works in memory of its own."""
+    """Loaded once in a process; each thread works in memory of its own.
 
-    def __init__(self, functions: ctypes.CDLL) -> None:
-        self.functions = functions
+    While one of `functions` runs no other thread does: they take microseconds. `patient` ones let
+    others go on.
+    """
+
+    def __init__(self, functions: ctypes.CDLL, patient: ctypes.CDLL) -> None:
+        self.functions, self.patient = functions, patient
         self._own = threading.local()
 
     @property
@@ -96,10 +100,12 @@ def load_library(path: sources.Path) -> tuple[Library | None, str]:
         functions.mersalg_sources.restype = ctypes.c_char_p
         if functions.mersalg_sources().decode() != sources.fingerprint():
             return None, "they were compiled from other sources: install again"
+        patient = ctypes.CDLL(str(path))
         _declare(functions)
+        _declare(patient)
     except (OSError, AttributeError) as error:
         return None, f"their library cannot be loaded: {error}"
-    return Library(functions), "compiled kernels"
+    return Library(functions, patient), "compiled kernels"
 
 
 def _declare(functions: ctypes.CDLL) -> None:
@@ -122,6 +128,11 @@ def _declare(functions: ctypes.CDLL) -> None:
             "mersalg_upgrades",
             _COUNT,
             [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
+        ),
+        (
+            "mersalg_unit_sums",
+            _COUNT,
+            [_COUNT, _POINTER, _COUNT, _COUNT, *[_POINTER] * 4],
         ),
         (
             "mersalg_siblings",

@@ -23,10 +23,12 @@ from engine.native.library import BrokenArrays, Library, fits, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
 from engine.native.siblings import NativeSiblings
+from engine.native.unit_sums import unit_sums
 from engine.native.upgrades import NativeUpgrades
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
+from engine.tracking.intervals import RatioSums
 from engine.upsell import recommender as upselling
 from tests.support.models import tiny_model
 from tests.support.random_models import models
@@ -270,3 +272,22 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "survived" in done.stdout
+
+
+@given(data=st.data(), n_units=st.integers(1, 12), n_columns=st.integers(1, 17))
+def test_sums_over_units_are_those_of_numpy(
+    data: st.DataObject, n_units: int, n_columns: int
+) -> None:
+    rows = data.draw(st.lists(st.integers(0, n_units - 1), min_size=1, max_size=30))
+    unit = np.array(rows, dtype=np.int64)
+    seed = data.draw(_SEEDS)
+    draw = np.random.default_rng(seed)
+    m = draw.integers(1, 5, len(rows))
+    xs = [draw.integers(-(2**46), 2**46, len(rows)) for _ in range(n_columns)]
+    found = unit_sums(unit, n_units, xs, m)
+    if found is None:
+        pytest.skip("the kernels are not compiled here")
+    for sums, x in zip(found, xs, strict=True):
+        units = sorted(set(rows))
+        pairs = [(int(x[unit == each].sum()), int(m[unit == each].sum())) for each in units]
+        assert sums == RatioSums.of(pairs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,17 +21,8 @@ from engine.tracking.rollups.cells import (
     Cell,
     bits,
 )
-from engine.tracking.rollups.columns import Ints, product, ratio_sums
-
-_EXACT = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Units of several cells under numbers from 0 to n - 1, one for each unit of any of them."""
-
-    n: int
-    of_cells: Sequence[Ints]
+from engine.tracking.rollups.columns import Ints, product
+from engine.tracking.rollups.shared import Rows, sums_of
 
 
 def added(cells: Sequence[Cell], currency: str | None, holdout: float, rows: Adder) -> Measures:
@@ -58,11 +48,11 @@ class Adder:
     def __init__(self) -> None:
         self._last = np.zeros(0, np.int32)
 
-    def numbered(self, units: Sequence[Ints]) -> _Rows:
+    def numbered(self, units: Sequence[Ints]) -> Rows:
         """Without sorting: each unit is numbered by the last row it stands in."""
         every = np.concatenate(units) if units else np.zeros(0, np.int64)
         if not len(every):
-            return _Rows(0, [every] * len(units))
+            return Rows(0, [every] * len(units))
         if int(every.max()) >= len(self._last):
             self._last = np.zeros(int(every.max()) + 1, np.int32)
         places = np.arange(len(every), dtype=np.int32)
@@ -70,7 +60,7 @@ class Adder:
         last = self._last[every]
         number = np.cumsum(last == places) - 1
         ends = np.cumsum([len(each) for each in units])[:-1]
-        return _Rows(int(number[-1]) + 1, np.split(number[last], ends))
+        return Rows(int(number[-1]) + 1, np.split(number[last], ends))
 
 
 def _counts(cells: Sequence[Cell], kind: Kind, held: Ints, currency: str | None) -> Counts:
@@ -101,75 +91,12 @@ def _counts(cells: Sequence[Cell], kind: Kind, held: Ints, currency: str | None)
 
 
 def _arms(
-    cells: Sequence[Cell], numbered: _Rows, currency: str | None
+    cells: Sequence[Cell], numbered: Rows, currency: str | None
 ) -> Mapping[Kind, Mapping[Arm, ArmCounts]]:
-    """Sums over units are those of the days, but for the units that several days share."""
-    times = np.zeros(numbered.n, np.int32)
-    for at in numbered.of_cells:
-        times[at] += 1  # a cell holds no unit twice
-    again = times > 1
-    known: dict[tuple[int, ...], Ints] = {}
-
-    def once(key: tuple[int, ...], compute: Callable[[], Ints]) -> Ints:
-        """What both kinds have in common is computed once."""
-        if key not in known:
-            known[key] = compute()
-        return known[key]
-
-    def grouped(shared: Ints, column: Ints) -> Ints:
-        return once((5, id(shared), id(column)), lambda: _grouped(shared, column, numbered.n))
-
-    corrections: dict[tuple[int, int, int], RatioSums] = {}
+    sums = sums_of(cells, numbered, currency)
 
     def arm_counts(kind: Kind, arm: Arm) -> ArmCounts:
-        places = [cell.cluster_units[kind, arm] for cell in cells]
-        ids = tuple(map(id, places))
-
-        def shared_rows() -> Ints:
-            rows = [at[where] for at, where in zip(numbered.of_cells, places, strict=True)]
-            return np.concatenate(rows) if rows else np.zeros(0, np.int64)
-
-        rows = once((1, *ids), shared_rows)
-        chosen = once((2, *ids), lambda: np.nonzero(again[rows])[0])
-        shared = once((3, *ids), lambda: rows[chosen])
-
-        def of_rows(measure: str) -> Ints:
-            money = measure in ("ordered", "owed")
-            counts = [not money or cell.currency == currency for cell in cells]
-            stored = [cell.clusters[kind, arm, measure] for cell in cells]
-            columns = [
-                column if counted else np.zeros(len(column), np.uint8)
-                for column, counted in zip(stored, counts, strict=True)
-            ]
-            # By what the cells hold, which lives as long as they do.
-            of_cells = (*map(id, stored), *counts)
-            return once(
-                (4, *ids, *of_cells),
-                lambda: np.concatenate(columns)[chosen] if columns else np.zeros(0, np.int64),
-            )
-
-        def sums(measure: str) -> RatioSums:
-            money = measure in ("ordered", "owed")
-            total = RatioSums()
-            for cell in cells:
-                of_cell = cell.sums_of(kind, arm, measure)
-                if money and cell.currency != currency:
-                    # Its checkouts were eligible, and worth nothing in this currency.
-                    of_cell = replace(of_cell, sum_x=0, sum_xx=0, sum_xm=0)
-                total += of_cell
-            if not len(shared):
-                return total
-            x, m = of_rows(measure), of_rows("checkouts")
-            # The columns live in `known`, so their ids stand for them.
-            pair = (id(shared), id(x), id(m))
-            if pair not in corrections:
-                grouped_x, grouped_m = grouped(shared, x), grouped(shared, m)
-                there = once((6, id(grouped_m)), lambda: np.nonzero(grouped_m)[0])
-                together = ratio_sums(grouped_x[there], grouped_m[there])
-                corrections[pair] = together + ratio_sums(x, m).negated
-            return total + corrections[pair]
-
-        found = {measure: sums(measure) for measure in SUMMED}
+        found = {name: sums.get((kind, arm, name), RatioSums()) for name in SUMMED}
         return ArmCounts(
             found["converted"].sum_m,
             found["converted"].sum_x,
@@ -183,15 +110,7 @@ def _arms(
     return {kind: {arm: arm_counts(kind, arm) for arm in ARMS} for kind in KINDS}
 
 
-def _grouped(where: Ints, what: Ints, n: int) -> Ints:
-    if len(what) and max(int(what.max()), -int(what.min())) * len(what) >= _EXACT:
-        sums = np.zeros(n, np.int64)
-        np.add.at(sums, where, what)  # slower, and exact for any amount
-        return sums
-    return np.bincount(where, weights=what, minlength=n).astype(np.int64)
-
-
-def _drawing(cells: Sequence[Cell], numbered: _Rows, holdout: float) -> Drawing:
+def _drawing(cells: Sequence[Cell], numbered: Rows, holdout: float) -> Drawing:
     arms = np.full(numbered.n, NOT_DRAWN, np.int8)
     shares = np.zeros(numbered.n, np.int64)
     # The latest first, so that what stays is of the earliest day.

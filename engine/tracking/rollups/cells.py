@@ -68,12 +68,9 @@ class Cell:
     orders_by_currency: Mapping[str, int]
     currency: str | None
     currencies: frozenset[str]
-    sums: Mapping[tuple[Kind, Arm, str], RatioSums] | None = None
-    """Of each measure but the checkouts, over the units of this cell alone; None to be derived."""
 
     def sums_of(self, kind: Kind, arm: Arm, measure: str) -> RatioSums:
-        if self.sums is not None:
-            return self.sums[kind, arm, measure]
+        """Over the units of this cell alone: kept beside the columns for whoever reads one day."""
         x, m = self.clusters[kind, arm, measure], self.clusters[kind, arm, "checkouts"]
         return ratio_sums(x, m)
 
@@ -136,11 +133,6 @@ class Cell:
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),
-            {
-                (kind, arm, measure): RatioSums(*map(int, notes["sums"][f"{kind}/{arm}/{measure}"]))
-                for kind, arm in both
-                for measure in SUMMED
-            },
         )
 
 
