@@ -1,8 +1,9 @@
-"""Reports for the API and the dashboard: computed in a thread, once for all who ask at once."""
+"""Reports for the API and the dashboard: computed once for all who ask at once."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,14 @@ from dataclasses import dataclass
 from engine.storage.store import Store
 from engine.tracking.report import ReportQuery, build_report
 from serving.memory import give_back
+from serving.reporting import Report, Reporter
 
-Report = dict[str, object]
+_log = logging.getLogger("mersalg.reports")
 
 _THREADS = 2
+_IDLE_SECONDS = 60.0
+_MOST_REPORTS = 50
+"""Of one process: after so many another one begins with fresh memory."""
 _MOST_KEPT = 64
 
 
@@ -26,22 +31,30 @@ class _Kept:
 
 
 class Reports:
-    """Answers the same question from memory for `seconds` after it was computed."""
+    """Answers the same question from memory for `seconds` after it was computed.
 
-    def __init__(self, store: Store, seconds: float) -> None:
-        self._store, self._seconds = store, seconds
+    They are computed by processes of their own (`serving.reporting`), which are kept for a while;
+    of a database that only this process can see, here.
+    """
+
+    def __init__(self, store: Store, seconds: float, url: str | None = None) -> None:
+        self._store, self._seconds, self._url = store, seconds, url
         self._kept: OrderedDict[ReportQuery, _Kept] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-reports")
+        self._idle: list[tuple[float, Reporter]] = []
+        self._busy: set[Reporter] = set()
+        self._closed = False
 
     async def rates(self, query: ReportQuery) -> Report:
         """Raises whatever `build_report` raises; a failure is not kept."""
         kept = self._kept.get(query)
         if kept is None or (kept.until is not None and kept.until <= time.monotonic()):
             loop = asyncio.get_running_loop()
-            computing = loop.run_in_executor(self._threads, _build, self._store, query)
+            computing = loop.run_in_executor(self._threads, self._build, query)
             kept = self._kept[query] = _Kept(computing)
             self._kept.move_to_end(query)
             computing.add_done_callback(lambda done: self._settle(query, kept, done))
+            loop.call_later(_IDLE_SECONDS, self._let_go_of_the_idle)
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         # Shielded: one reader who goes away must not take the report from the others.
@@ -55,10 +68,42 @@ class Reports:
             kept.until = time.monotonic() + self._seconds
 
     def close(self) -> None:
+        """Nothing is computed any more, and nothing that is waited for."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for reporter in list(self._busy):
+            reporter.stop()
+        self._threads.shutdown(wait=True)
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _let_go_of_the_idle(self) -> None:
+        now = time.monotonic()
+        # The longest idle stand first; a thread may take the last meanwhile.
+        while self._idle and now - self._idle[0][0] >= _IDLE_SECONDS - 1:
+            self._idle.pop(0)[1].close()
+
+    def _build(self, query: ReportQuery) -> Report:
+        """In a thread."""
+        if self._url is None:
+            return _build_here(self._store, query)
+        try:
+            reporter = self._idle.pop()[1] if self._idle else Reporter(self._url)
+        except OSError as error:  # no memory, or no more processes
+            _log.warning("no process for reports could be started: %s", error)
+            return _build_here(self._store, query)
+        self._busy.add(reporter)
+        try:
+            return reporter.report(query)
+        finally:
+            self._busy.discard(reporter)
+            if self._closed or reporter.is_dead or reporter.computed >= _MOST_REPORTS:
+                reporter.close()
+            else:
+                self._idle.append((time.monotonic(), reporter))
 
 
-def _build(store: Store, query: ReportQuery) -> Report:
+def _build_here(store: Store, query: ReportQuery) -> Report:
     try:
         return build_report(store, query)
     finally:

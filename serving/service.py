@@ -97,7 +97,9 @@ async def running(
     arms = SessionArms(store.session_arms)
     pasts = CustomerPasts(store.purchases, store.who_bought)
     dismissals = Dismissals(store.any_dismissed, store.dismissed)
-    reports = Reports(store, settings.report_cache_seconds)
+    reports = Reports(
+        store, settings.report_cache_seconds, None if store.is_private else settings.database
+    )
     explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
     guard = Guard(
         store,
@@ -157,7 +159,7 @@ async def running(
         arms.close()
         pasts.close()
         dismissals.close()
-        reports.close()
+        await asyncio.to_thread(reports.close)
         store.close()
         gc.unfreeze()
 

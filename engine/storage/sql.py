@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 from engine.events import Event, Fact
@@ -107,6 +108,11 @@ class SqlStore:
     def pseudonyms(self) -> Pseudonyms:
         """Under which ids are kept; what asks for it needs the secret."""
         return self._make_pseudonyms()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the database lies in the memory of this process."""
+        return not isinstance(self._engine.pool, QueuePool)
 
     @property
     def url(self) -> URL:

@@ -1,0 +1,119 @@
+"""A process that computes reports for a service: `python -m serving.reporting`, over pipes.
+
+A busy day's facts take much memory, of which Python gives little back, and the interpreter for
+long; here neither is the checkout's. The process ends when its standard input does, so none is left
+behind by a service that was killed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from engine.errors import MersalgError, StorageUnavailable
+
+if TYPE_CHECKING:
+    from engine.tracking.report import ReportQuery
+
+Report = dict[str, object]
+
+_SECONDS_TO_END = 5.0
+
+
+class ReportingFailed(Exception):
+    """What went wrong over there, as text: it may not exist here."""
+
+
+class Reporter:
+    """The near end; for one thread at a time.
+
+    Args:
+        url: of the database; it may hold a password, so it goes through the pipe.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.computed, self.is_dead = 0, False
+        self._send(url)
+
+    def report(self, query: ReportQuery) -> Report:
+        """Raises whatever `build_report` raises, and StorageUnavailable where the process died."""
+        self.computed += 1
+        self._send(query)
+        out = self._process.stdout
+        assert out is not None
+        try:
+            # Written by a process of our own, over a pipe nobody else holds.
+            answer: object = pickle.load(out)  # noqa: S301
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            self.is_dead = True
+            raise StorageUnavailable("the process that computes reports died") from error
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, dict)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the process at once; a report that is being computed fails."""
+        self._process.kill()
+
+    def _send(self, told: object) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        with suppress(OSError):  # it died: reading the answer finds out
+            pickle.dump(told, pipe)
+            pipe.flush()
+
+
+def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
+    """The far end: the address of a database, then queries, each answered by a report or an error;
+    until there are no more."""
+    from engine.storage.sql import open_store
+    from engine.tracking.report import build_report
+
+    store = open_store(pickle.load(asked))  # noqa: S301 - from the service that started us
+    while True:
+        try:
+            query = pickle.load(asked)  # noqa: S301
+        except EOFError:
+            break
+        answer: object
+        try:
+            answer = build_report(store, query)
+        except MersalgError as error:
+            answer = error
+        except Exception as error:
+            answer = ReportingFailed(repr(error))
+        pickle.dump(answer, answers)
+        answers.flush()
+    store.close()
+
+
+def main() -> None:
+    # Ends with the service, by its input; a signal to the whole group is the service's to take.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Reports are computed by a process of their own, which ends with the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError, StorageUnavailable
+from engine.storage.sql import open_store
+from engine.tracking.report import ReportQuery, build_report
+from serving.reporting import Reporter
+from serving.reports import Reports
+from tests.support.servers import publish_model, running_server
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def _reporters(pid: int) -> list[int]:
+    every = [pid, *_children(pid)]
+    return [
+        child
+        for parent in every
+        for child in _children(parent)
+        if b"serving.reporting" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    store = open_store(url)
+    store.migrate()
+    store.save_settings({"currency": "EUR", "timezone": "UTC"})
+    store.close()
+    return url
+
+
+def test_a_report_is_that_of_this_process(url: str) -> None:
+    reporter = Reporter(url)
+    try:
+        store = open_store(url)
+        expected = build_report(store, ReportQuery())
+        found = reporter.report(ReportQuery())
+        for changing in ("generated_at",):
+            expected.pop(changing, None)
+            found.pop(changing, None)
+        assert found == expected
+        with pytest.raises(ConfigError, match="nonsense"):
+            reporter.report(ReportQuery(by=("nonsense",)))
+        assert not reporter.is_dead
+        store.close()
+    finally:
+        reporter.close()
+
+
+def test_a_process_that_died_is_told_and_replaced(url: str) -> None:
+    store = open_store(url)
+    reports = Reports(store, 0, url)
+
+    async def run() -> None:
+        first = await reports.rates(ReportQuery())
+        reports._idle[0][1].stop()
+        with pytest.raises(StorageUnavailable, match="died"):
+            await reports.rates(ReportQuery())
+        assert (await reports.rates(ReportQuery())).keys() == first.keys()
+
+    asyncio.run(run())
+    reports.close()
+    store.close()
+
+
+def test_no_process_outlives_its_service(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    for kill in (False, True):
+        with running_server(tmp_path) as server, server.client() as client:
+            assert client.get("/v1/reports/rates").status_code == 200
+            (reporter,) = _reporters(server.process.pid)
+            if kill:  # the worker alone: it can tell nobody any more
+                os.kill(_parent_of(reporter), signal.SIGKILL)
+            else:
+                server.stop()
+            until = time.monotonic() + 10
+            while Path(f"/proc/{reporter}/cmdline").exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not Path(f"/proc/{reporter}/cmdline").exists()
