@@ -8,13 +8,16 @@ behind by a service that was killed.
 from __future__ import annotations
 
 import pickle
+import resource
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from engine.errors import MersalgError, StorageUnavailable
+from serving.memory import give_back
 
 if TYPE_CHECKING:
     from engine.tracking.report import ReportQuery
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 Report = dict[str, object]
 
 _SECONDS_TO_END = 5.0
+_MOST_REPORTS = 50
+_MOST_BYTES = 128 * 2**20
 
 
 class ReportingFailed(Exception):
@@ -58,6 +63,18 @@ class Reporter:
             raise answer
         assert isinstance(answer, dict)
         return answer
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether another process should compute the next report: this one died, or holds much
+        memory of what it computed."""
+        if self.is_dead or self.computed >= _MOST_REPORTS:
+            return True
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        except (OSError, ValueError):  # no Linux: the number of reports has to do
+            return False
+        return pages * resource.getpagesize() > _MOST_BYTES
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
@@ -104,6 +121,8 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
             answer = ReportingFailed(repr(error))
         pickle.dump(answer, answers)
         answers.flush()
+        del answer, query
+        give_back()
     store.close()
 
 

@@ -18,8 +18,6 @@ _log = logging.getLogger("mersalg.reports")
 
 _THREADS = 2
 _IDLE_SECONDS = 60.0
-_MOST_REPORTS = 50
-"""Of one process: after so many another one begins with fresh memory."""
 _MOST_KEPT = 64
 
 
@@ -97,7 +95,7 @@ class Reports:
             return reporter.report(query)
         finally:
             self._busy.discard(reporter)
-            if self._closed or reporter.is_dead or reporter.computed >= _MOST_REPORTS:
+            if self._closed or reporter.is_spent:
                 reporter.close()
             else:
                 self._idle.append((time.monotonic(), reporter))
