@@ -255,8 +255,9 @@ class Intake:
             self._stopping.wait(_PROBE_SECONDS)
 
     def _mended(self) -> bool:
+        was_away = not self.available
         try:
-            if not self.available:
+            if was_away:
                 self._reach_database()
             replayed = self._spool.replay(
                 lambda records: deliver(records, self._spool, self._store)
@@ -276,7 +277,8 @@ class Intake:
             self._problem = repr(error)
             return False
         self._problem, self._late, self._spool_takes = None, False, True
-        self._set_available(True)
+        if was_away:  # else it may have been lost meanwhile, which must be found out
+            self._set_available(True)
         if replayed:
             self._metrics.replayed.inc(replayed)
             _log.info("%d facts of the spool were replayed", replayed)

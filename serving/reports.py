@@ -35,8 +35,8 @@ class Reports:
     of a database that only this process can see, here.
     """
 
-    def __init__(self, store: Store, seconds: float, url: str | None = None) -> None:
-        self._store, self._seconds, self._url = store, seconds, url
+    def __init__(self, store: Store, seconds: float, address: str | None = None) -> None:
+        self._store, self._seconds, self._address = store, seconds, address
         self._kept: OrderedDict[ReportQuery, _Kept] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-reports")
         self._idle: list[tuple[float, Reporter]] = []
@@ -83,10 +83,10 @@ class Reports:
 
     def _build(self, query: ReportQuery) -> Report:
         """In a thread."""
-        if self._url is None:
+        if self._address is None:
             return _build_here(self._store, query)
         try:
-            reporter = self._idle.pop()[1] if self._idle else Reporter(self._url)
+            reporter = self._idle.pop()[1] if self._idle else Reporter(self._address)
         except OSError as error:  # no memory, or no more processes
             _log.warning("no process for reports could be started: %s", error)
             return _build_here(self._store, query)

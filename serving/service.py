@@ -97,9 +97,7 @@ async def running(
     arms = SessionArms(store.session_arms)
     pasts = CustomerPasts(store.purchases, store.who_bought)
     dismissals = Dismissals(store.any_dismissed, store.dismissed)
-    reports = Reports(
-        store, settings.report_cache_seconds, None if store.is_private else settings.database
-    )
+    reports = Reports(store, settings.report_cache_seconds, store.address)
     explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
     guard = Guard(
         store,

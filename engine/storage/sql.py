@@ -110,9 +110,10 @@ class SqlStore:
         return self._make_pseudonyms()
 
     @property
-    def is_private(self) -> bool:
-        """Whether the database lies in the memory of this process."""
-        return not isinstance(self._engine.pool, QueuePool)
+    def address(self) -> str | None:
+        if not isinstance(self._engine.pool, QueuePool):  # it lies in this process's memory
+            return None
+        return self._url.render_as_string(hide_password=False)
 
     @property
     def url(self) -> URL:

@@ -66,6 +66,12 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def address(self) -> str | None:
+        """Where other processes find the same database; it may hold a password. None where no
+        other can."""
+        ...
+
     def ordinary_event(self, data: object) -> Prepared | None:
         """An event from plain JSON, ready to be written, without the way over a fact; None where
         it is the least out of the ordinary: then `parse_fact` has to be asked."""

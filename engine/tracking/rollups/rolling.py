@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
+from multiprocessing import get_context
+from typing import cast
 
 import orjson
 
 from engine.errors import StorageUnavailable
 from engine.events import Fact
-from engine.progress import Progress
+from engine.progress import Progress, Task
 from engine.storage.rollups import StaleDay
+from engine.storage.sql import open_existing_store
 from engine.storage.store import FactScope, Store
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.period import Period
@@ -24,6 +32,10 @@ _VERSION = 1
 """Another one where cells are counted or kept otherwise: all are made anew."""
 
 _MOST_ROUNDS = 5
+_MANY = 16
+"""Days that came in bulk, from which on it pays to start processes."""
+_MOST_PROCESSES = 8
+"""Each holds a day's facts in memory."""
 
 
 def made_with(query: ReportQuery) -> str:
@@ -60,13 +72,15 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
             if not stale:
                 return True
             beside = frozenset(each.day for each in stale) if rollups.any_saved() else None
-            with progress.task("Rolling up days", total=len(stale)) as task:
+            with (
+                progress.task("Rolling up days", total=len(stale)) as task,
+                _by_many(store, stale) as roll_up,
+            ):
                 for each in stale:
                     alone = _of_day(query, each.day)
                     if each.spreads and beside is not None:
                         rollups.spread(*_instants(alone), day_of, beside)
-                    _roll_up(store, each, alone)
-                    task.advance()
+                    roll_up(each, alone, task)
     except StorageUnavailable as error:
         if "readonly" in error.message or "read-only" in error.message:
             return False
@@ -112,6 +126,57 @@ def _instants(alone: ReportQuery) -> tuple[int, int]:
     zone = zone_of(alone.timezone or "UTC")
     since, until = starts_at(alone.since, zone), ends_at(alone.until, zone)
     return since or 0, 2**62 if until is None else until
+
+
+@contextmanager
+def _by_many(
+    store: Store, stale: Sequence[StaleDay]
+) -> Generator[Callable[[StaleDay, ReportQuery, Task], None], None, None]:
+    """Rolls days up one by one; after an import, of which many came in bulk, by several processes:
+    a day is counted from its facts alone. All is done when the block ends."""
+    address, processes = store.address, os.cpu_count() or 1
+    if address is None or processes < 2 or sum(each.spreads for each in stale) < _MANY:
+
+        def roll_up(each: StaleDay, alone: ReportQuery, task: Task) -> None:
+            _roll_up(store, each, alone)
+            task.advance()
+
+        yield roll_up
+        return
+    # Each makes its own; a fork would copy locks that other threads hold.
+    workers = ProcessPoolExecutor(
+        min(processes, _MOST_PROCESSES, len(stale)), get_context("spawn"), _open, (address,)
+    )
+    waiting: deque[tuple[Future[None], Task]] = deque()
+
+    def finish(most: int) -> None:
+        while len(waiting) > most:
+            future, task = waiting.popleft()
+            future.result()
+            task.advance()
+
+    def hand_out(each: StaleDay, alone: ReportQuery, task: Task) -> None:
+        waiting.append((workers.submit(_roll_up_there, each, alone), task))
+        finish(2 * processes)
+
+    try:
+        yield hand_out
+        finish(0)
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+
+
+_own: dict[str, Store] = {}
+
+
+def _open(address: str) -> None:
+    _own["store"] = cast("Store", open_existing_store(address))
+    # A day's facts hold nothing that only the collector could free.
+    gc.disable()
+
+
+def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
+    _roll_up(_own["store"], stale, alone)
 
 
 def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
