@@ -18,13 +18,17 @@ from hypothesis import strategies as st
 
 from engine.events import Fact
 from engine.offers import Decision
+from engine.progress import SilentProgress
 from engine.storage import quick
 from engine.storage import rollups as storage
+from engine.storage.importing import Source, import_facts
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from engine.tracking.intervals import RatioSums
 from engine.tracking.report import ReportQuery, build_report
+from engine.tracking.rollups import rolling
 from engine.tracking.rollups.columns import pack_columns, ratio_sums, unpack_columns
+from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 
 SECRET = b"a secret of the tests, long enough"
@@ -209,3 +213,35 @@ def test_sums_of_squares_are_exact(clusters: list[tuple[int, int]]) -> None:
     x = np.array([each for each, _ in clusters], np.int64)
     m = np.array([each for _, each in clusters], np.int64)
     assert ratio_sums(x, m) == RatioSums.of(clusters)
+
+
+def test_many_days_are_rolled_up_by_many_processes(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "facts.jsonl"
+    write_facts(file, 60)  # over a year
+    query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
+    reports: list[str] = []
+    started: list[int] = []
+    pool = rolling.ProcessPoolExecutor
+
+    def counted(processes: int, *others: object) -> object:
+        started.append(processes)
+        return pool(processes, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rolling, "ProcessPoolExecutor", counted)
+    for many in (10**6, 16):
+        monkeypatch.setattr(rolling, "_MANY", many)
+        monkeypatch.setattr(rolling.os, "cpu_count", lambda: 2)
+        with copied(empty) as store:
+            with file.open("rb") as lines:
+                rejects = tmp_path / "rejects"
+                import_facts(store, Source.of(lines, file), rejects, SilentProgress())
+            store.rollups.begin("anew")  # every day is stale, as after a large import
+            told = build_report(store, query)
+            told.pop("generated_at", None)
+            reports.append(json.dumps(told, default=str))
+            assert not store.rollups.stale()
+    assert reports[0] == reports[1]
+    assert len(json.loads(reports[0])["groups"]) == 12
+    assert started == [2]
