@@ -1,19 +1,17 @@
-"""One suggestion call: from a cart to a decision, and from a decision to its answer.
+"""One suggestion call: from a cart to a decision; `serving.answers` writes its answer.
 
 The HTTP API and `mersalg suggest` both go through here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-import orjson
-
-from engine import clock, fields, money
+from engine import clock, money
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
@@ -24,7 +22,6 @@ from engine.model import Model
 from engine.offers import (
     Arm,
     CartLine,
-    Change,
     Decision,
     Evidence,
     Limits,
@@ -38,10 +35,11 @@ from engine.upsell.families import LEARNED
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
+from serving.answers import offer_record
 from serving.customer_past import Bought, past_of, row_of
 from serving.ids import new_id
 from serving.remembered_offers import Made, RememberedOffers
-from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
+from serving.schemas import SuggestionRequest
 
 _DECIMALS = 6
 _MOST_NAMED = 100
@@ -225,7 +223,7 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
             offers,
             _item_ids(model, slate.excluded),
             _item_ids(model, slate.declined),
-            fragments_of(call.lines, offers, currency, partial(_offer_record, currency=currency)),
+            fragments_of(call.lines, offers, currency, partial(offer_record, currency=currency)),
         )
 
     if len(call.lines) + len(call.excluded) + len(call.declined) > _LONGEST_REMEMBERED:
@@ -335,77 +333,3 @@ def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
             paid = base.unit_price_minor
             saving = unit_saving(packs[0], packs[1], paid, paid + difference)
     return Extra(difference, catalogue.currency, base.quantity, upgrade.step, saving)
-
-
-def answer(decision: Decision, tracking: Tracking) -> SuggestionResponse:
-    """What the shop is told; ghosts are not shown to it."""
-    return SuggestionResponse.model_validate(_answer_record(decision, tracking))
-
-
-def answer_json(decision: Decision, tracking: Tracking) -> bytes:
-    """The same as UTF-8 JSON, without the detour over the schema: the hot path."""
-    if decision.fragments is None or decision.arm != "treatment":
-        return orjson.dumps(_answer_record(decision, tracking))
-    pairs = zip(decision.offers, decision.fragments.offers, strict=True)
-    return orjson.dumps(
-        _answer_head(decision, tracking)
-        | {"offers": [orjson.Fragment(each.offer_id.encode().join(w.answer)) for each, w in pairs]}
-    )
-
-
-def _answer_record(decision: Decision, tracking: Tracking) -> dict[str, object]:
-    shown = decision.offers if decision.arm == "treatment" else ()
-    return {
-        **_answer_head(decision, tracking),
-        "offers": [_offer_record(offer, decision.currency) for offer in shown],
-    }
-
-
-def _answer_head(decision: Decision, tracking: Tracking) -> dict[str, object]:
-    return {
-        "decision_id": decision.decision_id,
-        "arm": decision.arm,
-        "model_version": decision.model_version,
-        "tracking": tracking,
-    }
-
-
-def _offer_record(offer: Offer, currency: str | None) -> Mapping[str, object]:
-    record: dict[str, object] = {
-        "offer_id": offer.offer_id,
-        "kind": offer.kind,
-        "item_id": offer.item_id,
-        "name": offer.name,
-        "position": offer.position,
-        "unit_price": fields.money_text(offer.unit_price_minor, currency),
-        "currency": currency,
-        "score": round(offer.score, _DECIMALS),
-    }
-    if offer.evidence is not None:
-        evidence = offer.evidence
-        record["evidence"] = {
-            "antecedent_item_ids": evidence.antecedent_item_ids,
-            "n_joint": evidence.n_joint,
-            "n_antecedent": evidence.n_antecedent,
-            "confidence": round(evidence.confidence, _DECIMALS),
-            "lift": round(evidence.lift, _DECIMALS),
-            "lift_lower": round(evidence.lift_lower, _DECIMALS),
-        }
-    if offer.replaces is not None:
-        replaces = offer.replaces
-        record["replaces"] = {
-            "item_id": replaces.item_id,
-            "quantity": fields.quantity_to_json(replaces.quantity),
-            "price_difference": fields.money_text(replaces.price_difference_minor, currency),
-        }
-        record["gains"] = [_change_record(change) for change in offer.gains]
-        record["losses"] = [_change_record(change) for change in offer.losses]
-    record["text"] = offer.text
-    if offer.step is not None:
-        record["step"] = offer.step
-        record["total_difference"] = fields.money_text(offer.total_difference_minor, currency)
-    return record
-
-
-def _change_record(change: Change) -> dict[str, str]:
-    return {"attribute": change.attribute, "from": change.before, "to": change.after}

@@ -14,7 +14,8 @@ from engine.forgotten import Forgotten
 from engine.model import Model
 from engine.native.library import serving_by
 from engine.registry import Registry
-from serving.checkout import answer_json, decide
+from serving.answers import answer_json
+from serving.checkout import decide
 from serving.memory import give_back
 from serving.metrics import Metrics
 from serving.schemas import SuggestionRequest

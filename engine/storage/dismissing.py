@@ -1,11 +1,14 @@
-"""The query behind "what has this buyer waved away": dismissals and the decisions they answer."""
+"""What a buyer has waved away: dismissals and the decisions they answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
-from sqlalchemy import CompoundSelect, Text, bindparam, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Text, bindparam, select, union_all
 
+from engine.fact_records import unpack
+from engine.offers import Decision
 from engine.storage.tables import facts, offers
 
 BUYER = ("checkout_id", "session_id", "customer_id")
@@ -38,3 +41,19 @@ DISMISSALS = _dismissals()
 A dismissal is the buyer's where it, or the decision it answers, names them. Each way is a query of
 its own, led by an index on the column; a dismissal found twice comes twice.
 """
+
+
+def dismissed_by(connection: Connection, buyer: Mapping[str, str | None], after: int) -> list[str]:
+    """Items of the offers that a buyer, by the columns of `BUYER`, dismissed after a moment."""
+    rows = connection.execute(DISMISSALS, dict(buyer)).all()
+    bodies: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.occurred_at):
+        if row.occurred_at > after:
+            bodies.setdefault(row.offer_id, row.body)
+    items = (
+        offer.item_id
+        for dismissed, body in bodies.items()
+        for offer in cast(Decision, unpack(body)).offers
+        if offer.offer_id == dismissed
+    )
+    return list(dict.fromkeys(items))

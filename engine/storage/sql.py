@@ -29,7 +29,7 @@ from engine.storage import indexes
 from engine.storage.asking import Asking, session_arms, who_bought
 from engine.storage.audit import AuditLog
 from engine.storage.batch import Batch, Prepared, prepare
-from engine.storage.dismissing import DISMISSALS
+from engine.storage.dismissing import dismissed_by
 from engine.storage.erasure import erase
 from engine.storage.loading import Rows
 from engine.storage.months import count_before, drop_before
@@ -275,18 +275,7 @@ class SqlStore:
             "customer_id": customer_id and self.pseudonyms.of("customer", customer_id),
         }
         with database.speaking(self._url), self._engine.connect() as connection:
-            rows = connection.execute(DISMISSALS, named).all()
-        bodies: dict[str, str] = {}
-        for row in sorted(rows, key=lambda row: row.occurred_at):
-            if row.occurred_at > after:
-                bodies.setdefault(row.offer_id, row.body)
-        items = (
-            offer.item_id
-            for dismissed, body in bodies.items()
-            for offer in cast(Decision, unpack(body)).offers
-            if offer.offer_id == dismissed
-        )
-        return list(dict.fromkeys(items))
+            return dismissed_by(connection, named, after)
 
     def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)

@@ -74,7 +74,8 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     from pydantic import ValidationError
 
     from serving import errors
-    from serving.checkout import answer_json, decide
+    from serving.answers import answer_json
+    from serving.checkout import decide
     from serving.schemas import SuggestionRequest
 
     tally["carts"] += 1

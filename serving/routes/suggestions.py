@@ -13,7 +13,8 @@ from engine.experiment import assign_arm, unit_of
 from engine.model import Model
 from engine.offers import Arm, Decision
 from serving import errors, logs, openapi
-from serving.checkout import answer_json, consents, decide
+from serving.answers import answer_json
+from serving.checkout import consents, decide
 from serving.customer_past import Bought
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute

@@ -13,7 +13,8 @@ from engine.fragments import fragments_of
 from engine.offers import CartLine, Offer
 from engine.storage.batch import prepare
 from engine.storage.pseudonyms import Pseudonyms
-from serving.checkout import answer_json, decide
+from serving.answers import answer_json
+from serving.checkout import decide
 from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from engine import clock
 from engine.events import fact_to_json, parse_fact
 from engine.offers import Decision
-from serving.checkout import answer, answer_json, decide, recommenders_of
+from serving.answers import answer, answer_json
+from serving.checkout import decide, recommenders_of
 from serving.schemas import SuggestionRequest, SuggestionResponse
 from tests.support.models import tiny_model
 from tests.support.random_models import carts, models

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from engine.errors import DataError, ModelNotFound
 from engine.registry import Registry
-from serving.checkout import answer_json, decide
+from serving.answers import answer_json
+from serving.checkout import decide
 from serving.cli import suggest
 from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model

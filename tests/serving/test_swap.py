@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from engine.events import fact_to_json, parse_fact
 from engine.fact_records import explained, pack, unpack
 from engine.offers import Offer
-from serving.checkout import answer_json, decide
+from serving.answers import answer_json
+from serving.checkout import decide
 from serving.schemas import ExplainedDecision, SuggestionRequest, SuggestionResponse
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 
