@@ -1,7 +1,7 @@
 // Mersalg in a shop's page: offers, and what becomes of them.
 "use strict";
 {
-  const run = async ({ url, key, element, cart, onAdd, labels = {}, timeout = 2000 }) => {
+  const run = async ({ url, key, element, cart, onAdd, onSelect, labels = {}, timeout = 2000 }) => {
     const { checkout_id, session_id, customer_id, consent } = cart;
     const post = (path, body, more) => fetch(url + path, {
       method: "POST", body: JSON.stringify(body), ...more,
@@ -29,12 +29,16 @@
     };
     // Seen: half visible for a second, in a page that is looked at.
     const timers = new Map();
+    const drop = (item) => {
+      clearTimeout(timers.get(item));
+      timers.delete(item);
+      seen.unobserve(item);
+    };
     const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
       const item = entry.target;
       clearTimeout(timers.get(item));
       timers.set(item, entry.intersectionRatio < 0.5 || document.hidden ? 0 : setTimeout(() => {
-        seen.unobserve(item);
-        timers.delete(item);
+        drop(item);
         tell("view_promotion", item.offer);
       }, 1000));
     }), { threshold: 0.5 });
@@ -56,7 +60,12 @@
       const price = replaces ? "+" + replaces.price_difference : offer.unit_price;
       const item = add(list, "li", kind, "");
       item.offer = offer;
-      add(item, "strong", "name", name);
+      const title = add(item, onSelect ? "button" : "strong", "name", name);
+      title.type = "button";
+      title.onclick = onSelect && (() => {
+        tell("select_promotion", offer);
+        onSelect(offer);
+      });
       add(item, "span", "text", text);
       for (const change of ["gains", "losses"])
         for (const { attribute, from, to } of offer[change] || [])
@@ -75,9 +84,7 @@
       });
       button("dismiss", labels.dismiss || "No, thanks", () => {
         tell("dismiss_promotion", offer);
-        clearTimeout(timers.get(item));
-        timers.delete(item);
-        seen.unobserve(item);
+        drop(item);
         item.remove();
       });
       seen.observe(item);

@@ -14,6 +14,8 @@ router = APIRouter(include_in_schema=False)
 _SCRIPT = Path(__file__).parents[1] / "browser" / "mersalg.js"
 _FOR_READERS = re.compile(r"^ *//.*\n|^ +|(?<=[;,{(])\n", re.MULTILINE)
 """Lines of comment, indentation, and ends of lines that end nothing; no text spans lines."""
+_AROUND_SIGNS = re.compile(r" (=>|==|[=+?:<>]|\|\||&&) ")
+"""Spaces around operators; no text of the script holds any of these between spaces."""
 _HEADERS = {
     "Cache-Control": "public, max-age=3600",
     # Pages of the shop, which are of another origin, are what it is for.
@@ -29,4 +31,4 @@ async def script() -> Response:
 
 @cache
 def _script() -> str:
-    return _FOR_READERS.sub("", _SCRIPT.read_text())
+    return _AROUND_SIGNS.sub(r"\1", _FOR_READERS.sub("", _SCRIPT.read_text()))

@@ -43,7 +43,9 @@ window.shown = window.Mersalg && Mersalg.show({
   url: own.get("url") || "SERVICE", key: own.get("key") || "front-key", element: offers,
   cart: {checkout_id: own.get("checkout"), session_id: "s-" + own.get("checkout"),
          lines: [{item_id: "phone-64", quantity: 1}]},
-  onAdd: (offer) => added.push(offer.item_id), labels: {storage_gb: "Storage"}, timeout: 5000,
+  onAdd: (offer) => added.push(offer.item_id),
+  onSelect: own.has("select") ? (offer) => added.push("looked at " + offer.item_id) : undefined,
+  labels: {storage_gb: "Storage"}, timeout: 5000,
 });
 </script>"""
 
@@ -161,6 +163,19 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     rate = report["total"]["cross_sell"]["customer"]
     assert rate["numerator"] == 1
     assert rate["denominator"] >= 1
+
+
+@pytest.mark.browser
+def test_a_name_that_can_be_chosen_is_told_of_as_a_click(page: Page, shop: Shop) -> None:
+    assert go(page, shop, "k-plain")
+    assert page.locator("button.mersalg-name").count() == 0
+    offers = go(page, shop, "k-chosen", select="yes")
+    page.get_by_role("button", name=offers[0]["name"], exact=True).click()
+    assert page.evaluate("window.added") == [f"looked at {offers[0]['item_id']}"]
+    expected = ["select_promotion", *["view_promotion"] * len(offers)]
+    eventually(page, lambda: kinds(shop, "k-chosen"), expected)
+    (chosen,) = [fact for fact in shop.facts("k-chosen") if fact.type == "select_promotion"]
+    assert chosen.offer_id == offers[0]["offer_id"]
 
 
 @pytest.mark.browser
