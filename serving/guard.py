@@ -13,6 +13,7 @@ from engine.storage.store import Store
 from engine.tracking import guardrail
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
+from serving.reporting import Judgement, Reporter
 
 _log = logging.getLogger("mersalg.guard")
 
@@ -59,7 +60,16 @@ class Guard:
     def _judge(self, model: Model) -> None:
         experiment = model.settings.experiment
         limits = guardrail.Limits(experiment.max_completion_drop, experiment.guardrail_checkouts)
-        guardrail.check(self._store, model.version, limits, clock.now())
+        address = self._store.address
+        if address is None:
+            guardrail.check(self._store, model.version, limits, clock.now())
+            return
+        # It may read all that happened since the model was published.
+        reporter = Reporter(address)
+        try:
+            reporter.judge(Judgement(model.version, limits, clock.now()))
+        finally:
+            reporter.close()
 
     def _take(self, state: guardrail.State | None) -> None:
         found = state.paused if state is not None else None

@@ -14,12 +14,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from engine.errors import MersalgError, StorageUnavailable
 from serving.memory import give_back
 
 if TYPE_CHECKING:
+    from engine.tracking.guardrail import Limits
     from engine.tracking.report import ReportQuery
 
 Report = dict[str, object]
@@ -27,6 +28,14 @@ Report = dict[str, object]
 _SECONDS_TO_END = 5.0
 _MOST_REPORTS = 50
 _MOST_BYTES = 128 * 2**20
+
+
+class Judgement(NamedTuple):
+    """What `engine.tracking.guardrail.check` is asked."""
+
+    version: str
+    limits: Limits
+    now: int
 
 
 class ReportingFailed(Exception):
@@ -49,8 +58,17 @@ class Reporter:
 
     def report(self, query: ReportQuery) -> Report:
         """Raises whatever `build_report` raises, and StorageUnavailable where the process died."""
+        answer = self._ask(query)
+        assert isinstance(answer, dict)
+        return cast("Report", answer)
+
+    def judge(self, judgement: Judgement) -> None:
+        """As `engine.tracking.guardrail.check`; raises likewise."""
+        self._ask(judgement)
+
+    def _ask(self, told: object) -> object:
         self.computed += 1
-        self._send(query)
+        self._send(told)
         out = self._process.stdout
         assert out is not None
         try:
@@ -61,7 +79,6 @@ class Reporter:
             raise StorageUnavailable("the process that computes reports died") from error
         if isinstance(answer, Exception):
             raise answer
-        assert isinstance(answer, dict)
         return answer
 
     @property
@@ -101,9 +118,10 @@ class Reporter:
 
 
 def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
-    """The far end: the address of a database, then queries, each answered by a report or an error;
-    until there are no more."""
+    """The far end: the address of a database, then queries and judgements, each answered by what
+    was found or an error; until there are no more."""
     from engine.storage.sql import open_store
+    from engine.tracking import guardrail
     from engine.tracking.report import build_report
 
     store = open_store(pickle.load(asked))  # noqa: S301 - from the service that started us
@@ -114,7 +132,10 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
             break
         answer: object
         try:
-            answer = build_report(store, query)
+            if isinstance(query, Judgement):
+                answer = guardrail.check(store, query.version, query.limits, query.now)
+            else:
+                answer = build_report(store, query)
         except MersalgError as error:
             answer = error
         except Exception as error:
@@ -135,4 +156,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Under its own name: what goes through the pipe has to be the same class at both ends.
+    from serving import reporting
+
+    reporting.main()

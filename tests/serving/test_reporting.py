@@ -13,7 +13,7 @@ import pytest
 from engine.errors import ConfigError, StorageUnavailable
 from engine.storage.sql import open_store
 from engine.tracking.report import ReportQuery, build_report
-from serving.reporting import Reporter
+from serving.reporting import Reporter, ReportingFailed
 from serving.reports import Reports
 from tests.support.servers import publish_model, running_server
 
@@ -59,6 +59,8 @@ def test_a_report_is_that_of_this_process(url: str) -> None:
         assert found == expected
         with pytest.raises(ConfigError, match="nonsense"):
             reporter.report(ReportQuery(by=("nonsense",)))
+        with pytest.raises(ReportingFailed, match="AttributeError"):
+            reporter.report("no query")  # type: ignore[arg-type]
         assert not reporter.is_dead
         store.close()
     finally:
