@@ -7,6 +7,7 @@ import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from engine.storage.store import Store
@@ -78,15 +79,21 @@ class Reports:
     def _let_go_of_the_idle(self) -> None:
         now = time.monotonic()
         # The longest idle stand first; a thread may take the last meanwhile.
-        while self._idle and now - self._idle[0][0] >= _IDLE_SECONDS - 1:
-            self._idle.pop(0)[1].close()
+        with suppress(IndexError):
+            while not self._closed and now - self._idle[0][0] >= _IDLE_SECONDS - 1:
+                # A process takes a moment to end, in which checkouts must not wait.
+                self._threads.submit(self._idle.pop(0)[1].close)
 
     def _build(self, query: ReportQuery) -> Report:
         """In a thread."""
         if self._address is None:
             return _build_here(self._store, query)
         try:
-            reporter = self._idle.pop()[1] if self._idle else Reporter(self._address)
+            reporter = self._idle.pop()[1]
+        except IndexError:
+            reporter = None
+        try:
+            reporter = reporter or Reporter(self._address)
         except OSError as error:  # no memory, or no more processes
             _log.warning("no process for reports could be started: %s", error)
             return _build_here(self._store, query)
