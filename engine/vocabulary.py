@@ -59,13 +59,11 @@ class StringTable:
         return (whole[start:stop] for start, stop in pairwise(self.offsets.tolist()))
 
     def __iter__(self) -> Iterator[str]:
-        raw, bounds = self.blob.tobytes(), self.offsets.tolist()
+        raw = self.blob.tobytes()
         if raw.isascii():  # mostly: cut, not decoded one by one
             text = raw.decode("ascii")
-            return (text[start:stop] for start, stop in pairwise(bounds))
-        return (
-            raw[start:stop].decode("utf-8", "surrogatepass") for start, stop in pairwise(bounds)
-        )
+            return (text[start:stop] for start, stop in pairwise(self.offsets.tolist()))
+        return (text.decode("utf-8", "surrogatepass") for text in self.raw())
 
     def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         return {f"{name}_blob": self.blob, f"{name}_offsets": self.offsets}

@@ -92,13 +92,6 @@ class RatioSums:
         )
 
     @property
-    def negated(self) -> RatioSums:
-        """What takes these clusters away again when it is added."""
-        return RatioSums(
-            -self.n, -self.sum_x, -self.sum_m, -self.sum_xx, -self.sum_xm, -self.sum_mm
-        )
-
-    @property
     def value(self) -> float:
         return self.sum_x / self.sum_m
 
