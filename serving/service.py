@@ -76,7 +76,7 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
     share_one_heap()
-    store = await asyncio.to_thread(open_store, settings.database)
+    store = await asyncio.to_thread(partial(open_store, settings.database, apart=True))
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)

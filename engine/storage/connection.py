@@ -19,7 +19,7 @@ from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _BUSY_SECONDS = 10
-_POSTGRES = {
+POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
     # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
     "tcp_user_timeout": 10_000,  # milliseconds
@@ -27,7 +27,13 @@ _POSTGRES = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
 _BULK_KIB = 256 * 1024
+_SORTING_KIB = 64 * 1024  # for each processor, and once more
 _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
 
@@ -66,7 +72,9 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
             event.listen(engine, "connect", _make_room)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES)
+        return create_engine(
+            url, pool_pre_ping=True, hide_parameters=True, connect_args=POSTGRES_ARGUMENTS
+        )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
 
@@ -76,8 +84,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     assert isinstance(connection, sqlite3.Connection)
     # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    for pragma in SQLITE_PRAGMAS:
+        connection.execute(pragma)
 
 
 def _make_room(connection: Any, record: object) -> None:
@@ -87,8 +95,22 @@ def _make_room(connection: Any, record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
     # What names a fact is written together with it, so there is nothing to look up.
     connection.execute("PRAGMA foreign_keys = OFF")
-    # Indexes are sorted by as many processors.
-    connection.execute(f"PRAGMA threads = {os.cpu_count() or 1}")
+
+
+@contextmanager
+def sorting(connection: Connection) -> Generator[None, None, None]:
+    """While SQLite builds an index: by all processors, each with memory for long runs."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
+    connection.exec_driver_sql(f"PRAGMA threads = {os.cpu_count() or 1}")
+    connection.exec_driver_sql(f"PRAGMA cache_size = -{_SORTING_KIB}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
+        connection.exec_driver_sql("PRAGMA threads = 0")
 
 
 def _begin_sqlite(connection: Connection) -> None:

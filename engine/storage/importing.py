@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,8 +23,7 @@ import orjson
 from engine.errors import DataError
 from engine.progress import Progress, Task
 from engine.storage.batch import Prepared
-from engine.storage.indexes import DEFERRED
-from engine.storage.loading import merged
+from engine.storage.loader import Loader
 from engine.storage.preparing import Piece, Translation, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
@@ -37,6 +36,9 @@ _TOGETHER = 20_000
 
 _LARGE = 16_000_000
 """Bytes from which it pays to start other processes."""
+
+_BYTES_AN_ID = 200
+"""Of a file, for each id that has to stand once: about."""
 
 _EXAMPLES = 5
 _SETTING = "import:"
@@ -69,6 +71,12 @@ class Source:
         status = os.fstat(file.fileno())
         name = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         return cls(file, status.st_size, name)
+
+
+Read = tuple[list[bytes], Piece, int]
+"""Lines, what they hold, and the number of the first."""
+
+Pieces = Iterator[Read]
 
 
 class _Rejects:
@@ -129,8 +137,8 @@ def import_facts(
     """
     with progress.task("Recording facts", total=source.size) as task:
         result = _record(store, source, rejects, task, translation)
-    if store.lacks_indexes():
-        with progress.task("Building indexes", total=len(DEFERRED)) as task:
+    if lacking := store.lacking_indexes():
+        with progress.task("Building indexes", total=lacking) as task:
             store.complete_indexes(task)
     return result
 
@@ -142,83 +150,106 @@ def _record(
     progress: Task,
     translation: Translation | None,
 ) -> ImportResult:
-    mark = None if source.name is None else f"{_SETTING}{source.name}"
-    result, offset, line = _taken_up(store, mark)
-    if offset:
-        source.lines.seek(offset)
-        progress.advance(offset)
-        result.resumed_at = line
-    side = _Rejects(rejects, result, resumed=bool(offset))
-    large = source.size is not None and source.size - offset >= _LARGE and translation is None
-    if large:
-        store.defer_indexes()
-    together: list[tuple[list[bytes], Piece, int]] = []
+    place = _Place(store, source.name)
+    result = place.taken_up()
+    if place.offset:
+        source.lines.seek(place.offset)
+        progress.advance(place.offset)
+        result.resumed_at = place.line
+    side = _Rejects(rejects, result, resumed=bool(place.offset))
+    left = (source.size or 0) - place.offset
+    large = left >= _LARGE and translation is None
+    loader = store.loader(left // _BYTES_AN_ID) if large else None
+    together: list[Read] = []
     try:
-        with _pieces(source.lines, line, store.pseudonyms, translation, large=large) as pieces:
-            for lines, piece, first in pieces:
-                together.append((lines, piece, first))
-                if large and sum(each.lines for _, each, _ in together) < _TOGETHER:
+        with _pieces(
+            source.lines, place.line, store.pseudonyms, translation, large=large
+        ) as pieces:
+            for read in pieces:
+                together.append(read)
+                if large and sum(piece.lines for _, piece, _ in together) < _TOGETHER:
                     continue
-                offset += _write(store, together, result, side, progress)
-                line = first + piece.lines
+                progress.advance(_write(store, loader, together, result, side, place))
                 together = []
-                if mark is not None:
-                    _remember(store, mark, result, offset, line)
-            _write(store, together, result, side, progress)
-        if mark is not None:
-            store.forget_setting(mark)
+            progress.advance(_write(store, loader, together, result, side, place))
+        place.forget()
     finally:
         side.close()
     return result
 
 
-def _taken_up(store: SqlStore, mark: str | None) -> tuple[ImportResult, int, int]:
-    """What an earlier run on the file counted, the byte it came to and the line that begins."""
-    text = None if mark is None else store.own_setting(mark)
-    if text is None:
-        return ImportResult(), 0, 1
-    kept: dict[str, int] = orjson.loads(text)
-    result = ImportResult(kept["recorded"], kept["duplicates"], kept["rejected"])
-    return result, kept["offset"], kept["line"]
+class _Place:
+    """How far a file is recorded, which a later run on it asks for; nothing for a stream."""
 
+    def __init__(self, store: SqlStore, name: str | None) -> None:
+        self._store, self._mark = store, None if name is None else f"{_SETTING}{name}"
+        self.offset, self.line = 0, 1
 
-def _remember(store: SqlStore, mark: str, result: ImportResult, offset: int, line: int) -> None:
-    entry = {
-        "recorded": result.recorded,
-        "duplicates": result.duplicates,
-        "rejected": result.rejected,
-        "offset": offset,
-        "line": line,
-    }
-    store.keep_setting(mark, orjson.dumps(entry).decode())
+    def taken_up(self) -> ImportResult:
+        """What an earlier run counted."""
+        text = None if self._mark is None else self._store.own_setting(self._mark)
+        if text is None:
+            return ImportResult()
+        kept: dict[str, int] = orjson.loads(text)
+        self.offset, self.line = kept["offset"], kept["line"]
+        return ImportResult(kept["recorded"], kept["duplicates"], kept["rejected"])
+
+    def advance(self, size: int, lines: int) -> None:
+        self.offset += size
+        self.line += lines
+
+    def entry(self, result: ImportResult) -> tuple[str, str] | None:
+        """The note of it, to be kept."""
+        if self._mark is None:
+            return None
+        entry = {
+            "recorded": result.recorded,
+            "duplicates": result.duplicates,
+            "rejected": result.rejected,
+            "offset": self.offset,
+            "line": self.line,
+        }
+        return self._mark, orjson.dumps(entry).decode()
+
+    def forget(self) -> None:
+        if self._mark is not None:
+            self._store.forget_setting(self._mark)
 
 
 def _write(
     store: SqlStore,
-    together: list[tuple[list[bytes], Piece, int]],
+    loader: Loader | None,
+    together: list[Read],
     result: ImportResult,
     side: _Rejects,
-    progress: Task,
+    place: _Place,
 ) -> int:
     """The bytes of the lines whose fate is now on disk."""
     for lines, piece, first in together:
         for refused in piece.refused:
             raw = lines[refused.number - first]
             side.add(refused.number, raw, refused.code, refused.message)
-    rows = [piece.rows for _, piece, _ in together if piece.rows is not None]
-    if len(rows) == len(together) and store.load(ready := merged(rows)):
-        result.recorded += len(ready.facts)
-    else:
-        _append(store, together, result, side)
-    side.flush()
     size = sum(piece.size for _, piece, _ in together)
-    progress.advance(size)
+    place.advance(size, sum(piece.lines for _, piece, _ in together))
+    rows = [piece.rows for _, piece, _ in together if piece.rows is not None]
+    if loader is not None and len(rows) == len(together):
+        n_facts = sum(len(each.facts) for each in rows)
+        side.flush()
+        # In one transaction: what is recorded is never read again.
+        if loader.load(rows, place.entry(replace(result, recorded=result.recorded + n_facts))):
+            result.recorded += n_facts
+            return size
+    _append(store, together, result, side)
+    side.flush()
+    entry = place.entry(result)
+    if entry is not None:
+        store.keep_setting(*entry)
     return size
 
 
 def _append(
     store: SqlStore,
-    together: list[tuple[list[bytes], Piece, int]],
+    together: list[Read],
     result: ImportResult,
     side: _Rejects,
 ) -> None:
@@ -237,10 +268,6 @@ def _append(
     for rejection in appended.rejected:
         lines, first, number = where[rejection.index]
         side.add(number, lines[number - first], rejection.code, rejection.message)
-
-
-Pieces = Iterator[tuple[list[bytes], Piece, int]]
-"""Lines, what they hold, and the number of the first."""
 
 
 @contextmanager
@@ -278,7 +305,7 @@ def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], i
     waiting: deque[tuple[list[bytes], int, Future[Any]]] = deque()
     for lines, number in numbered:
         waiting.append((lines, number, workers.submit(_prepare, lines, number)))
-        if len(waiting) > 2 * (os.cpu_count() or 1) + 2:
+        if len(waiting) > 4 * (os.cpu_count() or 1) + 4:
             lines, number, future = waiting.popleft()
             yield lines, _arrived(future.result()), number
     while waiting:

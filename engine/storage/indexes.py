@@ -1,15 +1,17 @@
 """Indexes that a database being filled for the first time can do without until it is full.
 
 Putting each of a million ids into six indexes one by one costs more than recording the facts;
-sorting them once, when all are there, costs a fifth of it.
+sorting them once, when all are there, costs a fifth of it. The same holds for keys, but without
+them nobody may write who does not know by himself what is new.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, Index, inspect, select
+from sqlalchemy import Connection, Engine, Index, inspect
 
 from engine.progress import Task
 from engine.storage import connection as database
+from engine.storage import keys
 from engine.storage.tables import facts, offers
 
 DEFERRED = sorted(
@@ -25,29 +27,28 @@ DEFERRED = sorted(
 
 
 def missing(connection: Connection) -> list[Index]:
-    """Those that a load left for later."""
+    """Those that a load left for later, keys first."""
     inspector = inspect(connection)
     present = {
         entry["name"] for table in (facts, offers) for entry in inspector.get_indexes(table.name)
     }
-    return [index for index in DEFERRED if index.name not in present]
+    left = [index for index in DEFERRED if index.name not in present]
+    return keys.missing(connection) + left
 
 
-def defer(engine: Engine) -> None:
-    """Drop them where no fact is recorded yet."""
-    with database.writing(engine) as connection:
-        database.lock_schema(connection)
-        if connection.scalar(select(facts.c.event_id).limit(1)) is None:
-            for index in DEFERRED:
-                index.drop(connection, checkfirst=True)
+def defer(connection: Connection) -> None:
+    """Drop them from tables that hold nothing."""
+    keys.leave_out(connection)
+    for index in DEFERRED:
+        index.drop(connection, checkfirst=True)
 
 
-def complete(engine: Engine, progress: Task) -> None:
+def complete(engine: Engine, progress: Task, *, keys_alone: bool = False) -> None:
     """Build those that are missing, each in a transaction; `progress` advances by each."""
     with engine.connect() as connection:
-        left = missing(connection)
+        left = keys.missing(connection) if keys_alone else missing(connection)
     for index in left:
-        with database.writing(engine) as connection:
+        with database.writing(engine) as connection, database.sorting(connection):
             database.lock_schema(connection)
             # Another process may have been here meanwhile.
             index.create(connection, checkfirst=True)

@@ -1,150 +1,164 @@
 """The quick way of a batch into the tables: what is new all through is handed to the driver.
 
-As most batches are. One connection is kept for it, with its statements and pages at hand, and
-nothing is asked before writing: the keys of the tables refuse what is known. Then, and wherever
-the database fails, nothing was written, and the long way does it again and tells what is wrong.
+As most batches are. Nothing is asked before writing: the keys of the tables refuse what is known.
+Then, and wherever the database fails, nothing was written, and the long way does it again and
+tells what is wrong.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Engine, Table, insert
+from sqlalchemy import Engine, insert
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from engine.storage.batch import Batch, Row
+from engine.storage import connection as database
+from engine.storage import transactions
+from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.rollups import BULK
 from engine.storage.tables import decisions, fact_ids, facts, fresh_facts, named_offers, offers
-
-_BUSY_SECONDS = 2.0
-_STEP_SECONDS = 0.0003
+from engine.storage.transactions import FAILED, TRANSACTIONS, WRITTEN, Part
 
 
-class QuickWay(ABC):
-    """Safe from several threads, which take turns."""
+class _Writes(Protocol):
+    def write(self, parts: list[Part]) -> bytes: ...
 
-    def __init__(self, engine: Engine) -> None:
+    def close(self) -> None: ...
+
+
+class QuickWay:
+    """Safe from several threads, which take turns.
+
+    Args:
+        apart: where the database is, for a process of its own to write there: what serves buyers
+            meanwhile does not wait for the driver. None to write in this process.
+    """
+
+    def __init__(self, engine: Engine, apart: URL | None = None) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._connection: Any = None
+        # Where the database lies in this process's memory nobody else reaches it.
+        self._can = isinstance(engine.pool, QueuePool)
+        self._copies = engine.dialect.name == "postgresql"
+        self._way: _Writes | None = None
+        if apart is not None and self._can:
+            self._way = WriterProcess(engine, apart)
 
     def write(self, batch: Batch) -> bool:
         """Record the whole batch, or nothing of it; whether all was new and is on disk."""
         # Larger batches are noted by the day, not by the fact.
-        if not 0 < len(batch.rows) <= BULK or not isinstance(self._engine.pool, QueuePool):
+        if not self._can or not 0 < len(batch.rows) <= BULK:
             return False
+        parts = self._parts(batch)
+        with self._lock:
+            if self._way is None:
+                self._way = self._here()
+            return self._way.write(parts) == WRITTEN
+
+    def close(self) -> None:
+        with self._lock:
+            if self._way is not None:
+                self._way.close()
+
+    def _here(self) -> _Writes:
+        def connect() -> Any:
+            pooled = self._engine.raw_connection()
+            # Kept until something goes wrong: others of the pool write too seldom to share it.
+            connection: Any = pooled.driver_connection
+            pooled.detach()
+            if not self._copies:
+                connection.execute(_NO_WAIT)
+            return connection
+
+        _, made = TRANSACTIONS[self._engine.dialect.name]
+        return made(self._engine.dialect.loaded_dbapi, connect)
+
+    def _parts(self, batch: Batch) -> list[Part]:
         # The first two columns of the tables of ids are a key and the fact it stands in.
-        tables = (
+        tables = [
             (facts, batch.rows),
             (decisions, batch.decision_rows),
             (offers, batch.offer_rows),
             (named_offers, batch.named_rows),
-        )
+        ]
         fresh: list[Row] = [(row[0],) for row in batch.rows]
-        driver: Any = self._engine.dialect.loaded_dbapi
-        with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = self._open()
-                self._write([(table, rows) for table, rows in tables if rows], fresh)
-            except driver.IntegrityError:
-                self._undo()
-                return False
-            except driver.Error:
-                self._let_go()
-                return False
-            except BaseException:
-                self._let_go()
-                raise
-        return True
+        if self._copies:
+            ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in batch.rows]
+            tables = [(fact_ids, ids), *tables, (fresh_facts, fresh)]
+            return [(_COPIES[table.name], rows) for table, rows in tables if rows]
+        return [*((_INSERTS[table.name], rows) for table, rows in tables if rows), (_FRESH, fresh)]
+
+
+class WriterProcess:
+    """The near end of `engine.storage.transactions`; for one thread at a time.
+
+    A process that died is made anew for the next batch. Whether the last one was recorded before,
+    the long way finds out.
+    """
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        arguments, named = engine.dialect.create_connect_args(url)
+        kind = engine.dialect.name
+        if kind == "sqlite":
+            named, first = {"isolation_level": None}, [*database.SQLITE_PRAGMAS, _NO_WAIT]
+        else:
+            named, first = {**named, **database.POSTGRES_ARGUMENTS}, []
+            named.pop("context", None)  # SQLAlchemy's types, which copying does without
+        # Over the pipe: it may hold a password, and what a process was started with all can read.
+        self._hello = transactions.framed((kind, list(arguments), dict(named), first))
+        self._process: subprocess.Popen[bytes] | None = self._started()
+
+    def write(self, parts: list[Part]) -> bytes:
+        if self._process is None:
+            self._process = self._started()
+        if self._process is None:
+            return FAILED
+        answer = b""
+        with suppress(OSError):
+            self._send(self._process, transactions.framed(parts))
+            assert self._process.stdout is not None
+            answer = self._process.stdout.read(1)
+        if not answer:
+            self.close()
+        return answer or FAILED
 
     def close(self) -> None:
-        with self._lock:
-            self._let_go()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        # What it was told it still writes.
+        process.wait()
 
-    def _open(self) -> Any:
-        pooled = self._engine.raw_connection()
-        # Kept until something goes wrong: others of the pool write too seldom to share it.
-        connection = pooled.driver_connection
-        pooled.detach()
-        return connection
-
-    def _undo(self) -> None:
+    def _started(self) -> subprocess.Popen[bytes] | None:
+        command = [sys.executable, "-m", transactions.__name__]
         try:
-            self._connection.rollback()
-        except Exception:
-            self._let_go()
+            process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        except OSError:
+            return None
+        with suppress(OSError):  # it died: the first answer tells
+            self._send(process, self._hello)
+        return process
 
-    def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
-
-    @abstractmethod
-    def _write(self, tables: Sequence[tuple[Table, Sequence[Row]]], fresh: Sequence[Row]) -> None:
-        """One transaction; the error of the driver where it cannot be."""
-
-
-class SqliteWay(QuickWay):
-    """Statement by statement, each prepared once."""
-
-    def _open(self) -> Any:
-        connection = super()._open()
-        connection.execute("PRAGMA busy_timeout = 0")
-        return connection
-
-    def _begin(self) -> None:
-        """Waits for other processes in steps as short as their transactions: SQLite's own grow to
-        a tenth of a second, in which nobody writes."""
-        driver: Any = self._engine.dialect.loaded_dbapi
-        until = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except driver.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == driver.SQLITE_BUSY
-                if not is_busy or time.monotonic() >= until:
-                    raise
-                time.sleep(_STEP_SECONDS)
-            else:
-                return
-
-    def _write(self, tables: Sequence[tuple[Table, Sequence[Row]]], fresh: Sequence[Row]) -> None:
-        connection = self._connection
-        self._begin()
-        for table, rows in tables:
-            connection.executemany(_INSERTS[table.name], rows)
-        connection.executemany(_FRESH, fresh)
-        connection.execute("COMMIT")
+    @staticmethod
+    def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.stdin.flush()
 
 
-class PostgresWay(QuickWay):
-    """Copied, which costs the database the least."""
-
-    def _write(self, tables: Sequence[tuple[Table, Sequence[Row]]], fresh: Sequence[Row]) -> None:
-        connection = self._connection
-        with connection.cursor() as cursor:
-            for table, rows in tables:
-                if table is facts:
-                    _copy(cursor, fact_ids, [(row[0], row[2]) for row in rows])
-                _copy(cursor, table, rows)
-            _copy(cursor, fresh_facts, fresh)
-        connection.commit()
-
-
-def _copy(cursor: Any, table: Table, rows: Sequence[Row]) -> None:
-    with cursor.copy(_COPIES[table.name]) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
+_NO_WAIT = "PRAGMA busy_timeout = 0"
 _TABLES = (facts, decisions, offers, named_offers, fact_ids, fresh_facts)
 _INSERTS = {table.name: str(insert(table).compile(dialect=sqlite.dialect())) for table in _TABLES}
 _FRESH = f"{_INSERTS[fresh_facts.name]} ON CONFLICT DO NOTHING"
@@ -152,7 +166,3 @@ _COPIES = {
     table.name: f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
     for table in _TABLES
 }
-
-
-def quick_way(engine: Engine) -> QuickWay:
-    return PostgresWay(engine) if engine.dialect.name == "postgresql" else SqliteWay(engine)

@@ -11,11 +11,9 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    delete,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
@@ -25,13 +23,13 @@ from engine.fact_records import unpack
 from engine.offers import Arm, Decision
 from engine.progress import SilentProgress, Task
 from engine.storage import connection as database
-from engine.storage import indexes
+from engine.storage import indexes, notes
 from engine.storage.asking import Asking, session_arms, who_bought
 from engine.storage.audit import AuditLog
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import dismissed_by
 from engine.storage.erasure import erase
-from engine.storage.loading import Rows
+from engine.storage.loader import LOADER, SERVED, Loader, write_singly
 from engine.storage.months import count_before, drop_before
 from engine.storage.ordinary import ordinary_event
 from engine.storage.pseudonyms import Pseudonyms
@@ -50,15 +48,16 @@ SCHEMA_VERSION = "0005"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"
-_SERVED = "served"
-_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, _SERVED, "import:", "guardrail")
+_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
 _MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
 
-def open_store(url: str, *, secret: bytes | None = None, bulk: bool = False) -> SqlStore:
+def open_store(
+    url: str, *, secret: bytes | None = None, bulk: bool = False, apart: bool = False
+) -> SqlStore:
     """The store at `url`; nothing is asked of the database yet.
 
     Args:
@@ -66,13 +65,15 @@ def open_store(url: str, *, secret: bytes | None = None, bulk: bool = False) -> 
         secret: key of the pseudonyms; where None, see `engine.storage.secrets`.
         bulk: for writing much at once: takes memory, and leaves indexes that an earlier load left
             for later until `complete_indexes`.
+        apart: for who answers others meanwhile: batches are written by a process of its own.
 
     Raises:
         ConfigError: an unknown kind of database, a missing driver, an unreadable secret.
     """
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
-    return SqlStore(database.connect(parsed, bulk=bulk), parsed, lambda: pseudonyms, bulk=bulk)
+    engine = database.connect(parsed, bulk=bulk)
+    return SqlStore(engine, parsed, lambda: pseudonyms, bulk=bulk, apart=apart)
 
 
 def open_existing_store(url: str) -> SqlStore:
@@ -96,13 +97,18 @@ class SqlStore:
     """A `Store`; see there for what each method promises."""
 
     def __init__(
-        self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms], *, bulk: bool = False
+        self,
+        engine: Engine,
+        url: URL,
+        pseudonyms: Callable[[], Pseudonyms],
+        *,
+        bulk: bool = False,
+        apart: bool = False,
     ) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
-        self._bulk = bulk
-        self._writer = writer_for(engine)
+        self._bulk, self._writes_singly = bulk, False
+        self._writer = writer_for(engine, url if apart else None)
         self._asking = Asking(engine)
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -121,11 +127,12 @@ class SqlStore:
         return self._url
 
     def migrate(self, *, serving: bool = False) -> None:
-        self.upgrade()
+        self._upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
             self._claim(connection)
-        if serving and self.own_setting(_SERVED) is None:
-            self.keep_setting(_SERVED, "yes")
+        if serving:
+            self._write_singly()
+        self._complete()
 
     def upgrade(self) -> None:
         """The schema alone, for readers, who need no secret; nothing is written where it fits.
@@ -133,42 +140,46 @@ class SqlStore:
         Raises:
             StorageMismatch: the database belongs to a later version.
         """
+        self._upgrade()
+        self._complete()
+
+    def _upgrade(self) -> None:
         with database.speaking(self._url):
             with self._engine.connect() as connection:
                 version = database.schema_version(connection)
             if version != SCHEMA_VERSION:
                 database.upgrade(self._engine)
+
+    def _complete(self) -> None:
         if not self._bulk:
             with SilentProgress().task("") as task:
                 self.complete_indexes(task)
 
-    def defer_indexes(self) -> None:
-        """Before a load: do without indexes where nobody needs them yet.
-
-        Those of a database with facts, or that a service looks up checkouts in, stay.
-        """
-        if self.own_setting(_SERVED) is None:
+    def _write_singly(self) -> None:
+        if not self._writes_singly:
             with database.speaking(self._url):
-                indexes.defer(self._engine)
+                write_singly(self._engine)
+            self._writes_singly = True
 
-    def lacks_indexes(self) -> bool:
+    def loader(self, expected: int) -> Loader:
+        """For a large file with about so many ids; goes without indexes until `complete_indexes`
+        where there are no facts yet, and no service that looks up checkouts."""
+        with database.speaking(self._url):
+            return Loader(self._engine, self._writer, self._url, expected)
+
+    def lacking_indexes(self) -> int:
+        """How many `complete_indexes` would build."""
         with database.speaking(self._url), self._engine.connect() as connection:
-            return bool(indexes.missing(connection))
+            return len(indexes.missing(connection))
 
     def complete_indexes(self, progress: Task) -> None:
-        """Build what `defer_indexes` left for later, here or in a run that was cut short."""
+        """Build what a `loader` left for later, here or in a run that was cut short."""
         with database.speaking(self._url):
             indexes.complete(self._engine, progress)
 
     def _claim(self, connection: Connection) -> None:
         """Mark the database with this secret, or refuse it where another one's mark stands."""
-        connection.execute(
-            self._insert(settings_table).on_conflict_do_nothing(),
-            {"name": _KEY_SETTING, "value": self.pseudonyms.fingerprint},
-        )
-        mark = connection.scalar(
-            select(settings_table.c.value).where(settings_table.c.name == _KEY_SETTING)
-        )
+        mark = notes.note_once(connection, _KEY_SETTING, self.pseudonyms.fingerprint)
         if mark != self.pseudonyms.fingerprint:
             raise StorageMismatch(
                 f"the ids in this database were hashed under another secret ({mark}, this one is"
@@ -197,14 +208,10 @@ class SqlStore:
         """As `append`, of facts that were made ready before, pseudonyms and all."""
         batch = Batch(facts)
         if batch.rows:
+            self._write_singly()
             with database.speaking(self._url):
                 self._writer.write(batch)
         return batch.result()
-
-    def load(self, rows: Rows) -> bool:
-        """Record facts of which all are new, or none; whether they were."""
-        with database.speaking(self._url):
-            return self._writer.load(rows)
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(event_ids_in(scope))
@@ -305,43 +312,30 @@ class SqlStore:
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
-            rows = connection.execute(select(settings_table.c.name, settings_table.c.value))
-            return {row.name: row.value for row in rows if not row.name.startswith(_INTERNAL)}
+            noted = notes.all_notes(connection)
+        return {name: value for name, value in noted.items() if not name.startswith(_INTERNAL)}
 
     def save_settings(self, settings: Mapping[str, str]) -> None:
-        if not settings:
+        chosen = {name: settings[name] for name in settings if not name.startswith(_INTERNAL)}
+        if not chosen:
             return
-        insert = self._insert(settings_table)
-        statement = insert.on_conflict_do_update(
-            index_elements=["name"], set_={"value": insert.excluded.value}
-        )
-        rows = [
-            {"name": name, "value": value}
-            for name, value in sorted(settings.items())
-            if not name.startswith(_INTERNAL)
-        ]
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            connection.execute(statement, rows)
+            for name, value in sorted(chosen.items()):
+                notes.keep_note(connection, name, value)
 
     def own_setting(self, name: str) -> str | None:
         """A note of this software's own; None where there is none."""
-        query = select(settings_table.c.value).where(settings_table.c.name == name)
         with database.speaking(self._url), self._engine.connect() as connection:
-            return connection.scalar(query)
+            return notes.note(connection, name)
 
     def keep_setting(self, name: str, value: str) -> None:
         """Keep such a note, instead of one of its name before."""
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            insert = self._insert(settings_table)
-            statement = insert.on_conflict_do_update(
-                index_elements=["name"], set_={"value": insert.excluded.value}
-            )
-            connection.execute(statement, {"name": name, "value": value})
+            notes.keep_note(connection, name, value)
 
     def forget_setting(self, name: str) -> None:
-        forgotten = delete(settings_table).where(settings_table.c.name == name)
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            connection.execute(forgotten)
+            notes.forget_note(connection, name)
 
     def erase_customer(self, customer_id: str) -> int:
         pseudonym = self.pseudonym_of(customer_id)

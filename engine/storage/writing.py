@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
 from engine.clock import MICROS_PER_DAY
@@ -24,7 +25,8 @@ from engine.storage import connection as database
 from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.loading import Rows
 from engine.storage.months import Months
-from engine.storage.quick import quick_way
+from engine.storage.notes import keep_note
+from engine.storage.quick import QuickWay
 from engine.storage.rollups import note_days, note_fresh
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
@@ -36,8 +38,10 @@ Taken = set[tuple[str, str]] | None
 """(key, event_id) of rows that were new; None where all were, as they mostly are."""
 
 
-def writer_for(engine: Engine) -> Writer:
-    return PostgresWriter(engine) if engine.dialect.name == "postgresql" else Writer(engine)
+def writer_for(engine: Engine, apart: URL | None = None) -> Writer:
+    """`apart`: where the database is, for batches to be written there by a process of its own."""
+    kind = PostgresWriter if engine.dialect.name == "postgresql" else Writer
+    return kind(engine, apart)
 
 
 class Writer:
@@ -46,9 +50,9 @@ class Writer:
     keyed: tuple[Table, ...] = (offers, decisions, facts)
     """Tables that hold an `event_id` once recorded, in the order they let go of it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, apart: URL | None) -> None:
         self._engine = engine
-        self._quick = quick_way(engine)
+        self._quick = QuickWay(engine, apart)
 
     def close(self) -> None:
         self._quick.close()
@@ -78,12 +82,27 @@ class Writer:
             self._insert(connection, named_offers, batch.named_rows)
             note_fresh(connection, batch.new_instants)
 
-    def load(self, rows: Rows) -> bool:
-        """Record rows all of which are new, in one transaction, or nothing; whether they were."""
+    def load(
+        self,
+        pieces: Sequence[Rows],
+        entry: tuple[str, str] | None = None,
+        allowed: Callable[[Connection], bool] | None = None,
+    ) -> bool:
+        """Record rows all of which are new, in one transaction, or nothing; whether they were.
+
+        Args:
+            entry: a note to be kept with them, its name and text.
+            allowed: asked inside the transaction.
+        """
         try:
             with database.writing(self._engine) as connection:
-                self._load(connection, rows)
-                note_days(connection, rows.days)
+                if allowed is not None and not allowed(connection):
+                    return False
+                for rows in pieces:
+                    self._load(connection, rows)
+                note_days(connection, sorted({day for rows in pieces for day in rows.days}))
+                if entry is not None:
+                    keep_note(connection, *entry)
         except (IntegrityError, self._clash):
             return False
         return True
@@ -140,8 +159,8 @@ class PostgresWriter(Writer):
 
     keyed = (offers, decisions, facts, fact_ids)
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, apart: URL | None) -> None:
+        super().__init__(engine, apart)
         self._months = Months(engine)
 
     def write(self, batch: Batch) -> None:
@@ -157,9 +176,14 @@ class PostgresWriter(Writer):
             self._months.ensure(instants)
             super().write(batch)
 
-    def load(self, rows: Rows) -> bool:
-        self._months.ensure(day * MICROS_PER_DAY for day in rows.days)
-        return super().load(rows)
+    def load(
+        self,
+        pieces: Sequence[Rows],
+        entry: tuple[str, str] | None = None,
+        allowed: Callable[[Connection], bool] | None = None,
+    ) -> bool:
+        self._months.ensure(day * MICROS_PER_DAY for rows in pieces for day in rows.days)
+        return super().load(pieces, entry, allowed)
 
     def _load(self, connection: Connection, rows: Rows) -> None:
         ids: list[Row] = [(row[0], row[OCCURRED_AT]) for row in rows.facts]

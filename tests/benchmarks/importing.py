@@ -34,7 +34,7 @@ def write_facts(path: Path, checkouts: int) -> int:
     draw, n_facts = random.Random(1), 0
     with path.open("w") as file:
         for number in range(checkouts):
-            at = (_BEGIN + timedelta(days=365) * number / checkouts).isoformat()
+            at = (_BEGIN + timedelta(days=365 * number / checkouts)).isoformat()
             key = f"{draw.getrandbits(48):012x}{number:08x}"
             who = {"checkout_id": f"k{key}", "session_id": f"s{key}"}
             who["customer_id"] = f"c{draw.randrange(checkouts)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,10 +18,11 @@ from sqlalchemy import create_engine, inspect
 from engine.errors import FactRejected
 from engine.fact_records import from_record
 from engine.progress import SilentProgress
-from engine.storage import importing
+from engine.storage import importing, keys
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.importing import ImportResult, Source, import_facts
 from engine.storage.indexes import DEFERRED
+from engine.storage.loader import Loader
 from engine.storage.loading import Rows, merged, rows_of
 from engine.storage.ordinary import ordinary
 from engine.storage.preparing import parsed, prepare_lines
@@ -314,79 +316,240 @@ def present_indexes(store: SqlStore) -> set[str]:
     engine = create_engine(store.url)
     try:
         inspector = inspect(engine)
-        found = inspector.get_indexes("facts") + inspector.get_indexes("offers")
+        return {
+            str(entry["name"])
+            for table in ("facts", "decisions", "offers", "named_offers")
+            for entry in inspector.get_indexes(table)
+        }
     finally:
         engine.dispose()
-    return {str(entry["name"]) for entry in found} & {str(index.name) for index in DEFERRED}
 
 
-ALL_INDEXES = {str(index.name) for index in DEFERRED}
+DEFERRED_NAMES = {str(index.name) for index in DEFERRED}
+
+
+def deferred(store: SqlStore) -> set[str]:
+    return present_indexes(store) & DEFERRED_NAMES
+
+
+def keys_stand(store: SqlStore) -> bool:
+    engine = create_engine(store.url)
+    try:
+        with engine.connect() as connection:
+            return not keys.missing(connection)
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The indexes there were at each write of a large file."""
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], bool]]:
+    """The indexes, and whether there were keys, at each write of a large file."""
     monkeypatch.setattr(importing, "_LARGE", 0)
     monkeypatch.setattr(importing, "_PIECE", 10)
     monkeypatch.setattr(importing, "_TOGETHER", 10)
-    plain, seen = SqlStore.load, list[set[str]]()
+    plain, seen = Loader.load, list[tuple[set[str], bool]]()
+    stores = list[SqlStore]()
+    make = SqlStore.loader
 
-    def looks(self: SqlStore, rows: Rows) -> bool:
-        seen.append(present_indexes(self))
-        return plain(self, rows)
+    def looks(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        seen.append((deferred(stores[-1]), keys_stand(stores[-1])))
+        return plain(self, pieces, entry)
 
-    monkeypatch.setattr(SqlStore, "load", looks)
+    def made(self: SqlStore, expected: int) -> Loader:
+        stores.append(self)
+        return make(self, expected)
+
+    monkeypatch.setattr(Loader, "load", looks)
+    monkeypatch.setattr(SqlStore, "loader", made)
     return seen
 
 
 def test_a_large_first_load_builds_indexes_when_all_is_there(
-    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+    store: SqlStore, tmp_path: Path, seen: list[tuple[set[str], bool]]
 ) -> None:
-    path = a_file(tmp_path)
-    assert present_indexes(store) == ALL_INDEXES
+    path, before = a_file(tmp_path), present_indexes(store)
+    assert before >= DEFERRED_NAMES
     assert told(run(store, path)) == (80, 1, 3)
-    assert set().union(*seen) == set()
-    assert present_indexes(store) == ALL_INDEXES
+    assert [indexes for indexes, _ in seen] == [set()] * len(seen)
+    assert seen[0][1] == is_postgres(store), "SQLite goes without keys at first"
+    assert present_indexes(store) >= before
+    assert keys_stand(store)
     assert [fact.event_id for fact in store.facts_of_checkouts(["k3"])] == ["d3", "v3"]
     seen.clear()
     assert told(run(store, path)) == (0, 81, 3), "there are facts now: it does not do without"
-    assert all(each == ALL_INDEXES for each in seen)
+    assert seen == [(DEFERRED_NAMES, True)] * len(seen)
+
+
+def is_postgres(store: SqlStore) -> bool:
+    return store.url.get_backend_name() == "postgresql"
+
+
+def clean_file(folder: Path, visits: int = 40) -> Path:
+    """All new, so that keys are left for the end."""
+    path = a_file(folder, visits)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[: 2 * visits]))
+    return path
+
+
+@pytest.fixture
+def expected_facts(tmp_path: Path) -> list[Any]:
+    """Those of `clean_file`, recorded one by one."""
+    plain = open_store(str(tmp_path / "one by one.db"), secret=SECRET)
+    plain.migrate()
+    for raw in clean_file(tmp_path).read_bytes().splitlines():
+        assert plain.append([from_record(orjson.loads(raw))]).recorded == 1
+    facts = list(plain.facts(FactScope()))
+    plain.close()
+    return facts
+
+
+def test_a_database_filled_without_keys_is_like_any_other(
+    store: SqlStore,
+    tmp_path: Path,
+    seen: list[tuple[set[str], bool]],
+    expected_facts: list[Any],
+) -> None:
+    path = clean_file(tmp_path)
+    assert told(run(store, path)) == (80, 0, 0)
+    assert {stood for _, stood in seen} == {is_postgres(store)}
+    assert keys_stand(store)
+    assert list(store.facts(FactScope())) == expected_facts
+    first, other = (from_record(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
+    assert store.append([first]).duplicates == 1
+    changed = dataclasses.replace(other, offer_id="o9")
+    assert [each.code for each in store.append([changed]).rejected] == ["conflict"]
+    again = dataclasses.replace(first, event_id="another")
+    assert [each.code for each in store.append([again]).rejected] == ["conflict"]
+    assert list(store.facts(FactScope())) == expected_facts
+    assert store.erase_customer("c3") > 0
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_who_writes_in_the_middle_of_a_load_builds_the_keys(
+    store: SqlStore,
+    tmp_path: Path,
+    seen: list[tuple[set[str], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+    expected_facts: list[Any],
+    serves: bool,
+) -> None:
+    """And brings a fact that the file holds too, which nobody but the database can know."""
+    path, looks, calls = clean_file(tmp_path), Loader.load, list[int]()
+    lines = path.read_bytes().splitlines()
+
+    def interrupted(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        calls.append(1)
+        if len(calls) == 3:
+            other = open_store(
+                store.url.render_as_string(hide_password=False), secret=SECRET, bulk=not serves
+            )
+            other.migrate(serving=serves)
+            fact = from_record(orjson.loads(lines[-1]))
+            assert other.append([fact]).recorded == 1
+            other.close()
+            assert keys_stand(store)
+        return looks(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", interrupted)
+    assert told(run(store, path)) == (79, 1, 0)
+    assert list(store.facts(FactScope())) == expected_facts
+    assert deferred(store) == DEFERRED_NAMES
+
+
+def test_two_loads_at_once_record_every_fact_once(
+    store: SqlStore,
+    tmp_path: Path,
+    seen: list[tuple[set[str], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+    expected_facts: list[Any],
+) -> None:
+    path, looks, results = clean_file(tmp_path), Loader.load, list[ImportResult]()
+    calls = list[int]()
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(path.read_bytes())
+
+    def interrupted(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        calls.append(1)
+        if len(calls) == 3:
+            other = open_store(
+                store.url.render_as_string(hide_password=False), secret=SECRET, bulk=True
+            )
+            other.migrate()
+            results.append(run(other, copy))
+            other.close()
+        return looks(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", interrupted)
+    results.append(run(store, path))
+    assert sum(result.recorded for result in results) == 80
+    assert sum(result.duplicates for result in results) == 80
+    assert list(store.facts(FactScope())) == expected_facts
 
 
 def test_a_database_that_is_served_keeps_its_indexes(
-    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+    store: SqlStore, tmp_path: Path, seen: list[tuple[set[str], bool]]
 ) -> None:
     store.migrate(serving=True)
     assert told(run(store, a_file(tmp_path))) == (80, 1, 3)
-    assert all(each == ALL_INDEXES for each in seen)
-    assert "served" not in store.settings()
+    assert seen == [(DEFERRED_NAMES, True)] * len(seen)
+    assert not {"served", "loader"} & set(store.settings())
 
 
+@pytest.mark.parametrize("dirty", [False, True])
 def test_whoever_comes_after_a_killed_load_finds_the_indexes(
-    store: SqlStore, tmp_path: Path, seen: list[set[str]]
+    store: SqlStore,
+    tmp_path: Path,
+    seen: list[tuple[set[str], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+    dirty: bool,
 ) -> None:
-    path = a_file(tmp_path)
-    plain = store.load
-    calls = list[int]()
+    path = a_file(tmp_path) if dirty else clean_file(tmp_path)
+    plain, calls = Loader.load, list[int]()
 
-    def dies(rows: Rows) -> bool:
-        calls.append(len(rows.facts))
+    def dies(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain(rows)
+        return plain(self, pieces, entry)
 
-    store.load = dies  # type: ignore[method-assign]
+    monkeypatch.setattr(Loader, "load", dies)
     with pytest.raises(KeyboardInterrupt):
         run(store, path)
-    assert present_indexes(store) == set()
+    assert deferred(store) == set()
     store.migrate()
-    assert present_indexes(store) == set(), "one that loads goes on without"
-    store.load = plain  # type: ignore[method-assign]
+    assert deferred(store) == set(), "one that loads goes on without"
     result = run(store, path)
-    assert result.resumed_at is not None
-    assert told(result) == (80, 1, 3)
-    assert seen[-1] == set()
-    assert present_indexes(store) == ALL_INDEXES
+    assert result.resumed_at == 21
+    assert told(result) == ((80, 1, 3) if dirty else (80, 0, 0))
+    assert {indexes == set() for indexes, _ in seen} == {True}
+    if not dirty:
+        assert {stood for _, stood in seen} == {is_postgres(store)}, "what was there was read"
+    assert deferred(store) == DEFERRED_NAMES
+    assert keys_stand(store)
+
+
+def test_what_stands_twice_across_a_kill_is_found(
+    store: SqlStore,
+    tmp_path: Path,
+    seen: list[tuple[set[str], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, plain, calls = clean_file(tmp_path), Loader.load, list[int]()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, lines[0], lines[3]]))
+
+    def dies(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(store, path)
+    result = run(store, path)
+    assert result.resumed_at == 21
+    assert told(result) == (80, 2, 0)
 
 
 @given(st.data())
@@ -421,7 +584,7 @@ def test_a_load_of_which_a_part_is_known_writes_nothing(store: SqlStore) -> None
     assert store.append_prepared(facts[-1:]).recorded == 1
     rows = rows_of(facts, range(len(facts)))
     assert rows is not None
-    assert not store.load(rows)
+    assert not store.loader(0).load([rows], None)
     assert [fact.event_id for fact in store.facts(FactScope())] == [facts[-1].event_id]
     assert store.append_prepared(facts).recorded == len(facts) - 1
 
@@ -458,11 +621,12 @@ RECORDS: list[dict[str, object]] = [
 
 
 def test_a_report_after_a_killed_load_builds_the_indexes(store: SqlStore) -> None:
-    store.defer_indexes()
-    assert present_indexes(store) == set()
+    store.loader(0)
+    assert deferred(store) == set()
     other = open_store(store.url.render_as_string(hide_password=False), secret=SECRET)
     try:
         other.upgrade()
     finally:
         other.close()
-    assert present_indexes(store) == ALL_INDEXES
+    assert deferred(store) == DEFERRED_NAMES
+    assert keys_stand(store)

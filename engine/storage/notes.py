@@ -1,0 +1,41 @@
+"""Notes that this software keeps in the database, by name, among the shop's own settings."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from engine.storage.tables import settings
+
+
+def note(connection: Connection, name: str) -> str | None:
+    return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+
+
+def all_notes(connection: Connection) -> dict[str, str]:
+    rows = connection.execute(select(settings.c.name, settings.c.value)).all()
+    return {row.name: row.value for row in rows}
+
+
+def note_once(connection: Connection, name: str, value: str) -> str | None:
+    """Where there is none of its name yet; what stands there now."""
+    statement = _insert(connection).on_conflict_do_nothing()
+    connection.execute(statement, {"name": name, "value": value})
+    return note(connection, name)
+
+
+def keep_note(connection: Connection, name: str, value: str) -> None:
+    """Instead of one of its name before."""
+    statement = _insert(connection)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_={"value": statement.excluded.value}
+    )
+    connection.execute(statement, {"name": name, "value": value})
+
+
+def forget_note(connection: Connection, name: str) -> None:
+    connection.execute(delete(settings).where(settings.c.name == name))
+
+
+def _insert(connection: Connection) -> postgresql.Insert | sqlite.Insert:
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(settings)

@@ -1,0 +1,168 @@
+"""Rows through the driver alone, transaction by transaction; here, or in a process for it.
+
+Python's drivers let go of the interpreter at every row: in a process that answers others at the
+same time each row then waits for its turn. `python -m engine.storage.transactions` does nothing
+else. It imports neither SQLAlchemy nor anything of this software, so that it costs a few MB, and
+ends when its standard input does: none is left behind by a service that was killed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import marshal
+import signal
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any
+
+Part = tuple[str, Sequence[tuple[Any, ...]]]
+"""A statement and the rows it takes."""
+
+LENGTH_BYTES = 8
+WRITTEN, KNOWN, FAILED = b"w", b"k", b"f"
+
+_BUSY_SECONDS = 2.0
+_STEP_SECONDS = 0.0003
+
+
+class Transactions(ABC):
+    """One connection kept, with its statements and pages at hand; for one thread at a time.
+
+    Args:
+        driver: the module of the driver.
+        connect: opens a connection; asked again after a failure.
+    """
+
+    def __init__(self, driver: Any, connect: Callable[[], Any]) -> None:
+        self._driver, self._connect = driver, connect
+        self._connection: Any = None
+
+    def write(self, parts: Sequence[Part]) -> bytes:
+        """All parts, or nothing of them, in one transaction; WRITTEN once that is on disk, KNOWN
+        where a key stood there already, FAILED where the database fails."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            self._write(parts)
+        except self._driver.IntegrityError:
+            self._undo()
+            return KNOWN
+        except self._driver.Error:
+            self.close()
+            return FAILED
+        except BaseException:
+            self.close()
+            raise
+        return WRITTEN
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+    def _undo(self) -> None:
+        try:
+            self._connection.rollback()
+        except Exception:
+            self.close()
+
+    @abstractmethod
+    def _write(self, parts: Sequence[Part]) -> None:
+        """The error of the driver where it cannot be."""
+
+
+class SqliteTransactions(Transactions):
+    """Statement by statement, each prepared once; of a connection outside of transactions."""
+
+    def _write(self, parts: Sequence[Part]) -> None:
+        connection = self._connection
+        self._begin()
+        for statement, rows in parts:
+            connection.executemany(statement, rows)
+        connection.execute("COMMIT")
+
+    def _begin(self) -> None:
+        """Waits for other processes in steps as short as their transactions: SQLite's own grow to
+        a tenth of a second, in which nobody writes."""
+        until = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except self._driver.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == self._driver.SQLITE_BUSY
+                if not is_busy or time.monotonic() >= until:
+                    raise
+                time.sleep(_STEP_SECONDS)
+            else:
+                return
+
+
+class PostgresTransactions(Transactions):
+    """Copied, which costs the database the least."""
+
+    def _write(self, parts: Sequence[Part]) -> None:
+        connection = self._connection
+        with connection.cursor() as cursor:
+            for statement, rows in parts:
+                with cursor.copy(statement) as copy:
+                    for row in rows:
+                        copy.write_row(row)
+        connection.commit()
+
+
+TRANSACTIONS: Mapping[str, tuple[str, type[Transactions]]] = {
+    "sqlite": ("sqlite3", SqliteTransactions),
+    "postgresql": ("psycopg", PostgresTransactions),
+}
+"""By the name of the database, what the driver's module is called."""
+
+
+def framed(told: Any) -> bytes:
+    data = marshal.dumps(told)
+    return len(data).to_bytes(LENGTH_BYTES, "little") + data
+
+
+def _told(asked: IO[bytes]) -> Any:
+    """The next message; None where there is no other."""
+    head = asked.read(LENGTH_BYTES)
+    if len(head) < LENGTH_BYTES:
+        return None
+    size = int.from_bytes(head, "little")
+    data = asked.read(size)
+    return marshal.loads(data) if len(data) == size else None  # noqa: S302 - from our own service
+
+
+def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
+    """The kind of database, how to connect and what to say first; then transactions, each
+    answered by what became of it, until there are no more."""
+    kind, arguments, named, first = _told(asked)
+    name, kept = TRANSACTIONS[kind]
+    driver = importlib.import_module(name)
+
+    def connect() -> Any:
+        connection = driver.connect(*arguments, **named)
+        for statement in first:
+            connection.execute(statement)
+        return connection
+
+    transactions = kept(driver, connect)
+    while (parts := _told(asked)) is not None:
+        answers.write(transactions.write(parts))
+        answers.flush()
+    transactions.close()
+
+
+def main() -> None:
+    # Ends with the service, by its input; a signal to the whole group is the service's to take.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

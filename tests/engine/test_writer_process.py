@@ -1,0 +1,131 @@
+"""The process that writes for a service: what it records, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from engine.events import parse_fact
+from engine.storage import transactions
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import FactScope
+
+SECRET = b"a secret of the tests, long enough"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'facts.db'}"
+    return cast("str", request.getfixturevalue("fresh_postgres_url"))
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    opened = open_store(url, secret=SECRET, apart=True)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def view(number: int, offer: str = "o") -> dict[str, object]:
+    return {
+        "type": "view_promotion",
+        "event_id": f"e{number}",
+        "occurred_at": "2026-01-02T10:00:00+00:00",
+        "offer_id": f"{offer}{number}",
+    }
+
+
+def writers_of(pid: int) -> list[int]:
+    found: list[int] = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if parent == pid and transactions.__name__.encode() in command:
+            found.append(int(folder.name))
+    return found
+
+
+def recorded(store: SqlStore) -> list[str]:
+    return [fact.event_id for fact in store.facts(FactScope())]
+
+
+def test_batches_are_written_by_a_process_that_knows_no_password(store: SqlStore, url: str) -> None:
+    assert store.append([parse_fact(view(1)), parse_fact(view(2))]).recorded == 2
+    (writer,) = writers_of(os.getpid())
+    told = (
+        Path(f"/proc/{writer}/cmdline").read_bytes() + Path(f"/proc/{writer}/environ").read_bytes()
+    )
+    assert (store.url.password or store.url.database or url).encode() not in told
+    pages = int(Path(f"/proc/{writer}/statm").read_text().split()[1])
+    limit = 20 if store.url.get_backend_name() == "sqlite" else 45
+    assert pages * os.sysconf("SC_PAGE_SIZE") < limit * 2**20
+    assert recorded(store) == ["e1", "e2"]
+    store.close()
+    assert writers_of(os.getpid()) == []
+
+
+def test_a_writer_that_is_killed_costs_no_fact(store: SqlStore) -> None:
+    for number in range(6):
+        if number % 2:
+            (writer,) = writers_of(os.getpid())
+            os.kill(writer, signal.SIGKILL)
+        result = store.append([parse_fact(view(number))])
+        assert (result.recorded, result.rejected) == (1, ())
+    assert recorded(store) == [f"e{number}" for number in range(6)]
+
+
+def test_what_the_writer_finds_known_is_told_apart(store: SqlStore) -> None:
+    store.append([parse_fact(view(1))])
+    result = store.append([parse_fact(view(1)), parse_fact(view(2)), parse_fact(view(1, "p"))])
+    assert (result.recorded, result.duplicates) == (1, 1)
+    assert [each.code for each in result.rejected] == ["conflict"]
+    (writer,) = writers_of(os.getpid())
+    assert store.append([parse_fact(view(3))]).recorded == 1
+    assert writers_of(os.getpid()) == [writer]
+    assert recorded(store) == ["e1", "e2", "e3"]
+
+
+_SERVICE = """
+import sys
+from engine.events import parse_fact
+from engine.storage.sql import open_store
+store = open_store(sys.argv[1], secret=b"a secret of the tests, long enough", apart=True)
+store.migrate()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_writer_ends_with_a_service_that_is_killed(url: str) -> None:
+    service = subprocess.Popen(
+        [sys.executable, "-c", _SERVICE, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with service:
+        assert service.stdout is not None
+        assert service.stdout.readline() == b"ready\n"
+        (writer,) = writers_of(service.pid)
+        # A signal to the group, as from a terminal, is the service's to take.
+        os.kill(writer, signal.SIGINT)
+        os.kill(writer, signal.SIGTERM)
+        time.sleep(0.1)
+        assert writers_of(service.pid) == [writer]
+        service.kill()
+    until = time.monotonic() + 10
+    while Path(f"/proc/{writer}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
