@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 _BULK_KIB = 256 * 1024
+_APPENDING_KIB = 32 * 1024
 _SORTING_KIB = 64 * 1024  # for each processor, and once more
 _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
@@ -95,6 +96,40 @@ def _make_room(connection: Any, record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
     # What names a fact is written together with it, so there is nothing to look up.
     connection.execute("PRAGMA foreign_keys = OFF")
+
+
+def begin_appending(engine: Engine) -> None:
+    """While nobody else uses a SQLite database and all goes to the ends of its tables.
+
+    A write-ahead log writes each page twice: it goes where it belongs at once. The log is back
+    with the next connection that is made, or sooner (`end_appending`); where others are connected
+    it stays. And pages are not asked for again, so that few need to be kept.
+    """
+    _set_up(engine, journal="TRUNCATE", cache_kib=_APPENDING_KIB)
+
+
+def end_appending(engine: Engine) -> None:
+    """Let others read a SQLite database while it is written to, as they may after connecting."""
+    _set_up(engine, journal="WAL")
+
+
+def _set_up(engine: Engine, *, journal: str, cache_kib: int | None = None) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    # The pool's other connections would be the others, and a new one has its own memory.
+    engine.dispose()
+    pooled = engine.raw_connection()
+    try:
+        driver: Any = pooled.driver_connection
+        wait = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+        driver.execute("PRAGMA busy_timeout = 0")
+        with suppress(sqlite3.OperationalError):
+            driver.execute(f"PRAGMA journal_mode = {journal}")
+        driver.execute(f"PRAGMA busy_timeout = {wait}")
+        if cache_kib is not None:
+            driver.execute(f"PRAGMA cache_size = -{cache_kib}")
+    finally:
+        pooled.close()
 
 
 @contextmanager

@@ -14,13 +14,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
 
 from engine.errors import DataError
+from engine.processes import helpers
 from engine.progress import Progress, Task
 from engine.storage.batch import Prepared
 from engine.storage.loader import Loader
@@ -288,10 +288,7 @@ def _pieces(
     # The rows that go through here by the million hold nothing that only the collector could free.
     collecting = gc.isenabled()
     gc.disable()
-    # Each process makes its own; a fork would copy locks that other threads hold.
-    workers = ProcessPoolExecutor(
-        max(1, os.cpu_count() or 1), get_context("spawn"), _start, (pseudonyms.secret,)
-    )
+    workers = helpers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
     try:
         yield _ahead(workers, _numbered(source, first))
     finally:
@@ -325,7 +322,6 @@ _own: dict[str, Pseudonyms] = {}
 
 def _start(secret: bytes) -> None:
     _own["pseudonyms"] = Pseudonyms(secret)
-    gc.disable()
 
 
 def _prepare(lines: list[bytes], first: int) -> Piece:

@@ -47,9 +47,13 @@ def complete(engine: Engine, progress: Task, *, keys_alone: bool = False) -> Non
     """Build those that are missing, each in a transaction; `progress` advances by each."""
     with engine.connect() as connection:
         left = keys.missing(connection) if keys_alone else missing(connection)
+    if left:
+        database.begin_appending(engine)
     for index in left:
         with database.writing(engine) as connection, database.sorting(connection):
             database.lock_schema(connection)
             # Another process may have been here meanwhile.
             index.create(connection, checkfirst=True)
         progress.advance()
+    if left:
+        database.end_appending(engine)

@@ -48,6 +48,7 @@ class Loader:
                 return
             keep_note(connection, LOADER, self._mark)
         self._known = _those_of(engine, expected)
+        database.begin_appending(engine)
 
     def load(self, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
         """Record rows in one transaction with the note that says so, or nothing; whether all were

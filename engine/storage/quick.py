@@ -55,7 +55,14 @@ class QuickWay:
         # Larger batches are noted by the day, not by the fact.
         if not self._can or not 0 < len(batch.rows) <= BULK:
             return False
-        parts = self._parts(batch)
+        return self._write(self._parts(batch))
+
+    def connect(self) -> None:
+        """Write nothing, for which a connection is made; where it fails, the next batch tries."""
+        if self._can:
+            self._write([])
+
+    def _write(self, parts: list[Part]) -> bool:
         with self._lock:
             if self._way is None:
                 self._way = self._here()

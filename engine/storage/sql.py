@@ -133,6 +133,8 @@ class SqlStore:
         if serving:
             self._write_singly()
         self._complete()
+        if serving:
+            self._writer.connect()
 
     def upgrade(self) -> None:
         """The schema alone, for readers, who need no secret; nothing is written where it fits.

@@ -62,7 +62,8 @@ class Store(Protocol):
     def migrate(self, *, serving: bool = False) -> None:
         """Bring the schema to this version; safe to run twice and from several processes.
 
-        `serving`: single checkouts will be looked up, so that every index has to stay from now on.
+        `serving`: single checkouts will be looked up and facts come one by one, so that every index
+        has to stay from now on, and a connection is ready for them.
         """
         ...
 

@@ -54,6 +54,10 @@ class Writer:
         self._engine = engine
         self._quick = QuickWay(engine, apart)
 
+    def connect(self) -> None:
+        """Have the connection for batches before one waits for it."""
+        self._quick.connect()
+
     def close(self) -> None:
         self._quick.close()
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -75,12 +76,21 @@ def untracked(client: httpx.Client) -> float:
 def processes_of(server: Server) -> list[int]:
     """The main process, then its workers."""
     main = server.process.pid
-    workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-    return [main, *map(int, workers)]
+    return [main, *children_of(main)]
+
+
+def children_of(process: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{process}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 def let_files_grow(server: Server, most: int) -> None:
-    for process in processes_of(server):
+    (main, *workers) = processes_of(server)
+    # Facts are written by a process of each worker's.
+    for process in (main, *workers, *chain.from_iterable(map(children_of, workers))):
         resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
 

@@ -6,18 +6,18 @@ import gc
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from multiprocessing import get_context
 from typing import cast
 
 import orjson
 
 from engine.errors import StorageUnavailable
 from engine.events import Fact
+from engine.processes import helpers
 from engine.progress import Progress, Task
 from engine.storage.rollups import StaleDay
 from engine.storage.sql import open_existing_store
@@ -143,10 +143,7 @@ def _by_many(
 
         yield roll_up
         return
-    # Each makes its own; a fork would copy locks that other threads hold.
-    workers = ProcessPoolExecutor(
-        min(processes, _MOST_PROCESSES, len(stale)), get_context("spawn"), _open, (address,)
-    )
+    workers = helpers(min(processes, _MOST_PROCESSES, len(stale)), _open, address)
     waiting: deque[tuple[Future[None], Task]] = deque()
 
     def finish(most: int) -> None:
@@ -171,12 +168,12 @@ _own: dict[str, Store] = {}
 
 def _open(address: str) -> None:
     _own["store"] = cast("Store", open_existing_store(address))
-    # A day's facts hold nothing that only the collector could free.
-    gc.disable()
 
 
 def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
     _roll_up(_own["store"], stale, alone)
+    # Only here is there little for the collector to look through.
+    gc.collect()
 
 
 def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:

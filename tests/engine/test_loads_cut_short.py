@@ -1,0 +1,188 @@
+"""Loads into a SQLite file that others look at meanwhile, or that are killed outright."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+
+from engine.progress import SilentProgress
+from engine.storage import importing
+from engine.storage.importing import ImportResult, Source, import_facts
+from engine.storage.loader import Loader
+from engine.storage.loading import Rows
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import FactScope
+
+SECRET = b"a secret of the tests, long enough"
+KILLS = 6
+
+LOADS = f"""
+import sys
+from pathlib import Path
+from engine.progress import SilentProgress
+from engine.storage import importing
+from engine.storage.sql import open_store
+
+importing._LARGE = 0
+importing._PIECE = importing._TOGETHER = 500
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    store = open_store(sys.argv[2], secret={SECRET!r}, bulk=True)
+    store.migrate()
+    print("starts", flush=True)
+    with path.open("rb") as file:
+        source = importing.Source.of(file, path)
+        importing.import_facts(store, source, path.with_suffix(".bad"), SilentProgress())
+    store.close()
+"""
+
+
+def a_file(folder: Path, n_facts: int) -> Path:
+    path = folder / "facts.jsonl"
+    with path.open("wb") as file:
+        for number in range(n_facts):
+            view = {
+                "type": "view_promotion",
+                "event_id": f"v{number}",
+                "occurred_at": f"2026-01-{number % 28 + 1:02d}T10:00:00+00:00",
+                "offer_id": f"o{number % 997}",
+                "checkout_id": f"k{number % 5003}",
+            }
+            file.write(orjson.dumps(view) + b"\n")
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "facts.db"
+
+
+@pytest.fixture
+def store(database: Path) -> Iterator[SqlStore]:
+    opened = open_store(str(database), secret=SECRET, bulk=True)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def run(store: SqlStore, path: Path) -> ImportResult:
+    with path.open("rb") as file:
+        source = Source.of(file, path)
+        return import_facts(store, source, path.with_suffix(".bad"), SilentProgress())
+
+
+def journal_of(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+@pytest.fixture
+def journals(monkeypatch: pytest.MonkeyPatch, database: Path) -> list[str]:
+    """What a stranger finds at each write of a large file."""
+    monkeypatch.setattr(importing, "_LARGE", 0)
+    monkeypatch.setattr(importing, "_PIECE", 20)
+    monkeypatch.setattr(importing, "_TOGETHER", 20)
+    plain, found = Loader.load, list[str]()
+
+    def looks(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        found.append(journal_of(database))
+        return plain(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", looks)
+    return found
+
+
+def test_pages_are_written_once_while_nobody_else_is_there(
+    store: SqlStore, database: Path, journals: list[str], tmp_path: Path
+) -> None:
+    path = a_file(tmp_path, 100)
+    assert run(store, path).recorded == 100
+    assert len(journals) >= 5
+    assert "wal" not in journals
+    assert journal_of(database) == "wal"
+    journals.clear()
+    assert run(store, path).duplicates == 100
+    assert set(journals) == {"wal"}, "it is no first load any more"
+
+
+def test_who_is_connected_already_goes_on_reading(
+    store: SqlStore, database: Path, journals: list[str], tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM facts").fetchone() == (0,)
+        assert run(store, a_file(tmp_path, 100)).recorded == 100
+        assert reader.execute("SELECT count(*) FROM facts").fetchone() == (0,)
+        reader.execute("COMMIT")
+        assert reader.execute("SELECT count(*) FROM facts").fetchone() == (100,)
+    assert set(journals) == {"wal"}
+
+
+def test_who_comes_in_the_middle_may_read_and_write(
+    store: SqlStore,
+    database: Path,
+    journals: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, counted = Loader.load, list[int]()
+
+    def visited(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        if len(journals) == 2:
+            visitor = open_store(str(database), secret=SECRET)
+            counted.append(sum(1 for _ in visitor.facts(FactScope())))
+            visitor.save_settings({"currency": "NOK"})
+            visitor.close()
+        return plain(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", visited)
+    assert run(store, a_file(tmp_path, 100)).recorded == 100
+    assert counted == [40]
+    assert journals[:2] == ["delete", "delete"]
+    assert store.settings()["currency"] == "NOK"
+    assert journal_of(database) == "wal"
+
+
+def test_no_kill_loses_a_fact_or_keeps_one_twice(tmp_path: Path, database: Path) -> None:
+    """Wherever it falls: in a transaction, between two, or while an index is built."""
+    n_facts = 12_000
+    path = a_file(tmp_path, n_facts)
+    script = tmp_path / "loads.py"
+    script.write_text(LOADS)
+    command = [sys.executable, str(script), str(path), str(database)]
+    at, whole = random.Random(7), 0.0
+    for kill in range(KILLS + 1):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as load:
+            assert load.stdout is not None
+            assert load.stdout.readline() == b"starts\n"
+            started = time.monotonic()
+            if kill == 0:
+                # A first run tells how long it takes, so that kills fall all over it.
+                assert load.wait() == 0
+                whole = time.monotonic() - started
+                database.unlink()
+                continue
+            time.sleep(at.uniform(0, whole / 2))
+            load.send_signal(signal.SIGKILL)
+            # What its helpers print to as well: the end of it is the end of them all.
+            assert load.stdout.read() == b""
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=True).returncode == 0
+    assert journal_of(database) == "wal"
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        counted = connection.execute("SELECT count(*), count(DISTINCT event_id) FROM facts")
+        assert counted.fetchone() == (n_facts, n_facts)
+    store = open_store(str(database), secret=SECRET)
+    assert store.lacking_indexes() == 0
+    assert len({fact.event_id for fact in store.facts(FactScope())}) == n_facts
+    store.close()
