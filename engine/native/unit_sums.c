@@ -30,15 +30,12 @@ static Sums told(const Exact *of) {
 #define MOST_COLUMNS 15
 #define AHEAD 16
 
-/* Into `out`, for each of the columns x: the sums over units, each unit's rows added up. `units` has
- * room for `n_units` times `n_columns + 1` numbers: units lie far apart, so all of one lies
- * together. Negative: an error. */
-int64_t mersalg_unit_sums(int64_t n_rows, const int64_t *unit, int64_t n_units, int64_t n_columns,
-                          const int64_t *const *x, const int64_t *m, int64_t *units, Sums *out) {
+/* Rows of one day, added to those of their units. `units` has `n_columns + 1` numbers for each of
+ * `n_units`: units lie far apart, so all of one lies together. Negative: an error. */
+int64_t mersalg_add_units(int64_t n_rows, const int32_t *unit, int64_t n_units, int64_t n_columns,
+                          const int64_t *const *x, const int64_t *m, int64_t *units) {
     if (n_columns < 1 || n_columns > MOST_COLUMNS) return BROKEN;
     int64_t stride = n_columns + 1;
-    Exact sums[MOST_COLUMNS] = {{0}};
-    memset(units, 0, (size_t)(n_units * stride) * sizeof *units);
     for (int64_t row = 0; row < n_rows; row++)
         if (unit[row] < 0 || unit[row] >= n_units) return BROKEN;
     for (int64_t row = 0; row < n_rows; row++) {
@@ -47,6 +44,14 @@ int64_t mersalg_unit_sums(int64_t n_rows, const int64_t *unit, int64_t n_units, 
         own[n_columns] += m[row];
         for (int64_t k = 0; k < n_columns; k++) own[k] += x[k][row];
     }
+    return OK;
+}
+
+/* Into `out`, for each of the columns x: the sums over units. Negative: an error. */
+int64_t mersalg_unit_sums(int64_t n_units, int64_t n_columns, const int64_t *units, Sums *out) {
+    if (n_columns < 1 || n_columns > MOST_COLUMNS) return BROKEN;
+    int64_t stride = n_columns + 1;
+    Exact sums[MOST_COLUMNS] = {{0}};
     for (int64_t at = 0; at < n_units; at++) {
         const int64_t *own = units + at * stride;
         if (!own[n_columns]) continue; /* not of these rows: each has a checkout */

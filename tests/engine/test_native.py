@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.cross_sell import recommender as recommending
 from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
@@ -284,7 +285,12 @@ def test_sums_over_units_are_those_of_numpy(
     draw = np.random.default_rng(seed)
     m = draw.integers(1, 5, len(rows))
     xs = [draw.integers(-(2**46), 2**46, len(rows)) for _ in range(n_columns)]
-    found = unit_sums(unit, n_units, xs, m)
+    days = np.sort(draw.integers(0, len(rows) + 1, data.draw(st.integers(0, 3))))
+
+    def by_day(column: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return np.split(column, days)
+
+    found = unit_sums(by_day(unit), n_units, [by_day(x) for x in xs], by_day(m))
     if found is None:
         pytest.skip("the kernels are not compiled here")
     for sums, x in zip(found, xs, strict=True):

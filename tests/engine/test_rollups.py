@@ -27,6 +27,7 @@ from engine.storage.store import FactScope
 from engine.tracking.intervals import RatioSums
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import rolling
+from engine.tracking.rollups.adding import Adder
 from engine.tracking.rollups.columns import pack_columns, ratio_sums, unpack_columns
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
@@ -223,13 +224,13 @@ def test_many_days_are_rolled_up_by_many_processes(
     query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
     reports: list[str] = []
     started: list[int] = []
-    pool = rolling.ProcessPoolExecutor
+    make = rolling.helpers
 
     def counted(processes: int, *others: object) -> object:
         started.append(processes)
-        return pool(processes, *others)  # type: ignore[arg-type]
+        return make(processes, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rolling, "ProcessPoolExecutor", counted)
+    monkeypatch.setattr(rolling, "helpers", counted)
     for many in (10**6, 16):
         monkeypatch.setattr(rolling, "_MANY", many)
         monkeypatch.setattr(rolling.os, "cpu_count", lambda: 2)
@@ -245,3 +246,25 @@ def test_many_days_are_rolled_up_by_many_processes(
     assert reports[0] == reports[1]
     assert len(json.loads(reports[0])["groups"]) == 12
     assert started == [2]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 40), unique=True, max_size=12).map(sorted), max_size=6),
+    st.integers(1, 1_000),
+)
+def test_units_have_one_number_each_whether_they_are_many_or_few(
+    days: list[list[int]], apart: int
+) -> None:
+    adder = Adder()
+    for _ in range(2):  # what was noted for one period does not matter to the next
+        units = [np.array(day, np.int32) * apart for day in days]
+        rows = adder.numbered(units)
+        pairs = {
+            (int(unit), int(number))
+            for of_day, numbers in zip(units, rows.of_cells, strict=True)
+            for unit, number in zip(of_day, numbers, strict=True)
+        }
+        everybody = {unit for day in days for unit in day}
+        assert len(pairs) == len({n for _, n in pairs}) == len(everybody)
+        assert all(0 <= number < rows.n for _, number in pairs)
+        days.reverse()

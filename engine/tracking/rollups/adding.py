@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -50,17 +51,23 @@ class Adder:
 
     def numbered(self, units: Sequence[Ints]) -> Rows:
         """Without sorting: each unit is numbered by the last row it stands in."""
-        every = np.concatenate(units) if units else np.zeros(0, np.int64)
-        if not len(every):
-            return Rows(0, [every] * len(units))
-        if int(every.max()) >= len(self._last):
-            self._last = np.zeros(int(every.max()) + 1, np.int32)
-        places = np.arange(len(every), dtype=np.int32)
-        self._last[every] = places
-        last = self._last[every]
-        number = np.cumsum(last == places) - 1
-        ends = np.cumsum([len(each) for each in units])[:-1]
-        return Rows(int(number[-1]) + 1, np.split(number[last], ends))
+        sizes = [len(each) for each in units]
+        if not any(sizes):
+            return Rows(0, [np.zeros(0, np.int32)] * len(units))
+        largest = max(int(each[-1]) for each in units if len(each))
+        if largest < sum(sizes):
+            return Rows(largest + 1, units)  # so many of all units there are that gaps cost less
+        if largest >= len(self._last):
+            self._last = np.zeros(largest + 1, np.int32)
+        ends = list(accumulate(sizes))
+        starts = [0, *ends[:-1]]
+        for each, start, end in zip(units, starts, ends, strict=True):
+            self._last[each] = np.arange(start, end, dtype=np.int32)
+        last = np.concatenate([self._last[each] for each in units])
+        number = np.cumsum(last == np.arange(len(last), dtype=np.int32), dtype=np.int32)
+        number -= 1
+        n = int(number[-1]) + 1
+        return Rows(n, [number[last[start:end]] for start, end in zip(starts, ends, strict=True)])
 
 
 def _counts(cells: Sequence[Cell], kind: Kind, held: Ints, currency: str | None) -> Counts:
@@ -111,19 +118,15 @@ def _arms(
 
 
 def _drawing(cells: Sequence[Cell], numbered: Rows, holdout: float) -> Drawing:
-    arms = np.full(numbered.n, NOT_DRAWN, np.int8)
-    shares = np.zeros(numbered.n, np.int64)
+    # Arm and share in one number: units lie far apart, and each is looked up only once.
+    both = np.full(numbered.n, -1, np.int32)
     # The latest first, so that what stays is of the earliest day.
     for cell, at in zip(reversed(cells), reversed(numbered.of_cells), strict=True):
         drawn = cell.arms != NOT_DRAWN
-        arms[at[drawn]] = cell.arms[drawn]
-        shares[at[drawn]] = cell.shares[drawn]
-    drawn = arms != NOT_DRAWN
-    known = shares[drawn]
-    known[known == UNKNOWN_SHARE] = round(holdout * WHOLE)
-    return Drawing(
-        int(drawn.sum()),
-        int((arms == ARMS.index("control")).sum()),
-        int(known.sum()),
-        product(known, WHOLE - known),
-    )
+        pairs = (cell.shares.astype(np.int32) - UNKNOWN_SHARE) * len(ARMS) + cell.arms
+        both[at[drawn]] = pairs[drawn]
+    known = both[both >= 0]
+    n_control = int((known % len(ARMS) == ARMS.index("control")).sum())
+    shares = known // len(ARMS) + UNKNOWN_SHARE
+    shares[shares == UNKNOWN_SHARE] = round(holdout * WHOLE)
+    return Drawing(len(shares), n_control, int(shares.sum()), product(shares, WHOLE - shares))

@@ -20,7 +20,7 @@ from engine.tracking.counts import Counts
 from engine.tracking.drawing import WHOLE
 from engine.tracking.history import History, Order
 from engine.tracking.intervals import RatioSums
-from engine.tracking.rollups.columns import Ints, pack_columns, ratio_sums, unpack_columns
+from engine.tracking.rollups.columns import Ints, halved, pack_columns, ratio_sums, unpack_columns
 
 ARMS: tuple[Arm, ...] = ("treatment", "control")
 SUMMED = ("converted", "completed", "ordered", "owed")
@@ -112,7 +112,7 @@ class Cell:
             # Equal columns are one array; what is derived from them stays one too.
             column = columns[name]
             if id(column) not in summed:
-                summed[id(column)] = np.cumsum(column, dtype=np.int64)
+                summed[id(column)] = halved(np.cumsum(column, dtype=np.int64))
             return summed[id(column)]
 
         both: list[tuple[Kind, Arm]] = [(kind, arm) for kind in KINDS for arm in ARMS]

@@ -52,7 +52,7 @@ def pack_columns(columns: Mapping[str, Ints], notes: Mapping[str, object]) -> by
 
 
 def unpack_columns(body: bytes) -> tuple[dict[str, Ints], dict[str, Any]]:
-    """Columns (int64 where they are not simply read) and notes; equal columns are one array."""
+    """Columns, of narrow types, and notes; equal columns are one array."""
     length = int.from_bytes(body[:4], "little")
     head: dict[str, Any] = orjson.loads(body[4 : 4 + length])
     seen: dict[str, Ints] = {}
@@ -68,10 +68,12 @@ def unpack_columns(body: bytes) -> tuple[dict[str, Ints], dict[str, Any]]:
             if "all" in entry:
                 seen[key] = read(entry["all"])
             elif "where" in entry:
-                seen[key] = np.zeros(entry["n"], np.int64)
-                seen[key][read(entry["where"])] = read(entry["values"])
+                values = read(entry["values"])
+                seen[key] = np.zeros(entry["n"], values.dtype)
+                seen[key][read(entry["where"])] = values
             else:
-                seen[key] = np.full(entry["n"], entry["value"], np.int64)
+                value = entry["value"]
+                seen[key] = np.full(entry["n"], value, np.min_scalar_type(value))
         columns[name] = seen[key]
     return columns, head["notes"]
 
@@ -85,6 +87,12 @@ def _narrowest(column: Ints) -> str:
         if limits.min <= lowest and highest <= limits.max:
             return kind
     raise OverflowError("a count does not fit into 64 bits")
+
+
+def halved(column: Ints) -> Ints:
+    """An ascending column of int64 in half the memory, where that holds it."""
+    fits = not len(column) or int(column[-1]) <= np.iinfo(np.int32).max
+    return column.astype(np.int32) if fits else column
 
 
 def ratio_sums(x: Ints, m: Ints) -> RatioSums:

@@ -21,7 +21,7 @@ Key = tuple[Kind, Arm, str]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Units of several cells under numbers from 0 to n - 1, one for each unit of any of them."""
+    """Units of several cells under numbers below n, each of which is at most one unit's."""
 
     n: int
     of_cells: Sequence[Ints]
@@ -48,11 +48,11 @@ _Place = tuple[int, ...]
 
 
 class _Columns:
-    """Rows and columns of all cells end to end; what both kinds have in common, once."""
+    """Rows and columns by cell; what both kinds have in common, once."""
 
     def __init__(self, cells: Sequence[Cell], numbered: Rows, currency: str | None) -> None:
         self._cells, self._numbered, self._currency = cells, numbered, currency
-        self.known: dict[_Place, Ints] = {}
+        self.known: dict[_Place, Sequence[Ints]] = {}
 
     def together(self) -> dict[tuple[_Place, _Place], dict[_Place, list[Key]]]:
         """Places in `known`: (rows, checkouts) -> each column over them -> what it is of."""
@@ -60,7 +60,7 @@ class _Columns:
         for kind in KINDS:
             for arm in ARMS:
                 rows = self._rows(kind, arm)
-                if not len(self.known[rows]):
+                if not any(map(len, self.known[rows])):
                     continue
                 group = groups.setdefault((rows, self._column(kind, arm, "checkouts")), {})
                 for measure in SUMMED:
@@ -74,7 +74,7 @@ class _Columns:
         key = (0, *map(id, places))
         if key not in self.known:
             of_cells = zip(self._numbered.of_cells, places, strict=True)
-            self.known[key] = _joined([at[where] for at, where in of_cells])
+            self.known[key] = [at[where] for at, where in of_cells]
         return key
 
     def _column(self, kind: Kind, arm: Arm, measure: str) -> _Place:
@@ -83,33 +83,36 @@ class _Columns:
         key = (1, *map(id, stored), *counts)
         if key not in self.known:
             pairs = zip(stored, counts, strict=True)
-            self.known[key] = _joined(
-                [
-                    column if counted else np.zeros(len(column), np.uint8)
-                    for column, counted in pairs
-                ]
-            )
+            self.known[key] = [
+                column if counted else np.zeros(len(column), np.uint8) for column, counted in pairs
+            ]
         return key
 
 
-def _by_numpy(rows: Ints, n_units: int, xs: Sequence[Ints], m: Ints) -> list[RatioSums]:
+def _by_numpy(
+    units: Sequence[Ints], n_units: int, xs: Sequence[Sequence[Ints]], ms: Sequence[Ints]
+) -> list[RatioSums]:
     """As `unit_sums`, of any amounts."""
+    rows, m = _joined(units), _joined(ms)
     grouped = _grouped(rows, m, n_units)
     there = np.nonzero(grouped)[0]
-    return [ratio_sums(_grouped(rows, x, n_units)[there], grouped[there]) for x in xs]
+    sums = (_grouped(rows, _joined(x), n_units)[there] for x in xs)
+    return [ratio_sums(each, grouped[there]) for each in sums]
 
 
 def _joined(columns: Sequence[Ints]) -> Ints:
-    return np.concatenate(columns, dtype=np.int64) if columns else np.zeros(0, np.int64)
+    return np.concatenate(columns, dtype=np.int64)
 
 
-def _is_wide(column: Ints) -> bool:
+def _is_wide(columns: Sequence[Ints]) -> bool:
     """Whether the kernel's whole numbers, or a float's, might not hold sums of it."""
-    return max(int(column.max()), -int(column.min())) * len(column) >= _EXACT
+    filled = [column for column in columns if len(column)]
+    most = max(max(int(column.max()), -int(column.min())) for column in filled)
+    return most * sum(map(len, filled)) >= _EXACT
 
 
 def _grouped(where: Ints, what: Ints, n: int) -> Ints:
-    if _is_wide(what):
+    if _is_wide([what]):
         sums = np.zeros(n, np.int64)
         np.add.at(sums, where, what)  # slower, and exact for any amount
         return sums
