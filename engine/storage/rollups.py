@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
+from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.scope import linked_to
 from engine.storage.tables import (
     facts,
@@ -143,6 +144,8 @@ class Rollups:
 
     def sort_fresh(self, day_of: DayOf) -> None:
         """Turn fresh facts and days into stale local days."""
+        with database.speaking(self._url):
+            keep_statistics(self._engine)
         while self._sort_some(day_of):
             pass
 
@@ -155,6 +158,7 @@ class Rollups:
             return False
         with database.speaking(self._url), database.writing(self._engine) as connection:
             ids = connection.scalars(select(fresh_facts.c.event_id).limit(_AT_ONCE)).all()
+            follow_indexes(connection)
             if ids:
                 linked = linked_to(select(facts.c.event_id).where(facts.c.event_id.in_(ids)))
                 self._stale(connection, _days_of(connection, linked, day_of), spreads=False)
@@ -204,6 +208,7 @@ class Rollups:
             .where(facts.c.occurred_at < until)
         )
         with database.speaking(self._url), database.writing(self._engine) as connection:
+            follow_indexes(connection)
             days = _days_of(connection, linked_to(seeds), day_of) - beside
             self._stale(connection, days, spreads=False)
 

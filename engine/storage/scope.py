@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Select, or_, select, union
+from sqlalchemy import ColumnElement, Select, select, union
 
 from engine.storage.store import FactScope
 from engine.storage.tables import facts, named_offers, offers
@@ -31,21 +31,19 @@ def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
         .where(seeding.c.event_id.in_(seeds))
         .cte("theirs")
     )
-    near = (
-        select(facts.c.event_id)
-        .where(
-            or_(
-                facts.c.event_id.in_(seeds),
-                facts.c.session_id.in_(
-                    select(theirs.c.session_id).where(theirs.c.session_id.is_not(None))
-                ),
-                facts.c.transaction_id.in_(
-                    select(theirs.c.transaction_id).where(theirs.c.transaction_id.is_not(None))
-                ),
+    near = union(
+        seeds,
+        select(facts.c.event_id).where(
+            facts.c.session_id.in_(
+                select(theirs.c.session_id).where(theirs.c.session_id.is_not(None))
             )
-        )
-        .cte("seeded")
-    )
+        ),
+        select(facts.c.event_id).where(
+            facts.c.transaction_id.in_(
+                select(theirs.c.transaction_id).where(theirs.c.transaction_id.is_not(None))
+            )
+        ),
+    ).cte("seeded")
     return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
 
 
@@ -100,14 +98,21 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
         .where(nearby.c.event_id.in_(select(near.c.event_id)))
         .cte("linked")
     )
-    return select(facts.c.event_id).where(
-        or_(
-            facts.c.event_id.in_(select(near.c.event_id)),
-            facts.c.transaction_id.in_(
-                select(linked.c.transaction_id).where(linked.c.transaction_id.is_not(None))
+    # A union, not an "or", for which PostgreSQL would look at every fact.
+    return select(
+        union(
+            select(near.c.event_id),
+            select(facts.c.event_id).where(
+                facts.c.transaction_id.in_(
+                    select(linked.c.transaction_id).where(linked.c.transaction_id.is_not(None))
+                )
             ),
-            facts.c.session_id.in_(
-                select(linked.c.session_id).where(linked.c.session_id.is_not(None))
+            select(facts.c.event_id).where(
+                facts.c.session_id.in_(
+                    select(linked.c.session_id).where(linked.c.session_id.is_not(None))
+                )
             ),
         )
+        .cte("related")
+        .c.event_id
     )

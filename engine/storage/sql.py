@@ -32,6 +32,7 @@ from engine.storage.erasure import erase
 from engine.storage.loader import LOADER, SERVED, Loader, write_singly
 from engine.storage.months import count_before, drop_before
 from engine.storage.ordinary import ordinary_event
+from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
 from engine.storage.rollups import SINCE as FACTS_SINCE
@@ -216,12 +217,12 @@ class SqlStore:
         return batch.result()
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
-        return self._read(event_ids_in(scope))
+        return self._read(event_ids_in(scope), few=scope.is_narrow)
 
     def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
         for ids in chunks(checkout_ids):
             chosen = select(facts.c.checkout_id).where(facts.c.checkout_id.in_(ids))
-            yield from self._read(of_checkouts(chosen))
+            yield from self._read(of_checkouts(chosen), few=True)
 
     def count_before(self, instant: int) -> int:
         with database.speaking(self._url), self._engine.connect() as connection:
@@ -243,8 +244,9 @@ class SqlStore:
         return Rollups(self._engine, self._url)
 
     def customer_facts(self, customer_id: str) -> Iterator[Fact]:
-        pseudonym = self.pseudonyms.of("customer", customer_id, trusted=True)
-        return self._read(select(facts.c.event_id).where(facts.c.customer_id == pseudonym))
+        pseudonym = self.pseudonym_of(customer_id)
+        theirs = select(facts.c.event_id).where(facts.c.customer_id == pseudonym)
+        return self._read(theirs, few=True)
 
     def purchases(
         self, customer_id: str, after: int, *, is_pseudonym: bool = False
@@ -286,11 +288,14 @@ class SqlStore:
         with database.speaking(self._url), self._engine.connect() as connection:
             return dismissed_by(connection, named, after)
 
-    def _read(self, wanted: Select[tuple[str]] | None) -> Iterator[Fact]:
+    def _read(self, wanted: Select[tuple[str]] | None, *, few: bool) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)
         if wanted is not None:
             query = query.where(facts.c.event_id.in_(wanted))
         with database.speaking(self._url), self._engine.connect() as connection:
+            keep_statistics(self._engine)
+            if few:
+                follow_indexes(connection)
             streamed = connection.execution_options(yield_per=_READ_AHEAD)
             for body in streamed.scalars(query):
                 yield unpack(body)

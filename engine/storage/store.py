@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from engine.clock import MICROS_PER_DAY
 from engine.events import Fact
 from engine.offers import Arm, Decision
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from engine.storage.audit import AuditLog
     from engine.storage.batch import Prepared
     from engine.storage.rollups import Rollups
+
+_FEW_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ class FactScope:
 
     since: int | None = None
     until: int | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is no more than a few days."""
+        if self.since is None or self.until is None:
+            return False
+        return self.until - self.since <= _FEW_DAYS * MICROS_PER_DAY
 
 
 class Store(Protocol):

@@ -1,0 +1,101 @@
+"""PostgreSQL knows how many facts there are, and reads few of them without looking at all."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, create_engine, select, text
+
+from engine.clock import MICROS_PER_DAY
+from engine.events import parse_fact
+from engine.storage.planning import follow_indexes, keep_statistics
+from engine.storage.scope import event_ids_in, linked_to
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import FactScope
+from engine.storage.tables import facts
+
+pytestmark = pytest.mark.postgres
+
+SECRET = b"a secret of the tests, long enough"
+DAY = 20_500
+
+
+@pytest.fixture
+def store(fresh_postgres_url: str) -> Iterator[SqlStore]:
+    opened = open_store(fresh_postgres_url, secret=SECRET)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def record(store: SqlStore, n_days: int, *, of: str) -> None:
+    views = [
+        {
+            "type": "view_promotion",
+            "event_id": f"{of}{day}-{number}",
+            "occurred_at": f"2026-{day % 12 + 1:02d}-{number % 28 + 1:02d}T10:00:00+00:00",
+            "offer_id": f"o{day}-{number}",
+            "checkout_id": f"k{day}-{number}",
+            "session_id": f"s{day}-{number}",
+        }
+        for day in range(n_days)
+        for number in range(100)
+    ]
+    assert store.append([parse_fact(view) for view in views]).recorded == len(views)
+
+
+@contextmanager
+def connected(store: SqlStore) -> Generator[Connection, None, None]:
+    engine = create_engine(store.url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def known_facts(connection: Connection) -> float:
+    query = text("SELECT reltuples FROM pg_class WHERE oid = to_regclass('facts')")
+    return connection.scalar(query) or 0.0
+
+
+def test_facts_are_counted_again_when_they_have_doubled(store: SqlStore) -> None:
+    with connected(store) as connection:
+        assert known_facts(connection) == -1
+        record(store, 20, of="a")
+        assert len(list(store.facts(FactScope(0, MICROS_PER_DAY)))) == 0
+        assert known_facts(connection) == 2_000
+        record(store, 10, of="b")
+        keep_statistics(connection.engine)
+        assert known_facts(connection) == 2_000, "half as many again: not worth the while"
+        record(store, 40, of="c")
+        # What was written is told to the statistics of single months with a delay.
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        for _ in range(100):
+            keep_statistics(connection.engine)
+            connection.rollback()
+            if known_facts(connection) == 7_000:
+                break
+            connection.execute(text("SELECT pg_sleep(0.1)"))
+        assert known_facts(connection) == 7_000
+
+
+def test_a_day_is_read_along_indexes(store: SqlStore) -> None:
+    record(store, 20, of="a")
+    with connected(store) as connection:
+        keep_statistics(connection.engine)
+    day = FactScope(DAY * MICROS_PER_DAY, (DAY + 1) * MICROS_PER_DAY)
+    assert day.is_narrow
+    assert not FactScope(day.since, None).is_narrow
+    assert not FactScope(day.since, (DAY + 31) * MICROS_PER_DAY).is_narrow
+    ids = event_ids_in(day)
+    assert ids is not None
+    fresh = select(facts.c.event_id).where(facts.c.event_id.in_(["a3-7", "a4-1"]))
+    for wanted in (ids, linked_to(fresh)):
+        query = select(facts.c.body).where(facts.c.event_id.in_(wanted))
+        with connected(store) as connection:
+            compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+            follow_indexes(connection)
+            plan = connection.exec_driver_sql(f"EXPLAIN {compiled}").scalars().all()
+        assert any("Index" in line for line in plan)
+        assert not [line for line in plan if "Seq Scan on facts" in line]
