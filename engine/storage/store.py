@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.storage.batch import Prepared
     from engine.storage.rollups import Rollups
 
-_FEW_DAYS = 3
+_FEW_DAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
