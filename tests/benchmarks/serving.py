@@ -5,7 +5,7 @@
 Model of 1 million rules and 100,000 items that remembers 50,000 customers; loopback; wrk with one
 thread, eight connections at full load and 64 where buyers come by chance at half of capacity.
 Medians of alternating runs. Load generator and workers share the processors there are, so CPU
-time a request, all threads of the worker together, is told beside each rate.
+time a request, of the workers and of the processes that write for them, is told beside each rate.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tests.benchmarks.serving_load import (
     cpu_seconds,
     drive,
     memory_mib,
+    with_helpers,
     workers_of,
 )
 from tests.benchmarks.serving_model import remembering_model
@@ -136,11 +137,11 @@ class Watched:
         self._costs: list[float] = []
 
     def bear(self, load: Callable[[], Measured]) -> None:
-        workers = workers_of(self._pid)
-        before, begun = sum(map(cpu_seconds, workers)), time.perf_counter()
+        serving = [each for worker in workers_of(self._pid) for each in with_helpers(worker)]
+        before, begun = sum(map(cpu_seconds, serving)), time.perf_counter()
         run = load()
         seconds = time.perf_counter() - begun
-        self._costs.append((sum(map(cpu_seconds, workers)) - before) / (run.rate * seconds))
+        self._costs.append((sum(map(cpu_seconds, serving)) - before) / (run.rate * seconds))
         self.runs.append(run)
 
     @property
@@ -208,7 +209,8 @@ def warm_up(server: Server, folder: Path) -> None:
 
 def tell_memory(server: Server, folder: Path) -> None:
     for pid in workers_of(server.process.pid):
-        own, private, files = memory_mib(pid, folder / "models")
+        each = [memory_mib(process, folder / "models") for process in with_helpers(pid)]
+        own, private, files = map(sum, zip(*each, strict=True))
         print(
             f"{'memory of a worker':26} {own:.0f} MiB beyond the model, {private:.0f} of it its own"
             f" alone; the model's share {files:.0f} MiB   (goal: under 120 MiB)"

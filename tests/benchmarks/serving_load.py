@@ -152,6 +152,11 @@ def workers_of(pid: int) -> list[int]:
     return sorted(child for child, name in named.items() if b"resource_tracker" not in name)
 
 
+def with_helpers(worker: int) -> list[int]:
+    """A worker and the processes it started."""
+    return [worker, *workers_of(worker)]
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
