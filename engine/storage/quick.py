@@ -113,7 +113,8 @@ class WriterProcess:
         arguments, named = engine.dialect.create_connect_args(url)
         kind = engine.dialect.name
         if kind == "sqlite":
-            named, first = {"isolation_level": None}, [*database.SQLITE_PRAGMAS, _NO_WAIT]
+            named = {"isolation_level": None}
+            first = [*database.SQLITE_PRAGMAS, _NO_WAIT, _LONG_LOG]
         else:
             named, first = {**named, **database.POSTGRES_ARGUMENTS}, []
             named.pop("context", None)  # SQLAlchemy's types, which copying does without
@@ -166,6 +167,7 @@ class WriterProcess:
 
 
 _NO_WAIT = "PRAGMA busy_timeout = 0"
+_LONG_LOG = f"PRAGMA wal_autocheckpoint = {transactions.Checkpoints.LOG_PAGES}"
 _TABLES = (facts, decisions, offers, named_offers, fact_ids, fresh_facts)
 _INSERTS = {table.name: str(insert(table).compile(dialect=sqlite.dialect())) for table in _TABLES}
 _FRESH = f"{_INSERTS[fresh_facts.name]} ON CONFLICT DO NOTHING"

@@ -12,6 +12,7 @@ import importlib
 import marshal
 import signal
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ WRITTEN, KNOWN, FAILED = b"w", b"k", b"f"
 
 _BUSY_SECONDS = 2.0
 _STEP_SECONDS = 0.0003
+_PAUSE_SECONDS = 0.5
 
 
 class Transactions(ABC):
@@ -101,6 +103,38 @@ class SqliteTransactions(Transactions):
                 return
 
 
+class Checkpoints:
+    """Moves what was committed out of SQLite's log, in a thread of its own.
+
+    SQLite would do so within a commit, now and then, and all who wait for theirs would wait for
+    that too. It still does (`LOG_PAGES`) where commits come so fast that this never sees the end.
+    """
+
+    LOG_PAGES = 8_000
+
+    def __init__(self, driver: Any, connect: Callable[[], Any]) -> None:
+        self._driver, self._connect = driver, connect
+        self._wanted = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def want(self) -> None:
+        """Something was committed."""
+        self._wanted.set()
+
+    def _run(self) -> None:
+        connection = None
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                if connection is None:
+                    connection = self._connect()
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except self._driver.Error:
+                # Nothing is lost by it: who commits finds out what is wrong.
+                connection = None
+            time.sleep(_PAUSE_SECONDS)
+
+
 class PostgresTransactions(Transactions):
     """Copied, which costs the database the least."""
 
@@ -150,9 +184,13 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
         return connection
 
     transactions = kept(driver, connect)
+    checkpoints = Checkpoints(driver, connect) if kind == "sqlite" else None
     while (parts := _told(asked)) is not None:
-        answers.write(transactions.write(parts))
+        answer = transactions.write(parts)
+        answers.write(answer)
         answers.flush()
+        if checkpoints is not None and answer == WRITTEN:
+            checkpoints.want()
     transactions.close()
 
 

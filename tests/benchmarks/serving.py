@@ -137,12 +137,17 @@ class Watched:
         self._costs: list[float] = []
 
     def bear(self, load: Callable[[], Measured]) -> None:
-        serving = [each for worker in workers_of(self._pid) for each in with_helpers(worker)]
-        before, begun = sum(map(cpu_seconds, serving)), time.perf_counter()
+        before, begun = self._spent(), time.perf_counter()
         run = load()
-        seconds = time.perf_counter() - begun
-        self._costs.append((sum(map(cpu_seconds, serving)) - before) / (run.rate * seconds))
+        seconds, after = time.perf_counter() - begun, self._spent()
+        # Some helpers come and go, and do nothing for the load.
+        cost = sum(spent - before[each] for each, spent in after.items() if each in before)
+        self._costs.append(cost / (run.rate * seconds))
         self.runs.append(run)
+
+    def _spent(self) -> dict[int, float]:
+        processes = [each for worker in workers_of(self._pid) for each in with_helpers(worker)]
+        return {process: cpu_seconds(process) for process in processes}
 
     @property
     def rate(self) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -129,3 +132,25 @@ def test_the_writer_ends_with_a_service_that_is_killed(url: str) -> None:
     while Path(f"/proc/{writer}").exists():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -> None:
+    database, alone = tmp_path / "facts.db", tmp_path / "alone.db"
+    store = open_store(f"sqlite:///{database}", secret=SECRET, apart=True)
+    store.migrate()
+    for number in range(5):
+        assert store.append([parse_fact(view(number))]).recorded == 1
+
+    def moved() -> int:
+        # The file without its log, as it is on disk.
+        shutil.copy(database, alone)
+        with closing(sqlite3.connect(f"file:{alone}?immutable=1", uri=True)) as connection:
+            return connection.execute("SELECT count(*) FROM facts").fetchone()[0]
+
+    try:
+        deadline = time.monotonic() + 20
+        while moved() < 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        store.close()
