@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from engine.config import ExperimentSection, ShopSection, TrackingSection
 from engine.errors import ConfigError
 from engine.offers import KINDS, Kind
 from engine.storage.store import Store
 from engine.tracking.attribution import Impressions
 from engine.tracking.groups import GROUP_KEYS
 from engine.tracking.periods import zone_of
+
+if TYPE_CHECKING:
+    # Loads the library that reads shop files, which a report does without.
+    from engine.config import ExperimentSection, ShopSection, TrackingSection
 
 _T = TypeVar("_T")
 
