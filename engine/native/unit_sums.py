@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.native.library import Held, Library, address_of, counted, library
 from engine.tracking.intervals import RatioSums
-
-Ints = NDArray[Any]
+from engine.tracking.rollups.columns import Ints
 
 _INTEGERS = 9
 _MOST_COLUMNS = 15

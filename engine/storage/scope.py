@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Select, select, union
+from sqlalchemy import CTE, ColumnElement, Select, select, union
 
 from engine.storage.store import FactScope
 from engine.storage.tables import facts, named_offers, offers
@@ -25,25 +25,7 @@ def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
 
     Facts of their sessions and transactions, and what is in scope of these.
     """
-    seeding = facts.alias("seeding")
-    theirs = (
-        select(seeding.c.session_id, seeding.c.transaction_id)
-        .where(seeding.c.event_id.in_(seeds))
-        .cte("theirs")
-    )
-    near = union(
-        seeds,
-        select(facts.c.event_id).where(
-            facts.c.session_id.in_(
-                select(theirs.c.session_id).where(theirs.c.session_id.is_not(None))
-            )
-        ),
-        select(facts.c.event_id).where(
-            facts.c.transaction_id.in_(
-                select(theirs.c.transaction_id).where(theirs.c.transaction_id.is_not(None))
-            )
-        ),
-    ).cte("seeded")
+    near = _with_sharing(seeds, "seeded")
     return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
 
 
@@ -92,27 +74,23 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
             named_offers.c.offer_id.in_(select(offered.c.offer_id))
         ),
     ).cte("near")
-    nearby = facts.alias("nearby")
-    linked = (
-        select(nearby.c.transaction_id, nearby.c.session_id)
-        .where(nearby.c.event_id.in_(select(near.c.event_id)))
-        .cte("linked")
+    return select(_with_sharing(select(near.c.event_id), "related").c.event_id)
+
+
+def _with_sharing(ids: Select[tuple[str]], name: str) -> CTE:
+    """`ids`, and those of all facts that share a transaction or a session with them."""
+    theirs = facts.alias(f"{name}_by")
+    sharing = select(theirs.c.transaction_id, theirs.c.session_id).where(theirs.c.event_id.in_(ids))
+    shared = sharing.cte(f"{name}_shared")
+    pairs = (
+        (facts.c.transaction_id, shared.c.transaction_id),
+        (facts.c.session_id, shared.c.session_id),
     )
     # A union, not an "or", for which PostgreSQL would look at every fact.
-    return select(
-        union(
-            select(near.c.event_id),
-            select(facts.c.event_id).where(
-                facts.c.transaction_id.in_(
-                    select(linked.c.transaction_id).where(linked.c.transaction_id.is_not(None))
-                )
-            ),
-            select(facts.c.event_id).where(
-                facts.c.session_id.in_(
-                    select(linked.c.session_id).where(linked.c.session_id.is_not(None))
-                )
-            ),
-        )
-        .cte("related")
-        .c.event_id
-    )
+    return union(
+        ids,
+        *(
+            select(facts.c.event_id).where(column.in_(select(known).where(known.is_not(None))))
+            for column, known in pairs
+        ),
+    ).cte(name)

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import children_of
+
 CONNECTIONS = 8
 _OPEN_CONNECTIONS = 64
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -144,11 +146,7 @@ def _number(text: str, pattern: str) -> float:
 
 def workers_of(pid: int) -> list[int]:
     """The processes that a server started, its bookkeeper of shared memory aside."""
-    task = Path(f"/proc/{pid}/task")
-    children = [
-        int(child) for each in task.iterdir() for child in (each / "children").read_text().split()
-    ]
-    named = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    named = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children_of(pid)}
     return sorted(child for child, name in named.items() if b"resource_tracker" not in name)
 
 

@@ -19,6 +19,7 @@ from serving.key_watch import KeyWatch
 from serving.keys import load_keys
 from tests.support.commands import attempt, run
 from tests.support.kept_facts import eventually
+from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
 
 
@@ -123,10 +124,9 @@ def test_a_worker_that_takes_the_place_of_another_knows_what_was_revoked(tmp_pat
     with running_server(tmp_path, environment=environment) as server:
         assert (status(old), status(kept)) == (200, 200)
         revoke_key(file, revoked.id)
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-        (worker,) = map(int, children.read_text().split())
+        (worker,) = children_of(server.process.pid)
         os.kill(worker, signal.SIGKILL)
-        eventually(lambda: str(worker) not in children.read_text().split() and is_up(server))
+        eventually(lambda: worker not in children_of(server.process.pid) and is_up(server))
         assert (status(old), status(kept)) == (401, 200)
 
 

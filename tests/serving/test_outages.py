@@ -25,6 +25,7 @@ from serving.spool import Spool
 from tests.support.kept_facts import eventually, is_empty, kept_facts
 from tests.support.models import tiny_model
 from tests.support.postgres import PostgresServer
+from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.slow_network import SlowNetwork
 
@@ -77,14 +78,6 @@ def processes_of(server: Server) -> list[int]:
     """The main process, then its workers."""
     main = server.process.pid
     return [main, *children_of(main)]
-
-
-def children_of(process: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{process}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
 
 
 def let_files_grow(server: Server, most: int) -> None:

@@ -16,18 +16,14 @@ from engine.storage.sql import open_store
 from engine.tracking.report import ReportQuery, build_report
 from serving.reporting import Reporter, ReportingFailed
 from serving.reports import Reports
+from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
 
 
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
 def _reporters(pid: int) -> list[int]:
-    every = [pid, *_children(pid)]
+    every = [pid, *children_of(pid)]
     found: list[int] = []
-    for child in (child for parent in every for child in _children(parent)):
+    for child in (child for parent in every for child in children_of(parent)):
         with suppress(OSError):  # it ended meanwhile
             if b"serving.reporting" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(child)

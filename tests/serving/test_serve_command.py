@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.processes import children_of
 from tests.support.servers import Server, running_server
 
 
@@ -80,11 +81,6 @@ def test_a_database_of_another_secret_is_refused(tmp_path: Path) -> None:
     assert "secret" in said
 
 
-def workers_of(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return [int(process) for process in children.split()]
-
-
 def answers(server: Server) -> bool:
     try:
         return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=5).status_code == 200
@@ -94,10 +90,10 @@ def answers(server: Server) -> bool:
 
 def test_a_worker_that_dies_is_replaced_and_none_outlives_the_service(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        (worker,) = workers_of(server)
+        (worker,) = children_of(server.process.pid)
         os.kill(worker, signal.SIGKILL)
-        eventually(lambda: worker not in workers_of(server) and answers(server))
-        (successor,) = workers_of(server)
+        eventually(lambda: worker not in children_of(server.process.pid) and answers(server))
+        (successor,) = children_of(server.process.pid)
         server.process.kill()  # the main process alone: its worker must free the port
         server.process.wait()
         eventually(lambda: not answers(server))
