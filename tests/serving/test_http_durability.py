@@ -11,10 +11,11 @@ import pytest
 
 from engine.experiment import assign_arm, unit_of
 from engine.registry import Registry
-from tests.support.kept_facts import eventually, is_empty, kept_facts
+from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.models import tiny_model
 from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
 

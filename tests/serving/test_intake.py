@@ -24,6 +24,7 @@ from serving.intake import Deadlines, Intake, take_apart
 from serving.lookups import Lookups
 from serving.metrics import Metrics
 from serving.spool import Spool
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -137,13 +138,6 @@ def run(make: Callable[[], Awaitable[T]]) -> T:
         return await make()
 
     return asyncio.run(inside())
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def test_a_recorded_decision_is_in_the_store(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from serving.key_file import create_key, list_keys, revoke_key
 from serving.key_watch import KeyWatch
 from serving.keys import load_keys
 from tests.support.commands import attempt, run
-from tests.support.kept_facts import eventually
 from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:

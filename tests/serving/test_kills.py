@@ -27,11 +27,12 @@ import pytest
 from engine.offers import Decision
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope
-from tests.support.kept_facts import eventually, is_empty
+from tests.support.kept_facts import is_empty
 from tests.support.models import tiny_model
 from tests.support.mortal_server import SECRET, MortalServer
 from tests.support.postgres import PostgresServer
 from tests.support.servers import publish_model
+from tests.support.waiting import eventually
 
 KILLS = {"sqlite": 55, "postgresql": 35}
 """Of each database; there are three of SQLite."""

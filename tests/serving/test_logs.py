@@ -18,6 +18,7 @@ from serving import logs
 from serving.app import create_app
 from serving.settings import load_settings
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 KEYS = "storefront:sf-0123456789abcdef admin:ad-0123456789abcdef server:sv-0123456789abcdef"
 CART = {
@@ -54,6 +55,8 @@ def test_a_line_carries_the_ids_of_request_and_decision(server: Server) -> None:
     with server.client() as client:
         answer = client.post("/v1/suggestions", json=CART, headers={"X-Request-Id": "shop-7.a:b_c"})
     assert answer.headers["X-Request-Id"] == "shop-7.a:b_c"
+    # The line tells how long the answer took, so it is written after the answer.
+    eventually(lambda: "shop-7.a:b_c" in server.said)
     (line,) = (each for each in lines_of(server) if each.get("request_id") == "shop-7.a:b_c")
     assert line["decision_id"] == answer.json()["decision_id"]
     assert (line["logger"], line["level"]) == ("mersalg.access", "info")
@@ -94,6 +97,7 @@ def test_nobodys_id_and_no_key_is_logged(server: Server) -> None:
             client.get("/metrics?session_id=session-of-kari"),
         ):
             assert call.status_code < 500
+        eventually(lambda: '"/metrics"' in server.said)
     said = server.said
     assert "/v1/customers/{customer_id:path}" in said
     for secret in ("kari-nordmann", "session-of-kari", *re.findall(r":(\S+)", KEYS)):

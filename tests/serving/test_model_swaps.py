@@ -21,9 +21,9 @@ from engine.registry import Registry
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
 from tests.benchmarks.slate import large_model
-from tests.support.kept_facts import eventually
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 SLOW = 0.05
 N_SWAPS = 6

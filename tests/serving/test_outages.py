@@ -22,12 +22,13 @@ import pytest
 
 from engine.experiment import assign_arm, unit_of
 from serving.spool import Spool
-from tests.support.kept_facts import eventually, is_empty, kept_facts
+from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.models import tiny_model
 from tests.support.postgres import PostgresServer
 from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.slow_network import SlowNetwork
+from tests.support.waiting import eventually
 
 SECRET = "0123456789abcdef0123456789abcdef"
 LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]

@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,13 +14,7 @@ import pytest
 
 from tests.support.processes import children_of
 from tests.support.servers import Server, running_server
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
+from tests.support.waiting import eventually
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
