@@ -30,6 +30,15 @@ def to_iso(micros: int) -> str:
     return to_datetime(micros).isoformat()
 
 
+def read_instant(text: str) -> tuple[int, str]:
+    """`parse_instant`, and how `to_iso` writes it."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is UTC:
+        return to_micros(moment), moment.isoformat()
+    micros = parse_instant(text)
+    return micros, to_iso(micros)
+
+
 def parse_instant(text: str) -> int:
     """Microseconds of an ISO 8601 date and time with an offset.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _BUSY_SECONDS = 10
+_STEP_SECONDS = 0.002
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
     # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
@@ -86,7 +88,21 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
     connection.isolation_level = None
     for pragma in SQLITE_PRAGMAS:
-        connection.execute(pragma)
+        _patiently(connection, pragma)
+
+
+def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
+    """SQLite does not wait by itself where another is writing without its log."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_STEP_SECONDS)
+        else:
+            return
 
 
 def _make_room(connection: Any, record: object) -> None:
@@ -134,8 +150,9 @@ def _set_up(engine: Engine, *, journal: str, cache_kib: int | None = None) -> No
 
 @contextmanager
 def sorting(connection: Connection) -> Generator[None, None, None]:
-    """While SQLite builds an index: by all processors, each with memory for long runs."""
+    """While an index is built: by all processors, with memory for long runs."""
     if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BULK_KIB}kB'")
         yield
         return
     before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
@@ -173,6 +190,20 @@ def writing(engine: Engine) -> Generator[Connection, None, None]:
         connection = connection.execution_options(mersalg_writes=True)
         with connection.begin():
             yield connection
+
+
+def in_binary(connection: Connection) -> None:
+    """Have PostgreSQL send what this connection asks for from now on as it is kept.
+
+    As text, which is its driver's wont, each byte comes as two.
+    """
+    if connection.dialect.name == "postgresql":
+        event.listen(connection, "before_cursor_execute", _ask_in_binary)
+
+
+def _ask_in_binary(connection: object, cursor: Any, *rest: object) -> None:
+    del connection, rest
+    cursor.format = 1  # what the protocol calls binary
 
 
 def upgrade(engine: Engine) -> None:

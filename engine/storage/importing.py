@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import marshal
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import orjson
 
@@ -24,7 +25,8 @@ from engine.processes import helpers
 from engine.progress import Progress, Task
 from engine.storage.batch import Prepared
 from engine.storage.loader import Loader
-from engine.storage.preparing import Piece, Translation, prepare_lines
+from engine.storage.loading import Rows
+from engine.storage.preparing import Piece, Refused, Translation, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
 
@@ -299,7 +301,7 @@ def _pieces(
 
 def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
     """In order, with a few pieces on their way: enough for all, and no file in memory."""
-    waiting: deque[tuple[list[bytes], int, Future[Any]]] = deque()
+    waiting: deque[tuple[list[bytes], int, Future[bytes]]] = deque()
     for lines, number in numbered:
         waiting.append((lines, number, workers.submit(_prepare, lines, number)))
         if len(waiting) > 4 * (os.cpu_count() or 1) + 4:
@@ -324,11 +326,21 @@ def _start(secret: bytes) -> None:
     _own["pseudonyms"] = Pseudonyms(secret)
 
 
-def _prepare(lines: list[bytes], first: int) -> Piece:
+def _prepare(lines: list[bytes], first: int) -> bytes:
     piece = prepare_lines(lines, first, _own["pseudonyms"]).ready()
-    # Plain tuples travel faster between processes.
-    return piece._replace(facts=[cast("Prepared", tuple(fact)) for fact in piece.facts])
+    # Plain tuples travel between processes, and written so in half the time.
+    plain = piece._replace(
+        facts=[cast("Prepared", tuple(fact)) for fact in piece.facts],
+        refused=[cast("Refused", tuple(refused)) for refused in piece.refused],
+        rows=None if piece.rows is None else cast("Rows", tuple(piece.rows)),
+    )
+    return marshal.dumps(tuple(plain))
 
 
-def _arrived(piece: Piece) -> Piece:
-    return piece._replace(facts=[Prepared._make(fact) for fact in piece.facts])
+def _arrived(sent: bytes) -> Piece:
+    piece = Piece._make(marshal.loads(sent))  # noqa: S302 - from a process of our own
+    return piece._replace(
+        facts=[Prepared._make(fact) for fact in piece.facts],
+        refused=[Refused._make(refused) for refused in piece.refused],
+        rows=None if piece.rows is None else Rows._make(piece.rows),
+    )

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, Index, inspect
 
 from engine.progress import Task
 from engine.storage import connection as database
-from engine.storage import keys
+from engine.storage import postgres_keys, sqlite_keys
+from engine.storage.postgres_keys import Key
 from engine.storage.tables import facts, offers
 
 DEFERRED = sorted(
@@ -26,19 +27,27 @@ DEFERRED = sorted(
 )
 
 
-def missing(connection: Connection) -> list[Index]:
+def missing_keys(connection: Connection) -> list[Index] | list[Key]:
+    """Without which nobody may write who does not know by himself what is new."""
+    if connection.dialect.name == "postgresql":
+        return postgres_keys.missing(connection)
+    return sqlite_keys.missing(connection)
+
+
+def missing(connection: Connection) -> list[Index | Key]:
     """Those that a load left for later, keys first."""
     inspector = inspect(connection)
     present = {
         entry["name"] for table in (facts, offers) for entry in inspector.get_indexes(table.name)
     }
     left = [index for index in DEFERRED if index.name not in present]
-    return keys.missing(connection) + left
+    return [*missing_keys(connection), *left]
 
 
 def defer(connection: Connection) -> None:
     """Drop them from tables that hold nothing."""
-    keys.leave_out(connection)
+    kept = postgres_keys if connection.dialect.name == "postgresql" else sqlite_keys
+    kept.leave_out(connection)
     for index in DEFERRED:
         index.drop(connection, checkfirst=True)
 
@@ -46,7 +55,7 @@ def defer(connection: Connection) -> None:
 def complete(engine: Engine, progress: Task, *, keys_alone: bool = False) -> None:
     """Build those that are missing, each in a transaction; `progress` advances by each."""
     with engine.connect() as connection:
-        left = keys.missing(connection) if keys_alone else missing(connection)
+        left = missing_keys(connection) if keys_alone else missing(connection)
     if left:
         database.begin_appending(engine)
     for index in left:

@@ -16,11 +16,11 @@ from sqlalchemy.engine import URL
 
 from engine.progress import SilentProgress
 from engine.storage import connection as database
-from engine.storage import indexes, keys
+from engine.storage import indexes
 from engine.storage.batch import Row
 from engine.storage.known import Crowded, KnownIds
 from engine.storage.loading import Rows, merged
-from engine.storage.notes import keep_note, note
+from engine.storage.notes import held_note, keep_note, note
 from engine.storage.tables import decisions, facts, offers
 from engine.storage.writing import Writer
 
@@ -42,11 +42,12 @@ class Loader:
         self._known: KnownIds | None = None
         with database.writing(engine) as connection:
             database.lock_schema(connection)
+            # First: where another loads just now, its transaction is waited for, and then seen.
+            keep_note(connection, LOADER, self._mark)
             if note(connection, SERVED) is None and _is_empty(connection):
                 indexes.defer(connection)
-            if not keys.missing(connection):
+            if not indexes.missing_keys(connection):
                 return
-            keep_note(connection, LOADER, self._mark)
         self._known = _those_of(engine, expected)
         database.begin_appending(engine)
 
@@ -59,14 +60,16 @@ class Loader:
         with database.speaking(self._url):
             if self._known is None:
                 return self._writer.load([merged(pieces)], entry)
-            if _are_new(self._known, pieces) and self._writer.load(pieces, entry, self._is_alone):
+            if _are_new(self._known, pieces) and self._writer.load(pieces, entry, self.is_alone):
                 return True
         # From now on the database itself tells: keys are built before anything else is written.
         self._known = None
         return False
 
-    def _is_alone(self, connection: Connection) -> bool:
-        return note(connection, LOADER) == self._mark
+    def is_alone(self, connection: Connection) -> bool:
+        """Whether no other began to load since."""
+        # Held until the transaction ends: a later loader, who looks up what is there, waits for it.
+        return held_note(connection, LOADER) == self._mark
 
 
 def write_singly(engine: Engine) -> None:
@@ -75,6 +78,8 @@ def write_singly(engine: Engine) -> None:
         said = note(connection, SERVED) is not None
     if not said:
         with database.writing(engine) as connection:
+            # Whoever just begins to load without keys has done so, or will find this.
+            database.lock_schema(connection)
             keep_note(connection, SERVED, "yes")
     with SilentProgress().task("") as task:
         indexes.complete(engine, task, keys_alone=True)

@@ -12,6 +12,12 @@ def note(connection: Connection, name: str) -> str | None:
     return connection.scalar(select(settings.c.value).where(settings.c.name == name))
 
 
+def held_note(connection: Connection, name: str) -> str | None:
+    """The same, and nobody changes it before this transaction, which writes, has ended."""
+    query = select(settings.c.value).where(settings.c.name == name)
+    return connection.scalar(query.with_for_update())
+
+
 def all_notes(connection: Connection) -> dict[str, str]:
     rows = connection.execute(select(settings.c.name, settings.c.value)).all()
     return {row.name: row.value for row in rows}

@@ -210,10 +210,9 @@ def _begun(data: _Json, known: frozenset[str]) -> tuple[_Json, int]:
     for flag in ("is_bot", "consent"):
         if type(data.get(flag, False)) is not bool:
             raise _Unusual
-    instant = clock.parse_instant(_needed(data, "occurred_at"))
-    begun = {"type": data["type"], "event_id": _needed(data, "event_id")}
-    begun["occurred_at"] = clock.to_iso(instant)
-    return begun, instant
+    instant, written = clock.read_instant(_needed(data, "occurred_at"))
+    event_id = _needed(data, "event_id")
+    return {"type": data["type"], "event_id": event_id, "occurred_at": written}, instant
 
 
 def _who(data: _Json, told: _Json, named: _Named) -> tuple[str | None, str | None, str | None]:

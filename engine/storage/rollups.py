@@ -269,6 +269,7 @@ class Rollups:
         query = query if first is None else query.where(rollups.c.day >= first)
         query = query if last is None else query.where(rollups.c.day <= last)
         with database.speaking(self._url), self._engine.connect() as connection:
+            database.in_binary(connection)
             for row in connection.execution_options(yield_per=16).execute(query):
                 yield row.day, row.body
 

@@ -45,7 +45,7 @@ from engine.storage.tables import IS_DISMISSAL, decisions, facts
 from engine.storage.tables import settings as settings_table
 from engine.storage.writing import chunks, writer_for
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """The migration this code was written for."""
 
 _KEY_SETTING = "secret_fingerprint"

@@ -1,4 +1,4 @@
-"""Loads into a SQLite file that others look at meanwhile, or that are killed outright."""
+"""Loads that others look at meanwhile, or that are killed outright."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy import Connection
 
 from engine.progress import SilentProgress
 from engine.storage import importing
@@ -22,8 +24,9 @@ from engine.storage.loader import Loader
 from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
+from tests.support.fact_files import SECRET
+from tests.support.postgres import PostgresServer
 
-SECRET = b"a secret of the tests, long enough"
 KILLS = 6
 
 LOADS = f"""
@@ -153,36 +156,76 @@ def test_who_comes_in_the_middle_may_read_and_write(
     assert journal_of(database) == "wal"
 
 
-def test_no_kill_loses_a_fact_or_keeps_one_twice(tmp_path: Path, database: Path) -> None:
+def test_who_comes_while_something_is_written_waits_for_it(
+    store: SqlStore,
+    database: Path,
+    journals: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone, counted, visits = Loader.is_alone, list[int](), list[threading.Thread]()
+
+    def visit() -> None:
+        visitor = open_store(str(database), secret=SECRET)
+        counted.append(sum(1 for _ in visitor.facts(FactScope())))
+        visitor.close()
+
+    def visited(self: Loader, connection: Connection) -> bool:
+        if len(journals) == 3 and not visits:
+            visits.append(threading.Thread(target=visit))
+            visits[0].start()
+            visits[0].join(0.5)
+            assert not counted
+        return alone(self, connection)
+
+    monkeypatch.setattr(Loader, "is_alone", visited)
+    assert run(store, a_file(tmp_path, 100)).recorded == 100
+    visits[0].join()
+    assert counted[0] in range(60, 101, 20)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Both empty."""
+    if request.param == "sqlite":
+        return str(tmp_path / "first.db"), str(tmp_path / "second.db")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database(), server.new_database()
+
+
+def test_no_kill_loses_a_fact_or_keeps_one_twice(
+    tmp_path: Path, two_databases: tuple[str, str]
+) -> None:
     """Wherever it falls: in a transaction, between two, or while an index is built."""
     n_facts = 12_000
     path = a_file(tmp_path, n_facts)
     script = tmp_path / "loads.py"
     script.write_text(LOADS)
-    command = [sys.executable, str(script), str(path), str(database)]
+    undisturbed, url = two_databases
     at, whole = random.Random(7), 0.0
     for kill in range(KILLS + 1):
+        # A first run tells how long it takes, so that kills fall all over it.
+        command = [sys.executable, str(script), str(path), url if kill else undisturbed]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as load:
             assert load.stdout is not None
             assert load.stdout.readline() == b"starts\n"
             started = time.monotonic()
             if kill == 0:
-                # A first run tells how long it takes, so that kills fall all over it.
                 assert load.wait() == 0
                 whole = time.monotonic() - started
-                database.unlink()
                 continue
             time.sleep(at.uniform(0, whole / 2))
             load.send_signal(signal.SIGKILL)
             # What its helpers print to as well: the end of it is the end of them all.
             assert load.stdout.read() == b""
+    command = [sys.executable, str(script), str(path), url]
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=True).returncode == 0
-    assert journal_of(database) == "wal"
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        counted = connection.execute("SELECT count(*), count(DISTINCT event_id) FROM facts")
-        assert counted.fetchone() == (n_facts, n_facts)
-    store = open_store(str(database), secret=SECRET)
+    if "://" not in url:
+        assert journal_of(Path(url)) == "wal"
+        with closing(sqlite3.connect(url)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store = open_store(url, secret=SECRET)
     assert store.lacking_indexes() == 0
-    assert len({fact.event_id for fact in store.facts(FactScope())}) == n_facts
+    recorded = [fact.event_id for fact in store.facts(FactScope())]
+    assert (len(recorded), len(set(recorded))) == (n_facts, n_facts)
     store.close()

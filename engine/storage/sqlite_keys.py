@@ -38,8 +38,6 @@ _TABLES = [_without_key(table) for table in _KEYED]
 
 def leave_out(connection: Connection) -> None:
     """Make the tables, which must be empty, anew without keys, and with their other indexes."""
-    if connection.dialect.name != "sqlite":
-        return
     for table in reversed(_TABLES):
         table.drop(connection)
     for table in _TABLES:
@@ -53,8 +51,6 @@ def leave_out(connection: Connection) -> None:
 
 def missing(connection: Connection) -> list[Index]:
     """Keys that were left out and not built yet."""
-    if connection.dialect.name != "sqlite":
-        return []
     inspector = inspect(connection)
     return [
         index
