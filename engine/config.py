@@ -20,10 +20,10 @@ from pydantic import (
 
 from engine.errors import ConfigError
 from engine.merchandising.sections import Columns, OffersSection, Section
+from engine.mining_engines import EngineName
 
 Impressions = Literal["viewed", "served"]
 Consent = Literal["assumed", "required"]
-EngineName = Literal["local", "mlxtend", "spark"]
 
 
 class ShopSection(Section):

@@ -129,8 +129,11 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
         ),
-        ("mersalg_add_units", _COUNT, [_COUNT, _POINTER, _COUNT, _COUNT, *[_POINTER] * 3]),
-        ("mersalg_unit_sums", _COUNT, [_COUNT, _COUNT, *[_POINTER] * 2]),
+        (
+            "mersalg_unit_sums",
+            _COUNT,
+            [_COUNT, *[_POINTER] * 2, _COUNT, _COUNT, *[_POINTER] * 2],
+        ),
         (
             "mersalg_siblings",
             _COUNT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,8 @@ from engine.tracking.intervals import RatioSums
 from engine.tracking.rollups.columns import Ints
 
 _INTEGERS = 9
+_KINDS = {"|u1": 1, "<u2": 2, "<u4": 4, "<i4": -4, "<i8": -8}
+"""Of the numbers the kernel takes as they are: their bytes, negative where they have a sign."""
 _MOST_COLUMNS = 15
 
 
@@ -43,24 +44,34 @@ def _some(
     xs: Sequence[Sequence[Ints]],
     ms: Sequence[Ints],
 ) -> list[RatioSums]:
-    table = np.zeros((n_units, len(xs) + 1), dtype=np.int64)
-    for unit, m, *columns in zip(units, ms, *xs, strict=True):
-        # Day by day: what is made wide here is small enough to be used again.
-        held = Held()
-        counted(
-            found.patient.mersalg_add_units(
-                len(unit),
-                held.address(unit, np.int32),
-                n_units,
-                len(xs),
-                (ctypes.c_void_p * len(xs))(*(held.address(x, np.int64) for x in columns)),
-                held.address(m, np.int64),
-                address_of(table),
-            )
-        )
+    held = Held()
+    rows = np.array([held.address(unit, np.int32) for unit in units], dtype=np.int64)
+    n_rows = np.array([len(unit) for unit in units], dtype=np.int64)
+    columns = np.array(
+        [[_column(held, column) for column in of_day] for of_day in zip(*xs, ms, strict=True)],
+        dtype=np.int64,
+    )
     out = np.zeros((len(xs), _INTEGERS), dtype=np.int64)
-    counted(found.patient.mersalg_unit_sums(n_units, len(xs), address_of(table), address_of(out)))
+    counted(
+        found.patient.mersalg_unit_sums(
+            len(units),
+            address_of(n_rows),
+            address_of(rows),
+            n_units,
+            len(xs),
+            address_of(columns),
+            address_of(out),
+        )
+    )
     return [_sums(told) for told in out.tolist()]
+
+
+def _column(held: Held, column: Ints) -> tuple[int, int]:
+    """What kind of numbers, as the kernel names it, and where."""
+    kind = _KINDS.get(column.dtype.str)
+    if kind is None:
+        return -8, held.address(column, np.int64)
+    return kind, held.address(column, column.dtype.type)
 
 
 def _sums(told: list[int]) -> RatioSums:

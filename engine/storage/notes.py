@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.storage.tables import settings
+from engine.storage.upserts import insert_into
 
 
 def note(connection: Connection, name: str) -> str | None:
@@ -25,14 +25,14 @@ def all_notes(connection: Connection) -> dict[str, str]:
 
 def note_once(connection: Connection, name: str, value: str) -> str | None:
     """Where there is none of its name yet; what stands there now."""
-    statement = _insert(connection).on_conflict_do_nothing()
+    statement = insert_into(connection, settings).on_conflict_do_nothing()
     connection.execute(statement, {"name": name, "value": value})
     return note(connection, name)
 
 
 def keep_note(connection: Connection, name: str, value: str) -> None:
     """Instead of one of its name before."""
-    statement = _insert(connection)
+    statement = insert_into(connection, settings)
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_={"value": statement.excluded.value}
     )
@@ -41,7 +41,3 @@ def keep_note(connection: Connection, name: str, value: str) -> None:
 
 def forget_note(connection: Connection, name: str) -> None:
     connection.execute(delete(settings).where(settings.c.name == name))
-
-
-def _insert(connection: Connection) -> postgresql.Insert | sqlite.Insert:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(settings)

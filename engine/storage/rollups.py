@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Select, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from engine.clock import MICROS_PER_DAY
@@ -30,6 +29,7 @@ from engine.storage.tables import (
     spanning_checkouts,
     stale_days,
 )
+from engine.storage.upserts import insert_into
 
 BULK = 1_000
 """A batch of more facts than this is noted by its days, not by its facts."""
@@ -55,7 +55,7 @@ def note_fresh(connection: Connection, recorded: Mapping[str, int]) -> None:
         return
     if len(recorded) <= BULK:
         # Facts that a retried batch brings again were noted then; only the new are handed here.
-        statement = _insert(connection)(fresh_facts).on_conflict_do_nothing()
+        statement = insert_into(connection, fresh_facts).on_conflict_do_nothing()
         connection.execute(statement, [{"event_id": each} for each in sorted(recorded)])
         return
     note_days(connection, sorted({at // MICROS_PER_DAY for at in recorded.values()}))
@@ -65,7 +65,7 @@ def note_days(connection: Connection, days: Sequence[int]) -> None:
     """Remember that facts of these days (UTC, since 1970, in order) were recorded in bulk."""
     if not days:
         return
-    statement = _insert(connection)(fresh_days)
+    statement = insert_into(connection, fresh_days)
     statement = statement.on_conflict_do_update(
         index_elements=["day"], set_={"token": statement.excluded.token}
     )
@@ -140,7 +140,7 @@ class Rollups:
             at = connection.scalar(
                 select(func.min(facts.c.occurred_at)).where(facts.c.occurred_at >= following)
             )
-        connection.execute(_insert(connection)(fresh_days).on_conflict_do_nothing(), noted)
+        connection.execute(insert_into(connection, fresh_days).on_conflict_do_nothing(), noted)
 
     def sort_fresh(self, day_of: DayOf) -> None:
         """Turn fresh facts and days into stale local days."""
@@ -176,7 +176,7 @@ class Rollups:
         return True
 
     def _stale(self, connection: Connection, days: Iterable[str], *, spreads: bool) -> None:
-        statement = _insert(connection)(stale_days)
+        statement = insert_into(connection, stale_days)
         statement = statement.on_conflict_do_update(
             index_elements=["day"],
             set_={
@@ -238,7 +238,7 @@ class Rollups:
                 )
             if spanning:
                 connection.execute(
-                    _insert(connection)(spanning_checkouts).on_conflict_do_nothing(),
+                    insert_into(connection, spanning_checkouts).on_conflict_do_nothing(),
                     [
                         {"checkout_id": each, "first_day": first, "last_day": last}
                         for each, (first, last) in sorted(spanning.items())
@@ -289,7 +289,7 @@ class Rollups:
         if missing:
             with database.speaking(self._url), database.writing(self._engine) as connection:
                 connection.execute(
-                    _insert(connection)(rollup_units).on_conflict_do_nothing(),
+                    insert_into(connection, rollup_units).on_conflict_do_nothing(),
                     [{"name": name} for name in missing],
                 )
             known |= self._known(missing)
@@ -311,16 +311,11 @@ def _days_of(connection: Connection, ids: Select[tuple[str]], day_of: DayOf) -> 
 
 
 def _set(connection: Connection, name: str, value: str) -> None:
-    statement = _insert(connection)(settings)
+    statement = insert_into(connection, settings)
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_={"value": statement.excluded.value}
     )
     connection.execute(statement, {"name": name, "value": value})
-
-
-def _insert(connection: Connection) -> Callable[..., postgresql.Insert]:
-    made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return made  # type: ignore[return-value]
 
 
 def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:

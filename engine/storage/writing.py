@@ -16,7 +16,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
@@ -29,6 +28,7 @@ from engine.storage.notes import keep_note
 from engine.storage.quick import QuickWay
 from engine.storage.rollups import note_days, note_fresh
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
+from engine.storage.upserts import insert_into
 
 _AT_ONCE = 2_000
 _MANY = 500
@@ -138,7 +138,7 @@ class Writer:
         if not rows:
             return None
         # Mostly all are new: then nobody has to ask which. Handed to the driver as they are.
-        statement = sqlite.insert(table).on_conflict_do_nothing()
+        statement = insert_into(connection, table).on_conflict_do_nothing()
         compiled = str(statement.compile(dialect=self._engine.dialect))
         connection.exec_driver_sql("SAVEPOINT all_new")
         if connection.exec_driver_sql(compiled, list(rows)).rowcount == len(rows):
@@ -214,7 +214,9 @@ class PostgresWriter(Writer):
             return None
         key, other = table.columns[0], table.columns[1]
         if len(rows) <= _MANY:
-            statement = postgresql.insert(table).on_conflict_do_nothing().returning(key, other)
+            statement = (
+                insert_into(connection, table).on_conflict_do_nothing().returning(key, other)
+            )
             returned = connection.execute(statement, _named(table, rows)).all()
             return None if len(returned) == len(rows) else {(row[0], row[1]) for row in returned}
         connection.execute(text(f"create temp table incoming (like {table.name}) on commit drop"))
@@ -223,7 +225,7 @@ class PostgresWriter(Writer):
         incoming = Table("incoming", MetaData(), *columns)
         ordered = select(incoming).order_by(incoming.c[key.name])
         names = [column.name for column in table.columns]
-        statement = postgresql.insert(table).from_select(names, ordered)
+        statement = insert_into(connection, table).from_select(names, ordered)
         returned = connection.execute(
             statement.on_conflict_do_nothing().returning(key, other)
         ).all()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from engine.config import EngineName
+from engine.mining_engines import EngineName
 from serving.cli import console
 
 _RANKERS = {

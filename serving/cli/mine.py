@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.config import EngineName
+from engine.mining_engines import EngineName
 from serving.cli import console
 
 if TYPE_CHECKING:

@@ -146,10 +146,10 @@ def _rebuild(store: Store, progress: Progress) -> None:
 
 
 def _settings_of(config: Path | None) -> dict[str, str]:
+    if config is None:
+        return {}
     from engine.config import load_config
     from engine.tracking.query import report_settings
 
-    if config is None:
-        return {}
     shop = load_config(config)
     return report_settings(shop.shop, shop.tracking, shop.experiment)

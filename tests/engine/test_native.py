@@ -275,25 +275,42 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     assert "survived" in done.stdout
 
 
-@given(data=st.data(), n_units=st.integers(1, 12), n_columns=st.integers(1, 17))
+_KINDS = ("|u1", "<u2", "<u4", "|i1", "<i4", "<i8")
+
+
+@given(
+    data=st.data(),
+    n_units=st.sampled_from([1, 5, 12, 20_000]),
+    n_columns=st.integers(1, 17),
+    ascending=st.booleans(),
+)
 def test_sums_over_units_are_those_of_numpy(
-    data: st.DataObject, n_units: int, n_columns: int
+    data: st.DataObject, n_units: int, n_columns: int, ascending: bool
 ) -> None:
-    rows = data.draw(st.lists(st.integers(0, n_units - 1), min_size=1, max_size=30))
-    unit = np.array(rows, dtype=np.int64)
-    seed = data.draw(_SEEDS)
-    draw = np.random.default_rng(seed)
-    m = draw.integers(1, 5, len(rows))
-    xs = [draw.integers(-(2**46), 2**46, len(rows)) for _ in range(n_columns)]
-    days = np.sort(draw.integers(0, len(rows) + 1, data.draw(st.integers(0, 3))))
+    """Of every kind of numbers, wherever they lie, and of more units than are kept at hand."""
+    draw = np.random.default_rng(data.draw(_SEEDS))
+    sizes = data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=4))
+    kinds = [data.draw(st.sampled_from(_KINDS)) for _ in range(n_columns)]
 
-    def by_day(column: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        return np.split(column, days)
+    def any_of(kind: str, size: int, least: int | None = None) -> NDArray[np.int64]:
+        limits = np.iinfo(kind)
+        low = max(-(2**46), int(limits.min)) if least is None else least
+        numbers = draw.integers(low, min(2**46, int(limits.max)), size, endpoint=True)
+        # As in the middle of a longer piece of bytes.
+        raw = b"\0" + numbers.astype(kind).tobytes()
+        return np.frombuffer(raw, kind, size, 1)
 
-    found = unit_sums(by_day(unit), n_units, [by_day(x) for x in xs], by_day(m))
+    units = [draw.integers(0, n_units, size) for size in sizes]
+    if ascending:
+        units = [np.sort(unit) for unit in units]
+    ms = [any_of("|u1", size, least=1) for size in sizes]
+    xs = [[any_of(kind, size) for size in sizes] for kind in kinds]
+    found = unit_sums(units, n_units, xs, ms)
     if found is None:
         pytest.skip("the kernels are not compiled here")
-    for sums, x in zip(found, xs, strict=True):
-        units = sorted(set(rows))
-        pairs = [(int(x[unit == each].sum()), int(m[unit == each].sum())) for each in units]
-        assert sums == RatioSums.of(pairs)
+    rows = np.concatenate(units)
+    m = np.concatenate(ms).astype(object)
+    for sums, by_day in zip(found, xs, strict=True):
+        x = np.concatenate(by_day).astype(object)
+        of_units = [(rows == each) for each in sorted(set(rows.tolist()))]
+        assert sums == RatioSums.of([(int(x[at].sum()), int(m[at].sum())) for at in of_units])

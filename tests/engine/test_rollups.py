@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import processes
 from engine.events import Fact
 from engine.offers import Decision
 from engine.progress import SilentProgress
@@ -224,13 +225,13 @@ def test_many_days_are_rolled_up_by_many_processes(
     query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
     reports: list[str] = []
     started: list[int] = []
-    make = rolling.helpers
+    make = processes.helpers
 
-    def counted(processes: int, *others: object) -> object:
-        started.append(processes)
-        return make(processes, *others)  # type: ignore[arg-type]
+    def counted(most: int, *others: object) -> object:
+        started.append(most)
+        return make(most, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rolling, "helpers", counted)
+    monkeypatch.setattr(processes, "helpers", counted)
     for many in (10**6, 16):
         monkeypatch.setattr(rolling, "_MANY", many)
         monkeypatch.setattr(rolling.os, "cpu_count", lambda: 2)

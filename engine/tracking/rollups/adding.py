@@ -22,7 +22,7 @@ from engine.tracking.rollups.cells import (
     Cell,
     bits,
 )
-from engine.tracking.rollups.columns import Ints, product
+from engine.tracking.rollups.columns import Ints
 from engine.tracking.rollups.shared import Rows, sums_of
 
 
@@ -118,15 +118,25 @@ def _arms(
 
 
 def _drawing(cells: Sequence[Cell], numbered: Rows, holdout: float) -> Drawing:
-    # Arm and share in one number: units lie far apart, and each is looked up only once.
-    both = np.full(numbered.n, -1, np.int32)
+    # Arm and share in one number above 0: units lie far apart, and each is looked up only once.
+    both = np.zeros(numbered.n, np.int32)
     # The latest first, so that what stays is of the earliest day.
     for cell, at in zip(reversed(cells), reversed(numbered.of_cells), strict=True):
+        pairs = (cell.shares.astype(np.int32) - UNKNOWN_SHARE) * len(ARMS) + (cell.arms + 1)
         drawn = cell.arms != NOT_DRAWN
-        pairs = (cell.shares.astype(np.int32) - UNKNOWN_SHARE) * len(ARMS) + cell.arms
-        both[at[drawn]] = pairs[drawn]
-    known = both[both >= 0]
-    n_control = int((known % len(ARMS) == ARMS.index("control")).sum())
-    shares = known // len(ARMS) + UNKNOWN_SHARE
-    shares[shares == UNKNOWN_SHARE] = round(holdout * WHOLE)
-    return Drawing(len(shares), n_control, int(shares.sum()), product(shares, WHOLE - shares))
+        if drawn.all():
+            both[at] = pairs
+        else:
+            both[at[drawn]] = pairs[drawn]
+    n_units = n_control = total = variance = 0
+    # There are few such numbers, so that each is taken apart once and not for each unit.
+    values, held = np.unique(both[both > 0] - 1, return_counts=True)
+    for pair, n in zip(values.tolist(), held.tolist(), strict=True):
+        share = pair // len(ARMS) + UNKNOWN_SHARE
+        if share == UNKNOWN_SHARE:
+            share = round(holdout * WHOLE)
+        n_units += n
+        n_control += n if ARMS[pair % len(ARMS)] == "control" else 0
+        total += n * share
+        variance += n * share * (WHOLE - share)
+    return Drawing(n_units, n_control, total, variance)

@@ -6,18 +6,16 @@ import gc
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
 from engine.errors import StorageUnavailable
 from engine.events import Fact
-from engine.processes import helpers
 from engine.progress import Progress, Task
 from engine.storage.rollups import StaleDay
 from engine.storage.sql import open_existing_store
@@ -27,6 +25,9 @@ from engine.tracking.period import Period
 from engine.tracking.periods import Buckets, ends_at, starts_at, zone_of
 from engine.tracking.query import ReportQuery
 from engine.tracking.rollups.cells import Cell, cell_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _VERSION = 1
 """Another one where cells are counted or kept otherwise: all are made anew."""
@@ -143,6 +144,9 @@ def _by_many(
 
         yield roll_up
         return
+    # Mostly there is little to roll up, and a report is to start soon.
+    from engine.processes import helpers
+
     workers = helpers(min(processes, _MOST_PROCESSES, len(stale)), _open, address)
     waiting: deque[tuple[Future[None], Task]] = deque()
 
