@@ -196,9 +196,17 @@ class CartEligibility:
 
     def leave_out(self, items: Items, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
-        if len(items):
+        if not len(items):
+            return
+        self.changed.append(items)
+        if len(items) > _FEW:
             _mark(self.marks, items, reason)
-            self.changed.append(items)
+            return
+        marks, mark = self.marks, int(reason)
+        for item in items.tolist():
+            held = marks.item(item)
+            if held == _ELIGIBLE or held > mark:
+                marks[item] = mark
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may replace something in the cart."""

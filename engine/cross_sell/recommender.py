@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from engine.cross_sell import measures
 from engine.cross_sell.filed import Filed, FiledRules
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model
+from engine.native.highest import highest
 from engine.native.library import library
 from engine.native.rules import NativeRules
 
@@ -28,8 +29,7 @@ _FEW = 8_192
 """Scores that are sorted as a whole to find the highest."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleCounts:
+class RuleCounts(NamedTuple):
     """The strongest rule behind a candidate; an empty antecedent is the item among all orders."""
 
     antecedent: tuple[int, ...]
@@ -216,6 +216,9 @@ def top(scores: Scores, limit: int) -> NDArray[np.int64]:
     if limit <= 0:
         return np.zeros(0, dtype=np.int64)
     if len(scores) > 4 * limit:
+        found = highest(scores, limit)
+        if found is not None:
+            return found
         # Vector instructions sort thousands of numbers sooner than a partition finds its pivot.
         ranked = np.sort if len(scores) <= _FEW else partial(np.partition, kth=len(scores) - limit)
         threshold = ranked(scores)[len(scores) - limit]

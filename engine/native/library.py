@@ -117,6 +117,7 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [*[_POINTER] * 4, _COUNT, ctypes.c_double, *[_POINTER] * 3],
         ),
+        ("mersalg_highest", _COUNT, [_POINTER, _COUNT, _COUNT, _POINTER]),
         ("mersalg_strongest", _COUNT, [*[_POINTER] * 3, _COUNT, _POINTER, _COUNT, _POINTER]),
         (
             "mersalg_rank",

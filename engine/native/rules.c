@@ -112,3 +112,18 @@ int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32
     }
     return OK;
 }
+
+/* The places of the `limit` highest of `scores` into `places`, highest first and of equal ones the
+ * first; how many these are. None is a NaN. */
+int64_t mersalg_highest(const double *scores, int64_t n, int64_t limit, int64_t *places) {
+    int64_t held = 0;
+    if (limit < 1) return 0;
+    for (int64_t place = 0; place < n; place++) {
+        double score = scores[place];
+        if (held == limit && score <= scores[places[held - 1]]) continue;
+        int64_t at = held < limit ? held++ : held - 1;
+        for (; at > 0 && scores[places[at - 1]] < score; at--) places[at] = places[at - 1];
+        places[at] = place;
+    }
+    return held;
+}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +38,19 @@ class _Ladders(ctypes.Structure):
     )
 
 
-_BASE = np.dtype([("item", np.int64), ("paid", np.int64), ("quantity", np.float64)])
-_SIBLING = np.dtype(
-    [(name, np.int64) for name in ("item", "base", "difference", "worth", "row")]
-    + [(name, np.float64) for name in ("score", "bound")]
-)
+_SIBLING = struct.Struct("=5q2d")
 
 Base = tuple[int, int, float]
 """An item, minor units paid for one unit (0 where not known), and units."""
 Sibling = tuple[int, int, int, int, int, float, float]
 """A better item, the place of its base, minor units more, minor units it brings, its place among
 all, how likely it is taken, and the highest expected gain it can come to."""
+
+
+@lru_cache(256)
+def _bases(n: int) -> struct.Struct:
+    """Of carts of n items."""
+    return struct.Struct("=" + n * "qqd")
 
 
 class NativeSiblings:
@@ -79,10 +84,10 @@ class NativeSiblings:
 
     def of(
         self, past: Past, bases: Sequence[Base], marks: NDArray[np.uint8], most: int
-    ) -> list[Sibling]:
+    ) -> Iterator[Sibling]:
         """The better items of `bases` that bring something and whose mark is 0, of the highest
         bound first; at most `most`."""
-        asked, found = np.array(bases, dtype=_BASE), _POINTER()
+        asked, found = _bases(len(bases)).pack(*chain.from_iterable(bases)), _POINTER()
         n = counted(
             self._library.functions.mersalg_siblings(
                 self._library.workspace,
@@ -91,15 +96,15 @@ class NativeSiblings:
                 address_of(past.item),
                 address_of(past.age),
                 len(past.item),
-                address_of(asked),
-                len(asked),
+                asked,
+                len(bases),
                 address_of(marks),
                 most,
                 ctypes.addressof(found),
             )
         )
-        told = ctypes.string_at(found, n * _SIBLING.itemsize) if n else b""
-        return np.frombuffer(told, dtype=_SIBLING).tolist()
+        # A copy, of which mostly only the first are looked at.
+        return _SIBLING.iter_unpack(ctypes.string_at(found, n * _SIBLING.size) if n else b"")
 
 
 def native_siblings(

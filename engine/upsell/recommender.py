@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
+from math import inf
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -43,8 +44,7 @@ _MOST_COMPARED = 256
 _NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class BaseItem:
+class BaseItem(NamedTuple):
     """What may be replaced: an item of the cart, all its lines together.
 
     `unit_price_minor` is what the buyer pays for one unit after the lines' discounts, on average
@@ -180,15 +180,13 @@ class Upsell:
         if limit <= 0 or not bases:
             return []
         chosen: dict[int, Upgrade] = {}
+        # What a better item has to bring to be among those chosen.
+        enough = -inf
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
         for sibling in self._waiting(bases, eligibility, past or Past.unknown()):
-            if sibling.bound < self.least_minor:
+            if sibling.bound < self.least_minor or sibling.bound <= enough:
                 break
-            if len(chosen) >= limit:
-                ranked = sorted((each.expected_minor for each in chosen.values()), reverse=True)
-                if ranked[limit - 1] >= sibling.bound:
-                    break
             item, base = sibling.item, bases[sibling.base]
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
@@ -213,6 +211,9 @@ class Upsell:
             rival = chosen.get(item)
             if rival is None or upgrade.expected_minor > rival.expected_minor:
                 chosen[item] = upgrade
+                if len(chosen) >= limit:
+                    brought = sorted(each.expected_minor for each in chosen.values())
+                    enough = brought[-limit]
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
 
     def is_given(self, base: int, better: int) -> bool:

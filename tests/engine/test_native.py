@@ -20,6 +20,7 @@ from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import CartEligibility
 from engine.native import sources
+from engine.native.highest import highest
 from engine.native.library import BrokenArrays, Library, fits, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
@@ -273,6 +274,21 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "survived" in done.stdout
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), max_size=60),
+    limit=st.integers(1, 70),
+)
+def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None:
+    given_scores = np.array(scores, dtype=np.float64)
+    found = highest(given_scores, limit)
+    if found is None:
+        pytest.skip("the kernels are not compiled here")
+    assert found.tolist() == np.argsort(-given_scores, kind="stable")[:limit].tolist()
+    assert highest(given_scores[::2], limit).tolist() == (
+        np.argsort(-given_scores[::2], kind="stable")[:limit].tolist()
+    )
 
 
 _KINDS = ("|u1", "<u2", "<u4", "|i1", "<i4", "<i8")
