@@ -24,31 +24,32 @@ async def audited(
 ) -> AsyncGenerator[None, None]:
     """Notes who did what over HTTP, and how it ended."""
     who = caller.key_id if caller.key_id == "anyone" else f"key:{caller.key_id}"
-    ended = _Ended()
+    begun = Action(target)
     try:
-        with ended:
+        with begun:
             yield
     finally:
-        await asyncio.to_thread(_add, service.store, who, action, target, ended.outcome)
+        await asyncio.to_thread(_add, service.store, who, action, begun)
 
 
 @contextmanager
 def audited_here(
     store: Store, action: str, target: str | None = None
-) -> Generator[None, None, None]:
+) -> Generator[Action, None, None]:
     """Notes what somebody did from the command line of this machine."""
-    ended = _Ended()
+    begun = Action(target)
     try:
-        with ended:
-            yield
+        with begun:
+            yield begun
     finally:
-        _add(store, f"user:{_user()}", action, target, ended.outcome)
+        _add(store, f"user:{_user()}", action, begun)
 
 
-class _Ended:
-    """How a block ended, as the audit log says it."""
+class Action:
+    """What an action was done to, which it may find out itself, and how it ended."""
 
-    outcome = "failed"
+    def __init__(self, target: str | None) -> None:
+        self.target, self.outcome = target, "failed"
 
     def __enter__(self) -> None:
         pass
@@ -67,8 +68,9 @@ def _user() -> str:
         return "unknown"
 
 
-def _add(store: Store, who: str, action: str, target: str | None, outcome: str) -> None:
-    entry = AuditEntry(clock.now(), who, action, target, outcome)
+def _add(store: Store, who: str, action: str, begun: Action) -> None:
+    outcome = begun.outcome
+    entry = AuditEntry(clock.now(), who, action, begun.target, outcome)
     try:
         store.audit.add(entry)
     except StorageError as error:

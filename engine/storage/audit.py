@@ -21,7 +21,8 @@ class AuditEntry:
     Attributes:
         occurred_at: microseconds since the epoch, UTC.
         who: `key:` and the id of an API key, `user:` and a name on the machine, or `anyone`.
-        target: a model version, or the pseudonym of a customer; None where all is meant.
+        target: a model version, a key's scope and id, or the pseudonym of a customer; None where
+            all is meant.
         outcome: `done`, or `failed:` and the code of the error.
     """
 

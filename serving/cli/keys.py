@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from serving.cli import console
+from serving.cli.noting import AuditDatabase, noted
 
 group = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 
@@ -23,6 +24,7 @@ def create(
     scope: Annotated[str, typer.Argument(help="storefront, server, report or admin.")],
     file: File,
     name: Annotated[str, typer.Option(help="Who will hold it, for the list.")] = "",
+    database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Make a random key and print it, this once: the file keeps its hash alone.
@@ -32,7 +34,9 @@ def create(
     """
     from serving.key_file import create_key
 
-    listed, key = create_key(file, scope, name)
+    with noted(database, "create key") as action:
+        listed, key = create_key(file, scope, name)
+        action.target = f"{listed.scope} {listed.id}"
     if as_json:
         console.print_json({**asdict(listed), "key": key, "file": str(file)})
         return
@@ -70,12 +74,15 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(help="Its id, as the list tells it.")],
     file: File,
+    database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Take a key out of the file; a running service refuses it within seconds."""
     from serving.key_file import revoke_key
 
-    revoked = revoke_key(file, key_id)
+    with noted(database, "revoke key", key_id) as action:
+        revoked = revoke_key(file, key_id)
+        action.target = f"{revoked.scope} {revoked.id}"
     if as_json:
         console.print_json({"revoked": asdict(revoked), "file": str(file)})
     else:

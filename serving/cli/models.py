@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serving.cli import console
+from serving.cli.noting import AuditDatabase, noted
 
 if TYPE_CHECKING:
     from engine.manifest import Manifest
@@ -146,22 +147,27 @@ def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_jso
 def publish(
     version: Annotated[str, typer.Argument(help="The version to serve from now on.")],
     models: Models = _DEFAULT,
+    database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Serve a version, after verifying its files. Running servers take it up by themselves."""
     from engine.registry import Registry
 
-    registry = Registry(models)
-    registry.publish(version)
+    with noted(database, "publish", version):
+        Registry(models).publish(version)
     _print_current(version, as_json=as_json)
 
 
 @group.command("rollback")
-def rollback(models: Models = _DEFAULT, as_json: console.JsonFlag = False) -> None:
+def rollback(
+    models: Models = _DEFAULT, database: AuditDatabase = None, as_json: console.JsonFlag = False
+) -> None:
     """Serve what was published before; may be repeated."""
     from engine.registry import Registry
 
-    _print_current(Registry(models).rollback(), as_json=as_json)
+    with noted(database, "roll back") as action:
+        action.target = Registry(models).rollback()
+    _print_current(action.target, as_json=as_json)
 
 
 def _print_current(version: str, *, as_json: bool) -> None:

@@ -24,6 +24,8 @@ SHOPPERS = 800
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
+            # Whoever runs the tests in the background has signals ignored that end it.
+            *("env", "--default-signal=INT,HUP"),
             *(sys.executable, "-m", "serving.cli.main", "demo"),
             *("--folder", str(folder), *options),
         ],

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from engine import clock
+from engine.errors import ModelNotFound
 from engine.storage.audit import AuditEntry
 from engine.storage.sql import SqlStore, open_store
 from serving.keys import digest_of
@@ -104,3 +105,36 @@ def test_actions_from_the_command_line_are_noted(tmp_path: Path) -> None:
     ]
     assert all(str(entry["who"]).startswith("user:") for entry in told)
     assert "kari" not in run("audit", "--database", database)
+
+
+def test_versions_and_keys_changed_from_the_command_line_are_noted(tmp_path: Path) -> None:
+    database, models, keys = (tmp_path / name for name in ("facts.db", "models", "keys"))
+    store = open_store(str(database))
+    store.migrate()
+    store.close()
+    first, second = publish_model(models), publish_model(models)
+    told = ("--database", database)
+    run("models", "publish", first, "--models", models, *told)
+    with pytest.raises(ModelNotFound):
+        run("models", "publish", "no-such-version", "--models", models, *told)
+    run("models", "rollback", "--models", models, *told)
+    made = json.loads(run("keys", "create", "report", "--file", keys, *told, "--json"))
+    run("keys", "revoke", made["id"], "--file", keys, *told)
+    run("keys", "create", "report", "--file", keys)
+    noted = json.loads(run("audit", "--database", database, "--json"))["entries"][::-1]
+    key = f"report {made['id']}"
+    assert [(each["action"], each["target"], each["outcome"]) for each in noted] == [
+        ("publish", first, "done"),
+        ("publish", "no-such-version", "failed: model_not_found"),
+        ("roll back", second, "done"),
+        ("create key", key, "done"),
+        ("revoke key", key, "done"),
+    ]
+    assert made["key"] not in json.dumps(noted)
+
+
+def test_what_cannot_be_noted_is_done_all_the_same(tmp_path: Path) -> None:
+    keys, nowhere = tmp_path / "keys", tmp_path / "nowhere.db"
+    run("keys", "create", "report", "--file", keys, "--database", nowhere)
+    assert "report" in run("keys", "list", "--file", keys)
+    assert not nowhere.exists()

@@ -91,6 +91,8 @@ def start_server(
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    # As generous as the other deadline, and for the same reason: `off` is an answer of its own too.
+    own |= {"MERSALG_SPOOL_DEADLINE_MS": "5000"}
     log = folder / "serve.log"
     with log.open("a") as sink:
         process = subprocess.Popen(
