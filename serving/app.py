@@ -37,6 +37,7 @@ from serving.secure_headers import SecureHeaders
 from serving.security import OnlyThisMachine
 from serving.service import running
 from serving.settings import ServeSettings, load_settings
+from serving.unread_bodies import TellUnreadBodies
 
 if TYPE_CHECKING:
     from serving.tracing import Traces
@@ -121,6 +122,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
 
         metrics.told_of_parts = traces.part
         app.add_middleware(TraceRequests, traces=traces)
+    app.add_middleware(TellUnreadBodies)
     app.add_middleware(RequestIds, access_log=settings.access_log)
     return app
 

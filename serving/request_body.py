@@ -41,13 +41,11 @@ async def read_body(request: Request) -> bytes:
 
 
 def _too_large(limit: int) -> errors.ApiError:
-    # The rest of the body is not read, so the connection cannot serve another request.
     return errors.ApiError(
         413,
         "body_too_large",
         f"the body is over {limit} bytes",
         details={"limit_bytes": limit},
-        headers={"Connection": "close"},
     )
 
 
