@@ -130,6 +130,7 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
         ),
+        ("mersalg_number_units", _COUNT, [_COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2]),
         (
             "mersalg_unit_sums",
             _COUNT,

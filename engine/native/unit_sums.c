@@ -143,3 +143,23 @@ end:
     free(reached);
     return answer;
 }
+
+/* Units of several days under numbers from 0, in the order in which they come: `numbers` has those
+ * of all rows, day after day. `number_of`, of `n_known` places, is 0 everywhere before and after.
+ * How many units there are. Negative: an error. */
+int64_t mersalg_number_units(int64_t n_days, const int64_t *n_rows, const I4 *const *unit,
+                             int64_t n_known, int32_t *number_of, int32_t *numbers) {
+    int64_t n = 0, at = 0;
+    for (int64_t day = 0; day < n_days; day++)
+        for (int64_t row = 0; row < n_rows[day]; row++)
+            if (unit[day][row] < 0 || unit[day][row] >= n_known) return BROKEN;
+    for (int64_t day = 0; day < n_days; day++)
+        for (int64_t row = 0; row < n_rows[day]; row++) {
+            int32_t *own = number_of + unit[day][row];
+            if (!*own) *own = (int32_t)++n;
+            numbers[at++] = *own - 1;
+        }
+    for (int64_t day = 0; day < n_days; day++)
+        for (int64_t row = 0; row < n_rows[day]; row++) number_of[unit[day][row]] = 0;
+    return n;
+}

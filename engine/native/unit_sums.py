@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.native.library import Held, Library, address_of, counted, library
 from engine.tracking.intervals import RatioSums
@@ -35,6 +37,37 @@ def unit_sums(
     for start in range(0, len(xs), _MOST_COLUMNS):
         sums += _some(found, units, n_units, xs[start : start + _MOST_COLUMNS], ms)
     return sums
+
+
+def number_units(
+    units: Sequence[Ints], number_of: NDArray[np.int32]
+) -> tuple[int, list[NDArray[np.int32]]] | None:
+    """How many units there are, and under which numbers below that they stand, by day.
+
+    None where NumPy has to tell: without kernels.
+
+    Args:
+        units: by day (n,), in `number_of`'s range.
+        number_of: scratch memory, 0 everywhere before and after.
+    """
+    found = library()
+    if found is None:
+        return None
+    sizes, held = [len(unit) for unit in units], Held()
+    rows = np.array([held.address(unit, np.int32) for unit in units], dtype=np.int64)
+    n_rows, numbers = np.array(sizes, dtype=np.int64), np.empty(sum(sizes), dtype=np.int32)
+    n = counted(
+        found.patient.mersalg_number_units(
+            len(units),
+            address_of(n_rows),
+            address_of(rows),
+            len(number_of),
+            address_of(number_of),
+            address_of(numbers),
+        )
+    )
+    ends = list(accumulate(sizes))
+    return n, [numbers[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _some(

@@ -25,7 +25,7 @@ from engine.native.library import BrokenArrays, Library, fits, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
 from engine.native.siblings import NativeSiblings
-from engine.native.unit_sums import unit_sums
+from engine.native.unit_sums import number_units, unit_sums
 from engine.native.upgrades import NativeUpgrades
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
@@ -289,6 +289,28 @@ def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None
     assert highest(given_scores[::2], limit).tolist() == (
         np.argsort(-given_scores[::2], kind="stable")[:limit].tolist()
     )
+
+
+@given(days=st.lists(st.sets(st.integers(0, 40)), min_size=1, max_size=6), wide=st.booleans())
+def test_units_stand_under_one_number_each(days: list[set[int]], *, wide: bool) -> None:
+    kind = np.int64 if wide else np.int32
+    units = [np.array(sorted(day), dtype=kind) for day in days]
+    scratch = np.zeros(41, np.int32)
+    found = number_units(units, scratch)
+    if found is None:
+        pytest.skip("the kernels are not compiled here")
+    n, numbers = found
+    together = {
+        pair
+        for unit, number in zip(units, numbers, strict=True)
+        for pair in zip(unit.tolist(), number.tolist(), strict=True)
+    }
+    assert len(together) == len(set().union(*days)) == n
+    assert sorted(number for _, number in together) == list(range(n))
+    assert not scratch.any()
+    with pytest.raises(BrokenArrays):
+        number_units([*units, np.array([41], dtype=kind)], scratch)
+    assert not scratch.any()
 
 
 _KINDS = ("|u1", "<u2", "<u4", "|i1", "<i4", "<i8")
