@@ -108,7 +108,7 @@ import sys
 from engine.events import parse_fact
 from engine.storage.sql import open_store
 store = open_store(sys.argv[1], secret=b"a secret of the tests, long enough", apart=True)
-store.migrate()
+store.migrate(serving=True)  # which waits for the first answer of its writer
 print("ready", flush=True)
 sys.stdin.read()
 """
