@@ -196,17 +196,9 @@ class CartEligibility:
 
     def leave_out(self, items: Items, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
-        if not len(items):
-            return
-        self.changed.append(items)
-        if len(items) > _FEW:
+        if len(items):
             _mark(self.marks, items, reason)
-            return
-        marks, mark = self.marks, int(reason)
-        for item in items.tolist():
-            held = marks.item(item)
-            if held == _ELIGIBLE or held > mark:
-                marks[item] = mark
+            self.changed.append(items)
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
         """Whether each of `items` may replace something in the cart."""
@@ -249,10 +241,15 @@ class CartEligibility:
 
 def _mark(marks: Marks, items: NDArray[np.integer], reason: Reason) -> None:
     """Set `reason` where nothing, or a reason that stands later in the list, was set."""
-    if not len(items):
+    mark = int(reason)
+    if len(items) > _FEW:
+        held = marks[items]
+        marks[items[(held == _ELIGIBLE) | (held > mark)]] = mark
         return
-    held = marks[items]
-    marks[items[(held == _ELIGIBLE) | (held > int(reason))]] = int(reason)
+    # One by one: each question to an array costs as much as several of these.
+    for item in items.tolist():
+        if marks.item(item) == _ELIGIBLE or marks.item(item) > mark:
+            marks[item] = mark
 
 
 def _off_sale(catalogue: Catalogue) -> Marks:

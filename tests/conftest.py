@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,14 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 def fresh_postgres_url(postgres_server: PostgresServer) -> str:
     """An own empty database."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The path of a file that is not there yet; then the URL of an own empty database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "facts.db")
+    return str(request.getfixturevalue("fresh_postgres_url"))
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ static void count(Exact *sums, const int64_t *x, const int64_t *m, int64_t n, in
     }
 }
 
+/* Whether units do not go back; negative where one is none of `n_units`. */
 static int64_t ascends(const I4 *unit, int64_t n, int64_t n_units) {
     int64_t does = 1;
     for (int64_t row = 0; row < n; row++) {
@@ -151,8 +152,7 @@ int64_t mersalg_number_units(int64_t n_days, const int64_t *n_rows, const I4 *co
                              int64_t n_known, int32_t *number_of, int32_t *numbers) {
     int64_t n = 0, at = 0;
     for (int64_t day = 0; day < n_days; day++)
-        for (int64_t row = 0; row < n_rows[day]; row++)
-            if (unit[day][row] < 0 || unit[day][row] >= n_known) return BROKEN;
+        if (ascends(unit[day], n_rows[day], n_known) < 0) return BROKEN;
     for (int64_t day = 0; day < n_days; day++)
         for (int64_t row = 0; row < n_rows[day]; row++) {
             int32_t *own = number_of + unit[day][row];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +53,10 @@ def number_units(
     found = library()
     if found is None:
         return None
-    sizes, held = [len(unit) for unit in units], Held()
-    rows = np.array([held.address(unit, np.int32) for unit in units], dtype=np.int64)
-    n_rows, numbers = np.array(sizes, dtype=np.int64), np.empty(sum(sizes), dtype=np.int32)
+    held = Held()
+    n_rows, rows = _by_day(held, units)
+    ends = list(accumulate(n_rows.tolist(), initial=0))
+    numbers = np.empty(ends[-1], dtype=np.int32)
     n = counted(
         found.patient.mersalg_number_units(
             len(units),
@@ -66,8 +67,13 @@ def number_units(
             address_of(numbers),
         )
     )
-    ends = list(accumulate(sizes))
-    return n, [numbers[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return n, [numbers[begin:end] for begin, end in pairwise(ends)]
+
+
+def _by_day(held: Held, units: Sequence[Ints]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many rows each day has, and where their units lie."""
+    addresses = [held.address(unit, np.int32) for unit in units]
+    return np.array([*map(len, units)], dtype=np.int64), np.array(addresses, dtype=np.int64)
 
 
 def _some(
@@ -78,8 +84,7 @@ def _some(
     ms: Sequence[Ints],
 ) -> list[RatioSums]:
     held = Held()
-    rows = np.array([held.address(unit, np.int32) for unit in units], dtype=np.int64)
-    n_rows = np.array([len(unit) for unit in units], dtype=np.int64)
+    n_rows, rows = _by_day(held, units)
     columns = np.array(
         [[_column(held, column) for column in of_day] for of_day in zip(*xs, ms, strict=True)],
         dtype=np.int64,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +15,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
+from engine.storage.transactions import execute_when_free
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _BUSY_SECONDS = 10
-_STEP_SECONDS = 0.002
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
     # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
@@ -88,21 +87,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
     connection.isolation_level = None
     for pragma in SQLITE_PRAGMAS:
-        _patiently(connection, pragma)
-
-
-def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
-    """SQLite does not wait by itself where another is writing without its log."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute(pragma)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(_STEP_SECONDS)
-        else:
-            return
+        # SQLite does not wait by itself where another is writing without its log.
+        execute_when_free(sqlite3, connection, pragma, _BUSY_SECONDS)
 
 
 def _make_room(connection: Any, record: object) -> None:

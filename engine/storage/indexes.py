@@ -7,6 +7,8 @@ them nobody may write who does not know by himself what is new.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sqlalchemy import Connection, Engine, Index, inspect
 
 from engine.progress import Task
@@ -27,11 +29,21 @@ DEFERRED = sorted(
 )
 
 
+class _Keys(Protocol):
+    """What either database's module of keys tells and does."""
+
+    def missing(self, connection: Connection) -> list[Index] | list[Key]: ...
+
+    def leave_out(self, connection: Connection) -> None: ...
+
+
+def _keys_of(connection: Connection) -> _Keys:
+    return postgres_keys if connection.dialect.name == "postgresql" else sqlite_keys
+
+
 def missing_keys(connection: Connection) -> list[Index] | list[Key]:
     """Without which nobody may write who does not know by himself what is new."""
-    if connection.dialect.name == "postgresql":
-        return postgres_keys.missing(connection)
-    return sqlite_keys.missing(connection)
+    return _keys_of(connection).missing(connection)
 
 
 def missing(connection: Connection) -> list[Index | Key]:
@@ -46,8 +58,7 @@ def missing(connection: Connection) -> list[Index | Key]:
 
 def defer(connection: Connection) -> None:
     """Drop them from tables that hold nothing."""
-    kept = postgres_keys if connection.dialect.name == "postgresql" else sqlite_keys
-    kept.leave_out(connection)
+    _keys_of(connection).leave_out(connection)
     for index in DEFERRED:
         index.drop(connection, checkfirst=True)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from engine.storage.tables import settings
 from engine.storage.upserts import insert_into
 
 
 def note(connection: Connection, name: str) -> str | None:
-    return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+    return connection.scalar(_value_of(name))
 
 
 def held_note(connection: Connection, name: str) -> str | None:
     """The same, and nobody changes it before this transaction, which writes, has ended."""
-    query = select(settings.c.value).where(settings.c.name == name)
-    return connection.scalar(query.with_for_update())
+    return connection.scalar(_value_of(name).with_for_update())
+
+
+def _value_of(name: str) -> Select[str]:
+    return select(settings.c.value).where(settings.c.name == name)
 
 
 def all_notes(connection: Connection) -> dict[str, str]:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 
 from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
+from engine.storage.notes import keep_note, note
 from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.scope import linked_to
 from engine.storage.tables import (
@@ -25,7 +26,6 @@ from engine.storage.tables import (
     fresh_facts,
     rollup_units,
     rollups,
-    settings,
     spanning_checkouts,
     stale_days,
 )
@@ -96,15 +96,13 @@ class Rollups:
 
     def settings(self) -> str | None:
         """What the roll-ups were made with, as `begin` was told; None where there are none."""
-        query = select(settings.c.value).where(settings.c.name == SETTING)
         with database.speaking(self._url), self._engine.connect() as connection:
-            return connection.scalar(query)
+            return note(connection, SETTING)
 
     def facts_since(self) -> str | None:
         """The first local day whose facts are still there; None where none were dropped."""
-        query = select(settings.c.value).where(settings.c.name == SINCE)
         with database.speaking(self._url), self._engine.connect() as connection:
-            return connection.scalar(query)
+            return note(connection, SINCE)
 
     def begin(self, made_with: str, *, anew: bool = True) -> None:
         """Every day is stale, but those whose facts were dropped: their roll-ups stay.
@@ -122,7 +120,7 @@ class Rollups:
             connection.execute(delete(fresh_facts))
             if since is None and anew:
                 connection.execute(delete(rollup_units))
-            _set(connection, SETTING, made_with)
+            keep_note(connection, SETTING, made_with)
             lowest, highest = connection.execute(
                 select(func.min(facts.c.occurred_at), func.max(facts.c.occurred_at))
             ).one()
@@ -261,7 +259,7 @@ class Rollups:
             )
             connection.execute(delete(stale_days).where(stale_days.c.day < since))
             self._stale(connection, opened, spreads=False)
-            _set(connection, SINCE, since)
+            keep_note(connection, SINCE, since)
 
     def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
         """(day, roll-up) of a period, bounds inclusive, in order."""
@@ -308,14 +306,6 @@ class Rollups:
 def _days_of(connection: Connection, ids: Select[tuple[str]], day_of: DayOf) -> set[str]:
     query = select(facts.c.occurred_at).where(facts.c.event_id.in_(ids)).distinct()
     return {day_of(instant) for instant in connection.scalars(query)}
-
-
-def _set(connection: Connection, name: str, value: str) -> None:
-    statement = insert_into(connection, settings)
-    statement = statement.on_conflict_do_update(
-        index_elements=["name"], set_={"value": statement.excluded.value}
-    )
-    connection.execute(statement, {"name": name, "value": value})
 
 
 def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:

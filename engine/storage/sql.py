@@ -12,7 +12,6 @@ from sqlalchemy import (
     Engine,
     Select,
     select,
-    update,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
@@ -42,7 +41,6 @@ from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import IS_DISMISSAL, decisions, facts
-from engine.storage.tables import settings as settings_table
 from engine.storage.writing import chunks, writer_for
 
 SCHEMA_VERSION = "0006"
@@ -351,9 +349,8 @@ class SqlStore:
 
     def is_ours(self) -> bool | None:
         """Whether ids are hashed under the present secret; None where nobody has claimed it yet."""
-        marked = settings_table.c.name == _KEY_SETTING
         with database.speaking(self._url), self._engine.connect() as connection:
-            mark = connection.scalar(select(settings_table.c.value).where(marked))
+            mark = notes.note(connection, _KEY_SETTING)
         return None if mark is None else mark == self.pseudonyms.fingerprint
 
     def rotate(self, looked_at: Callable[[int], None]) -> int:
@@ -366,13 +363,9 @@ class SqlStore:
         pseudonyms, total = self.pseudonyms, 0
         self.upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            marked = settings_table.c.name == _KEY_SETTING
-            mark = connection.scalar(select(settings_table.c.value).where(marked))
-            if mark in pseudonyms.earlier_fingerprints:
+            if notes.note(connection, _KEY_SETTING) in pseudonyms.earlier_fingerprints:
                 # First, so that no process with the earlier secrets alone starts meanwhile.
-                connection.execute(
-                    update(settings_table).where(marked).values(value=pseudonyms.fingerprint)
-                )
+                notes.keep_note(connection, _KEY_SETTING, pseudonyms.fingerprint)
             self._claim(connection)
         after: str | None = ""
         while after is not None:

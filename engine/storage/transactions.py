@@ -77,6 +77,21 @@ class Transactions(ABC):
         """The error of the driver where it cannot be."""
 
 
+def execute_when_free(driver: Any, connection: Any, statement: str, seconds: float) -> None:
+    """A statement of SQLite's, again and again for so long as another has the database."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(statement)
+        except driver.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == driver.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= until:
+                raise
+            time.sleep(_STEP_SECONDS)
+        else:
+            return
+
+
 class SqliteTransactions(Transactions):
     """Statement by statement, each prepared once; of a connection outside of transactions."""
 
@@ -90,17 +105,7 @@ class SqliteTransactions(Transactions):
     def _begin(self) -> None:
         """Waits for other processes in steps as short as their transactions: SQLite's own grow to
         a tenth of a second, in which nobody writes."""
-        until = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except self._driver.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == self._driver.SQLITE_BUSY
-                if not is_busy or time.monotonic() >= until:
-                    raise
-                time.sleep(_STEP_SECONDS)
-            else:
-                return
+        execute_when_free(self._driver, self._connection, "BEGIN IMMEDIATE", _BUSY_SECONDS)
 
 
 class Checkpoints:

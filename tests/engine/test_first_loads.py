@@ -23,7 +23,15 @@ from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from engine.storage.tables import offers
-from tests.support.fact_files import SECRET, a_file, clean_file, run, told
+from tests.support.fact_files import (
+    SECRET,
+    a_file,
+    before_the_third_load,
+    clean_file,
+    killed,
+    run,
+    told,
+)
 
 
 def present_indexes(store: SqlStore) -> set[str]:
@@ -130,6 +138,7 @@ def test_a_database_filled_without_keys_is_like_any_other(
 @pytest.mark.parametrize("serves", [False, True])
 def test_who_writes_in_the_middle_of_a_load_builds_the_keys(
     bulk_store: SqlStore,
+    fresh_database: str,
     tmp_path: Path,
     seen: list[tuple[set[str], bool]],
     monkeypatch: pytest.MonkeyPatch,
@@ -137,23 +146,18 @@ def test_who_writes_in_the_middle_of_a_load_builds_the_keys(
     serves: bool,
 ) -> None:
     """And brings a fact that the file holds too, which nobody but the database can know."""
-    path, looks, calls = clean_file(tmp_path), Loader.load, list[int]()
+    path = clean_file(tmp_path)
     lines = path.read_bytes().splitlines()
 
-    def interrupted(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        calls.append(1)
-        if len(calls) == 3:
-            other = open_store(
-                bulk_store.url.render_as_string(hide_password=False), secret=SECRET, bulk=not serves
-            )
-            other.migrate(serving=serves)
-            fact = from_record(orjson.loads(lines[-1]))
-            assert other.append([fact]).recorded == 1
-            other.close()
-            assert keys_stand(bulk_store)
-        return looks(self, pieces, entry)
+    def another_writes() -> None:
+        other = open_store(fresh_database, secret=SECRET, bulk=not serves)
+        other.migrate(serving=serves)
+        fact = from_record(orjson.loads(lines[-1]))
+        assert other.append([fact]).recorded == 1
+        other.close()
+        assert keys_stand(bulk_store)
 
-    monkeypatch.setattr(Loader, "load", interrupted)
+    before_the_third_load(monkeypatch, another_writes)
     assert told(run(bulk_store, path)) == (79, 1, 0)
     assert list(bulk_store.facts(FactScope())) == expected_facts
     assert deferred(bulk_store) == DEFERRED_NAMES
@@ -161,28 +165,23 @@ def test_who_writes_in_the_middle_of_a_load_builds_the_keys(
 
 def test_two_loads_at_once_record_every_fact_once(
     bulk_store: SqlStore,
+    fresh_database: str,
     tmp_path: Path,
     seen: list[tuple[set[str], bool]],
     monkeypatch: pytest.MonkeyPatch,
     expected_facts: list[Any],
 ) -> None:
-    path, looks, results = clean_file(tmp_path), Loader.load, list[ImportResult]()
-    calls = list[int]()
+    path, results = clean_file(tmp_path), list[ImportResult]()
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(path.read_bytes())
 
-    def interrupted(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        calls.append(1)
-        if len(calls) == 3:
-            other = open_store(
-                bulk_store.url.render_as_string(hide_password=False), secret=SECRET, bulk=True
-            )
-            other.migrate()
-            results.append(run(other, copy))
-            other.close()
-        return looks(self, pieces, entry)
+    def another_loads() -> None:
+        other = open_store(fresh_database, secret=SECRET, bulk=True)
+        other.migrate()
+        results.append(run(other, copy))
+        other.close()
 
-    monkeypatch.setattr(Loader, "load", interrupted)
+    before_the_third_load(monkeypatch, another_loads)
     results.append(run(bulk_store, path))
     assert sum(result.recorded for result in results) == 80
     assert sum(result.duplicates for result in results) == 80
@@ -207,15 +206,7 @@ def test_whoever_comes_after_a_killed_load_finds_the_indexes(
     dirty: bool,
 ) -> None:
     path = a_file(tmp_path) if dirty else clean_file(tmp_path)
-    plain, calls = Loader.load, list[int]()
-
-    def dies(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return plain(self, pieces, entry)
-
-    monkeypatch.setattr(Loader, "load", dies)
+    before_the_third_load(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
         run(bulk_store, path)
     assert deferred(bulk_store) == set()
@@ -237,17 +228,10 @@ def test_what_stands_twice_across_a_kill_is_found(
     seen: list[tuple[set[str], bool]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path, plain, calls = clean_file(tmp_path), Loader.load, list[int]()
+    path = clean_file(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines, lines[0], lines[3]]))
-
-    def dies(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return plain(self, pieces, entry)
-
-    monkeypatch.setattr(Loader, "load", dies)
+    before_the_third_load(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
         run(bulk_store, path)
     result = run(bulk_store, path)
@@ -255,10 +239,12 @@ def test_what_stands_twice_across_a_kill_is_found(
     assert told(result) == (80, 2, 0)
 
 
-def test_a_report_after_a_killed_load_builds_the_indexes(bulk_store: SqlStore) -> None:
+def test_a_report_after_a_killed_load_builds_the_indexes(
+    bulk_store: SqlStore, fresh_database: str
+) -> None:
     bulk_store.loader(0)
     assert deferred(bulk_store) == set()
-    other = open_store(bulk_store.url.render_as_string(hide_password=False), secret=SECRET)
+    other = open_store(fresh_database, secret=SECRET)
     try:
         other.upgrade()
     finally:
@@ -269,16 +255,16 @@ def test_a_report_after_a_killed_load_builds_the_indexes(bulk_store: SqlStore) -
 
 def test_a_later_load_waits_for_what_an_earlier_one_is_writing(
     bulk_store: SqlStore,
+    fresh_database: str,
     tmp_path: Path,
     seen: list[tuple[set[str], bool]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It looks up what is there, and that must be all."""
-    url = bulk_store.url.render_as_string(hide_password=False)
     alone, begun, came = Loader.is_alone, list[threading.Thread](), list[float]()
 
     def begins() -> None:
-        other = open_store(url, secret=SECRET, bulk=True)
+        other = open_store(fresh_database, secret=SECRET, bulk=True)
         other.loader(0)
         came.append(time.monotonic())
         other.close()

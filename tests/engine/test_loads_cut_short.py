@@ -17,14 +17,12 @@ import orjson
 import pytest
 from sqlalchemy import Connection
 
-from engine.progress import SilentProgress
 from engine.storage import importing
-from engine.storage.importing import ImportResult, Source, import_facts
 from engine.storage.loader import Loader
 from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
-from tests.support.fact_files import SECRET
+from tests.support.fact_files import SECRET, before_the_third_load, run
 from tests.support.postgres import PostgresServer
 
 KILLS = 6
@@ -76,12 +74,6 @@ def store(database: Path) -> Iterator[SqlStore]:
     opened.migrate()
     yield opened
     opened.close()
-
-
-def run(store: SqlStore, path: Path) -> ImportResult:
-    with path.open("rb") as file:
-        source = Source.of(file, path)
-        return import_facts(store, source, path.with_suffix(".bad"), SilentProgress())
 
 
 def journal_of(database: Path) -> str:
@@ -138,17 +130,15 @@ def test_who_comes_in_the_middle_may_read_and_write(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain, counted = Loader.load, list[int]()
+    counted = list[int]()
 
-    def visited(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        if len(journals) == 2:
-            visitor = open_store(str(database), secret=SECRET)
-            counted.append(sum(1 for _ in visitor.facts(FactScope())))
-            visitor.save_settings({"currency": "NOK"})
-            visitor.close()
-        return plain(self, pieces, entry)
+    def visit() -> None:
+        visitor = open_store(str(database), secret=SECRET)
+        counted.append(sum(1 for _ in visitor.facts(FactScope())))
+        visitor.save_settings({"currency": "NOK"})
+        visitor.close()
 
-    monkeypatch.setattr(Loader, "load", visited)
+    before_the_third_load(monkeypatch, visit)
     assert run(store, a_file(tmp_path, 100)).recorded == 100
     assert counted == [40]
     assert journals[:2] == ["delete", "delete"]

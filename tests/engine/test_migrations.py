@@ -40,7 +40,7 @@ def report_of(store: SqlStore) -> object:
 
 
 def test_an_earlier_schema_is_brought_up_with_all_that_is_in_it(
-    bulk_store: SqlStore, tmp_path: Path
+    bulk_store: SqlStore, fresh_database: str, tmp_path: Path
 ) -> None:
     run(bulk_store, clean_file(tmp_path))
     bulk_store.save_settings({"currency": "NOK"})
@@ -49,7 +49,7 @@ def test_an_earlier_schema_is_brought_up_with_all_that_is_in_it(
     engine = create_engine(bulk_store.url)
     go_back(engine)
     assert schema_of(engine) < SCHEMA_VERSION
-    later = open_store(bulk_store.url.render_as_string(hide_password=False), secret=SECRET)
+    later = open_store(fresh_database, secret=SECRET)
     later.migrate()
     assert schema_of(engine) == SCHEMA_VERSION
     engine.dispose()

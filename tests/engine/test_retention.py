@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,14 +26,9 @@ from engine.tracking.rollups.rolling import rebuild
 SECRET = b"a secret of the tests, long enough"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
-    url = (
-        str(tmp_path / "facts.db")
-        if request.param == "sqlite"
-        else request.getfixturevalue("fresh_postgres_url")
-    )
-    store = open_store(url, secret=SECRET)
+@pytest.fixture
+def store(fresh_database: str) -> Iterator[SqlStore]:
+    store = open_store(fresh_database, secret=SECRET)
     store.migrate()
     store.save_settings({"timezone": "Europe/Oslo", "currency": "NOK"})
     yield store

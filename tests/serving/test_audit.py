@@ -20,14 +20,9 @@ from tests.support.servers import Server, publish_model, running_server
 KEYS = "storefront:front-key server:server-key report:report-key admin:admin-key"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
-    url = (
-        str(tmp_path / "facts.db")
-        if request.param == "sqlite"
-        else request.getfixturevalue("fresh_postgres_url")
-    )
-    store = open_store(url, secret=b"a secret of the tests, long enough")
+@pytest.fixture
+def store(fresh_database: str) -> Iterator[SqlStore]:
+    store = open_store(fresh_database, secret=b"a secret of the tests, long enough")
     store.migrate()
     yield store
     store.close()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import orjson
+import pytest
 
 from engine.progress import SilentProgress
 from engine.storage.importing import ImportResult, Source, import_facts
+from engine.storage.loader import Loader
+from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore
 
 SECRET = b"a secret of the tests, long enough"
@@ -53,6 +58,23 @@ def clean_file(folder: Path, visits: int = 40) -> Path:
 def run(store: SqlStore, path: Path) -> ImportResult:
     with path.open("rb") as file:
         return import_facts(store, Source.of(file, path), rejects_of(path), SilentProgress())
+
+
+def before_the_third_load(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Of the pieces of a large file, whichever run they belong to."""
+    plain, loads = Loader.load, count(1)
+
+    def load(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
+        if next(loads) == 3:
+            happens()
+        return plain(self, pieces, entry)
+
+    monkeypatch.setattr(Loader, "load", load)
+
+
+def killed() -> None:
+    """What happens to who is killed, as far as that can be made up."""
+    raise KeyboardInterrupt
 
 
 def rejects_of(path: Path) -> Path:
