@@ -29,7 +29,7 @@ Marks = NDArray[np.uint8]
 _ELIGIBLE, _LAST_BINDING = int(Reason.ELIGIBLE), int(LAST_BINDING)
 _IN_CART = int(Reason.IN_CART)
 _MOST_SPARE = 16
-_FEW = 16
+_FEW, _MANY = 16, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +215,11 @@ class CartEligibility:
 
     def _is_blocked(self, items: Items) -> NDArray[np.bool_]:
         families, blocked = self.family.take(items), self.blocked_families
-        if len(blocked) > _FEW:
+        if len(items) > _MANY and len(blocked) > _FEW:
             return np.isin(families, blocked)
+        if len(blocked) > _FEW:
+            held = frozenset(blocked.tolist())
+            return np.array([family in held for family in families.tolist()], dtype=np.bool_)
         return (families[:, None] == blocked).any(axis=1)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:

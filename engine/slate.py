@@ -193,21 +193,28 @@ def _price_minor(catalogue: Catalogue, lines: Sequence[CartLine]) -> float | Non
 def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseItem]:
     """The known items of a cart, each once, by dense index; its lines added up."""
     found: dict[int, list[CartLine]] = {}
-    for line in lines:
-        item = catalogue.items.index_of(line.item_id)
-        if item is not None:
-            found.setdefault(item, []).append(line)
-    return [
-        _base_item(item, int(catalogue.price_minor[item]), found[item]) for item in sorted(found)
-    ]
+    places = catalogue.items.indices_of([line.item_id for line in lines])
+    for item, line in zip(places, lines, strict=True):
+        if item in found:
+            found[item].append(line)
+        elif item >= 0:
+            found[item] = [line]
+    bases: list[BaseItem] = []
+    for item in sorted(found):
+        own, price = found[item], catalogue.price_minor.item(item)
+        line = own[0]
+        if len(own) > 1 or line.discount_minor:
+            bases.append(_of_lines(item, price, own))
+            continue
+        # Nearly every item is like this, and long carts are many of them.
+        if line.unit_price_minor is not None:
+            price = line.unit_price_minor
+        bases.append(BaseItem(item, line.quantity, None if price == UNKNOWN else price))
+    return bases
 
 
-def _base_item(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseItem:
+def _of_lines(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseItem:
     """One item's lines together; a line without a price costs what the catalogue says."""
-    if len(lines) == 1 and not lines[0].discount_minor:
-        # Nearly every line is like this, and long carts are many of them.
-        price = listed_minor if lines[0].unit_price_minor is None else lines[0].unit_price_minor
-        return BaseItem(item, lines[0].quantity, None if price == UNKNOWN else price)
     quantity: Quantity = 0
     priced: Quantity = 0
     paid: Quantity = 0

@@ -12,7 +12,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.native.finding import NativeFinding, native_finding
+
 _REMEMBERED = 4_096
+_FEW = 8
+"""Ids that are sooner found one by one, as many of them are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,14 @@ class Vocabulary:
     places: NDArray[np.int32]
     index_of: Callable[[str], int | None] = field(init=False, repr=False, compare=False)
     """The dense index of an external id, or None where it is unknown."""
+    _native: NativeFinding | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         found = partial(_find, self.ids, self.sums.data, self.places.data)
         # Most carts hold what many carts hold.
         object.__setattr__(self, "index_of", lru_cache(_REMEMBERED)(found))
+        native = native_finding(self.ids.blob, self.ids.offsets, self.sums, self.places)
+        object.__setattr__(self, "_native", native)
 
     def __reduce__(self) -> tuple[type[Vocabulary], tuple[object, ...]]:
         return Vocabulary, (self.ids, self.sums, self.places)
@@ -115,6 +122,15 @@ class Vocabulary:
             if len(set(texts)) < len(texts):
                 raise ValueError("an id stands twice in the vocabulary")
         return cls(table, sums, places)
+
+    def indices_of(self, texts: Sequence[str]) -> list[int]:
+        """The dense index of each of several external ids, -1 where one is unknown."""
+        if self._native is not None and len(texts) > _FEW:
+            found = self._native.find(texts)
+            if found is not None:
+                return found
+        index_of = self.index_of
+        return [-1 if (place := index_of(text)) is None else place for text in texts]
 
     def __len__(self) -> int:
         return len(self.ids)

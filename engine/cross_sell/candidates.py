@@ -75,7 +75,7 @@ class RuleCandidates:
     @cached_property
     def _found(self) -> tuple[Items, Scores]:
         native = self._recommender.native
-        return self._fired.combined() if native is None else native.fire(self._cart)[:2]
+        return self._fired.combined() if native is None else native.fire(self._cart)
 
     @cached_property
     def _fired(self) -> Fired:

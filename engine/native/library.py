@@ -115,8 +115,9 @@ def _declare(functions: ctypes.CDLL) -> None:
         (
             "mersalg_fire",
             _COUNT,
-            [*[_POINTER] * 4, _COUNT, ctypes.c_double, *[_POINTER] * 3],
+            [*[_POINTER] * 4, _COUNT, ctypes.c_double, *[_POINTER] * 2],
         ),
+        ("mersalg_find", _COUNT, [_POINTER, ctypes.c_char_p, _COUNT, _COUNT, _POINTER]),
         ("mersalg_highest", _COUNT, [_POINTER, _COUNT, _COUNT, _POINTER]),
         ("mersalg_strongest", _COUNT, [*[_POINTER] * 3, _COUNT, _POINTER, _COUNT, _POINTER]),
         (

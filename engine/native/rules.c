@@ -10,31 +10,58 @@ typedef struct {
     int64_t width;
 } Filed;
 
-typedef struct {
-    double total;
-    float best;
-    int32_t rule;
-} Sum;
+/* One rule that fires: above its consequent, below the bits of its strength. */
+typedef uint64_t Fires;
 
-/* How many consequents, ascending in `*items`, with the score and the strongest rule of each; the
- * arrays belong to `work` until its next call. `cart` ascends. Negative: an error. */
+#define DIGIT_BITS 11
+#define MOST_DIGITS 3
+
+/* Those with the same consequent side by side, consequents ascending, each digit counted before. */
+static Fires *by_consequent(Fires *from, Fires *other, int64_t n, int n_digits, int bits,
+                            uint32_t starts[MOST_DIGITS][1 << DIGIT_BITS]) {
+    uint32_t mask = (1u << bits) - 1;
+    for (int digit = 0; digit < n_digits; digit++) {
+        uint32_t *start = starts[digit], before = 0;
+        for (uint32_t value = 0; value <= mask; value++) {
+            uint32_t many = start[value];
+            start[value] = before;
+            before += many;
+        }
+        int shift = 32 + digit * bits;
+        for (int64_t place = 0; place < n; place++)
+            other[start[from[place] >> shift & mask]++] = from[place];
+        Fires *held = from;
+        from = other;
+        other = held;
+    }
+    return from;
+}
+
+/* How many consequents, ascending in `*items`, with the strength of each in `*strengths`: that of
+ * its strongest rule, and `others` times that of the rest. The arrays belong to `work` until its
+ * next call. `cart` ascends. Negative: an error. */
 int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
                      const int32_t *cart, int64_t n_cart, double others, int32_t **items,
-                     double **scores, int32_t **rules) {
+                     double **strengths) {
     const Filed *filed[] = {single, several};
     int64_t begin = 0, end = 0, most = 0, n = 0, n_items = single->rules.n_rows;
-    int is_new;
     for (int kind = 0; kind < 2; kind++)
         for (int64_t line = 0; line < n_cart; line++) {
             if (!row_of(&filed[kind]->rules, cart[line], &begin, &end)) return BROKEN;
             most += end - begin;
         }
-    most = MIN(most, n_items);
-    Sum *sums = room(&work->sums, (size_t)most, sizeof(Sum));
+    if (most > INT32_MAX || n_items > INT32_MAX) return NO_MEMORY;
+    Fires *fired = room(&work->sums, (size_t)most, 2 * sizeof(Fires));
     *items = room(&work->out_items, (size_t)most, sizeof(int32_t));
-    *scores = room(&work->out_scores, (size_t)most, sizeof(double));
-    *rules = room(&work->out_rules, (size_t)most, sizeof(int32_t));
-    if (!sums || !*items || !*scores || !*rules || table_open(&work->items, most)) return NO_MEMORY;
+    *strengths = room(&work->out_scores, (size_t)most, sizeof(double));
+    if (!fired || !*items || !*strengths) return NO_MEMORY;
+    int width = 1, n_digits, bits;
+    while (width < 31 && n_items > 1LL << width) width++;
+    n_digits = (width + DIGIT_BITS - 1) / DIGIT_BITS;
+    bits = (width + n_digits - 1) / n_digits;
+    uint32_t starts[MOST_DIGITS][1 << DIGIT_BITS], mask = (1u << bits) - 1;
+    for (int digit = 0; digit < n_digits; digit++)
+        memset(starts[digit], 0, sizeof(uint32_t) << bits);
     for (int kind = 0; kind < (n_cart > 1 ? 2 : 1); kind++) {
         const Filed *from = filed[kind];
         for (int64_t line = 0; line < n_cart; line++) {
@@ -48,28 +75,31 @@ int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
                 if (!fires) continue;
                 int32_t item = from->rules.columns[entry];
                 if (item < 0 || item >= n_items) return BROKEN;
-                Sum *sum = sums + table_add(&work->items, item, (int32_t)n, &is_new);
-                float strength = from->strength[entry];
-                if (is_new) {
-                    (*items)[n++] = item;
-                    *sum = (Sum){0, -1, -1};
-                }
-                sum->total += (double)strength;
-                if (strength > sum->best) {
-                    sum->best = strength;
-                    sum->rule = from->position[entry];
-                }
+                uint32_t strength;
+                memcpy(&strength, from->strength + entry, sizeof strength);
+                fired[n++] = (Fires)(uint32_t)item << 32 | strength;
+                for (int digit = 0; digit < n_digits; digit++)
+                    starts[digit][(uint32_t)item >> digit * bits & mask]++;
             }
         }
     }
-    sort_ascending(*items, n, &work->chosen);
-    for (int64_t place = 0; place < n; place++) {
-        const Sum *sum = sums + table_find(&work->items, (*items)[place]);
-        double best = (double)sum->best;
-        (*scores)[place] = -expm1(-(best + others * (sum->total - best)));
-        (*rules)[place] = sum->rule;
+    fired = by_consequent(fired, fired + most, n, n_digits, bits, starts);
+    int64_t found = 0;
+    for (int64_t place = 0; place < n; found++) {
+        uint32_t item = (uint32_t)(fired[place] >> 32);
+        double total = 0;
+        float best = 0;
+        for (; place < n && fired[place] >> 32 == item; place++) {
+            uint32_t told = (uint32_t)fired[place];
+            float strength;
+            memcpy(&strength, &told, sizeof strength);
+            total += (double)strength;
+            best = MAX(best, strength);
+        }
+        (*items)[found] = (int32_t)item;
+        (*strengths)[found] = (double)best + others * (total - (double)best);
     }
-    return n;
+    return found;
 }
 
 /* First entry of `rules` in `begin..end`, where consequents ascend, that is not below `item`. */

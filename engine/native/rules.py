@@ -60,12 +60,10 @@ class NativeRules:
             )
         )
 
-    def fire(
-        self, cart: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
-        """(Consequents, ascending; their scores; the strongest rule of each)."""
+    def fire(self, cart: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """(Consequents, ascending; their scores), as of `Fired.combined`."""
         single, several = self._filed
-        items, scores, rules = _POINTER(), _POINTER(), _POINTER()
+        items, strengths = _POINTER(), _POINTER()
         n = counted(
             self._library.functions.mersalg_fire(
                 self._library.workspace,
@@ -75,11 +73,11 @@ class NativeRules:
                 len(cart),
                 self._others,
                 ctypes.addressof(items),
-                ctypes.addressof(scores),
-                ctypes.addressof(rules),
+                ctypes.addressof(strengths),
             )
         )
-        return integers_at(items, n), doubles_at(scores, n), integers_at(rules, n)
+        # NumPy has vector instructions for this, which a plain compiler has not.
+        return integers_at(items, n), -np.expm1(-doubles_at(strengths, n))
 
     def strongest(self, cart: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int32]:
         """int32 (n_items,), the strongest rule the cart fires for each; -1 where there is none."""

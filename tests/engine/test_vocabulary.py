@@ -51,6 +51,28 @@ def test_ids_and_indices_lead_to_each_other(ids: list[str]) -> None:
     assert "not an id at all" not in vocabulary
 
 
+_MANY = st.lists(st.text(st.characters(codec=None), max_size=4), min_size=20, max_size=60)
+
+
+@given(_MANY, st.lists(st.integers(0, 99), min_size=20, max_size=40))
+def test_many_ids_are_found_at_once_as_they_are_one_by_one(
+    texts: list[str], asked: list[int]
+) -> None:
+    vocabulary = Vocabulary.from_ids(sorted(set(texts)))
+    wanted = [texts[place] if place < len(texts) else f"no {place}" for place in asked]
+    found = [vocabulary.index_of(text) for text in wanted]
+    assert vocabulary.indices_of(wanted) == [-1 if place is None else place for place in found]
+
+
+@pytest.mark.parametrize("odd", ["", "two\nlines", "plumless", "\ud800", "å" * 300])
+def test_odd_ids_are_found_among_many(odd: str) -> None:
+    ids = [f"sku-{n}" for n in range(30)]
+    vocabulary = Vocabulary.from_ids([*ids, odd, "buckeroo"])
+    assert vocabulary.indices_of([*reversed(ids), "nobody", odd]) == [*range(29, -1, -1), -1, 30]
+    assert Vocabulary.from_ids(ids).indices_of([odd] * 20) == [-1] * 20
+    assert Vocabulary.from_ids([]).indices_of([odd] * 20) == [-1] * 20
+
+
 def test_ids_of_one_sum_are_told_apart() -> None:
     ids = ["plumless", "buckeroo", "mug"]  # the first two have the same CRC-32
     assert crc32(b"plumless") == crc32(b"buckeroo")

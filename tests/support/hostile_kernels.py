@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.cross_sell.recommender import CrossSell
+from engine.native.finding import NativeFinding
 from engine.native.library import BrokenArrays, Library, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
@@ -20,6 +21,7 @@ from engine.native.siblings import NativeSiblings
 from engine.native.upgrades import NativeUpgrades
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
+from engine.vocabulary import Vocabulary
 from tests.support.models import tiny_model
 from tests.support.random_ranking import (
     Draw,
@@ -158,13 +160,27 @@ def _fire(library: Library, draw: Draw) -> None:
         rules.strongest(cart, items)
 
 
+def _find(library: Library, draw: Draw) -> None:
+    ids = [f"sku-{n}" for n in range(int(draw.integers(0, 40)))]
+    known, share = Vocabulary.from_ids(ids), draw.choice([0, 0.05])
+    finding = NativeFinding(
+        library,
+        known.ids.blob[: draw.choice([len(known.ids.blob), 7])],
+        _spoil(draw, known.ids.offsets, share)[: draw.choice([len(known.ids.offsets), 3])],
+        known.sums,
+        _spoil(draw, known.places, share),
+    )
+    with suppress(BrokenArrays):
+        finding.find([*ids, "", "nobody", "å" * 40])
+
+
 def main() -> None:
     library, told = load_library(Path(sys.argv[1]))
     if library is None:
         raise SystemExit(told)
     for seed in range(150):
         draw = np.random.default_rng(seed)
-        for drive in (_rank, _upgrade, _siblings, _fire):
+        for drive in (_rank, _upgrade, _siblings, _fire, _find):
             drive(library, draw)
     print("survived")
 
