@@ -22,7 +22,9 @@ class QueueFull(Exception):
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Job, Result]):
+class Waiting(Generic[Job, Result]):
+    """A job, and whom to tell of its result."""
+
     job: Job
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Result]
@@ -61,11 +63,14 @@ class GroupCommit(Generic[Job, Result]):
         self._commit, self._weight, self._most, self._backlog = commit, weight, most, backlog
         self._linger, self._only_awaited = linger, only_awaited
         self._expected = 1
-        self._queue: queue.SimpleQueue[_Waiting[Job, Result] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting[Job, Result] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
         ]
         self._closed = False
+        self._unfinished, self._counting = 0, threading.Lock()
+        self.when_idle: Callable[[], None] = lambda: None
+        """Called by the thread when all that was taken is done."""
 
     def start(self) -> None:
         for thread in self._threads:
@@ -79,13 +84,25 @@ class GroupCommit(Generic[Job, Result]):
     def waiting(self) -> int:
         return self._queue.qsize()
 
+    @property
+    def unfinished(self) -> int:
+        """Jobs that wait or are being done."""
+        return self._unfinished
+
+    def take(self, jobs: Sequence[Waiting[Job, Result]]) -> None:
+        """Do what others promised to do, whatever waits already."""
+        with self._counting:
+            self._unfinished += len(jobs)
+        for each in jobs:
+            self._queue.put(each)
+
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """A future of the running loop; raises QueueFull where too much waits or after `close`."""
         if self._closed or self._queue.qsize() >= self._backlog:
             raise QueueFull
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._queue.put(_Waiting(job, loop, future))
+        self.take([Waiting(job, loop, future)])
         return future
 
     def close(self, timeout: float | None = None) -> None:
@@ -102,10 +119,15 @@ class GroupCommit(Generic[Job, Result]):
         while (first := self._queue.get()) is not None:
             batch, last = self._collect(first)
             self._write(batch)
+            with self._counting:
+                self._unfinished -= len(batch)
+                is_idle = not self._unfinished
+            if is_idle:
+                self.when_idle()
             if last:
                 return
 
-    def _collect(self, first: _Waiting[Job, Result]) -> tuple[list[_Waiting[Job, Result]], bool]:
+    def _collect(self, first: Waiting[Job, Result]) -> tuple[list[Waiting[Job, Result]], bool]:
         batch, weight = [first], self._weight(first.job)
         until = time.monotonic() + self._linger
         last = False
@@ -123,7 +145,7 @@ class GroupCommit(Generic[Job, Result]):
         self._expected = len(batch)
         return batch, last
 
-    def _write(self, batch: list[_Waiting[Job, Result]]) -> None:
+    def _write(self, batch: list[Waiting[Job, Result]]) -> None:
         if self._only_awaited:
             batch = [waiting for waiting in batch if not waiting.future.done()]
             if not batch:
@@ -141,17 +163,19 @@ class GroupCommit(Generic[Job, Result]):
             _settle(batch, results)
 
 
-def _settle(batch: Sequence[_Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
-    def settle_here(pairs: list[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
-        for future, result in pairs:
-            if future.done():  # its caller no longer waits
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-                future.exception()  # seen: a caller that gave up must not cause a warning
-            else:
-                future.set_result(result)
+def settle_here(pairs: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    """Tell futures of the running loop, or of one that has ended, their results."""
+    for future, result in pairs:
+        if future.done():  # its caller no longer waits
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+            future.exception()  # seen: a caller that gave up must not cause a warning
+        else:
+            future.set_result(result)
 
+
+def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
     by_loop: dict[
         asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]
     ] = {}

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from engine.errors import StorageError
 from serving.group_commit import GroupCommit
+from serving.loop_commit import LoopCommit, Started
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -20,13 +21,20 @@ class Lookups(Generic[Asked, Answer]):
 
     Args:
         look_up: answers each of several questions, in order; blocks.
+        begin: asks them without waiting; None where only `look_up` can.
     """
 
-    def __init__(self, name: str, look_up: Callable[[Sequence[Asked]], Sequence[Answer]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        look_up: Callable[[Sequence[Asked]], Sequence[Answer]],
+        begin: Callable[[Sequence[Asked]], Started[Answer] | None] = lambda _asked: None,
+    ) -> None:
         self._look_up = look_up
-        self._asking: GroupCommit[Asked, Answer] = GroupCommit(
+        threads: GroupCommit[Asked, Answer] = GroupCommit(
             name, self._answer, linger=0, threads=_THREADS, only_awaited=True
         )
+        self._asking = LoopCommit(begin, threads, linger=0, only_reads=True)
         self._started = False
 
     def submit(self, asked: Asked) -> asyncio.Future[Answer]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
+from engine.events import Event
 from engine.fact_records import unpack
 from engine.offers import Arm, Decision
+from engine.storage.apart import Answers, Asked, Channel
 from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.transactions import Question
+
+Answer = TypeVar("Answer")
+Bought = tuple[int, tuple[str, ...]]
+"""When (microseconds), and the ids of the items."""
 
 _WHO_BOUGHT = (
     "select distinct customer_id from facts"
@@ -23,6 +30,14 @@ _DECISIONS_OF_SESSIONS = (
     " where session_id in ? and type = 'decision'"
 )
 _BODIES = "select session_id, body from facts where event_id in ?"
+_PURCHASES = (
+    "select body from facts where customer_id = ? and type = 'purchase' and occurred_at > ?"
+    " order by occurred_at desc, event_id limit 250"
+)
+_FIRST_DECISION = (
+    "select body from facts where session_id = ? and type = 'decision'"
+    " order by occurred_at, event_id limit 1"
+)
 
 _AT_ONCE = 256
 _BUSY_MILLISECONDS = 1_000
@@ -76,6 +91,11 @@ class Asking:
         values = [*ids, *([ids[-1]] * (length - len(ids))), *others]
         return statement.replace("in ?", f"in ({places})"), tuple(values)
 
+    def singly(self, statement: str, values: Sequence[tuple[Any, ...]]) -> list[Question]:
+        """The same question of each of several values."""
+        asked = statement.replace("?", "%s") if self._postgres else statement
+        return [(asked, each) for each in values]
+
     def close(self) -> None:
         with self._lock:
             self._let_go()
@@ -106,6 +126,14 @@ def who_bought(
     return {named[row[0]] for row in asking.rows(_WHO_BOUGHT, list(named), after)}
 
 
+def purchases(
+    asking: Asking, pseudonyms: Pseudonyms, customer_id: str, after: int, *, is_pseudonym: bool
+) -> list[Bought]:
+    """The last that a customer bought after a moment (microseconds), oldest first."""
+    customer = pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
+    return _bought(asking.rows(_PURCHASES.replace("= ?", "in ?", 1), [customer], after))
+
+
 def session_arms(
     asking: Asking, pseudonyms: Pseudonyms, session_ids: Sequence[str]
 ) -> dict[str, Arm]:
@@ -117,3 +145,64 @@ def session_arms(
     first = {row[0]: row[2] for row in rows}
     bodies = asking.rows(_BODIES, list(first.values()))
     return {named[row[0]]: cast(Decision, unpack(row[1])).arm for row in bodies}
+
+
+class Begun(NamedTuple, Generic[Answer]):
+    """Questions that were asked without waiting; `fileno` becomes readable when they are answered.
+
+    Attributes:
+        read: from the rows of each question to the answers.
+    """
+
+    asked: Asked
+    read: Callable[[Answers], Sequence[Answer]]
+
+    def fileno(self) -> int:
+        return self.asked.fileno()
+
+    def finish(self) -> Sequence[Answer] | None:
+        """None where the database failed."""
+        rows = self.asked.finish()
+        return None if rows is None else self.read(rows)
+
+
+def begin_session_arms(
+    channel: Channel | None, asking: Asking, pseudonyms: Pseudonyms, session_ids: Sequence[str]
+) -> Begun[Arm | None] | None:
+    """The arm of the first decision of each session, None of those without any."""
+    if channel is None:
+        return None
+    named = [(pseudonyms.of("session", each),) for each in session_ids]
+    asked = channel.begin(asking.singly(_FIRST_DECISION, named))
+
+    def read(answers: Answers) -> list[Arm | None]:
+        return [cast(Decision, unpack(rows[0][0])).arm if rows else None for rows in answers]
+
+    return None if asked is None else Begun(asked, read)
+
+
+def begin_purchases(
+    channel: Channel | None,
+    asking: Asking,
+    pseudonyms: Pseudonyms,
+    wanted: Sequence[tuple[str, int]],
+) -> Begun[Sequence[Bought]] | None:
+    """What each of some customers bought after a moment (microseconds), as `purchases`."""
+    if channel is None:
+        return None
+    values = [(pseudonyms.of("customer", customer), after) for customer, after in wanted]
+    asked = channel.begin(asking.singly(_PURCHASES, values))
+
+    def read(answers: Answers) -> list[Sequence[Bought]]:
+        return [_bought(rows) for rows in answers]
+
+    return None if asked is None else Begun(asked, read)
+
+
+def _bought(rows: Sequence[tuple[Any, ...]]) -> list[Bought]:
+    """Of the bodies of purchases, the latest first; oldest first."""
+    events = [cast(Event, unpack(row[0])) for row in reversed(rows)]
+    return [
+        (event.occurred_at, tuple(dict.fromkeys(line.item_id for line in event.items)))
+        for event in events
+    ]

@@ -142,6 +142,11 @@ class Batch:
         message = f"{field} {value} is known already with another content"
         self._rejected[index] = Rejection(index, "conflict", message)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether each fact may be taken and comes once, as far as is known without asking."""
+        return not self._rejected and not self._duplicates
+
     def keep_new(self, taken: set[str]) -> list[str]:
         """Only the ids in `taken` were new; the others, to be compared, are given back."""
         known = [fact.event_id for fact in self._new if fact.event_id not in taken]

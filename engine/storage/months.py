@@ -54,6 +54,10 @@ class Months:
         self._engine = engine
         self._known: set[Month] = set()
 
+    def are_known(self, instants: Iterable[int]) -> bool:
+        """Whether facts of these instants have partitions, as far as is known without asking."""
+        return {month_of(instant) for instant in instants} <= self._known
+
     def ensure(self, instants: Iterable[int]) -> None:
         """Partitions for facts of these instants."""
         missing = {month_of(instant) for instant in instants} - self._known

@@ -7,10 +7,7 @@ tells what is wrong.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
-from contextlib import suppress
 from typing import Any, Protocol
 
 from sqlalchemy import Engine, insert
@@ -18,12 +15,11 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from engine.storage import connection as database
-from engine.storage import transactions
+from engine.storage.apart import Channel, ProcessApart, Started
 from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.rollups import BULK
 from engine.storage.tables import decisions, fact_ids, facts, fresh_facts, named_offers, offers
-from engine.storage.transactions import FAILED, TRANSACTIONS, WRITTEN, Part
+from engine.storage.transactions import NO_WAIT, TRANSACTIONS, WRITTEN, Part
 
 
 class _Writes(Protocol):
@@ -48,7 +44,7 @@ class QuickWay:
         self._copies = engine.dialect.name == "postgresql"
         self._way: _Writes | None = None
         if apart is not None and self._can:
-            self._way = WriterProcess(engine, apart)
+            self._way = ProcessApart(engine, apart)
 
     def write(self, batch: Batch) -> bool:
         """Record the whole batch, or nothing of it; whether all was new and is on disk."""
@@ -56,6 +52,26 @@ class QuickWay:
         if not self._can or not 0 < len(batch.rows) <= BULK:
             return False
         return self._write(self._parts(batch))
+
+    def begin(self, batch: Batch) -> Started | None:
+        """Start to write a batch as `write` does, without waiting for anything; None where that
+        cannot be: another one is on its way, or there is no process for it."""
+        process = self._way
+        if not isinstance(process, ProcessApart) or not 0 < len(batch.rows) <= BULK:
+            return None
+        if not self._lock.acquire(blocking=False):
+            return None
+        sent = False
+        try:
+            sent = process.send(self._parts(batch))
+        finally:
+            if not sent:
+                self._lock.release()
+        return Started(process, self._lock.release) if sent else None
+
+    def channel(self, kind: str) -> Channel | None:
+        """For questions of one kind to the process that writes; None where there is none."""
+        return self._way.channels[kind] if isinstance(self._way, ProcessApart) else None
 
     def connect(self) -> None:
         """Write nothing, for which a connection is made; where it fails, the next batch tries."""
@@ -80,7 +96,7 @@ class QuickWay:
             connection: Any = pooled.driver_connection
             pooled.detach()
             if not self._copies:
-                connection.execute(_NO_WAIT)
+                connection.execute(NO_WAIT)
             return connection
 
         _, made = TRANSACTIONS[self._engine.dialect.name]
@@ -102,72 +118,6 @@ class QuickWay:
         return [*((_INSERTS[table.name], rows) for table, rows in tables if rows), (_FRESH, fresh)]
 
 
-class WriterProcess:
-    """The near end of `engine.storage.transactions`; for one thread at a time.
-
-    A process that died is made anew for the next batch. Whether the last one was recorded before,
-    the long way finds out.
-    """
-
-    def __init__(self, engine: Engine, url: URL) -> None:
-        arguments, named = engine.dialect.create_connect_args(url)
-        kind = engine.dialect.name
-        if kind == "sqlite":
-            named = {"isolation_level": None}
-            first = [*database.SQLITE_PRAGMAS, _NO_WAIT, _LONG_LOG]
-        else:
-            named, first = {**named, **database.POSTGRES_ARGUMENTS}, []
-            named.pop("context", None)  # SQLAlchemy's types, which copying does without
-        # Over the pipe: it may hold a password, and what a process was started with all can read.
-        self._hello = transactions.framed((kind, list(arguments), dict(named), first))
-        self._process: subprocess.Popen[bytes] | None = self._started()
-
-    def write(self, parts: list[Part]) -> bytes:
-        if self._process is None:
-            self._process = self._started()
-        if self._process is None:
-            return FAILED
-        answer = b""
-        with suppress(OSError):
-            self._send(self._process, transactions.framed(parts))
-            assert self._process.stdout is not None
-            answer = self._process.stdout.read(1)
-        if not answer:
-            self.close()
-        return answer or FAILED
-
-    def close(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            with suppress(OSError):
-                pipe.close()
-        # What it was told it still writes.
-        process.wait()
-
-    def _started(self) -> subprocess.Popen[bytes] | None:
-        command = [sys.executable, "-m", transactions.__name__]
-        try:
-            process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        except OSError:
-            return None
-        with suppress(OSError):  # it died: the first answer tells
-            self._send(process, self._hello)
-        return process
-
-    @staticmethod
-    def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
-        assert process.stdin is not None
-        process.stdin.write(data)
-        process.stdin.flush()
-
-
-_NO_WAIT = "PRAGMA busy_timeout = 0"
-_LONG_LOG = f"PRAGMA wal_autocheckpoint = {transactions.Checkpoints.LOG_PAGES}"
 _TABLES = (facts, decisions, offers, named_offers, fact_ids, fresh_facts)
 _INSERTS = {table.name: str(insert(table).compile(dialect=sqlite.dialect())) for table in _TABLES}
 _FRESH = f"{_INSERTS[fresh_facts.name]} ON CONFLICT DO NOTHING"

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from engine.fact_records import digest_and_pack, unpack
+from engine.storage import connection as database
+from engine.storage.claiming import claim_after_rotation
 from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.rollups import renew_units
 from engine.storage.tables import facts
 
 BATCH = 2_000
+
+
+def rotate(engine: Engine, pseudonyms: Pseudonyms, looked_at: Callable[[int], None]) -> int:
+    """Renew all that is stored, in steps; see `SqlStore.rotate`."""
+    total = 0
+    with database.writing(engine) as connection:
+        # First, so that no process with the earlier secrets alone starts meanwhile.
+        claim_after_rotation(connection, pseudonyms)
+    after: str | None = ""
+    while after is not None:
+        with database.writing(engine) as connection:
+            after, renewed = renew_some(connection, pseudonyms, after)
+        total += renewed
+        looked_at(renewed)
+    with database.writing(engine) as connection:
+        renew_units(connection, pseudonyms.renewed)
+    return total
 
 
 def renew_some(

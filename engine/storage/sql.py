@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 from sqlalchemy import (
-    Connection,
     Engine,
     Select,
     select,
@@ -16,14 +15,24 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
-from engine.events import Event, Fact
+from engine.errors import ConfigError, StorageUnavailable
+from engine.events import Fact
 from engine.fact_records import unpack
 from engine.offers import Arm, Decision
 from engine.progress import SilentProgress, Task
+from engine.storage import claiming, indexes, notes, rotation
 from engine.storage import connection as database
-from engine.storage import indexes, notes
-from engine.storage.asking import Asking, session_arms, who_bought
+from engine.storage.apart import Started
+from engine.storage.asking import (
+    Asking,
+    Begun,
+    Bought,
+    begin_purchases,
+    begin_session_arms,
+    purchases,
+    session_arms,
+    who_bought,
+)
 from engine.storage.audit import AuditLog
 from engine.storage.batch import Batch, Prepared, prepare
 from engine.storage.dismissing import dismissed_by
@@ -35,8 +44,7 @@ from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
 from engine.storage.rollups import SINCE as FACTS_SINCE
-from engine.storage.rollups import Rollups, renew_units
-from engine.storage.rotation import renew_some
+from engine.storage.rollups import Rollups
 from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
@@ -46,11 +54,9 @@ from engine.storage.writing import chunks, writer_for
 SCHEMA_VERSION = "0006"
 """The migration this code was written for."""
 
-_KEY_SETTING = "secret_fingerprint"
-_INTERNAL = (_KEY_SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, "import:", "guardrail")
+_INTERNAL = (claiming.SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
-_MOST_PURCHASES = 250
 _READ_AHEAD = 2_000
 
 
@@ -128,7 +134,7 @@ class SqlStore:
     def migrate(self, *, serving: bool = False) -> None:
         self._upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            self._claim(connection)
+            claiming.claim(connection, self.pseudonyms)
         if serving:
             self._write_singly()
         self._complete()
@@ -178,29 +184,23 @@ class SqlStore:
         with database.speaking(self._url):
             indexes.complete(self._engine, progress)
 
-    def _claim(self, connection: Connection) -> None:
-        """Mark the database with this secret, or refuse it where another one's mark stands."""
-        mark = notes.note_once(connection, _KEY_SETTING, self.pseudonyms.fingerprint)
-        if mark != self.pseudonyms.fingerprint:
-            raise StorageMismatch(
-                f"the ids in this database were hashed under another secret ({mark}, this one is"
-                f" {self.pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
-                " MERSALG_SECRET_FILE"
-                + (
-                    "; `mersalg customers rotate --present` brings them under this one"
-                    if mark in self.pseudonyms.earlier_fingerprints
-                    else ""
-                )
-            )
-
     def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
+        return self.append_prepared(self._prepared(facts, trusted=trusted))
+
+    def begin(self, facts: Sequence[Fact | Prepared]) -> Started | None:
+        if not self._writes_singly:
+            return None
+        batch = Batch(self._prepared(facts))
+        return self._writer.begin(batch) if batch.is_plain else None
+
+    def _prepared(
+        self, facts: Sequence[Fact | Prepared], *, trusted: bool = False
+    ) -> list[Prepared]:
         names = self.pseudonyms
-        return self.append_prepared(
-            [
-                fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
-                for fact in facts
-            ]
-        )
+        return [
+            fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
+            for fact in facts
+        ]
 
     def ordinary_event(self, data: object) -> Prepared | None:
         return ordinary_event(data, self.pseudonyms)
@@ -248,27 +248,19 @@ class SqlStore:
 
     def purchases(
         self, customer_id: str, after: int, *, is_pseudonym: bool = False
-    ) -> list[tuple[int, tuple[str, ...]]]:
-        customer = self.pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
-        query = (
-            select(facts.c.body)
-            .where(facts.c.customer_id == customer)
-            .where(facts.c.type == "purchase")
-            .where(facts.c.occurred_at > after)
-            .order_by(facts.c.occurred_at.desc(), facts.c.event_id)
-            .limit(_MOST_PURCHASES)
-        )
-        with database.speaking(self._url), self._engine.connect() as connection:
-            bodies = connection.scalars(query).all()
-        found = [cast(Event, unpack(body)) for body in reversed(bodies)]
-        return [
-            (event.occurred_at, tuple(dict.fromkeys(line.item_id for line in event.items)))
-            for event in found
-        ]
+    ) -> list[Bought]:
+        with database.speaking(self._url):
+            return purchases(
+                self._asking, self.pseudonyms, customer_id, after, is_pseudonym=is_pseudonym
+            )
 
     def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
         with database.speaking(self._url):
             return who_bought(self._asking, self.pseudonyms, customer_ids, after)
+
+    def begin_purchases(self, wanted: Sequence[tuple[str, int]]) -> Begun[Sequence[Bought]] | None:
+        channel = self._writer.channel("customers")
+        return begin_purchases(channel, self._asking, self.pseudonyms, wanted)
 
     def any_dismissed(self, after: int) -> bool:
         query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
@@ -315,6 +307,10 @@ class SqlStore:
         with database.speaking(self._url):
             return session_arms(self._asking, self.pseudonyms, session_ids)
 
+    def begin_session_arms(self, session_ids: Sequence[str]) -> Begun[Arm | None] | None:
+        channel = self._writer.channel("sessions")
+        return begin_session_arms(channel, self._asking, self.pseudonyms, session_ids)
+
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
             noted = notes.all_notes(connection)
@@ -350,7 +346,7 @@ class SqlStore:
     def is_ours(self) -> bool | None:
         """Whether ids are hashed under the present secret; None where nobody has claimed it yet."""
         with database.speaking(self._url), self._engine.connect() as connection:
-            mark = notes.note(connection, _KEY_SETTING)
+            mark = claiming.mark_of(connection)
         return None if mark is None else mark == self.pseudonyms.fingerprint
 
     def rotate(self, looked_at: Callable[[int], None]) -> int:
@@ -360,22 +356,9 @@ class SqlStore:
         go on with after a crash. Raises StorageMismatch where the ids
         were hashed under a secret that is not among those given.
         """
-        pseudonyms, total = self.pseudonyms, 0
         self.upgrade()
-        with database.speaking(self._url), database.writing(self._engine) as connection:
-            if notes.note(connection, _KEY_SETTING) in pseudonyms.earlier_fingerprints:
-                # First, so that no process with the earlier secrets alone starts meanwhile.
-                notes.keep_note(connection, _KEY_SETTING, pseudonyms.fingerprint)
-            self._claim(connection)
-        after: str | None = ""
-        while after is not None:
-            with database.speaking(self._url), database.writing(self._engine) as connection:
-                after, renewed = renew_some(connection, pseudonyms, after)
-            total += renewed
-            looked_at(renewed)
-        with database.speaking(self._url), database.writing(self._engine) as connection:
-            renew_units(connection, pseudonyms.renewed)
-        return total
+        with database.speaking(self._url):
+            return rotation.rotate(self._engine, self.pseudonyms, looked_at)
 
     def ping(self) -> None:
         with database.speaking(self._url), self._engine.connect() as connection:

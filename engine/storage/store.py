@@ -11,6 +11,8 @@ from engine.events import Fact
 from engine.offers import Arm, Decision
 
 if TYPE_CHECKING:
+    from engine.storage.apart import Started
+    from engine.storage.asking import Begun, Bought
     from engine.storage.audit import AuditLog
     from engine.storage.batch import Prepared
     from engine.storage.rollups import Rollups
@@ -97,6 +99,13 @@ class Store(Protocol):
         """
         ...
 
+    def begin(self, facts: Sequence[Fact | Prepared]) -> Started | None:
+        """Start to record facts that seem to be new, for an event loop, which must not wait.
+
+        None, with nothing begun, where that cannot be: then `append` has to be asked, and likewise
+        where it turns out at the end that nothing was written."""
+        ...
+
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         """Facts in scope, ordered by (occurred_at, event_id)."""
         ...
@@ -142,6 +151,11 @@ class Store(Protocol):
         """The same of several sessions; those without a decision are left out."""
         ...
 
+    def begin_session_arms(self, session_ids: Sequence[str]) -> Begun[Arm | None] | None:
+        """Ask for the arm of each of several sessions, None of those without a decision, for an
+        event loop, which must not wait; None where that cannot be, with nothing begun."""
+        ...
+
     def settings(self) -> Mapping[str, str]:
         """What the shop told this database about itself (currency, time zone, ...)."""
         ...
@@ -172,7 +186,7 @@ class Store(Protocol):
 
     def purchases(
         self, customer_id: str, after: int, *, is_pseudonym: bool = False
-    ) -> list[tuple[int, tuple[str, ...]]]:
+    ) -> list[Bought]:
         """When (microseconds) and which items the customer bought after a moment, oldest first;
         the last 250 purchases. Returned and cancelled ones count: they tell what was wanted.
         `is_pseudonym`: `customer_id` was read from a stored fact."""
@@ -180,6 +194,11 @@ class Store(Protocol):
 
     def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
         """Those of the customers that bought anything after a moment (microseconds)."""
+        ...
+
+    def begin_purchases(self, wanted: Sequence[tuple[str, int]]) -> Begun[Sequence[Bought]] | None:
+        """Ask for the `purchases` of several customers after a moment each, as
+        `begin_session_arms`."""
         ...
 
     def any_dismissed(self, after: int) -> bool:

@@ -1,4 +1,5 @@
-"""Rows through the driver alone, transaction by transaction; here, or in a process for it.
+"""Rows through the driver alone, transaction by transaction; here, or in a process for it, which
+also answers short questions.
 
 Python's drivers let go of the interpreter at every row: in a process that answers others at the
 same time each row then waits for its turn. `python -m engine.storage.transactions` does nothing
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import marshal
+import os
 import signal
 import sys
 import threading
@@ -21,11 +23,16 @@ from typing import IO, Any
 
 Part = tuple[str, Sequence[tuple[Any, ...]]]
 """A statement and the rows it takes."""
+Question = tuple[str, tuple[Any, ...]]
+"""A statement and the values of its places."""
 
 LENGTH_BYTES = 8
 WRITTEN, KNOWN, FAILED = b"w", b"k", b"f"
 
+NO_WAIT = "PRAGMA busy_timeout = 0"
+
 _BUSY_SECONDS = 2.0
+_WAIT_TO_ASK = "PRAGMA busy_timeout = 1000"
 _STEP_SECONDS = 0.0003
 _PAUSE_SECONDS = 0.5
 
@@ -175,10 +182,56 @@ def _told(asked: IO[bytes]) -> Any:
     return marshal.loads(data) if len(data) == size else None  # noqa: S302 - from our own service
 
 
+def told_by(pipe: int) -> Any:
+    """The next message of a pipe, waited for; None where there is no other."""
+    head = _bytes_of(pipe, LENGTH_BYTES)
+    data = _bytes_of(pipe, int.from_bytes(head, "little")) if head else b""
+    return marshal.loads(data) if data else None  # noqa: S302 - from our own service
+
+
+def _bytes_of(pipe: int, size: int) -> bytes:
+    """So many, or none where it ends before."""
+    found = b""
+    with suppress(OSError):
+        while len(found) < size and (more := os.read(pipe, size - len(found))):
+            found += more
+    return found if len(found) == size else b""
+
+
+class Questions:
+    """Answers questions to the database that come over a pipe, in a thread of its own."""
+
+    def __init__(self, driver: Any, connect: Callable[[], Any], asked: int, answers: int) -> None:
+        self._driver, self._connect = driver, connect
+        self._asked, self._answers = asked, answers
+        self._connection: Any = None
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while (questions := told_by(self._asked)) is not None:
+            data = framed(self._rows(questions))
+            with suppress(OSError):
+                while data:
+                    data = data[os.write(self._answers, data) :]
+
+    def _rows(self, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]] | None:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            return [self._connection.execute(*each).fetchall() for each in questions]
+        except self._driver.Error:
+            # Whoever asks finds out otherwise what is wrong.
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with suppress(Exception):
+                    connection.close()
+            return None
+
+
 def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
-    """The kind of database, how to connect and what to say first; then transactions, each
-    answered by what became of it, until there are no more."""
-    kind, arguments, named, first = _told(asked)
+    """The kind of database, how to connect, what to say first, and the pipes of questions; then
+    transactions, each answered by what became of it, until there are no more."""
+    kind, arguments, named, first, channels = _told(asked)
     name, kept = TRANSACTIONS[kind]
     driver = importlib.import_module(name)
 
@@ -188,6 +241,16 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
             connection.execute(statement)
         return connection
 
+    def connect_to_ask() -> Any:
+        connection = connect()
+        if kind == "sqlite":
+            connection.execute(_WAIT_TO_ASK)
+        else:
+            connection.autocommit = True
+        return connection
+
+    for channel in channels:
+        Questions(driver, connect_to_ask, *channel)
     transactions = kept(driver, connect)
     checkpoints = Checkpoints(driver, connect) if kind == "sqlite" else None
     while (parts := _told(asked)) is not None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
+from engine.storage.apart import Channel, Started
 from engine.storage.batch import OCCURRED_AT, Batch, Row
 from engine.storage.loading import Rows
 from engine.storage.months import Months
@@ -60,6 +61,14 @@ class Writer:
 
     def close(self) -> None:
         self._quick.close()
+
+    def begin(self, batch: Batch) -> Started | None:
+        """Start to record a batch that seems to be new all through; None where only `write` can."""
+        return self._quick.begin(batch)
+
+    def channel(self, kind: str) -> Channel | None:
+        """For questions of one kind to the process that writes; None where there is none."""
+        return self._quick.channel(kind)
 
     def write(self, batch: Batch) -> None:
         """Record what is new of a batch, and tell it what was not."""
@@ -166,6 +175,11 @@ class PostgresWriter(Writer):
     def __init__(self, engine: Engine, apart: URL | None) -> None:
         super().__init__(engine, apart)
         self._months = Months(engine)
+
+    def begin(self, batch: Batch) -> Started | None:
+        if not self._months.are_known(row[OCCURRED_AT] for row in batch.rows):
+            return None
+        return super().begin(batch)
 
     def write(self, batch: Batch) -> None:
         instants = [row[OCCURRED_AT] for row in batch.rows]
