@@ -113,7 +113,8 @@ def build_slate(
     """
     catalogue = recommenders.catalogue
     in_force = recommenders.policy.at(clock.now() if at is None else at)
-    bases = _base_items(catalogue, lines)
+    places = catalogue.items.indices_of([line.item_id for line in lines])
+    bases = _base_items(catalogue, lines, places)
     cart = np.array([base.item for base in bases], dtype=np.int32)
     held = {base.item for base in bases}
     excluded, declined = _known(catalogue, excluded_item_ids), _known(catalogue, declined_item_ids)
@@ -122,7 +123,7 @@ def build_slate(
         cart,
         excluded,
         declined,
-        cart_price_minor=_price_minor(catalogue, lines) if limited else None,
+        cart_price_minor=_price_minor(catalogue, lines, places) if limited else None,
     )
     in_force.block(eligibility, held)
     upgrades: list[Upgrade] = []
@@ -176,24 +177,29 @@ def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
     return [item for item in found if item is not None]
 
 
-def _price_minor(catalogue: Catalogue, lines: Sequence[CartLine]) -> float | None:
+def _price_minor(
+    catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
+) -> float | None:
     """What all lines cost together; None where it is nothing, or a price is not known."""
     total = 0.0
-    for line in lines:
+    for line, item in zip(lines, places, strict=True):
         price = line.unit_price_minor
         if price is None:
-            item = catalogue.items.index_of(line.item_id)
-            price = UNKNOWN if item is None else int(catalogue.price_minor[item])
+            price = UNKNOWN if item < 0 else catalogue.price_minor.item(item)
             if price == UNKNOWN:
                 return None
         total += max(price * float(line.quantity) - line.discount_minor, 0.0)
     return total or None
 
 
-def _base_items(catalogue: Catalogue, lines: Sequence[CartLine]) -> list[BaseItem]:
-    """The known items of a cart, each once, by dense index; its lines added up."""
+def _base_items(
+    catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
+) -> list[BaseItem]:
+    """The known items of a cart, each once, by dense index; its lines added up.
+
+    `places` are the lines' dense indices, -1 where an item is unknown.
+    """
     found: dict[int, list[CartLine]] = {}
-    places = catalogue.items.indices_of([line.item_id for line in lines])
     for item, line in zip(places, lines, strict=True):
         if item in found:
             found[item].append(line)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from engine.fragments import Fragments
 from engine.offers import Offer
 
-_MOST = 2_048
+_MOST = 512
+"""Each takes some ten kilobytes; a page is reloaded soon or not at all."""
 _MICROS_WITH_PAST = 60_000_000
 """What a customer bought grows older by the moment: for so long its age is taken as it was."""
 
@@ -26,7 +27,7 @@ class Made:
 
 
 class RememberedOffers:
-    """The last few thousand of one model, in this process.
+    """The last few hundred of one model, in this process.
 
     What is offered depends on the cart, the call's own wishes, the rules of the shop that hold,
     and what the buyer bought before; all of them are part of the key, but for the moment.
