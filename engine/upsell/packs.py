@@ -103,6 +103,8 @@ _SET_OF = re.compile(
     r"(?:\s+(?:of|med|à|a|av)\s+|/)(?P<count>[0-9]{1,4})\b"
 )
 _RANGE = re.compile(rf"(?P<low>{_DECIMAL})\s?[-/]\s?(?P<high>{_DECIMAL})\s*(?P<unit>{_WORD})\b")
+_MEASURED = re.compile(r"[0-9].*[^\W\d_]", re.DOTALL)
+"""A unit stands behind its number, so that other texts need not be looked through for one."""
 _SQUARE = re.compile(r"\bsq\.?\s*(ft|m)\b")
 _FLUID = re.compile(r"\bfl\.?\s*oz\b")
 _GENERATION = re.compile(r"(?<![0-9.,])[2-6]g\b")
@@ -162,6 +164,8 @@ def parse_pack(text: str) -> Pack | None:
         return _pack(1.0, words)
     if words.startswith("half "):
         words = f"1/2 {words[5:]}"
+    if not _MEASURED.search(words):
+        return _set_of(words)
     if _SIDES.search(words) or _is_range(words):
         return None
     counted = list(_COUNTED.finditer(words))
@@ -177,9 +181,13 @@ def parse_pack(text: str) -> Pack | None:
     pieces = [each for each in amounts if _UNITS[each["unit"]][0] == "pieces"]
     chosen = (measured or pieces or amounts)[:1]
     if not chosen:
-        set_of = _SET_OF.search(words)
-        return _pack(float(set_of["count"]), "ct") if set_of else None
+        return _set_of(words)
     return _times_after(chosen[0], words)
+
+
+def _set_of(words: str) -> Pack | None:
+    found = _SET_OF.search(words)
+    return _pack(float(found["count"]), "ct") if found else None
 
 
 def packs_of(catalogue: Catalogue) -> Packs:
