@@ -336,7 +336,8 @@ class Upsell:
         the dearer is only dearer, unless the shop says that they are versions.
         """
         catalogue, families = self.catalogue, self.ladders.families
-        if catalogue.family[base] >= 0 and catalogue.family[base] == catalogue.family[better]:
+        given = catalogue.family.item(base)
+        if given >= 0 and given == catalogue.family.item(better):
             return True
         if (
             not comparison.gains
