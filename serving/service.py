@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -25,7 +24,7 @@ from serving.explaining import Explainer
 from serving.guard import Guard
 from serving.intake import Deadlines, Intake
 from serving.live_model import LiveModel
-from serving.memory import share_one_heap
+from serving.memory import collecting_seldom, share_one_heap
 from serving.metrics import Metrics
 from serving.pulse import Pulse
 from serving.reports import Reports
@@ -134,9 +133,6 @@ async def running(
     available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()
     intake.start(available=available)
-    # What lives as long as the process need not be looked through at every collection.
-    gc.collect()
-    gc.freeze()
     tasks = [
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
         asyncio.create_task(guard.watch()),
@@ -145,7 +141,8 @@ async def running(
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))
     try:
-        yield service
+        with collecting_seldom():
+            yield service
     finally:
         for task in tasks:
             task.cancel()
@@ -159,7 +156,6 @@ async def running(
         dismissals.close()
         await asyncio.to_thread(reports.close)
         store.close()
-        gc.unfreeze()
 
 
 def _traced(store: Store, traces: Traces | None) -> Store:
