@@ -214,13 +214,11 @@ class CartEligibility:
         return free
 
     def _is_blocked(self, items: Items) -> NDArray[np.bool_]:
-        families, blocked = self.family.take(items), self.blocked_families
-        if len(items) > _MANY and len(blocked) > _FEW:
-            return np.isin(families, blocked)
-        if len(blocked) > _FEW:
-            held = frozenset(blocked.tolist())
-            return np.array([family in held for family in families.tolist()], dtype=np.bool_)
-        return (families[:, None] == blocked).any(axis=1)
+        families = self.family.take(items)
+        if len(items) > _MANY:
+            return np.isin(families, self.blocked_families)
+        blocked = frozenset(self.blocked_families.tolist())
+        return np.array([family in blocked for family in families.tolist()], dtype=np.bool_)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:
         """Whether the shop itself may place each of `items` beside the cart."""

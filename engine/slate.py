@@ -173,8 +173,7 @@ def _in_running(
 
 
 def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
-    found = [catalogue.items.index_of(text) for text in item_ids]
-    return [item for item in found if item is not None]
+    return [item for item in catalogue.items.indices_of(item_ids) if item >= 0]
 
 
 def _price_minor(

@@ -27,7 +27,8 @@ _CHANNELS = ("sessions", "customers")
 """Kinds of questions; each has a connection of its own, so that none waits for another kind."""
 _PIPE_BYTES = 1 << 20
 
-Answers = Sequence[Sequence[tuple[Any, ...]]]
+Rows = Sequence[tuple[Any, ...]]
+Answers = Sequence[Rows]
 """The rows that each of several questions found."""
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 from engine.events import Event
 from engine.fact_records import unpack
 from engine.offers import Arm, Decision
-from engine.storage.apart import Answers, Asked, Channel
+from engine.storage.apart import Answers, Asked, Channel, Rows
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.transactions import Question
 
@@ -25,11 +25,6 @@ _WHO_BOUGHT = (
     "select distinct customer_id from facts"
     " where customer_id in ? and type = 'purchase' and occurred_at > ?"
 )
-_DECISIONS_OF_SESSIONS = (
-    "select session_id, occurred_at, event_id from facts"
-    " where session_id in ? and type = 'decision'"
-)
-_BODIES = "select session_id, body from facts where event_id in ?"
 _PURCHASES = (
     "select body from facts where customer_id = ? and type = 'purchase' and occurred_at > ?"
     " order by occurred_at desc, event_id limit 250"
@@ -60,13 +55,15 @@ class Asking:
         """
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(ids), _AT_ONCE):
-            found += self._some(statement, ids[start : start + _AT_ONCE], others)
+            found += self._answer(*self._spelt(statement, ids[start : start + _AT_ONCE], others))
         return found
 
-    def _some(
-        self, statement: str, ids: Sequence[str], others: Sequence[object]
-    ) -> list[tuple[Any, ...]]:
-        asked, values = self._spelt(statement, ids, others)
+    def each(self, statement: str, values: Sequence[tuple[Any, ...]]) -> Answers:
+        """The rows of a statement for each of several values, one after the other; raises as
+        `rows`."""
+        return [self._answer(*question) for question in self.singly(statement, values)]
+
+    def _answer(self, asked: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         if isinstance(self._engine.pool, QueuePool):  # a database in memory has one connection
             with self._lock:
                 try:
@@ -79,9 +76,7 @@ class Asking:
         with self._engine.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(asked, values)]
 
-    def _spelt(
-        self, statement: str, ids: Sequence[str], others: Sequence[object]
-    ) -> tuple[str, tuple[object, ...]]:
+    def _spelt(self, statement: str, ids: Sequence[str], others: Sequence[object]) -> Question:
         if self._postgres:
             asked = statement.replace("in ?", "= any(%s)").replace("?", "%s")
             return asked, (list(ids), *others)
@@ -131,39 +126,36 @@ def purchases(
 ) -> list[Bought]:
     """The last that a customer bought after a moment (microseconds), oldest first."""
     customer = pseudonyms.of("customer", customer_id, trusted=is_pseudonym)
-    return _bought(asking.rows(_PURCHASES.replace("= ?", "in ?", 1), [customer], after))
+    return _bought(asking.each(_PURCHASES, [(customer, after)])[0])
 
 
 def session_arms(
     asking: Asking, pseudonyms: Pseudonyms, session_ids: Sequence[str]
 ) -> dict[str, Arm]:
     """The arm of the first decision of each session; those without any are left out."""
-    named = {pseudonyms.of("session", each): each for each in session_ids}
-    rows = asking.rows(_DECISIONS_OF_SESSIONS, list(named))
-    # The last of each session that is put in is its first decision.
-    rows.sort(key=lambda row: row[1:], reverse=True)
-    first = {row[0]: row[2] for row in rows}
-    bodies = asking.rows(_BODIES, list(first.values()))
-    return {named[row[0]]: cast(Decision, unpack(row[1])).arm for row in bodies}
+    answers = asking.each(_FIRST_DECISION, _sessions(pseudonyms, session_ids))
+    arms: list[Arm | None] = [_arm(rows) for rows in answers]
+    found = zip(session_ids, arms, strict=True)
+    return {session: arm for session, arm in found if arm is not None}
 
 
 class Begun(NamedTuple, Generic[Answer]):
     """Questions that were asked without waiting; `fileno` becomes readable when they are answered.
 
     Attributes:
-        read: from the rows of each question to the answers.
+        read: from the rows of one question to its answer.
     """
 
     asked: Asked
-    read: Callable[[Answers], Sequence[Answer]]
+    read: Callable[[Rows], Answer]
 
     def fileno(self) -> int:
         return self.asked.fileno()
 
     def finish(self) -> Sequence[Answer] | None:
         """None where the database failed."""
-        rows = self.asked.finish()
-        return None if rows is None else self.read(rows)
+        answers = self.asked.finish()
+        return None if answers is None else [self.read(rows) for rows in answers]
 
 
 def begin_session_arms(
@@ -172,13 +164,9 @@ def begin_session_arms(
     """The arm of the first decision of each session, None of those without any."""
     if channel is None:
         return None
-    named = [(pseudonyms.of("session", each),) for each in session_ids]
-    asked = channel.begin(asking.singly(_FIRST_DECISION, named))
-
-    def read(answers: Answers) -> list[Arm | None]:
-        return [cast(Decision, unpack(rows[0][0])).arm if rows else None for rows in answers]
-
-    return None if asked is None else Begun(asked, read)
+    values = _sessions(pseudonyms, session_ids)
+    asked = channel.begin(asking.singly(_FIRST_DECISION, values))
+    return None if asked is None else Begun(asked, _arm)
 
 
 def begin_purchases(
@@ -192,14 +180,19 @@ def begin_purchases(
         return None
     values = [(pseudonyms.of("customer", customer), after) for customer, after in wanted]
     asked = channel.begin(asking.singly(_PURCHASES, values))
-
-    def read(answers: Answers) -> list[Sequence[Bought]]:
-        return [_bought(rows) for rows in answers]
-
-    return None if asked is None else Begun(asked, read)
+    return None if asked is None else Begun(asked, _bought)
 
 
-def _bought(rows: Sequence[tuple[Any, ...]]) -> list[Bought]:
+def _sessions(pseudonyms: Pseudonyms, session_ids: Sequence[str]) -> list[tuple[str]]:
+    return [(pseudonyms.of("session", each),) for each in session_ids]
+
+
+def _arm(rows: Rows) -> Arm | None:
+    """Of the body of a first decision, where there is one."""
+    return cast(Decision, unpack(rows[0][0])).arm if rows else None
+
+
+def _bought(rows: Rows) -> list[Bought]:
     """Of the bodies of purchases, the latest first; oldest first."""
     events = [cast(Event, unpack(row[0])) for row in reversed(rows)]
     return [

@@ -42,22 +42,18 @@ class QuickWay:
         # Where the database lies in this process's memory nobody else reaches it.
         self._can = isinstance(engine.pool, QueuePool)
         self._copies = engine.dialect.name == "postgresql"
-        self._way: _Writes | None = None
-        if apart is not None and self._can:
-            self._way = ProcessApart(engine, apart)
+        self._apart = ProcessApart(engine, apart) if apart is not None and self._can else None
+        self._way: _Writes | None = self._apart
 
     def write(self, batch: Batch) -> bool:
         """Record the whole batch, or nothing of it; whether all was new and is on disk."""
-        # Larger batches are noted by the day, not by the fact.
-        if not self._can or not 0 < len(batch.rows) <= BULK:
-            return False
-        return self._write(self._parts(batch))
+        return self._can and _is_small(batch) and self._write(self._parts(batch))
 
     def begin(self, batch: Batch) -> Started | None:
         """Start to write a batch as `write` does, without waiting for anything; None where that
         cannot be: another one is on its way, or there is no process for it."""
-        process = self._way
-        if not isinstance(process, ProcessApart) or not 0 < len(batch.rows) <= BULK:
+        process = self._apart
+        if process is None or not _is_small(batch):
             return None
         if not self._lock.acquire(blocking=False):
             return None
@@ -71,7 +67,7 @@ class QuickWay:
 
     def channel(self, kind: str) -> Channel | None:
         """For questions of one kind to the process that writes; None where there is none."""
-        return self._way.channels[kind] if isinstance(self._way, ProcessApart) else None
+        return None if self._apart is None else self._apart.channels[kind]
 
     def connect(self) -> None:
         """Write nothing, for which a connection is made; where it fails, the next batch tries."""
@@ -116,6 +112,11 @@ class QuickWay:
             tables = [(fact_ids, ids), *tables, (fresh_facts, fresh)]
             return [(_COPIES[table.name], rows) for table, rows in tables if rows]
         return [*((_INSERTS[table.name], rows) for table, rows in tables if rows), (_FRESH, fresh)]
+
+
+def _is_small(batch: Batch) -> bool:
+    """Larger batches are noted by the day, not by the fact."""
+    return 0 < len(batch.rows) <= BULK
 
 
 _TABLES = (facts, decisions, offers, named_offers, fact_ids, fresh_facts)

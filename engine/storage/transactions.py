@@ -172,16 +172,6 @@ def framed(told: Any) -> bytes:
     return len(data).to_bytes(LENGTH_BYTES, "little") + data
 
 
-def _told(asked: IO[bytes]) -> Any:
-    """The next message; None where there is no other."""
-    head = asked.read(LENGTH_BYTES)
-    if len(head) < LENGTH_BYTES:
-        return None
-    size = int.from_bytes(head, "little")
-    data = asked.read(size)
-    return marshal.loads(data) if len(data) == size else None  # noqa: S302 - from our own service
-
-
 def told_by(pipe: int) -> Any:
     """The next message of a pipe, waited for; None where there is no other."""
     head = _bytes_of(pipe, LENGTH_BYTES)
@@ -228,10 +218,10 @@ class Questions:
             return None
 
 
-def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
+def serve(asked: int, answers: IO[bytes]) -> None:
     """The kind of database, how to connect, what to say first, and the pipes of questions; then
     transactions, each answered by what became of it, until there are no more."""
-    kind, arguments, named, first, channels = _told(asked)
+    kind, arguments, named, first, channels = told_by(asked)
     name, kept = TRANSACTIONS[kind]
     driver = importlib.import_module(name)
 
@@ -253,7 +243,7 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
         Questions(driver, connect_to_ask, *channel)
     transactions = kept(driver, connect)
     checkpoints = Checkpoints(driver, connect) if kind == "sqlite" else None
-    while (parts := _told(asked)) is not None:
+    while (parts := told_by(asked)) is not None:
         answer = transactions.write(parts)
         answers.write(answer)
         answers.flush()
@@ -267,7 +257,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+        serve(sys.stdin.fileno(), sys.stdout.buffer)
 
 
 if __name__ == "__main__":
