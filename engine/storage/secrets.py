@@ -124,5 +124,6 @@ def add_secret(url: URL) -> Path:
         made.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        made.unlink(missing_ok=True)
         raise ConfigError(f"cannot write the secret file {path}: {error.strerror}") from error
     return path

@@ -155,7 +155,7 @@ class Packs:
         return None if code < 0 else Pack(DIMENSIONS[code], float(self.amount[item]))
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=2_048)
 def parse_pack(text: str) -> Pack | None:
     """The amount `text` states, or None where it states none or leaves it open."""
     words = _FLUID.sub("floz", _SQUARE.sub(r"sq\1", text.casefold().replace("_", " ")))

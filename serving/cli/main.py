@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from engine.errors import GateRefused, MersalgError
 from serving.cli import console
@@ -89,8 +90,7 @@ _register()
 def run() -> None:
     """Entry point of the script: every deliberate error becomes one line and an exit code."""
     try:
-        _take_database_from_file()
-        app()
+        app(default_map=_defaults(typer.main.get_command(app), _database_from_file()))
     except GateRefused as error:
         _end(error, console.GATE_SAID_NO)
     except MersalgError as error:
@@ -99,13 +99,24 @@ def run() -> None:
         sys.exit(130)
 
 
-def _take_database_from_file() -> None:
-    if f"{_VARIABLE}_FILE" in os.environ:
-        from serving.settings import database_from_file
+def _database_from_file() -> str | None:
+    """Read only where a file is named: most commands need no settings."""
+    if f"{_VARIABLE}_FILE" not in os.environ:
+        return None
+    from serving.settings import database_from_file
 
-        named = database_from_file(os.environ)
-        if named:
-            os.environ[_VARIABLE] = named
+    return database_from_file(os.environ)
+
+
+def _defaults(command: object, database: str | None) -> dict[str, object]:
+    """`database` for every option that the variable would fill. Put into the variable itself, a
+    password would stand in the environment of every process that a command starts."""
+    if database is None:
+        return {}
+    if isinstance(command, TyperGroup):
+        return {name: _defaults(each, database) for name, each in command.commands.items()}
+    params = command.params if isinstance(command, TyperCommand) else ()
+    return {each.name: database for each in params if each.name and each.envvar == _VARIABLE}
 
 
 def _end(error: MersalgError, code: int) -> None:

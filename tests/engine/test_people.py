@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,25 @@ def test_new_secrets_stand_behind_the_old_in_the_same_file(
     monkeypatch.setenv("MERSALG_SECRET", "twice the same secret\ntwice the same secret\n")
     with pytest.raises(ConfigError, match="twice"):
         load_secret(url)
+
+
+def test_a_secret_that_cannot_be_put_in_place_is_left_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MERSALG_SECRET", raising=False)
+    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
+    url = parse_url(f"sqlite:///{tmp_path / 'facts.db'}")
+    before = load_secret(url)
+
+    def busy(self: Path, target: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy")  # as of a file that is mounted alone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", busy)
+        with pytest.raises(ConfigError, match="busy"):
+            add_secret(url)
+    assert load_secret(url) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["facts.db.key"]
 
 
 def _customers(key: bytes) -> Customers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,18 @@ def test_keys_made_at_once_are_all_kept(tmp_path: Path) -> None:
     assert sorted(key.id for key in list_keys(file)) == sorted(made)
 
 
+def test_who_could_read_the_keys_still_can(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    made, _ = create_key(file, "server", "")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    group = 12_345 if os.geteuid() == 0 else os.getegid()
+    os.chown(file, -1, group)
+    file.chmod(0o640)
+    create_key(file, "report", "")
+    revoke_key(file, made.id)
+    assert (file.stat().st_gid, stat.S_IMODE(file.stat().st_mode)) == (group, 0o640)
+
+
 def test_a_broken_or_missing_file_changes_nothing_and_an_empty_one_opens_nothing(
     tmp_path: Path,
 ) -> None:
@@ -98,7 +111,8 @@ def test_a_broken_or_missing_file_changes_nothing_and_an_empty_one_opens_nothing
         assert not watch.look()
         assert watch.ring.scopes_of(key) == {"server"}
     file.unlink()
-    assert not watch.look() or watch.ring.scopes_of(key) == {"server"}
+    assert not watch.look()
+    assert watch.ring.scopes_of(key) == {"server"}
     file.write_text("# nobody any more\n")
     assert watch.look()
     assert watch.ring.scopes_of(key) == frozenset()
