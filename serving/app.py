@@ -36,7 +36,7 @@ from serving.routes import (
 from serving.secure_headers import SecureHeaders
 from serving.security import OnlyThisMachine
 from serving.service import running
-from serving.settings import ServeSettings, load_settings
+from serving.settings import ServeSettings
 from serving.unread_bodies import TellUnreadBodies
 
 if TYPE_CHECKING:
@@ -148,11 +148,6 @@ async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def from_environment() -> FastAPI:
-    """Factory for any ASGI server; every setting comes from `MERSALG_*`."""
-    return create_app(load_settings(os.environ))
 
 
 def _version() -> str:

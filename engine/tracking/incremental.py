@@ -48,11 +48,6 @@ class Cluster:
     owed: int = 0
 
 
-def arms_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Arms:
-    """Counts of both arms over `offers`, all of one kind; money only in `currency`."""
-    return arm_counts(clusters_of(history, offers, currency))
-
-
 def arm_counts(clusters: Mapping[Arm, Mapping[str, Cluster]]) -> Arms:
     """The counts of both arms from what their units had and did."""
     return {arm: _arm_counts(of_units.values()) for arm, of_units in clusters.items()}
@@ -73,7 +68,8 @@ def _arm_counts(clusters: Collection[Cluster]) -> ArmCounts:
 def clusters_of(
     history: History, offers: Iterable[PlacedOffer], currency: str | None
 ) -> Mapping[Arm, Mapping[str, Cluster]]:
-    """Arm -> unit -> what its checkouts had and did, as `arms_of`."""
+    """Arm -> unit -> what its checkouts had and did, over `offers`, all of one kind; money only in
+    `currency`."""
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)

@@ -1,4 +1,4 @@
-"""The named rates, defined once: what is divided by what, in words and in counts.
+"""The named rates, defined once: what is divided by what.
 
 Cohorts: an offer belongs to the instant of its decision. For a kind k and a set S of treatment
 offers of that kind, every rate is a ratio of sums over S; 0/0 has no value. A numerator is
@@ -18,29 +18,27 @@ Entry = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Fields of `Counts` above and below the line, and what they are called."""
+    """Fields of `Counts` above and below the line."""
 
     numerator: str
     denominator: str
-    numerator_words: str
-    denominator_words: str
 
 
 HEADLINE = "customer"
 """The rate meant by "the percentage of customers who ..."."""
 
 RATES: Mapping[str, Rate] = {
-    "customer": Rate("units_converted", "units_shown", "bought one", "buying customers shown one"),
-    "offer": Rate("offers_converted", "offers_shown", "converted", "offers shown"),
-    "order": Rate("orders_converted", "orders_shown", "with one", "orders shown one"),
-    "checkout": Rate("checkouts_converted", "checkouts_shown", "with one", "checkouts shown one"),
-    "penetration": Rate("units_converted", "units_buying", "bought one", "all buying customers"),
-    "click_through": Rate("offers_accepted", "offers_shown", "clicked or added", "offers shown"),
-    "net_customer": Rate("units_kept", "units_shown", "kept one", "buying customers shown one"),
-    "net_offer": Rate("offers_kept", "offers_shown", "kept", "offers shown"),
-    "net_order": Rate("orders_kept", "orders_shown", "kept one", "orders shown one"),
-    "net_checkout": Rate("checkouts_kept", "checkouts_shown", "kept one", "checkouts shown one"),
-    "net_penetration": Rate("units_kept", "units_buying", "kept one", "all buying customers"),
+    "customer": Rate("units_converted", "units_shown"),
+    "offer": Rate("offers_converted", "offers_shown"),
+    "order": Rate("orders_converted", "orders_shown"),
+    "checkout": Rate("checkouts_converted", "checkouts_shown"),
+    "penetration": Rate("units_converted", "units_buying"),
+    "click_through": Rate("offers_accepted", "offers_shown"),
+    "net_customer": Rate("units_kept", "units_shown"),
+    "net_offer": Rate("offers_kept", "offers_shown"),
+    "net_order": Rate("orders_kept", "orders_shown"),
+    "net_checkout": Rate("checkouts_kept", "checkouts_shown"),
+    "net_penetration": Rate("units_kept", "units_buying"),
 }
 
 

@@ -35,10 +35,6 @@ class History:
     level: Floats
     since: Floats
 
-    @property
-    def n_questions(self) -> int:
-        return len(self.n_entries)
-
     @classmethod
     def of_cart(
         cls,

@@ -22,7 +22,7 @@ from rich.progress import Progress as RichProgress
 from engine.errors import MersalgError
 from engine.progress import SilentProgress, Task
 
-OK, GATE_SAID_NO, BAD_INPUT = 0, 1, 2
+GATE_SAID_NO, BAD_INPUT = 1, 2
 
 out = Console(soft_wrap=True)
 """Results, on standard output."""

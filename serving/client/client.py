@@ -1,6 +1,6 @@
 """`Mersalg`: every call of the HTTP API as a method, with the types of the OpenAPI document.
 
-Needs `pip install 'mersalg[client]'`, and nothing of the server.
+Needs `pip install 'mersalg[client]'`; imports nothing of the server.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _code_spans(text: str) -> Markup:
 _environment.filters["code_spans"] = _code_spans
 
 
-def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+def page(template: str, **values: object) -> HTMLResponse:
     """One page as a response."""
     text = _environment.get_template(template).render(**values)
-    return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})
+    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})

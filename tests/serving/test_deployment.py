@@ -153,7 +153,7 @@ def test_the_units_run_commands_that_exist_and_wait_long_enough() -> None:
         _assert_options_exist(arguments[1:])
         assert _known(set(_environment(name)))
         if "SystemCallFilter" in _unit(name)["Service"]:
-            # NumPy's algebra asks for `mbind` as it is loaded: refused it goes on, killed it does not.
+            # NumPy asks for `mbind` as it is loaded; refused it goes on, killed it does not.
             assert _unit(name)["Service"]["SystemCallErrorNumber"] == "EPERM"
     secrets = {_environment(name)["MERSALG_SECRET_FILE"] for name in UNITS[:2]}
     assert secrets == {"%d/secret"}, "a model knows its customers by the service's secret alone"

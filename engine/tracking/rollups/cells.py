@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
-from typing import Any, cast
 
 import numpy as np
 
@@ -233,8 +232,3 @@ def _by_currency(orders: Iterable[Order]) -> dict[str, int]:
 
 def _ints(values: Sequence[int]) -> Ints:
     return np.array(values, np.int64)
-
-
-def rates_fields(kind_counts: Counts, units: Mapping[str, int]) -> Counts:
-    """Counts with the fields of units filled in."""
-    return Counts(**{**_added(kind_counts), **cast("dict[str, Any]", units)})
