@@ -70,7 +70,7 @@ def amount(
 
 def currency_of(record: Mapping[str, object]) -> str | None:
     code = text(record, "currency")
-    if code is not None and not (len(code) == 3 and code.isascii() and code.isupper()):
+    if code is not None and not money.is_currency(code):
         raise invalid("currency", "must be an ISO 4217 code such as NOK")
     return code
 

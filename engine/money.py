@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ _MINOR_DIGITS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
+_WRITTEN = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
 
 
 def minor_digits(currency: str) -> int:
@@ -30,11 +32,19 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     return _text_to_minor(amount, currency) if type(amount) is str else _to_minor(amount, currency)
 
 
+def is_currency(code: str) -> bool:
+    """Whether it is written as an ISO 4217 code."""
+    return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
+
+
 def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     try:
         value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
         raise ValueError(f"not an amount of money: {amount!r}") from error
+    if isinstance(amount, str) and not _WRITTEN.fullmatch(amount):
+        # Python's decimals take more than a shop means: 5_000, digits of every script.
+        raise ValueError(f"not an amount of money: {amount!r}")
     # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
     if not value.is_finite() or value.adjusted() > 15:
         raise ValueError(f"not an amount of money: {amount!r}")

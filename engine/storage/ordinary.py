@@ -274,7 +274,7 @@ def _quantity(data: _Json) -> int:
 
 def _currency(data: _Json, told: _Json) -> str | None:
     code = _may(data, "currency", told)
-    if code is not None and not (len(code) == 3 and code.isupper()):
+    if code is not None and not money.is_currency(code):
         raise _Unusual
     return code
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from engine import money
 from engine.errors import ConfigError
 from engine.offers import KINDS, Kind
 from engine.storage.store import Store
@@ -196,7 +197,7 @@ def _check(query: ReportQuery) -> None:
     if query.timezone is not None:
         zone_of(query.timezone)
     code = query.currency
-    if code is not None and not (len(code) == 3 and code.isascii() and code.isupper()):
+    if code is not None and not money.is_currency(code):
         raise ConfigError(f"currency: {code!r} is not an ISO 4217 code such as NOK")
     days = query.attribution_window_days
     if days is not None and not 0 <= days <= MOST_WINDOW_DAYS:

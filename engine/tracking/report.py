@@ -108,13 +108,13 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
     assert filled.holdout is not None, NOT_FILLED
     period, holdout = Period(facts, filled), filled.holdout
     currency, status = _currency(period.currencies(), filled.currency)
-    told = _Telling(filled, currency)
     past = past_spend(period.history, currency) if filled.adjusted else None
 
     def measuring(part: Part) -> Measuring:
         return Measuring(period.history, part.decisions, part.orders, currency, holdout, past)
 
     total = measuring(period.all).of(period.all.outcomes)
+    told = _Telling(filled, currency, mismatch_reason(total.drawing))
     quality = {
         **period.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
@@ -155,12 +155,12 @@ def _groups(
 
 def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     currency, status = _currency(rolled.currencies(), query.currency)
-    told = _Telling(query, currency)
     # Adding up columns leaves the interpreter free: the groups need not wait for the total.
     with ThreadPoolExecutor(1) as beside:
         grouping = beside.submit(list, rolled.buckets(query.by, currency))
         total = rolled.total(currency)
         buckets = grouping.result()
+    told = _Telling(query, currency, mismatch_reason(total.drawing))
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
@@ -173,10 +173,14 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
 
 
 class _Telling:
-    """From measures to what the report says of them."""
+    """From measures to what the report says of them.
 
-    def __init__(self, query: ReportQuery, currency: str | None) -> None:
-        self._query, self._currency = query, currency
+    `mismatch` says why the whole report can have no incremental figure: days that are each too few
+    to show that arms were not drawn as said share what went wrong.
+    """
+
+    def __init__(self, query: ReportQuery, currency: str | None, mismatch: str | None) -> None:
+        self._query, self._currency, self._mismatch = query, currency, mismatch
 
     def report(
         self, total: Measures, groups: list[Group], quality: Mapping[str, object]
@@ -206,7 +210,7 @@ class _Telling:
         counts = measures.counts[kind]
         effect = incremental.incremental_of(
             measures.arms[kind],
-            reason=mismatch_reason(measures.drawing),
+            reason=self._mismatch or mismatch_reason(measures.drawing),
             currency=self._currency,
             level=self._query.level,
             watched=self._query.watched,

@@ -25,7 +25,8 @@ def command(
 ) -> None:
     """Drop the facts of old months after rolling up their days.
 
-    Reports of whole days stay as they are; reports by item, rule or store can then look no further
+    Reports of whole days stay as they are, but that a checkout with decisions on both sides of a
+    midnight counts in the day it began; reports by item, rule or store can then look no further
     back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
     """
     from engine.storage.sql import open_existing_store

@@ -89,6 +89,7 @@ def test_numbered_ids_are_texts() -> None:
         ({**PURCHASE, "items": []}, "a purchase needs at least one item"),
         ({**PURCHASE, "items": {}}, "items must be a list"),
         ({**PURCHASE, "currency": "nok"}, "currency must be an ISO 4217 code"),
+        ({**PURCHASE, "currency": "N1K"}, "currency must be an ISO 4217 code"),
         ({**PURCHASE, "currency": None}, "currency is required where items[0].price is given"),
         ({**DECISION, "arm": "both"}, "arm must be treatment or control"),
         ({**DECISION, "offers": [{"kind": "sidesell"}]}, "offers[0].kind must be cross_sell"),

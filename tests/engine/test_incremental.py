@@ -103,6 +103,28 @@ def test_arms_that_are_not_as_drawn_block_every_effect() -> None:
     assert made["total"]["cross_sell"]["penetration"]["status"] == "ok"
 
 
+def test_days_too_few_to_tell_by_themselves_are_blocked_with_the_whole() -> None:
+    """What moved units moved them on every day, though no day alone shows it."""
+    visits: list[list[dict[str, Any]]] = []
+    for number in range(36):
+        arm = "control" if number % 2 else "treatment"
+        day = f"2026-01-0{1 + number % 3}"
+        facts = visit(number, arm, share=0.25)
+        visits.append([fact | {"occurred_at": f"{day}T1{n}:00:00+00:00"}
+                       for n, fact in enumerate(facts)])  # fmt: skip
+    made = report(*visits, by=("day",))
+    assert made["quality"]["srm_p_value"] < 0.001
+    blocked = {made["total"]["cross_sell"]["incremental"]["reason"]}
+    assert len(made["groups"]) == 3
+    for group in made["groups"]:
+        entry = group["cross_sell"]["incremental"]
+        assert (entry["status"], entry["value"]) == ("blocked", None)
+        blocked.add(entry["reason"])
+    assert len(blocked) == 1
+    alone = report(*visits[::3])
+    assert alone["total"]["cross_sell"]["incremental"]["status"] == "ok"
+
+
 def test_decisions_that_do_not_say_take_the_share_asked_for() -> None:
     visits = [visit(n, "control" if n < 20 else "treatment", share=None) for n in range(60)]
     assert report(*visits)["quality"]["srm_p_value"] < 0.001

@@ -35,7 +35,20 @@ def test_amounts_become_minor_units(
 
 
 @pytest.mark.parametrize(
-    "amount", ["", "x", "NaN", "Infinity", "-inf", "1e16", "1e999999", "90071992547409.93", "1,5"]
+    "amount",
+    [
+        "",
+        "x",
+        "NaN",
+        "Infinity",
+        "-inf",
+        "1e16",
+        "1e999999",
+        "90071992547409.93",
+        "1,5",
+        "5_000",
+        "٥",
+    ],
 )
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="amount"):
