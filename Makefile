@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types contracts client benchmarks soak clean
+.PHONY: help demo test lint types contracts client pages benchmarks soak clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after)"
 	@echo "make test        everything: lint, types, import contracts, all tests"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
+	@echo "make pages       write the page of the shop file's settings anew from the models that read it"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
 	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less)"
 
@@ -31,6 +32,9 @@ contracts: .venv/dev.stamp
 
 client: .venv/dev.stamp
 	$(BIN)/python -m tests.support.client_models
+
+pages: .venv/dev.stamp
+	$(BIN)/python -m tests.support.shop_page
 
 benchmarks: .venv/dev.stamp
 	@for benchmark in mining importing cross_sell rolled_up slate serving; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done

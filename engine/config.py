@@ -75,10 +75,13 @@ class OrderColumns(Section):
     """Source columns of each order line."""
 
     order_id: Columns = ("order_id",)
+    """Lines with the same one are one order."""
     item_id: Columns = ("item_id",)
+    """What was bought."""
     ordered_at: Columns | None = None
     """Date or date and time; two columns are joined (date, time). Local to `shop.timezone`."""
     customer_id: Columns | None = None
+    """Who bought: kept as a keyed hash."""
     quantity: str | None = None
     """Units bought; a negative quantity is a return. 1 where no column is named."""
     unit_price: str | None = None
@@ -88,12 +91,14 @@ class OrderColumns(Section):
     discount: str | None = None
     """Discount on the line."""
     store_id: Columns | None = None
+    """Outlet or shop of a chain; a call that names one is answered by its own rules."""
     currency: str | None = None
     """Lines in another currency than the shop's are left out and counted."""
 
 
 class OrdersSection(_Source):
     columns: OrderColumns = OrderColumns()
+    """What the columns of the source are called: one, or several that make one key."""
     date_format: str | None = None
     """strftime pattern of `ordered_at`; ISO 8601 and common forms are understood without it."""
     cancellation_prefix: str | None = None
@@ -106,19 +111,25 @@ class CatalogueColumns(Section):
     """Source columns of each item."""
 
     item_id: Columns = ("item_id",)
+    """As the orders call it."""
     name: Columns | None = None
+    """Shown to buyers; the item id where not given."""
     category: Columns | None = None
     """Several columns make a path: `Dairy > Milk`."""
     family: Columns | None = None
     """Items that substitute for each other; ladders are built inside a family."""
     price: str | None = None
+    """List price; the usual price of the orders where not given."""
     brand: str | None = None
     """Compared in upsell, as the attribute `brand`."""
     pack_size: str | None = None
     """Compared in upsell, as the attribute `pack_size`."""
     cost: str | None = None
+    """What one unit costs the shop, for margins."""
     in_stock: str | None = None
+    """Yes or no: what is sold out is not offered."""
     active: str | None = None
+    """Yes or no: what is not sold any more is not offered."""
     compatible_with: str | None = None
     """Item ids (separated by `;`, `|`, `,` or space) of which the cart must hold one."""
     bundle_of: str | None = None
@@ -136,7 +147,9 @@ class AttributeLabel(Section):
     """What an attribute is called in offer texts; its column's own words where not given."""
 
     en: str | None = Field(default=None, min_length=1, max_length=100)
+    """In English."""
     nb: str | None = Field(default=None, min_length=1, max_length=100)
+    """In Norwegian."""
 
 
 class AttributesSection(Section):
@@ -160,6 +173,7 @@ class AttributesSection(Section):
 
 class CatalogueSection(_Source, AttributesSection):
     columns: CatalogueColumns = CatalogueColumns()
+    """What the columns of the source are called."""
     attributes: tuple[str, ...] = ()
     """Columns compared in upsell: what is gained, what is lost."""
 

@@ -131,5 +131,8 @@ class OffersSection(Section):
     max_price_to_cart_ratio: float | None = Field(default=None, gt=0)
     """A cross-sell offer costs at most this many times all that the cart holds."""
     pins: tuple[PinSection, ...] = ()
+    """Cross-sell offers the shop places itself."""
     blocks: tuple[BlockSection, ...] = ()
+    """What is never offered."""
     upgrades: tuple[UpgradeSection, ...] = ()
+    """Better versions by the shop's own word."""
