@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from engine.errors import ConfigError
+from engine.locales import is_spoken
 from engine.merchandising.sections import Columns, OffersSection, Section
 from engine.mining_engines import EngineName
 
@@ -35,6 +36,13 @@ class ShopSection(Section):
     """IANA name; days, weeks and months of reports are those of this zone."""
     locale: str = "en"
     """Language of offer texts where a call names none: `en` or `nb`."""
+
+    @field_validator("locale")
+    @classmethod
+    def _spoken(cls, value: str) -> str:
+        if not is_spoken(value):
+            raise ValueError(f"no offer text is written in {value!r}: choose en or nb")
+        return value
 
     @field_validator("timezone")
     @classmethod

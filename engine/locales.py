@@ -25,12 +25,20 @@ _LANGUAGES: Mapping[str, Language] = {"en": "en", "nb": "nb", "no": "nb", "nn": 
 
 def language_of(*wanted: str | None) -> Language:
     """The first of `wanted` (`nb-NO`, `no`, `en_GB`, ...) that is spoken here, else English."""
-    for locale in wanted:
-        tag = (locale or "").strip().replace("_", "-").partition(",")[0].partition(";")[0]
-        language = _LANGUAGES.get(tag.partition("-")[0].casefold())
+    for each in wanted:
+        language = _spoken(each)
         if language is not None:
             return language
     return "en"
+
+
+def is_spoken(locale: str) -> bool:
+    return _spoken(locale) is not None
+
+
+def _spoken(locale: str | None) -> Language | None:
+    tag = (locale or "").strip().replace("_", "-").partition(",")[0].partition(";")[0]
+    return _LANGUAGES.get(tag.partition("-")[0].casefold())
 
 
 @lru_cache

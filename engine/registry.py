@@ -225,6 +225,8 @@ class Registry:
             ModelNotFound: nothing was published before.
             ModelCorrupt: the earlier version no longer verifies; nothing changes.
         """
+        if not self.root.is_dir():
+            raise ModelNotFound(f"no earlier model was published: there is no folder {self.root}")
         with self._lock():
             _, history = self._pointer()
             while history and not (self.root / history[-1]).is_dir():

@@ -55,6 +55,7 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
         if set(_TABLE_COLUMNS) <= {name.strip() for name in header}:
             baskets, items = _from_table(_csv_table(path, header), str(path))
         else:
+            _refuse_half_a_table(header, path)
             baskets, items = _from_lines(path, quoted=True)
     else:
         raise DataError(
@@ -107,6 +108,17 @@ def _header(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
     return next(csv.reader([line.decode(errors="replace")]), [])
+
+
+def _refuse_half_a_table(header: list[str], path: Path) -> None:
+    """A header that names one column, or both in other letters, was not meant as a basket."""
+    told = {part.strip().casefold() for each in header for part in re.split(r"[;|\t]", each)}
+    if not told.isdisjoint(_TABLE_COLUMNS):
+        raise DataError(
+            "a table of order lines needs the columns order_id and item_id, so written and between"
+            f" commas, not {', '.join(header)}",
+            file=str(path),
+        )
 
 
 def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:

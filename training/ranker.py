@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from engine.progress import Progress
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
+from training.epochs import chosen_epochs
 from training.ranking.examples import Examples, Moments, bought, hide_one
 from training.ranking.signals import purchases_of
 
@@ -147,9 +147,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
         )
         for place in range(_MOST_NETWORKS if len(examples) < _FEW_EXAMPLES else _NETWORKS[mode])
     ]
-    with warnings.catch_warnings():
-        # The number of epochs is chosen; more would fit the noise.
-        warnings.simplefilter("ignore")
+    with chosen_epochs():
         for network in networks:
             network.fit(standardised, is_hidden)
     weights, biases = side_by_side([(each.coefs_, each.intercepts_) for each in networks])

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from engine.errors import GateRefused, MersalgError
+from engine.errors import DataError, GateRefused, MersalgError
 from serving.cli import console
 
 app = typer.Typer(
@@ -95,6 +95,12 @@ def run() -> None:
         _end(error, console.GATE_SAID_NO)
     except MersalgError as error:
         _end(error, console.BAD_INPUT)
+    except OSError as error:
+        # A full disk, a folder nobody may write to: 1 would say that a gate refused.
+        named = None if error.filename is None else str(error.filename)
+        _end(DataError(error.strerror or str(error), file=named), console.BAD_INPUT)
+    except MemoryError:
+        _end(DataError("there is not memory enough for that"), console.BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from training.mining.search import MinedRules
 
 _SHOWN = 15
+_MOST = 2**53
+_LONGEST = 1_000
 
 
 def command(
@@ -40,7 +42,9 @@ def command(
     ] = None,
     min_count: Annotated[
         int | None,
-        typer.Option(min=1, help="Orders that must hold all items of a rule.", show_default=False),
+        typer.Option(
+            min=1, max=_MOST, help="Orders that must hold all items of a rule.", show_default=False
+        ),
     ] = None,
     min_support: Annotated[
         str | None, typer.Option(help="The same as a share of all orders, such as 0.001.")
@@ -59,12 +63,13 @@ def command(
         ),
     ] = False,
     max_length: Annotated[
-        int, typer.Option(min=2, help="Items in a rule, consequent included.")
+        int, typer.Option(min=2, max=_LONGEST, help="Items in a rule, consequent included.")
     ] = 3,
     max_basket_size: Annotated[
         int | None,
         typer.Option(
             min=1,
+            max=_MOST,
             help="Leave out, and count, the baskets of more items; all are mined if not given.",
             show_default=False,
         ),

@@ -18,6 +18,8 @@ def whole_file(path: Path) -> Generator[IO[bytes], None, None]:
     Raises:
         DataError: it cannot be written.
     """
+    if path.is_dir():
+        raise DataError("cannot write: it is a folder", file=str(path))
     partial = path.with_name(f"{path.name}.partial")
     try:
         with partial.open("wb") as file:

@@ -168,7 +168,9 @@ def test_default_min_count_suits_small_and_large_shops() -> None:
     assert [default_min_count(n) for n in (0, 300, 16_667, 155_848)] == [5, 5, 6, 47]
 
 
-@pytest.mark.parametrize("text", ["", "a", "0", "-0.1", "1.01", "1/0", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "-0.1", "1.01", "1/0", "nan", "inf", "1e-99999999", f"1e-{'9' * 20}"]
+)
 def test_thresholds_that_are_no_share_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--min-confidence"):
         parse_threshold(text, name="--min-confidence", at_most=Fraction(1))
@@ -178,6 +180,8 @@ def test_thresholds_are_read_exactly() -> None:
     assert parse_threshold("0.1", name="x") == Fraction(1, 10)
     assert parse_threshold("2.5e-1", name="x") == Fraction(1, 4)
     assert parse_threshold("3", name="x") == 3
+    assert parse_threshold("0", name="x") == 0, "a script's word for none"
+    assert parse_threshold("1e-400", name="x") == Fraction(1, 10**400)
 
 
 def test_the_shop_file_knows_the_same_engines() -> None:

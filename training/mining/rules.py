@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -13,21 +14,25 @@ from training.mining.protocol import Itemsets
 from training.mining.ranks import Ranks
 
 _BIGGEST = int(np.iinfo(np.int64).max)
+_VASTEST, _LONGEST_EXPONENT = 1_000, 6
 
 
 def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) -> Fraction:
     """The exact number that `text` writes: `0.25`, `1e-3` or `1/4`.
 
     Raises:
-        ConfigError: no number, not above zero, or above `at_most`.
+        ConfigError: no number, below zero, above `at_most`, or written with a vast exponent.
     """
+    exponent = re.search(r"[eE]([-+]?\d+)\s*$", text)
+    if exponent is not None and abs(int(exponent[1][:_LONGEST_EXPONENT])) > _VASTEST:
+        raise ConfigError(f"{name} is too far from 1 to mean anything: {text!r}")
     try:
         value = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise ConfigError(f"{name} is not a number: {text!r}") from error
-    if value <= 0 or (at_most is not None and value > at_most):
+    if value < 0 or (at_most is not None and value > at_most):
         limit = f" and at most {at_most}" if at_most is not None else ""
-        raise ConfigError(f"{name} must be above 0{limit}, not {text}")
+        raise ConfigError(f"{name} must be at least 0{limit}, not {text}")
     return value
 
 

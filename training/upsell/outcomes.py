@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.errors import ModelError
 from engine.model import Model
 from engine.registry import Registry
-from engine.storage.sql import open_store
+from engine.storage.sql import open_existing_store
 from engine.storage.store import FactScope, Store
 from engine.tracking.attribution import Impressions, outcomes
 from engine.tracking.query import DEFAULT_BOT_RATE
@@ -107,7 +107,7 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
     """
     if model.likelihood is None:
         return model, ["outcomes are not used: customers' histories were too few to fit upgrades"]
-    store = open_store(url)
+    store = open_existing_store(url)
     try:
         tracking = model.settings.tracking
         answers = outcomes_from_facts(

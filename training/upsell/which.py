@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from engine.ranking.scorer import Scorer
 from engine.upsell.likelihood import shares
 from engine.upsell.signals import Questions
+from training.epochs import chosen_epochs
 from training.ranker import side_by_side
 
 Floats = NDArray[np.float32]
@@ -29,9 +29,7 @@ def fit_network(features: Floats, came_true: NDArray[np.bool_], *, networks: int
     scale[scale < 1e-6] = 1
     standardised = np.clip((features - mean) / scale, -8, 8)
     fitted = []
-    with warnings.catch_warnings():
-        # The number of epochs is chosen; more would fit the noise.
-        warnings.simplefilter("ignore")
+    with chosen_epochs():
         for place in range(networks):
             network = MLPClassifier(
                 _LAYERS,
