@@ -106,7 +106,13 @@ class StorageError(MersalgError):
 
 
 class StorageUnavailable(StorageError):
+    """`outward` is what whoever calls over HTTP is told: not where the database is, nor whose."""
+
     code = "storage_unavailable"
+
+    def __init__(self, message: str, *, outward: str | None = None) -> None:
+        super().__init__(message)
+        self.outward = outward or message
 
 
 class StorageMismatch(StorageError):

@@ -211,7 +211,10 @@ class Registry:
         """Make `version` the one that is served, after verifying its files."""
         self.verify(version)
         with self._lock():
-            current, history = self._pointer()
+            try:
+                current, history = self._pointer()
+            except ModelCorrupt:
+                current, history = None, []  # what is unusable is put right by naming a version
             if version == current:
                 return
             self._point(version, [*history, current] if current is not None else history)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from granian import Granian
+
+_MOST_DEATHS, _WITHIN_SECONDS = 10, 60.0
 
 
 class DrainingServer(Granian):
@@ -15,6 +19,20 @@ class DrainingServer(Granian):
     """
 
     _drain: tuple[Path, float] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+
+    def _respawn_workers(
+        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+    ) -> None:
+        """Granian takes a worker that dies twice in some seconds for one that cannot live, and ends
+        them all; one that is killed twice is no such thing."""
+        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        self._deaths.append(time.monotonic())
+        if len(self._deaths) < _MOST_DEATHS or self._deaths[-1] - self._deaths[0] > _WITHIN_SECONDS:
+            self.respawned_wrks.clear()
 
     def drain_by(self, stopping: Path, seconds: float) -> None:
         """Once told to stop, make the file `stopping` and go on for `seconds`; told twice, end."""

@@ -135,8 +135,10 @@ def answer_to(error: ApiError | errors.MersalgError) -> Response:
     status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
     if status == 500:
         _log.error("%s: %s", error.code, error.message, exc_info=error)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
-    return answer(status, error.code, error.message, error.details, headers)
+    if isinstance(error, errors.StorageUnavailable):
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return answer(status, error.code, error.outward, error.details, headers)
+    return answer(status, error.code, error.message, error.details)
 
 
 async def _known_error(_request: Request, error: Exception) -> Response:

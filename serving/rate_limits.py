@@ -94,7 +94,8 @@ class RateLimits:
         address = request.client.host if request.client is not None else ""
         if not self._trusted:
             return address
-        told = request.headers.get("x-forwarded-for", "")
+        # A proxy may add a line of its own behind that of whoever called it.
+        told = ",".join(request.headers.getlist("x-forwarded-for"))
         for hop in reversed([part.strip() for part in told.split(",") if part.strip()]):
             if not _is_in(address, self._trusted):
                 break

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 from fastapi import Request
 
 from serving import errors
 from serving.settings import ServeSettings
 
+_BODY_SECONDS = 20
+
 
 async def read_body(request: Request) -> bytes:
     """The whole body.
 
     Raises:
-        ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed.
+        ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed; 408
+            where the caller takes its time, and our memory.
     """
     settings: ServeSettings = request.app.state.settings
     limit = settings.body_limit_bytes
@@ -23,6 +28,16 @@ async def read_body(request: Request) -> bytes:
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise _too_large(limit)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _received(request, limit)
+    except TimeoutError as error:
+        raise errors.ApiError(
+            408, "body_too_slow", f"the body was not there within {_BODY_SECONDS} seconds"
+        ) from error
+
+
+async def _received(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     more = True

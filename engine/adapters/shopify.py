@@ -18,6 +18,9 @@ from decimal import Decimal
 from engine.adapters.reading import Record, amount_of, list_of, record_of, text_of, without_none
 from engine.errors import FactRejected
 
+OWN_PREFIX = "shopify/"
+"""Of event ids that are made of what Shopify calls an order: anybody can work them out."""
+
 OFFER_PROPERTY = "_mersalg_offer_id"
 CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
 
@@ -70,7 +73,7 @@ def _order(order: Mapping[str, object]) -> list[Record]:
             {
                 "type": "purchase",
                 # Later webhooks of the order (paid, updated) tell of the same purchase.
-                "event_id": f"shopify/order/{number}",
+                "event_id": f"{OWN_PREFIX}order/{number}",
                 "occurred_at": _required(order, "created_at"),
                 "items": _lines(list_of(order, "line_items")),
                 **common,
@@ -83,7 +86,7 @@ def _order(order: Mapping[str, object]) -> list[Record]:
             without_none(
                 {
                     "type": "cancel",
-                    "event_id": f"shopify/cancel/{number}",
+                    "event_id": f"{OWN_PREFIX}cancel/{number}",
                     "occurred_at": cancelled,
                     **common,
                 }
@@ -108,7 +111,7 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
         without_none(
             {
                 "type": "refund",
-                "event_id": f"shopify/refund/{_required(refund, 'id')}",
+                "event_id": f"{OWN_PREFIX}refund/{_required(refund, 'id')}",
                 "occurred_at": _required(refund, "created_at"),
                 "transaction_id": _required(refund, "order_id"),
                 "items": items,

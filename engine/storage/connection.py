@@ -166,7 +166,10 @@ def speaking(url: URL) -> Generator[None, None, None]:
         cause = str(getattr(error, "orig", None) or error).strip()
         first_line = cause.splitlines()[0] if cause else type(error).__name__
         shown = url.render_as_string(hide_password=True)
-        raise StorageUnavailable(f"the database {shown} does not answer: {first_line}") from error
+        raise StorageUnavailable(
+            f"the database {shown} does not answer: {first_line}",
+            outward="the database does not answer",
+        ) from error
 
 
 @contextmanager

@@ -1,5 +1,4 @@
 // Mersalg in a shop's page: offers, and what becomes of them.
-"use strict";
 {
   const run = async ({ url, key, element, cart, onAdd, onSelect, labels = {}, timeout = 2000 }) => {
     const { checkout_id, session_id, customer_id, consent } = cart;
@@ -13,15 +12,15 @@
         if (answer.status == 429 || answer.status > 499) throw answer;
       })
       .catch(() => tries && setTimeout(send, 6000 / tries, events, tries - 1));
-    let waiting = [];
+    let due = [];
     const flush = () => {
-      if (waiting.length) send(waiting, 4);
-      waiting = [];
+      if (due.length) send(due, 4);
+      due = [];
     };
     addEventListener("pagehide", flush);
     const tell = (type, { offer_id }) => {
-      if (!waiting.length) setTimeout(flush, 200);
-      waiting.push({
+      if (!due.length) setTimeout(flush, 200);
+      due.push({
         type, offer_id, checkout_id, session_id, customer_id, consent,
         event_id: crypto.getRandomValues(new Uint32Array(4)).join("-"),
         occurred_at: new Date().toISOString(),

@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from engine.adapters.shopify import OWN_PREFIX
 from engine.errors import FactRejected
 from engine.events import ORDER_TYPES, Event, Fact, parse_fact
 from engine.storage.batch import Prepared
@@ -124,6 +125,10 @@ def _allowed(event: object, caller: Caller, *, consent_required: bool) -> object
         raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
     if isinstance(kind, str) and kind in ORDER_TYPES and not caller.may("server"):
         raise FactRejected("forbidden", f"{kind} needs a key of scope server")
+    named = told.get("event_id")
+    if isinstance(named, str) and named.startswith(OWN_PREFIX) and not caller.may("server"):
+        # Such an id can be guessed, and who came first with it would keep the order out.
+        raise FactRejected("forbidden", f"ids that begin with {OWN_PREFIX} are those of webhooks")
     return {"consent": False, **told} if consent_required else told
 
 

@@ -63,7 +63,9 @@ async def answer(request: Request) -> bytes:
     bought: Sequence[Bought] = ()
     if recall:
         bought = await service.pasts.since(model, remembered.customer_id, patience)
-    dismissed = await service.dismissals.of(model, remembered, patience)
+    # Else whoever names a customer would see by what is missing what was waved away.
+    own = remembered if recall else remembered.model_copy(update={"customer_id": None})
+    dismissed = await service.dismissals.of(model, own, patience)
     laps.lap("look_ups")
     decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
     logs.decision_id.set(decision.decision_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from engine.progress import SilentProgress
 from engine.registry import Registry
 from tests.support.habit_shop import write_habit_shop
 from tests.support.servers import running_server
+from tests.support.waiting import eventually
 from training.pipeline import train
 
 
@@ -122,7 +124,7 @@ def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
     environment = {"MERSALG_STOREFRONT_RECALL": "no"}
     with running_server(tmp_path, models=models, keys=keys, environment=environment) as server:
 
-        def asked(key: str, customer: str) -> list[str]:
+        def offers(key: str, customer: str) -> list[dict[str, str]]:
             cart = {
                 "checkout_id": f"{key}-{customer}",
                 "customer_id": customer,
@@ -131,10 +133,25 @@ def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
                 "mode": "complete",
             }
             with server.client(key=key) as client:
-                answer = client.post("/v1/suggestions", json=cart).json()
-            return [offer["item_id"] for offer in answer["offers"]]
+                return client.post("/v1/suggestions", json=cart).json()["offers"]
+
+        def asked(key: str, customer: str) -> list[str]:
+            return [offer["item_id"] for offer in offers(key, customer)]
 
         assert bought & set(asked("server-key", "c5"))
         # Some of the unknown fall into the control arm, where nothing is shown.
         unknown = next(found for n in range(20) if (found := asked("front-key", f"new-{n}")))
+        assert asked("front-key", "c5") == unknown
+        # Nor, by what is missing, what they waved away.
+        offer = next(each for each in offers("server-key", "c5") if each["item_id"] in unknown)
+        waved = {
+            "type": "dismiss_promotion",
+            "event_id": "waved",
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "customer_id": "c5",
+            "offer_id": offer["offer_id"],
+        }
+        with server.client(key="server-key") as shop:
+            shop.post("/v1/events", json={"events": [waved]}).raise_for_status()
+        eventually(lambda: offer["item_id"] not in asked("server-key", "c5"))
         assert asked("front-key", "c5") == unknown

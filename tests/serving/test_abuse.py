@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import Request
 from sqlalchemy import create_engine, inspect
 
 from engine.storage.tables import metadata
+from serving import request_body
+from serving.errors import ApiError
+from serving.settings import ServeSettings
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
@@ -126,6 +133,25 @@ def test_slow_callers_keep_nobody_waiting(server: Server, client: httpx.Client) 
         for talk in slow:
             talk.close()
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_body, "_BODY_SECONDS", 0.05)
+
+    async def asked() -> None:
+        parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+
+        async def receive() -> Any:
+            part = next(parts, None)
+            return part if part is not None else await asyncio.Event().wait()
+
+        app = SimpleNamespace(state=SimpleNamespace(settings=ServeSettings()))
+        scope = {"type": "http", "headers": [(b"content-length", b"20")], "app": app}
+        await request_body.read_body(Request(scope, receive))
+
+    with pytest.raises(ApiError, match="not there within") as refused:
+        asyncio.run(asked())
+    assert refused.value.status == 408
 
 
 def test_carts_of_ten_thousand_lines_are_answered_in_bounded_memory(

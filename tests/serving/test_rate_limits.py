@@ -103,7 +103,7 @@ def test_strangers_are_refused_for_long_and_do_not_lock_out_their_neighbours() -
 
 
 def request_from(address: str, forwarded: str) -> Any:
-    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded.splitlines()]
     from fastapi import Request
 
     return Request({"type": "http", "client": (address, 1), "headers": headers})
@@ -115,6 +115,7 @@ def request_from(address: str, forwarded: str) -> Any:
         ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
         ("10.0.0.1", "1.1.1.1, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
         ("198.51.100.1", "203.0.113.7", "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1\n203.0.113.7", "203.0.113.7"),
         ("10.0.0.1", "", "10.0.0.1"),
     ],
 )
