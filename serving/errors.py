@@ -73,11 +73,13 @@ class ErrorAnswer:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The error answers of an endpoint, for OpenAPI; calls that need a key are counted (429)."""
+    """The error answers of an endpoint, for OpenAPI; calls that need a key are counted (429),
+    bodies are not waited for (408)."""
     said = {
         401: "No key, or an unknown one",
         403: "The key's scope does not cover this call",
         404: "No such thing",
+        408: "The body did not come in time",
         409: "The model version cannot be used",
         413: "The body is over the limit",
         415: "The body is encoded in a way that is not understood",
@@ -85,10 +87,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
         429: "The caller sends more than is allowed; `Retry-After` says when to try again",
         503: "The database does not answer; try again",
     }
-    counted = (429,) if 401 in statuses else ()
+    implied = [429] if 401 in statuses else []
+    implied += [408] if 413 in statuses else []
     return {
         status: {"model": ErrorAnswer, "description": said[status]}
-        for status in sorted({*statuses, *counted})
+        for status in sorted({*statuses, *implied})
     }
 
 

@@ -11,7 +11,8 @@ FIELDS: Mapping[str, str] = {
     "attribute": "A column of the catalogue",
     "checkout_id": "One attempt to buy a cart; the same in every call and event of it",
     "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `unauthorized`,"
-    " `not_found`, `too_many_requests`, `body_too_large`, `too_many_events`, `encoding_unknown`,"
+    " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
+    " `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
     " `storage_mismatch`, `storage_error`, `stopping`, `writer_dead`, `internal`",

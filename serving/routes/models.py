@@ -49,7 +49,7 @@ class Published:
     "/v1/models",
     summary="List versions",
     response_model=ModelList,
-    responses=errors.documented(401, 403),
+    responses=errors.documented(401, 403, 409),
 )
 async def list_models(service: TheService, caller: Admin) -> ModelList:
     del caller
