@@ -79,6 +79,8 @@ class Recommenders:
     def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
         """What may complement a cart of dense indices, ascending: the one place that says how."""
         if self.ranking is None:
+            if mode == "discovery":
+                return RuleCandidates(self.cross_sell, cart, past.item)
             return RuleCandidates(self.cross_sell, cart)
         return RankedCandidates(self.cross_sell, self.ranking, cart, past, mode, self.native)
 

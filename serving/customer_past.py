@@ -32,11 +32,9 @@ def row_of(model: Model, customer_id: str | None) -> int | None:
 def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -> Past:
     """One cart's past: what the model remembers in `row`, and what was bought since.
 
-    Nothing where neither is known, or the model ranks by rules.
+    Nothing where neither is known.
     """
     past = Past.unknown()
-    if model.ranking is None:
-        return past
     if row is not None and model.customers is not None:
         past = Past.of_customer(model.customers.purchases, row, now)
     if not bought:
@@ -80,7 +78,7 @@ class CustomerPasts:
     ) -> Sequence[Bought]:
         """What `customer_id` bought since `model` was trained, oldest first; what is remembered of
         it, perhaps nothing, where the database does not answer in time."""
-        if model is None or model.ranking is None or customer_id is None:
+        if model is None or customer_id is None:
             return ()
         moment = self._known_until(model)
         at, until, bought = self._known.get(customer_id, (float("-inf"), moment, ()))

@@ -67,7 +67,7 @@ class Explainer:
 
     def _bought(self, model: Model, decision: Decision) -> list[Bought]:
         """What the customer had bought by then since the model was trained."""
-        if decision.customer_id is None or model.ranking is None:
+        if decision.customer_id is None:
             return []
         since = model.customers.known_until if model.customers is not None else 0
         bought = self._purchases(decision.customer_id, since)

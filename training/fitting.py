@@ -105,11 +105,12 @@ def fit_model(
     if scorers:
         minable_part = dataset if len(orders) == dataset.n_orders else dataset.select_orders(orders)
         ranking = fit_base(minable_part, usual_prices(dataset), progress).with_scorers(scorers)
-        if customer_key is not None and len(dataset.customer_ids):
-            with progress.task("Remembering customers"):
-                customers = Customers.of(
-                    dataset.customer_ids, purchases_of(dataset), customer_key
-                ).without(forgotten)
+    # Whatever ranks: what a customer has already is nothing to discover.
+    if customer_key is not None and len(dataset.customer_ids):
+        with progress.task("Remembering customers"):
+            customers = Customers.of(
+                dataset.customer_ids, purchases_of(dataset), customer_key
+            ).without(forgotten)
     likelihood = None
     # Back-tests of the cross-sell ranking have no use for it.
     if customer_key is not None:

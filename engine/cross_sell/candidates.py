@@ -19,6 +19,7 @@ from engine.ranking.ranking import Mode, Ranking
 
 _CHUNK = 256
 _NOWHERE = np.zeros(0, dtype=np.int64)
+_NOTHING = np.zeros(0, dtype=np.int32)
 
 
 class Candidates(Protocol):
@@ -59,10 +60,11 @@ class RuleCandidates:
     """The consequents of the rules a cart fires, then popular complements.
 
     The rules are fired when it is first asked which; of single items it is found out without.
+    Nothing of `bought` is a candidate: what the buyer has already, where only new things are asked.
     """
 
-    def __init__(self, recommender: CrossSell, cart: Items) -> None:
-        self._recommender, self._cart = recommender, cart
+    def __init__(self, recommender: CrossSell, cart: Items, bought: Items = _NOTHING) -> None:
+        self._recommender, self._cart, self._bought = recommender, cart, bought
 
     @property
     def items(self) -> Items:
@@ -75,7 +77,11 @@ class RuleCandidates:
     @cached_property
     def _found(self) -> tuple[Items, Scores]:
         native = self._recommender.native
-        return self._fired.combined() if native is None else native.fire(self._cart)
+        items, scores = self._fired.combined() if native is None else native.fire(self._cart)
+        if not len(self._bought):
+            return items, scores
+        new = ~np.isin(items, self._bought)
+        return items[new], scores[new]
 
     @cached_property
     def _fired(self) -> Fired:
@@ -89,6 +95,7 @@ class RuleCandidates:
         recommender = self._recommender
         avoid = np.zeros(recommender.n_items, dtype=np.bool_)
         avoid[self.items] = True
+        avoid[self._bought] = True
         avoid[recommender.repelled_by(self._cart)] = True
         for start in range(0, len(recommender.popular), _CHUNK):
             part = slice(start, start + _CHUNK)

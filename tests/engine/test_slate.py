@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.merchandising.reasons import Reason
 from engine.model import Model
 from engine.offers import CartLine
+from engine.ranking.purchases import Past
 from engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model
 from tests.support.random_models import carts, models
@@ -104,6 +106,17 @@ def test_an_upsold_item_is_not_cross_sold_too() -> None:
     assert "phone-256" not in _cross_sold(model, slate)
     slate = _slate(model, "phone-64", upsell=0)
     assert _cross_sold(model, slate)[0] == "phone-256"
+
+
+def test_what_the_buyer_has_is_nothing_to_discover() -> None:
+    model = tiny_model()
+    before = _cross_sold(model, _slate(model, "phone-64", cross_sell=20))
+    has = [model.catalogue.items.index_of(item) for item in (before[0], before[-1])]
+    past = Past.of_orders([(3.0, np.array(sorted(filter(None, has)), dtype=np.int32))])
+    found = _cross_sold(model, _slate(model, "phone-64", cross_sell=20, past=past))
+    assert set(before) - set(found) == {before[0], before[-1]}
+    again = _slate(model, "phone-64", cross_sell=20, past=past, mode="complete")
+    assert _cross_sold(model, again) == before
 
 
 def test_unknown_and_empty_carts_get_popular_complements() -> None:

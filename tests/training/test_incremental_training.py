@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,14 @@ def rows_left_out(result: TrainingResult) -> list[tuple[str, int, list[int]]]:
         (reason, entry["rows"], [example["row"] for example in entry["examples"]])
         for reason, entry in result.quality["orders"]["left_out"].items()
     ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_secret() -> Iterator[None]:
+    """Customers are hashed alike in every folder, so that models of two can be compared."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MERSALG_SECRET", "the secret of both folders")
+        yield
 
 
 @pytest.fixture
