@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import URL
 
 from engine.customers import erase_everywhere
 from engine.errors import ConfigError, ModelError, StorageMismatch
@@ -127,12 +128,17 @@ def test_a_rotation_that_was_killed_goes_on(tmp_path: Path) -> None:
     store.close()
 
 
+def _with_its_own_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> URL:
+    """A database whose secret comes from no setting."""
+    monkeypatch.delenv("MERSALG_SECRET", raising=False)
+    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
+    return parse_url(f"sqlite:///{folder / 'facts.db'}")
+
+
 def test_new_secrets_stand_behind_the_old_in_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MERSALG_SECRET", raising=False)
-    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
-    url = parse_url(f"sqlite:///{tmp_path / 'facts.db'}")
+    url = _with_its_own_secret(tmp_path, monkeypatch)
     first = load_secret(url)
     path = add_secret(url)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -153,9 +159,7 @@ def test_new_secrets_stand_behind_the_old_in_the_same_file(
 def test_a_secret_that_cannot_be_put_in_place_is_left_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MERSALG_SECRET", raising=False)
-    monkeypatch.delenv("MERSALG_SECRET_FILE", raising=False)
-    url = parse_url(f"sqlite:///{tmp_path / 'facts.db'}")
+    url = _with_its_own_secret(tmp_path, monkeypatch)
     before = load_secret(url)
 
     def busy(self: Path, target: Path) -> Path:
