@@ -29,7 +29,12 @@ async def audited(
         with begun:
             yield
     finally:
-        await asyncio.to_thread(_add, service.store, who, action, begun)
+        entry = AuditEntry(clock.now(), who, action, begun.target, begun.outcome)
+        problem = await asyncio.to_thread(_add, service.store, entry)
+        if problem is not None and await service.intake.keep_audit(entry):
+            _log.warning("%s by %s waits for the audit log: %s", action, who, problem)
+        elif problem is not None:
+            _lost(entry, problem)
 
 
 @contextmanager
@@ -42,7 +47,10 @@ def audited_here(
         with begun:
             yield begun
     finally:
-        _add(store, f"user:{_user()}", action, begun)
+        entry = AuditEntry(clock.now(), f"user:{_user()}", action, begun.target, begun.outcome)
+        problem = _add(store, entry)
+        if problem is not None:
+            _lost(entry, problem)
 
 
 class Action:
@@ -68,13 +76,19 @@ def _user() -> str:
         return "unknown"
 
 
-def _add(store: Store, who: str, action: str, begun: Action) -> None:
-    outcome = begun.outcome
-    entry = AuditEntry(clock.now(), who, action, begun.target, outcome)
+def _add(store: Store, entry: AuditEntry) -> str | None:
+    """Why the entry is not in the database; None where it is."""
     try:
         store.audit.add(entry)
     except StorageError as error:
-        # What was asked for must not fail because it cannot be noted; the service's log has it.
-        _log.error("%s by %s (%s) is not in the audit log: %s", action, who, outcome, error.message)
-    else:
-        _log.info("%s by %s: %s", action, who, outcome)
+        return error.message
+    _log.info("%s by %s: %s", entry.action, entry.who, entry.outcome)
+    return None
+
+
+def _lost(entry: AuditEntry, problem: str) -> None:
+    # What was asked for must not fail because it cannot be noted; the service's log has it.
+    _log.error(
+        "%s by %s (%s) is not in the audit log: %s",
+        *(entry.action, entry.who, entry.outcome, problem),
+    )

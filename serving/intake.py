@@ -21,6 +21,7 @@ from engine.events import Fact
 from engine.fact_records import pack
 from engine.offers import Decision
 from engine.storage.apart import Started
+from engine.storage.audit import AuditEntry
 from engine.storage.batch import Prepared
 from engine.storage.store import AppendResult, Store
 from serving.alarms import in_time
@@ -28,7 +29,7 @@ from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
 from serving.loop_commit import LoopCommit
 from serving.metrics import Metrics
-from serving.replaying import WAITING, deliver
+from serving.replaying import WAITING, deliver, pack_audit
 from serving.spool import Spool, SpoolFull
 
 _log = logging.getLogger("mersalg.intake")
@@ -172,6 +173,14 @@ class Intake:
         done, _ = await in_time(future, self._deadlines.spool)
         kept = done and future.exception() is None and future.result()
         return "deferred" if kept else "off"
+
+    async def keep_audit(self, entry: AuditEntry) -> bool:
+        """Takes an entry of the audit log that the database did not; whether it waits on disk."""
+        try:
+            future = self._to_spool.submit(pack_audit(entry))
+        except QueueFull:
+            return False
+        return await future
 
     async def record_events(self, facts: Job) -> AppendResult:
         """Takes sent events; returns once they are on disk.

@@ -1,17 +1,25 @@
-"""From the spool into the database: what a fact there becomes, and waiting until all is done."""
+"""From the spool into the database: what a record there becomes, and waiting until all is done.
+
+Facts wait there, and entries of the audit log, which say so of themselves.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+
+import orjson
 
 from engine.errors import FactRejected, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack, unpack
+from engine.storage.audit import AuditEntry
 from engine.storage.store import Store
 from serving.spool import Spool
 
 _LOOK_SECONDS = 0.1
+_AUDIT = b'{"audit":'
 
 
 def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
@@ -21,13 +29,35 @@ def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
         StorageUnavailable: nothing of it was taken.
     """
     facts: list[Fact] = []
+    entries: list[AuditEntry] = []
     for record in records:
         try:
-            facts.append(unpack(record))
+            if record.startswith(_AUDIT):
+                entries.append(_audit_entry(record))
+            else:
+                facts.append(unpack(record))
         except FactRejected:
             spool.set_aside(record, "unreadable")
-    for rejection in store.append(facts).rejected:
+    for rejection in store.append(facts).rejected if facts else ():
         spool.set_aside(pack(facts[rejection.index]), rejection.code)
+    if entries:
+        store.audit.add_late(entries)
+
+
+def pack_audit(entry: AuditEntry) -> bytes:
+    """An entry of the audit log as a record of the spool."""
+    return _AUDIT + orjson.dumps(asdict(entry)) + b"}"
+
+
+def _audit_entry(record: bytes) -> AuditEntry:
+    try:
+        entry = AuditEntry(**orjson.loads(record)["audit"])
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise FactRejected("invalid", f"no entry of the audit log: {error}") from error
+    texts = (entry.who, entry.action, entry.target or "", entry.outcome)
+    if not isinstance(entry.occurred_at, int) or not all(isinstance(text, str) for text in texts):
+        raise FactRejected("invalid", "no entry of the audit log")
+    return entry
 
 
 def settle(spool: Spool, store: Store, seconds: float = 10.0) -> None:

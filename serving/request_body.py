@@ -11,6 +11,28 @@ from serving import errors
 from serving.settings import ServeSettings
 
 _BODY_SECONDS = 20
+_MOST_WAITING = 32
+"""Bodies of the largest size, of which parts may wait for the rest, in one process."""
+
+
+class _PartialBodies:
+    """Bytes of all bodies that have come in part: many slow callers must not take all memory."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def add(self, size: int, most: int) -> None:
+        if self.held + size > most:
+            raise errors.ApiError(
+                429,
+                "too_many_requests",
+                "too many bodies are only half here",
+                headers={"Retry-After": str(errors.RETRY_AFTER_SECONDS)},
+            )
+        self.held += size
+
+
+_partial_bodies = _PartialBodies()
 
 
 async def read_body(request: Request) -> bytes:
@@ -18,7 +40,7 @@ async def read_body(request: Request) -> bytes:
 
     Raises:
         ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed; 408
-            where the caller takes its time, and our memory.
+            where the caller takes its time, and our memory; 429 where too many callers do.
     """
     settings: ServeSettings = request.app.state.settings
     limit = settings.body_limit_bytes
@@ -39,20 +61,24 @@ async def read_body(request: Request) -> bytes:
 
 async def _received(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
-    size = 0
-    more = True
-    while more:  # as `request.stream()` does, without its generator
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            # Nobody reads the answer; it is a caller's fault all the same, and none of ours.
-            raise errors.ApiError(400, "bad_request", "the body ended early")
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    size = counted = 0
+    try:
+        while True:  # as `request.stream()` does, without its generator
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                # Nobody reads the answer; it is a caller's fault all the same, and none of ours.
+                raise errors.ApiError(400, "bad_request", "the body ended early")
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            _partial_bodies.add(len(part), _MOST_WAITING * limit)
+            counted += len(part)
+    finally:
+        _partial_bodies.held -= counted
 
 
 def _too_large(limit: int) -> errors.ApiError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, insert, select
@@ -50,15 +51,16 @@ class AuditLog:
 
     def add(self, entry: AuditEntry) -> None:
         """On disk when this returns."""
-        row = {
-            "occurred_at": entry.occurred_at,
-            "who": _shortened(entry.who),
-            "action": entry.action,
-            "target": None if entry.target is None else _shortened(entry.target),
-            "outcome": _shortened(entry.outcome),
-        }
         with database.speaking(self._url), database.writing(self._engine) as connection:
-            connection.execute(insert(audit), row)
+            connection.execute(insert(audit), _row(entry))
+
+    def add_late(self, entries: Sequence[AuditEntry]) -> None:
+        """Those that are not there yet: what waited elsewhere may be brought twice."""
+        with database.speaking(self._url), database.writing(self._engine) as connection:
+            for row in map(_row, entries):
+                same = (audit.c[name].is_not_distinct_from(value) for name, value in row.items())
+                if connection.execute(select(audit.c.id).where(*same).limit(1)).first() is None:
+                    connection.execute(insert(audit), row)
 
     def latest(self, most: int) -> list[AuditEntry]:
         """The last entries, the newest first."""
@@ -66,6 +68,16 @@ class AuditLog:
         query = select(*columns).order_by(audit.c.id.desc()).limit(most)
         with database.speaking(self._url), self._engine.connect() as connection:
             return [AuditEntry(*row) for row in connection.execute(query)]
+
+
+def _row(entry: AuditEntry) -> dict[str, object]:
+    return {
+        "occurred_at": entry.occurred_at,
+        "who": _shortened(entry.who),
+        "action": entry.action,
+        "target": None if entry.target is None else _shortened(entry.target),
+        "outcome": _shortened(entry.outcome),
+    }
 
 
 def _shortened(text: str) -> str:

@@ -135,23 +135,37 @@ def test_slow_callers_keep_nobody_waiting(server: Server, client: httpx.Client) 
     assert client.get("/healthz").status_code == 200
 
 
+async def read_slowly(part: bytes, limit: int = 1024) -> None:
+    """Reads a body of which only a part ever comes."""
+    parts = iter([{"type": "http.request", "body": part, "more_body": True}])
+
+    async def receive() -> Any:
+        message = next(parts, None)
+        return message if message is not None else await asyncio.Event().wait()
+
+    settings = ServeSettings(body_limit_bytes=limit)
+    app = SimpleNamespace(state=SimpleNamespace(settings=settings))
+    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")], "app": app}
+    await request_body.read_body(Request(scope, receive))
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_body, "_BODY_SECONDS", 0.05)
-
-    async def asked() -> None:
-        parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
-
-        async def receive() -> Any:
-            part = next(parts, None)
-            return part if part is not None else await asyncio.Event().wait()
-
-        app = SimpleNamespace(state=SimpleNamespace(settings=ServeSettings()))
-        scope = {"type": "http", "headers": [(b"content-length", b"20")], "app": app}
-        await request_body.read_body(Request(scope, receive))
-
     with pytest.raises(ApiError, match="not there within") as refused:
-        asyncio.run(asked())
+        asyncio.run(read_slowly(b"{"))
     assert refused.value.status == 408
+
+
+def test_bodies_that_are_half_here_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_body, "_BODY_SECONDS", 0.2)
+
+    async def ask(callers: int) -> list[int]:
+        asked = [read_slowly(b" " * 1024) for _ in range(callers)]
+        refused = await asyncio.gather(*asked, return_exceptions=True)
+        return [each.status for each in refused if isinstance(each, ApiError)]
+
+    for _ in range(2):  # who was refused, and who was not waited for, holds nothing any more
+        assert asyncio.run(ask(100)) == [408] * 32 + [429] * 68
 
 
 def test_carts_of_ten_thousand_lines_are_answered_in_bounded_memory(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,8 +16,12 @@ from engine.errors import ModelNotFound
 from engine.storage.audit import AuditEntry
 from engine.storage.sql import SqlStore, open_store
 from serving.keys import digest_of
+from serving.replaying import deliver, pack_audit
+from serving.spool import Spool
 from tests.support.commands import run
+from tests.support.kept_facts import is_empty
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 KEYS = "storefront:front-key server:server-key report:report-key admin:admin-key"
 
@@ -133,3 +139,38 @@ def test_what_cannot_be_noted_is_done_all_the_same(tmp_path: Path) -> None:
     run("keys", "create", "report", "--file", keys, "--database", nowhere)
     assert "report" in run("keys", "list", "--file", keys)
     assert not nowhere.exists()
+
+
+def test_late_entries_are_added_once(store: SqlStore) -> None:
+    first = AuditEntry(1, "key:a", "publish", "v1", "done")
+    rolled = AuditEntry(1, "key:a", "roll back", None, "done")
+    store.audit.add(first)
+    store.audit.add_late([first, rolled])
+    store.audit.add_late([rolled, replace(first, occurred_at=2)])
+    assert sorted(entry.occurred_at for entry in store.audit.latest(9)) == [1, 1, 2]
+
+
+def test_what_is_done_while_the_database_is_locked_is_noted_afterwards(tmp_path: Path) -> None:
+    version = publish_model(tmp_path / "models")
+    with running_server(tmp_path) as server, server.client() as client:
+        with sqlite3.connect(tmp_path / "facts.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            client.post(f"/v1/models/{version}/publish", timeout=60).raise_for_status()
+            assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".spool"]
+            other.execute("ROLLBACK")
+        other.close()
+        eventually(lambda: is_empty(tmp_path / "spool"))
+        told = [(entry["action"], entry["target"], entry["outcome"]) for entry in entries(client)]
+        assert told == [("publish", version, "done")]
+
+
+@pytest.mark.parametrize("record", [b'{"audit":{"who":1}}', b'{"audit":[]}', b'{"audit":'])
+def test_records_that_are_no_entries_are_set_aside(
+    store: SqlStore, tmp_path: Path, record: bytes
+) -> None:
+    spool = Spool(tmp_path / "spool", 1_000_000)
+    entry = AuditEntry(1, "key:a", "publish", None, "done")
+    spool.append([record, pack_audit(entry)])
+    spool.replay(lambda records: deliver(records, spool, store))
+    assert store.audit.latest(9) == [entry]
+    assert [path.read_bytes() for path in (tmp_path / "spool").iterdir()] == [record]
