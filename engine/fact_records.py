@@ -98,15 +98,12 @@ def digest_and_put_together(
 ) -> tuple[bytes, bytes]:
     """The same from what was written of a decision before, under the session and customer given."""
     head = decision_head(decision, session_id, customer_id)
-    bodies: list[orjson.Fragment] = []
-    digested: list[orjson.Fragment] = []
-    for offer, (body, digest, _) in zip(decision.offers, fragments.offers, strict=True):
-        offer_id = offer.offer_id.encode()
-        bodies.append(orjson.Fragment(offer_id.join(body)))
-        digested.append(orjson.Fragment(offer_id.join(digest)))
-    lines, digest_lines = fragments.lines, fragments.digest_lines
-    whole = orjson.dumps({**head, "lines": orjson.Fragment(lines), "offers": bodies})
-    head["lines"], head["offers"] = orjson.Fragment(digest_lines), digested
+    offers = decision.offers
+    head["lines"] = orjson.Fragment(fragments.lines)
+    head["offers"] = fragments.body.under(offers)
+    whole = orjson.dumps(head)
+    head["lines"] = orjson.Fragment(fragments.digest_lines)
+    head["offers"] = fragments.digest.under(offers)
     return record_digest(head), whole
 
 

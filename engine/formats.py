@@ -1,14 +1,20 @@
-"""Numbers, shares and money in the buyer's own notation."""
+"""Numbers, shares and money in the buyer's own notation.
+
+Its signs are Babel's; the digits are put down here, for offers are worded while a buyer waits.
+"""
 
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 
-from babel.numbers import format_decimal, format_percent, get_currency_symbol
+from babel import Locale
+from babel.numbers import format_percent, get_currency_symbol
 
 from engine import money
 from engine.locales import Language
+
+_MOST_DECIMALS = 6
 
 
 @lru_cache(maxsize=4_096)
@@ -17,21 +23,41 @@ def money_text(minor: int, currency: str, language: Language) -> str:
 
     English parts thousands from 10,000 on, as its texts read `1000 NOK`; Norwegian always.
     """
-    digits = money.minor_digits(currency)
     amount = money.to_decimal(minor, currency)
-    decimals = "" if amount == amount.to_integral_value() else "." + "0" * digits
+    decimals = 0 if amount == amount.to_integral_value() else money.minor_digits(currency)
     if language == "nb":
-        number = format_decimal(amount, format="#,##0" + decimals, locale=language)
+        number = _written(f"{amount:,.{decimals}f}", language)
         # The sign and its number stay on one line.
-        return f"{number}\u00a0{get_currency_symbol(currency, locale=language)}"
-    return f"{number_text(amount, language, decimals)} {currency}"
+        return f"{number}\u00a0{_symbol(currency, language)}"
+    return f"{_written(_apart(amount, decimals), language)} {currency}"
 
 
 @lru_cache(maxsize=4_096)
-def number_text(value: Decimal, language: Language, decimals: str = ".######") -> str:
-    """`0,5` or `0.5`; thousands apart from 10,000 on: four digits are read at a glance."""
-    pattern = "0" if abs(value) < 10_000 else "#,##0"
-    return format_decimal(value, format=pattern + decimals, locale=language)
+def number_text(value: Decimal, language: Language) -> str:
+    """`0,5` or `0.5`, to six decimals; thousands apart from 10,000 on: four digits are read at a
+    glance."""
+    digits = _apart(value, _MOST_DECIMALS)
+    return _written(digits.rstrip("0").rstrip("."), language)
+
+
+def _apart(value: Decimal, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if abs(value) >= 10_000 else f"{value:.{decimals}f}"
+
+
+def _written(digits: str, language: Language) -> str:
+    """Digits as Python writes them, in the signs of the language."""
+    return digits.translate(_signs(language))
+
+
+@lru_cache
+def _symbol(currency: str, language: Language) -> str:
+    return get_currency_symbol(currency, locale=language)
+
+
+@lru_cache
+def _signs(language: Language) -> dict[int, str]:
+    symbols = Locale.parse(language).number_symbols["latn"]
+    return {ord(","): symbols["group"], ord("."): symbols["decimal"]}
 
 
 def share_text(share: float, language: Language) -> str:

@@ -2,7 +2,7 @@
 
 A decision is written three times: as the answer to the shop, as the body of its fact, and, with
 its keys in order, for the fact's digest. All that differs from one call for a cart to the next are
-the ids; so each offer is kept as what stands before its id and what stands behind it.
+the ids; so the offers are kept as JSON that is cut where each id belongs.
 """
 
 from __future__ import annotations
@@ -18,28 +18,35 @@ from engine.events import line_to_json, offer_to_json
 from engine.fact_records import explanation
 from engine.offers import CartLine, Offer
 
-Around = tuple[bytes, bytes]
-"""JSON of an object before the value of its `offer_id`, and behind it, both with their quotes."""
-
 # Nobody's text can hold it.
 _ID = secrets.token_urlsafe(16)
 _SEAM = _ID.encode()
 
 
-class OfferFragment(NamedTuple):
-    """One offer, still without its id: for the fact's body, its digest, and the answer."""
+class Pieces(tuple[bytes, ...]):
+    """A JSON array of offers without their ids: what stands before each, and behind the last."""
 
-    body: Around
-    digest: Around
-    answer: Around
+    __slots__ = ()
+
+    def under(self, offers: Sequence[Offer]) -> orjson.Fragment:
+        """The array under the ids of `offers`."""
+        parts = [self[0]]
+        for offer, piece in zip(offers, self[1:], strict=True):
+            parts += (offer.offer_id.encode(), piece)
+        return orjson.Fragment(b"".join(parts))
 
 
 class Fragments(NamedTuple):
-    """`ids_hold` tells whether every id of an item in it can be stored."""
+    """Lines and offers of the fact's body, of its digest, and offers of the answer.
+
+    `ids_hold` tells whether every id of an item in it can be stored.
+    """
 
     lines: bytes
     digest_lines: bytes
-    offers: tuple[OfferFragment, ...]
+    body: Pieces
+    digest: Pieces
+    answer: Pieces
     ids_hold: bool
 
 
@@ -55,6 +62,9 @@ def fragments_of(
         answer: an offer as the shop is told of it.
     """
     told = [line_to_json(line, currency) for line in lines]
+    records = [offer_to_json(offer, currency) for offer in offers]
+    for record in records:
+        record["offer_id"] = _ID
     ids = [line.item_id for line in lines]
     ids += (offer.item_id for offer in offers)
     ids += (offer.replaces.item_id for offer in offers if offer.replaces is not None)
@@ -62,20 +72,18 @@ def fragments_of(
         return Fragments(
             _kept(orjson.dumps(told)),
             _kept(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)),
-            tuple(_fragment(offer, currency, answer(offer)) for offer in offers),
+            _cut(
+                [
+                    {**record, **explanation(offer, currency)}
+                    for record, offer in zip(records, offers, strict=True)
+                ]
+            ),
+            _cut(records, orjson.OPT_SORT_KEYS),
+            _cut([{**answer(offer), "offer_id": _ID} for offer in offers]),
             all(map(fields.is_id, ids)),
         )
     except (orjson.JSONEncodeError, ValueError):
         return None
-
-
-def _fragment(offer: Offer, currency: str | None, answer: Mapping[str, object]) -> OfferFragment:
-    record = offer_to_json(offer, currency)
-    return OfferFragment(
-        _around({**record, **explanation(offer, currency)}, 0),
-        _around(record, orjson.OPT_SORT_KEYS),
-        _around(answer, 0),
-    )
 
 
 def _kept(text: bytes) -> bytes:
@@ -83,6 +91,5 @@ def _kept(text: bytes) -> bytes:
     return bytes(memoryview(text))
 
 
-def _around(record: Mapping[str, object], option: int) -> Around:
-    before, behind = orjson.dumps({**record, "offer_id": _ID}, option=option).split(_SEAM)
-    return before, behind
+def _cut(records: Sequence[Mapping[str, object]], option: int = 0) -> Pieces:
+    return Pieces(orjson.dumps(records, option=option).split(_SEAM))

@@ -26,6 +26,8 @@ from engine.upsell.packs import parse_pack
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""
 
+_LONGEST_PLAIN = 15
+"""Digits of a number that is compared as it stands."""
 _SAME_PACK = 1.05
 """Packs that differ by no more are one size: 26 and 26.5 ounces."""
 
@@ -121,11 +123,23 @@ def _by_size(before: Decimal | float, after: Decimal | float) -> Verdict:
     return "gain" if after > before else "loss" if after < before else "same"
 
 
-@lru_cache(maxsize=4_096)
 def compare_texts(
     before: str, after: str, levels: Levels = (), lower_is_better: bool = False
 ) -> Verdict:
     """The verdict on one attribute; `both` is a set that gained some members and lost others."""
+    if not levels and _is_plain(before) and _is_plain(after):
+        # Of whole numbers there are many pairs; each is sooner compared than remembered.
+        verdict = _by_size(int(before), int(after))
+        return _TURNED.get(verdict, verdict) if lower_is_better else verdict
+    return _verdict(before, after, levels, lower_is_better)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isdigit() and text.isascii() and len(text) <= _LONGEST_PLAIN
+
+
+@lru_cache(maxsize=4_096)
+def _verdict(before: str, after: str, levels: Levels, lower_is_better: bool) -> Verdict:
     before, after = before.strip(), after.strip()
     if before.casefold() in _UNKNOWN or after.casefold() in _UNKNOWN:
         return "unknown"

@@ -222,9 +222,10 @@ class Upsell:
 
     def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
         """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
-        paid = base.unit_price_minor or 0
-        packs = (self.pack(base.item), self.pack(better))
-        return step_of(*packs, paid, paid + price_difference_minor)
+        paid, pack = base.unit_price_minor or 0, self.pack(base.item)
+        if pack is None:
+            return "tier"
+        return step_of(pack, self.pack(better), paid, paid + price_difference_minor)
 
     def _waiting(
         self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past

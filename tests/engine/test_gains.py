@@ -138,3 +138,8 @@ def test_a_traded_set_stands_on_both_sides() -> None:
     assert comparison.gains == comparison.losses == (change,)
     blend = gains.compare_attributes([("blend", "house", "Blue Mountain")])
     assert blend == gains.Comparison(differs=(Change("blend", "house", "Blue Mountain"),))
+
+
+@given(st.text("0123456789", min_size=1, max_size=15), st.text("0123456789", min_size=1))
+def test_plain_numbers_compare_as_others_do(before: str, after: str) -> None:
+    assert gains.compare_texts(before, after) == gains.compare_texts(f"{before} GB", f"{after} GB")

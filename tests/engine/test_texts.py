@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -392,6 +393,32 @@ def test_numbers_are_read_back_from_both_languages(value: Decimal) -> None:
     assert Decimal(number_text(value, "en").replace(",", "")) == value
     norwegian = number_text(value, "nb").replace("\u00a0", "").replace(",", ".")
     assert Decimal(norwegian.replace("\u2212", "-")) == value
+
+
+@given(
+    st.decimals(-(10**15), 10**15, allow_nan=False)
+    | st.decimals(-20_000, 20_000, places=8)
+    | st.integers(-20_000, 20_000).map(Decimal),
+    st.sampled_from(LANGUAGES),
+)
+def test_numbers_are_written_as_babel_writes_them(value: Decimal, language: Language) -> None:
+    pattern = "0.######" if abs(value) < 10_000 else "#,##0.######"
+    assert number_text(value, language) == format_decimal(value, format=pattern, locale=language)
+
+
+@given(
+    st.integers(-(10**15), 10**15),
+    st.sampled_from(["NOK", "JPY", "KWD"]),
+    st.sampled_from(LANGUAGES),
+)
+def test_money_is_written_as_babel_writes_it(minor: int, currency: str, language: Language) -> None:
+    digits = {"JPY": 0, "KWD": 3}.get(currency, 2)
+    amount = Decimal(minor).scaleb(-digits)
+    decimals = "." + digits * "0" if amount % 1 else ""
+    grouped = language == "nb" or abs(amount) >= 10_000
+    pattern = ("#,##0" if grouped else "0") + decimals
+    told = money_text(minor, currency, language)
+    assert told.startswith(format_decimal(amount, format=pattern, locale=language))
 
 
 @given(st.floats(0, 1))
