@@ -17,6 +17,7 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import Eligibility
+from engine.merchandising.choosing import Choosing
 from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement, place_complements
 from engine.merchandising.policy import Policy
@@ -59,21 +60,26 @@ class Recommenders:
     ranking: Ranking | None
     native: NativeRanking | None = None
     """Ranks as `ranking` does; None where NumPy does."""
+    choosing: Choosing | None = None
+    """Chooses as `place_complements` does; None where that has to."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
-        eligibility = Eligibility.prepare(model)
+        eligibility, cross_sell = Eligibility.prepare(model), CrossSell.prepare(model)
+        ranking, cap = model.ranking, model.settings.offers.max_per_category
+        native = None
+        if ranking is not None:
+            native = native_ranking(ranking, (model.packed or {}).get("ranking_items"))
         return cls(
             model.catalogue,
             eligibility,
             Policy.prepare(model, eligibility),
-            CrossSell.prepare(model),
+            cross_sell,
             Upsell.prepare(model),
-            model.settings.offers.max_per_category,
-            model.ranking,
-            native_ranking(model.ranking, (model.packed or {}).get("ranking_items"))
-            if model.ranking is not None
-            else None,
+            cap,
+            ranking,
+            native,
+            Choosing.prepare(cross_sell, ranking, native, model.catalogue, eligibility.family, cap),
         )
 
     def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
@@ -141,15 +147,21 @@ def build_slate(
     complements: list[Complement] = []
     candidates = None
     if cross_sell > 0:
-        candidates = recommenders.candidates(cart, past or Past.unknown(), mode)
-        room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
+        known = past or Past.unknown()
         pins = in_force.pins_of(held)
-        complements = place_complements(candidates, eligibility, pins, room, cross_sell)
-        if explain:
-            rejected += rejected_complements(
-                candidates, eligibility, room, complements, limit=cross_sell
-            )
-
+        quick = None
+        if recommenders.choosing is not None and not (pins or excluded or declined or explain):
+            quick = recommenders.choosing.complements(cart, known, mode, eligibility, cross_sell)
+        if quick is not None:
+            complements = quick
+        else:
+            candidates = recommenders.candidates(cart, known, mode)
+            room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
+            complements = place_complements(candidates, eligibility, pins, room, cross_sell)
+            if explain:
+                rejected += rejected_complements(
+                    candidates, eligibility, room, complements, limit=cross_sell
+                )
     in_force.eligibility.release(eligibility)
     return Slate(
         tuple(complements),

@@ -225,7 +225,14 @@ class RankedCandidates:
             n_held = int(signals.n_orders[held])
             if n_joint <= 0 or n_held <= 0 or n_item <= 0:
                 continue
-            lift, lower = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)
-            if lower > best.lift_lower:
-                best = RuleCounts((held,), n_joint, n_held, n_joint / n_held, lift, lower)
+            pair = pair_counts(held, n_joint, n_held, n_item, n_orders)
+            if pair.lift_lower > best.lift_lower:
+                best = pair
         return best
+
+
+def pair_counts(held: int, n_joint: int, n_held: int, n_item: int, n_orders: int) -> RuleCounts:
+    """The counts of an item beside another, which a cart holds, where no rule speaks of them."""
+    confidence = n_joint / n_held
+    measured = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)
+    return RuleCounts((held,), n_joint, n_held, confidence, *measured)

@@ -18,6 +18,14 @@ _LOOKED_AT = 4
 """Times the places there are; only where these do not fill them is everything put in order."""
 
 
+def cap_of(most: int | None, limit: int) -> tuple[int, bool]:
+    """(Places of each category, whether it gives way): the shop's own cap `most` is binding;
+    without one half of `limit`, at least 2, is a wish."""
+    if most is not None:
+        return most, False
+    return max(_LEAST_CAP, -(-limit // _CAP_SHARE)), True
+
+
 class CategoryRoom:
     """The places categories have left; an item of no known category needs none.
 
@@ -34,10 +42,8 @@ class CategoryRoom:
 
     @classmethod
     def of(cls, category: NDArray[np.int32], most: int | None, limit: int) -> Self:
-        """The shop's own cap is binding; without one half of `limit`, at least 2, is a wish."""
-        if most is not None:
-            return cls(category, most)
-        return cls(category, max(_LEAST_CAP, -(-limit // _CAP_SHARE)), gives_way=True)
+        places, gives_way = cap_of(most, limit)
+        return cls(category, places, gives_way=gives_way)
 
     def has(self, item: int) -> bool:
         """Whether there is room for `item`."""

@@ -137,6 +137,7 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [_COUNT, *[_POINTER] * 2, _COUNT, _COUNT, *[_POINTER] * 2],
         ),
+        ("mersalg_complements", _COUNT, [_POINTER] * 5),
         (
             "mersalg_siblings",
             _COUNT,

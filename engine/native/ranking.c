@@ -17,6 +17,7 @@ enum {
 #define GROUPS 25
 #define DOUBT 10.0f
 #define LITTLE 0.01f
+#define Z_95 1.959963984540054
 
 /* What an item is by itself, in one line of a processor's cache: candidates lie far apart. */
 typedef struct {
@@ -26,7 +27,7 @@ typedef struct {
 } Item;
 
 /* `engine.ranking.ranking.Ranking`; every array of items has `near.n_rows` places. */
-typedef struct {
+struct Ranking {
     Rows near;
     const float *near_weight;
     const int32_t *near_joint;
@@ -38,7 +39,7 @@ typedef struct {
     const int32_t *popular;
     int64_t n_popular;
     float n_orders_all;
-} Ranking;
+};
 
 #define AHEAD 12
 #define SOON(ADDRESS) __builtin_prefetch(ADDRESS)
@@ -440,23 +441,54 @@ int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *netwo
     return failed ? failed : n;
 }
 
+/* Orders with an item of the cart and with `item`; 0 where they are not counted, below it an error.
+ */
+static int32_t joint_of(const Ranking *model, int32_t held, int32_t item) {
+    int64_t low = 0, end = 0;
+    if (!row_of(&model->near, held, &low, &end)) return BROKEN;
+    int64_t high = end;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (model->near.columns[middle] < item) low = middle + 1;
+        else high = middle;
+    }
+    int found = low < end && model->near.columns[low] == item;
+    return found ? MAX(model->near_joint[low], 0) : 0;
+}
+
+/* By the lower end of the interval of lift, as `engine.cross_sell.measures.lift_and_lower`. */
+int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item,
+              int32_t *held, int32_t *joint) {
+    double n_orders = trunc((double)model->n_orders_all), best = 1;
+    if (item < 0 || item >= model->near.n_rows) return BROKEN;
+    double n_item = trunc((double)model->n_orders[item]);
+    *held = -1;
+    *joint = 0;
+    for (int64_t line = 0; line < n_cart; line++) {
+        int32_t together = joint_of(model, cart[line], item);
+        if (together < 0) return together;
+        double n_held = trunc((double)model->n_orders[cart[line]]), n_joint = (double)together;
+        if (n_joint <= 0 || n_held <= 0 || n_item <= 0) continue;
+        double lift = n_joint / n_held * (n_orders / n_item);
+        double variance = 1 / n_joint - 1 / n_held - 1 / n_item + (2 * lift - 1) / n_orders;
+        double lower = lift * exp(-Z_95 * sqrt(MAX(variance, 0)));
+        if (!(lower > best)) continue;
+        best = lower;
+        *held = cart[line];
+        *joint = together;
+    }
+    return OK;
+}
+
 /* Orders with both, for each of `items` and each of `cart`, into `joint` (n_items, n_cart); 0 where
  * they are not counted. */
 int64_t mersalg_joint(const Ranking *model, const int32_t *cart, int64_t n_cart,
                       const int32_t *items, int64_t n_items, int32_t *joint) {
-    for (int64_t line = 0; line < n_cart; line++) {
-        int64_t begin = 0, end = 0;
-        if (!row_of(&model->near, cart[line], &begin, &end)) return BROKEN;
+    for (int64_t line = 0; line < n_cart; line++)
         for (int64_t place = 0; place < n_items; place++) {
-            int64_t low = begin, high = end;
-            while (low < high) {
-                int64_t middle = low + (high - low) / 2;
-                if (model->near.columns[middle] < items[place]) low = middle + 1;
-                else high = middle;
-            }
-            int found = low < end && model->near.columns[low] == items[place];
-            joint[place * n_cart + line] = found ? model->near_joint[low] : 0;
+            int32_t together = joint_of(model, cart[line], items[place]);
+            if (together < 0) return together;
+            joint[place * n_cart + line] = together;
         }
-    }
     return OK;
 }

@@ -68,6 +68,15 @@ class NativeRanking:
             mode: held.network(scorer) for mode, scorer in ranking.scorers.items()
         }
 
+    @property
+    def address(self) -> int:
+        """Of what the kernels look at; valid for as long as this is."""
+        return ctypes.addressof(self._model)
+
+    def network(self, mode: Mode) -> int:
+        """The address of the network that ranks in a mode."""
+        return ctypes.addressof(self._networks[mode])
+
     def rank(
         self, cart: NDArray[np.int32], past: Past, mode: Mode
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

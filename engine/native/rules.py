@@ -34,7 +34,7 @@ class NativeRules:
     """Rules filed by their first item: single-item ones, and the others."""
 
     def __init__(self, library: Library, others: float) -> None:
-        self._library, self._others, self._held = library, others, Held()
+        self._library, self.others, self._held = library, others, Held()
         self._filed: list[_Filed] = []
 
     def file(
@@ -60,6 +60,12 @@ class NativeRules:
             )
         )
 
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """Of the single-item rules, and of the others; valid for as long as this is."""
+        single, several = self._filed
+        return ctypes.addressof(single), ctypes.addressof(several)
+
     def fire(self, cart: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """(Consequents, ascending; their scores), as of `Fired.combined`."""
         single, several = self._filed
@@ -71,7 +77,7 @@ class NativeRules:
                 ctypes.addressof(several),
                 address_of(cart),
                 len(cart),
-                self._others,
+                self.others,
                 ctypes.addressof(items),
                 ctypes.addressof(strengths),
             )

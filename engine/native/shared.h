@@ -154,4 +154,26 @@ int64_t highest(int64_t n, const float *score, const int32_t *key, int64_t limit
 
 void sort_ascending(int32_t *values, int64_t n, Buffer *spare);
 
+typedef struct Ranking Ranking; /* in ranking.c */
+typedef struct Filed Filed;     /* in rules.c */
+
+int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *network,
+                     const int32_t *cart, int64_t n_cart, const int32_t *past_item,
+                     const float *past_age, const int64_t *past_order, int64_t n_past,
+                     int discovery, int32_t **items, double **scores);
+
+int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
+                     const int32_t *cart, int64_t n_cart, double others, int32_t **items,
+                     double **strengths);
+
+int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32_t *cart,
+                          int64_t n_cart, const int32_t *items, int64_t n, int32_t *rules);
+
+int64_t mersalg_highest(const double *scores, int64_t n, int64_t limit, int64_t *places);
+
+/* The item of the cart whose pair with `item` is best borne out by counts, into `held` and how many
+ * orders have both into `joint`; -1 where none is known to go with it. */
+int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item,
+              int32_t *held, int32_t *joint);
+
 #endif

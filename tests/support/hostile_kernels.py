@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.cross_sell.recommender import CrossSell
+from engine.native.complements import NativeComplements, Wanted
 from engine.native.finding import NativeFinding
 from engine.native.library import BrokenArrays, Library, load_library
 from engine.native.ranking import NativeRanking
@@ -160,6 +161,40 @@ def _fire(library: Library, draw: Draw) -> None:
         rules.strongest(cart, items)
 
 
+def _complement(library: Library, draw: Draw) -> None:
+    cross_sell, n_items = CrossSell.prepare(tiny_model()), len(tiny_model().catalogue)
+    share = draw.choice([0, 0, 0.05])
+    rules = NativeRules(library, 0.1)
+    for filed in (cross_sell.single, cross_sell.several):
+        rules.file(filed.indptr, filed.consequent, filed.strength, filed.rule, filed.rest)
+    ranking = NativeRanking(library, random_ranking(draw, n_items, 4))
+    contrary, repelled = cross_sell.contrary, (cross_sell.repelled_indptr, draw.integers(-1, 9, 30))
+    codes = draw.integers(-1, 4, (3, n_items))
+    native = NativeComplements(
+        library,
+        rules,
+        draw.choice([None, ranking]),
+        (
+            (_spoil(draw, repelled[0], share), repelled[1].astype(np.int32)),
+            (contrary.indptr, _spoil(draw, contrary.consequent, share)),
+        ),
+        _spoil(draw, codes[0].astype(np.int32), share),
+        _spoil(draw, codes[1].astype(np.int32), share),
+        codes[2].astype(np.int64),
+    )
+    wanted = Wanted(
+        draw.choice([0, 0, 3], n_items).astype(np.uint8),
+        _spoil(draw, codes[1].astype(np.int32), share),
+        float(draw.choice([-1.0, 2.0, np.nan])),
+        int(draw.choice([0, 1, 2, 2**62])),
+        bool(draw.integers(2)),
+        int(draw.choice([-1, 0, 1, 2, 5, 30, 300])),
+    )
+    with suppress(BrokenArrays):
+        cart = _spoil(draw, random_cart(draw, n_items, n_items), share)
+        native.of(cart, _wild_past(draw, n_items), draw.choice(MODES), wanted)
+
+
 def _find(library: Library, draw: Draw) -> None:
     ids = [f"sku-{n}" for n in range(int(draw.integers(0, 40)))]
     known, share = Vocabulary.from_ids(ids), draw.choice([0, 0.05])
@@ -180,7 +215,7 @@ def main() -> None:
         raise SystemExit(told)
     for seed in range(150):
         draw = np.random.default_rng(seed)
-        for drive in (_rank, _upgrade, _siblings, _fire, _find):
+        for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):
             drive(library, draw)
     print("survived")
 

@@ -1,0 +1,108 @@
+"""Complements in one go, for carts that nothing stands in the way of: what placing does in steps.
+
+Most carts are like this: no pin of the shop holds, nobody asks why something is not offered, and
+there is more to choose from than places.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.cross_sell.candidates import pair_counts
+from engine.cross_sell.recommender import CrossSell, RuleCounts
+from engine.eligibility import CartEligibility
+from engine.merchandising.diversity import cap_of
+from engine.merchandising.placing import Complement
+from engine.native.complements import Chosen, NativeComplements, Wanted
+from engine.native.library import library
+from engine.native.ranking import NativeRanking
+from engine.offers import Mode
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """What serving prepares once for each model, where there are compiled kernels."""
+
+    cross_sell: CrossSell
+    ranking: Ranking | None
+    max_per_category: int | None
+    native: NativeComplements
+
+    @classmethod
+    def prepare(
+        cls,
+        cross_sell: CrossSell,
+        ranking: Ranking | None,
+        native_ranking: NativeRanking | None,
+        catalogue: Catalogue,
+        family: NDArray[np.int32],
+        max_per_category: int | None,
+    ) -> Choosing | None:
+        """None where NumPy has to choose."""
+        found, rules = library(), cross_sell.native
+        if found is None or rules is None or (ranking is not None and native_ranking is None):
+            return None
+        contrary = cross_sell.contrary
+        native = NativeComplements(
+            found,
+            rules,
+            native_ranking,
+            (
+                (cross_sell.repelled_indptr, cross_sell.repelled_items),
+                (contrary.indptr, contrary.consequent),
+            ),
+            catalogue.category,
+            family,
+            catalogue.price_minor,
+        )
+        return cls(cross_sell, ranking, max_per_category, native)
+
+    def complements(
+        self,
+        cart: NDArray[np.int32],
+        past: Past,
+        mode: Mode,
+        eligibility: CartEligibility,
+        limit: int,
+    ) -> list[Complement] | None:
+        """`limit` complements, as `place_complements` places them; None where it has to."""
+        dearest = eligibility.dearest_minor
+        wanted = Wanted(
+            eligibility.marks,
+            eligibility.blocked_families,
+            -1.0 if dearest is None else dearest,
+            *cap_of(self.max_per_category, limit),
+            limit,
+        )
+        chosen = self.native.of(cart, past, mode, wanted)
+        if len(chosen) < limit:
+            return None
+        scores = [each.score for each in chosen]
+        if self.ranking is None:
+            scores = (-np.expm1(-np.array(scores))).tolist()
+        return [
+            Complement(each.item, score, self._counts(each))
+            for each, score in zip(chosen, scores, strict=True)
+        ]
+
+    def _counts(self, chosen: Chosen) -> RuleCounts:
+        if chosen.rule >= 0:
+            return self.cross_sell.counts_of(chosen.rule)
+        if chosen.held < 0 or self.ranking is None:
+            return self.cross_sell.popular_counts(chosen.item)
+        signals = self.ranking.signals
+        n_held, n_item = (signals.n_orders.item(item) for item in (chosen.held, chosen.item))
+        return pair_counts(
+            chosen.held,
+            chosen.joint,
+            math.trunc(n_held),
+            math.trunc(n_item),
+            math.trunc(signals.n_orders_all.item(0)),
+        )
