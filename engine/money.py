@@ -62,6 +62,7 @@ def to_decimal(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-minor_digits(currency))
 
 
+@lru_cache(2_048)  # of one offer each amount is written several times
 def to_text(minor: int, currency: str) -> str:
     """The decimal string of the outward contract: `599000` NOK -> `"5990.00"`."""
     digits = minor_digits(currency)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +19,7 @@ from engine.merchandising.reasons import Reason
 Items = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Complement:
+class Complement(NamedTuple):
     """A cross-sell candidate that was chosen; `counts` are those of its strongest rule."""
 
     item: int

@@ -118,7 +118,7 @@ class Past:
         end = begin + int(moments.searchsorted(now))
         begin = max(begin, end - MOST_ORDERS)
         bounds = purchases.item_indptr[begin : end + 1]
-        lengths = np.diff(bounds)
+        lengths = bounds[1:] - bounds[:-1]
         age = ((now - purchases.ordered_at[begin:end]) / _DAY).astype(np.float32)
         items = purchases.items[bounds.item(0) : bounds.item(-1)]
         order = np.arange(end - begin).repeat(lengths)

@@ -213,9 +213,9 @@ def test_an_explanation_survives() -> None:
 def test_words_too_long_or_broken_are_mended_where_they_are_written() -> None:
     fact = parse_fact(DECISION)
     assert isinstance(fact, Decision)
-    offer = replace(fact.offers[1], name="n" * 500, text="a\x00b\ud800", score=float("nan"))
+    offer = fact.offers[1]._replace(name="n" * 500, text="a\x00b\ud800", score=float("nan"))
     changes = (Change("g\ud800", "f" * 5000, "t"),)
-    back = unpack(pack(replace(fact, offers=(replace(offer, gains=changes),))))
+    back = unpack(pack(replace(fact, offers=(offer._replace(gains=changes),))))
     assert isinstance(back, Decision)
     (mended,) = back.offers
     assert (mended.name, mended.text, mended.score) == ("n" * 200, "ab?", 0.0)

@@ -357,7 +357,7 @@ def test_readers_need_no_secret(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
     good = decision(1)
-    endless = replace(good.offers[0], item_id="x" * 201)
+    endless = good.offers[0]._replace(item_id="x" * 201)
     result = store.append([good, decision(2, offers=(endless,)), decision(3, checkout_id="")])
     assert [(entry.index, entry.code) for entry in result.rejected] == [
         (1, "invalid"),
@@ -365,7 +365,7 @@ def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
     ]
     assert result.recorded == 1
     # A name is for people only: a long one costs its end, not the fact.
-    wordy = replace(good.offers[0], offer_id="wordy", name="n" * 300)
+    wordy = good.offers[0]._replace(offer_id="wordy", name="n" * 300)
     assert store.append([decision(4, offers=(wordy,))]).recorded == 1
     assert named(everything(store)) == ["e-1", "e-4"]
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_made_again_is_said_to_differ(tmp_path: Path) -> None:
     model = shop()
     decision = decided(model)
     first, *rest = decision.offers
-    odd = replace(first, item_id="sim-pin", offer_id="off_other")
+    odd = first._replace(item_id="sim-pin", offer_id="off_other")
     told = explain(model, replace(decision, offers=(odd, *rest)), tmp_path)
     assert told["status"] == "differs"
     assert "something else" in told["message"]

@@ -41,7 +41,7 @@ def _who() -> st.SearchStrategy[dict[str, str | None]]:
 @st.composite
 def decisions(draw: st.DrawFn, number: int) -> Decision:
     cart = st.sampled_from(["cup", "cup", "mug", "pot"])
-    lines = draw(st.lists(st.builds(CartLine, cart, QUANTITIES, PRICES), max_size=3))
+    lines = draw(st.lists(st.builds(CartLine, cart, QUANTITIES, PRICES, st.just(0)), max_size=3))
     offers = []
     for place in range(draw(st.sampled_from([1, 2, 2, 3, 0]))):
         kind = draw(st.sampled_from(["cross_sell", "upsell"]))
