@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -27,7 +28,13 @@ def to_datetime(micros: int) -> datetime:
 
 def to_iso(micros: int) -> str:
     """`2026-01-31T12:00:00+00:00`, with microseconds only where there are any."""
-    return to_datetime(micros).isoformat()
+    second, part = divmod(micros, 1_000_000)
+    return f"{_written(second)}{f'.{part:06}' if part else ''}+00:00"
+
+
+@lru_cache(64)  # of one second there are many facts
+def _written(second: int) -> str:
+    return to_datetime(second * 1_000_000).isoformat()[:19]
 
 
 def read_instant(text: str) -> tuple[int, str]:

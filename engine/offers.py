@@ -22,6 +22,9 @@ Mode = Literal["discovery", "complete"]
 Step = Literal["size", "tier"]
 """Of an upsell: `size` is a bigger pack at a lower unit price, `tier` any other dearer version."""
 
+Tracking = Literal["recorded", "deferred", "off"]
+"""Where the fact of a decision is: in the database, waiting on disk, or not kept."""
+
 Quantity = int | Decimal
 """Units of an item: whole, or a Decimal for goods sold by weight."""
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import orjson
 
 from engine import fields
-from engine.offers import Change, Decision, Offer
-from serving.schemas import SuggestionResponse, Tracking
+from engine.offers import Change, Decision, Offer, Tracking
+from serving.schemas import SuggestionResponse
 
 _DECIMALS = 6
 

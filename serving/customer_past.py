@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from engine.clock import MICROS_PER_DAY
 from engine.model import Model
 from engine.ranking.purchases import MOST_ORDERS, Past
 from engine.storage.asking import Bought
@@ -16,7 +17,6 @@ from serving.database_time import DatabaseTime
 from serving.lookups import Lookups
 from serving.loop_commit import Started
 
-_DAY = 86_400_000_000.0
 _FRESH_SECONDS = 30.0
 _MOST_CUSTOMERS = 5_000
 
@@ -43,7 +43,7 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
     orders: list[tuple[float, np.ndarray]] = []
     for occurred_at, item_ids in bought[-MOST_ORDERS:]:
         items = {item for item in map(index, item_ids) if item is not None}
-        age = max(now - occurred_at, 0) / _DAY
+        age = max(now - occurred_at, 0) / MICROS_PER_DAY
         orders.append((age, np.array(sorted(items), dtype=np.int32)))
     return past.joined(Past.of_orders(orders))
 

@@ -15,7 +15,6 @@ from serving.schemas import SuggestionRequest
 Buyer = tuple[str, str | None, str | None]
 """Checkout, session and customer of a call."""
 
-_DAY = 86_400_000_000
 _FRESH_SECONDS = 0.1
 """For so long it is not asked again whether anybody dismissed anything."""
 _MOST_BUYERS = 5_000
@@ -58,7 +57,7 @@ class Dismissals:
         buyer = (asked.checkout_id, asked.session_id, asked.customer_id)
         if patience.is_over:
             return self._known.get(buyer, ())
-        after = clock.now() - round(days * _DAY)
+        after = clock.now() - round(days * clock.MICROS_PER_DAY)
         if not await self._anybody(after, patience):
             return ()
         found = await patience.ask(self._buyers, (buyer, after))

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack
-from engine.offers import Decision
+from engine.offers import Decision, Tracking
 from engine.storage.apart import Started
 from engine.storage.audit import AuditEntry
 from engine.storage.batch import Prepared
@@ -34,7 +34,6 @@ from serving.spool import Spool, SpoolFull
 
 _log = logging.getLogger("mersalg.intake")
 
-Tracking = Literal["recorded", "deferred", "off"]
 Job = Sequence[Fact | Prepared]
 """The facts of one call; those that are prepared are ready to be written."""
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from engine import fields
 from engine.merchandising.reasons import REJECTIONS
-from engine.offers import Arm, Kind, Mode, Quantity, Step
+from engine.offers import Arm, Kind, Mode, Quantity, Step, Tracking
 
 _MOST_LINES = 10_000
 _PRICE_DIGITS = 12
@@ -97,8 +97,6 @@ Consent = Annotated[
 ]
 """Shops whose language has no booleans spell them."""
 Limit = Annotated[int, Field(strict=True, ge=0, le=20)]
-
-Tracking = Literal["recorded", "deferred", "off"]
 
 
 class _Body(BaseModel):

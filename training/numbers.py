@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.money import minor_digits
+from engine.money import LARGEST_MINOR, minor_digits
 from training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
@@ -21,7 +21,6 @@ _DRESSED = re.compile(
     rf"(?P<open>\()?(?P<sign>[+\-−]?){_MARK}(?P<late_sign>[\-−]?)"
     rf"(?P<number>[.,]?[0-9](?:[0-9., '{_SPACES}]*[0-9])?)(?:,-)?{_MARK}(?P<close>\))?"
 )
-_LARGEST_MINOR = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def money_to_minor(
     """
     scaled = amounts * 10.0 ** minor_digits(currency)
     with np.errstate(invalid="ignore"):
-        too_large = np.abs(scaled) > _LARGEST_MINOR
+        too_large = np.abs(scaled) > LARGEST_MINOR
     # Six decimals first: 2.675 is stored a hair below, and its half cent would be lost.
     exact = np.where(np.isfinite(scaled) & ~too_large, scaled, 0.0)
     return np.rint(np.round(exact, 6)).astype(np.int64), too_large

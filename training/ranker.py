@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clock import MICROS_PER_DAY
 from engine.progress import Progress
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
@@ -41,7 +42,7 @@ _MOST_NETWORKS = 5
 _FEW_EXAMPLES = 6_000
 """Networks of other first weights whose mean counts, and how many where examples are few: the
 fewer the traces, the more it steadies."""
-_MOST_STALE = 80 * 86_400_000_000
+_MOST_STALE = 80 * MICROS_PER_DAY
 """Microseconds that what is known of a customer may lie back."""
 _SEED = 11
 

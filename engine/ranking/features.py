@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.ranking.evidence import Carts, Evidence
-from engine.ranking.habits import NEVER, Habits
+from engine.ranking.habits import Habits
 from engine.ranking.keyed import Floats, Keys, look_up
+from engine.ranking.purchases import NEVER
 from engine.ranking.signals import ItemSignals
 
 _LITTLE = np.float32(0.01)

@@ -8,14 +8,12 @@ import numpy as np
 
 from engine.ranking.evidence import Carts
 from engine.ranking.keyed import Floats, Grouping, Keys, look_up
-from engine.ranking.purchases import Past
+from engine.ranking.purchases import NEVER, Past
 from engine.ranking.signals import ItemSignals
 
 _HALF_LIFE = 45.0
 _OVERLAP_HALF_LIFE = 120.0
 """Days after which a past order counts half: for habits, and for its likeness to the cart."""
-NEVER = 999.0
-"""Days since a purchase that never was."""
 
 
 @dataclass(frozen=True, slots=True)

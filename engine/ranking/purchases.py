@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clock import MICROS_PER_DAY
 from engine.ranking.keyed import gather
 
 MOST_ORDERS = 250
 """Orders of one customer that are looked at, the last ones."""
-_DAY = 86_400_000_000.0
+NEVER = 999.0
+"""Days since a purchase that never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Past:
         owner = np.repeat(np.arange(len(customers)), lengths)
         shift = begins - (np.cumsum(lengths) - lengths)
         orders = np.arange(len(owner)) + shift[owner]
-        age = ((now[owner] - purchases.ordered_at[orders]) / _DAY).astype(np.float32)
+        age = ((now[owner] - purchases.ordered_at[orders]) / MICROS_PER_DAY).astype(np.float32)
         entries, place = gather(purchases.item_indptr, orders)
         return cls(owner[place], purchases.items[entries], age[place], place)
 
@@ -119,7 +121,7 @@ class Past:
         begin = max(begin, end - MOST_ORDERS)
         bounds = purchases.item_indptr[begin : end + 1]
         lengths = bounds[1:] - bounds[:-1]
-        age = ((now - purchases.ordered_at[begin:end]) / _DAY).astype(np.float32)
+        age = ((now - purchases.ordered_at[begin:end]) / MICROS_PER_DAY).astype(np.float32)
         items = purchases.items[bounds.item(0) : bounds.item(-1)]
         order = np.arange(end - begin).repeat(lengths)
         return cls(np.zeros(len(items), dtype=np.int64), items, age.repeat(lengths), order)

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from engine.clock import MICROS_PER_DAY
+from engine.config import Impressions
 from engine.events import PurchaseItem
 from engine.offers import Quantity
 from engine.tracking.conversion import Worth, rule_holds
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.returned import remaining_units
-
-Impressions = Literal["viewed", "served"]
 
 
 @dataclass(frozen=True, slots=True)

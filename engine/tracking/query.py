@@ -8,10 +8,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from engine import money
+from engine.config import Impressions
 from engine.errors import ConfigError
 from engine.offers import KINDS, Kind
 from engine.storage.store import Store
-from engine.tracking.attribution import Impressions
 from engine.tracking.groups import GROUP_KEYS
 from engine.tracking.periods import zone_of
 

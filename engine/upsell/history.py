@@ -9,11 +9,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.purchases import Past
+from engine.ranking.purchases import NEVER, Past
 
 Floats = NDArray[np.float32]
-NEVER = 999.0
-"""Days since a purchase that never was."""
+_HALF_LIFE = 60.0
+"""Days after which a purchase counts half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class History:
     n_entries: Floats
     level: Floats
     since: Floats
+
+    @property
+    def fresh(self) -> Floats:
+        """float32 (n,): what an entry counts, 1 of today's, half of it after each half-life."""
+        return np.exp2(self.age * np.float32(-1 / _HALF_LIFE))
 
     @classmethod
     def of_cart(

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from engine.ranking.purchases import Past
 from engine.ranking.scorer import Scorer
 from engine.upsell.history import History
-from engine.upsell.signals import Floats, Now, Questions, signals
+from engine.upsell.signals import Floats, Now, Questions, moves_from_past, signals
 from engine.upsell.standing import Facts, Standing
-
-_HALF_LIFE = 60.0
 
 
 def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
@@ -89,21 +87,13 @@ class Likelihood:
             standing.promotion[sibling],
             standing.usual[sibling],
             standing.times_moved(base[questions.owner], sibling),
-            self._from_past(history, questions),
+            moves_from_past(
+                self.facts.ladder,
+                history,
+                questions,
+                lambda item, sibling, _question: standing.times_moved(item, sibling),
+            ),
         )
-
-    def _from_past(self, history: History, questions: Questions) -> Floats:
-        """Moves to each better item from everything its buyer bought of the ladder."""
-        ladder, sibling = self.facts.ladder, questions.sibling
-        same = (ladder[history.item] == ladder[questions.base][history.question]).nonzero()[0]
-        question = history.question[same]
-        lengths = np.diff(questions.indptr)[question]
-        entry = np.repeat(same, lengths)
-        shift = questions.indptr[question] - (np.cumsum(lengths) - lengths)
-        row = np.arange(len(entry)) + np.repeat(shift, lengths)
-        fresh = np.exp2(history.age[entry] * np.float32(-1 / _HALF_LIFE))
-        times = self.standing.times_moved(history.item[entry], sibling[row])
-        return np.bincount(row, fresh * times, len(sibling)).astype(np.float32)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         return {

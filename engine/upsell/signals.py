@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.ranking.keyed import Grouping, look_up
-from engine.upsell.history import NEVER, History
+from engine.ranking.purchases import NEVER
+from engine.upsell.history import History
 from engine.upsell.standing import WINDOWS, Facts
 
 Floats = NDArray[np.float32]
 Keys = NDArray[np.int64]
-_HALF_LIFE = 60.0
 _PRIOR = 1.0
 
 _DAYS = tuple(f"{days:g}" for days in WINDOWS)
@@ -110,6 +111,28 @@ def _each(owner: Keys, values: Floats, questions: Questions) -> Floats:
     return _sums(owner, values, len(questions.base))
 
 
+def moves_from_past(
+    ladder: NDArray[np.int32],
+    history: History,
+    questions: Questions,
+    times_moved: Callable[[NDArray[np.int32], NDArray[np.int32], Keys], Floats],
+) -> Floats:
+    """float32 (n_rows,): moves to each better item from everything its buyer bought of the ladder.
+
+    Args:
+        times_moved: how often one went from an item to another, of arrays (n,) of items, of better
+            items, and of the questions these belong to.
+    """
+    same = (ladder[history.item] == ladder[questions.base][history.question]).nonzero()[0]
+    question = history.question[same]
+    lengths = np.diff(questions.indptr)[question]
+    entry = np.repeat(same, lengths)
+    shift = questions.indptr[question] - (np.cumsum(lengths) - lengths)
+    row = np.arange(len(entry)) + np.repeat(shift, lengths)
+    times = times_moved(history.item[entry], questions.sibling[row], history.question[entry])
+    return np.bincount(row, history.fresh[entry] * times, len(questions.sibling)).astype(np.float32)
+
+
 def signals(
     facts: Facts, history: History, questions: Questions, now: Now
 ) -> tuple[Floats, Floats]:
@@ -117,7 +140,7 @@ def signals(
     base, sibling, owner = questions.base, questions.sibling, questions.owner
     size, n_items = len(base), len(facts.ladder)
     asked, item, age = history.question, history.item, history.age
-    fresh = np.exp2(age * np.float32(-1 / _HALF_LIFE))
+    fresh = history.fresh
     category_fresh = _sums(asked, fresh, size)
     category_level = _sums(asked, fresh * facts.level[item], size) / (category_fresh + _PRIOR)
     # Brands: what share of the category's purchases carried the base's or the sibling's.

@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from engine.experiment import assign_arm, unit_of
 from engine.model import Model
-from engine.offers import Arm, Decision
+from engine.offers import Arm, Decision, Tracking
 from serving import errors, logs, openapi
 from serving.answers import answer_json
 from serving.checkout import consents, decide
 from serving.customer_past import Bought
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
-from serving.schemas import SuggestionRequest, SuggestionResponse, Tracking
+from serving.schemas import SuggestionRequest, SuggestionResponse
 from serving.security import admit
 from serving.service import Service, service_of
 

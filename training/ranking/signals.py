@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
+from engine.clock import MICROS_PER_DAY
 from engine.orders import Baskets
 from engine.ranking.purchases import Purchases
 from engine.ranking.signals import ItemSignals
@@ -19,7 +20,6 @@ _RECENT_DAYS, _LATEST_DAYS = 14.0, 4.0
 _POPULAR = 40
 _LEADERS = 10
 """Items that are candidates of every cart, and of every group that is called for."""
-_DAY = 86_400_000_000.0
 
 
 def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
@@ -53,7 +53,7 @@ def fit_signals(
 ) -> ItemSignals:
     """Signals as of the last order; shapes as in `ItemSignals` and `Dataset`."""
     sizes = np.diff(baskets.indptr)
-    age = (ordered_at.max(initial=0) - ordered_at) / _DAY
+    age = (ordered_at.max(initial=0) - ordered_at) / MICROS_PER_DAY
 
     def share_of_orders(half_life: float) -> NDArray[np.float32]:
         weight = np.exp2(-age / half_life)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clock import MICROS_PER_DAY
 from engine.progress import Progress
 from engine.upsell.likelihood import shares
 from engine.upsell.signals import SIBLING_NAMES, Questions
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 TRAIN_SHARE, WARM_UP = 292 / 366, 0.15
 """Of the days: those before the split are learned from; the first only teach what there is."""
-_DAY = 86_400_000_000
 _MOST_TESTED = 40_000
 _BINS = 10
 
@@ -35,7 +35,7 @@ def evaluate_upsell(dataset: Dataset, progress: Progress) -> dict[str, Any] | No
     if not len(dataset.customer_ids) or not (dataset.ordered_at > 0).any():
         return None
     begin = int(dataset.ordered_at.min())
-    days = (dataset.ordered_at - begin) // _DAY
+    days = (dataset.ordered_at - begin) // MICROS_PER_DAY
     split = int(np.ceil((int(days.max()) + 1) * TRAIN_SHARE))
     before = dataset.select_orders(days < split)
     family = dataset.catalogue.family

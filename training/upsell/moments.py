@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.upsell.history import NEVER, History
+from engine.ranking.purchases import NEVER
+from engine.upsell.history import History
 from engine.upsell.packs import packs_of
-from engine.upsell.signals import Floats, Now, Questions, signals
+from engine.upsell.signals import Floats, Now, Questions, moves_from_past, signals
 from engine.upsell.standing import PROMOTION_DAYS, WINDOWS, Facts, Standing
 from engine.upsell.tiers import Ladders
 from training.upsell.events import Integers, Purchased, Turns, purchased, turns_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _BATCH = 20_000
-_HALF_LIFE = 60.0
 
 
 def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]) -> Facts:
@@ -198,23 +198,14 @@ class Memory:
             promotion,
             usual,
             self.times_moved(questions.base[owner], questions.sibling, at),
-            self._from_past(history, questions, seconds),
+            moves_from_past(
+                self.facts.ladder,
+                history,
+                questions,
+                lambda item, sibling, question: self.times_moved(item, sibling, seconds[question]),
+            ),
         )
         return signals(self.facts, history, questions, now)
-
-    def _from_past(self, history: History, questions: Questions, seconds: Integers) -> Floats:
-        """Moves to each better item from everything its buyer bought of the ladder."""
-        ladder = self.facts.ladder
-        same = (ladder[history.item] == ladder[questions.base][history.question]).nonzero()[0]
-        question = history.question[same]
-        lengths = np.diff(questions.indptr)[question]
-        entry = np.repeat(same, lengths)
-        shift = questions.indptr[question] - (np.cumsum(lengths) - lengths)
-        row = np.arange(len(entry)) + np.repeat(shift, lengths)
-        fresh = np.exp2(history.age[entry] * np.float32(-1 / _HALF_LIFE))
-        at = seconds[history.question[entry]]
-        times = self.times_moved(history.item[entry], questions.sibling[row], at)
-        return np.bincount(row, fresh * times, len(questions.sibling)).astype(np.float32)
 
     def in_batches(
         self, customer: Integers, questions: Questions, seconds: Integers

@@ -13,12 +13,13 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config import Impressions
 from engine.errors import ModelError
 from engine.model import Model
 from engine.registry import Registry
 from engine.storage.sql import open_existing_store
 from engine.storage.store import FactScope, Store
-from engine.tracking.attribution import Impressions, outcomes
+from engine.tracking.attribution import outcomes
 from engine.tracking.query import DEFAULT_BOT_RATE
 from engine.tracking.reading import build_history
 from engine.upsell.likelihood import Likelihood, log_odds

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
+from engine.clock import MICROS_PER_DAY
 from engine.progress import SilentProgress
 from training.upsell.former import FormerCuts
 from training.upsell.grouping import groups_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MIN_LINES = 5
 """Lines of each period that an item's usual price is read from."""
-_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def tier_stability(
     """Tiers on the prices before day `first_later_day` (0 is the day of the first order, in steps
     of 24 hours), and again on those from it on; items priced by `min_lines` lines in both."""
     start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
-    later = (dataset.ordered_at - start) // _DAY >= first_later_day
+    later = (dataset.ordered_at - start) // MICROS_PER_DAY >= first_later_day
     before = dataset.select_orders(~later)
     prices = [_prices(part, min_lines) for part in (before, dataset.select_orders(later))]
     both = (prices[0] > 0) & (prices[1] > 0)
