@@ -78,14 +78,6 @@ class Fired:
         best, total = strength[last], np.add.reduceat(strength, first)
         return items[last], -np.expm1(-(best + _OTHER_RULES_WEIGHT * (total - best)))
 
-    def strongest_rules(self, items: Items) -> NDArray[np.int32]:
-        """Position in the rule table of the most confident rule for each item; first of ties."""
-        found: list[int] = []
-        for item in items.tolist():
-            behind = (self.consequent == item).nonzero()[0]
-            found.append(behind[self.strength[behind].argmax()])
-        return self.rule[np.array(found, dtype=np.int64)]
-
 
 @dataclass(frozen=True, slots=True)
 class CrossSell:
@@ -163,10 +155,6 @@ class CrossSell:
             ]
         )
 
-    def rule_counts(self, rules: NDArray[np.int32]) -> list[RuleCounts]:
-        """The evidence of each of `rules` (positions in the rule table)."""
-        return [self.counts_of(rule) for rule in rules.tolist()]
-
     def counts_of(self, rule: int) -> RuleCounts:
         """The evidence of one of the rule table's rules."""
         table = self.table
@@ -225,11 +213,3 @@ def top(scores: Scores, limit: int) -> NDArray[np.int64]:
         near = np.flatnonzero(scores >= threshold)
         return near[np.argsort(-scores[near], kind="stable")][:limit]
     return np.argsort(-scores, kind="stable")[:limit]
-
-
-def rank_candidates(model: Model, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
-    """The first `limit` complements of a cart of dense indices, not in the cart; best first.
-
-    No other eligibility is asked. Prepares the model anew: for many carts keep a `CrossSell`.
-    """
-    return CrossSell.prepare(model).rank(cart_items, limit)

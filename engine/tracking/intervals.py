@@ -126,14 +126,6 @@ def effective_counts(sums: RatioSums) -> tuple[float, float]:
     return x / effect, n / effect
 
 
-def clustered_ratio(sums: RatioSums, level: float = 0.95) -> Interval | None:
-    """A ratio of sums with its delta-method interval: None without data, endless for one unit."""
-    if sums.sum_m == 0:
-        return None
-    spread = normal_quantile(level) * math.sqrt(sums.variance())
-    return Interval(sums.value, sums.value - spread, sums.value + spread)
-
-
 def clustered_difference(
     first: RatioSums, second: RatioSums, level: float = 0.95, *, quantile: float | None = None
 ) -> Interval | None:

@@ -24,9 +24,6 @@ class Rate:
     denominator: str
 
 
-HEADLINE = "customer"
-"""The rate meant by "the percentage of customers who ..."."""
-
 RATES: Mapping[str, Rate] = {
     "customer": Rate("units_converted", "units_shown"),
     "offer": Rate("offers_converted", "offers_shown"),

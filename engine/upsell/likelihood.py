@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.ranking.purchases import Past
 from engine.ranking.scorer import Scorer
 from engine.upsell.history import History
-from engine.upsell.signals import Floats, Now, Questions, moves_from_past, signals
+from engine.upsell.signals import Now, Questions, moves_from_past, signals
 from engine.upsell.standing import Facts, Standing
 
 
@@ -113,12 +113,3 @@ class Likelihood:
             Scorer.from_arrays(arrays, "whether"),
             *np.asarray(arrays["offers_platt"], dtype=np.float64).tolist(),
         )
-
-
-def questions_of_rows(
-    base: NDArray[np.int32], owner: NDArray[np.integer], sibling: NDArray[np.int32], ratio: Floats
-) -> Questions:
-    """`owner` ascends: the position in `base` each better item belongs to."""
-    indptr = np.zeros(len(base) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(owner, minlength=len(base)), out=indptr[1:])
-    return Questions(base, indptr, sibling, ratio)

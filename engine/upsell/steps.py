@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.offers import Step
-from engine.upsell.packs import DIMENSIONS, Pack, Packs
+from engine.upsell.packs import Pack
 
-_SPAN = DIMENSIONS.index("span")
 _TOLERANCE = 1e-9
 _IMPERIAL = frozenset({"oz", "floz", "lb", "pt", "qt", "ga", "ft", "yd"})
 
@@ -37,28 +33,3 @@ def unit_saving(
     share = 1 - (better_price_minor * base.amount) / (base_price_minor * better.amount)
     imperial = base.unit == better.unit and base.unit in _IMPERIAL
     return share, base.unit if imperial else base.dimension
-
-
-def size_steps(
-    packs: Packs,
-    base: NDArray[np.integer],
-    better: NDArray[np.integer],
-    base_price_minor: NDArray[np.integer],
-    better_price_minor: NDArray[np.integer],
-) -> NDArray[np.bool_]:
-    """Bool (n,): which steps are of size; the same answer as `step_of`, for arrays (n,)."""
-    first, second = packs.amount[base], packs.amount[better]
-    kind = packs.dimension[base]
-    comparable = (kind >= 0) & (kind == packs.dimension[better]) & (kind != _SPAN)
-    bigger = second > first * (1 + _TOLERANCE)
-    cheaper = better_price_minor * first < base_price_minor * second * (1 - _TOLERANCE)
-    return comparable & bigger & cheaper
-
-
-def unit_prices(packs: Packs, price_minor: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Float64 (n_items,): minor units for one base unit of the item's dimension; NaN where either
-    the price (negative) or the amount is not known."""
-    known = (packs.dimension >= 0) & (packs.dimension != _SPAN) & (price_minor >= 0)
-    prices = np.full(len(packs), np.nan)
-    prices[known] = price_minor[known] / packs.amount[known]
-    return prices

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cross_sell.recommender import CrossSell, rank_candidates, top
+from engine.cross_sell.candidates import RuleCandidates
+from engine.cross_sell.recommender import CrossSell, top
 from engine.model import Model
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.random_models import carts, models
@@ -19,7 +20,7 @@ def _cart(model: Model, *item_ids: str) -> list[int]:
 
 
 def _ranked(model: Model, *item_ids: str, limit: int = 10) -> list[tuple[str, float]]:
-    items, scores = rank_candidates(model, _cart(model, *item_ids), limit)
+    items, scores = CrossSell.prepare(model).rank(_cart(model, *item_ids), limit)
     return [
         (model.catalogue.items[item], round(score, 4))
         for item, score in zip(items.tolist(), scores.tolist(), strict=True)
@@ -64,8 +65,8 @@ def test_a_longer_antecedent_fires_only_whole() -> None:
     glass = np.array(_cart(model, "glass-1"), dtype=np.int32)
 
     def evidence(*item_ids: str) -> tuple[tuple[int, ...], int, int]:
-        fired = recommender.fire(np.array(_cart(model, *item_ids)))
-        counts = recommender.rule_counts(fired.strongest_rules(glass))[0]
+        cart = np.array(_cart(model, *item_ids), dtype=np.int32)
+        counts = RuleCandidates(recommender, cart).evidence(glass)[0]
         return counts.antecedent, counts.n_joint, counts.n_antecedent
 
     assert evidence("phone-64") == ((0,), 300, 1310)
@@ -74,9 +75,8 @@ def test_a_longer_antecedent_fires_only_whole() -> None:
 
 def test_evidence_is_derived_from_the_counts() -> None:
     model = tiny_model()
-    recommender = CrossSell.prepare(model)
-    fired = recommender.fire(np.array(_cart(model, "phone-64")))
-    counts = recommender.rule_counts(fired.strongest_rules(np.array(_cart(model, "case-1"))))[0]
+    cart, case = (np.array(_cart(model, each), dtype=np.int32) for each in ("phone-64", "case-1"))
+    (counts,) = RuleCandidates(CrossSell.prepare(model), cart).evidence(case)
     lift = (412 / 1310) / (507 / 10_000)
     error = math.sqrt(1 / 412 - 1 / 1310 - 1 / 507 + (2 * lift - 1) / 10_000)
     assert counts.confidence == 412 / 1310
@@ -105,12 +105,12 @@ def test_rules_without_surely_positive_lift_never_fire_and_keep_their_item_away(
 
 def test_a_rule_that_never_failed_scores_below_one() -> None:
     model = tiny_model(rules=[TinyRule(("phone-64",), "case-1", 507, 507)])
-    assert 0.999 < rank_candidates(model, [0], 1)[1][0] <= 1
+    assert 0.999 < CrossSell.prepare(model).rank([0], 1)[1][0] <= 1
 
 
 def test_empty_models_and_carts() -> None:
     empty = tiny_model(items=(), rules=(), repelled={})
-    assert [len(part) for part in rank_candidates(empty, [], 5)] == [0, 0]
+    assert [len(part) for part in CrossSell.prepare(empty).rank([], 5)] == [0, 0]
     assert _ranked(tiny_model(rules=()), "sim-pin", limit=1) == [("charger", 0.07)]
     assert _ranked(tiny_model(), "phone-64", limit=0) == []
 
@@ -142,13 +142,11 @@ def test_firing_agrees_with_plain_loops(data: st.DataObject) -> None:
     assert dict(zip(items.tolist(), scores.tolist(), strict=True)) == pytest.approx(
         expected, rel=1e-4, abs=1e-6
     )
-    if len(items):
-        for item, counts in zip(
-            items.tolist(), recommender.rule_counts(fired.strongest_rules(items)), strict=True
-        ):
-            assert set(counts.antecedent) <= set(cart)
-            assert counts.confidence == counts.n_joint / counts.n_antecedent
-            assert counts.confidence <= expected[item] + 1e-6
+    evidence = RuleCandidates(recommender, np.array(cart, dtype=np.int32)).evidence(items)
+    for item, counts in zip(items.tolist(), evidence, strict=True):
+        assert set(counts.antecedent) <= set(cart)
+        assert counts.confidence == counts.n_joint / counts.n_antecedent
+        assert counts.confidence <= expected[item] + 1e-6
 
 
 @given(st.data())
@@ -156,11 +154,11 @@ def test_ranking_never_repeats_nor_returns_the_cart(data: st.DataObject) -> None
     model = data.draw(models())
     cart = _cart(model, *data.draw(carts(model)))
     limit = data.draw(st.integers(0, 15))
-    items, scores = rank_candidates(model, cart, limit)
+    items, scores = CrossSell.prepare(model).rank(cart, limit)
     assert len(items) == len(scores) <= limit
     assert len(set(items.tolist())) == len(items)
     assert not set(items.tolist()) & set(cart)
-    again = rank_candidates(model, list(reversed(cart)), limit)
+    again = CrossSell.prepare(model).rank(list(reversed(cart)), limit)
     assert (again[0] == items).all()
     assert (again[1] == scores).all()
 

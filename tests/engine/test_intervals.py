@@ -75,7 +75,6 @@ def test_nothing_of_nothing_has_no_interval() -> None:
     assert intervals.wilson(0, 0) is None
     assert intervals.newcombe(0, 0, 1, 2) is None
     assert intervals.newcombe(1, 2, 0, 0) is None
-    assert intervals.clustered_ratio(RatioSums()) is None
     assert intervals.clustered_difference(RatioSums(), RatioSums.of([(1, 1), (2, 1)])) is None
 
 

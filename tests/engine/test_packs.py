@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.offers import Step
-from engine.upsell.packs import DIMENSIONS, Pack, Packs, pack_in_name, packs_of, parse_pack
-from engine.upsell.steps import size_steps, step_of, unit_prices, unit_saving
+from engine.upsell.packs import DIMENSIONS, Pack, pack_in_name, packs_of, parse_pack
+from engine.upsell.steps import step_of, unit_saving
 from tests.support.models import TinyItem, tiny_model
 from tests.support.shared_data import shared_data
 
@@ -238,9 +238,6 @@ def test_a_catalogues_packs() -> None:
     assert packs.amount.tolist() == pytest.approx(
         [2000, 1500, 12 * FLOZ, 500, 0, 12 * OZ, LB], rel=1e-9
     )
-    unit = unit_prices(packs, catalogue.price_minor)
-    assert unit[0] == pytest.approx(0.5)
-    assert np.isnan(unit[4])
 
 
 @pytest.mark.parametrize(
@@ -263,27 +260,6 @@ def test_a_catalogues_packs() -> None:
 )
 def test_steps(base: str, better: str, prices: tuple[int, int], step: Step) -> None:
     assert step_of(parse_pack(base), parse_pack(better), *prices) == step
-
-
-_PACKS = st.one_of(
-    st.none(),
-    st.builds(Pack, st.sampled_from(DIMENSIONS), st.floats(0.5, 5000)),
-)
-
-
-@given(st.lists(st.tuples(_PACKS, st.integers(1, 10**6)), min_size=2, max_size=6))
-def test_steps_of_arrays_are_those_of_pairs(items: list[tuple[Pack | None, int]]) -> None:
-    codes = [-1 if pack is None else DIMENSIONS.index(pack.dimension) for pack, _ in items]
-    packs = Packs(
-        np.array(codes, dtype=np.int16),
-        np.array([0 if pack is None else pack.amount for pack, _ in items]),
-    )
-    price = np.array([price for _, price in items], dtype=np.int64)
-    base, better = (part.ravel() for part in np.indices((len(items), len(items))))
-    found = size_steps(packs, base, better, price[base], price[better])
-    for first, second, is_size in zip(base, better, found, strict=True):
-        pair = (items[first][0], items[second][0])
-        assert (step_of(*pair, int(price[first]), int(price[second])) == "size") == bool(is_size)
 
 
 @given(st.floats(1, 1000), st.floats(1, 1000), st.integers(1, 10**6), st.integers(1, 10**6))

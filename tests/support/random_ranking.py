@@ -17,7 +17,7 @@ from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
 from engine.upsell.gains import compare_items
-from engine.upsell.likelihood import Likelihood, questions_of_rows
+from engine.upsell.likelihood import Likelihood
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import BaseItem, Upsell
 from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES, Questions
@@ -155,7 +155,19 @@ def random_questions(draw: Draw, n_items: int, most: int) -> Questions:
     base = random_cart(draw, n_items, most)
     rows = np.repeat(np.arange(len(base)), draw.integers(1, 6, len(base)))
     sibling = draw.integers(0, n_items, len(rows)).astype(np.int32)
-    return questions_of_rows(base, rows, sibling, 1 + draw.random(len(rows)).astype(np.float32))
+    return _questions_of_rows(base, rows, sibling, 1 + draw.random(len(rows)).astype(np.float32))
+
+
+def _questions_of_rows(
+    base: NDArray[np.int32],
+    owner: NDArray[np.integer],
+    sibling: NDArray[np.int32],
+    ratio: NDArray[np.float32],
+) -> Questions:
+    """`owner` ascends: the position in `base` each better item belongs to."""
+    indptr = np.zeros(len(base) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(owner, minlength=len(base)), out=indptr[1:])
+    return Questions(base, indptr, sibling, ratio)
 
 
 def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Upsell:

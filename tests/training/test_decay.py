@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.config import load_config, parse_config
+from engine.cross_sell.candidates import RuleCandidates
 from engine.cross_sell.recency import UNIT
 from engine.cross_sell.recommender import CrossSell
 from engine.errors import ConfigError, ModelCorrupt
@@ -123,12 +124,11 @@ def test_what_is_new_passes_what_is_dead(tmp_path: Path) -> None:
         np.testing.assert_array_equal(decayed.rules.to_arrays()[name], array)
     recommender = CrossSell.prepare(decayed)
     lamp, candle = (decayed.catalogue.items.index_of(item) for item in ("lamp", "candle"))
-    fired = recommender.fire(np.array([lamp], dtype=np.int32))
-    (counts,) = recommender.rule_counts(fired.strongest_rules(np.array([candle], dtype=np.int32)))
+    candidates = RuleCandidates(recommender, np.array([lamp], dtype=np.int32))
+    (counts,) = candidates.evidence(np.array([candle], dtype=np.int32))
     assert (counts.n_joint, counts.n_antecedent) == (160, 300)
     assert counts.confidence == pytest.approx(160 / 300)
-    items, scores = fired.combined()
-    assert scores[items == candle] < 0.05
+    assert candidates.scores[candidates.items == candle] < 0.05
 
 
 def test_popularity_fades_too(tmp_path: Path) -> None:

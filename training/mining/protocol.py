@@ -90,10 +90,6 @@ _ENGINES = {
 }
 
 
-def engine_names() -> tuple[str, ...]:
-    return tuple(_ENGINES)
-
-
 def get_engine(name: str) -> MiningEngine:
     """Raises ConfigError where no engine has that name."""
     if name not in _ENGINES:
