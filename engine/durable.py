@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import stat
 from pathlib import Path
 
 
@@ -26,3 +28,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def put_in_place(path: Path, data: bytes) -> None:
+    """Write a file that holds secrets, whole or not at all; on disk when this returns.
+
+    A new one is its owner's alone; who could read the one before can read it still, as a service
+    does. Raises OSError.
+    """
+    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            _give_as(path, descriptor)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        made.replace(path)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _give_as(path: Path, descriptor: int) -> None:
+    """Owner, group and mode of the file at `path`, where there is one, to the one that is open."""
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        return
+    made = os.fstat(descriptor)
+    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

@@ -8,9 +8,7 @@ Lines that were written by hand stay as they are.
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
-import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import cast
 
 import orjson
 
-from engine.durable import sync_folder
+from engine.durable import put_in_place
 from engine.errors import ConfigError, DataError
 from serving.keys import SCOPES, Key, Scope, digest_of, parse_keys
 
@@ -125,37 +123,13 @@ def _listed(line: str, path: Path) -> list[ListedKey]:
 
 @contextmanager
 def _changing(path: Path) -> Generator[list[str], None, None]:
-    """The lines, to be changed; written whole, by one process at a time.
-
-    A new file is its owner's alone; who could read one before can read it still, as a service does.
-    """
-    partial = path.with_name(f"{path.name}.partial")
+    """The lines, to be changed; written whole, by one process at a time."""
     lock = path.with_name(f"{path.name}.lock")
     try:
         with lock.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             lines = _lines(path)
             yield lines
-            partial.unlink(missing_ok=True)
-            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                _give_as(path, file.fileno())
-                file.writelines(f"{line}\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            sync_folder(path.parent)
+            put_in_place(path, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise DataError(f"cannot write: {error.strerror}", file=str(path)) from error
-
-
-def _give_as(path: Path, descriptor: int) -> None:
-    """Owner, group and mode of the file at `path`, where there is one, to the one that is open."""
-    try:
-        before = path.stat()
-    except FileNotFoundError:
-        return
-    made = os.fstat(descriptor)
-    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
-        os.fchown(descriptor, before.st_uid, before.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from engine.durable import sync_folder
+from engine.durable import put_in_place
 from engine.errors import ConfigError
 
 _SHORTEST = 16
@@ -114,16 +114,8 @@ def add_secret(url: URL) -> Path:
     if path is None:
         raise ConfigError("a database in memory has no secret to rotate")
     together = load_secret(url) + b"\n" + secrets.token_hex(32).encode() + b"\n"
-    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(together)
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(path)
-        sync_folder(path.parent)
+        put_in_place(path, together)
     except OSError as error:
-        made.unlink(missing_ok=True)
         raise ConfigError(f"cannot write the secret file {path}: {error.strerror}") from error
     return path

@@ -173,6 +173,18 @@ def test_a_secret_that_cannot_be_put_in_place_is_left_nowhere(
     assert [path.name for path in tmp_path.iterdir()] == ["facts.db.key"]
 
 
+def test_who_could_read_the_secret_still_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = _with_its_own_secret(tmp_path, monkeypatch)
+    before = load_secret(url)
+    path = tmp_path / "facts.db.key"
+    path.chmod(0o640)
+    assert add_secret(url) == path
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert load_secret(url).startswith(before + b"\n")
+
+
 def _customers(key: bytes) -> Customers:
     purchases = Purchases(
         np.array([0, 1, 2]), np.array([5, 9]), np.array([0, 1, 2]), np.array([0, 1], dtype=np.int32)
