@@ -38,8 +38,11 @@ def checkouts_needed(
     pooled = (1 - holdout) * treated + holdout * baseline
     null = math.sqrt(pooled * (1 - pooled) / (holdout * (1 - holdout)))
     true = math.sqrt(treated * (1 - treated) / (1 - holdout) + baseline * (1 - baseline) / holdout)
-    needed = ((z * null + NormalDist().inv_cdf(power) * true) / effect) ** 2
-    return math.ceil(needed * design_effect)
+    try:
+        needed = ((z * null + NormalDist().inv_cdf(power) * true) / effect) ** 2
+        return math.ceil(needed * design_effect)
+    except OverflowError as error:
+        raise ConfigError(f"effect: {effect} takes more checkouts than can be counted") from error
 
 
 def _check(
@@ -54,7 +57,7 @@ def _check(
     for name, value in shares:
         if not 0 < value < 1:
             raise ConfigError(f"{name}: must lie between 0 and 1, not {value}")
-    if not effect or not 0 < baseline + effect < 1:
+    if baseline + effect == baseline or not 0 < baseline + effect < 1:
         raise ConfigError(
             f"effect: {effect} on a baseline of {baseline} gives no share between 0 and 1 that"
             " differs from it"

@@ -63,6 +63,8 @@ def test_harder_questions_need_more() -> None:
         ({"baseline": 0.0}, "baseline"),
         ({"effect": 0.0}, "effect"),
         ({"effect": 0.95}, "effect"),
+        ({"effect": 1e-200}, "differs from it"),
+        ({"effect": 1e-310, "baseline": 1e-300}, "more checkouts than can be counted"),
         ({"holdout": 1.0}, "holdout"),
         ({"power": 0.0}, "power"),
         ({"level": 1.0}, "level"),
