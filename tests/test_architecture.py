@@ -72,9 +72,10 @@ def test_pydantic_stays_at_the_edges() -> None:
         "engine/merchandising/sections.py",
         "serving/settings.py",
         "serving/schemas.py",
+        "serving/routes/suggestions.py",  # which reads the one body that cannot wait for FastAPI
     }
     users = {_relative(path) for path in MODULES if "pydantic" in _top_level_imports(path)}
-    assert {name for name in users if name.startswith(("engine/", "training/"))} <= allowed
+    assert users <= allowed
 
 
 _HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "numba")

@@ -35,9 +35,9 @@ def rotate(engine: Engine, pseudonyms: Pseudonyms, looked_at: Callable[[int], No
 
 
 def renew_some(
-    connection: Connection, pseudonyms: Pseudonyms, after: str, most: int = BATCH
+    connection: Connection, pseudonyms: Pseudonyms, after: str
 ) -> tuple[str | None, int]:
-    """Renew what the next `most` facts by `event_id` hold of earlier secrets.
+    """Renew what the next facts by `event_id`, a batch of them, hold of earlier secrets.
 
     Returns the last `event_id` looked at, None where there was no further one, and how many facts
     were renewed. What is renewed already stays as it is.
@@ -46,7 +46,7 @@ def renew_some(
         select(facts.c.event_id, facts.c.customer_id, facts.c.session_id)
         .where(facts.c.event_id > after)
         .order_by(facts.c.event_id)
-        .limit(most)
+        .limit(BATCH)
     )
     looked_at = connection.execute(query).all()
     if not looked_at:

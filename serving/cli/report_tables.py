@@ -70,7 +70,7 @@ def view_of(report: Report, shop: str | None) -> View:
         period=f"{report['from'] or 'the beginning'} to {report['to'] or 'now'}",
         settings=_settings(report, level),
         titles=tuple(_TITLES[kind] for kind in kinds),
-        lines=(*_lines(total, kinds, currency, level), *_comparison(report, kinds)),
+        lines=(*_lines(total, kinds, currency), *_comparison(report, kinds)),
         group_headers=_group_headers(report, kinds),
         groups=tuple(_group(row, kinds, currency) for row in report["groups"]),
         quality=tuple(_quality(report["quality"])),
@@ -97,7 +97,7 @@ def _settings(report: Report, level: str) -> tuple[str, ...]:
     )
 
 
-def _lines(total: Report, kinds: Sequence[str], currency: str | None, level: str) -> Sequence[Line]:
+def _lines(total: Report, kinds: Sequence[str], currency: str | None) -> Sequence[Line]:
     def line(label: str, *texts: Sequence[str]) -> Line:
         return Line(label, tuple(tuple(cell) for cell in texts))
 

@@ -44,9 +44,7 @@ def bought(*items: dict[str, Any], hour: int = 2, **fields: Any) -> dict[str, An
     }  # fmt: skip
 
 
-def item(
-    item_id: str, quantity: float = 1, price: str | None = None, **more: Any
-) -> dict[str, Any]:
+def item(item_id: str, quantity: float = 1, **more: Any) -> dict[str, Any]:
     prices = {"bun": "25", "small": "30", "large": "42"}
     return {"item_id": item_id, "quantity": quantity, "price": prices[item_id], **more}
 

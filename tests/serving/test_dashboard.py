@@ -44,7 +44,7 @@ def opened(browser: Browser) -> Iterator[Seen]:
     context.close()
 
 
-def sell(server: Server, database: str) -> None:
+def sell(database: str) -> None:
     """Ten buyers: each is shown offers, six take the case, two the better phone."""
     store = open_store(database)
     start = datetime.now(UTC) - timedelta(days=6)
@@ -88,7 +88,7 @@ def selling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("selling")
     publish_model(folder / "models", tiny_model(holdout=0.0, shop_name="Kafé <Sentrum> & Co"))
     with running_server(folder) as server:
-        sell(server, f"sqlite:///{folder / 'facts.db'}")
+        sell(f"sqlite:///{folder / 'facts.db'}")
         yield server
 
 

@@ -19,7 +19,7 @@ from training.upsell.tiers import fit_ladders
 if TYPE_CHECKING:
     from training.dataset import Dataset
 
-MIN_LINES = 5
+_MIN_LINES = 5
 """Lines of each period that an item's usual price is read from."""
 
 
@@ -40,15 +40,13 @@ class TierStability:
         return asdict(self)
 
 
-def tier_stability(
-    dataset: Dataset, *, first_later_day: int, min_lines: int = MIN_LINES
-) -> TierStability:
+def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
     """Tiers on the prices before day `first_later_day` (0 is the day of the first order, in steps
-    of 24 hours), and again on those from it on; items priced by `min_lines` lines in both."""
+    of 24 hours), and again on those from it on; items priced by `_MIN_LINES` lines in both."""
     start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
     later = (dataset.ordered_at - start) // MICROS_PER_DAY >= first_later_day
     before = dataset.select_orders(~later)
-    prices = [_prices(part, min_lines) for part in (before, dataset.select_orders(later))]
+    prices = [_prices(part) for part in (before, dataset.select_orders(later))]
     both = (prices[0] > 0) & (prices[1] > 0)
     catalogues = [
         replace(dataset.catalogue, price_minor=np.where(both, price, UNKNOWN)) for price in prices
@@ -73,11 +71,11 @@ def tier_stability(
     )
 
 
-def _prices(dataset: Dataset, min_lines: int) -> NDArray[np.int64]:
+def _prices(dataset: Dataset) -> NDArray[np.int64]:
     """Median unit price of items with enough lines, else UNKNOWN; int64 (n_items,)."""
     known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
     told = known.groupby("item")["unit_price_minor"].agg(["median", "size"])
-    told = told[told["size"] >= min_lines]
+    told = told[told["size"] >= _MIN_LINES]
     prices = np.full(len(dataset.catalogue), UNKNOWN, dtype=np.int64)
     prices[told.index.to_numpy()] = np.rint(told["median"].to_numpy()).astype(np.int64)
     return prices
