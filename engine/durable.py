@@ -33,22 +33,35 @@ def sync_folder(folder: Path) -> None:
 def put_in_place(path: Path, data: bytes) -> None:
     """Write a file that holds secrets, whole or not at all; on disk when this returns.
 
-    A new one is its owner's alone; who could read the one before can read it still, as a service
-    does. Raises OSError.
+    Raises OSError.
     """
-    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    made = write_beside(path, data)
     try:
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            _give_as(path, descriptor)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
         made.replace(path)
     except OSError:
         made.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_beside(path: Path, data: bytes) -> Path:
+    """A file of secrets that is to take the name `path`, on disk under another name.
+
+    A new one is its owner's alone; who could read the one before can read it still, as a service
+    does. Raises OSError, and leaves nothing then.
+    """
+    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _give_as(path, descriptor)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
+    return made
 
 
 def _give_as(path: Path, descriptor: int) -> None:

@@ -62,9 +62,8 @@ def fragments_of(
         answer: an offer as the shop is told of it.
     """
     told = [line_to_json(line, currency) for line in lines]
-    records = [offer_to_json(offer, currency) for offer in offers]
-    for record in records:
-        record["offer_id"] = _ID
+    named = [offer.under(_ID) for offer in offers]
+    records = [offer_to_json(offer, currency) for offer in named]
     ids = [line.item_id for line in lines]
     ids += (offer.item_id for offer in offers)
     ids += (offer.replaces.item_id for offer in offers if offer.replaces is not None)
@@ -75,11 +74,11 @@ def fragments_of(
             _cut(
                 [
                     {**record, **explanation(offer, currency)}
-                    for record, offer in zip(records, offers, strict=True)
+                    for record, offer in zip(records, named, strict=True)
                 ]
             ),
             _cut(records, orjson.OPT_SORT_KEYS),
-            _cut([{**answer(offer), "offer_id": _ID} for offer in offers]),
+            _cut([answer(offer) for offer in named]),
             all(map(fields.is_id, ids)),
         )
     except (orjson.JSONEncodeError, ValueError):

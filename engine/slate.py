@@ -149,19 +149,18 @@ def build_slate(
     if cross_sell > 0:
         known = past or Past.unknown()
         pins = in_force.pins_of(held)
-        quick = None
+        found = None
         if recommenders.choosing is not None and not (pins or excluded or declined or explain):
-            quick = recommenders.choosing.complements(cart, known, mode, eligibility, cross_sell)
-        if quick is not None:
-            complements = quick
-        else:
+            found = recommenders.choosing.complements(cart, known, mode, eligibility, cross_sell)
+        if found is None:
             candidates = recommenders.candidates(cart, known, mode)
             room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
-            complements = place_complements(candidates, eligibility, pins, room, cross_sell)
+            found = place_complements(candidates, eligibility, pins, room, cross_sell)
             if explain:
                 rejected += rejected_complements(
-                    candidates, eligibility, room, complements, limit=cross_sell
+                    candidates, eligibility, room, found, limit=cross_sell
                 )
+        complements = found
     in_force.eligibility.release(eligibility)
     return Slate(
         tuple(complements),

@@ -164,22 +164,22 @@ class Intake:
         return await self._defer(decision)
 
     async def _defer(self, decision: Decision) -> Tracking:
-        try:
-            future = self._to_spool.submit(pack(decision))
-        except QueueFull:
-            return "off"
         # Even the spool has a deadline: a checkout must not wait for a dying disk.
-        done, _ = await in_time(future, self._deadlines.spool)
-        kept = done and future.exception() is None and future.result()
+        kept = await self._spooled(pack(decision), self._deadlines.spool)
         return "deferred" if kept else "off"
+
+    async def _spooled(self, record: bytes, seconds: float) -> bool:
+        """Whether the record is in the spool, on disk, in time."""
+        try:
+            future = self._to_spool.submit(record)
+        except QueueFull:
+            return False
+        done, _ = await in_time(future, seconds)
+        return done and future.exception() is None and future.result()
 
     async def keep_audit(self, entry: AuditEntry) -> bool:
         """Takes an entry of the audit log that the database did not; whether it waits on disk."""
-        try:
-            future = self._to_spool.submit(pack_audit(entry))
-        except QueueFull:
-            return False
-        return await future
+        return await self._spooled(pack_audit(entry), self._deadlines.events)
 
     async def record_events(self, facts: Job) -> AppendResult:
         """Takes sent events; returns once they are on disk.

@@ -16,6 +16,7 @@ from engine.native.ranking import NativeRanking
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
+from engine.ranking.signals import ItemSignals
 
 _CHUNK = 256
 _NOWHERE = np.zeros(0, dtype=np.int64)
@@ -199,15 +200,18 @@ class RankedCandidates:
         ruleless = [place for place, counts in enumerate(found) if not counts.antecedent]
         if not ruleless:
             return found
-        joint = self._joint(items[ruleless])
-        for place, n_joint in zip(ruleless, joint, strict=True):
-            found[place] = self._of_pair(int(items[place]), n_joint, found[place])
+        pairs = self._best_pairs(items[ruleless])
+        for place, (held, n_joint) in zip(ruleless, pairs, strict=True):
+            if held >= 0:
+                signals = self._ranking.signals
+                found[place] = pair_counts(signals, held, int(items[place]), n_joint)
         return found
 
-    def _joint(self, items: Items) -> list[list[int]]:
-        """Orders with each of `items` and each item of the cart; 0 where too few were counted."""
+    def _best_pairs(self, items: Items) -> list[tuple[int, int]]:
+        """Of each item the one of the cart whose pair with it is best borne out by counts, and how
+        many orders have both; -1 where none is known to go with it."""
         if self._native is not None:
-            return self._native.joint(items, self._cart).tolist()
+            return self._native.pairs(items, self._cart)
         near = self._ranking.neighbours
         joint = np.zeros((len(items), len(self._cart)), dtype=np.int32)
         for line, part in enumerate(row_slices(near.indptr, self._cart)):
@@ -215,24 +219,23 @@ class RankedCandidates:
             place = np.minimum(row.searchsorted(items), max(len(row) - 1, 0))
             if len(row):
                 joint[:, line] = np.where(row[place] == items, near.n_joint[part][place], 0)
-        return joint.tolist()
+        return list(map(self._best_pair, items.tolist(), joint.tolist()))
 
-    def _of_pair(self, item: int, joint: list[int], alone: RuleCounts) -> RuleCounts:
+    def _best_pair(self, item: int, joint: list[int]) -> tuple[int, int]:
         signals = self._ranking.signals
-        n_orders, n_item = int(signals.n_orders_all[0]), int(signals.n_orders[item])
-        best = alone
+        best, lower = (-1, 0), 1.0
         for held, n_joint in zip(self._cart.tolist(), joint, strict=True):
-            n_held = int(signals.n_orders[held])
-            if n_joint <= 0 or n_held <= 0 or n_item <= 0:
+            if n_joint <= 0 or signals.n_orders[held] < 1 or signals.n_orders[item] < 1:
                 continue
-            pair = pair_counts(held, n_joint, n_held, n_item, n_orders)
-            if pair.lift_lower > best.lift_lower:
-                best = pair
+            pair = pair_counts(signals, held, item, n_joint)
+            if pair.lift_lower > lower:
+                best, lower = (held, n_joint), pair.lift_lower
         return best
 
 
-def pair_counts(held: int, n_joint: int, n_held: int, n_item: int, n_orders: int) -> RuleCounts:
+def pair_counts(signals: ItemSignals, held: int, item: int, n_joint: int) -> RuleCounts:
     """The counts of an item beside another, which a cart holds, where no rule speaks of them."""
-    confidence = n_joint / n_held
+    n_held, n_item = int(signals.n_orders[held]), int(signals.n_orders[item])
+    n_orders = int(signals.n_orders_all[0])
     measured = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)
-    return RuleCounts((held,), n_joint, n_held, confidence, *measured)
+    return RuleCounts((held,), n_joint, n_held, n_joint / n_held, *measured)

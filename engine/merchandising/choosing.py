@@ -6,7 +6,6 @@ there is more to choose from than places.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,12 +96,4 @@ class Choosing:
             return self.cross_sell.counts_of(chosen.rule)
         if chosen.held < 0 or self.ranking is None:
             return self.cross_sell.popular_counts(chosen.item)
-        signals = self.ranking.signals
-        n_held, n_item = (signals.n_orders.item(item) for item in (chosen.held, chosen.item))
-        return pair_counts(
-            chosen.held,
-            chosen.joint,
-            math.trunc(n_held),
-            math.trunc(n_item),
-            math.trunc(signals.n_orders_all.item(0)),
-        )
+        return pair_counts(self.ranking.signals, chosen.held, chosen.item, chosen.joint)

@@ -69,14 +69,9 @@ static int64_t keep_apart(const Shop *shop, const Call *call, int32_t *items, do
         for (int64_t line = 0; line < call->n_cart; line++) {
             if (!row_of(kinds[kind], call->cart[line], &begin, &end)) return BROKEN;
             for (; begin < end; begin++) {
-                int64_t low = 0, high = n;
                 int32_t item = kinds[kind]->columns[begin], rule;
-                while (low < high) {
-                    int64_t middle = low + (high - low) / 2;
-                    if (items[middle] < item) low = middle + 1;
-                    else high = middle;
-                }
-                if (low == n || items[low] != item || scores[low] < 0) continue;
+                int64_t place = first_of(items, 0, n, item);
+                if (place == n || items[place] != item || scores[place] < 0) continue;
                 int64_t failed = mersalg_strongest(shop->single, shop->several, call->cart,
                                                    call->n_cart, &item, 1, &rule);
                 if (failed < 0) return failed;
@@ -84,7 +79,7 @@ static int64_t keep_apart(const Shop *shop, const Call *call, int32_t *items, do
                 for (int64_t entry = 0; entry < call->n_past && !stays; entry++)
                     stays = call->past_item[entry] == item;
                 if (stays) continue;
-                scores[low] = -1;
+                scores[place] = -1;
                 n_away++;
             }
         }
@@ -205,8 +200,8 @@ int64_t mersalg_complements(Workspace *work, const Shop *shop, const Network *ne
         int64_t failed = mersalg_strongest(shop->single, shop->several, call->cart, call->n_cart,
                                            &each->item, 1, &each->rule);
         if (!failed && each->rule < 0 && shop->ranking)
-            failed = best_pair(shop->ranking, call->cart, call->n_cart, each->item, &each->held,
-                               &each->joint);
+            failed = mersalg_pairs(shop->ranking, call->cart, call->n_cart, &each->item, 1,
+                                   &each->held, &each->joint);
         if (failed < 0) return failed;
     }
     return many;

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.native.library import Held, Library, Rows, address_of, counted
-from engine.native.ranking import NativeRanking
+from engine.native.ranking import NativeRanking, asked_of
 from engine.native.rules import NativeRules
 from engine.offers import Mode
 from engine.ranking.purchases import Past
@@ -109,13 +109,7 @@ class NativeComplements:
         found = _POINTER()
         blocked = np.ascontiguousarray(wanted.blocked)
         asked = _CALL.pack(
-            address_of(cart),
-            len(cart),
-            address_of(past.item),
-            address_of(past.age),
-            address_of(past.order),
-            len(past.item),
-            mode == "discovery",
+            *asked_of(cart, past, mode),
             address_of(wanted.marks),
             address_of(blocked),
             len(blocked),

@@ -125,7 +125,7 @@ def _declare(functions: ctypes.CDLL) -> None:
             _COUNT,
             [*[_POINTER] * 4, _COUNT, *[_POINTER] * 3, _COUNT, ctypes.c_int, *[_POINTER] * 2],
         ),
-        ("mersalg_joint", _COUNT, [*[_POINTER] * 2, _COUNT, _POINTER, _COUNT, _POINTER]),
+        ("mersalg_pairs", _COUNT, [*[_POINTER] * 2, _COUNT, _POINTER, _COUNT, *[_POINTER] * 2]),
         (
             "mersalg_upgrades",
             _COUNT,

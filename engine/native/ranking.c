@@ -444,21 +444,16 @@ int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *netwo
 /* Orders with an item of the cart and with `item`; 0 where they are not counted, below it an error.
  */
 static int32_t joint_of(const Ranking *model, int32_t held, int32_t item) {
-    int64_t low = 0, end = 0;
-    if (!row_of(&model->near, held, &low, &end)) return BROKEN;
-    int64_t high = end;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (model->near.columns[middle] < item) low = middle + 1;
-        else high = middle;
-    }
-    int found = low < end && model->near.columns[low] == item;
-    return found ? MAX(model->near_joint[low], 0) : 0;
+    int64_t begin = 0, end = 0;
+    if (!row_of(&model->near, held, &begin, &end)) return BROKEN;
+    int64_t place = first_of(model->near.columns, begin, end, item);
+    int found = place < end && model->near.columns[place] == item;
+    return found ? MAX(model->near_joint[place], 0) : 0;
 }
 
 /* By the lower end of the interval of lift, as `engine.cross_sell.measures.lift_and_lower`. */
-int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item,
-              int32_t *held, int32_t *joint) {
+static int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item,
+                     int32_t *held, int32_t *joint) {
     double n_orders = trunc((double)model->n_orders_all), best = 1;
     if (item < 0 || item >= model->near.n_rows) return BROKEN;
     double n_item = trunc((double)model->n_orders[item]);
@@ -480,15 +475,13 @@ int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t
     return OK;
 }
 
-/* Orders with both, for each of `items` and each of `cart`, into `joint` (n_items, n_cart); 0 where
- * they are not counted. */
-int64_t mersalg_joint(const Ranking *model, const int32_t *cart, int64_t n_cart,
-                      const int32_t *items, int64_t n_items, int32_t *joint) {
-    for (int64_t line = 0; line < n_cart; line++)
-        for (int64_t place = 0; place < n_items; place++) {
-            int32_t together = joint_of(model, cart[line], items[place]);
-            if (together < 0) return together;
-            joint[place * n_cart + line] = together;
-        }
+/* For each of `items` the item of the cart whose pair with it is best borne out by counts, into
+ * `held`, and how many orders have both into `joint`; -1 where none is known to go with it. */
+int64_t mersalg_pairs(const Ranking *model, const int32_t *cart, int64_t n_cart,
+                      const int32_t *items, int64_t n_items, int32_t *held, int32_t *joint) {
+    for (int64_t place = 0; place < n_items; place++) {
+        int failed = best_pair(model, cart, n_cart, items[place], held + place, joint + place);
+        if (failed) return failed;
+    }
     return OK;
 }

@@ -85,36 +85,41 @@ class NativeRanking:
         n = counted(
             self._library.functions.mersalg_rank(
                 self._library.workspace,
-                ctypes.addressof(self._model),
-                ctypes.addressof(self._networks[mode]),
-                address_of(cart),
-                len(cart),
-                address_of(past.item),
-                address_of(past.age),
-                address_of(past.order),
-                len(past.item),
-                mode == "discovery",
+                self.address,
+                self.network(mode),
+                *asked_of(cart, past, mode),
                 ctypes.addressof(items),
                 ctypes.addressof(scores),
             )
         )
         return integers_at(items, n), doubles_at(scores, n)
 
-    def joint(self, items: NDArray[np.int32], cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        """int32 (n_items, n_cart): orders with both; 0 where they are not counted."""
-        joint = np.zeros((len(items), len(cart)), dtype=np.int32)
+    def pairs(self, items: NDArray[np.int32], cart: NDArray[np.int32]) -> list[tuple[int, int]]:
+        """Of each item the one of the cart whose pair with it is best borne out by counts, and how
+        many orders have both; -1 where none is known to go with it."""
         items = np.ascontiguousarray(items)
+        held, joint = np.empty(len(items), dtype=np.int32), np.empty(len(items), dtype=np.int32)
         counted(
-            self._library.functions.mersalg_joint(
-                ctypes.addressof(self._model),
+            self._library.functions.mersalg_pairs(
+                self.address,
                 address_of(cart),
                 len(cart),
                 address_of(items),
                 len(items),
+                address_of(held),
                 address_of(joint),
             )
         )
-        return joint
+        return list(zip(held.tolist(), joint.tolist(), strict=True))
+
+
+def asked_of(cart: NDArray[np.int32], past: Past, mode: Mode) -> tuple[int, ...]:
+    """A cart, its buyer's past and what is wanted beside it, as the kernels take them in turn."""
+    return (
+        *(address_of(cart), len(cart)),
+        *(address_of(past.item), address_of(past.age), address_of(past.order), len(past.item)),
+        mode == "discovery",
+    )
 
 
 def native_ranking(ranking: Ranking, packed: Packed | None = None) -> NativeRanking | None:

@@ -102,16 +102,6 @@ int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
     return found;
 }
 
-/* First entry of `rules` in `begin..end`, where consequents ascend, that is not below `item`. */
-static int64_t first_of(const Rows *rules, int64_t begin, int64_t end, int32_t item) {
-    while (begin < end) {
-        int64_t middle = begin + (end - begin) / 2;
-        if (rules->columns[middle] < item) begin = middle + 1;
-        else end = middle;
-    }
-    return begin;
-}
-
 /* The strongest rule for each of `items` that the cart fires, into `rules`, -1 where it fires none;
  * the others are not looked at. Consequents ascend within the rules of each first item. */
 int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32_t *cart,
@@ -125,7 +115,7 @@ int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32
             const Filed *from = filed[kind];
             for (int64_t line = 0; line < n_cart; line++) {
                 if (!row_of(&from->rules, cart[line], &begin, &end)) return BROKEN;
-                begin = first_of(&from->rules, begin, end, items[place]);
+                begin = first_of(from->rules.columns, begin, end, items[place]);
                 for (; begin < end && from->rules.columns[begin] == items[place]; begin++) {
                     if (from->strength[begin] <= best) continue;
                     int fires = 1;

@@ -52,15 +52,20 @@ static inline int row_of(const Rows *rows, int64_t row, int64_t *begin, int64_t 
     return 0 <= *begin && *begin <= *end && *end <= rows->n_entries;
 }
 
-/* `cart` ascends. */
-static inline int in_cart(const int32_t *cart, int64_t n_cart, int32_t item) {
-    int64_t low = 0, high = n_cart;
+/* The first place in `low..high`, where `values` ascend, that is not below `value`; else `high`. */
+static inline int64_t first_of(const int32_t *values, int64_t low, int64_t high, int32_t value) {
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (cart[middle] < item) low = middle + 1;
+        if (values[middle] < value) low = middle + 1;
         else high = middle;
     }
-    return low < n_cart && cart[low] == item;
+    return low;
+}
+
+/* `cart` ascends. */
+static inline int in_cart(const int32_t *cart, int64_t n_cart, int32_t item) {
+    int64_t place = first_of(cart, 0, n_cart, item);
+    return place < n_cart && cart[place] == item;
 }
 
 /* Open addressing from a number >= 0 to its place in an array of entries, in order of arrival. */
@@ -171,9 +176,7 @@ int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32
 
 int64_t mersalg_highest(const double *scores, int64_t n, int64_t limit, int64_t *places);
 
-/* The item of the cart whose pair with `item` is best borne out by counts, into `held` and how many
- * orders have both into `joint`; -1 where none is known to go with it. */
-int best_pair(const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item,
-              int32_t *held, int32_t *joint);
+int64_t mersalg_pairs(const Ranking *model, const int32_t *cart, int64_t n_cart,
+                      const int32_t *items, int64_t n_items, int32_t *held, int32_t *joint);
 
 #endif

@@ -50,15 +50,10 @@ static int by_value(const void *left, const void *right) {
 }
 
 static float times_moved(const Upgrades *model, int32_t item, int32_t next) {
-    int64_t low = 0, high = 0;
-    if (!row_of(&model->moved, item, &low, &high)) return 0;
-    int64_t end = high;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (model->moved.columns[middle] < next) low = middle + 1;
-        else high = middle;
-    }
-    return low < end && model->moved.columns[low] == next ? model->times[low] : 0;
+    int64_t begin = 0, end = 0;
+    if (!row_of(&model->moved, item, &begin, &end)) return 0;
+    int64_t place = first_of(model->moved.columns, begin, end, next);
+    return place < end && model->moved.columns[place] == next ? model->times[place] : 0;
 }
 
 /* What one question asks and what is found of it; `rows` of it are `sibling[0..n)`. */

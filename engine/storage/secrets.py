@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from engine.durable import put_in_place
+from engine.durable import put_in_place, write_beside
 from engine.errors import ConfigError
 
 _SHORTEST = 16
@@ -79,14 +79,9 @@ def _own_file(url: URL) -> Path | None:
 
 def _create(path: Path) -> bytes:
     """Made whole under another name, then linked: of two processes that start, one wins."""
-    made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        made = write_beside(path, secrets.token_hex(32).encode())
         try:
             os.link(made, path)
         except FileExistsError:

@@ -84,6 +84,8 @@ def _rank(library: Library, draw: Draw) -> None:
         cart = random_cart(draw, n_items, n_items)
         with suppress(BrokenArrays):
             native.rank(_spoil(draw, cart, share / 10), _wild_past(draw, n_items), mode)
+        with suppress(BrokenArrays):
+            native.pairs(np.arange(-3, n_items + 3, dtype=np.int32), _spoil(draw, cart, share / 10))
 
 
 def _upgrade(library: Library, draw: Draw) -> None:
