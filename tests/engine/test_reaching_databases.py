@@ -1,0 +1,91 @@
+"""Databases that are away, locked, none at all or without their secret: a clear word on each."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError, StorageUnavailable
+from engine.storage.sql import open_existing_store, open_store
+from tests.engine.test_store_conformance import SECRET, purchase
+from tests.support.postgres import PostgresServer
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_away_is_unavailable_and_comes_back(
+    own_postgres_server: PostgresServer,
+) -> None:
+    opened = open_store(own_postgres_server.new_database(), secret=SECRET)
+    opened.migrate()
+    own_postgres_server.stop()
+    for call in (opened.ping, opened.settings, lambda: opened.append([purchase(1)])):
+        with pytest.raises(StorageUnavailable):
+            call()
+    own_postgres_server.start()
+    assert opened.append([purchase(1)]).recorded == 1
+    opened.close()
+
+
+def test_a_locked_sqlite_file_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.connection._BUSY_SECONDS", 0.1)
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    opened.migrate()
+    holder = sqlite3.connect(tmp_path / "facts.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageUnavailable, match="locked"):
+        opened.append([purchase(1)])
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert opened.append([purchase(1)]).recorded == 1
+    opened.close()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "facts.db").write_bytes(b"this is no database" * 100)
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    with pytest.raises(StorageUnavailable, match="not a database"):
+        opened.migrate()
+    opened.close()
+
+
+def test_unknown_databases_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mysql"):
+        open_store("mysql://root:hunter2@db/shop")
+    with pytest.raises(ConfigError, match="no database at"):
+        open_existing_store(f"sqlite:///{tmp_path / 'nothing.db'}")
+    assert not (tmp_path / "nothing.db").exists()
+
+
+def test_the_secret_file_is_made_once_and_private(tmp_path: Path) -> None:
+    path = str(tmp_path / "facts.db")
+    stores = [open_store(path) for _ in range(2)]
+    for opened in stores:
+        opened.migrate()
+        opened.close()
+    key = tmp_path / "facts.db.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "facts.db")
+    monkeypatch.setenv("MERSALG_SECRET", "short")
+    with pytest.raises(ConfigError, match="shorter"):
+        open_store(path)
+    monkeypatch.delenv("MERSALG_SECRET")
+    monkeypatch.setenv("MERSALG_SECRET_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="there is no file"):
+        open_store(path)
+    (tmp_path / "none").write_text("a secret that is long enough\n")
+    opened = open_store(path)
+    opened.migrate()
+    opened.close()
+    monkeypatch.delenv("MERSALG_SECRET_FILE")
+    monkeypatch.setenv("MERSALG_SECRET", "a secret that is long enough")
+    same = open_store(path)
+    same.migrate()
+    same.close()
+    assert not (tmp_path / "facts.db.key").exists()
