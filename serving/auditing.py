@@ -30,9 +30,7 @@ async def audited(
             yield
     finally:
         entry = AuditEntry(clock.now(), who, action, begun.target, begun.outcome)
-        problem: str | None = "the database does not answer in time"
-        if service.intake.outlook(database_there=True) == "recorded":
-            problem = await asyncio.to_thread(_add, service.store, entry)
+        problem = await asyncio.to_thread(_add, service.store, entry)
         if problem is not None and await service.intake.keep_audit(entry):
             _log.warning("%s by %s waits for the audit log: %s", action, who, problem)
         elif problem is not None:
