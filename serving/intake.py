@@ -304,6 +304,9 @@ class Intake:
             replayed = self._spool.replay(
                 lambda records: deliver(records, self._spool, self._store)
             )
+            if was_away and not replayed:
+                # One that answers may still take nothing: its disk is full, or it may only read.
+                self._store.try_writing()
             self._when_mended()
         except StorageError as error:
             self._note(error.message)

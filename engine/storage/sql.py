@@ -54,7 +54,10 @@ from engine.storage.writing import chunks, writer_for
 SCHEMA_VERSION = "0006"
 """The migration this code was written for."""
 
-_INTERNAL = (claiming.SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, "import:", "guardrail")
+_TRIAL = "trial"
+_TRIAL_CHARACTERS = 65_536
+_OWN = (claiming.SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, _TRIAL)
+_INTERNAL = (*_OWN, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
 _READ_AHEAD = 2_000
@@ -369,6 +372,10 @@ class SqlStore:
                 f"the database has schema {found}, this program needs {SCHEMA_VERSION};"
                 " run `mersalg migrate`"
             )
+
+    def try_writing(self) -> None:
+        self.keep_setting(_TRIAL, " " * _TRIAL_CHARACTERS)
+        self.forget_setting(_TRIAL)
 
     def close(self) -> None:
         self._writer.close()

@@ -216,4 +216,12 @@ class Store(Protocol):
         """Raises StorageUnavailable where the database does not answer or has an old schema."""
         ...
 
+    def try_writing(self) -> None:
+        """Write as much as a batch of decisions takes, and delete it again.
+
+        Raises:
+            StorageError: the database takes nothing, whether or not it answers.
+        """
+        ...
+
     def close(self) -> None: ...

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, StorageUnavailable
+from engine.storage.connection import parse_url
 from engine.storage.sql import open_existing_store, open_store
 from tests.engine.test_store_conformance import SECRET, purchase
 from tests.support.postgres import PostgresServer
@@ -41,6 +42,34 @@ def test_a_locked_sqlite_file_is_unavailable(
     holder.execute("ROLLBACK")
     holder.close()
     assert opened.append([purchase(1)]).recorded == 1
+    opened.close()
+
+
+@pytest.mark.postgres
+def test_a_server_that_only_reads_answers_and_takes_nothing(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.new_database()
+    opened = open_store(url, secret=SECRET)
+    opened.migrate()
+    name = parse_url(url).database
+    postgres_server.execute(f"alter database {name} set default_transaction_read_only = on")
+    opened.close()
+    opened = open_store(url, secret=SECRET)
+    opened.ping()
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        opened.try_writing()
+    opened.close()
+
+
+def test_trying_to_write_leaves_nothing(tmp_path: Path) -> None:
+    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    opened.migrate()
+    with sqlite3.connect(tmp_path / "facts.db") as other:
+        before = other.execute("select * from settings order by name").fetchall()
+        opened.try_writing()
+        assert other.execute("select * from settings order by name").fetchall() == before
+    other.close()
     opened.close()
 
 

@@ -114,6 +114,10 @@ class FakeStore:
         if self.away:
             raise StorageUnavailable("away")
 
+    def try_writing(self) -> None:
+        self.gate.wait(20)
+        self.ping()
+
 
 @contextmanager
 def intake_of(
