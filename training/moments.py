@@ -26,7 +26,16 @@ _PLAIN_DATES = (
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
 _STRAY = 0.01
-"""Share of dates that may speak against the others before the file is called contradictory."""
+"""Share of dates that may speak against the others before the file is called contradictory, and
+share of rows whose dates may be readable two ways before it is called that."""
+
+
+class _TwoWays(ValueError):
+    """Dates that do not tell the day from the month; `text` is the place of one of them."""
+
+    def __init__(self, message: str, text: int) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,8 @@ def read_moments(
     Times without an offset are local to `timezone`: one that a clock change skipped is moved
     forward, one that it repeated is taken as the first. Without `date_format`, ISO 8601 is
     understood, `31.12.2025`, `31/12/2025` or `12/31/2025` as the file's own dates tell, and months
-    by English name.
+    by English name. Of a file whose dates are of another form, the few that could be read two ways
+    are bad.
 
     Raises:
         DataError: no such column, or dates that could be read two ways.
@@ -67,9 +77,13 @@ def read_moments(
     try:
         micros, bad = _parse(texts, n_rows, date_format, timezone)
     except ValueError as error:
+        file, row = source.files[0], None
+        if isinstance(error, _TwoWays):
+            file, row = source.place(int(np.argmax(codes == error.text)))
         raise DataError(
             f"{error}; set date_format, for example '%d/%m/%Y'",
-            file=source.files[0],
+            file=file,
+            row=row,
             column=" + ".join(columns),
         ) from error
     return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes])
@@ -128,7 +142,7 @@ def _parse(
     iso = texts.str.match(_ISO).to_numpy(dtype=bool)
     take(np.flatnonzero(iso & with_offset), "ISO8601", offset=True)
     take(np.flatnonzero(iso & ~with_offset), "ISO8601", offset=False)
-    for date in _date_forms(texts[~iso], n_rows[~iso]):
+    for date in _date_forms(texts[~iso], n_rows):
         for time in _TIMES:
             rest = np.flatnonzero(bad & ~iso)
             if not len(rest):
@@ -140,22 +154,32 @@ def _parse(
 def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
 
-    Raises ValueError where the dates, each standing in `n_rows` rows, do not tell which.
+    Args:
+        texts: those that are not ISO 8601, under their places among all.
+        n_rows: of each text of all, in how many rows it stands.
+
+    Raises:
+        _TwoWays: the dates do not tell which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]
     if not len(parts):
         return [*_PLAIN_DATES]
     first, second, weight = parts[0].astype(int), parts[2].astype(int), n_rows[parts.index]
-    day_first = int(weight[(first > 12) & (second <= 12)].sum())
-    month_first = int(weight[(first <= 12) & (second > 12)].sum())
+    is_day_first, is_month_first = (first > 12) & (second <= 12), (first <= 12) & (second > 12)
+    day_first, month_first = int(weight[is_day_first].sum()), int(weight[is_month_first].sum())
     fewer, more = sorted((day_first, month_first))
+    if not more and weight.sum() <= _STRAY * n_rows.sum():
+        return [*_PLAIN_DATES]
     if not more:
-        raise ValueError(
-            f"the day and the month cannot be told apart ({texts.loc[parts.index[0]]!r})"
-        )
+        place = int(parts.index[0])
+        raise _TwoWays(f"the day and the month cannot be told apart ({texts[place]!r})", place)
     if fewer > _STRAY * more:
-        raise ValueError("some dates have the day first and some the month")
+        one, other = (int(parts.index[which][0]) for which in (is_day_first, is_month_first))
+        raise _TwoWays(
+            f"some dates have the day first ({texts[one]!r}) and some the month ({texts[other]!r})",
+            one if fewer == day_first else other,
+        )
     order = "%d{0}%m{0}%Y" if day_first > month_first else "%m{0}%d{0}%Y"
     return [*(order.format(mark) for mark in parts[1].unique()), *_PLAIN_DATES]
 

@@ -223,11 +223,14 @@ def test_the_files_own_dates_tell_day_from_month() -> None:
     assert instants({"t": ["03/04/2025", "04/25/2025"]})[0] == "2025-03-04T00:00:00+00:00"
     with pytest.raises(DataError, match=r"cannot be told apart.*'03/04/2025'.*date_format"):
         instants({"t": ["03/04/2025"]})
-    with pytest.raises(DataError, match="some dates have the day first"):
-        instants({"t": ["25/04/2025", "04/25/2025"]})
+    with pytest.raises(DataError, match=r"day first.*'25/04.*'04/25.*row 3, column t"):
+        instants({"t": ["25/04/2025", "25/04/2025", "04/25/2025"]})
+    with pytest.raises(DataError, match="row 2"):
+        instants({"t": ["2025-04-03", "03/04/2025"]})
     # One slip among many is a bad date, not a contradiction.
     many = [f"{day}/04/2025" for day in range(13, 31)] * 10
     assert instants({"t": [*many, "04/25/2025"]})[-1] == ""
+    assert instants({"t": [*["2025-04-03"] * 99, "03/04/2025"]})[-1] == ""
 
 
 def test_a_form_can_be_given() -> None:
