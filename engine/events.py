@@ -25,6 +25,8 @@ ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
 _MOST_OFFERS = 10_000
+# The lines of one item together; decisions that hold more than one line may are in databases.
+_MOST_REPLACED = 10_000 * fields.LARGEST_QUANTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def _parse_offer(data: object, where: str, currency: str | None) -> Offer:
         base = fields.json_object(record["replaces"], f"{where}.replaces")
         replaces = Replaces(
             fields.required(base, "item_id", f"{where}.replaces"),
-            fields.quantity(base, f"{where}.replaces", default=1),
+            fields.quantity(base, f"{where}.replaces", default=1, most=_MOST_REPLACED),
             fields.amount(base, "price_difference", f"{where}.replaces", currency),
         )
     if kind == "upsell" and replaces is None:

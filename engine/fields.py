@@ -12,7 +12,7 @@ from engine.offers import Quantity
 
 LONGEST_ID = 200
 _MOST_ITEMS = 10_000
-_LARGEST_QUANTITY = 10**9
+LARGEST_QUANTITY = 10**9
 _FINEST_QUANTITY = Decimal("0.000001")
 _LARGEST_NUMBER = 10**100  # of a numbered id; Python itself refuses to write far longer ones
 
@@ -22,18 +22,23 @@ def quantity_to_json(quantity: Quantity) -> int | str:
     return quantity if isinstance(quantity, int) else f"{quantity.normalize():f}"
 
 
-def parse_quantity(value: object) -> Quantity:
-    """A positive number of units; raises ValueError."""
-    if type(value) is int and 0 < value <= _LARGEST_QUANTITY:
-        return value
-    if not is_number(value) and not isinstance(value, str):
+def parse_number(value: object) -> Decimal:
+    """What a shop means by a number or its text; raises ValueError."""
+    if not is_number(value) and not (isinstance(value, str) and money.is_written(value)):
         raise ValueError("must be a number")
     try:
-        quantity = Decimal(str(value))
+        return Decimal(str(value))
     except ArithmeticError as error:
         raise ValueError("must be a number") from error
-    if not quantity.is_finite() or not 0 < quantity <= _LARGEST_QUANTITY:
-        raise ValueError(f"must be above 0 and at most {_LARGEST_QUANTITY}")
+
+
+def parse_quantity(value: object, most: int = LARGEST_QUANTITY) -> Quantity:
+    """A positive number of units; raises ValueError."""
+    if type(value) is int and 0 < value <= most:
+        return value
+    quantity = parse_number(value)
+    if not quantity.is_finite() or not 0 < quantity <= most:
+        raise ValueError(f"must be above 0 and at most {most}")
     if quantity < _FINEST_QUANTITY:
         raise ValueError("is too small")
     quantity = quantity.quantize(_FINEST_QUANTITY)
@@ -41,10 +46,15 @@ def parse_quantity(value: object) -> Quantity:
     return whole if whole == quantity else quantity.normalize()
 
 
-def quantity(record: Mapping[str, object], where: str, default: int | None = 1) -> Quantity:
+def quantity(
+    record: Mapping[str, object],
+    where: str,
+    default: int | None = 1,
+    most: int = LARGEST_QUANTITY,
+) -> Quantity:
     value = record.get("quantity", default)
     try:
-        return parse_quantity(value)
+        return parse_quantity(value, most)
     except ValueError as error:
         raise invalid(f"{where}.quantity", str(error)) from error
 

@@ -37,13 +37,20 @@ def is_currency(code: str) -> bool:
     return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
 
 
+def is_written(text: str) -> bool:
+    """Whether a text may stand for a number.
+
+    Python's decimals take more than a shop means: 5_000, digits of every script.
+    """
+    return _WRITTEN.fullmatch(text) is not None
+
+
 def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     try:
         value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
         raise ValueError(f"not an amount of money: {amount!r}") from error
-    if isinstance(amount, str) and not _WRITTEN.fullmatch(amount):
-        # Python's decimals take more than a shop means: 5_000, digits of every script.
+    if isinstance(amount, str) and not is_written(amount):
         raise ValueError(f"not an amount of money: {amount!r}")
     # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
     if not value.is_finite() or value.adjusted() > 15:

@@ -17,6 +17,7 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import Eligibility
+from engine.fields import LARGEST_QUANTITY
 from engine.merchandising.choosing import Choosing
 from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement, place_complements
@@ -209,7 +210,8 @@ def _base_items(
 ) -> list[BaseItem]:
     """The known items of a cart, each once, by dense index; its lines added up.
 
-    `places` are the lines' dense indices, -1 where an item is unknown.
+    Not those of which there are more than can be recorded. `places` are the lines' dense indices,
+    -1 where an item is unknown.
     """
     found: dict[int, list[CartLine]] = {}
     for item, line in zip(places, lines, strict=True):
@@ -222,7 +224,9 @@ def _base_items(
         own, price = found[item], catalogue.price_minor.item(item)
         line = own[0]
         if len(own) > 1 or line.discount_minor:
-            bases.append(_of_lines(item, price, own))
+            together = _of_lines(item, price, own)
+            if together.quantity <= LARGEST_QUANTITY:
+                bases.append(together)
             continue
         # Nearly every item is like this, and long carts are many of them.
         if line.unit_price_minor is not None:

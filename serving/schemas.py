@@ -47,11 +47,9 @@ def _bounded(value: object) -> object:
 
 
 def _price(value: object) -> Decimal:
-    if not fields.is_number(value) and not isinstance(value, str):
-        raise ValueError("must be a decimal string or a number")
     try:
-        price = Decimal(str(value))
-    except ArithmeticError as error:
+        price = fields.parse_number(value)
+    except ValueError as error:
         raise ValueError("must be a decimal string or a number") from error
     if not price.is_finite() or price < 0:
         raise ValueError("must be a finite amount of at least 0")

@@ -111,7 +111,7 @@ def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
     [
         ("quantity", 0, "above 0"),
         ("quantity", -1, "above 0"),
-        ("quantity", "nan", "above 0"),
+        ("quantity", "nan", "must be a number"),
         ("quantity", "0.0000001", "too small"),
         ("quantity", 10**10, "at most"),
         ("quantity", None, "must be a number"),
@@ -200,6 +200,19 @@ def test_any_damage_is_refused_or_read_and_written_again(data: st.DataObject) ->
         return
     assert unpack(pack(fact)) == fact
     assert body_digest(unpack(pack(fact))) == body_digest(fact)
+
+
+def test_a_decision_that_replaces_the_sum_of_huge_lines_can_be_read() -> None:
+    record = json.loads(json.dumps(EXPLAINED))
+    record["offers"][1]["replaces"]["quantity"] = 2 * 10**9
+    fact = from_record(record)
+    assert isinstance(fact, Decision)
+    assert fact.offers[1].replaces is not None
+    assert fact.offers[1].replaces.quantity == 2 * 10**9
+    assert unpack(pack(fact)) == fact
+    record["lines"][0]["quantity"] = 2 * 10**9
+    with pytest.raises(FactRejected, match=r"lines\[0\].quantity"):
+        from_record(record)
 
 
 def test_an_explanation_survives() -> None:
