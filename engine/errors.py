@@ -31,6 +31,18 @@ class MersalgError(Exception):
         self.message = message
         self.details: dict[str, object] = dict(details or {})
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Processes hand errors on; Python would make them anew of the message alone.
+        return _made_anew, (type(self), self.args, self.__dict__)
+
+
+def _made_anew(
+    kind: type[MersalgError], args: tuple[object, ...], state: Mapping[str, object]
+) -> MersalgError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigError(MersalgError):
     code = "config_invalid"
