@@ -15,7 +15,7 @@ from functools import lru_cache
 from engine.config import AttributesSection
 from engine.formats import money_text, number_text, share_text
 from engine.locales import Language, messages_of
-from engine.offers import Change, Quantity, Step
+from engine.offers import Change, Step
 from engine.upsell import gains
 from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number
@@ -33,8 +33,8 @@ class Extra:
     """What an upgrade costs more, and how it is told.
 
     Attributes:
-        price_difference_minor: for one unit, in minor units of `currency`.
-        quantity: units replaced; of several the price is told for each.
+        price_difference_minor: in minor units of `currency`, for one of the units replaced.
+        quantity: how many those are; of several the price is told for each.
         step: a bigger pack, or a better version.
         unit_saving: of a bigger pack: the share less that one unit costs, and what it is counted
             in (a dimension of packs or an imperial unit); None where not known.
@@ -42,7 +42,7 @@ class Extra:
 
     price_difference_minor: int
     currency: str
-    quantity: Quantity = 1
+    quantity: int = 1
     step: Step = "tier"
     unit_saving: tuple[float, str] | None = None
 
@@ -129,7 +129,7 @@ def upsell_text(
         )
     what = what or messages.gettext("A better version")
     amount = money_text(extra.price_difference_minor, extra.currency, language)
-    several = isinstance(extra.quantity, int) and extra.quantity > 1
+    several = extra.quantity > 1
     sentence = (
         messages.gettext("{what} for {money} more each")
         if several

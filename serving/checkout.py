@@ -332,4 +332,8 @@ def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
         if packs[0] is not None and packs[1] is not None:
             paid = base.unit_price_minor
             saving = unit_saving(packs[0], packs[1], paid, paid + difference)
-    return Extra(difference, catalogue.currency, base.quantity, upgrade.step, saving)
+    quantity = base.quantity
+    if not isinstance(quantity, int):
+        # Of 1.5 kg nobody means one by "more": what is told is what the whole adds to the bill.
+        quantity, difference = 1, upgrade.total_difference_minor
+    return Extra(difference, catalogue.currency, quantity, upgrade.step, saving)
