@@ -112,12 +112,22 @@ def answer(
     )
 
 
+# The library's own words name types of Python.
+_WORDS = {
+    "tuple_type": "must be an array",
+    "list_type": "must be an array",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+
+
 def validation_details(problems: object) -> list[dict[str, object]]:
     """Where and why of each validation problem, without repeating what was sent."""
     return [
         {
             "where": ".".join(str(part) for part in problem["loc"]),
-            "message": str(problem["msg"]).removeprefix("Value error, "),
+            "message": _WORDS.get(problem["type"])
+            or str(problem["msg"]).removeprefix("Value error, ").replace("Tuple", "Array"),
         }
         for problem in problems  # type: ignore[attr-defined]
     ]

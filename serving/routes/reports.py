@@ -6,6 +6,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from engine.tracking.query import parse_query
@@ -14,6 +15,8 @@ from serving.security import Reporter
 from serving.service import TheService
 
 _MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
+
+Several = list[Annotated[str, StringConstraints(max_length=200)]]
 
 router = APIRouter(tags=["reports"])
 
@@ -46,9 +49,9 @@ async def report_rates(
         ),
     ] = None,
     by: Annotated[
-        str | None, Query(max_length=200, description="Group keys, separated by commas: day,item")
+        Several | None, Query(description="Group keys, separated by commas: day,item; or repeated")
     ] = None,
-    kind: Annotated[str | None, Query(max_length=200, description="cross_sell, upsell")] = None,
+    kind: Annotated[Several | None, Query(description="cross_sell, upsell")] = None,
     timezone: Annotated[
         str | None, Query(max_length=200, description="IANA name; the shop's where not given")
     ] = None,
@@ -81,8 +84,8 @@ async def report_rates(
         {
             "from": since,
             "to": until,
-            "by": by,
-            "kind": kind,
+            "by": by and ",".join(by),
+            "kind": kind and ",".join(kind),
             "timezone": timezone,
             "currency": currency,
             "impressions": impressions,

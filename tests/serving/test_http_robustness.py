@@ -129,6 +129,31 @@ def test_any_cart_is_answered_or_refused(application: Application, cart: object)
     check(application.call("POST", "/v1/suggestions", orjson.dumps(cart)), 200, 422)
 
 
+ITEMS = st.sampled_from(["phone-64", "phone-256", "case-1", "buds", "sim-pin", "unknown"])
+UNITS = st.sampled_from([1, 2, 10**9, 10**9 - 1, "0.5", "0.000001", "999999999.999999"])
+PRICES = st.none() | st.sampled_from(["0", "0.01", "5990.00", "999999999999.99", 5000])
+
+
+@settings(max_examples=100)
+@given(
+    lines=st.lists(
+        st.fixed_dictionaries(
+            {"item_id": ITEMS, "quantity": UNITS, "unit_price": PRICES, "discount": PRICES}
+        ),
+        max_size=5,
+    ),
+    session=st.integers(0, 40),
+)
+def test_what_is_recorded_of_any_cart_can_be_read(
+    application: Application, lines: list[dict[str, object]], session: int
+) -> None:
+    cart = {"checkout_id": "any", "session_id": f"s-{session}", "lines": lines}
+    answer = application.call("POST", "/v1/suggestions", orjson.dumps(cart))
+    check(answer, 200)
+    assert answer.json()["tracking"] == "recorded"
+    check(application.call("GET", f"/v1/decisions/{answer.json()['decision_id']}"), 200)
+
+
 @settings(max_examples=100)
 @given(body=st.fixed_dictionaries({"events": EVENTS}) | ANYTHING)
 def test_any_events_are_taken_or_refused(application: Application, body: object) -> None:
@@ -183,3 +208,44 @@ def test_the_tail_of_all_this_is_a_report_that_still_works(application: Applicat
     report = application.call("GET", "/v1/reports/rates")
     assert report.status_code == 200
     assert application.call("GET", "/dashboard").status_code == 200
+
+
+def test_what_is_malformed_is_named_in_the_words_of_json(application: Application) -> None:
+    def told(body: bytes) -> str:
+        return str(application.call("POST", "/v1/suggestions", body).json()["error"]["message"])
+
+    assert told(b'{"checkout_id": "a", "lines": {}}') == "lines: must be an array"
+    assert told(b'{"checkout_id": "a", "lines": ["b"]}') == "lines.0: must be an object"
+    assert told(b"[]") == "must be an object"
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661", "1e", "0x1"])
+def test_a_number_is_what_a_shop_means_by_one(application: Application, text: str) -> None:
+    for field in ("quantity", "unit_price", "discount"):
+        line = {"item_id": "phone-64", field: text}
+        cart = {"checkout_id": "a", "lines": [line]}
+        check(application.call("POST", "/v1/suggestions", orjson.dumps(cart)), 422)
+
+
+def test_group_keys_may_be_repeated(application: Application) -> None:
+    for session in range(4):
+        cart = {
+            "checkout_id": "g",
+            "session_id": f"s-{session}",
+            "lines": [{"item_id": "phone-64"}],
+        }
+        check(application.call("POST", "/v1/suggestions", orjson.dumps(cart)), 200)
+    at_once, repeated = (
+        application.call("GET", f"/v1/reports/rates?impressions=served&{query}").json()
+        for query in ("by=day,item", "by=day&by=item&kind=cross_sell&kind=upsell")
+    )
+    assert {*at_once["groups"][0]["key"]} == {"day", "item"}
+    assert repeated["groups"] == at_once["groups"]
+    assert repeated["total"] == at_once["total"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_may_ask_for_the_head_alone(application: Application, path: str) -> None:
+    answer = application.call("HEAD", path)
+    check(answer, 200)
+    assert answer.content == b""

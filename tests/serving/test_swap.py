@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.events import fact_to_json, parse_fact
 from engine.fact_records import explained, pack, unpack
-from engine.offers import Offer
+from engine.offers import Offer, Replaces
 from serving.answers import answer_json
 from serving.checkout import decide
 from serving.schemas import ExplainedDecision, SuggestionRequest, SuggestionResponse
@@ -93,6 +93,22 @@ def test_the_text_says_the_price_for_one() -> None:
     assert _upsell(_line(3, None, "300.00")).text == "4x the storage for 1100 NOK more each"
     norwegian = _upsell(_line(), locale="nb").text.replace("\u00a0", " ")
     assert norwegian == "4 ganger så mye lagring for 1 000 kr mer"
+
+
+def test_of_a_weight_the_text_says_what_the_bill_will() -> None:
+    offer = _upsell(_line("1.5"))
+    assert offer.replaces is not None
+    assert offer.replaces.price_difference_minor == 100_000
+    assert offer.total_difference_minor == 150_000
+    assert offer.text == "4x the storage for 1500 NOK more"
+    assert _upsell(_line("0.25"), _line("0.25")).text == "4x the storage for 500 NOK more"
+
+
+def test_more_than_can_be_recorded_is_not_upsold() -> None:
+    many = _line(10**9)
+    assert _upsell(many).replaces == Replaces("phone-64", 10**9, 100_000)
+    limits = {"cross_sell": 0, "upsell": 1}
+    assert decide(PAIR, _asked(many, _line(), limits=limits)).offers == ()
 
 
 def test_a_discount_that_takes_all_leaves_nothing_to_compare_with() -> None:
