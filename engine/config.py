@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.numbers import list_currencies
 from pydantic import (
     Field,
     ValidationError,
@@ -36,6 +37,13 @@ class ShopSection(Section):
     """IANA name; days, weeks and months of reports are those of this zone."""
     locale: str = "en"
     """Language of offer texts where a call names none: `en` or `nb`."""
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, currency: str) -> str:
+        if currency not in list_currencies():
+            raise ValueError(f"no currency of ISO 4217 is called {currency}")
+        return currency
 
     @field_validator("locale")
     @classmethod
@@ -313,7 +321,12 @@ def load_config(path: Path) -> ShopConfig:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     try:
-        data = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = raw.decode("utf-8-sig")  # some editors begin with a mark
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path} is not UTF-8 text (line {line}); save it as UTF-8") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     return parse_config(data, source=str(path))

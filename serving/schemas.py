@@ -89,6 +89,8 @@ Price = Annotated[
         {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number", "minimum": 0}]}
     ),
 ]
+Several = list[Annotated[str, StringConstraints(max_length=200)]]
+"""A parameter of an address that may be repeated."""
 _SPELT = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0")
 Consent = Annotated[
     bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1, *_SPELT]}]})

@@ -19,6 +19,7 @@ from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
 from training.encoded_columns import MISSING, Encoded, order_codes
 from training.mining.pairs import baskets_of_pairs
+from training.swallowed_rows import refuse_swallowed_rows
 
 _SPACED = frozenset({".dat", ".basket"})
 _TABLE_COLUMNS = ("order_id", "item_id")
@@ -198,9 +199,10 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
     except (pa.ArrowException, OSError):
         ragged.append(None)
     if not ragged:
+        refuse_swallowed_rows(path, table, (), separator=",", columns=len(header))
         return table.rename_columns(_TABLE_COLUMNS)
     # Read again in one thread: only then does the reader know the number of a bad row.
-    from training.sources import read_csv
+    from training.csv_files import read_csv
 
     table, bad = read_csv(path, separator=",", encoding="utf-8")
     if bad:

@@ -14,6 +14,7 @@ from engine import clock
 from engine.catalogue import UNKNOWN
 from engine.config import OrdersSection, ShopConfig, ShopSection
 from engine.errors import DataError
+from engine.fields import LARGEST_QUANTITY
 from training.keys import MISSING, Keys, column_texts, read_keys
 from training.moments import read_moments
 from training.numbers import Numbers, money_to_minor, read_numbers
@@ -158,6 +159,8 @@ def _quantities(source: SourceTable, audit: RowAudit, column: str | None) -> NDA
     numbers = read_numbers(source, column)
     audit.leave_out("bad_quantity", numbers.bad | numbers.missing, column)
     audit.leave_out("zero_quantity", numbers.values == 0, column)
+    # No fact may hold more either.
+    audit.leave_out("absurd_quantity", np.abs(numbers.values) > LARGEST_QUANTITY, column)
     return np.nan_to_num(numbers.values)
 
 

@@ -23,7 +23,7 @@ from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
 from engine.storage.secrets import customer_key
-from engine.upsell.given import unknown_upgrades
+from engine.upsell.given import useless_upgrades
 from training.dataset import load_dataset
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
@@ -32,6 +32,7 @@ from training.incremental.memory import Memory, SinceLast
 from training.mining.protocol import MiningEngine, get_engine
 from training.upsell.former import FormerCuts, nothing_former
 from training.upsell.outcomes import with_outcomes
+from training.validation import much_left_out
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -204,7 +205,8 @@ def train(
         seconds=watch.seconds,
         warnings=[
             *unknown_names(dataset.catalogue, config.offers),
-            *unknown_upgrades(dataset.catalogue, config.offers),
+            *useless_upgrades(dataset.catalogue, config.offers),
+            *much_left_out(dataset.quality),
             *told,
         ],
         since_last=memory.since_last() if since_last else None,

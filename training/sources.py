@@ -7,7 +7,6 @@ characters; Parquet and database columns keep their types.
 from __future__ import annotations
 
 import glob
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from training.csv_files import RaggedRow, read_csv
 from training.database_source import read_query
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
@@ -44,15 +43,6 @@ class SourceSection(Protocol):
     def decimal(self) -> Any: ...
     @property
     def encoding(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RaggedRow:
-    """A CSV row with more or fewer cells than the header; such rows are not in the table."""
-
-    file: str
-    row: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,63 +159,6 @@ def require_columns(present: Sequence[str], needed: Sequence[str], file: str) ->
         if not times:
             listed = ", ".join(repr(column) for column in present) or "no columns"
             raise DataError(f"no such column; there are {listed}", file=file, column=name)
-
-
-@dataclass(frozen=True, slots=True)
-class CsvRest:
-    """The rows of a CSV file from a byte on, the header and `n_rows_before` rows being known."""
-
-    first_byte: int
-    columns: tuple[str, ...]
-    n_rows_before: int
-
-
-def read_csv(
-    path: Path, *, separator: str, encoding: str, rest: CsvRest | None = None
-) -> tuple[pa.Table, list[RaggedRow]]:
-    """Every column as text; rows of another width than the header's are set aside.
-
-    Raises:
-        DataError: empty, unreadable, or not text of that encoding.
-    """
-    ragged: list[RaggedRow] = []
-    # The reader counts lines, and a header is a line.
-    first_number = 1 if rest is None else -rest.n_rows_before
-
-    def set_aside(row: Any) -> str:
-        ragged.append(RaggedRow(str(path), row.number - first_number, row.text))
-        return "skip"
-
-    try:
-        with path.open("rb") as file:
-            if rest is not None:
-                file.seek(rest.first_byte)
-            content: Any = path if rest is None else io.BytesIO(file.read())
-        table = pyarrow.csv.read_csv(
-            content,
-            # One thread: only then does the reader know the numbers of rows it cannot take.
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False,
-                encoding=encoding,
-                column_names=None if rest is None else rest.columns,
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                default_column_type=pa.large_string(), strings_can_be_null=False
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeError) as error:
-        if isinstance(error, UnicodeError) or "UTF8" in str(error):
-            message = f"not {encoding} text; set encoding (for example cp1252): {error}"
-            raise DataError(message, file=str(path)) from error
-        raise DataError(f"cannot be read as CSV: {error}", file=str(path)) from error
-    except LookupError as error:
-        raise DataError(f"no such encoding: {encoding}", file=str(path)) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
-    return table, ragged
 
 
 def read_parquet(path: Path) -> pa.Table:

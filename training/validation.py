@@ -27,6 +27,7 @@ REASONS: dict[str, str] = {
     "other_currency": "not in the shop's currency",
     "bad_quantity": "the quantity is missing or no number",
     "zero_quantity": "the quantity is zero",
+    "absurd_quantity": "the quantity is above a thousand million",
     "bad_price": "the price is no amount of money",
     "negative_price": "the price is below zero",
     "absurd_price": "the price is more than 1000 times the item's median",
@@ -38,6 +39,8 @@ REASONS: dict[str, str] = {
     "duplicate_item": "the item id stood before; the first row counts",
 }
 """Why rows are left out."""
+_INTENDED = frozenset({"ignored_item", "other_currency"})
+_GREAT_PART = 0.2
 
 NOTES: dict[str, str] = {
     "guest_line": "without a customer",
@@ -49,6 +52,8 @@ NOTES: dict[str, str] = {
     "bad_cost": "with a cost that is no amount of money",
     "bad_flag": "with a word for in stock or active that is neither yes nor no, taken as no",
     "unknown_compatible_item": "compatible with an item that the catalogue does not hold",
+    "bad_tier": "with a tier that is neither a number nor named in attribute_levels",
+    "unknown_upgrade_item": "with a better version that the catalogue does not hold",
     "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
 }
 """What was noticed about rows that were kept."""
@@ -147,6 +152,23 @@ class DataQuality:
             "catalogue": self.catalogue.to_json() if self.catalogue else None,
             "returns": self.returns.to_json(),
         }
+
+
+def much_left_out(quality: DataQuality) -> list[str]:
+    """A warning for each section of which a great part serves no further, against its will."""
+    said: list[str] = []
+    for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders)):
+        if source is None:
+            continue
+        lost = {why: each.rows for why, each in source.left_out.items() if why not in _INTENDED}
+        rows = sum(lost.values())
+        if rows > _GREAT_PART * source.rows_read:
+            most = max(lost, key=lost.__getitem__)
+            said.append(
+                f"{name}: {rows:,} of {source.rows_read:,} rows are left out,"
+                f" {lost[most]:,} of them for this: {REASONS[most]}"
+            )
+    return said
 
 
 class RowAudit:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Catalogue
+from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
 
 
@@ -32,11 +32,22 @@ def given_upgrades(
     return {item: np.array(sorted(better), dtype=np.int32) for item, better in found.items()}
 
 
-def unknown_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:
-    """A warning for each id in `offers.upgrades` that the catalogue does not hold."""
-    return [
-        f"offers.upgrades.{place}: no item {item_id!r} in the catalogue"
-        for place, pair in enumerate(settings.upgrades)
-        for item_id in (pair.from_, pair.to)
-        if item_id not in catalogue.items
-    ]
+def useless_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:
+    """A warning for each of `offers.upgrades` that names no item of the catalogue, or none that is
+    dearer."""
+    said: list[str] = []
+    for place, pair in enumerate(settings.upgrades):
+        where = f"offers.upgrades.{place}"
+        base, better = (catalogue.items.index_of(each) for each in (pair.from_, pair.to))
+        for item_id, item in ((pair.from_, base), (pair.to, better)):
+            if item is None:
+                said.append(f"{where}: no item {item_id!r} in the catalogue")
+        if base is None or better is None:
+            continue
+        prices = catalogue.price_minor[[base, better]]
+        if (prices != UNKNOWN).all() and prices[1] <= prices[0]:
+            said.append(
+                f"{where}: {pair.to!r} is not dearer than {pair.from_!r} at the catalogue's prices,"
+                " so it is no upgrade; are they exchanged?"
+            )
+    return said

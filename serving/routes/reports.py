@@ -6,17 +6,15 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query
-from pydantic import StringConstraints
 from starlette.responses import Response
 
 from engine.tracking.query import parse_query
 from serving import errors
+from serving.schemas import Several
 from serving.security import Reporter
 from serving.service import TheService
 
 _MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
-
-Several = list[Annotated[str, StringConstraints(max_length=200)]]
 
 router = APIRouter(tags=["reports"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.support.shop_files import (
     load,
     write_csv,
 )
-from training.validation import NOTES, REASONS
+from training.validation import NOTES, REASONS, much_left_out
 
 CATALOGUE = """
 [catalogue]
@@ -51,6 +52,8 @@ BAD_ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("bad_quantity", line("o1", "a", quantity=""), "quantity", ""),
     ("bad_quantity", line("o1", "a", quantity="1e999"), "quantity", "1e999"),
     ("zero_quantity", line("o1", "a", quantity="0.0"), "quantity", "0.0"),
+    ("absurd_quantity", line("o1", "a", quantity="1e300"), "quantity", "1e300"),
+    ("absurd_quantity", line("o1", "a", quantity="-2000000000"), "quantity", "-2000000000"),
     ("bad_price", line("o1", "a", price="12,50"), "price", "12,50"),
     ("bad_price", line("o1", "a", price="free"), "price", "free"),
     ("negative_price", line("o1", "a", price="-0.01"), "price", "-0.01"),
@@ -94,6 +97,25 @@ def test_a_row_counts_once_for_its_first_reason(tmp_path: Path) -> None:
     assert {reason: found.rows for reason, found in quality.left_out.items()} == {
         "missing_order_id": 1
     }
+
+
+def test_a_great_part_left_out_is_warned_of(tmp_path: Path) -> None:
+    bad = [line("o", "a", price="x"), line("o", "a", quantity="0")]
+    intended = [line("o", "a", currency="SEK") for _ in range(30)]
+    quality = load(tmp_path, config(), [*GOOD_ROWS, *bad, *intended]).quality
+    assert much_left_out(quality) == []
+    quality = load(tmp_path, config(), [*GOOD_ROWS, *bad, *bad[:1] * 2, *intended[:2]]).quality
+    assert much_left_out(quality) == [
+        "orders: 4 of 11 rows are left out, 3 of them for this: the price is no amount of money"
+    ]
+
+
+def test_every_reason_and_note_has_its_words() -> None:
+    used: set[str] = set()
+    for path in (Path(__file__).parents[2] / "training").rglob("*.py"):
+        used |= set(re.findall(r'audit\.(?:note|leave_out)\(\s*"(\w+)"', path.read_text("utf-8")))
+    assert len(used) > 20
+    assert used <= REASONS.keys() | NOTES.keys()
 
 
 def test_five_examples_are_enough(tmp_path: Path) -> None:

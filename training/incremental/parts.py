@@ -15,17 +15,15 @@ import pyarrow as pa
 
 from engine.config import OrdersSection
 from engine.errors import DataError
+from training.csv_files import CsvRest, RaggedRow, read_csv
 from training.incremental.row_digests import slimmed
 from training.order_lines import needed_columns
 from training.sources import (
-    CsvRest,
-    RaggedRow,
     SourceTable,
     aligned,
     is_csv,
     joined,
     matching_files,
-    read_csv,
     read_file,
     require_columns,
     single,

@@ -1,0 +1,117 @@
+"""Reads CSV files, every column as text, and says what is wrong with those that cannot serve."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from engine.errors import DataError
+from training.swallowed_rows import refuse_swallowed_rows
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedRow:
+    """A CSV row with more or fewer cells than the header; such rows are not in the table."""
+
+    file: str
+    row: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRest:
+    """The rows of a CSV file from a byte on, the header and `n_rows_before` rows being known."""
+
+    first_byte: int
+    columns: tuple[str, ...]
+    n_rows_before: int
+
+
+def read_csv(
+    path: Path, *, separator: str, encoding: str, rest: CsvRest | None = None
+) -> tuple[pa.Table, list[RaggedRow]]:
+    """Every column as text; rows of another width than the header's are set aside.
+
+    Raises:
+        DataError: empty, unreadable, or not text of that encoding.
+    """
+    ragged: list[RaggedRow] = []
+    # The reader counts lines, and a header is a line.
+    first_number = 1 if rest is None else -rest.n_rows_before
+
+    def set_aside(row: Any) -> str:
+        ragged.append(RaggedRow(str(path), row.number - first_number, row.text))
+        return "skip"
+
+    try:
+        _refuse_other_unicode(path, encoding)
+        with path.open("rb") as file:
+            if rest is not None:
+                file.seek(rest.first_byte)
+            content: Any = path if rest is None else io.BytesIO(file.read())
+        with _unraised():
+            table = pyarrow.csv.read_csv(
+                content,
+                # One thread: only then does the reader know the numbers of rows it cannot take.
+                read_options=pyarrow.csv.ReadOptions(
+                    use_threads=False,
+                    encoding=encoding,
+                    column_names=None if rest is None else rest.columns,
+                ),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    default_column_type=pa.large_string(), strings_can_be_null=False
+                ),
+            )
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if isinstance(error, UnicodeError) or "UTF8" in str(error) or not _decodes(path, encoding):
+            message = f"not {encoding} text; set encoding (for example cp1252): {error}"
+            raise DataError(message, file=str(path)) from error
+        raise DataError(f"cannot be read as CSV: {error}", file=str(path)) from error
+    except LookupError as error:
+        raise DataError(f"no such encoding: {encoding}", file=str(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+    n_before = 0 if rest is None else rest.n_rows_before
+    refuse_swallowed_rows(path, table, ragged, separator=separator, n_before=n_before)
+    return table, ragged
+
+
+@contextmanager
+def _unraised() -> Generator[None, None, None]:
+    """A row that is neither text nor of the right width is told twice: once here, on stderr."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    try:
+        path.read_bytes().decode(encoding)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _refuse_other_unicode(path: Path, encoding: str) -> None:
+    """What spreadsheets call Unicode text has two bytes a sign; a reader of UTF-8 sees no rows."""
+    if codecs.lookup(encoding).name != "utf-8":
+        return
+    with path.open("rb") as file:
+        begin = file.read(2)
+    if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in begin:
+        raise DataError("not utf-8 but UTF-16 text; set encoding = 'utf-16'", file=str(path))
