@@ -58,6 +58,7 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
         else:
             _refuse_half_a_table(header, path)
             baskets, items = _from_lines(path, quoted=True)
+            _refuse_other_separators(baskets, items, path)
     else:
         raise DataError(
             "baskets are read from .dat, .basket, .csv or .parquet files", file=str(path)
@@ -120,6 +121,20 @@ def _refuse_half_a_table(header: list[str], path: Path) -> None:
             f" commas, not {', '.join(header)}",
             file=str(path),
         )
+
+
+def _refuse_other_separators(baskets: Baskets, items: Vocabulary, path: Path) -> None:
+    """Where each line seems one item, and most hold what spreadsheets part cells by, nothing could
+    be mined: that was not meant."""
+    if baskets.n_orders < 2 or len(baskets.items) > baskets.n_orders:
+        return
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if 2 * sum(sign in label for label in items.ids) > len(items):
+            raise DataError(
+                f"items are parted by commas, these by {name}: each line would be one item",
+                file=str(path),
+                row=1,
+            )
 
 
 def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:

@@ -79,6 +79,8 @@ def test_a_table_of_order_lines(tmp_path: Path) -> None:
         ("a.csv", "", "there is no basket"),
         ("a.csv", "order_id,item_id\n", "there is no basket"),
         ("a.dat", b"1 2\n\xff\n", "not UTF-8 text"),
+        ("a.csv", "a;b;c\na;b\n", "parted by commas, these by semicolons"),
+        ("a.csv", "a\tb\nb\nc\td\n", "these by tabs"),
         ("a.csv", 'a,b\n"c,d\n', "cannot be read as CSV"),
         ("a.csv", "order_id,item_id\n1,a\n2\n", "more or fewer cells"),
         ("a.csv", "order_id,item_id\n1,a\n2,\n", "the cell is empty"),
@@ -90,6 +92,14 @@ def test_what_cannot_serve(tmp_path: Path, name: str, content: str | bytes, mess
     with pytest.raises(DataError, match=message) as caught:
         read_baskets(path)
     assert caught.value.details["file"] == str(path)
+
+
+def test_an_item_may_hold_a_semicolon(tmp_path: Path) -> None:
+    assert labels(read_baskets(written(tmp_path, "a.csv", "a;b,c\na;b\n"))) == [
+        ["a;b", "c"],
+        ["a;b"],
+    ]
+    assert labels(read_baskets(written(tmp_path, "b.csv", "a;b\n"))) == [["a;b"]]
 
 
 def test_the_row_is_named(tmp_path: Path) -> None:
