@@ -51,13 +51,15 @@ def refuse_swallowed_rows(
     if columns < 2 or _n_lines(path) <= n_before + table.num_rows + len(aside) + 1:
         return
     for row in aside:
-        _refuse(path, row.text, separator, columns, row.row, None)
+        swallowed = _rows_in(row.text, separator, columns)
+        if swallowed >= _FEW:
+            raise _refusal(path, swallowed, row.row, None)
     taken = {row.row for row in aside}
     for name, values in zip(table.column_names, table.columns, strict=True):
         for place, text in _of_several_lines(values):
-            if _rows_in(text, separator, columns) >= _FEW:
-                number = _number(n_before + place + 1, taken)
-                _refuse(path, text, separator, columns, number, name)
+            swallowed = _rows_in(text, separator, columns)
+            if swallowed >= _FEW:
+                raise _refusal(path, swallowed, _number(n_before + place + 1, taken), name)
 
 
 def _n_lines(path: Path) -> int:
@@ -84,13 +86,8 @@ def _number(number: int, aside: set[int]) -> int:
     return number
 
 
-def _refuse(
-    path: Path, text: str, separator: str, columns: int, row: int, column: str | None
-) -> None:
-    swallowed = _rows_in(text, separator, columns)
-    if swallowed < _FEW:
-        return
-    raise DataError(
+def _refusal(path: Path, swallowed: int, row: int, column: str | None) -> DataError:
+    return DataError(
         f"a value goes on over {swallowed:,} lines that look like rows: a quotation mark is not"
         " closed, or stands where none belongs",
         file=str(path),
