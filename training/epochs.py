@@ -1,4 +1,4 @@
-"""Fitting networks for a chosen number of epochs."""
+"""Fitting small networks: for a chosen number of epochs, on one core each."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
 
 @contextmanager
 def chosen_epochs() -> Generator[None, None, None]:
-    """The number of epochs is chosen, as more would fit the noise: that a fit has not converged is
-    no news. But scikit-learn also turns Ctrl-C into a warning and goes on with half a network.
+    """Fit networks inside the block for the number of epochs that they state.
 
-    Raises:
-        KeyboardInterrupt: somebody wants the fit to end.
+    The number is chosen, because more epochs would fit the noise, so the warning that a fit has
+    not converged is silenced. scikit-learn also turns an interrupt into a warning and continues
+    with a half-fitted network; here the interrupt ends the fit.
+
+    The matrices of one step are small. Threads of the linear algebra library spend far more time
+    waiting for each other than on the arithmetic (seven times the CPU on two busy cores), so that
+    each fit uses one core. The result then also does not depend on the number of cores.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The user interrupted the fit.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)
         try:
