@@ -10,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.config import load_config
 from engine.progress import SilentProgress
 from engine.registry import Registry
 from tests.support.habit_shop import write_habit_shop
+from tests.support.made_once import train_once
 from tests.support.servers import running_server
 from tests.support.waiting import eventually
 from training.pipeline import train
@@ -21,7 +23,7 @@ from training.pipeline import train
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("habits")
-    train(write_habit_shop(folder), folder, folder / "models", progress=SilentProgress())
+    train_once(write_habit_shop(folder), folder / "models", [folder / "orders.csv"])
     return folder / "models"
 
 
@@ -110,7 +112,8 @@ def test_an_erased_customer_is_a_stranger_at_once(models: Path, tmp_path: Path) 
     # A new version does not learn them again.
     folder = tmp_path / "shop"
     folder.mkdir()
-    trained = train(write_habit_shop(folder), folder, own, progress=SilentProgress())
+    config = load_config(write_habit_shop(folder))
+    trained = train(config, folder, own, progress=SilentProgress())
     again = Registry(own).load(trained.version)
     assert again.customers is not None
     assert again.customers.row_of("c5", again.customer_key) == -1

@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tests.support.commands import run
+from tests.support.made_once import train_once
 from tests.support.shared_data import shared_data
 from tests.support.shops import BREADBASKET, COFFEE_IBM
 
@@ -26,9 +27,7 @@ class Shop:
         self.folder, self.models = folder, folder / "models"
         shop_file = folder / "shop.toml"
         shop_file.write_text(text.replace('path = "', f'path = "{data}/'), encoding="utf-8")
-        self.summary = json.loads(
-            run("train", "--config", shop_file, "--models", self.models, "--json")
-        )
+        self.summary = train_once(shop_file, self.models, [data])
 
     def suggest(self, *carts: Sequence[str]) -> list[dict[str, Any]]:
         requests, answers = self.folder / "carts.jsonl", self.folder / "suggestions.jsonl"

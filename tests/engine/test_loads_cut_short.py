@@ -24,8 +24,9 @@ from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from tests.support.fact_files import SECRET, before_the_third_load, run
 from tests.support.postgres import PostgresServer
+from tests.support.repetitions import repetitions
 
-KILLS = 6
+KILLS = repetitions(3, 6)
 
 LOADS = f"""
 import sys
@@ -183,6 +184,7 @@ def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, 
     return server.new_database(), server.new_database()
 
 
+@pytest.mark.thorough
 def test_no_kill_loses_a_fact_or_keeps_one_twice(
     tmp_path: Path, two_databases: tuple[str, str]
 ) -> None:

@@ -32,6 +32,7 @@ from engine.tracking.rollups.adding import Adder
 from engine.tracking.rollups.columns import pack_columns, ratio_sums, unpack_columns
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
+from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
 FIRST = date(2026, 3, 28)
@@ -102,7 +103,8 @@ def same(store: SqlStore, query: ReportQuery) -> None:
         assert not reads or currencies
 
 
-@settings(max_examples=60)
+@pytest.mark.thorough
+@settings(max_examples=repetitions(20, 60))
 @given(facts=histories(), data=st.data())
 @pytest.mark.parametrize("bulk", [False, True])
 def test_roll_ups_follow_the_facts(

@@ -12,6 +12,7 @@ from typing import Any
 from tests.scenarios.history import History
 from tests.scenarios.planting import Plan, write_shop
 from tests.support.commands import run
+from tests.support.made_once import train_once
 
 
 class TrainedShop:
@@ -23,9 +24,7 @@ class TrainedShop:
         self.settings: dict[str, Any] = tomllib.loads(shop_file.read_text(encoding="utf-8"))
         self.currency: str = self.settings["shop"]["currency"]
         self.models = folder / "models"
-        self.summary: dict[str, Any] = json.loads(
-            run("train", "--config", self.shop_file, "--models", self.models, "--json")
-        )
+        self.summary: dict[str, Any] = train_once(self.shop_file, self.models, [folder])
         self.baskets = self._read_baskets()
 
     def _read_baskets(self) -> list[frozenset[str]]:

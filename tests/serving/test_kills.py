@@ -1,4 +1,4 @@
-"""Killed 200 times at random moments under load: every fact that was acknowledged is there once.
+"""Killed again and again at random moments under load: every acknowledged fact is stored once.
 
 The service dies while it starts, while it replays its spool, and while it answers. Somebody else
 locks the database now and then, so that some facts go over the spool. `MERSALG_KILLS_SEED` gives
@@ -31,11 +31,12 @@ from tests.support.kept_facts import is_empty
 from tests.support.models import tiny_model
 from tests.support.mortal_server import SECRET, MortalServer
 from tests.support.postgres import PostgresServer
+from tests.support.repetitions import repetitions
 from tests.support.servers import publish_model
 from tests.support.waiting import eventually
 
-KILLS = {"sqlite": 55, "postgresql": 35}
-"""Of each database; there are three of SQLite."""
+KILLS = {"sqlite": repetitions(12, 55), "postgresql": repetitions(12, 35)}
+"""Number of kills of the service, by its database."""
 N_SHOPPERS = 3
 DEADLINE_MS = 12
 LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
@@ -244,12 +245,14 @@ def _seed() -> int:
     return int(os.environ.get("MERSALG_KILLS_SEED") or random.SystemRandom().randrange(2**32))
 
 
-@pytest.mark.parametrize("part", [1, 2, 3])
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", range(1, repetitions(1, 3) + 1))
 def test_a_service_on_sqlite_is_killed_at_any_moment(tmp_path: Path, part: int) -> None:
     path = tmp_path / "facts.db"
     killed_again_and_again(tmp_path, f"sqlite:///{path}", _sqlite_lock(path), _seed() + part)
 
 
+@pytest.mark.thorough
 @pytest.mark.postgres
 def test_a_service_on_postgresql_is_killed_at_any_moment(
     tmp_path: Path, postgres_server: PostgresServer

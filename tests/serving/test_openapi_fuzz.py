@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.models import tiny_model
+from tests.support.repetitions import repetitions
 from tests.support.servers import publish_model, running_server
 
 CONFIG = Path(__file__).parents[1] / "support" / "schemathesis.toml"
@@ -14,6 +17,7 @@ KEY = "a-key-of-every-scope"
 SCOPES = ("storefront", "server", "report", "admin")
 
 
+@pytest.mark.thorough
 def test_the_service_does_what_its_document_says(tmp_path: Path) -> None:
     publish_model(tmp_path / "models", tiny_model(holdout=0.0))
     # How often strangers may call is tested elsewhere; here they are many.
@@ -23,7 +27,8 @@ def test_the_service_does_what_its_document_says(tmp_path: Path) -> None:
         program = Path(sys.executable).parent / "schemathesis"
         command = [str(program), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"]
         command += ["--header", f"Authorization: Bearer {KEY}", "--checks", "all"]
-        command += ["--max-examples", "30", "--seed", "1", "--no-color", "--workers", "1"]
+        command += ["--max-examples", str(repetitions(8, 30)), "--seed", "1"]
+        command += ["--no-color", "--workers", "1"]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False
         )

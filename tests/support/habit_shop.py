@@ -7,11 +7,29 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.config import ShopConfig, parse_config
+_SHOP = """
+[shop]
+name = "Habits"
+currency = "NOK"
+
+[orders]
+path = "orders.csv"
+
+[orders.columns]
+order_id = "order_id"
+ordered_at = "ordered_at"
+customer_id = "customer_id"
+item_id = "item_id"
+quantity = "quantity"
+unit_price = "unit_price"
+"""
 
 
-def write_habit_shop(folder: Path, n_customers: int = 60, n_orders: int = 6_000) -> ShopConfig:
-    """Each customer has three favourites of 150 items and buys one often; 150 + i goes with i."""
+def write_habit_shop(folder: Path, n_customers: int = 60, n_orders: int = 6_000) -> Path:
+    """Write orders and shop file below `folder` and return the shop file.
+
+    Each customer has three favourites of 150 items and buys one often; 150 + i goes with i.
+    """
     draw = np.random.default_rng(3)
     favourites = draw.integers(0, 150, (n_customers, 3))
     first = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,10 +43,6 @@ def write_habit_shop(folder: Path, n_customers: int = 60, n_orders: int = 6_000)
         at = (first + timedelta(minutes=40 * order)).isoformat()
         lines += [f"o{order},{at},c{customer},i{item},1,10.00" for item in sorted(items)]
     (folder / "orders.csv").write_text("\n".join(lines))
-    names = ("order_id", "ordered_at", "customer_id", "item_id", "quantity", "unit_price")
-    return parse_config(
-        {
-            "shop": {"name": "Habits", "currency": "NOK"},
-            "orders": {"path": "orders.csv", "columns": {name: name for name in names}},
-        }
-    )
+    shop_file = folder / "shop.toml"
+    shop_file.write_text(_SHOP)
+    return shop_file

@@ -36,7 +36,8 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
             shutil.chown(self.folder, self._user)
-        self._run([self._initdb, "-D", str(self.folder / "data"), "-U", "mersalg", "-A", "trust"])
+        options = ["-U", "mersalg", "-A", "trust", "--no-sync"]
+        self._run([self._initdb, "-D", str(self.folder / "data"), *options])
         self.start()
 
     def _run(self, command: list[str]) -> None:

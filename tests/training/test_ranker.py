@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.config import load_config
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from engine.ranking.evidence import Carts
@@ -57,7 +58,7 @@ def test_with_all_items_as_neighbours_it_is_ease() -> None:
 @pytest.fixture(scope="module")
 def habits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, BackTest]:
     folder = tmp_path_factory.mktemp("habits")
-    config = write_habit_shop(folder)
+    config = load_config(write_habit_shop(folder))
     dataset = load_dataset(config, folder, SilentProgress())
     tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=1_000)
     assert tested is not None
@@ -91,7 +92,7 @@ def test_scores_come_true_as_often_as_they_say(habits: tuple[Dataset, BackTest])
 
 
 def test_a_shop_with_few_orders_is_ranked_by_its_rules(tmp_path: Path) -> None:
-    config = write_habit_shop(tmp_path, n_orders=700)
+    config = load_config(write_habit_shop(tmp_path, n_orders=700))
     dataset = load_dataset(config, tmp_path, SilentProgress())
     tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=100)
     assert tested is not None
