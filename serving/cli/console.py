@@ -1,8 +1,9 @@
-"""What every command shares: exit codes, error lines, `--json`, progress bars."""
+"""What every command shares: exit codes, error lines, `--json`, progress."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
@@ -21,6 +22,9 @@ from rich.progress import Progress as RichProgress
 
 from engine.errors import MersalgError
 from engine.progress import SilentProgress, Task
+
+_LONG_SECONDS = 5.0
+"""Steps that take longer also say how far they are and when they are done, where no bar does."""
 
 GATE_SAID_NO, BAD_INPUT = 1, 2
 
@@ -66,11 +70,51 @@ class _Bars:
         self._progress.update(task_id, total=total or 1, completed=total or 1)
 
 
+class _LineTask:
+    def __init__(self, description: str, total: int | None) -> None:
+        self._description, self._total = description, total
+        self._n_done, self._n_quarters = 0, 0
+        self._begun = self._last_line = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        self._n_done += steps
+        if not self._total:
+            return
+        n_quarters = 4 * self._n_done // self._total
+        if self._n_quarters < n_quarters < 4:
+            self._n_quarters = n_quarters
+            if time.monotonic() - self._last_line >= _LONG_SECONDS:
+                self._print(f"{25 * n_quarters}%")
+
+    def finish(self) -> None:
+        if time.monotonic() - self._begun >= _LONG_SECONDS:
+            self._print("done")
+
+    def _print(self, state: str) -> None:
+        self._last_line = time.monotonic()
+        line = f"{self._description}: {state} after {self._last_line - self._begun:.0f} s"
+        err.print(line, markup=False, highlight=False)
+
+
+class _Lines:
+    """Progress for files and pipes: a line as each step begins, more for long ones."""
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None) -> Generator[Task, None, None]:
+        err.print(f"{description} ...", markup=False, highlight=False)
+        task = _LineTask(description, total)
+        yield task
+        task.finish()
+
+
 @contextmanager
-def progress_bars(*, quiet: bool = False) -> Generator[_Bars | SilentProgress, None, None]:
-    """Progress bars on standard error; plain silence where `quiet`."""
+def progress_bars(*, quiet: bool = False) -> Generator[_Bars | _Lines | SilentProgress, None, None]:
+    """Progress on standard error: bars in a terminal, else lines; silence where `quiet`."""
     if quiet:
         yield SilentProgress()
+        return
+    if not err.file.isatty():
+        yield _Lines()
         return
     columns = (
         SpinnerColumn(finished_text="[green]✓[/]"),
