@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 .PHONY: help demo test lint types contracts client pages benchmarks soak clean
 
 help:
-	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after)"
+	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after,"
+	@echo "                 FULL=1 trains on all households, not on a sample)"
 	@echo "make test        everything: lint, types, import contracts, all tests"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
 	@echo "make pages       write the page of the shop file's settings anew from the models that read it"
@@ -14,7 +15,7 @@ help:
 	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less)"
 
 demo: .venv/demo.stamp
-	$(BIN)/mersalg demo $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
+	$(BIN)/mersalg demo $(if $(filter 1,$(FULL)),--full) $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
 
 test: .venv/dev.stamp lint types contracts
 	@sh tests/support/system_packages.sh
@@ -49,7 +50,7 @@ clean:
 	@sh tests/support/virtual_environment.sh $(PYTHON) .venv
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing mersalg[demo] ..."
+	@echo "installing mersalg[demo] into .venv, this time only: a minute or two, downloads included ..."
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 

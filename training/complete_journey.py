@@ -6,8 +6,10 @@ What is written here is read like any other shop: orders, products and a shop fi
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -28,6 +30,8 @@ TEST_DAYS = range(292, 366)
 
 N_LINES = 1_439_334
 """Order lines that the cleaning leaves."""
+N_HOUSEHOLDS = 2_467
+"""Households that bought them."""
 
 _NO_GOODS = (
     *("FUEL", "MISCELLANEOUS", "COUPON", "CNTRL/STORE SUP", "CHARITABLE CONT", "POSTAL CENTER"),
@@ -69,7 +73,6 @@ _FORMAT = 2
 """Raised where the prepared files come out otherwise than before, so that old ones are replaced."""
 
 _SHOP_FILE = f"""\
-# Complete Journey: {N_LINES:,} order lines of 2017, simulated from real patterns.
 # Prepared files, format {_FORMAT}.
 [shop]
 name = "Complete Journey"
@@ -103,31 +106,44 @@ pack_size = "package_size"
 """
 
 
-def write_shop(folder: Path) -> Path:
+def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
     """Write `orders.parquet`, `products.parquet` and `shop.toml`; returns the shop file.
 
-    A shop that already stands there complete is left as it is. The shop file comes last and each
-    file appears whole, so that an interrupted run is made good by the next.
+    Fewer households than all are a sample, always the same one, with the products that it bought.
+    A shop that is already complete is left as it is. The shop file comes last and each file appears
+    whole, so that an interrupted run is made good by the next.
 
     Raises:
         MersalgError: the package is not installed.
     """
     shop_file = folder / "shop.toml"
     names = ("orders.parquet", "products.parquet")
+    text = f"# Complete Journey, 2017, simulated from real patterns: {stated(n_households)}.\n"
+    text += _SHOP_FILE
     if (
         all((folder / name).is_file() for name in (*names, shop_file.name))
-        and shop_file.read_text(encoding="utf-8") == _SHOP_FILE
+        and shop_file.read_text(encoding="utf-8") == text
     ):
         return shop_file
-    orders, products = read_package()
+    orders, products = read_package(n_households)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as aside:
         for name, frame in zip(names, (orders, products), strict=True):
             frame.to_parquet(Path(aside, name), index=False, compression="zstd")
-        Path(aside, shop_file.name).write_text(_SHOP_FILE, encoding="utf-8")
+        Path(aside, shop_file.name).write_text(text, encoding="utf-8")
         for name in (*names, shop_file.name):
             (Path(aside) / name).replace(folder / name)
     return shop_file
+
+
+def stated(n_households: int) -> str:
+    """How many households these are, of how many, and how they were drawn."""
+    if n_households == N_HOUSEHOLDS:
+        return f"all {N_HOUSEHOLDS:,} households"
+    return (
+        f"a sample of {n_households:,} of {N_HOUSEHOLDS:,} households"
+        f" ({n_households / N_HOUSEHOLDS:.0%}), drawn by a hash of their ids"
+    )
 
 
 def split_moment() -> int:
@@ -135,8 +151,8 @@ def split_moment() -> int:
     return clock.to_micros(FIRST_DAY + timedelta(days=TEST_DAYS.start))
 
 
-def read_package() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(order lines, the products sold), cleaned.
+def read_package(n_households: int = N_HOUSEHOLDS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(order lines of so many households, the products sold to them), cleaned.
 
     The shelf price is what a unit costs before discounts: (sales_value + retail_disc +
     coupon_match_disc) / quantity. Lines of products without a type, of no goods, and without units
@@ -163,8 +179,17 @@ def read_package() -> tuple[pd.DataFrame, pd.DataFrame]:
         & (lines["quantity"] > 0)
         & (lines["sales_value"] > 0)
     ]
+    lines = lines[lines["household_id"].isin(_drawn(lines["household_id"].unique(), n_households))]
     products = products[products["product_id"].isin(lines["product_id"])]
     return _orders(lines), _products(products)
+
+
+def _drawn(households: Iterable[int], n_households: int) -> list[int]:
+    """Draw the same households on every machine and with every version of every library."""
+    return sorted(
+        set(households),
+        key=lambda household: hashlib.sha256(str(household).encode()).digest(),
+    )[:n_households]
 
 
 def _orders(lines: pd.DataFrame) -> pd.DataFrame:

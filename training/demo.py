@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from engine.catalogue import Catalogue
 from engine.errors import ServiceFailed
 from engine.progress import Progress
 from engine.registry import Registry
-from training.demo_shop import DemoShop, held_out, prepare_shop, train_once
+from training.demo_shop import DemoShop, held_out, prepare_shop, train_shop, trained_before
 from training.local_service import LocalService
 from training.replay import HttpService, replay, require_http_client
 from training.shoppers import Behaviour
@@ -23,8 +23,18 @@ from training.simulation import Outcome
 from training.truth import Truth
 from training.visits import Visits
 
+N_SHOPPERS = {"sample": 1_500, "full": 6_000}
+"""Checkouts to simulate where nobody says."""
+
+# About how long the steps take on two slow cores, in seconds.
+_PREPARING = 8
+_TRAINING = {"sample": 60, "full": 290}
+_STARTING, _CHECKOUT = 6, 0.015
+_REPORTING = 3
+
 _SAMPLES = 5
 _CART_SIZES = range(2, 5)
+_LEAST_LIFT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class DemoResult:
     """What the demo has to show.
 
     Attributes:
+        shop: what it was trained on.
         version: the model served.
         trained: whether it was trained in this run.
         samples: a handful of carts by name, with the offers they got, as the API answered them.
@@ -42,6 +53,7 @@ class DemoResult:
         url: where the service listens.
     """
 
+    shop: DemoShop
     version: str
     trained: bool
     samples: list[dict[str, Any]]
@@ -55,6 +67,7 @@ class DemoResult:
         return {
             "simulated": True,
             "acceptance_model": self.behaviour.sentences(),
+            "trained_on": self.shop.to_json(),
             "model_version": self.version,
             "trained": self.trained,
             "samples": self.samples,
@@ -67,28 +80,82 @@ class DemoResult:
 
 @contextmanager
 def running_demo(
-    folder: Path, *, n_shoppers: int, port: int, seed: int, progress: Progress
+    folder: Path,
+    *,
+    full: bool,
+    n_shoppers: int | None,
+    port: int,
+    seed: int,
+    progress: Progress,
+    announce: Callable[[str], None],
 ) -> Generator[tuple[DemoResult, LocalService], None, None]:
     """Run the loop in `folder`; the service stays up for as long as the block lasts.
 
     Args:
+        full: train on all households, not on the sample.
+        n_shoppers: checkouts to simulate; None takes `N_SHOPPERS`.
         port: of the service; 0 takes a free one.
         seed: other seeds are other shoppers.
+        announce: takes a line before each step: what begins, what is next, about how long it takes.
 
     Raises:
         MersalgError: the demo's data or its HTTP client are not installed.
         ServiceFailed: the service did not start, or failed a call; its log stays in `folder`.
     """
     require_http_client()
-    folder.mkdir(parents=True, exist_ok=True)
-    shop = prepare_shop(folder, progress)
-    version, trained = train_once(shop, progress)
+    size = "full" if full else "sample"
+    n_shoppers = n_shoppers or N_SHOPPERS[size]
+    steps = iter(
+        _lines_of(
+            ("prepare the data", _PREPARING),
+            ("train, unless an earlier run did", _TRAINING[size]),
+            (
+                f"let {n_shoppers:,} simulated shoppers check out over HTTP",
+                _STARTING + _CHECKOUT * n_shoppers,
+            ),
+            ("compute both rates", _REPORTING),
+        )
+    )
+    announce(next(steps))
+    shop = prepare_shop(folder, progress, full=full)
+    announce(f"Complete Journey: {shop.sentence()}")
+    announce(next(steps))
+    known = trained_before(shop)
+    if known is not None:
+        announce(f"Version {known} was trained on these data before")
+    version = known or train_shop(shop, progress)
+    announce(next(steps))
     # Every run counts from nothing, and two runs at once do not share a database.
     run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     keep = False
     try:
         with LocalService(shop.models, run_folder, port=port, progress=progress) as service:
-            yield _replay(shop, version, trained, service, n_shoppers, seed, progress), service
+            model = Registry(shop.models).load(version)
+            behaviour = Behaviour()
+            with progress.task("Reading held-out orders"):
+                later = Visits(held_out(shop, progress), model.ladders, behaviour, seed)
+                visits = later.plan(n_shoppers)
+            if len(visits) < n_shoppers:
+                announce(f"There are {len(visits):,} held-out orders: as many shoppers check out")
+            with HttpService(service.url) as http:
+                played = replay(visits, http, behaviour, progress)
+            announce(next(steps))
+            with progress.task("Computing the rates"):
+                report = service.get("/v1/reports/rates")
+            yield (
+                DemoResult(
+                    shop=shop,
+                    version=version,
+                    trained=known is None,
+                    samples=_samples(played.outcomes, model.catalogue),
+                    report=report,
+                    truth=played.truth,
+                    behaviour=behaviour,
+                    replay_seconds=played.seconds,
+                    url=service.url,
+                ),
+                service,
+            )
     except ServiceFailed:
         keep = True
         raise
@@ -97,33 +164,18 @@ def running_demo(
             shutil.rmtree(run_folder, ignore_errors=True)
 
 
-def _replay(
-    shop: DemoShop,
-    version: str,
-    trained: bool,
-    service: LocalService,
-    n_shoppers: int,
-    seed: int,
-    progress: Progress,
-) -> DemoResult:
-    model = Registry(shop.models).load(version)
-    behaviour = Behaviour()
-    with progress.task("Reading held-out orders"):
-        visits = Visits(held_out(shop, progress), model.ladders, behaviour, seed).plan(n_shoppers)
-    with HttpService(service.url) as http:
-        played = replay(visits, http, behaviour, progress)
-    with progress.task("Computing the rates"):
-        report = service.get("/v1/reports/rates")
-    return DemoResult(
-        version=version,
-        trained=trained,
-        samples=_samples(played.outcomes, model.catalogue),
-        report=report,
-        truth=played.truth,
-        behaviour=behaviour,
-        replay_seconds=played.seconds,
-        url=service.url,
-    )
+def _lines_of(*steps: tuple[str, float]) -> list[str]:
+    """A line for each step, (what it does, seconds), which also says what comes after it."""
+    parts = [f"{what} (about {_rounded(seconds)} s" for what, seconds in steps]
+    following = [*(f"; next: {part})" for part in parts[1:]), ""]
+    return [
+        f"Step {number} of {len(steps)}: {part} on two slow cores){after}"
+        for number, (part, after) in enumerate(zip(parts, following, strict=True), start=1)
+    ]
+
+
+def _rounded(seconds: float) -> int:
+    return round(seconds) if seconds < 10 else 5 * round(seconds / 5)
 
 
 def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -137,7 +189,7 @@ def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, An
         for outcome in outcomes
         if len({offer["kind"] for offer in outcome.answer["offers"]}) == 2
     ]
-    both.sort(key=lambda outcome: _tells(outcome, catalogue), reverse=True)
+    both.sort(key=lambda outcome: _clarity(outcome, catalogue), reverse=True)
     samples: list[dict[str, Any]] = []
     seen: set[str] = set()
     for outcome in both:
@@ -156,19 +208,26 @@ def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, An
     return samples
 
 
-def _tells(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
-    """(whether the cart can be read at a glance, offers that speak for themselves, their lift)."""
+def _clarity(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
+    """(whether the cart can be read at a glance, offers that speak for themselves, their counts).
+
+    Counts weigh more than lift: the highest lifts are habits of a single household.
+    """
     families = {_family(catalogue, item_id) for item_id in outcome.visit.cart}
-    clear, lift = 0, 0.0
+    clear, weight = 0, 0.0
     for offer in outcome.answer["offers"]:
         if offer["kind"] == "upsell":
             clear += bool(offer["gains"])
             continue
         evidence = offer["evidence"]
-        if evidence["antecedent_item_ids"] and _family(catalogue, offer["item_id"]) not in families:
+        if (
+            evidence["antecedent_item_ids"]
+            and evidence["lift_lower"] >= _LEAST_LIFT
+            and _family(catalogue, offer["item_id"]) not in families
+        ):
             clear += 1
-            lift += math.log(evidence["lift_lower"])
-    return len(outcome.visit.cart) in _CART_SIZES, clear, lift
+            weight += math.log(evidence["n_joint"])
+    return len(outcome.visit.cart) in _CART_SIZES, clear, weight
 
 
 def _family(catalogue: Catalogue, item_id: str) -> int | None:

@@ -1,12 +1,16 @@
-"""The demo's shop: Complete Journey parted in time, one part to learn from, one to replay."""
+"""The demo's shop: Complete Journey parted in time, one part to learn from, one to replay.
+
+Both parts are those of the same households: of a sample, or of all.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
@@ -15,34 +19,82 @@ from engine.config import load_config
 from engine.errors import ModelError
 from engine.progress import Progress
 from engine.registry import Registry
-from training.complete_journey import FIRST_DAY, TEST_DAYS, write_shop
+from training.complete_journey import (
+    FIRST_DAY,
+    N_HOUSEHOLDS,
+    N_LINES,
+    TEST_DAYS,
+    stated,
+    write_shop,
+)
 from training.dataset import Dataset, load_dataset
-from training.pipeline import train
+from training.pipeline import BACK_TEST_SAMPLES, train
 
 LEARNT, HELD_OUT = "learnt", "held_out"
 PRODUCTS = "products.parquet"
 
+SAMPLE_HOUSEHOLDS = 400
+"""As few as still make sensible offers; fewer train no faster, since the ranker then fits more
+networks."""
+_BACK_TEST_OF_SAMPLE = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class DemoShop:
-    """Where the two parts lie, each a shop file of its own, and where versions go."""
+    """Where the two parts are stored, each a shop file of its own, and where versions go."""
 
-    learnt: Path
-    held_out: Path
-    models: Path
+    folder: Path
+    n_households: int
+
+    @property
+    def learnt(self) -> Path:
+        return self.folder / f"{LEARNT}.toml"
+
+    @property
+    def held_out(self) -> Path:
+        return self.folder / f"{HELD_OUT}.toml"
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "models"
+
+    @property
+    def is_sample(self) -> bool:
+        return self.n_households < N_HOUSEHOLDS
+
+    def n_lines(self) -> int:
+        return parquet.read_metadata(self.folder / "orders.parquet").num_rows
+
+    def sentence(self) -> str:
+        return f"{stated(self.n_households)}; {self.n_lines():,} of {N_LINES:,} order lines"
+
+    def to_json(self) -> dict[str, Any]:
+        n_lines = self.n_lines()
+        return {
+            "is_sample": self.is_sample,
+            "households": self.n_households,
+            "share_of_households": self.n_households / N_HOUSEHOLDS,
+            "order_lines": n_lines,
+            "share_of_order_lines": n_lines / N_LINES,
+        }
 
 
-def prepare_shop(folder: Path, progress: Progress) -> DemoShop:
-    """Write both parts into `folder` where they do not stand there already.
+def prepare_shop(folder: Path, progress: Progress, *, full: bool) -> DemoShop:
+    """Write both parts below `folder` where they are not there already.
+
+    The sample and all households have folders of their own, so neither replaces the other.
 
     Raises:
         MersalgError: the demo's data are not installed.
     """
+    shop = DemoShop(
+        folder / ("full" if full else "sample"), N_HOUSEHOLDS if full else SAMPLE_HOUSEHOLDS
+    )
     with progress.task("Preparing Complete Journey"):
-        shop_file = write_shop(folder)
+        shop_file = write_shop(shop.folder, shop.n_households)
         for name in (LEARNT, HELD_OUT):
-            _write_part(folder, shop_file, name)
-    return DemoShop(folder / f"{LEARNT}.toml", folder / f"{HELD_OUT}.toml", folder / "models")
+            _write_part(shop.folder, shop_file, name)
+    return shop
 
 
 def _write_part(folder: Path, shop_file: Path, name: str) -> None:
@@ -68,28 +120,42 @@ def _write_part(folder: Path, shop_file: Path, name: str) -> None:
     part_file.write_text(text, encoding="utf-8")
 
 
-def train_once(shop: DemoShop, progress: Progress) -> tuple[str, bool]:
-    """(version, whether it was trained now): the same data and program are not trained twice."""
+def trained_before(shop: DemoShop) -> str | None:
+    """The version that an earlier run trained on the same data by the same program, if any."""
     registry = Registry(shop.models)
-    memory = shop.models / "demo.json"
-    fingerprint = _fingerprint(shop.learnt)
     try:
-        remembered = json.loads(memory.read_text(encoding="utf-8"))
-        if remembered["fingerprint"] == fingerprint and remembered["version"] == registry.current():
-            registry.verify(remembered["version"])
-            return remembered["version"], False
+        remembered = json.loads(_memory(shop).read_text(encoding="utf-8"))
+        version = remembered["version"]
+        if remembered["fingerprint"] == _fingerprint(shop.learnt) and version == registry.current():
+            registry.verify(version)
+            return version
     except (OSError, ValueError, KeyError, ModelError):
         pass  # nothing usable from an earlier run
+    return None
+
+
+def train_shop(shop: DemoShop, progress: Progress) -> str:
+    """Train and publish a version, and remember what it was trained on."""
     result = train(
-        load_config(shop.learnt), shop.learnt.parent, shop.models, force=True, progress=progress
+        load_config(shop.learnt),
+        shop.folder,
+        shop.models,
+        force=True,
+        n_back_test=_BACK_TEST_OF_SAMPLE if shop.is_sample else BACK_TEST_SAMPLES,
+        progress=progress,
     )
-    memory.write_text(json.dumps({"fingerprint": fingerprint, "version": result.version}))
-    return result.version, True
+    remembered = {"fingerprint": _fingerprint(shop.learnt), "version": result.version}
+    _memory(shop).write_text(json.dumps(remembered))
+    return result.version
+
+
+def _memory(shop: DemoShop) -> Path:
+    return shop.models / "demo.json"
 
 
 def _fingerprint(shop_file: Path) -> str:
     """Of the shop file, its data and the code that trains."""
-    digest = hashlib.sha256(version("mersalg").encode())
+    digest = hashlib.sha256(metadata.version("mersalg").encode())
     for path in (shop_file, shop_file.with_suffix(".parquet"), shop_file.parent / PRODUCTS):
         digest.update(path.read_bytes())
     here = Path(__file__).parent
@@ -100,4 +166,4 @@ def _fingerprint(shop_file: Path) -> str:
 
 def held_out(shop: DemoShop, progress: Progress) -> Dataset:
     """The orders nobody learnt from."""
-    return load_dataset(load_config(shop.held_out), shop.held_out.parent, progress)
+    return load_dataset(load_config(shop.held_out), shop.folder, progress)

