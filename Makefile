@@ -47,6 +47,7 @@ clean:
 	rm -rf .venv .demo engine/native/_kernels* .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 .venv/bin/python:
+	@echo "making a virtual environment in .venv: some seconds ..."
 	@sh tests/support/virtual_environment.sh $(PYTHON) .venv
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml constraints.txt
