@@ -18,6 +18,7 @@ from engine.slate import Recommenders, Slate, build_slate
 from tests.engine.test_slate_properties import MOMENTS, random_cart, random_shop
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.random_ranking import random_past, random_ranking
+from tests.support.repetitions import repetitions
 
 _N_ITEMS, _N_GROUPS = 400, 12
 
@@ -44,7 +45,7 @@ def with_ranking(model: Model, draw: np.random.Generator, n_groups: int) -> Mode
     return replace(model, ranking=random_ranking(draw, len(model.catalogue), n_groups))
 
 
-@settings(max_examples=200)
+@settings(max_examples=repetitions(200))
 @given(seed=st.integers(0, 2**32), ranked=st.booleans(), limit=st.integers(1, 6))
 def test_small_shops_with_rules_of_their_own(seed: int, ranked: bool, limit: int) -> None:
     lot, draw = Random(seed), np.random.default_rng(seed)

@@ -18,6 +18,7 @@ from engine.storage.sql import open_store
 from engine.storage.store import FactScope
 from engine.tracking.report import ReportQuery, build_report, report_of
 from tests.support.facts import START, histories
+from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
 QUERY = ReportQuery(by=("day", "item", "rule"), timezone="Europe/Oslo", currency="NOK")
@@ -47,7 +48,7 @@ def report_after(empty: Path, batches: Iterable[list[Fact]], query: ReportQuery)
             store.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=repetitions(25))
 @given(facts=histories(), data=st.data())
 def test_shuffled_repeated_and_late_facts_give_the_same_bytes(
     empty: Path, facts: list[Fact], data: st.DataObject
@@ -59,7 +60,7 @@ def test_shuffled_repeated_and_late_facts_give_the_same_bytes(
     assert report_after(empty, [facts], QUERY) == report_after(empty, delivered, QUERY)
 
 
-@settings(max_examples=25)
+@settings(max_examples=repetitions(25))
 @given(facts=histories(), hours=st.tuples(st.integers(0, 40), st.integers(1, 40)))
 def test_a_report_of_some_hours_reads_enough(
     empty: Path, facts: list[Fact], hours: tuple[int, int]

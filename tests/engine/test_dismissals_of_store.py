@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.events import Event
 from engine.offers import CartLine, Decision, Offer
 from engine.storage.sql import SqlStore, open_store
+from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
 HOUR = 3_600_000_000
@@ -125,7 +126,9 @@ _FACTS = st.lists(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=repetitions(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(_FACTS, st.integers(0, 9), st.sampled_from("pqr"), _NAMES, _NAMES)
 def test_found_as_by_going_through_all(

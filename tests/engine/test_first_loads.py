@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -261,12 +260,12 @@ def test_a_later_load_waits_for_what_an_earlier_one_is_writing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It looks up what is there, and that must be all."""
-    alone, begun, came = Loader.is_alone, list[threading.Thread](), list[float]()
+    alone, begun, came = Loader.is_alone, list[threading.Thread](), threading.Event()
 
     def begins() -> None:
         other = open_store(fresh_database, secret=SECRET, bulk=True)
         other.loader(0)
-        came.append(time.monotonic())
+        came.set()
         other.close()
 
     def held(self: Loader, connection: Connection) -> bool:
@@ -274,14 +273,13 @@ def test_a_later_load_waits_for_what_an_earlier_one_is_writing(
         if not begun:
             begun.append(threading.Thread(target=begins))
             begun[0].start()
-            begun[0].join(0.5)
-            assert not came
+            assert not came.wait(0.5)  # long enough for one that does not wait
         return answer
 
     monkeypatch.setattr(Loader, "is_alone", held)
     assert told(run(bulk_store, clean_file(tmp_path))) == (80, 0, 0)
     begun[0].join()
-    assert came
+    assert came.is_set()
     assert [stood for _, stood in seen][0::7] == [False, True]
 
 

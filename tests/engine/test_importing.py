@@ -19,6 +19,7 @@ from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
 from engine.storage.store import AppendResult, FactScope
 from tests.support.fact_files import RECORDS, SECRET, a_file, rejects_of, run, told
+from tests.support.repetitions import repetitions
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -76,7 +77,7 @@ def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Pat
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=repetitions(60))
 def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObject) -> None:
     pseudonyms = Pseudonyms(SECRET)
     facts = [

@@ -43,6 +43,7 @@ from tests.support.random_ranking import (
     random_ranking,
     random_upsell,
 )
+from tests.support.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 _SEEDS = st.integers(0, 2**32)
@@ -270,7 +271,7 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=WAIT_SECONDS,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "survived" in done.stdout

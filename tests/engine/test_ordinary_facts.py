@@ -17,6 +17,7 @@ from engine.storage.ordinary import ordinary
 from engine.storage.preparing import parsed, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from tests.support.fact_files import SECRET
+from tests.support.repetitions import repetitions
 
 IDS = st.one_of(
     st.sampled_from(["a", "o1", "Ærø", "x" * 200, "x" * 201, "", "p1.00000000." + "0" * 32]),
@@ -125,7 +126,7 @@ DECISIONS = an_object(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=repetitions(500))
 @given(record=PROMOTIONS | ORDERS | DECISIONS)
 def test_the_short_way_leads_to_the_same_row(record: dict[str, Any]) -> None:
     pseudonyms = Pseudonyms(SECRET)

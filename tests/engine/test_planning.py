@@ -15,6 +15,7 @@ from engine.storage.scope import event_ids_in, linked_to
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from engine.storage.tables import facts
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -71,13 +72,13 @@ def test_facts_are_counted_again_when_they_have_doubled(store: SqlStore) -> None
         record(store, 40, of="c")
         # What was written is told to the statistics of single months with a delay.
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        for _ in range(100):
+
+        def counted_again() -> bool:
             keep_statistics(connection.engine)
             connection.rollback()
-            if known_facts(connection) == 7_000:
-                break
-            connection.execute(text("SELECT pg_sleep(0.1)"))
-        assert known_facts(connection) == 7_000
+            return known_facts(connection) == 7_000
+
+        eventually(counted_again)
 
 
 def test_a_day_is_read_along_indexes(store: SqlStore) -> None:

@@ -21,6 +21,7 @@ from engine.storage.tables import metadata
 from engine.tracking.report import ReportQuery, build_report, report_of
 from tests.engine.test_report import queries
 from tests.support.facts import histories
+from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
 SPLIT = ("day", "item", "rule")
@@ -44,7 +45,7 @@ def fresh(empty: Path, name: str) -> SqlStore:
     return open_store(str(copied), secret=SECRET)
 
 
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 @given(facts=histories(), query=queries(), data=st.data())
 def test_the_store_changes_no_byte_of_the_report(
     empty: Path, facts: list[Fact], query: ReportQuery, data: st.DataObject
@@ -87,7 +88,7 @@ def _empty_tables(url: str) -> None:
 
 
 @pytest.mark.postgres
-@settings(max_examples=20)
+@settings(max_examples=repetitions(20))
 @given(facts=histories(), query=queries())
 def test_a_server_changes_no_byte_either(
     server: SqlStore, postgres_url: str, facts: list[Fact], query: ReportQuery

@@ -126,7 +126,7 @@ def test_roll_ups_follow_the_facts(
         same(store, data.draw(queries()))
 
 
-@settings(max_examples=20)
+@settings(max_examples=repetitions(20))
 @given(facts=histories(), data=st.data())
 def test_another_setting_of_the_shop_rolls_up_anew(
     empty: Path, facts: list[Fact], data: st.DataObject
@@ -149,7 +149,7 @@ def test_another_setting_of_the_shop_rolls_up_anew(
         same(store, data.draw(queries()))
 
 
-@settings(max_examples=20)
+@settings(max_examples=repetitions(20))
 @given(facts=histories(), data=st.data())
 def test_a_forgotten_customer_counts_as_before(
     empty: Path, facts: list[Fact], data: st.DataObject

@@ -18,6 +18,7 @@ from engine.model import Model
 from engine.offers import CartLine
 from engine.slate import Recommenders, build_slate
 from tests.support.models import TinyItem, TinyRule, tiny_model
+from tests.support.repetitions import repetitions
 
 DAYS = tuple(f"2026-06-{day:02d}" for day in range(1, 6))
 MOMENTS = tuple(
@@ -230,7 +231,7 @@ class _Reference:
         return found
 
 
-@settings(max_examples=250)
+@settings(max_examples=repetitions(250))
 @given(st.integers(0, 2**32))
 def test_slates_are_those_of_the_reference(seed: int) -> None:
     draw = Random(seed)
@@ -267,7 +268,7 @@ def test_slates_are_those_of_the_reference(seed: int) -> None:
     assert len({(each.kind, each.item) for each in again.rejected}) == len(again.rejected)
 
 
-@settings(max_examples=150)
+@settings(max_examples=repetitions(150))
 @given(st.integers(0, 2**32))
 def test_promises_of_every_slate(seed: int) -> None:
     draw = Random(seed)

@@ -22,6 +22,7 @@ from engine.storage import transactions
 from engine.storage.asking import Begun
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
+from tests.support.waiting import eventually
 
 Answer = TypeVar("Answer")
 
@@ -225,9 +226,7 @@ def test_questions_of_one_kind_take_turns_and_outlive_their_process(store: SqlSt
     assert answers(begun) == ["control"]
     (writer,) = writers_of(os.getpid())
     os.kill(writer, signal.SIGKILL)
-    until = time.monotonic() + 10
-    while answers(store.begin_session_arms(["s1"])) is not None:
-        assert time.monotonic() < until
+    eventually(lambda: answers(store.begin_session_arms(["s1"])) is None)
     assert answers(store.begin_session_arms(["s1"])) is None
     for number in range(2):  # the first finds it gone
         store.append([parse_fact(view(number))])
@@ -272,13 +271,10 @@ def test_the_writer_ends_with_a_service_that_is_killed(url: str) -> None:
         # A signal to the group, as from a terminal, is the service's to take.
         os.kill(writer, signal.SIGINT)
         os.kill(writer, signal.SIGTERM)
-        time.sleep(0.1)
+        time.sleep(0.1)  # for a signal that it would end by to arrive
         assert writers_of(service.pid) == [writer]
         service.kill()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{writer}").exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    eventually(lambda: not Path(f"/proc/{writer}").exists())
 
 
 def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -> None:
@@ -299,9 +295,6 @@ def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -
         return 0
 
     try:
-        deadline = time.monotonic() + 20
-        while moved() < 5:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(lambda: moved() == 5)
     finally:
         store.close()

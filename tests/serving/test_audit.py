@@ -155,7 +155,7 @@ def test_what_is_done_while_the_database_is_locked_is_noted_afterwards(tmp_path:
     with running_server(tmp_path) as server, server.client() as client:
         with sqlite3.connect(tmp_path / "facts.db", isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
-            client.post(f"/v1/models/{version}/publish", timeout=60).raise_for_status()
+            client.post(f"/v1/models/{version}/publish").raise_for_status()
             assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".spool"]
             other.execute("ROLLBACK")
         other.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from engine.events import Event
 from engine.storage.sql import open_store
@@ -22,6 +22,7 @@ from engine.storage.store import FactScope
 from tests.support.commands import run
 from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 KEYS = "storefront:front-key server:server-key"
 NAME = "<img src=x onerror=alert(1)> Case"
@@ -45,9 +46,9 @@ window.shown = window.Mersalg && Mersalg.show({
          lines: [{item_id: "phone-64", quantity: 1}]},
   onAdd: (offer) => added.push(offer.item_id),
   onSelect: own.has("select") ? (offer) => added.push("looked at " + offer.item_id) : undefined,
-  labels: {storage_gb: "Storage"}, timeout: 5000,
+  labels: {storage_gb: "Storage"}, timeout: PATIENCE,
 });
-</script>"""
+</script>""".replace("PATIENCE", str(int(1000 * WAIT_SECONDS)))
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -94,6 +95,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 900, "height": 600})
+    context.set_default_timeout(1000 * WAIT_SECONDS)
     yield context.new_page()
     context.close()
 
@@ -105,11 +107,37 @@ def go(page: Page, shop: Shop, checkout: str, **more: str) -> list[dict[str, Any
     return page.evaluate("window.shown")
 
 
-def eventually(page: Page, found: Callable[[], object], expected: object) -> None:
-    deadline = time.monotonic() + 10
-    while found() != expected and time.monotonic() < deadline:
-        page.wait_for_timeout(100)  # routes are met only while the browser is waited for
-    assert found() == expected
+def becomes(page: Page, found: Callable[[], object], expected: object) -> None:
+    # Routes are met, and requests noticed, only while the browser is waited for.
+    eventually(lambda: found() == expected, sleep=lambda _seconds: page.wait_for_timeout(100))
+
+
+NOTICED = """() => new Promise((done) => {
+    const seen = new IntersectionObserver(() => { seen.disconnect(); done(); });
+    seen.observe(document.querySelector("#offers li"));
+})"""
+"""Resolves when the browser has told every observer of a page what is visible now."""
+
+
+@dataclass
+class StoppedClock:
+    """Time passes for the pages of a tab only as a test says; notes what they send meanwhile."""
+
+    page: Page
+
+    def __post_init__(self) -> None:
+        self.n_sent = 0
+        self.page.on("request", self._note)
+        self.page.clock.install()
+        self.page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
+
+    def _note(self, request: Request) -> None:
+        self.n_sent += request.url.endswith("/v1/events")
+
+    def advance(self, milliseconds: int) -> None:
+        """Let time pass once the page has noticed what is visible."""
+        self.page.evaluate(NOTICED)
+        self.page.clock.run_for(milliseconds)
 
 
 def kinds(shop: Shop, checkout: str) -> list[str]:
@@ -136,13 +164,13 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     assert upsell["text"] in told
     (gain,) = [each for each in upsell["gains"] if each["attribute"] == "storage_gb"]
     assert f"Storage: {gain['from']} \u2192 {gain['to']}" in told
-    eventually(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
+    becomes(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
     page.get_by_role("button", name=f"Add: {offers[0]['name']}").click()
     assert page.evaluate("window.added") == [offers[0]["item_id"]]
     assert "/shop.html" in page.url, "the form around the offers was not sent"
     page.click("li.mersalg-upsell button.mersalg-dismiss")
     assert page.locator("li.mersalg-upsell").count() == 0
-    eventually(
+    becomes(
         page,
         lambda: kinds(shop, "k-1"),
         ["add_to_cart", "dismiss_promotion", *["view_promotion"] * len(offers)],
@@ -173,7 +201,7 @@ def test_a_name_that_can_be_chosen_is_told_of_as_a_click(page: Page, shop: Shop)
     page.get_by_role("button", name=offers[0]["name"], exact=True).click()
     assert page.evaluate("window.added") == [f"looked at {offers[0]['item_id']}"]
     expected = ["select_promotion", *["view_promotion"] * len(offers)]
-    eventually(page, lambda: kinds(shop, "k-chosen"), expected)
+    becomes(page, lambda: kinds(shop, "k-chosen"), expected)
     (chosen,) = [fact for fact in shop.facts("k-chosen") if fact.type == "select_promotion"]
     assert chosen.offer_id == offers[0]["offer_id"]
 
@@ -190,25 +218,30 @@ def test_names_are_text_whatever_they_hold(page: Page, shop: Shop) -> None:
 
 @pytest.mark.browser
 def test_only_what_was_half_visible_for_a_second_was_seen(page: Page, shop: Shop) -> None:
+    clock = StoppedClock(page)
     offers = go(page, shop, "k-below", space="3000px")
-    page.wait_for_timeout(1500)
-    assert kinds(shop, "k-below") == [], "below the fold"
-    # Scrolled past in half a second, and then looked at.
+    clock.advance(1500)
+    assert clock.n_sent == 0, "below the fold"
+    # Scrolled past in less than a second, and then looked at.
     page.evaluate("offers.scrollIntoView()")
-    page.wait_for_timeout(400)
+    clock.advance(900)
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(1300)
-    assert kinds(shop, "k-below") == [], "passed by"
+    clock.advance(1500)
+    assert clock.n_sent == 0, "passed by"
     page.evaluate("offers.scrollIntoView()")
-    eventually(page, lambda: kinds(shop, "k-below"), ["view_promotion"] * len(offers))
+    clock.advance(1500)
+    becomes(page, lambda: kinds(shop, "k-below"), ["view_promotion"] * len(offers))
+    assert clock.n_sent == 1
     page.evaluate("scrollTo(0, 0)")
+    clock.advance(100)
     page.evaluate("offers.scrollIntoView()")
-    page.wait_for_timeout(1500)
-    assert kinds(shop, "k-below") == ["view_promotion"] * len(offers), "once each"
+    clock.advance(1500)
+    assert clock.n_sent == 1, "once each"
 
 
 @pytest.mark.browser
 def test_less_than_half_of_an_offer_is_not_seen(page: Page, shop: Shop) -> None:
+    clock = StoppedClock(page)
     go(page, shop, "k-half", space="3000px")
 
     def scroll_until_visible(share: float) -> None:
@@ -221,12 +254,13 @@ def test_less_than_half_of_an_offer_is_not_seen(page: Page, shop: Shop) -> None:
         )
 
     scroll_until_visible(0.3)
-    page.wait_for_timeout(1600)
-    assert kinds(shop, "k-half") == []
+    clock.advance(1500)
+    assert clock.n_sent == 0
     scroll_until_visible(0.7)
-    page.wait_for_timeout(500)
-    assert kinds(shop, "k-half") == [], "before the second is over"
-    eventually(page, lambda: kinds(shop, "k-half"), ["view_promotion"])
+    clock.advance(900)
+    assert clock.n_sent == 0, "before the second is over"
+    clock.advance(600)
+    becomes(page, lambda: kinds(shop, "k-half"), ["view_promotion"])
 
 
 HIDE = """hidden => {
@@ -237,12 +271,14 @@ HIDE = """hidden => {
 
 @pytest.mark.browser
 def test_a_page_that_nobody_looks_at_shows_nothing(page: Page, shop: Shop) -> None:
+    clock = StoppedClock(page)
     offers = go(page, shop, "k-hidden")
     page.evaluate(HIDE, True)
-    page.wait_for_timeout(1600)
-    assert kinds(shop, "k-hidden") == []
+    clock.advance(1500)
+    assert clock.n_sent == 0
     page.evaluate(HIDE, False)
-    eventually(page, lambda: kinds(shop, "k-hidden"), ["view_promotion"] * len(offers))
+    clock.advance(1500)
+    becomes(page, lambda: kinds(shop, "k-hidden"), ["view_promotion"] * len(offers))
 
 
 @pytest.mark.browser
@@ -250,7 +286,7 @@ def test_leaving_the_page_loses_nothing(page: Page, shop: Shop) -> None:
     go(page, shop, "k-leave")
     page.click("li.mersalg-cross_sell button.mersalg-add")
     page.goto("about:blank")
-    eventually(page, lambda: "add_to_cart" in kinds(shop, "k-leave"), True)
+    becomes(page, lambda: "add_to_cart" in kinds(shop, "k-leave"), True)
 
 
 @pytest.mark.browser
@@ -270,9 +306,9 @@ def test_events_that_found_no_answer_are_sent_again_and_count_once(page: Page, s
 
     page.route("**/v1/events", meet)
     offers = go(page, shop, "k-again")
-    eventually(page, lambda: kinds(shop, "k-again"), ["view_promotion"] * len(offers))
-    eventually(page, lambda: failures, [])
-    page.wait_for_timeout(2500)
+    becomes(page, lambda: kinds(shop, "k-again"), ["view_promotion"] * len(offers))
+    becomes(page, lambda: failures, [])
+    page.wait_for_timeout(2500)  # longer than until the next attempt, which is not made
     assert kinds(shop, "k-again") == ["view_promotion"] * len(offers)
 
 
@@ -309,5 +345,5 @@ def test_whatever_it_is_called_with_the_page_goes_on(page: Page, shop: Shop, cal
     page.on("pageerror", lambda error: errors.append(str(error)))
     go(page, shop, "k-wrong")
     assert page.evaluate(call) == []
-    page.wait_for_timeout(50)
+    page.wait_for_timeout(50)  # for an error of a callback to be raised
     assert errors == []

@@ -17,6 +17,7 @@ from tests.support.commands import attempt, run
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model, running_server
 from tests.support.small_shop import write_small_shop
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -179,10 +180,7 @@ def test_a_running_service_is_asked(place: Path) -> None:
         assert status == "failed"
         assert "no model was published yet" in said
         publish_model(place / "empty")
-        deadline = time.monotonic() + 20
-        while statuses(place, "service", "--url", server.url)[0][0] != "ok":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(lambda: statuses(place, "service", "--url", server.url)[0][0] == "ok")
         assert statuses(place, "port", "--url", server.url) == []
     ((status, said),) = statuses(place, "service", "--url", server.url)
     assert status == "failed"

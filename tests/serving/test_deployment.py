@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ from serving.settings import ServeSettings, load_settings
 from tests.support.commands import run
 from tests.support.postgres import free_port
 from tests.support.processes import children_of
-from tests.support.servers import publish_model
+from tests.support.servers import DEADLINE_MS, publish_model
 from tests.support.system import missing
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "serving" / "deployment"
@@ -367,7 +367,7 @@ def test_what_the_container_runs_runs(
     environment |= {"MERSALG_HOST": "127.0.0.1", "MERSALG_PORT": str(port)}
     environment |= {"TMPDIR": str(temporary), "MERSALG_DRAIN_SECONDS": "0"}
     # How soon a machine that is busy with other tests answers is not looked at here.
-    environment |= {"MERSALG_DATABASE_DEADLINE_MS": "5000"}
+    environment |= {"MERSALG_DATABASE_DEADLINE_MS": str(DEADLINE_MS)}
     command = json.loads(_values("ENTRYPOINT")[0]) + compose["services"]["mersalg"]["command"]
     command[0] = str(installed / "bin" / command[0])
     (health,) = _values("HEALTHCHECK")
@@ -376,7 +376,7 @@ def test_what_the_container_runs_runs(
 
     def healthy() -> bool:
         return not subprocess.run(
-            probe, env=environment, capture_output=True, timeout=30, check=False
+            probe, env=environment, capture_output=True, timeout=WAIT_SECONDS, check=False
         ).returncode
 
     with (tmp_path / "log").open("wb") as log:
@@ -388,11 +388,8 @@ def test_what_the_container_runs_runs(
             stderr=log,
         )
     try:
-        deadline = time.monotonic() + 60
-        while not healthy():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        eventually(lambda: healthy() or process.poll() is not None)
+        assert process.poll() is None, (tmp_path / "log").read_text()
         told = _suggest(port)
         assert (told["tracking"], bool(told["offers"])) == ("recorded", True), told
         started = [*children_of(process.pid)]
@@ -402,7 +399,7 @@ def test_what_the_container_runs_runs(
         assert not any(fresh_postgres_url.encode() in each for each in environments)
     finally:
         process.send_signal(signal.SIGTERM)
-        ended = process.wait(60)
+        ended = process.wait(WAIT_SECONDS)
     assert ended == 0
     assert not healthy()
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
@@ -417,7 +414,7 @@ def _suggest(port: int) -> dict[str, Any]:
         json={"checkout_id": "c", "lines": [{"item_id": "phone-64", "quantity": 1}]},
         headers={"Authorization": "Bearer a-key-of-thirty-two-characters-x"},
         trust_env=False,
-        timeout=30,
+        timeout=WAIT_SECONDS,
     )
     answer.raise_for_status()
     return answer.json()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from serving.group_commit import GroupCommit, QueueFull
+from tests.support.waiting import WAIT_SECONDS
 
 
 class Disk:
@@ -21,7 +22,7 @@ class Disk:
         self.gate.set()
 
     def commit(self, jobs: Sequence[int]) -> list[int]:
-        self.gate.wait(10)
+        assert self.gate.wait(WAIT_SECONDS)
         if any(job < 0 for job in jobs):
             raise ValueError("a poisoned job")
         self.batches.append(list(jobs))

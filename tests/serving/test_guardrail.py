@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.tracking.guardrail import resume, state_of
 from serving.cli.main import app
 from tests.engine.test_guardrail import checkouts
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import eventually
 
 LINES = [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
 FAST = {"MERSALG_GUARDRAIL_SECONDS": "0.3", "MERSALG_GUARDRAIL_POLL_SECONDS": "0.2"}
@@ -33,14 +33,14 @@ def offers_of(server: Server, checkout: str) -> list[Any]:
     raise AssertionError("fifty sessions, none of them in treatment")
 
 
-def wait_until_paused(server: Server, paused: bool) -> Any:
+def pauses(server: Server) -> tuple[int, int]:
+    """How many workers said that offers are paused, and that they are made again."""
+    return server.said.count("offers are paused"), server.said.count("offers are made again")
+
+
+def readiness(server: Server) -> Any:
     with server.client() as client:
-        for _ in range(150):
-            state = client.get("/readyz").json()
-            if (state["paused"] is not None) is paused:
-                return state
-            time.sleep(0.1)
-    raise AssertionError(f"not {paused} within 15 seconds: {server.said}")
+        return client.get("/readyz").json()
 
 
 def mersalg(*arguments: str) -> Any:
@@ -55,17 +55,13 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
     with running_server(tmp_path, workers=2, environment=FAST) as server:
         assert offers_of(server, "before")
         store = open_store(database)
-        for _ in range(100):
-            state = state_of(store)
-            if state is not None:
-                break
-            time.sleep(0.1)
+        state = eventually(lambda: state_of(store))
         assert state is not None
         store.append(checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8))
-        told = wait_until_paused(server, True)
+        eventually(lambda: pauses(server) == (2, 0))  # by either worker
+        told = readiness(server)
         assert "less often" in told["paused"]
         assert told["status"] == "degraded"
-        time.sleep(1)  # the other worker looks too
         assert offers_of(server, "paused") == []
         with server.client() as client:
             assert "mersalg_paused 1.0" in client.get("/metrics").text
@@ -78,8 +74,8 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
         assert seen["paused"] == told["paused"]
         assert seen["completion"]["cross_sell"]["upper"] < 0
         resume(store, state.since + 4_000 * 60_000_000)  # after all that was planted
-        wait_until_paused(server, False)
-        time.sleep(1)
+        eventually(lambda: pauses(server) == (2, 2))
+        assert readiness(server)["paused"] is None
         assert offers_of(server, "after")
         store.close()
 
@@ -88,11 +84,11 @@ def test_somebody_pauses_and_resumes(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     database = str(tmp_path / "facts.db")
     with running_server(tmp_path, environment=FAST) as server:
-        wait_until_paused(server, False)
+        assert readiness(server)["paused"] is None
         told = mersalg("guardrail", "pause", "--why", "stocktaking", "--database", database)
         assert told["paused"] == "stocktaking"
-        wait_until_paused(server, True)
+        eventually(lambda: pauses(server) == (1, 0))
         assert offers_of(server, "paused") == []
         assert mersalg("guardrail", "resume", "--database", database)["paused"] is None
-        wait_until_paused(server, False)
+        eventually(lambda: pauses(server) == (1, 1))
         assert offers_of(server, "after")

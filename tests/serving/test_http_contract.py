@@ -14,6 +14,7 @@ import pytest
 from engine.registry import Registry
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
+from tests.support.waiting import WAIT_SECONDS
 
 KEYS = "storefront:front-key server:server-key report:report-key admin:admin-key"
 CART = {
@@ -172,8 +173,9 @@ def test_bodies_over_the_limit_are_a_413(front: httpx.Client) -> None:
 
 
 def test_chunked_bodies_over_the_limit_are_a_413_before_they_end(server: Server) -> None:
-    address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    where = urlsplit(server.url)
+    address = (where.hostname, where.port)
+    with socket.create_connection(address, timeout=WAIT_SECONDS) as connection:
         connection.sendall(
             b"POST /v1/suggestions HTTP/1.1\r\nHost: localhost\r\n"
             b"Authorization: Bearer front-key\r\nTransfer-Encoding: chunked\r\n\r\n"

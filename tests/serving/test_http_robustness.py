@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from serving.app import create_app
 from serving.settings import load_settings
-from tests.support.servers import publish_model
+from tests.support.repetitions import repetitions
+from tests.support.servers import DEADLINE_MS, publish_model
 
 
 class Application:
@@ -44,7 +45,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
             {},
             models=folder / "models",
             database=f"sqlite:///{folder / 'facts.db'}",
-            database_deadline_ms=5000,
+            database_deadline_ms=DEADLINE_MS,
         )
     )
     loop = asyncio.new_event_loop()
@@ -123,7 +124,7 @@ def check(response: httpx.Response, *allowed: int) -> None:
         assert set(response.json()["error"]) == {"code", "message", "details"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=repetitions(150))
 @given(cart=CARTS | ANYTHING)
 def test_any_cart_is_answered_or_refused(application: Application, cart: object) -> None:
     check(application.call("POST", "/v1/suggestions", orjson.dumps(cart)), 200, 422)
@@ -134,7 +135,7 @@ UNITS = st.sampled_from([1, 2, 10**9, 10**9 - 1, "0.5", "0.000001", "999999999.9
 PRICES = st.none() | st.sampled_from(["0", "0.01", "5990.00", "999999999999.99", 5000])
 
 
-@settings(max_examples=100)
+@settings(max_examples=repetitions(100))
 @given(
     lines=st.lists(
         st.fixed_dictionaries(
@@ -154,7 +155,7 @@ def test_what_is_recorded_of_any_cart_can_be_read(
     check(application.call("GET", f"/v1/decisions/{answer.json()['decision_id']}"), 200)
 
 
-@settings(max_examples=100)
+@settings(max_examples=repetitions(100))
 @given(body=st.fixed_dictionaries({"events": EVENTS}) | ANYTHING)
 def test_any_events_are_taken_or_refused(application: Application, body: object) -> None:
     response = application.call("POST", "/v1/events", orjson.dumps(body))
@@ -166,14 +167,14 @@ def test_any_events_are_taken_or_refused(application: Application, body: object)
         assert told == len(body["events"])
 
 
-@settings(max_examples=100)
+@settings(max_examples=repetitions(100))
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_refused_politely(application: Application, body: bytes) -> None:
     for path in ("/v1/suggestions", "/v1/events", "/v1/models"):
         check(application.call("POST", path, body), 422)
 
 
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 @given(
     name=st.sampled_from(["from", "to", "by", "kind", "timezone", "currency", "days", "x"]),
     value=st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -187,7 +188,7 @@ def test_any_report_question_is_answered_or_refused(
     assert application.call("GET", f"/dashboard?{query}").status_code in (200, 422)
 
 
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 @given(part=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_any_id_in_a_path_is_answered_or_refused(application: Application, part: str) -> None:
     from urllib.parse import quote

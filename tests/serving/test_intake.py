@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from serving.intake import Deadlines, Intake, take_apart
 from serving.lookups import Lookups
 from serving.metrics import Metrics
 from serving.spool import Spool
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 
 T = TypeVar("T")
 
@@ -85,12 +84,14 @@ class FakeStore:
     def __init__(self) -> None:
         self.facts: dict[str, Fact] = {}
         self.n_appends = 0
+        self.n_begun = 0
         self.away = False
         self.gate = threading.Event()
         self.gate.set()
 
     def append(self, facts: Sequence[Fact]) -> AppendResult:
-        self.gate.wait(20)
+        self.n_begun += 1
+        assert self.gate.wait(WAIT_SECONDS)
         if self.away:
             raise StorageUnavailable("away")
         self.n_appends += 1
@@ -115,19 +116,19 @@ class FakeStore:
             raise StorageUnavailable("away")
 
     def try_writing(self) -> None:
-        self.gate.wait(20)
+        assert self.gate.wait(WAIT_SECONDS)
         self.ping()
 
 
 @contextmanager
 def intake_of(
-    store: FakeStore, folder: Path, *, deadline: float = 5.0, limit: int = 1_000_000
+    store: FakeStore, folder: Path, *, deadline: float = WAIT_SECONDS, limit: int = 1_000_000
 ) -> Iterator[Intake]:
     intake = Intake(
         store,  # type: ignore[arg-type]
         Spool(folder, limit),
         Metrics(),
-        deadlines=Deadlines(database=deadline, spool=5.0, events=deadline),
+        deadlines=Deadlines(database=deadline, spool=WAIT_SECONDS, events=deadline),
     )
     intake.start()
     try:
@@ -158,7 +159,8 @@ def test_many_calls_share_transactions(tmp_path: Path) -> None:
 
         async def calls() -> list[str]:
             tasks = [asyncio.create_task(intake.record(decision(n))) for n in range(200)]
-            await asyncio.sleep(0.05)
+            # While the first are being written, all others have come.
+            await eventually_async(lambda: store.n_begun == 1)
             store.gate.set()
             return list(await asyncio.gather(*tasks))
 
@@ -193,28 +195,41 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
     assert store.facts == {"d-1": decision()}
 
 
-def test_all_questions_of_a_call_share_its_patience(tmp_path: Path) -> None:
+def test_all_questions_of_a_call_share_its_time(tmp_path: Path) -> None:
     store = FakeStore()
+    n_answered = 0
+
+    def hang(asked: Sequence[None]) -> list[bool]:
+        return [store.gate.wait(WAIT_SECONDS)] * len(asked)
+
+    def answer(asked: Sequence[None]) -> list[bool]:
+        nonlocal n_answered
+        n_answered += len(asked)
+        return [True] * len(asked)
+
+    hanging: Lookups[None, bool] = Lookups("hanging", hang)
+    answering: Lookups[None, bool] = Lookups("answering", answer)
     with intake_of(store, tmp_path, deadline=0.2) as intake:
         store.gate.clear()
-        lookups: Lookups[None, bool] = Lookups(
-            "test", lambda asked: [store.gate.wait(20)] * len(asked)
-        )
 
-        async def call() -> tuple[list[bool | None], str, float]:
-            started = time.monotonic()
+        async def call() -> tuple[bool | None, bool | None, str]:
             patience = intake.patience()
-            answers = [await patience.ask(lookups, None) for _ in range(3)]
-            tracking = await intake.record(decision(), patience)
-            return answers, tracking, time.monotonic() - started
+            late = await patience.ask(hanging, None)
+            assert patience.is_over
+            # The first question took all of the time: nothing is left for the second.
+            return (
+                late,
+                await patience.ask(answering, None),
+                await intake.record(decision(), patience),
+            )
 
-        answers, tracking, seconds = run(call)
+        assert run(call) == (None, None, "deferred")
+        assert n_answered == 0
         assert intake.outlook(database_there=True) == "deferred"
         store.gate.set()
-        assert answers == [None, None, None]
-        assert tracking == "deferred"
-        assert 0.2 <= seconds < 0.6  # each question by itself would take 0.2
         eventually(lambda: intake.outlook(database_there=True) == "recorded")
+    hanging.close()
+    answering.close()
     assert store.facts == {"d-1": decision()}
 
 
@@ -226,7 +241,7 @@ def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path:
         store,  # type: ignore[arg-type]
         Spool(tmp_path, 1_000_000),
         Metrics(),
-        deadlines=Deadlines(database=5.0, spool=5.0, events=5.0),
+        deadlines=Deadlines(database=WAIT_SECONDS, spool=WAIT_SECONDS, events=WAIT_SECONDS),
         mended=lambda: told.append("told"),
     )
     intake.start(available=False)
@@ -244,7 +259,12 @@ def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
 ) -> None:
     store = FakeStore()
     with intake_of(store, tmp_path, deadline=0.3) as intake:
-        run(intake.settle)
+
+        def settled() -> bool:
+            run(intake.settle)
+            return True
+
+        eventually(settled, ignoring=(StorageUnavailable,))
         assert intake.available
         store.away = True
         assert run(lambda: intake.record(decision())) == "deferred"
@@ -252,7 +272,7 @@ def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
             run(intake.settle)
         store.away = False
         eventually(lambda: intake.available)
-        run(intake.settle)
+        eventually(settled, ignoring=(StorageUnavailable,))
         assert store.facts == {"d-1": decision()}
 
 
@@ -293,7 +313,7 @@ def test_events_come_back_with_their_own_counts(tmp_path: Path) -> None:
             conflicting = replace(event(2), offer_id="another")
             batches = ([event(1), event(2)], [event(1), event(3)], [conflicting, event(4)])
             tasks = [asyncio.create_task(intake.record_events(batch)) for batch in batches]
-            await asyncio.sleep(0.05)
+            await eventually_async(lambda: store.n_begun == 1)
             store.gate.set()
             return list(await asyncio.gather(*tasks))
 

@@ -33,7 +33,7 @@ from tests.support.mortal_server import SECRET, MortalServer
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
 from tests.support.servers import publish_model
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 KILLS = {"sqlite": repetitions(12, 55), "postgresql": repetitions(12, 35)}
 """Number of kills of the service, by its database."""
@@ -68,7 +68,7 @@ class Shoppers:
     def stop(self) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(WAIT_SECONDS)
 
     def _shop(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None
@@ -77,7 +77,9 @@ class Shoppers:
         while not self._over.is_set():
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+                    connection = http.client.HTTPConnection(
+                        "127.0.0.1", self._port, timeout=WAIT_SECONDS
+                    )
                 if not unanswered:
                     visit += 1
                     unanswered = self._ask(connection, f"{number}-{visit}")
@@ -159,12 +161,12 @@ def somebody_locks(lock: Callable[[], Callable[[], None]], draw: random.Random) 
         yield
     finally:
         over.set()
-        thread.join(30)
+        thread.join(WAIT_SECONDS)
 
 
 def _sqlite_lock(path: Path) -> Callable[[], Callable[[], None]]:
     def lock() -> Callable[[], None]:
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
 
         def release() -> None:

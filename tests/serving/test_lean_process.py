@@ -31,7 +31,7 @@ async def ask(app):
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 async def main():
-    app = create_app(load_settings({}, database="sqlite:///facts.db", database_deadline_ms=5000))
+    app = create_app(load_settings({}, database="sqlite:///facts.db", database_deadline_ms=60_000))
     async with app.router.lifespan_context(app):
         status, answer = await ask(app)
     heavy = {"pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "numba", "training"}

@@ -16,6 +16,7 @@ from serving.live_model import LiveModel, check_answers
 from serving.metrics import Metrics
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model
+from tests.support.waiting import eventually_async
 
 
 def live_on(models: Path) -> tuple[LiveModel, list[str]]:
@@ -89,12 +90,9 @@ def test_the_watcher_notices_a_new_version(tmp_path: Path) -> None:
 
     async def run() -> str:
         watching = asyncio.create_task(live.watch(0.01))
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.03)  # for it to look at a folder without versions first
         version = publish_model(tmp_path)
-        async with asyncio.timeout(10):
-            # Told last, when it is served already.
-            while not taken:
-                await asyncio.sleep(0.01)
+        await eventually_async(lambda: taken)  # told last, when it is served already
         watching.cancel()
         assert live.status.version == version
         return version

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from serving.group_commit import GroupCommit, QueueFull
-from serving.loop_commit import LoopCommit
+from serving.loop_commit import _HANGS_SECONDS, LoopCommit
+from tests.support.waiting import WAIT_SECONDS, eventually_async
 
 
 class Write:
@@ -40,6 +40,7 @@ class Place:
     def __init__(self) -> None:
         self.begun: list[Write] = []
         self.by_thread: list[list[int]] = []
+        self.n_given_to_thread = 0
         self.can_begin, self.fails, self.ends_at_once = True, False, True
         self.gate = threading.Event()
         self.gate.set()
@@ -56,7 +57,8 @@ class Place:
         return write
 
     def commit(self, jobs: Sequence[int]) -> list[str]:
-        assert self.gate.wait(20)
+        self.n_given_to_thread += len(jobs)
+        assert self.gate.wait(WAIT_SECONDS)
         if 13 in jobs:
             raise ValueError("not a job")
         self.by_thread.append(list(jobs))
@@ -73,6 +75,12 @@ class Place:
 
 
 Committing = LoopCommit[int, str]
+
+
+async def several_turns() -> None:
+    """Let the loop do all that it can do by now."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def run(make: Callable[[], object]) -> None:
@@ -92,7 +100,7 @@ def test_what_waits_together_is_written_together_without_the_thread() -> None:
         assert await committing.submit(4) == "quick 4"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
     assert [write.jobs for write in place.begun] == [[1, 2, 3], [4]]
     assert place.by_thread == []
 
@@ -104,20 +112,20 @@ def test_of_all_writes_one_is_on_its_way_and_batches_have_a_limit() -> None:
 
     async def calls() -> None:
         futures = [committing.submit(job) for job in range(5)]
-        await asyncio.sleep(0.02)
+        await eventually_async(lambda: place.begun)
         assert [write.jobs for write in place.begun] == [[0, 1]]
         assert committing.waiting == 3
         place.begun[0].end()
         assert await futures[1] == "quick 1"
-        await asyncio.sleep(0.02)
+        await eventually_async(lambda: len(place.begun) == 2)
         place.begun[1].end()
         assert await futures[3] == "quick 3"
-        place.ends_at_once = True
-        place.begun[-1].end()
+        await eventually_async(lambda: len(place.begun) == 3)
+        place.begun[2].end()
         assert await futures[4] == "quick 4"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
     assert [write.jobs for write in place.begun] == [[0, 1], [2, 3], [4]]
 
 
@@ -130,10 +138,10 @@ def test_the_thread_does_what_cannot_be_done_otherwise_in_order(way: str) -> Non
     async def calls() -> None:
         place.gate.clear()
         first = committing.submit(1)
-        await asyncio.sleep(0.05)
+        await eventually_async(lambda: place.n_given_to_thread == 1)
         place.can_begin, place.fails = True, False
         later = committing.submit(2)
-        await asyncio.sleep(0.05)
+        await several_turns()
         # What came later must not be told to be done before.
         assert not later.done()
         place.gate.set()
@@ -141,7 +149,7 @@ def test_the_thread_does_what_cannot_be_done_otherwise_in_order(way: str) -> Non
         assert await later == "quick 2"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
     assert place.by_thread == [[1]]
 
 
@@ -157,32 +165,39 @@ def test_a_job_nobody_can_do_fails_alone() -> None:
         assert await committing.submit(2) == "quick 2"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
 
 
 def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
+    place = Place()
+    committing = place.opened(linger=10 * WAIT_SECONDS)
+
+    async def calls() -> None:
+        await asyncio.gather(*[committing.submit(job) for job in (1, 2)])
+        first = committing.submit(3)
+        await several_turns()
+        assert not first.done()
+        await asyncio.gather(first, committing.submit(4))
+
+    run(calls)
+    assert [write.jobs for write in place.begun] == [[1, 2], [3, 4]]
+    committing.close(WAIT_SECONDS)
+
+
+def test_a_write_that_is_alone_waits_once_and_then_no_more() -> None:
     place = Place()
     committing = place.opened(linger=0.2)
 
     async def calls() -> None:
         await asyncio.gather(*[committing.submit(job) for job in (1, 2)])
-        began = time.monotonic()
-        first = committing.submit(3)
-        await asyncio.sleep(0.02)
-        assert not first.done()
-        await asyncio.gather(first, committing.submit(4))
-        assert time.monotonic() - began < 0.15
-        # Who is alone waits once, and then no more.
-        began = time.monotonic()
-        assert await committing.submit(5) == "quick 5"
-        assert 0.15 < time.monotonic() - began < 5
-        began = time.monotonic()
-        assert await committing.submit(6) == "quick 6"
-        assert time.monotonic() - began < 0.15
+        assert await committing.submit(3) == "quick 3"
+        later = committing.submit(4)
+        await asyncio.sleep(0)
+        assert [write.jobs for write in place.begun] == [[1, 2], [3], [4]]
+        assert await later == "quick 4"
 
     run(calls)
-    committing.close(5)
-    assert [write.jobs for write in place.begun] == [[1, 2], [3, 4], [5], [6]]
+    committing.close(WAIT_SECONDS)
 
 
 def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
@@ -192,13 +207,14 @@ def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
 
     async def calls() -> None:
         hangs = committing.submit(1)
-        await asyncio.sleep(0.05)
+        await eventually_async(lambda: place.begun)
+        await asyncio.sleep(2 * _HANGS_SECONDS)  # until it counts as one that hangs
         assert await committing.submit(2) == "slow 2"
         place.begun[0].end()
         assert await hangs == "quick 1"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
 
 
 def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
@@ -217,7 +233,7 @@ def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
         assert await wanted == "quick 3"
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
     assert [write.jobs for write in place.begun] == [[1], [3]]
 
 
@@ -228,11 +244,11 @@ def test_closing_writes_what_waits_and_takes_no_more() -> None:
 
     async def calls() -> None:
         futures = [committing.submit(1)]
-        await asyncio.sleep(0.02)
+        await eventually_async(lambda: place.begun)
         futures.append(committing.submit(2))
         threading.Timer(0.1, place.begun[0].end).start()
         place.ends_at_once = True
-        await asyncio.to_thread(committing.close, 10)
+        await asyncio.to_thread(committing.close, WAIT_SECONDS)
         assert [future.result() for future in futures] == ["quick 1", "quick 2"]
         with pytest.raises(QueueFull):
             committing.submit(3)
@@ -246,8 +262,9 @@ def test_what_an_ended_loop_left_behind_is_written_by_the_next_or_at_the_end() -
     committing = place.opened()
 
     async def leave(job: int) -> None:
+        n_begun = len(place.begun)
         committing.submit(job)
-        await asyncio.sleep(0.02)
+        await eventually_async(lambda: len(place.begun) > n_begun)
 
     run(lambda: leave(1))
     place.begun[0].end()
@@ -260,7 +277,7 @@ def test_what_an_ended_loop_left_behind_is_written_by_the_next_or_at_the_end() -
     run(calls)
     run(lambda: leave(3))
     place.begun[-1].end()
-    committing.close(5)
+    committing.close(WAIT_SECONDS)
     assert [write.jobs for write in place.begun] == [[1], [2], [3]]
     assert committing.waiting == 0
 
@@ -276,4 +293,4 @@ def test_too_many_are_refused() -> None:
         await asyncio.gather(*futures)
 
     run(calls)
-    committing.close(5)
+    committing.close(WAIT_SECONDS)

@@ -19,8 +19,10 @@ from serving.app import create_app
 from serving.metrics import PARTS, REASONS
 from serving.settings import load_settings
 from serving.tallies import CountTally, TimeTally
+from tests.support.metrics import metric
 from tests.support.models import tiny_model
-from tests.support.servers import publish_model, running_server
+from tests.support.servers import DEADLINE_MS, publish_model, running_server
+from tests.support.waiting import eventually
 
 DOCUMENT = Path(__file__).parents[2] / "serving" / "deployment" / "MONITORING.md"
 CART = {"checkout_id": "c1", "session_id": "s1", "lines": [{"item_id": "phone-64", "quantity": 1}]}
@@ -32,7 +34,7 @@ def ask(
     folder: Path, calls: Callable[[Client, FastAPI], Awaitable[None]], **settings: object
 ) -> None:
     """Runs `calls` against an application in this process."""
-    settings = {"database_deadline_ms": 5000, **settings}
+    settings = {"database_deadline_ms": DEADLINE_MS, "spool_deadline_ms": DEADLINE_MS, **settings}
     app = create_app(
         load_settings(
             {}, database=f"sqlite:///{folder / 'facts.db'}", models=folder / "models", **settings
@@ -173,12 +175,14 @@ def test_a_slow_database_is_told_by_reason(tmp_path: Path) -> None:
 
 
 def test_the_models_age_is_that_of_its_training(tmp_path: Path) -> None:
+    before = time.time()
     publish_model(tmp_path / "models")
 
     async def calls(client: Client, app: FastAPI) -> None:
         vital_signs = app.state.service.vital_signs
         vital_signs.measure()
-        assert 0 < (await values(client))["mersalg_model_age_seconds",] < 60
+        age = (await values(client))["mersalg_model_age_seconds",]
+        assert 0 < age <= time.time() - before
 
     ask(tmp_path, calls)
 
@@ -196,20 +200,12 @@ def test_workers_add_up_and_the_dead_are_silent(tmp_path: Path) -> None:
         for number in range(12):
             with server.client() as client:  # a connection each, so that both workers answer
                 client.post("/v1/suggestions", json={**CART, "checkout_id": str(number)})
-        deadline = time.monotonic() + 15
-        counted = 0.0
-        while counted < 12 and time.monotonic() < deadline:
-            with server.client() as client:
-                text = client.get("/metrics").text
-            families = text_string_to_metric_families(text)
-            counted = next(
-                sample.value
-                for family in families
-                for sample in family.samples
-                if sample.name == "mersalg_part_seconds_count" and sample.labels["part"] == "decide"
-            )
-            time.sleep(0.1)
-        assert counted == 12
+
+        def n_decided() -> float:
+            with server.client() as client:  # either worker answers for both
+                return metric(client, "mersalg_part_seconds_count", part="decide")
+
+        eventually(lambda: n_decided() == 12)
         assert not (shared / "gauge_livemin_4194399.db").exists()
 
 
@@ -236,15 +232,3 @@ def test_a_tally_ends_as_its_series_would() -> None:
     count.hand_on()
     count.hand_on()
     assert "n_total 3.0" in text(tallied)
-
-
-def test_a_tally_costs_less_than_a_microsecond() -> None:
-    tally = TimeTally(Histogram("t", "t", ("part",), registry=CollectorRegistry()).labels("a"))
-    best = float("inf")
-    for _ in range(5):
-        started = time.process_time()
-        for _ in range(20_000):
-            tally.observe(0.003)
-        best = min(best, (time.process_time() - started) / 20_000)
-    print(f"an observation takes {best * 1e9:.0f} ns")
-    assert best < 1e-6

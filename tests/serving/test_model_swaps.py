@@ -6,11 +6,9 @@ import asyncio
 import json
 import shutil
 import threading
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
-from statistics import median
 
 import joblib
 import numpy as np
@@ -23,9 +21,8 @@ from serving.metrics import Metrics
 from tests.benchmarks.slate import large_model
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
-SLOW = 0.05
 N_SWAPS = 6
 
 
@@ -47,55 +44,27 @@ def versions(registry: Registry) -> tuple[str, str]:
     return published, next(name for name in names if name != published)
 
 
-async def longest_wait(work: Awaitable[object]) -> float:
-    """How long the loop was kept from running at most, while it awaits some work; seconds."""
-    waits = [0.0]
-
-    async def tick() -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            waits.append(time.perf_counter() - before)
-
-    ticking = asyncio.create_task(tick())
-    await work
-    ticking.cancel()
-    return max(waits)
-
-
-def test_a_load_lets_others_at_the_interpreter(large: Registry) -> None:
-    """In the quietest of several loads, beside waits in which nothing is loaded."""
-
-    async def run() -> tuple[list[float], list[float]]:
+def test_the_event_loop_goes_on_while_a_version_is_loaded(large: Registry) -> None:
+    async def run() -> int:
         live = LiveModel(large, Metrics(), loaded=lambda _model: None)
-        await live.reload()
-        during, beside = list[float](), list[float]()
-        for _ in range(5):
-            large.publish(versions(large)[1])
-            during.append(await longest_wait(live.reload()))
-            beside.append(await longest_wait(asyncio.sleep(0.3)))
+        loading = asyncio.create_task(live.reload())
+        n_turns = 0
+        while not loading.done():
+            await asyncio.sleep(0.001)
+            n_turns += 1
+        await loading
         live.close()
-        return during, beside
+        return n_turns
 
-    during, beside = asyncio.run(run())
-    assert min(during) < max(0.02, 2 * min(beside)), (during, beside)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`at` is when it was asked for (seconds), `took` how long it took."""
-
-    at: float
-    took: float
-    status: int
-    model_version: str
+    assert asyncio.run(run()) > 20
 
 
 class Buyers:
     """One asks after the other, each at once after the one before."""
 
     def __init__(self, server: Server) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[tuple[int, str]] = []
+        """Status and model version of each."""
         self._server = server
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask)
@@ -109,53 +78,40 @@ class Buyers:
                     return
                 lines = [{"item_id": f"sku-{item}"} for item in draw.integers(0, 3000, 5)]
                 cart = {"checkout_id": f"ch-{number}", "session_id": f"s-{number}", "lines": lines}
-                at = time.perf_counter()
                 response = client.post("/v1/suggestions", json=cart)
-                took = time.perf_counter() - at
                 version = response.json().get("model_version", "")
-                self.answers.append(Answer(at, took, response.status_code, version))
+                self.answers.append((response.status_code, version))
 
     def stop(self) -> None:
         self._over.set()
-        self._thread.join(30)
-
-    def slowest(self, since: float, until: float) -> float:
-        took = [each.took for each in self.answers if since <= each.at + each.took <= until]
-        return max(took, default=until - since)
+        self._thread.join(WAIT_SECONDS)
 
 
-def test_swaps_under_load_fail_nobody_and_slow_nobody_down(large: Registry, tmp_path: Path) -> None:
-    """The slowest answer around each swap, beside the slowest while nothing is swapped."""
-    swapped: list[tuple[float, float]] = []
-    quiet: list[tuple[float, float]] = []
+def test_swaps_under_load_fail_nobody(large: Registry, tmp_path: Path) -> None:
     with running_server(tmp_path, models=large.root) as server, server.client() as client:
         buyers = Buyers(server)
-        eventually(lambda: len(buyers.answers) > 50)
-        for number in range(N_SWAPS):
-            started = time.perf_counter()
-            if number % 2:
-                response = client.post("/v1/models/rollback")
-            else:
-                response = client.post(f"/v1/models/{versions(large)[1]}/publish")
-            assert response.status_code == 200, response.text
-            time.sleep(0.1)
-            ended = time.perf_counter()
-            time.sleep(ended - started)
-            swapped.append((started, ended))
-            quiet.append((ended, time.perf_counter()))
-        buyers.stop()
-        assert {each.status for each in buyers.answers} == {200}
-        assert {each.model_version for each in buyers.answers} == set(versions(large))
-    during = [buyers.slowest(*window) for window in swapped]
-    beside = [buyers.slowest(*window) for window in quiet]
-    told = f"slowest during swaps {during}, beside them {beside}"
-    print(told)
-    # A busy machine makes single calls slow by itself; what a swap costs shows in every swap.
-    assert min(during) < max(SLOW, 4 * median(beside)), told
-    assert median(during) < max(SLOW, 6 * median(beside)), told
+        try:
+            eventually(lambda: len(buyers.answers) > 50)
+            for number in range(N_SWAPS):
+                before = len(buyers.answers)
+                _, other = versions(large)
+                if number % 2:
+                    response = client.post("/v1/models/rollback")
+                else:
+                    response = client.post(f"/v1/models/{other}/publish")
+                assert response.status_code == 200, response.text
+                eventually(lambda other=other: buyers.answers[-1] == (200, other))
+                assert len(buyers.answers) > before
+        finally:
+            buyers.stop()
+    assert {status for status, _ in buyers.answers} == {200}
+    served = [version for version, _ in groupby(version for _, version in buyers.answers)]
+    # In turns, and never back to an earlier version between two swaps.
+    assert len(served) == N_SWAPS + 1
+    assert set(served) == set(versions(large))
 
 
-def test_all_workers_follow_within_two_seconds(large: Registry, tmp_path: Path) -> None:
+def test_all_workers_follow_however_a_version_is_published(large: Registry, tmp_path: Path) -> None:
     with (
         running_server(tmp_path, models=large.root, workers=2) as server,
         server.client() as client,
@@ -171,16 +127,12 @@ def test_all_workers_follow_within_two_seconds(large: Registry, tmp_path: Path) 
             _, other = versions(large)
             read = len(server.said)
             if step == "publish":
-                started = time.monotonic()
                 assert client.post(f"/v1/models/{other}/publish").status_code == 200
             elif step == "rollback":
-                started = time.monotonic()
                 assert client.post("/v1/models/rollback").status_code == 200
             else:
-                started = time.monotonic()
                 large.publish(other)
-            eventually(lambda other=other: serving(other) >= 2)
-            assert time.monotonic() - started < 2, step
+            eventually(lambda other=other: serving(other) == 2)
 
 
 def _truncate(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from serving.reporting import Reporter, ReportingFailed
 from serving.reports import Reports
 from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
+from tests.support.waiting import eventually
 
 
 def _reporters(pid: int) -> list[int]:
@@ -96,7 +96,4 @@ def test_no_process_outlives_its_service(tmp_path: Path) -> None:
                 os.kill(_parent_of(reporters[0]), signal.SIGKILL)
             else:
                 server.stop()
-            until = time.monotonic() + 10
-            while any(map(_is_there, reporters)) and time.monotonic() < until:
-                time.sleep(0.02)
-            assert not any(map(_is_there, reporters))
+            eventually(lambda reporters=reporters: not any(map(_is_there, reporters)))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.processes import children_of
 from tests.support.servers import Server, running_server
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
@@ -27,7 +27,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
         env={**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -75,7 +75,8 @@ def test_a_database_of_another_secret_is_refused(tmp_path: Path) -> None:
 
 def answers(server: Server) -> bool:
     try:
-        return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=5).status_code == 200
+        with server.client() as client:
+            return client.get("/healthz").status_code == 200
     except httpx.TransportError:
         return False
 

@@ -159,13 +159,17 @@ def test_segments_of_the_living_are_left_alone_and_those_of_the_dead_replayed(
     tmp_path: Path,
 ) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom serving.spool import Spool\n"
+        "import sys\nfrom pathlib import Path\nfrom serving.spool import Spool\n"
         f"spool = Spool(Path({str(tmp_path)!r}), {LIMIT})\n"
-        "spool.append([b'from another process'])\nprint('ready', flush=True)\ntime.sleep(60)"
+        "spool.append([b'from another process'])\nprint('ready', flush=True)\nsys.stdin.read()"
     )
     other = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
     )
+    assert other.stdin is not None
     assert other.stdout is not None
     try:
         assert other.stdout.readline() == b"ready\n"
@@ -174,6 +178,7 @@ def test_segments_of_the_living_are_left_alone_and_those_of_the_dead_replayed(
     finally:
         other.kill()
         other.wait()
+        other.stdin.close()
         other.stdout.close()
     delivered = Delivered()
     assert spool.replay(delivered) == 1

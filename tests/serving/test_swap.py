@@ -16,6 +16,7 @@ from serving.answers import answer_json
 from serving.checkout import decide
 from serving.schemas import ExplainedDecision, SuggestionRequest, SuggestionResponse
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
+from tests.support.repetitions import repetitions
 
 MODEL = tiny_model(holdout=0.0)
 BETTER = Decimal(6990)
@@ -148,7 +149,7 @@ _LINES = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 @given(_LINES)
 def test_the_total_is_what_the_bill_grows_by(
     lines: list[tuple[Decimal | int, Decimal, Decimal]],

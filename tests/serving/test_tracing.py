@@ -24,7 +24,7 @@ from serving import tracing
 from serving.app import create_app
 from serving.metrics import PARTS
 from serving.settings import load_settings
-from tests.support.servers import publish_model, running_server
+from tests.support.servers import DEADLINE_MS, publish_model, running_server
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CART = {
@@ -46,7 +46,7 @@ def spans(tmp_path: Path) -> list[ReadableSpan]:
         {},
         database=f"sqlite:///{tmp_path / 'facts.db'}",
         models=tmp_path / "models",
-        database_deadline_ms=5000,
+        database_deadline_ms=DEADLINE_MS,
     )
 
     async def ask() -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +17,12 @@ import httpx
 from engine.model import Model
 from engine.registry import Registry
 from tests.support.models import tiny_model
+from tests.support.waiting import WAIT_SECONDS, eventually
 
-START_SECONDS = 60
+DEADLINE_MS = int(500 * WAIT_SECONDS)
+"""How long the service of a test waits for its database and its spool unless the test says
+otherwise: a slow machine alone must not bring about the answers `deferred` and `off`. Half of what
+clients wait, so that they hear of a deadline that passed."""
 
 
 def publish_model(models: Path, model: Model | None = None) -> str:
@@ -39,7 +42,7 @@ class Server:
     log: Path
     key: str | None = None
 
-    def client(self, *, key: str | None = None, timeout: float = 30) -> httpx.Client:
+    def client(self, *, key: str | None = None, timeout: float = WAIT_SECONDS) -> httpx.Client:
         """A client that sends `key`, or the key the server was started with."""
         sent = key or self.key
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
@@ -49,17 +52,17 @@ class Server:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def stop(self, timeout: float = 60) -> int:
+    def stop(self) -> int:
         """Asks the service to end, as `kill` does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout)
+        return self.process.wait(WAIT_SECONDS)
 
     def kill(self) -> None:
         """Ends main process and workers at once, as a power cut would."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(WAIT_SECONDS)
 
 
 def start_server(
@@ -72,7 +75,7 @@ def start_server(
     keys: str = "",
     key: str | None = None,
     host: str = "127.0.0.1",
-    deadline_ms: int = 5000,
+    deadline_ms: int = DEADLINE_MS,
     environment: Mapping[str, str] | None = None,
 ) -> Server:
     """Starts `mersalg serve` and waits until it answers.
@@ -80,8 +83,7 @@ def start_server(
     Args:
         folder: where the database and the log lie unless told otherwise.
         keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
-        deadline_ms: how long a suggestion waits for the database; generous, because test machines
-            are slow at moments, and `deferred` is an answer of its own.
+        deadline_ms: how long a suggestion waits for the database.
     """
     command = [sys.executable, "-m", "serving.cli.main", "serve", "--json"]
     command += ["--models", str(models or folder / "models")]
@@ -91,8 +93,10 @@ def start_server(
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    # As generous as the other deadline, and for the same reason: `off` is an answer of its own too.
-    own |= {"MERSALG_SPOOL_DEADLINE_MS": "5000"}
+    own |= {
+        "MERSALG_SPOOL_DEADLINE_MS": str(DEADLINE_MS),
+        "MERSALG_EVENTS_DEADLINE_MS": str(DEADLINE_MS),
+    }
     log = folder / "serve.log"
     with log.open("a") as sink:
         process = subprocess.Popen(
@@ -117,18 +121,17 @@ def start_server(
 
 
 def _wait_until_it_answers(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    with server.client() as client:
-        while True:
-            try:
-                client.get("/healthz").raise_for_status()
-            except httpx.TransportError:
-                if server.process.poll() is not None or time.monotonic() > deadline:
-                    server.kill()
-                    raise RuntimeError(f"the service does not answer: {server.said}") from None
-                time.sleep(0.05)
-            else:
-                return
+    def answers() -> bool:
+        if server.process.poll() is not None:
+            raise RuntimeError(f"the service has ended: {server.said}")
+        with server.client() as client:
+            return client.get("/healthz").raise_for_status().is_success
+
+    try:
+        eventually(answers, ignoring=(httpx.TransportError,))
+    except BaseException:
+        server.kill()
+        raise
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 
 import httpx
@@ -61,15 +60,13 @@ def test_it_serves_while_the_block_lasts(
     assert not answers(service.url)
 
 
-def test_a_taken_port_is_told_at_once(models: Path, tmp_path: Path) -> None:
+def test_a_taken_port_is_told(models: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        started = time.monotonic()
         with pytest.raises(ServiceFailed, match=f"port {port}") as failure:
             local(models, tmp_path, port).__enter__()
-        assert time.monotonic() - started < 30
         assert "serve.log" in str(failure.value)
 
 
