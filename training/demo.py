@@ -28,13 +28,14 @@ N_SHOPPERS = {"sample": 1_500, "full": 6_000}
 
 # About how long the steps take on two slow cores, in seconds.
 _PREPARING = 8
-_TRAINING = {"sample": 60, "full": 290}
+_TRAINING = {"sample": 75, "full": 290}
 _STARTING, _CHECKOUT = 6, 0.015
 _REPORTING = 3
 
 _SAMPLES = 5
 _CART_SIZES = range(2, 5)
-_LEAST_LIFT = 2
+_LEAST_LIFT, _LEAST_ORDERS = 2, 50
+"""Of what speaks for itself: less lift is mere popularity, fewer orders one household's habit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +210,7 @@ def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, An
 
 
 def _clarity(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
-    """(whether the cart can be read at a glance, offers that speak for themselves, their counts).
-
-    Counts weigh more than lift: the highest lifts are habits of a single household.
-    """
+    """(whether the cart is read at a glance, offers that speak for themselves, their counts)."""
     families = {_family(catalogue, item_id) for item_id in outcome.visit.cart}
     clear, weight = 0, 0.0
     for offer in outcome.answer["offers"]:
@@ -223,6 +221,7 @@ def _clarity(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
         if (
             evidence["antecedent_item_ids"]
             and evidence["lift_lower"] >= _LEAST_LIFT
+            and evidence["n_antecedent"] >= _LEAST_ORDERS
             and _family(catalogue, offer["item_id"]) not in families
         ):
             clear += 1

@@ -1,0 +1,31 @@
+"""The demo's sample and its whole are two shops side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.config import load_config
+from engine.progress import SilentProgress
+from training.complete_journey import N_HOUSEHOLDS, N_LINES
+from training.demo_shop import SAMPLE_HOUSEHOLDS, prepare_shop, trained_before
+
+
+@pytest.mark.demo
+def test_the_sample_and_the_whole_do_not_mix(tmp_path: Path) -> None:
+    sample = prepare_shop(tmp_path, SilentProgress(), full=False)
+    prepared = {
+        path: path.stat().st_mtime_ns for path in sample.folder.rglob("*") if path.is_file()
+    }
+    whole = prepare_shop(tmp_path, SilentProgress(), full=True)
+    assert (whole.n_households, whole.n_lines(), whole.is_sample) == (N_HOUSEHOLDS, N_LINES, False)
+    assert sample.n_households == SAMPLE_HOUSEHOLDS
+    assert 0 < sample.n_lines() < N_LINES
+    assert sample.models != whole.models
+    # Back to the sample: nothing is written again.
+    assert prepare_shop(tmp_path, SilentProgress(), full=False) == sample
+    assert {path: path.stat().st_mtime_ns for path in prepared} == prepared
+    assert trained_before(sample) is None
+    assert "all 2,467 households" in whole.learnt.read_text()
+    assert load_config(sample.learnt).orders.path == "learnt.parquet"
