@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from tests.support.postgres import free_port
+from tests.support.waiting import WAIT_SECONDS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 _SET_CHILD_SUBREAPER = 36
@@ -60,7 +61,7 @@ class MortalServer:
         assert self._forking.stdin is not None
         assert self._forking.stdout is not None
         self._forking.stdin.close()
-        self._forking.wait(30)
+        self._forking.wait(WAIT_SECONDS)
         self._forking.stdout.close()
 
 

@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
+import psycopg
+
 from tests.support.system import postgres_program
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 
 def free_port() -> int:
@@ -65,27 +67,27 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.execute("select 1")
-            except Exception:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+        process = self._process
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text())
+            self.execute("select 1")
+            return True
+
+        eventually(answers, ignoring=(psycopg.OperationalError,))
 
     def stop(self) -> None:
         """End the server at once, as a crash of its machine would."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(3)  # SIGQUIT: immediate shutdown
-            self._process.wait(timeout=30)
+            self._process.wait(WAIT_SECONDS)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
-        import psycopg
-
-        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=2) as connection:
+        seconds = int(WAIT_SECONDS)
+        with psycopg.connect(
+            self.url(database), autocommit=True, connect_timeout=seconds
+        ) as connection:
             connection.execute(statement.encode())
 
     def url(self, database: str) -> str:

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from contextlib import suppress
 
+from tests.support.waiting import WAIT_SECONDS
+
 
 class SlowNetwork:
     """Passes connections to `target_port` on, each piece after `delay` seconds.
@@ -23,7 +25,7 @@ class SlowNetwork:
         listening = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listening,))
         self._thread.start()
-        assert listening.wait(10)
+        assert listening.wait(WAIT_SECONDS)
 
     def _run(self, listening: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -57,4 +59,4 @@ class SlowNetwork:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(WAIT_SECONDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import which
 
 from tests.support.system import missing
+from tests.support.waiting import WAIT_SECONDS
 
 _QUICK = {
     "spark.driver.memory": "1g",
@@ -42,7 +43,7 @@ class LocalSpark:
             gateway = SparkContext._gateway
             gateway.shutdown()
             gateway.proc.stdin.close()
-            gateway.proc.wait(timeout=60)
+            gateway.proc.wait(WAIT_SECONDS)
             SparkContext._gateway = SparkContext._jvm = None
         for name, value in self._before.items():
             if value is None:
