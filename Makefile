@@ -1,18 +1,24 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both do their own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+# Python compiles a module when it is first imported; to compile all of them takes half of the time.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: help demo test lint types contracts client pages benchmarks soak clean
+_CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
+
+.PHONY: help demo test fast lint types contracts client pages benchmarks soak clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after,"
 	@echo "                 FULL=1 trains on all households, not on a sample)"
 	@echo "make test        everything: lint, types, import contracts, all tests"
+	@echo "make fast        for the minute between two edits: lint, types of what changed, and the tests"
+	@echo "                 that start no process and train no model"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
 	@echo "make pages       write the page of the shop file's settings anew from the models that read it"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
-	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less)"
+	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), then kills"
+	@echo "                 and random repetitions in their large numbers"
 
 demo: .venv/demo.stamp
 	$(BIN)/mersalg demo $(if $(filter 1,$(FULL)),--full) $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
@@ -20,6 +26,11 @@ demo: .venv/demo.stamp
 test: .venv/dev.stamp lint types contracts
 	@sh tests/support/system_packages.sh
 	$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_FLAGS)
+
+fast: export MERSALG_TEST_EFFORT = fast
+fast: .venv/dev.stamp lint
+	@changed="$$($(_CHANGED))"; [ -z "$$changed" ] || $(BIN)/pyright $$changed
+	$(BIN)/pytest --fast --numprocesses auto --dist worksteal -p no:schemathesis -r fE $(PYTEST_FLAGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -42,6 +53,7 @@ benchmarks: .venv/dev.stamp
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)
+	MERSALG_TEST_EFFORT=thorough $(BIN)/pytest -m thorough $(PYTEST_FLAGS)
 
 clean:
 	rm -rf .venv .demo engine/native/_kernels* .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

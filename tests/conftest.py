@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.fast_mode import leave_out, skip_processes, skip_trainings
 from tests.support.postgres import PostgresServer
+from tests.support.repetitions import repetitions
 from tests.support.spark import LocalSpark
 from tests.support.system import CHROMIUM_FLAGS, chromium
 
@@ -18,9 +20,37 @@ if TYPE_CHECKING:
 
 # Shared machines are slow at moments; a slow example is no failure of the code.
 settings.register_profile(
-    "mersalg", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "mersalg",
+    max_examples=repetitions(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile("mersalg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests without processes or training")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        skip_trainings()
+        # A test that is skipped half-way leaves loops and sockets that nobody closes.
+        left_open = "ignore::pytest.PytestUnraisableExceptionWarning"
+        config.addinivalue_line("filterwarnings", left_open)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        items[:], left_out = leave_out(items)
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fast_mode(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--fast"):
+        skip_processes()
 
 
 @pytest.fixture(scope="session")

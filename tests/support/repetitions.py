@@ -1,16 +1,27 @@
-"""How often tests repeat what they draw at random: a number that fits, or a large one.
+"""How often tests repeat what they draw at random.
 
-`make test` uses the usual numbers. `make soak` sets `MERSALG_THOROUGH=1`, runs the tests marked
-`thorough` and uses the large ones.
+`MERSALG_TEST_EFFORT` is `usual` (`make test`), `fast` (`make fast`: a tenth of it) or `thorough`
+(`make soak`, for the tests marked `thorough`: the large numbers).
 """
 
 from __future__ import annotations
 
 import os
 
-THOROUGH = os.environ.get("MERSALG_THOROUGH") == "1"
+EFFORT = os.environ.get("MERSALG_TEST_EFFORT", "usual")
+LEAST = 3
+
+if EFFORT not in {"fast", "usual", "thorough"}:
+    raise ValueError(f"MERSALG_TEST_EFFORT is {EFFORT!r}; it takes fast, usual or thorough")
 
 
-def repetitions(usual: int, thorough: int) -> int:
-    """Return `thorough` where the large numbers are asked for, else `usual`."""
-    return thorough if THOROUGH else usual
+def repetitions(usual: int, thorough: int | None = None) -> int:
+    """Return how often to repeat: `usual`, or what the effort asked for makes of it.
+
+    `thorough` is four times the usual number if not given.
+    """
+    if EFFORT == "fast":
+        return max(LEAST, usual // 10)
+    if EFFORT == "thorough":
+        return 4 * usual if thorough is None else thorough
+    return usual

@@ -13,6 +13,7 @@ from engine.cross_sell.affinity import Affinity
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from engine.upsell.tiers import Ladders
+from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.affinity import build_affinity, family_excludes, size_adjusted
 from training.mining.protocol import get_engine
@@ -87,7 +88,7 @@ def test_single_item_orders_alone_repel_nobody() -> None:
 
 
 @given(st.integers(0, 1_000))
-@settings(max_examples=10)
+@settings(max_examples=repetitions(10))
 def test_repulsion_is_mutual_sorted_and_never_of_oneself(seed: int) -> None:
     draw = np.random.default_rng(seed)
     held = draw.random((400, 8)) < draw.uniform(0.1, 0.6, 8)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from typer.testing import CliRunner
 
 from serving.cli.main import app
+
+pytestmark = pytest.mark.demo
 
 
 def mersalg(*arguments: str) -> Any:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from engine import clock
 from engine.catalogue import Catalogue
 from engine.errors import DataError
+from tests.support.repetitions import repetitions
 from tests.support.shop_files import baskets_by_id, config, line, load, write_csv
 from training.catalogue_file import parse_flag
 from training.dataset import Dataset, load_dataset
@@ -89,7 +90,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=repetitions(50))
 @given(ROWS, st.integers(0, 10**6))
 def test_the_order_of_rows_does_not_matter(rows: list[dict[str, Any]], seed: int) -> None:
     mixed = random.Random(seed).sample(rows, len(rows))

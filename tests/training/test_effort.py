@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.orders import Baskets
+from tests.support.repetitions import repetitions
 from training.mining import effort
 from training.mining.effort import affordable_min_count, least_count
 
@@ -29,7 +30,7 @@ def baskets_of(orders: list[frozenset[int]]) -> Baskets:
     max_length=st.integers(2, 4),
     most_sets=st.integers(0, 20),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=repetitions(80), deadline=None)
 def test_it_is_the_least_count_that_few_enough_sets_reach(
     orders: list[frozenset[int]], at_least: int, max_length: int, most_sets: int
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.orders import Baskets
 from engine.progress import Progress, SilentProgress
+from tests.support.repetitions import repetitions
 from training.incremental.differing import difference, renumbered
 from training.incremental.remembering import RememberingEngine
 from training.incremental.updating import updated
@@ -215,7 +216,7 @@ def test_items_may_be_numbered_anew_or_vanish() -> None:
     assert [found.basket(order).tolist() for order in range(3)] == [[0, 4], [], [0, 2]]
 
 
-@settings(max_examples=50)
+@settings(max_examples=repetitions(50))
 @given(
     orders=ORDERS,
     sets=st.sets(st.frozensets(st.integers(0, N_ITEMS - 1), min_size=1, max_size=4), max_size=12),

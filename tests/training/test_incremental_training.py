@@ -23,6 +23,7 @@ from engine.durable import sha256_of
 from engine.progress import SilentProgress
 from engine.registry import Registry
 from tests.support.commands import attempt, run
+from tests.support.repetitions import repetitions
 from tests.support.small_shop import write_small_shop
 from training.incremental.state import FOLDER
 from training.pipeline import TrainingResult, train
@@ -96,7 +97,7 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path / "shop"
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=repetitions(6), suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 1_000),
     share=st.floats(0.05, 1),

@@ -19,6 +19,7 @@ from engine.cross_sell.rules import RuleTable
 from engine.errors import ConfigError
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.mining.protocol import (
     Itemsets,
@@ -73,7 +74,7 @@ def rules_of(table: RuleTable) -> dict[tuple[tuple[int, ...], int], tuple[int, i
 
 @pytest.mark.parametrize("name", ENGINES)
 @given(orders=SETS, min_count=st.integers(1, 5), max_length=st.integers(1, 5))
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 def test_every_engine_counts_as_brute_force_does(
     name: str, orders: list[set[int]], min_count: int, max_length: int
 ) -> None:
@@ -109,7 +110,7 @@ def test_engines_leave_the_process_warning_filters_alone(name: str) -> None:
     confidence=st.sampled_from(["0.1", "0.25", "1/3", "0.5", "0.7", "1"]),
     lift=st.sampled_from([None, "0.5", "1", "1.2", "7/5"]),
 )
-@settings(max_examples=60)
+@settings(max_examples=repetitions(60))
 def test_rules_are_all_and_only_those_above_the_thresholds(
     orders: list[set[int]], min_count: int, confidence: str, lift: str | None
 ) -> None:

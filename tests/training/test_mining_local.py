@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.basket_files import read_baskets
 from training.mining import kernels
@@ -56,7 +57,7 @@ def _counted(rows: list[list[int]], n_items: int, min_count: int, max_length: in
 _ROWS = st.lists(st.lists(st.integers(0, 6), max_size=7), max_size=40)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=repetitions(100))
 @given(_ROWS, st.integers(1, 6), st.integers(1, 7))
 def test_counts_what_counting_by_hand_counts(
     rows: list[list[int]], min_count: int, max_length: int
@@ -122,7 +123,7 @@ def test_triples_behind_more_partners_than_one_square_holds(n_orders: int) -> No
     assert all((part[1] == n_orders).all() for part in parts)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=repetitions(60))
 @given(_ROWS, st.integers(1, 6), st.integers(2, 5), st.integers(0, 4))
 def test_rows_that_are_not_walked_count_the_same(
     rows: list[list[int]], min_count: int, max_length: int, long_row: int
@@ -133,7 +134,7 @@ def test_rows_that_are_not_walked_count_the_same(
     assert _as_dict(mined) == _counted(rows, 7, min_count, max_length)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=repetitions(30))
 @given(_ROWS, st.integers(1, 4), st.integers(1, 5))
 def test_many_blocks_of_orders_count_the_same(
     rows: list[list[int]], min_count: int, threads: int

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DataError
 from engine.orders import Baskets
+from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.basket_files import read_baskets
 from training.encoded_columns import Encoded, order_codes
@@ -34,7 +35,7 @@ def _labels(path: Path) -> list[list[str]]:
 
 
 @given(_TEXT)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repetitions(150), deadline=None)
 def test_lines_are_cut_where_python_cuts_them(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
@@ -53,7 +54,7 @@ def test_lines_are_cut_where_python_cuts_them(
     st.booleans(),
     st.integers(1, 8),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=repetitions(120), deadline=None)
 def test_pairs_become_the_same_baskets_as_by_sorting(
     drawn: tuple[int, list[tuple[int, int]]], in_order: bool, block: int
 ) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import hypergeom
 
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from tests.support.repetitions import repetitions
 from training.mining.improvement import _entries_beside
 from training.mining.local import LocalEngine
 from training.mining.protocol import Itemsets
@@ -37,7 +38,7 @@ def _random(seed: int = 1, n_orders: int = 20_000, n_items: int = 120) -> Basket
 
 
 @given(rows=_ROWS, min_count=st.integers(1, 4), max_length=st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repetitions(60), deadline=None)
 def test_ranks_are_positions(rows: list[set[int]], min_count: int, max_length: int) -> None:
     itemsets = LocalEngine().itemsets(_baskets(rows), min_count, max_length, SilentProgress())
     ranks = Ranks(itemsets)
@@ -112,7 +113,7 @@ _TAILS = st.integers(1, 5_000).flatmap(
 
 
 @given(st.lists(_TAILS, min_size=1, max_size=50))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repetitions(100), deadline=None)
 def test_tails_are_those_of_scipy(cases: list[tuple[int, int, int, int]]) -> None:
     total, marked, drawn, at_least = np.array(cases, dtype=np.int64).T
     expected = hypergeom.sf(at_least - 1, total, marked, drawn)
@@ -135,7 +136,7 @@ def test_tails_of_a_large_shop() -> None:
 
 
 @given(rows=_ROWS, length=st.integers(2, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repetitions(60), deadline=None)
 def test_entries_beside_sets_are_counted(rows: list[set[int]], length: int) -> None:
     sets = [items for items in combinations(range(9), length) if any(set(items) <= r for r in rows)]
     if not sets:

@@ -7,9 +7,11 @@ import pytest
 
 from engine.orders import Baskets
 from engine.progress import SilentProgress
-from tests.support.repetitions import THOROUGH
+from tests.support.repetitions import EFFORT
 from training.mining.local import LocalEngine
 from training.mining.search import default_min_count, mine_rules
+
+pytestmark = pytest.mark.demo
 
 
 def shuffled(baskets: Baskets, seed: int) -> Baskets:
@@ -53,7 +55,7 @@ def test_the_deal_keeps_sizes_and_popularity(products: Baskets) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("max_length", "n_seeds", "most"),
-    [(2, 20, 5), (3, 5, 2)] if THOROUGH else [(2, 5, 2), (3, 3, 2)],
+    [(2, 20, 5), (3, 5, 2)] if EFFORT == "thorough" else [(2, 5, 2), (3, 3, 2)],
 )
 def test_shuffles_seldom_find_anything(
     products: Baskets, max_length: int, n_seeds: int, most: int

@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.mining.improvement import FullnessOfBaskets, combined_p_values
 from training.mining.protocol import get_engine
@@ -98,7 +99,7 @@ def test_the_family_of_tests_is_the_whole_search_space() -> None:
     assert n_hypotheses(mine(baskets, 2, 2).itemsets) == 6
 
 
-@settings(max_examples=5)
+@settings(max_examples=repetitions(5))
 @given(st.integers(0, 10_000))
 def test_noise_gives_hardly_a_rule(seed: int) -> None:
     # 300 rare items: of 44,850 pairs some meet often by luck alone, and only those are listed.

@@ -13,6 +13,7 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.progress import SilentProgress
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
+from tests.support.repetitions import repetitions
 from training.upsell.tiers import EXPLAINED, MAX_TIERS, TierCounts, fit_ladders, tiers_of_prices
 
 
@@ -74,7 +75,7 @@ def test_tiers_worked_out_by_hand(prices: list[int], tiers: list[int]) -> None:
 
 
 @given(st.sets(st.integers(100, 100_000), min_size=6, max_size=12))
-@settings(max_examples=25)
+@settings(max_examples=repetitions(25))
 def test_tiers_ascend_and_explain_enough(prices: set[int]) -> None:
     ordered = np.array(sorted(prices), dtype=np.int64)
     tiers = tiers_of_prices(ordered)
