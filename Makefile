@@ -49,7 +49,7 @@ pages: .venv/dev.stamp
 	$(BIN)/python -m tests.support.shop_page
 
 benchmarks: .venv/dev.stamp
-	@for benchmark in mining importing cross_sell rolled_up slate serving; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
+	@for benchmark in mining reading importing cross_sell rolled_up slate serving model_swaps steadiness; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)

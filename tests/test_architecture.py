@@ -155,6 +155,27 @@ def test_the_command_runs_without_extras() -> None:
     assert "suggest" in done.stdout
 
 
+_STOPWATCHES = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"}
+
+
+def _reads_a_stopwatch(path: Path) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in _STOPWATCHES)
+        or (isinstance(node, ast.alias) and node.name in _STOPWATCHES)
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_no_test_measures_how_fast_anything_is() -> None:
+    # Durations are measured by benchmarks, and waited for by `eventually`.
+    allowed = {
+        "tests/support/waiting.py",
+        "tests/engine/test_loads_cut_short.py",  # so that its kills fall all over a load
+    }
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "benchmarks"]
+    assert {_relative(path) for path in paths if _reads_a_stopwatch(path)} == allowed
+
+
 def _tracked_texts() -> list[tuple[str, str]]:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False

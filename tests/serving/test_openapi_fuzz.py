@@ -11,6 +11,7 @@ import pytest
 from tests.support.models import tiny_model
 from tests.support.repetitions import repetitions
 from tests.support.servers import publish_model, running_server
+from tests.support.waiting import WAIT_SECONDS
 
 CONFIG = Path(__file__).parents[1] / "support" / "schemathesis.toml"
 KEY = "a-key-of-every-scope"
@@ -30,7 +31,12 @@ def test_the_service_does_what_its_document_says(tmp_path: Path) -> None:
         command += ["--max-examples", str(repetitions(8, 30)), "--seed", "1"]
         command += ["--no-color", "--workers", "1"]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=10 * WAIT_SECONDS,
+            cwd=tmp_path,
+            check=False,
         )
         assert done.returncode == 0, done.stdout[-20_000:]
         with server.client() as client:
