@@ -23,6 +23,10 @@ help:
 demo: .venv/demo.stamp
 	$(BIN)/mersalg demo $(if $(filter 1,$(FULL)),--full) $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
 
+# There is a test process for every core: threads of the linear algebra library would only wait.
+test fast: export OMP_NUM_THREADS = 1
+test fast: export OPENBLAS_NUM_THREADS = 1
+
 test: .venv/dev.stamp lint types contracts
 	@sh tests/support/system_packages.sh
 	$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_FLAGS)
