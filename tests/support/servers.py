@@ -74,6 +74,7 @@ def start_server(
     host: str = "127.0.0.1",
     deadline_ms: int = 5000,
     environment: Mapping[str, str] | None = None,
+    tree: Path = Path(__file__).parents[2],
 ) -> Server:
     """Starts `mersalg serve` and waits until it answers.
 
@@ -82,6 +83,7 @@ def start_server(
         keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
         deadline_ms: how long a suggestion waits for the database; generous, because test machines
             are slow at moments, and `deferred` is an answer of its own.
+        tree: the source tree whose code serves.
     """
     command = [sys.executable, "-m", "serving.cli.main", "serve", "--json"]
     command += ["--models", str(models or folder / "models")]
@@ -89,7 +91,7 @@ def start_server(
     command += ["--host", host, "--port", str(port), "--workers", str(workers)]
     command += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    paths = [str(tree), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     # As generous as the other deadline, and for the same reason: `off` is an answer of its own too.
     own |= {"MERSALG_SPOOL_DEADLINE_MS": "5000"}
