@@ -15,7 +15,6 @@ from engine.ranking.purchases import MOST_ORDERS, Past
 from engine.storage.asking import Bought
 from serving.database_time import DatabaseTime
 from serving.lookups import Lookups
-from serving.loop_commit import Started
 
 _FRESH_SECONDS = 30.0
 _MOST_CUSTOMERS = 5_000
@@ -54,23 +53,18 @@ class CustomerPasts:
     Args:
         look_up: asks the database for a customer's purchases after a moment; blocks.
         who_bought: which of several customers have any after that moment; blocks.
-        begin: asks for the purchases of several customers, each after a moment, without waiting;
-            None where only the others can.
     """
 
     def __init__(
         self,
         look_up: Callable[[str, int], list[Bought]],
         who_bought: Callable[[Sequence[str], int], Collection[str]],
-        begin: Callable[
-            [Sequence[tuple[str, int]]], Started[Sequence[Bought]] | None
-        ] = lambda _asked: None,
     ) -> None:
         self._look_up, self._who_bought = look_up, who_bought
         self._known: OrderedDict[str, tuple[float, int, Sequence[Bought]]] = OrderedDict()
         self._moments: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._lookups: Lookups[tuple[str, int], Sequence[Bought]] = Lookups(
-            "mersalg-customers", self._ask, begin
+            "mersalg-customers", self._ask
         )
 
     async def since(

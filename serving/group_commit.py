@@ -30,6 +30,9 @@ class Waiting(Generic[Job, Result]):
     future: asyncio.Future[Result]
 
 
+_Settled = tuple["asyncio.Future[Result]", Result | Exception]
+
+
 class GroupCommit(Generic[Job, Result]):
     """Calls `commit(jobs)` in a thread of its own, with everything that waits at that moment.
 
@@ -68,9 +71,6 @@ class GroupCommit(Generic[Job, Result]):
             threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
         ]
         self._closed = False
-        self._unfinished, self._counting = 0, threading.Lock()
-        self.when_idle: Callable[[], None] = lambda: None
-        """Called by the thread when all that was taken is done."""
 
     def start(self) -> None:
         for thread in self._threads:
@@ -84,25 +84,13 @@ class GroupCommit(Generic[Job, Result]):
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    @property
-    def unfinished(self) -> int:
-        """Jobs that wait or are being done."""
-        return self._unfinished
-
-    def take(self, jobs: Sequence[Waiting[Job, Result]]) -> None:
-        """Do what others promised to do, whatever waits already."""
-        with self._counting:
-            self._unfinished += len(jobs)
-        for each in jobs:
-            self._queue.put(each)
-
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """A future of the running loop; raises QueueFull where too much waits or after `close`."""
         if self._closed or self._queue.qsize() >= self._backlog:
             raise QueueFull
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self.take([Waiting(job, loop, future)])
+        self._queue.put(Waiting(job, loop, future))
         return future
 
     def close(self, timeout: float | None = None) -> None:
@@ -119,11 +107,6 @@ class GroupCommit(Generic[Job, Result]):
         while (first := self._queue.get()) is not None:
             batch, last = self._collect(first)
             self._write(batch)
-            with self._counting:
-                self._unfinished -= len(batch)
-                is_idle = not self._unfinished
-            if is_idle:
-                self.when_idle()
             if last:
                 return
 
@@ -163,8 +146,19 @@ class GroupCommit(Generic[Job, Result]):
             _settle(batch, results)
 
 
-def settle_here(pairs: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
-    """Tell futures of the running loop, or of one that has ended, their results."""
+def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Settled[Result]]] = {}
+    for waiting, result in zip(batch, results, strict=True):
+        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle_here, pairs)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            _log.warning("%d results came after their callers had gone", len(pairs))
+
+
+def _settle_here(pairs: Sequence[_Settled[Result]]) -> None:
+    """Give futures of the running loop their results."""
     for future, result in pairs:
         if future.done():  # its caller no longer waits
             continue
@@ -173,16 +167,3 @@ def settle_here(pairs: Sequence[tuple[asyncio.Future[Result], Result | Exception
             future.exception()  # seen: a caller that gave up must not cause a warning
         else:
             future.set_result(result)
-
-
-def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
-    by_loop: dict[
-        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]
-    ] = {}
-    for waiting, result in zip(batch, results, strict=True):
-        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
-    for loop, pairs in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(settle_here, pairs)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            _log.warning("%d results came after their callers had gone", len(pairs))

@@ -14,20 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import NamedTuple
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import pack
 from engine.offers import Decision, Tracking
-from engine.storage.apart import Started
 from engine.storage.audit import AuditEntry
 from engine.storage.batch import Prepared
 from engine.storage.store import AppendResult, Store
 from serving.alarms import in_time
 from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
-from serving.loop_commit import LoopCommit
 from serving.metrics import Metrics
 from serving.replaying import WAITING, deliver, pack_audit
 from serving.spool import Spool, SpoolFull
@@ -50,24 +47,6 @@ class Deadlines:
     events: float
 
 
-class _Write(NamedTuple):
-    """Facts of several calls on their way into the database."""
-
-    started: Started
-    sizes: list[int]
-    began: float
-    written: Callable[[int, float], None]
-
-    def fileno(self) -> int:
-        return self.started.fileno()
-
-    def finish(self) -> list[AppendResult] | None:
-        if not self.started.finish():
-            return None
-        self.written(sum(self.sizes), time.perf_counter() - self.began)
-        return [AppendResult(size, 0) for size in self.sizes]
-
-
 class Intake:
     """One a process; `start` and `close` belong to its lifespan."""
 
@@ -83,11 +62,8 @@ class Intake:
     ) -> None:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._deadlines, self._when_mended = deadlines, mended
-        self._to_database: LoopCommit[Job, AppendResult | StorageError] = LoopCommit(
-            self._begin,
-            GroupCommit("mersalg-database", self._append, weight=len, most=batch_facts),
-            weight=len,
-            most=batch_facts,
+        self._to_database: GroupCommit[Job, AppendResult] = GroupCommit(
+            "mersalg-database", self._append, weight=len, most=batch_facts
         )
         self._to_spool: GroupCommit[bytes, bool] = GroupCommit("mersalg-spool", self._keep)
         self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
@@ -158,9 +134,7 @@ class Intake:
             in_time = await patience.wait_for(future)
             self._late = not in_time
             if in_time and future.exception() is None:
-                result = future.result()
-                if isinstance(result, AppendResult):
-                    return "off" if result.rejected else "recorded"
+                return "off" if future.result().rejected else "recorded"
         return await self._defer(decision)
 
     async def _defer(self, decision: Decision) -> Tracking:
@@ -197,26 +171,13 @@ class Intake:
         if not done:
             raise StorageUnavailable("the database does not answer in time")
         result = future.result()
-        if isinstance(result, StorageError):
-            raise result
         self._metrics.events.labels("recorded").inc(result.recorded)
         self._metrics.events.labels("duplicate").inc(result.duplicates)
         self._metrics.events.labels("rejected").inc(len(result.rejected))
         return result
 
-    def _begin(self, jobs: Sequence[Job]) -> _Write | None:
-        facts = [fact for job in jobs for fact in job]
-        started = self._store.begin(facts) if facts else None
-        if started is None:
-            return None
-        return _Write(started, [len(job) for job in jobs], time.perf_counter(), self._written)
-
-    def _written(self, n_facts: int, seconds: float) -> None:
-        self._metrics.commit_seconds.observe(seconds)
-        self._metrics.batch_facts.observe(n_facts)
-        self._set_available(True)
-
-    def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | StorageError]:
+    def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | Exception]:
+        """Thread: write the facts of several calls as one batch."""
         facts = [fact for job in jobs for fact in job]
         if not facts:
             return [AppendResult(0, 0)] * len(jobs)
@@ -227,7 +188,9 @@ class Intake:
             self._note(error.message)
             self._set_available(False)
             return [error] * len(jobs)
-        self._written(len(facts), time.perf_counter() - began)
+        self._metrics.commit_seconds.observe(time.perf_counter() - began)
+        self._metrics.batch_facts.observe(len(facts))
+        self._set_available(True)
         return take_apart(result, [len(job) for job in jobs])
 
     def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:

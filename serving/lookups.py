@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 
 from engine.errors import StorageError
 from serving.group_commit import GroupCommit
-from serving.loop_commit import LoopCommit, Started
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -21,31 +20,24 @@ class Lookups(Generic[Asked, Answer]):
 
     Args:
         look_up: answers each of several questions, in order; blocks.
-        begin: asks them without waiting; None where only `look_up` can.
     """
 
-    def __init__(
-        self,
-        name: str,
-        look_up: Callable[[Sequence[Asked]], Sequence[Answer]],
-        begin: Callable[[Sequence[Asked]], Started[Answer] | None] = lambda _asked: None,
-    ) -> None:
+    def __init__(self, name: str, look_up: Callable[[Sequence[Asked]], Sequence[Answer]]) -> None:
         self._look_up = look_up
-        threads: GroupCommit[Asked, Answer] = GroupCommit(
+        self._threads: GroupCommit[Asked, Answer] = GroupCommit(
             name, self._answer, linger=0, threads=_THREADS, only_awaited=True
         )
-        self._asking = LoopCommit(begin, threads, linger=0, only_reads=True)
         self._started = False
 
     def submit(self, asked: Asked) -> asyncio.Future[Answer]:
         """The answer to be; raises QueueFull where too many wait."""
         if not self._started:
             self._started = True
-            self._asking.start()
-        return self._asking.submit(asked)
+            self._threads.start()
+        return self._threads.submit(asked)
 
     def close(self) -> None:
-        self._asking.close(timeout=0)
+        self._threads.close(timeout=0)
 
     def _answer(self, asked: Sequence[Asked]) -> Sequence[Answer | Exception]:
         try:

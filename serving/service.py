@@ -75,7 +75,7 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
     share_one_heap()
-    store = await asyncio.to_thread(partial(open_store, settings.database, apart=True))
+    store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
@@ -93,8 +93,8 @@ async def running(
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
     pulse = Pulse(store.ping)
-    arms = SessionArms(store.session_arms, store.begin_session_arms)
-    pasts = CustomerPasts(store.purchases, store.who_bought, store.begin_purchases)
+    arms = SessionArms(store.session_arms)
+    pasts = CustomerPasts(store.purchases, store.who_bought)
     dismissals = Dismissals(store.any_dismissed, store.dismissed)
     reports = Reports(store, settings.report_cache_seconds, store.address)
     explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from engine.offers import Arm
 from serving.database_time import DatabaseTime
 from serving.lookups import Lookups
-from serving.loop_commit import Started
 
 _MOST_SESSIONS = 10_000
 
@@ -18,21 +17,16 @@ class SessionArms:
 
     Args:
         look_up: asks the database for the arms of several sessions; blocks.
-        begin: the same without waiting; None where only `look_up` can.
     """
 
-    def __init__(
-        self,
-        look_up: Callable[[Sequence[str]], Mapping[str, Arm]],
-        begin: Callable[[Sequence[str]], Started[Arm | None] | None] = lambda _asked: None,
-    ) -> None:
+    def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, Arm]]) -> None:
         self._known: OrderedDict[str, Arm] = OrderedDict()
 
         def answer(sessions: Sequence[str]) -> list[Arm | None]:
             found = look_up(sessions)
             return [found.get(session) for session in sessions]
 
-        self._lookups: Lookups[str, Arm | None] = Lookups("mersalg-sessions", answer, begin)
+        self._lookups: Lookups[str, Arm | None] = Lookups("mersalg-sessions", answer)
 
     async def known(self, session_id: str | None, patience: DatabaseTime | None) -> Arm | None:
         """None where it is not remembered and not to be asked, or not answered in time."""

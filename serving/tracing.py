@@ -143,9 +143,6 @@ class TracedStore:
         with self._traces.committing(facts):
             return self._store.append(facts)
 
-    def begin(self, facts: Sequence[Fact | Prepared]) -> None:
-        """Only `append` is traced."""
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 

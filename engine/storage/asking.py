@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
@@ -13,11 +13,13 @@ from sqlalchemy.pool import QueuePool
 from engine.events import Event
 from engine.fact_records import unpack
 from engine.offers import Arm, Decision
-from engine.storage.apart import Answers, Asked, Channel, Rows
 from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.transactions import Question
 
-Answer = TypeVar("Answer")
+Question = tuple[str, tuple[Any, ...]]
+"""A statement and the values of its places."""
+Rows = Sequence[tuple[Any, ...]]
+Answers = Sequence[Rows]
+"""The rows that each of several questions found."""
 Bought = tuple[int, tuple[str, ...]]
 """When (microseconds), and the ids of the items."""
 
@@ -137,50 +139,6 @@ def session_arms(
     arms: list[Arm | None] = [_arm(rows) for rows in answers]
     found = zip(session_ids, arms, strict=True)
     return {session: arm for session, arm in found if arm is not None}
-
-
-class Begun(NamedTuple, Generic[Answer]):
-    """Questions that were asked without waiting; `fileno` becomes readable when they are answered.
-
-    Attributes:
-        read: from the rows of one question to its answer.
-    """
-
-    asked: Asked
-    read: Callable[[Rows], Answer]
-
-    def fileno(self) -> int:
-        return self.asked.fileno()
-
-    def finish(self) -> Sequence[Answer] | None:
-        """None where the database failed."""
-        answers = self.asked.finish()
-        return None if answers is None else [self.read(rows) for rows in answers]
-
-
-def begin_session_arms(
-    channel: Channel | None, asking: Asking, pseudonyms: Pseudonyms, session_ids: Sequence[str]
-) -> Begun[Arm | None] | None:
-    """The arm of the first decision of each session, None of those without any."""
-    if channel is None:
-        return None
-    values = _sessions(pseudonyms, session_ids)
-    asked = channel.begin(asking.singly(_FIRST_DECISION, values))
-    return None if asked is None else Begun(asked, _arm)
-
-
-def begin_purchases(
-    channel: Channel | None,
-    asking: Asking,
-    pseudonyms: Pseudonyms,
-    wanted: Sequence[tuple[str, int]],
-) -> Begun[Sequence[Bought]] | None:
-    """What each of some customers bought after a moment (microseconds), as `purchases`."""
-    if channel is None:
-        return None
-    values = [(pseudonyms.of("customer", customer), after) for customer, after in wanted]
-    asked = channel.begin(asking.singly(_PURCHASES, values))
-    return None if asked is None else Begun(asked, _bought)
 
 
 def _sessions(pseudonyms: Pseudonyms, session_ids: Sequence[str]) -> list[tuple[str]]:

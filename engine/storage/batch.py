@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.events import Fact
@@ -114,8 +114,9 @@ def _prepared(fact: Fact) -> Prepared:
 class Batch:
     """Facts, prepared, and what became of each.
 
-    Facts with one `event_id` inside the batch are told apart here; against what is stored already
-    the store asks the database and tells `keep_new`, `compare` and the `without_` methods.
+    Facts with one `event_id` inside the batch are told apart here. Against what is stored already
+    the writer asks the database and calls `leave_out_known`, `reject_decisions` and
+    `reject_offers`, in this order; `rows` and the other rows hold what is left to be written.
     """
 
     def __init__(self, facts: Sequence[Prepared]) -> None:
@@ -136,86 +137,80 @@ class Batch:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
         self._new = [facts[index] for _, index in sorted(self._index.items())]
-        self.rows = [fact[:COLUMNS] for fact in self._new]
+        self._set_rows()
+
+    def _set_rows(self) -> None:
+        decisions = [fact for fact in self._new if fact.decision_id is not None]
+        self.rows: list[Row] = [fact[:COLUMNS] for fact in self._new]
+        self.decision_rows: list[Row] = sorted(
+            (fact.decision_id, fact.event_id) for fact in decisions
+        )
+        """(decision_id, event_id)"""
+        self.offer_rows: list[Row] = sorted(
+            (each, fact.event_id) for fact in decisions for each in dict.fromkeys(fact.offer_ids)
+        )
+        """(offer_id, event_id)"""
+        self.named_rows: list[Row] = sorted(
+            (each, fact.event_id) for fact in self._new for each in fact.named
+        )
+        """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
 
     def _reject(self, index: int, field: str, value: str) -> None:
         message = f"{field} {value} is known already with another content"
         self._rejected[index] = Rejection(index, "conflict", message)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether each fact may be taken and comes once, as far as is known without asking."""
-        return not self._rejected and not self._duplicates
+    def leave_out_known(self, stored: Mapping[str, bytes]) -> None:
+        """Leave out facts that are stored, whose digests are given by `event_id`.
 
-    def keep_new(self, taken: set[str]) -> list[str]:
-        """Only the ids in `taken` were new; the others, to be compared, are given back."""
-        known = [fact.event_id for fact in self._new if fact.event_id not in taken]
-        self._new = [fact for fact in self._new if fact.event_id in taken]
-        return known
-
-    def compare(self, stored: Mapping[str, bytes]) -> None:
-        """Known ids whose stored digest is the same are duplicates, the others conflicts."""
+        One with the same digest is a duplicate, one with another digest a conflict.
+        """
+        if not stored:
+            return
         for event_id, digest in stored.items():
             index = self._index[event_id]
             if self._facts[index].digest == digest:
                 self._duplicates.append(index)
             else:
                 self._reject(index, "event_id", event_id)
+        self._new = [fact for fact in self._new if fact.event_id not in stored]
+        self._set_rows()
 
-    def _new_decisions(self) -> list[Prepared]:
-        return [fact for fact in self._new if fact.decision_id is not None]
+    def reject_decisions(self, known: Collection[str]) -> set[str]:
+        """Reject decisions whose `decision_id` is known, or used by another one of the batch.
 
-    @property
-    def decision_rows(self) -> list[Row]:
-        """(decision_id, event_id)"""
-        return sorted((fact.decision_id or "", fact.event_id) for fact in self._new_decisions())
-
-    @property
-    def offer_rows(self) -> list[Row]:
-        """(offer_id, event_id)"""
-        decisions = self._new_decisions()
-        return sorted((each, fact.event_id) for fact in decisions for each in fact.offer_ids)
-
-    @property
-    def named_rows(self) -> list[Row]:
-        """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
-        return sorted((each, fact.event_id) for fact in self._new for each in fact.named)
-
-    def without_decisions(self, taken: set[str]) -> set[str]:
-        """Event ids of the decisions whose `decision_id` was known; they are rejected."""
-        clashing = {
-            decision.event_id: decision.decision_id or ""
-            for decision in self._new_decisions()
-            if decision.event_id not in taken
-        }
-        return self._withdraw(clashing, "decision_id")
-
-    def without_offers(self, taken: set[tuple[str, str]]) -> set[str]:
-        """Event ids of the decisions with an `offer_id` that was known; they are rejected.
-
-        `taken` are the (offer_id, event_id) that were new.
+        Returns
+        -------
+        set of str
+            Their event ids.
         """
-        clashing = {
-            decision.event_id: offer_id
-            for decision in self._new_decisions()
-            for offer_id in decision.offer_ids
-            if (offer_id, decision.event_id) not in taken
-        }
-        return self._withdraw(clashing, "offer_id")
+        return self._reject_clashing(self.decision_rows, known, "decision_id")
 
-    def _withdraw(self, clashing: Mapping[str, str], field: str) -> set[str]:
-        for event_id, value in clashing.items():
-            self._reject(self._index[event_id], field, value)
-        self._new = [fact for fact in self._new if fact.event_id not in clashing]
+    def reject_offers(self, known: Collection[str]) -> set[str]:
+        """Reject decisions with an `offer_id` that is known, or used by another one of the batch.
+
+        Returns
+        -------
+        set of str
+            Their event ids.
+        """
+        return self._reject_clashing(self.offer_rows, known, "offer_id")
+
+    def _reject_clashing(self, rows: Sequence[Row], known: Collection[str], field: str) -> set[str]:
+        owners: dict[str, str] = {}
+        clashing = {
+            event_id: key
+            for key, event_id in rows
+            if key in known or owners.setdefault(key, event_id) != event_id
+        }
+        if clashing:
+            for event_id, key in clashing.items():
+                self._reject(self._index[event_id], field, key)
+            self._new = [fact for fact in self._new if fact.event_id not in clashing]
+            self._set_rows()
         return set(clashing)
 
-    @property
-    def new_instants(self) -> dict[str, int]:
-        """When each of the facts that were new occurred."""
-        return {fact.event_id: fact.occurred_at for fact in self._new}
-
     def result(self) -> AppendResult:
-        """What became of the batch; a copy of a rejected fact is rejected like it."""
+        """Return what became of the batch; a copy of a rejected fact is rejected like it."""
         rejected = dict(self._rejected)
         duplicates: list[int] = []
         for index in sorted(self._duplicates):

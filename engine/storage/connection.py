@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
-from engine.storage.transactions import execute_when_free
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
@@ -34,8 +33,7 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 _BULK_KIB = 256 * 1024
-_APPENDING_KIB = 32 * 1024
-_SORTING_KIB = 64 * 1024  # for each processor, and once more
+_STEP_SECONDS = 0.0003
 _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
 
@@ -88,7 +86,7 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None
     for pragma in SQLITE_PRAGMAS:
         # SQLite does not wait by itself where another is writing without its log.
-        execute_when_free(sqlite3, connection, pragma, _BUSY_SECONDS)
+        execute_when_free(connection, pragma, _BUSY_SECONDS)
 
 
 def _make_room(connection: Any, record: object) -> None:
@@ -98,57 +96,6 @@ def _make_room(connection: Any, record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
     # What names a fact is written together with it, so there is nothing to look up.
     connection.execute("PRAGMA foreign_keys = OFF")
-
-
-def begin_appending(engine: Engine) -> None:
-    """While nobody else uses a SQLite database and all goes to the ends of its tables.
-
-    A write-ahead log writes each page twice: it goes where it belongs at once. The log is back
-    with the next connection that is made, or sooner (`end_appending`); where others are connected
-    it stays. And pages are not asked for again, so that few need to be kept.
-    """
-    _set_up(engine, journal="TRUNCATE", cache_kib=_APPENDING_KIB)
-
-
-def end_appending(engine: Engine) -> None:
-    """Let others read a SQLite database while it is written to, as they may after connecting."""
-    _set_up(engine, journal="WAL")
-
-
-def _set_up(engine: Engine, *, journal: str, cache_kib: int | None = None) -> None:
-    if engine.dialect.name != "sqlite":
-        return
-    # The pool's other connections would be the others, and a new one has its own memory.
-    engine.dispose()
-    pooled = engine.raw_connection()
-    try:
-        driver: Any = pooled.driver_connection
-        wait = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-        driver.execute("PRAGMA busy_timeout = 0")
-        with suppress(sqlite3.OperationalError):
-            driver.execute(f"PRAGMA journal_mode = {journal}")
-        driver.execute(f"PRAGMA busy_timeout = {wait}")
-        if cache_kib is not None:
-            driver.execute(f"PRAGMA cache_size = -{cache_kib}")
-    finally:
-        pooled.close()
-
-
-@contextmanager
-def sorting(connection: Connection) -> Generator[None, None, None]:
-    """While an index is built: by all processors, with memory for long runs."""
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BULK_KIB}kB'")
-        yield
-        return
-    before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
-    connection.exec_driver_sql(f"PRAGMA threads = {os.cpu_count() or 1}")
-    connection.exec_driver_sql(f"PRAGMA cache_size = -{_SORTING_KIB}")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
-        connection.exec_driver_sql("PRAGMA threads = 0")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -163,13 +110,39 @@ def speaking(url: URL) -> Generator[None, None, None]:
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
-        cause = str(getattr(error, "orig", None) or error).strip()
-        first_line = cause.splitlines()[0] if cause else type(error).__name__
-        shown = url.render_as_string(hide_password=True)
-        raise StorageUnavailable(
-            f"the database {shown} does not answer: {first_line}",
-            outward="the database does not answer",
-        ) from error
+        raise unavailable(url, error) from error
+
+
+def unavailable(url: URL, error: Exception) -> StorageUnavailable:
+    """Return the error that tells of a failure of the database, without its password."""
+    cause = str(getattr(error, "orig", None) or error).strip()
+    first_line = cause.splitlines()[0] if cause else type(error).__name__
+    shown = url.render_as_string(hide_password=True)
+    return StorageUnavailable(
+        f"the database {shown} does not answer: {first_line}",
+        outward="the database does not answer",
+    )
+
+
+def execute_when_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Execute a statement of SQLite, again and again while another process has the lock.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        Another failure, or the lock was not free within so many seconds.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= until:
+                raise
+            time.sleep(_STEP_SECONDS)
+        else:
+            return
 
 
 @contextmanager

@@ -5,18 +5,16 @@ A large file is read, checked and made ready by other processes while this one w
 
 from __future__ import annotations
 
-import gc
 import json
-import marshal
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import orjson
 
@@ -24,11 +22,11 @@ from engine.errors import DataError
 from engine.processes import helpers
 from engine.progress import Progress, Task
 from engine.storage.batch import Prepared
-from engine.storage.loader import Loader
-from engine.storage.loading import Rows
-from engine.storage.preparing import Piece, Refused, Translation, prepare_lines
+from engine.storage.preparing import Piece, Translation, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
+from engine.storage.store import AppendResult
+from engine.storage.writer import Note
 
 __all__ = ["ImportResult", "Source", "Translation", "import_facts"]
 
@@ -38,9 +36,6 @@ _TOGETHER = 20_000
 
 _LARGE = 16_000_000
 """Bytes from which it pays to start other processes."""
-
-_BYTES_AN_ID = 200
-"""Of a file, for each id that has to stand once: about."""
 
 _EXAMPLES = 5
 _SETTING = "import:"
@@ -82,32 +77,48 @@ Pieces = Iterator[Read]
 
 
 class _Rejects:
-    """The side file of rejected lines; there is none where nothing was rejected."""
+    """The side file of rejected lines; there is none where nothing was rejected.
 
-    def __init__(self, path: Path, result: ImportResult, *, resumed: bool) -> None:
-        self._path, self._result, self._resumed = path, result, resumed
+    Parameters
+    ----------
+    kept
+        Bytes that an interrupted run wrote for the lines it recorded; None for a run of its own.
+    """
+
+    def __init__(self, path: Path, kept: int | None) -> None:
+        self._path, self._resumed, self.size = path, kept is not None, kept or 0
         self._file: IO[bytes] | None = None
 
-    def add(self, number: int, raw: bytes, code: str, message: str) -> None:
-        self._result.rejected += 1
-        if len(self._result.examples) < _EXAMPLES:
-            self._result.examples.append((number, code, message))
+    def put(self, entries: Sequence[bytes]) -> int:
+        """Write entries behind the first `size` bytes, in place of what a failed attempt left.
+
+        Returns
+        -------
+        int
+            The size of the file with them.
+        """
         if self._file is None:
+            if not entries:
+                return self.size
             self._file = self._opened()
-        text = raw.decode("utf-8", "replace").rstrip("\r\n")
-        entry = {"line": number, "code": code, "message": message, "text": text}
-        self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        try:
+            self._file.seek(self.size)
+            self._file.truncate()
+            self._file.writelines(entries)
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
+        return self._file.tell()
 
     def _opened(self) -> IO[bytes]:
         try:
-            return self._path.open("ab" if self._resumed else "wb")
+            return self._path.open("r+b" if self._resumed and self._path.exists() else "wb")
         except OSError as error:
-            message = f"cannot write the rejected lines: {error.strerror}"
-            raise DataError(message, file=str(self._path)) from error
+            raise self._failed(error) from error
 
-    def flush(self) -> None:
-        if self._file is not None:
-            self._file.flush()
+    def _failed(self, error: OSError) -> DataError:
+        message = f"cannot write the rejected lines: {error.strerror}"
+        return DataError(message, file=str(self._path))
 
     def close(self) -> None:
         if self._file is not None:
@@ -127,9 +138,9 @@ def import_facts(
 ) -> ImportResult:
     """Record the facts of JSON Lines in batches, each on disk before the next is written.
 
-    A run that was cut short goes on where it stopped when it is run again with the same file;
-    what is recorded already counts as a duplicate, whatever file brings it. `progress` is told of
-    the bytes read, and of indexes built after a large first load. Blank lines are passed over.
+    If interrupted, run it again with the same file and it resumes; what is recorded already counts
+    as a duplicate, whatever file brings it. `progress` advances by the bytes read. Blank lines are
+    passed over.
     With a `translation` the file is another system's: what looks like a pseudonym in it is an id
     like others.
 
@@ -138,11 +149,7 @@ def import_facts(
         DataError: the rejected lines cannot be written; what went before is recorded.
     """
     with progress.task("Recording facts", total=source.size) as task:
-        result = _record(store, source, rejects, task, translation)
-    if lacking := store.lacking_indexes():
-        with progress.task("Building indexes", total=lacking) as task:
-            store.complete_indexes(task)
-    return result
+        return _record(store, source, rejects, task, translation)
 
 
 def _record(
@@ -158,10 +165,8 @@ def _record(
         source.lines.seek(place.offset)
         progress.advance(place.offset)
         result.resumed_at = place.line
-    side = _Rejects(rejects, result, resumed=bool(place.offset))
-    left = (source.size or 0) - place.offset
-    large = left >= _LARGE and translation is None
-    loader = store.loader(left // _BYTES_AN_ID) if large else None
+    side = _Rejects(rejects, place.rejected_bytes if place.offset else None)
+    large = (source.size or 0) - place.offset >= _LARGE and translation is None
     together: list[Read] = []
     try:
         with _pieces(
@@ -171,9 +176,12 @@ def _record(
                 together.append(read)
                 if large and sum(piece.lines for _, piece, _ in together) < _TOGETHER:
                     continue
-                progress.advance(_write(store, loader, together, result, side, place))
+                result = _write(store, together, result, side, place)
+                progress.advance(sum(piece.size for _, piece, _ in together))
                 together = []
-            progress.advance(_write(store, loader, together, result, side, place))
+            if together:
+                result = _write(store, together, result, side, place)
+                progress.advance(sum(piece.size for _, piece, _ in together))
         place.forget()
     finally:
         side.close()
@@ -185,23 +193,24 @@ class _Place:
 
     def __init__(self, store: SqlStore, name: str | None) -> None:
         self._store, self._mark = store, None if name is None else f"{_SETTING}{name}"
-        self.offset, self.line = 0, 1
+        self.offset, self.line, self.rejected_bytes = 0, 1, 0
 
     def taken_up(self) -> ImportResult:
-        """What an earlier run counted."""
+        """Return what an earlier run counted."""
         text = None if self._mark is None else self._store.own_setting(self._mark)
         if text is None:
             return ImportResult()
         kept: dict[str, int] = orjson.loads(text)
         self.offset, self.line = kept["offset"], kept["line"]
+        self.rejected_bytes = kept["rejected_bytes"]
         return ImportResult(kept["recorded"], kept["duplicates"], kept["rejected"])
 
     def advance(self, size: int, lines: int) -> None:
         self.offset += size
         self.line += lines
 
-    def entry(self, result: ImportResult) -> tuple[str, str] | None:
-        """The note of it, to be kept."""
+    def note(self, result: ImportResult, rejected_bytes: int) -> Note | None:
+        """Return the note that a later run resumes from."""
         if self._mark is None:
             return None
         entry = {
@@ -210,6 +219,7 @@ class _Place:
             "rejected": result.rejected,
             "offset": self.offset,
             "line": self.line,
+            "rejected_bytes": rejected_bytes,
         }
         return self._mark, orjson.dumps(entry).decode()
 
@@ -219,57 +229,52 @@ class _Place:
 
 
 def _write(
-    store: SqlStore,
-    loader: Loader | None,
-    together: list[Read],
-    result: ImportResult,
-    side: _Rejects,
-    place: _Place,
-) -> int:
-    """The bytes of the lines whose fate is now on disk."""
-    for lines, piece, first in together:
-        for refused in piece.refused:
-            raw = lines[refused.number - first]
-            side.add(refused.number, raw, refused.code, refused.message)
-    size = sum(piece.size for _, piece, _ in together)
-    place.advance(size, sum(piece.lines for _, piece, _ in together))
-    rows = [piece.rows for _, piece, _ in together if piece.rows is not None]
-    if loader is not None and len(rows) == len(together):
-        n_facts = sum(len(each.facts) for each in rows)
-        side.flush()
-        # In one transaction: what is recorded is never read again.
-        if loader.load(rows, place.entry(replace(result, recorded=result.recorded + n_facts))):
-            result.recorded += n_facts
-            return size
-    _append(store, together, result, side)
-    side.flush()
-    entry = place.entry(result)
-    if entry is not None:
-        store.keep_setting(*entry)
-    return size
+    store: SqlStore, together: Sequence[Read], before: ImportResult, side: _Rejects, place: _Place
+) -> ImportResult:
+    """Record what is new, in one transaction with the place that a later run resumes from.
 
-
-def _append(
-    store: SqlStore,
-    together: list[Read],
-    result: ImportResult,
-    side: _Rejects,
-) -> None:
-    """Record what is new, telling what is not."""
+    Rejected lines are on disk before the transaction ends; if it is interrupted in between, the
+    run that resumes writes them again in the same place.
+    """
     facts: list[Prepared] = []
-    where: list[tuple[list[bytes], int, int]] = []
+    origins: list[tuple[int, bytes]] = []
+    refused: list[tuple[int, bytes, str, str]] = []
     for lines, piece, first in together:
-        told, numbers = piece.told()
-        facts += told
-        where += [(lines, first, number) for number in numbers]
-    if not facts:
-        return
-    appended = store.append_prepared(facts)
-    result.recorded += appended.recorded
-    result.duplicates += appended.duplicates
-    for rejection in appended.rejected:
-        lines, first, number = where[rejection.index]
-        side.add(number, lines[number - first], rejection.code, rejection.message)
+        refused += [
+            (number, lines[number - first], code, message)
+            for number, code, message in piece.refused
+        ]
+        facts += piece.facts
+        origins += [(number, lines[number - first]) for number in piece.numbers]
+        place.advance(piece.size, piece.lines)
+    after, size = before, side.size
+
+    def note(appended: AppendResult) -> Note | None:
+        nonlocal after, size
+        rejected = [
+            *refused,
+            *((*origins[one.index], one.code, one.message) for one in appended.rejected),
+        ]
+        examples = [(number, code, message) for number, _, code, message in rejected]
+        after = ImportResult(
+            before.recorded + appended.recorded,
+            before.duplicates + appended.duplicates,
+            before.rejected + len(rejected),
+            [*before.examples, *examples][:_EXAMPLES],
+            before.resumed_at,
+        )
+        size = side.put([_reject_entry(*one) for one in rejected])
+        return place.note(after, size)
+
+    store.append_prepared(facts, note)
+    side.size = size
+    return after
+
+
+def _reject_entry(number: int, raw: bytes, code: str, message: str) -> bytes:
+    text = raw.decode("utf-8", "replace").rstrip("\r\n")
+    entry = {"line": number, "code": code, "message": message, "text": text}
+    return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
 
 
 @contextmanager
@@ -287,29 +292,24 @@ def _pieces(
             for lines, number in _numbered(source, first)
         )
         return
-    # The rows that go through here by the million hold nothing that only the collector could free.
-    collecting = gc.isenabled()
-    gc.disable()
     workers = helpers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
     try:
         yield _ahead(workers, _numbered(source, first))
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
-        if collecting:
-            gc.enable()
 
 
 def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
     """In order, with a few pieces on their way: enough for all, and no file in memory."""
-    waiting: deque[tuple[list[bytes], int, Future[bytes]]] = deque()
+    waiting: deque[tuple[list[bytes], int, Future[Piece]]] = deque()
     for lines, number in numbered:
         waiting.append((lines, number, workers.submit(_prepare, lines, number)))
         if len(waiting) > 4 * (os.cpu_count() or 1) + 4:
             lines, number, future = waiting.popleft()
-            yield lines, _arrived(future.result()), number
+            yield lines, future.result(), number
     while waiting:
         lines, number, future = waiting.popleft()
-        yield lines, _arrived(future.result()), number
+        yield lines, future.result(), number
 
 
 def _numbered(source: Iterable[bytes], first: int) -> Iterator[tuple[list[bytes], int]]:
@@ -326,21 +326,5 @@ def _start(secret: bytes) -> None:
     _own["pseudonyms"] = Pseudonyms(secret)
 
 
-def _prepare(lines: list[bytes], first: int) -> bytes:
-    piece = prepare_lines(lines, first, _own["pseudonyms"]).ready()
-    # Plain tuples travel between processes, and written so in half the time.
-    plain = piece._replace(
-        facts=[cast("Prepared", tuple(fact)) for fact in piece.facts],
-        refused=[cast("Refused", tuple(refused)) for refused in piece.refused],
-        rows=None if piece.rows is None else cast("Rows", tuple(piece.rows)),
-    )
-    return marshal.dumps(tuple(plain))
-
-
-def _arrived(sent: bytes) -> Piece:
-    piece = Piece._make(marshal.loads(sent))  # noqa: S302 - from a process of our own
-    return piece._replace(
-        facts=[Prepared._make(fact) for fact in piece.facts],
-        refused=[Refused._make(refused) for refused in piece.refused],
-        rows=None if piece.rows is None else Rows._make(piece.rows),
-    )
+def _prepare(lines: list[bytes], first: int) -> Piece:
+    return prepare_lines(lines, first, _own["pseudonyms"])

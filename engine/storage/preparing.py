@@ -12,7 +12,6 @@ import orjson
 from engine.errors import FactRejected
 from engine.fact_records import from_record
 from engine.storage.batch import Prepared, prepare
-from engine.storage.loading import Rows, rows_of
 from engine.storage.ordinary import LONG_NUMBER, ordinary
 from engine.storage.pseudonyms import Pseudonyms
 
@@ -34,7 +33,6 @@ class Piece(NamedTuple):
     Attributes:
         facts: those that can be written; `numbers` the line of each.
         size, lines: of the piece, blank lines included.
-        rows: the facts made ready to be loaded, in place of the first two; None where they are not.
     """
 
     facts: list[Prepared]
@@ -42,18 +40,6 @@ class Piece(NamedTuple):
     refused: list[Refused]
     size: int
     lines: int
-    rows: Rows | None = None
-
-    def ready(self) -> Piece:
-        """The same with `rows`, where no two of the facts clash."""
-        rows = rows_of(self.facts, self.numbers)
-        return self if rows is None else self._replace(facts=[], numbers=[], rows=rows)
-
-    def told(self) -> tuple[list[Prepared], list[int]]:
-        """Facts and the line of each, whatever way they are held."""
-        if self.rows is None:
-            return self.facts, self.numbers
-        return self.rows.prepared(), self.rows.numbers
 
 
 def prepare_lines(

@@ -31,9 +31,6 @@ from engine.storage.tables import (
 )
 from engine.storage.upserts import insert_into
 
-BULK = 1_000
-"""A batch of more facts than this is noted by its days, not by its facts."""
-
 _AT_ONCE = 2_000
 SETTING = "rollup_settings"
 SINCE = "facts_since"
@@ -47,29 +44,6 @@ class StaleDay:
     day: str
     token: str
     spreads: bool
-
-
-def note_fresh(connection: Connection, recorded: Mapping[str, int]) -> None:
-    """Remember facts just recorded, with their instants; part of the transaction that does it."""
-    if not recorded:
-        return
-    if len(recorded) <= BULK:
-        # Facts that a retried batch brings again were noted then; only the new are handed here.
-        statement = insert_into(connection, fresh_facts).on_conflict_do_nothing()
-        connection.execute(statement, [{"event_id": each} for each in sorted(recorded)])
-        return
-    note_days(connection, sorted({at // MICROS_PER_DAY for at in recorded.values()}))
-
-
-def note_days(connection: Connection, days: Sequence[int]) -> None:
-    """Remember that facts of these days (UTC, since 1970, in order) were recorded in bulk."""
-    if not days:
-        return
-    statement = insert_into(connection, fresh_days)
-    statement = statement.on_conflict_do_update(
-        index_elements=["day"], set_={"token": statement.excluded.token}
-    )
-    connection.execute(statement, [{"day": day, "token": _token()} for day in days])
 
 
 def rename_units(connection: Connection, names: Mapping[str, str]) -> None:

@@ -19,25 +19,19 @@ from engine.errors import ConfigError, StorageUnavailable
 from engine.events import Fact
 from engine.fact_records import unpack
 from engine.offers import Arm, Decision
-from engine.progress import SilentProgress, Task
-from engine.storage import claiming, indexes, notes, rotation
+from engine.storage import claiming, notes, rotation
 from engine.storage import connection as database
-from engine.storage.apart import Started
 from engine.storage.asking import (
     Asking,
-    Begun,
     Bought,
-    begin_purchases,
-    begin_session_arms,
     purchases,
     session_arms,
     who_bought,
 )
 from engine.storage.audit import AuditLog
-from engine.storage.batch import Batch, Prepared, prepare
+from engine.storage.batch import Prepared, prepare
 from engine.storage.dismissing import dismissed_by
 from engine.storage.erasure import erase
-from engine.storage.loader import LOADER, SERVED, Loader, write_singly
 from engine.storage.months import count_before, drop_before
 from engine.storage.ordinary import ordinary_event
 from engine.storage.planning import follow_indexes, keep_statistics
@@ -49,31 +43,30 @@ from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import IS_DISMISSAL, decisions, facts
-from engine.storage.writing import chunks, writer_for
+from engine.storage.writer import NoteOf, writer_for
 
 SCHEMA_VERSION = "0006"
 """The migration this code was written for."""
 
 _TRIAL = "trial"
 _TRIAL_CHARACTERS = 65_536
-_OWN = (claiming.SETTING, ROLLUP_SETTING, FACTS_SINCE, SERVED, LOADER, _TRIAL)
+_FORMER = ("served", "loader")
+"""Notes of versions that filled a database without its indexes."""
+_OWN = (claiming.SETTING, ROLLUP_SETTING, FACTS_SINCE, _TRIAL, *_FORMER)
 _INTERNAL = (*_OWN, "import:", "guardrail")
 """Begin of settings that are no words of the shop."""
 
 _READ_AHEAD = 2_000
+_IDS_AT_ONCE = 2_000
 
 
-def open_store(
-    url: str, *, secret: bytes | None = None, bulk: bool = False, apart: bool = False
-) -> SqlStore:
+def open_store(url: str, *, secret: bytes | None = None, bulk: bool = False) -> SqlStore:
     """The store at `url`; nothing is asked of the database yet.
 
     Args:
         url: `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
         secret: key of the pseudonyms; where None, see `engine.storage.secrets`.
-        bulk: for writing much at once: takes memory, and leaves indexes that an earlier load left
-            for later until `complete_indexes`.
-        apart: for who answers others meanwhile: batches are written by a process of its own.
+        bulk: for writing much at once: takes memory.
 
     Raises:
         ConfigError: an unknown kind of database, a missing driver, an unreadable secret.
@@ -81,7 +74,7 @@ def open_store(
     parsed = database.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
     engine = database.connect(parsed, bulk=bulk)
-    return SqlStore(engine, parsed, lambda: pseudonyms, bulk=bulk, apart=apart)
+    return SqlStore(engine, parsed, lambda: pseudonyms)
 
 
 def open_existing_store(url: str) -> SqlStore:
@@ -104,18 +97,9 @@ def open_existing_store(url: str) -> SqlStore:
 class SqlStore:
     """A `Store`; see there for what each method promises."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        url: URL,
-        pseudonyms: Callable[[], Pseudonyms],
-        *,
-        bulk: bool = False,
-        apart: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
-        self._bulk, self._writes_singly = bulk, False
-        self._writer = writer_for(engine, url if apart else None)
+        self._writer = writer_for(engine, url)
         self._asking = Asking(engine)
 
     @cached_property
@@ -135,14 +119,11 @@ class SqlStore:
         return self._url
 
     def migrate(self, *, serving: bool = False) -> None:
-        self._upgrade()
+        self.upgrade()
         with database.speaking(self._url), database.writing(self._engine) as connection:
             claiming.claim(connection, self.pseudonyms)
         if serving:
-            self._write_singly()
-        self._complete()
-        if serving:
-            self._writer.connect()
+            self._writer.serve()
 
     def upgrade(self) -> None:
         """The schema alone, for readers, who need no secret; nothing is written where it fits.
@@ -150,78 +131,39 @@ class SqlStore:
         Raises:
             StorageMismatch: the database belongs to a later version.
         """
-        self._upgrade()
-        self._complete()
-
-    def _upgrade(self) -> None:
         with database.speaking(self._url):
             with self._engine.connect() as connection:
                 version = database.schema_version(connection)
             if version != SCHEMA_VERSION:
                 database.upgrade(self._engine)
 
-    def _complete(self) -> None:
-        if not self._bulk:
-            with SilentProgress().task("") as task:
-                self.complete_indexes(task)
-
-    def _write_singly(self) -> None:
-        if not self._writes_singly:
-            with database.speaking(self._url):
-                write_singly(self._engine)
-            self._writes_singly = True
-
-    def loader(self, expected: int) -> Loader:
-        """For a large file with about so many ids; goes without indexes until `complete_indexes`
-        where there are no facts yet, and no service that looks up checkouts."""
-        with database.speaking(self._url):
-            return Loader(self._engine, self._writer, self._url, expected)
-
-    def lacking_indexes(self) -> int:
-        """How many `complete_indexes` would build."""
-        with database.speaking(self._url), self._engine.connect() as connection:
-            return len(indexes.missing(connection))
-
-    def complete_indexes(self, progress: Task) -> None:
-        """Build what a `loader` left for later, here or in a run that was cut short."""
-        with database.speaking(self._url):
-            indexes.complete(self._engine, progress)
-
     def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
-        return self.append_prepared(self._prepared(facts, trusted=trusted))
-
-    def begin(self, facts: Sequence[Fact | Prepared]) -> Started | None:
-        if not self._writes_singly:
-            return None
-        batch = Batch(self._prepared(facts))
-        return self._writer.begin(batch) if batch.is_plain else None
-
-    def _prepared(
-        self, facts: Sequence[Fact | Prepared], *, trusted: bool = False
-    ) -> list[Prepared]:
         names = self.pseudonyms
-        return [
-            fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
-            for fact in facts
-        ]
+        return self.append_prepared(
+            [
+                fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
+                for fact in facts
+            ]
+        )
 
     def ordinary_event(self, data: object) -> Prepared | None:
         return ordinary_event(data, self.pseudonyms)
 
-    def append_prepared(self, facts: Sequence[Prepared]) -> AppendResult:
-        """As `append`, of facts that were made ready before, pseudonyms and all."""
-        batch = Batch(facts)
-        if batch.rows:
-            self._write_singly()
-            with database.speaking(self._url):
-                self._writer.write(batch)
-        return batch.result()
+    def append_prepared(
+        self, facts: Sequence[Prepared], note: NoteOf | None = None
+    ) -> AppendResult:
+        """As `append`, of facts that were made ready before, pseudonyms and all.
+
+        `note`: see `Writer.write`.
+        """
+        return self._writer.write(facts, note)
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
         return self._read(event_ids_in(scope), few=scope.is_narrow)
 
     def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
-        for ids in chunks(checkout_ids):
+        for start in range(0, len(checkout_ids), _IDS_AT_ONCE):
+            ids = checkout_ids[start : start + _IDS_AT_ONCE]
             chosen = select(facts.c.checkout_id).where(facts.c.checkout_id.in_(ids))
             yield from self._read(of_checkouts(chosen), few=True)
 
@@ -260,10 +202,6 @@ class SqlStore:
     def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
         with database.speaking(self._url):
             return who_bought(self._asking, self.pseudonyms, customer_ids, after)
-
-    def begin_purchases(self, wanted: Sequence[tuple[str, int]]) -> Begun[Sequence[Bought]] | None:
-        channel = self._writer.channel("customers")
-        return begin_purchases(channel, self._asking, self.pseudonyms, wanted)
 
     def any_dismissed(self, after: int) -> bool:
         query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
@@ -309,10 +247,6 @@ class SqlStore:
     def session_arms(self, session_ids: Sequence[str]) -> dict[str, Arm]:
         with database.speaking(self._url):
             return session_arms(self._asking, self.pseudonyms, session_ids)
-
-    def begin_session_arms(self, session_ids: Sequence[str]) -> Begun[Arm | None] | None:
-        channel = self._writer.channel("sessions")
-        return begin_session_arms(channel, self._asking, self.pseudonyms, session_ids)
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:

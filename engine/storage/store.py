@@ -11,8 +11,7 @@ from engine.events import Fact
 from engine.offers import Arm, Decision
 
 if TYPE_CHECKING:
-    from engine.storage.apart import Started
-    from engine.storage.asking import Begun, Bought
+    from engine.storage.asking import Bought
     from engine.storage.audit import AuditLog
     from engine.storage.batch import Prepared
     from engine.storage.rollups import Rollups
@@ -74,8 +73,7 @@ class Store(Protocol):
     def migrate(self, *, serving: bool = False) -> None:
         """Bring the schema to this version; safe to run twice and from several processes.
 
-        `serving`: single checkouts will be looked up and facts come one by one, so that every index
-        has to stay from now on, and a connection is ready for them.
+        `serving`: facts will come one by one while callers wait, so that a connection is ready.
         """
         ...
 
@@ -97,13 +95,6 @@ class Store(Protocol):
         `offer_id`) with another body is rejected with code `conflict`. Ids that have the form of
         a pseudonym stay what they are only where the source is `trusted`: a file exported here.
         """
-        ...
-
-    def begin(self, facts: Sequence[Fact | Prepared]) -> Started | None:
-        """Start to record facts that seem to be new, for an event loop, which must not wait.
-
-        None, with nothing begun, where that cannot be: then `append` has to be asked, and likewise
-        where it turns out at the end that nothing was written."""
         ...
 
     def facts(self, scope: FactScope) -> Iterator[Fact]:
@@ -151,11 +142,6 @@ class Store(Protocol):
         """The same of several sessions; those without a decision are left out."""
         ...
 
-    def begin_session_arms(self, session_ids: Sequence[str]) -> Begun[Arm | None] | None:
-        """Ask for the arm of each of several sessions, None of those without a decision, for an
-        event loop, which must not wait; None where that cannot be, with nothing begun."""
-        ...
-
     def settings(self) -> Mapping[str, str]:
         """What the shop told this database about itself (currency, time zone, ...)."""
         ...
@@ -194,11 +180,6 @@ class Store(Protocol):
 
     def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
         """Those of the customers that bought anything after a moment (microseconds)."""
-        ...
-
-    def begin_purchases(self, wanted: Sequence[tuple[str, int]]) -> Begun[Sequence[Bought]] | None:
-        """Ask for the `purchases` of several customers after a moment each, as
-        `begin_session_arms`."""
         ...
 
     def any_dismissed(self, after: int) -> bool:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from sqlalchemy import create_engine, inspect
 
 from engine.fact_records import from_record
 from engine.storage import importing
-from engine.storage.batch import Batch, Prepared, prepare
-from engine.storage.importing import Source
-from engine.storage.loading import merged, rows_of
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.sql import SqlStore
-from engine.storage.store import AppendResult, FactScope
-from tests.support.fact_files import RECORDS, SECRET, a_file, rejects_of, run, told
-from tests.support.repetitions import repetitions
+from engine.storage.importing import ImportResult, Source
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import FactScope
+from engine.storage.writer import Writer
+from tests.support.fact_files import (
+    SECRET,
+    a_file,
+    before_the_third_write,
+    clean_file,
+    killed,
+    rejects_of,
+    run,
+    told,
+)
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -46,21 +53,13 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr(importing, "_PIECE", 10)
     path = a_file(tmp_path)
-    plain, written = SqlStore.append_prepared, list[int]()
-
-    def dies_at_the_fourth(self: SqlStore, facts: Sequence[Prepared]) -> AppendResult:
-        if len(written) == 3:
-            raise KeyboardInterrupt
-        written.append(len(facts))
-        return plain(self, facts)
-
     with monkeypatch.context() as patched:
-        patched.setattr(SqlStore, "append_prepared", dies_at_the_fourth)
+        before_the_third_write(patched, killed)
         with pytest.raises(KeyboardInterrupt):
             run(bulk_store, path)
-    assert len(list(bulk_store.facts(FactScope()))) == 30
+    assert len(list(bulk_store.facts(FactScope()))) == 20
     result = run(bulk_store, path)
-    assert result.resumed_at == 31
+    assert result.resumed_at == 21
     assert told(result) == (80, 1, 3), "what the first run counted is counted"
     assert "import:" not in "".join(bulk_store.settings())
     again = run(bulk_store, path)
@@ -76,38 +75,165 @@ def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Pat
     assert run(bulk_store, path).resumed_at is None
 
 
-@given(st.data())
-@settings(deadline=None, max_examples=repetitions(60))
-def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObject) -> None:
-    pseudonyms = Pseudonyms(SECRET)
-    facts = [
-        prepare(from_record(record), pseudonyms, trusted=True)
-        for record in data.draw(st.lists(st.sampled_from(RECORDS), max_size=12))
-    ]
-    cut = data.draw(st.integers(0, len(facts)))
-    parts = [facts[:cut], facts[cut:]]
-    rows = [rows_of(part, range(len(part))) for part in parts]
-    for part, made in zip(parts, rows, strict=True):
-        ids = [fact.event_id for fact in part]
-        assert (made is not None) == (len(set(ids)) == len(ids))
-        if made is not None:
-            assert sorted(made.prepared()) == sorted(part)
-            assert [part[number].event_id for number in made.numbers] == sorted(ids)
-    together = [made for made in rows if made is not None]
-    if len(together) < 2 or len({fact.event_id for fact in facts}) < len(facts):
-        return
-    batch, loaded = Batch(facts), merged(together)
-    assert loaded.facts == batch.rows
-    assert loaded.decisions == batch.decision_rows
-    assert loaded.offers == batch.offer_rows
-    assert loaded.named == batch.named_rows
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any file is a large one, of which ten lines are written at a time."""
+    monkeypatch.setattr(importing, "_LARGE", 0)
+    monkeypatch.setattr(importing, "_PIECE", 10)
+    monkeypatch.setattr(importing, "_TOGETHER", 10)
 
 
-def test_a_load_of_which_a_part_is_known_writes_nothing(bulk_store: SqlStore) -> None:
-    facts = [prepare(from_record(each), bulk_store.pseudonyms) for each in RECORDS]
-    assert bulk_store.append_prepared(facts[-1:]).recorded == 1
-    rows = rows_of(facts, range(len(facts)))
-    assert rows is not None
-    assert not bulk_store.loader(0).load([rows], None)
-    assert [fact.event_id for fact in bulk_store.facts(FactScope())] == [facts[-1].event_id]
-    assert bulk_store.append_prepared(facts).recorded == len(facts) - 1
+def structure_of(store: SqlStore) -> dict[str, Any]:
+    """Indexes and keys of the tables of facts."""
+    engine = create_engine(store.url)
+    try:
+        inspector = inspect(engine)
+        return {
+            table: (
+                sorted(str(entry["name"]) for entry in inspector.get_indexes(table)),
+                inspector.get_pk_constraint(table)["constrained_columns"],
+            )
+            for table in ("facts", "decisions", "offers", "named_offers")
+        }
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def expected_facts(tmp_path: Path) -> list[Any]:
+    """Those of `clean_file`, recorded one by one."""
+    plain = open_store(str(tmp_path / "one by one.db"), secret=SECRET)
+    plain.migrate()
+    for raw in clean_file(tmp_path).read_bytes().splitlines():
+        assert plain.append([from_record(orjson.loads(raw))]).recorded == 1
+    facts = list(plain.facts(FactScope()))
+    plain.close()
+    return facts
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_indexes_and_keys_are_there_during_a_first_load(
+    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, seen = structure_of(bulk_store), list[dict[str, Any]]()
+    assert all(key for _, key in before.values())
+    before_the_third_write(monkeypatch, lambda: seen.append(structure_of(bulk_store)))
+    assert told(run(bulk_store, a_file(tmp_path))) == (80, 1, 3)
+    assert seen == [before]
+    assert structure_of(bulk_store) == before
+    assert [fact.event_id for fact in bulk_store.facts_of_checkouts(["k3"])] == ["d3", "v3"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_database_filled_by_a_load_is_like_any_other(
+    bulk_store: SqlStore, tmp_path: Path, expected_facts: list[Any]
+) -> None:
+    path = clean_file(tmp_path)
+    assert told(run(bulk_store, path)) == (80, 0, 0)
+    assert list(bulk_store.facts(FactScope())) == expected_facts
+    first, other = (from_record(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
+    assert bulk_store.append([first]).duplicates == 1
+    changed = dataclasses.replace(other, offer_id="o9")
+    assert [each.code for each in bulk_store.append([changed]).rejected] == ["conflict"]
+    again = dataclasses.replace(first, event_id="another")
+    assert [each.code for each in bulk_store.append([again]).rejected] == ["conflict"]
+    assert list(bulk_store.facts(FactScope())) == expected_facts
+    assert bulk_store.erase_customer("c3") > 0
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_fact_that_another_writes_in_the_middle_of_a_load_is_recorded_once(
+    bulk_store: SqlStore,
+    fresh_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expected_facts: list[Any],
+) -> None:
+    path = clean_file(tmp_path)
+    lines = path.read_bytes().splitlines()
+
+    def another_writes() -> None:
+        other = open_store(fresh_database, secret=SECRET)
+        other.migrate(serving=True)
+        assert other.append([from_record(orjson.loads(lines[-1]))]).recorded == 1
+        other.close()
+
+    before_the_third_write(monkeypatch, another_writes)
+    assert told(run(bulk_store, path)) == (79, 1, 0)
+    assert list(bulk_store.facts(FactScope())) == expected_facts
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_two_loads_at_once_record_every_fact_once(
+    bulk_store: SqlStore,
+    fresh_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expected_facts: list[Any],
+) -> None:
+    path, results = clean_file(tmp_path), list[ImportResult]()
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(path.read_bytes())
+
+    def another_loads() -> None:
+        other = open_store(fresh_database, secret=SECRET, bulk=True)
+        other.migrate()
+        results.append(run(other, copy))
+        other.close()
+
+    before_the_third_write(monkeypatch, another_loads)
+    results.append(run(bulk_store, path))
+    assert sum(result.recorded for result in results) == 80
+    assert sum(result.duplicates for result in results) == 80
+    assert list(bulk_store.facts(FactScope())) == expected_facts
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_fact_on_both_sides_of_a_kill_is_recorded_once(
+    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clean_file(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, lines[0], lines[3]]))
+    with monkeypatch.context() as patched:
+        before_the_third_write(patched, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(bulk_store, path)
+    result = run(bulk_store, path)
+    assert result.resumed_at == 21
+    assert told(result) == (80, 2, 0)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_lines_rejected_before_a_kill_are_in_the_side_file_once(
+    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a transaction that wrote them and never ended."""
+    path = clean_file(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3:3] = lines[23:23] = [b"no json\n"]
+    path.write_bytes(b"".join(lines))
+    plain, writes = Writer.write, list[int]()
+
+    def dies_before_its_end(self: Writer, facts: Any, note: Any = None) -> Any:
+        writes.append(len(facts))
+        if len(writes) < 3:
+            return plain(self, facts, note)
+
+        def killed_afterwards(result: Any) -> None:
+            note(result)
+            raise KeyboardInterrupt
+
+        return plain(self, facts, killed_afterwards)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "write", dies_before_its_end)
+        with pytest.raises(KeyboardInterrupt):
+            run(bulk_store, path)
+    rejected = [json.loads(line)["line"] for line in rejects_of(path).read_text().splitlines()]
+    assert rejected == [4, 24]
+    assert len(list(bulk_store.facts(FactScope()))) == 19
+    result = run(bulk_store, path)
+    assert (told(result), result.resumed_at) == ((80, 0, 2), 21)
+    rejected = [json.loads(line)["line"] for line in rejects_of(path).read_text().splitlines()]
+    assert rejected == [4, 24]

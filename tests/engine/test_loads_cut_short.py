@@ -7,22 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import Connection
 
 from engine.storage import importing
-from engine.storage.loader import Loader
-from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
-from tests.support.fact_files import SECRET, before_the_third_load, run
+from tests.support.fact_files import SECRET, before_the_third_write, run
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
 
@@ -83,36 +79,15 @@ def journal_of(database: Path) -> str:
 
 
 @pytest.fixture
-def journals(monkeypatch: pytest.MonkeyPatch, database: Path) -> list[str]:
-    """What a stranger finds at each write of a large file."""
+def pieces_of_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "_LARGE", 0)
     monkeypatch.setattr(importing, "_PIECE", 20)
     monkeypatch.setattr(importing, "_TOGETHER", 20)
-    plain, found = Loader.load, list[str]()
-
-    def looks(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        found.append(journal_of(database))
-        return plain(self, pieces, entry)
-
-    monkeypatch.setattr(Loader, "load", looks)
-    return found
 
 
-def test_pages_are_written_once_while_nobody_else_is_there(
-    store: SqlStore, database: Path, journals: list[str], tmp_path: Path
-) -> None:
-    path = a_file(tmp_path, 100)
-    assert run(store, path).recorded == 100
-    assert len(journals) >= 5
-    assert "wal" not in journals
-    assert journal_of(database) == "wal"
-    journals.clear()
-    assert run(store, path).duplicates == 100
-    assert set(journals) == {"wal"}, "it is no first load any more"
-
-
+@pytest.mark.usefixtures("pieces_of_twenty")
 def test_who_is_connected_already_goes_on_reading(
-    store: SqlStore, database: Path, journals: list[str], tmp_path: Path
+    store: SqlStore, database: Path, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(database)) as reader:
         reader.execute("BEGIN")
@@ -121,15 +96,11 @@ def test_who_is_connected_already_goes_on_reading(
         assert reader.execute("SELECT count(*) FROM facts").fetchone() == (0,)
         reader.execute("COMMIT")
         assert reader.execute("SELECT count(*) FROM facts").fetchone() == (100,)
-    assert set(journals) == {"wal"}
 
 
+@pytest.mark.usefixtures("pieces_of_twenty")
 def test_who_comes_in_the_middle_may_read_and_write(
-    store: SqlStore,
-    database: Path,
-    journals: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    store: SqlStore, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = list[int]()
 
@@ -139,40 +110,10 @@ def test_who_comes_in_the_middle_may_read_and_write(
         visitor.save_settings({"currency": "NOK"})
         visitor.close()
 
-    before_the_third_load(monkeypatch, visit)
+    before_the_third_write(monkeypatch, visit)
     assert run(store, a_file(tmp_path, 100)).recorded == 100
     assert counted == [40]
-    assert journals[:2] == ["delete", "delete"]
     assert store.settings()["currency"] == "NOK"
-    assert journal_of(database) == "wal"
-
-
-def test_who_comes_while_something_is_written_waits_for_it(
-    store: SqlStore,
-    database: Path,
-    journals: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    alone, counted, visits = Loader.is_alone, list[int](), list[threading.Thread]()
-
-    def visit() -> None:
-        visitor = open_store(str(database), secret=SECRET)
-        counted.append(sum(1 for _ in visitor.facts(FactScope())))
-        visitor.close()
-
-    def visited(self: Loader, connection: Connection) -> bool:
-        if len(journals) == 3 and not visits:
-            visits.append(threading.Thread(target=visit))
-            visits[0].start()
-            visits[0].join(0.5)
-            assert not counted
-        return alone(self, connection)
-
-    monkeypatch.setattr(Loader, "is_alone", visited)
-    assert run(store, a_file(tmp_path, 100)).recorded == 100
-    visits[0].join()
-    assert counted[0] in range(60, 101, 20)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -188,7 +129,7 @@ def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, 
 def test_no_kill_loses_a_fact_or_keeps_one_twice(
     tmp_path: Path, two_databases: tuple[str, str]
 ) -> None:
-    """Wherever it falls: in a transaction, between two, or while an index is built."""
+    """Wherever it falls: in a transaction or between two."""
     n_facts = 12_000
     path = a_file(tmp_path, n_facts)
     script = tmp_path / "loads.py"
@@ -217,7 +158,6 @@ def test_no_kill_loses_a_fact_or_keeps_one_twice(
         with closing(sqlite3.connect(url)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store = open_store(url, secret=SECRET)
-    assert store.lacking_indexes() == 0
     recorded = [fact.event_id for fact in store.facts(FactScope())]
     assert (len(recorded), len(set(recorded))) == (n_facts, n_facts)
     store.close()

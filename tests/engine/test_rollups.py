@@ -20,8 +20,7 @@ from engine import processes
 from engine.events import Fact
 from engine.offers import Decision
 from engine.progress import SilentProgress
-from engine.storage import quick
-from engine.storage import rollups as storage
+from engine.storage import writer
 from engine.storage.importing import Source, import_facts
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
@@ -117,8 +116,7 @@ def test_roll_ups_follow_the_facts(
     most = 0 if bulk else 1_000
     with (
         copied(empty) as store,
-        patch.object(storage, "BULK", most),
-        patch.object(quick, "BULK", most),
+        patch.object(writer, "NOTED_SINGLY", most),
     ):
         for part in parts:
             store.append(part)

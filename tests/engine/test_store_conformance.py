@@ -30,9 +30,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return cast(str, request.getfixturevalue("fresh_postgres_url"))
 
 
-@pytest.fixture(params=[False, True], ids=["written here", "written apart"])
-def store(url: str, request: pytest.FixtureRequest) -> Iterator[SqlStore]:
-    opened = open_store(url, secret=SECRET, apart=cast("bool", request.param))
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    opened = open_store(url, secret=SECRET)
     opened.migrate()
     yield opened
     opened.close()

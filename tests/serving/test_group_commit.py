@@ -127,3 +127,65 @@ def test_callers_that_gave_up_do_no_harm(caplog: pytest.LogCaptureFixture) -> No
     group.close()
     assert disk.batches == [[7]]
     assert "exception" not in caplog.text.lower()
+
+
+def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
+    disk = Disk()
+    group = GroupCommit("test", disk.commit, linger=2.0)
+
+    async def run() -> None:
+        together = [group.submit(number) for number in (1, 2)]
+        group.start()
+        await asyncio.gather(*together)
+        first = group.submit(3)
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        assert await asyncio.gather(first, group.submit(4)) == [30, 40]
+        # A caller who is alone waits once, and the next one no more.
+        assert await group.submit(5) == 50
+        assert await asyncio.wait_for(group.submit(6), 1.5) == 60
+
+    asyncio.run(run())
+    group.close()
+    assert disk.batches == [[1, 2], [3, 4], [5], [6]]
+
+
+def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
+    gate = threading.Event()
+
+    def answer(jobs: Sequence[int]) -> list[int]:
+        if 1 in jobs:
+            assert gate.wait(20)
+        return list(jobs)
+
+    group = GroupCommit("test", answer, linger=0, threads=2, only_awaited=True)
+    group.start()
+
+    async def run() -> None:
+        hangs = group.submit(1)
+        await asyncio.sleep(0.05)
+        assert await group.submit(2) == 2
+        gate.set()
+        assert await hangs == 1
+
+    asyncio.run(run())
+    group.close()
+
+
+def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit, linger=0, only_awaited=True)
+    group.start()
+
+    async def run() -> None:
+        first = group.submit(1)
+        await asyncio.sleep(0.05)
+        given_up, wanted = group.submit(2), group.submit(3)
+        given_up.cancel()
+        disk.gate.set()
+        assert await asyncio.gather(first, wanted) == [10, 30]
+
+    asyncio.run(run())
+    group.close()
+    assert disk.batches == [[1], [3]]

@@ -10,10 +10,11 @@ import orjson
 import pytest
 
 from engine.progress import SilentProgress
+from engine.storage.batch import Prepared
 from engine.storage.importing import ImportResult, Source, import_facts
-from engine.storage.loader import Loader
-from engine.storage.loading import Rows
 from engine.storage.sql import SqlStore
+from engine.storage.store import AppendResult
+from engine.storage.writer import NoteOf
 
 SECRET = b"a secret of the tests, long enough"
 
@@ -49,7 +50,7 @@ def a_file(folder: Path, visits: int = 40) -> Path:
 
 
 def clean_file(folder: Path, visits: int = 40) -> Path:
-    """All new, so that keys are left for the end."""
+    """All new."""
     path = a_file(folder, visits)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[: 2 * visits]))
     return path
@@ -60,16 +61,18 @@ def run(store: SqlStore, path: Path) -> ImportResult:
         return import_facts(store, Source.of(file, path), rejects_of(path), SilentProgress())
 
 
-def before_the_third_load(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
-    """Of the pieces of a large file, whichever run they belong to."""
-    plain, loads = Loader.load, count(1)
+def before_the_third_write(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Of the pieces of a file, whichever run they belong to."""
+    plain, writes = SqlStore.append_prepared, count(1)
 
-    def load(self: Loader, pieces: Sequence[Rows], entry: tuple[str, str] | None) -> bool:
-        if next(loads) == 3:
+    def write(
+        self: SqlStore, facts: Sequence[Prepared], note: NoteOf | None = None
+    ) -> AppendResult:
+        if next(writes) == 3:
             happens()
-        return plain(self, pieces, entry)
+        return plain(self, facts, note)
 
-    monkeypatch.setattr(Loader, "load", load)
+    monkeypatch.setattr(SqlStore, "append_prepared", write)
 
 
 def killed() -> None:

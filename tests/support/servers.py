@@ -77,6 +77,7 @@ def start_server(
     host: str = "127.0.0.1",
     deadline_ms: int = DEADLINE_MS,
     environment: Mapping[str, str] | None = None,
+    tree: Path = Path(__file__).parents[2],
 ) -> Server:
     """Starts `mersalg serve` and waits until it answers.
 
@@ -84,6 +85,7 @@ def start_server(
         folder: where the database and the log lie unless told otherwise.
         keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
         deadline_ms: how long a suggestion waits for the database.
+        tree: the source tree whose code serves.
     """
     command = [sys.executable, "-m", "serving.cli.main", "serve", "--json"]
     command += ["--models", str(models or folder / "models")]
@@ -91,7 +93,7 @@ def start_server(
     command += ["--host", host, "--port", str(port), "--workers", str(workers)]
     command += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    paths = [str(tree), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     own |= {
         "MERSALG_SPOOL_DEADLINE_MS": str(DEADLINE_MS),

@@ -1,0 +1,197 @@
+"""Batches on their way into the tables: found new or known, in one transaction, over one
+connection that may be lost."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+
+from engine.errors import StorageUnavailable
+from engine.events import Fact, parse_fact
+from engine.fact_records import from_record
+from engine.storage import writer
+from engine.storage.batch import prepare
+from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import FactScope
+from tests.support.fact_files import RECORDS, SECRET
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    if request.param != "sqlite":
+        url = cast("str", request.getfixturevalue("fresh_postgres_url"))
+    opened = open_store(url, secret=SECRET)
+    opened.migrate(serving=True)
+    yield opened
+    opened.close()
+
+
+def view(number: int, offer: str = "o") -> Fact:
+    return parse_fact(
+        {
+            "type": "view_promotion",
+            "event_id": f"e{number}",
+            "occurred_at": "2026-01-02T10:00:00+00:00",
+            "offer_id": f"{offer}{number}",
+        }
+    )
+
+
+def recorded(store: SqlStore) -> list[str]:
+    return [fact.event_id for fact in store.facts(FactScope())]
+
+
+def test_known_facts_of_a_batch_are_told_apart(store: SqlStore) -> None:
+    store.append([view(1)])
+    result = store.append([view(1), view(2), view(1, "p"), view(2)])
+    assert (result.recorded, result.duplicate_indices) == (1, (0, 3))
+    assert [(each.index, each.code) for each in result.rejected] == [(2, "conflict")]
+    assert recorded(store) == ["e1", "e2"]
+
+
+def test_a_batch_of_any_size_is_written_whole(store: SqlStore) -> None:
+    numbers = range(10_000, 10_000 + 2_777)
+    assert store.append([view(number) for number in numbers]).recorded == len(numbers)
+    assert store.append([view(number) for number in numbers]).duplicates == len(numbers)
+    assert recorded(store) == [f"e{number}" for number in numbers]
+
+
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_offers_and_decisions_are_recorded_once_in_whatever_batches(
+    data: st.DataObject, tmp_path: Path
+) -> None:
+    """Copies under other event ids conflict, in the batch of the first one or in a later one."""
+    records = [
+        *RECORDS,
+        *({**each, "event_id": f"copy of {each['event_id']}"} for each in RECORDS[:3]),
+        {**RECORDS[2], "event_id": "half", "decision_id": "half", "offers": RECORDS[2]["offers"]},
+    ]
+    store = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+    store.migrate()
+    engine = create_engine(store.url)
+    with engine.begin() as connection:
+        for table in ("offers", "named_offers", "decisions", "fresh_facts", "facts"):
+            connection.execute(text(f"delete from {table}"))
+    shuffled = data.draw(st.permutations(records))
+    n_recorded = n_rejected = start = 0
+    while start < len(shuffled):
+        size = data.draw(st.integers(1, len(shuffled) - start))
+        facts = [
+            prepare(from_record(each), store.pseudonyms) for each in shuffled[start : start + size]
+        ]
+        result = store.append_prepared(facts)
+        assert result.duplicates == 0
+        n_recorded, n_rejected = n_recorded + result.recorded, n_rejected + len(result.rejected)
+        start += size
+    assert n_recorded + n_rejected == len(shuffled)
+    with engine.connect() as connection:
+        names = {table: set[str]() for table in ("decisions", "offers")}
+        for table, names_of in names.items():
+            names_of |= {row[1] for row in connection.execute(text(f"select * from {table}"))}
+        facts_left = set(connection.scalars(text("select event_id from facts")))
+        fresh = set(connection.scalars(text("select event_id from fresh_facts")))
+    engine.dispose()
+    # Exactly one of each pair of copies; of those with the offers of the third, one of three.
+    assert len(facts_left) == n_recorded == 6
+    assert fresh == facts_left
+    assert names["decisions"] == {each for each in facts_left if not each.startswith("p")}
+    assert names["offers"] <= names["decisions"]
+    store.close()
+
+
+@pytest.mark.postgres
+def test_a_connection_that_ended_since_the_last_batch_costs_no_fact(
+    fresh_postgres_url: str,
+) -> None:
+    store = open_store(fresh_postgres_url, secret=SECRET)
+    store.migrate(serving=True)
+    store.append([view(1)])
+    engine = create_engine(store.url)
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where pid <> pg_backend_pid() and datname = current_database()"
+            )
+        )
+    engine.dispose()
+    assert store.append([view(1), view(2)]).recorded == 1
+    assert recorded(store) == ["e1", "e2"]
+    store.close()
+
+
+@pytest.mark.postgres
+def test_a_month_that_another_process_dropped_is_made_again(fresh_postgres_url: str) -> None:
+    store = open_store(fresh_postgres_url, secret=SECRET)
+    store.migrate()
+    store.append([view(1)])
+    other = open_store(fresh_postgres_url, secret=SECRET)
+    assert other.drop_before(1_800_000_000_000_000, lambda _n_facts: None) == 1
+    other.close()
+    assert store.append([view(2)]).recorded == 1
+    assert recorded(store) == ["e2"]
+    store.close()
+
+
+def test_a_batch_waits_for_another_process_that_writes_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "facts.db"
+    store = open_store(str(database), secret=SECRET)
+    store.migrate()
+    with closing(sqlite3.connect(database, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        timer.start()
+        assert store.append([view(1)]).recorded == 1
+        timer.join()
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(writer, "_BUSY_SECONDS", 0.1)
+        with pytest.raises(StorageUnavailable, match="locked"):
+            store.append([view(2)])
+        other.execute("ROLLBACK")
+    assert store.append([view(2)]).recorded == 1
+    assert recorded(store) == ["e1", "e2"]
+    store.close()
+
+
+def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -> None:
+    database, alone = tmp_path / "facts.db", tmp_path / "alone.db"
+    store = open_store(f"sqlite:///{database}", secret=SECRET)
+    store.migrate(serving=True)
+    for number in range(5):
+        assert store.append([view(number)]).recorded == 1
+
+    def moved() -> int:
+        # The file without its log, as it is on disk: perhaps while it is being written to.
+        shutil.copy(database, alone)
+        with (
+            closing(sqlite3.connect(f"file:{alone}?immutable=1", uri=True)) as connection,
+            suppress(sqlite3.DatabaseError),
+        ):
+            return connection.execute("SELECT count(*) FROM facts").fetchone()[0]
+        return 0
+
+    try:
+        deadline = time.monotonic() + 20
+        while moved() < 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        store.close()
+    assert not [each for each in threading.enumerate() if each.name == "mersalg-checkpoints"]
