@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from engine.offers import KINDS
+from serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 FIELDS: Mapping[str, str] = {
     "action": "What was done: `publish`, `roll back`, `export customer`, `erase customer`, ...",
@@ -293,8 +296,45 @@ def described(document: Mapping[str, object]) -> None:
             description, example = ANSWERS[name]
             answer = _objects(_objects(operation["responses"])["200"])
             answer["description"] = description
+            if name == "report_rates":
+                content = _objects(_objects(answer["content"])["application/json"])
+                _objects(content["schema"])["properties"] = _report_fields()
             if example is not None:
                 _objects(_objects(answer["content"])["application/json"])["example"] = example
+
+
+def _report_fields() -> dict[str, object]:
+    """Return the schema of the numbers in a report, described by the glossary of reports."""
+    terms = glossary_of("en").terms
+
+    def described(names: Sequence[str], **schema: object) -> dict[str, object]:
+        return {
+            name: {**schema, "description": f"{terms[name].definition} {terms[name].formula}"}
+            for name in names
+        }
+
+    amount = {"type": ["string", "null"]}
+    rates = {
+        **described(("revenue",), **amount),
+        **described((*RATES, "conversions", "incremental"), type="object"),
+        "net_revenue": {**amount, "description": terms["net"].definition},
+        **{
+            f"net_{rate}": {"type": "object", "description": terms["net"].definition}
+            for rate in RATES
+            if rate != "click_through"
+        },
+    }
+    quality = {
+        **described(QUALITY, type="integer"),
+        **described(("srm_p_value",), type=["number", "null"]),
+    }
+    return {
+        "total": {
+            "type": "object",
+            "properties": described(KINDS, type="object", properties=rates),
+        },
+        "quality": {"type": "object", "properties": quality},
+    }
 
 
 def _objects(value: object) -> dict[str, object]:

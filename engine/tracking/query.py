@@ -101,6 +101,7 @@ def report_settings(
     """What a shop file says to its reports, in the form a database keeps it."""
     return {
         "name": shop.name,
+        "locale": shop.locale,
         "currency": shop.currency,
         "timezone": shop.timezone,
         "impressions": tracking.impressions,

@@ -93,7 +93,8 @@ def _taken(port: int) -> bool:
 
 
 def _print(result: DemoResult) -> None:
-    from serving.cli.report_tables import terminal_parts, view_of
+    from serving.cli.report_tables import terminal_parts
+    from serving.presentation.report import present
 
     out = console.out
     out.print("\n[bold]What it was trained on[/]")
@@ -112,7 +113,7 @@ def _print(result: DemoResult) -> None:
     for sentence in result.behaviour.sentences():
         out.print(f"  · {sentence}", highlight=False)
     out.print()
-    for part in terminal_parts(view_of(result.report, "Complete Journey")):
+    for part in terminal_parts(present(result.report, "Complete Journey", "en")):
         out.print(part)
     out.print("\n[bold]Against what the simulation knows[/]")
     for kind, label in (("cross_sell", "cross-sell"), ("upsell", "upsell")):

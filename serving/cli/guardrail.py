@@ -42,6 +42,8 @@ def _store(database: str) -> Generator[Store, None, None]:
 def status(database: Database, as_json: console.JsonFlag = False) -> None:
     """Whether offers are paused, and how checkouts with and without them are completed."""
     from engine.tracking import guardrail
+    from serving.presentation.glossary import glossary_of
+    from serving.presentation.report import completion_text
 
     with _store(database) as store:
         state = guardrail.state_of(store)
@@ -56,15 +58,13 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
         console.print_json({**_told(state), "completion": kinds})
         return
     _print(state)
+    term = glossary_of("en").terms["completion"]
     for kind, entry in kinds.items():
-        if entry["value"] is None:
-            text = f"not known: {entry['reason']}"
-        else:
-            text = (
-                f"{entry['value'] * 100:+.1f} points [{entry['lower'] * 100:+.1f} to"
-                f" {entry['upper'] * 100:+.1f}] completed checkouts with offers against without"
-            )
-        console.out.print(f"{kind.replace('_', '-')}: {text}", markup=False, highlight=False)
+        console.out.print(
+            f"{kind.replace('_', '-')}, {term.name}: {completion_text(entry, 'en')}",
+            markup=False,
+            highlight=False,
+        )
 
 
 @group.command("pause")

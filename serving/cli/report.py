@@ -78,6 +78,10 @@ def command(
             "--adjusted", help="Also the revenue effect adjusted by earlier spend (CUPED)."
         ),
     ] = False,
+    lang: Annotated[
+        str | None,
+        typer.Option(help="Language of table and html: nb or en; else the shop's, else English."),
+    ] = None,
     rebuild: Annotated[
         bool,
         typer.Option(
@@ -87,11 +91,16 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
+    from engine.errors import ConfigError
+    from engine.locales import is_spoken, language_of
     from engine.storage.sql import open_existing_store
     from engine.tracking.rendering import csv_text
     from engine.tracking.report import build_report, parse_query
     from serving.cli import report_tables
+    from serving.presentation.report import present
 
+    if lang is not None and not is_spoken(lang):
+        raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
     query = parse_query(
         {
             "from": since,
@@ -112,7 +121,8 @@ def command(
     store = open_existing_store(database)
     try:
         store.upgrade()
-        query = query.filled({**store.settings(), **_settings_of(config)})
+        settings = {**store.settings(), **_settings_of(config)}
+        query = query.filled(settings)
         with console.progress_bars(quiet=as_json or output is not Format.table) as progress:
             if rebuild:
                 _rebuild(store, progress)
@@ -124,7 +134,7 @@ def command(
     elif output is Format.csv:
         sys.stdout.write(csv_text(report))
     else:
-        view = report_tables.view_of(report, query.shop)
+        view = present(report, query.shop, language_of(lang, settings.get("locale")))
         if output is Format.html:
             sys.stdout.write(report_tables.page_of(view) + "\n")
         else:

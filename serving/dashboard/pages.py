@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from engine.locales import language_of
 from engine.tracking.periods import zone_of
 from engine.tracking.query import ReportQuery
 from serving import errors
@@ -40,7 +41,10 @@ def _may_look(request: Request, settings: ServeSettings) -> bool:
 
 @router.get("/dashboard")
 async def show_dashboard(
-    request: Request, service: TheService, days: int = Query(28, ge=1, le=3660)
+    request: Request,
+    service: TheService,
+    days: int = Query(28, ge=1, le=3660),
+    lang: str | None = Query(None, max_length=35),
 ) -> Response:
     settings: ServeSettings = request.app.state.settings
     if not _may_look(request, settings):
@@ -51,9 +55,12 @@ async def show_dashboard(
     query = ReportQuery(
         since=today - timedelta(days=days - 1), until=today, by=("day",), watched=True
     )
+    accepted = request.headers.get("accept-language", "").split(",")
+    language = language_of(lang, *accepted, shop.locale if shop else None)
     view = build_view(
         await service.reports.rates(query),
         days=days,
+        language=language,
         shop=shop.name if shop else "Mersalg",
         model_version=live.version,
         model_problem=live.problem,
@@ -63,6 +70,7 @@ async def show_dashboard(
     return page(
         "dashboard.html",
         title=view.shop,
+        language=language,
         view=view,
         preloaded_style_ids=plotly_script.unneeded_style_ids(),
         keyed=bool(settings.keys),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,24 @@ def test_the_page_escapes_what_comes_from_outside(database: str) -> None:
     assert "<Sentrum>" not in page
     assert "http" not in page  # nothing is fetched
     assert "25.0% would have bought it anyway" in page
+
+
+def test_the_language_is_asked_for_or_the_shops(database: str, tmp_path: Path) -> None:
+    assert "Kryssalgsrate" in report("--database", database, "--lang", "nb")
+    page = report("--database", database, "--lang", "nb-NO", "--format", "html")
+    assert '<html lang="nb">' in page
+    assert "60,0\u00a0%" in page
+    assert "Hva tallene betyr" in page
+    assert '<html lang="en">' in report("--database", database, "--format", "html")
+    shutil.copytree(Path(database).parent, tmp_path, dirs_exist_ok=True)
+    own = str(tmp_path / Path(database).name)
+    store = open_store(own)
+    store.save_settings({"locale": "nb"})
+    store.close()
+    assert "Oppsalgsrate" in report("--database", own)
+    assert "Upsell rate" in report("--database", own, "--lang", "en")
+    with pytest.raises(ConfigError, match="lang: 'fr' is not a language of reports"):
+        report("--database", own, "--lang", "fr")
 
 
 def test_the_period_is_both_days_of_the_shop(database: str) -> None:

@@ -100,12 +100,12 @@ def test_both_rates_stand_side_by_side(browser: Browser, selling: Server) -> Non
         assert seen.page.inner_text("h1") == "Kafé <Sentrum> & Co"
         cross = seen.page.locator("section.cross_sell")
         up = seen.page.locator("section.upsell")
-        assert cross.locator(".headline").inner_text() == "60.0\u202f%"
-        assert up.locator(".headline").inner_text() == "20.0\u202f%"
+        assert cross.locator(".headline").inner_text() == "60.0%"
+        assert up.locator(".headline").inner_text() == "20.0%"
         assert "6 of 10" in cross.inner_text()
         assert "2 of 10" in up.inner_text()
-        assert "1\u202f194.00" in cross.inner_text()  # six cases, whole
-        assert "2\u202f000.00" in up.inner_text()  # two upgrades, the difference only
+        assert "1,194.00 NOK" in cross.inner_text()  # six cases, whole
+        assert "2,000.00 NOK" in up.inner_text()  # two upgrades, the difference only
         assert "difference" in up.inner_text()
         assert "completes a purchase" in cross.inner_text()
         left, right = cross.bounding_box(), up.bounding_box()
@@ -158,6 +158,19 @@ def test_an_empty_shop_is_told_so(browser: Browser, tmp_path: Path) -> None:
         seen.page.goto(f"{server.url}/docs")
         assert "/v1/suggestions" in seen.page.inner_text("main")
         assert seen.complaints == []
+
+
+def test_the_dashboard_speaks_the_language_asked_for(selling: Server) -> None:
+    with selling.client() as client:
+        plain = client.get("/dashboard", headers={"Accept-Language": "fr, nb;q=0.9"}).text
+        assert client.get("/dashboard?lang=nb").text == plain
+        assert client.get("/dashboard?lang=en", headers={"Accept-Language": "nb"}).text != plain
+        # The shop's own locale is English.
+        assert '<html lang="en">' in client.get("/dashboard").text
+    assert '<html lang="nb">' in plain
+    assert "Kryssalgsrate" in plain
+    assert "60,0\u00a0%" in plain
+    assert "/dashboard?days=7&amp;lang=nb" in plain
 
 
 @pytest.mark.browser

@@ -1,0 +1,84 @@
+"""The words of reports: for each number a name, a definition and a formula, in each language."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+
+from engine.locales import Language
+from engine.offers import KINDS
+
+RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
+MEASURES = ("conversions", "revenue", "incremental", "completion")
+QUALITY = (
+    *("duplicates", "late", "unmatched", "bots_excluded", "bots_by_rate"),
+    *("unpriced", "other_currency"),
+)
+"""Counts of `quality` in the report JSON, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One number of a report.
+
+    Attributes
+    ----------
+    name : str
+        Label of the number.
+    definition : str
+        One sentence for readers without technical background.
+    formula : str
+        How the number is computed.
+    counted : str
+        What the denominator of a rate counts, or what the revenue of a kind is; else empty.
+    """
+
+    name: str
+    definition: str
+    formula: str
+    counted: str = ""
+
+
+class Glossary:
+    """Terms and phrases of one language.
+
+    Parameters
+    ----------
+    language : {"en", "nb"}
+        Language of every text.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+
+    @cached_property
+    def terms(self) -> Mapping[str, Term]:
+        """Every term by the field of the report JSON."""
+        return {name: Term(**words[self.language]) for name, words in _words()["terms"].items()}
+
+    def phrase(self, name: str, /, **values: object) -> str:
+        """Return the phrase `name` with `values` filled in."""
+        return _words()["phrases"][name][self.language].format(**values)
+
+    @property
+    def explained(self) -> Sequence[Term]:
+        """Terms of the explanations below a report, in the order of the report."""
+        return [
+            self.terms[name] for name in (*KINDS, *RATES, "net", *MEASURES, *QUALITY, "srm_p_value")
+        ]
+
+
+@lru_cache
+def glossary_of(language: Language) -> Glossary:
+    """Return the glossary of a language."""
+    return Glossary(language)
+
+
+@lru_cache
+def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+    text = (resources.files("serving.presentation") / "glossary.toml").read_text("utf-8")
+    words: dict[str, dict[str, dict[str, dict[str, str]]]] = tomllib.loads(text)
+    return words

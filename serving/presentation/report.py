@@ -1,0 +1,393 @@
+"""The report JSON as texts: what the terminal, the HTML file and the dashboard all show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.locales import Language
+from engine.offers import KINDS
+from serving.presentation.figures import Figures
+from serving.presentation.glossary import QUALITY, RATES, Glossary, Term, glossary_of
+
+Report = Mapping[str, Any]
+
+_MISMATCH = 0.001
+_OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
+
+
+@dataclass(frozen=True, slots=True)
+class RateText:
+    """One rate: its term, the numbers gross, and its twin net of returns (empty without one)."""
+
+    term: Term
+    value: str
+    interval: str
+    fraction: str
+    net_value: str = ""
+    net_interval: str = ""
+    net_fraction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KindText:
+    """One of the two rates with everything that belongs to it; `rates` begins with the headline."""
+
+    kind: str
+    term: Term
+    translation: str
+    rates: tuple[RateText, ...]
+    conversions: str
+    revenue: str
+    net_revenue: str
+    incremental: tuple[str, ...]
+    change: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityText:
+    """One count of facts that do not count, with its definition."""
+
+    term: Term
+    value: str
+    is_notable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportText:
+    """Every text of a report.
+
+    Attributes
+    ----------
+    glossary : Glossary
+        Words of the language that the texts are in.
+    other_language : {"en", "nb"}
+        Language of `KindText.translation`.
+    against : str
+        The period compared with; empty without one.
+    notes : tuple of str
+        Problems with the data, one sentence each; one that says so where there are none.
+    """
+
+    glossary: Glossary
+    other_language: Language
+    shop: str
+    period: str
+    settings: tuple[str, ...]
+    kinds: tuple[KindText, ...]
+    against: str
+    group_headers: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    quality: tuple[QualityText, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:
+        """The report as a table: a label, then for each kind the lines of its cell."""
+        terms = self.glossary.terms
+        first = self.kinds[0] if self.kinds else None
+        rows: list[tuple[str, Sequence[Sequence[str]]]] = [
+            (rate.term.name, [self._cell(kind.rates[at]) for kind in self.kinds])
+            for at, rate in enumerate(first.rates if first else ())
+        ]
+        rows.append((terms["conversions"].name, [[kind.conversions] for kind in self.kinds]))
+        money = [
+            [
+                f"{kind.revenue} ({kind.term.counted})",
+                self.glossary.phrase("net_value", value=kind.net_revenue),
+            ]
+            for kind in self.kinds
+        ]
+        rows.append((terms["revenue"].name, money))
+        rows.append((terms["incremental"].name, [kind.incremental for kind in self.kinds]))
+        if self.against:
+            rows.append((self.against, [kind.change for kind in self.kinds]))
+        return rows
+
+    def _cell(self, rate: RateText) -> Sequence[str]:
+        cell = [f"{rate.value} {rate.interval}".rstrip(), rate.fraction]
+        if rate.net_value:
+            net = self.glossary.phrase("net_value", value=rate.net_value)
+            cell.append(f"{net} {rate.net_interval}".rstrip())
+        return cell
+
+
+def present(report: Report, shop: str | None, language: Language) -> ReportText:
+    """Return every text of a report in `language`; `shop` is the title, where it is known."""
+    return _Presenter(report, language).present(shop)
+
+
+def completion_text(entry: Report, language: Language) -> str:
+    """Return how offers change the share of completed checkouts, or why that is not known."""
+    return _Words(language).effect(entry)
+
+
+def chart_series(report: Report, language: Language) -> list[dict[str, object]]:
+    """Return the headline of each group for the chart: numbers to draw and a text for each."""
+    words = _Words(language)
+    series: list[dict[str, object]] = []
+    for kind in KINDS:
+        entries = [group[kind]["customer"] for group in report["groups"]]
+        texts = [words.rate("customer", entry, None) for entry in entries]
+        series.append(
+            {
+                "kind": kind,
+                "name": words.terms[kind].name,
+                **{end: [entry[end] for entry in entries] for end in ("value", "lower", "upper")},
+                "text": [f"{text.value} ({text.fraction})" for text in texts],
+            }
+        )
+    return series
+
+
+class _Words:
+    """Single entries of a report in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self._language: Language = language
+        self.figures = Figures(language)
+        glossary = glossary_of(language)
+        self.terms, self.phrase = glossary.terms, glossary.phrase
+
+    def rate(self, name: str, entry: Report, net: Report | None) -> RateText:
+        term = self.terms[name]
+        if entry["value"] is None:
+            fraction = self.phrase("nothing_counted", counted=term.counted)
+            return RateText(term, self.phrase("no_data"), "", fraction)
+        fraction = self.phrase(
+            "fraction_counted",
+            part=self.figures.count(entry["numerator"]),
+            whole=self.figures.count(entry["denominator"]),
+            counted=term.counted,
+        )
+        text = (term, self.figures.percent(entry["value"]), self.interval(entry), fraction)
+        if net is None:
+            return RateText(*text)
+        net_value = self.figures.percent(net["value"])
+        return RateText(*text, net_value, self.interval(net), self.fraction(net))
+
+    def fraction(self, entry: Report) -> str:
+        counts = (self.figures.count(entry[name]) for name in ("numerator", "denominator"))
+        return self.phrase("fraction", **dict(zip(("part", "whole"), counts, strict=True)))
+
+    def interval(self, entry: Report) -> str:
+        lower, upper = (self.figures.percent(entry[end]) for end in ("lower", "upper"))
+        return self.phrase("interval", lower=lower, upper=upper)
+
+    def points_interval(self, entry: Report) -> str:
+        """As wide as customers who return make it."""
+        bounds = entry.get("clustered") or entry
+        lower, upper = (self.figures.points(bounds[end]) for end in ("lower", "upper"))
+        return self.phrase("interval", lower=lower, upper=upper)
+
+    def money_interval(self, entry: Report) -> str:
+        if entry["lower"] is None:
+            return ""
+        lower, upper = (
+            self.figures.amount(entry[end], None, sign=True) for end in ("lower", "upper")
+        )
+        return self.phrase("interval", lower=lower, upper=upper)
+
+    def effect(self, entry: Report) -> str:
+        if entry["value"] is None:
+            return self.phrase("not_known", reason=self.reason(entry))
+        return self.phrase(
+            "effect",
+            points=self.figures.points(entry["value"]),
+            interval=self.points_interval(entry),
+        )
+
+    def reason(self, entry: Report) -> str:
+        """Why there is no number: the report says it in English, other languages in general."""
+        if self._language == "en" and entry["reason"]:
+            return str(entry["reason"])
+        return self.phrase("reason_blocked" if entry["status"] == "blocked" else "reason_no_data")
+
+
+class _Presenter:
+    def __init__(self, report: Report, language: Language) -> None:
+        self._report, self._language = report, language
+        self._words = _Words(language)
+        self._terms, self._phrase = self._words.terms, self._words.phrase
+        self._figures = self._words.figures
+        self._currency: str | None = report["currency"]
+        self._kinds = tuple(report["total"])
+
+    def present(self, shop: str | None) -> ReportText:
+        report = self._report
+        other = report.get("comparison")
+        return ReportText(
+            glossary=glossary_of(self._language),
+            other_language=_OTHER[self._language],
+            shop=shop or self._phrase("all_offers"),
+            period=self._period(report, "period"),
+            settings=self._settings(),
+            kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
+            against=self._period(other, "against") if other else "",
+            group_headers=self._group_headers(),
+            groups=tuple(self._group(row) for row in report["groups"]),
+            quality=self._quality(),
+            notes=self._notes(),
+        )
+
+    def _period(self, report: Report, phrase: str) -> str:
+        begin = report["from"] or self._phrase("beginning")
+        return self._phrase(phrase, begin=begin, end=report["to"] or self._phrase("now"))
+
+    def _settings(self) -> tuple[str, ...]:
+        report, days = self._report, self._report["attribution_window_days"]
+        level = self._figures.level(report["level"])
+        return (
+            self._phrase("timezone", timezone=report["timezone"]),
+            self._phrase("currency", currency=self._currency)
+            if self._currency
+            else self._phrase("no_currency"),
+            self._phrase(f"shown_{report['impressions']}"),
+            self._phrase("credited_window" if days else "credited_checkout", days=days),
+            self._phrase(
+                "intervals_watched" if report["watched"] else "intervals_once", level=level
+            ),
+        )
+
+    def _kind(self, kind: str, measured: Report) -> KindText:
+        conversions = measured["conversions"]
+        return KindText(
+            kind=kind,
+            term=self._terms[kind],
+            translation=glossary_of(_OTHER[self._language]).terms[kind].name.lower(),
+            rates=tuple(
+                self._words.rate(name, measured[name], measured.get(f"net_{name}"))
+                for name in RATES
+            ),
+            conversions=self._phrase(
+                "conversions",
+                total=self._figures.count(conversions["total"]),
+                clicked=self._figures.count(conversions["accepted_click"]),
+                viewed=self._figures.count(conversions["view_through"]),
+            ),
+            revenue=self._money(measured["revenue"]),
+            net_revenue=self._money(measured["net_revenue"]),
+            incremental=tuple(self._incremental(measured["incremental"])),
+            change=self._change(kind),
+        )
+
+    def _incremental(self, entry: Report) -> Sequence[str]:
+        """Return a plain sentence, then the effect, what it is worth, and what else changed."""
+        treatment, control = entry["treatment"], entry["control"]
+        if entry["value"] is None:
+            return [self._words.effect(entry)]
+        lines = [
+            self._phrase(
+                "anyway",
+                treated=self._figures.percent(treatment["value"]),
+                control=self._figures.percent(control["value"]),
+            ),
+            self._phrase(
+                "effect_of",
+                points=self._figures.points(entry["value"]),
+                interval=self._words.points_interval(entry),
+                treated=self._figures.count(treatment["denominator"]),
+                control=self._figures.count(control["denominator"]),
+            ),
+        ]
+        whole = entry["revenue_per_checkout"]
+        for phrase, money in (
+            ("worth", whole),
+            ("offer_worth", entry["offer_revenue_per_checkout"]),
+        ):
+            if money["value"] is not None:
+                interval = self._words.money_interval(money)
+                amount = self._money(money["value"], sign=True)
+                lines.append(self._phrase(phrase, amount=amount, interval=interval).rstrip())
+        cuped = whole.get("cuped")
+        if cuped is not None and cuped["value"] is None:
+            lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
+        elif cuped is not None:
+            lines.append(
+                self._phrase(
+                    "adjusted",
+                    amount=self._money(cuped["value"], sign=True),
+                    interval=self._words.money_interval(cuped),
+                    units=self._figures.count(cuped["units_with_history"]),
+                )
+            )
+        effect = self._words.effect(entry["completion"])
+        name = self._terms["completion"].name
+        return [*lines, self._phrase("completion", name=name, effect=effect)]
+
+    def _change(self, kind: str) -> tuple[str, ...]:
+        """Return the change of headline and revenue since another period, where one is asked."""
+        other = self._report.get("comparison")
+        if other is None:
+            return ()
+        change, before = other["change"][kind], other["total"][kind]
+        return (
+            self._phrase(
+                "change",
+                points=self._figures.points(change["customer"]["value"]),
+                interval=self._words.points_interval(change["customer"]),
+                before=self._figures.percent(before["customer"]["value"]),
+            ),
+            self._phrase("change_revenue", amount=self._money(change["revenue"], sign=True)),
+        )
+
+    def _group_headers(self) -> tuple[str, ...]:
+        if not self._report["groups"]:
+            return ()
+        headers = list(self._report["groups"][0]["key"])
+        for kind in self._kinds:
+            headers += [self._terms[kind].name, self._phrase("of"), self._phrase("revenue")]
+        return tuple(headers)
+
+    def _group(self, row: Report) -> tuple[str, ...]:
+        cells = [str(text) for text in row["key"].values()]
+        for kind in self._kinds:
+            entry = row[kind]["customer"]
+            rate = self._words.rate("customer", entry, None)
+            cells += [
+                f"{rate.value} {rate.interval}".rstrip(),
+                self._words.fraction(entry),
+                self._money(row[kind]["revenue"]),
+            ]
+        return tuple(cells)
+
+    def _quality(self) -> tuple[QualityText, ...]:
+        quality = self._report["quality"]
+        p_value = quality["srm_p_value"]
+        return (
+            *(
+                QualityText(
+                    self._terms[name], self._figures.count(quality[name]), quality[name] > 0
+                )
+                for name in QUALITY
+            ),
+            QualityText(
+                self._terms["srm_p_value"],
+                "–" if p_value is None else f"p = {self._figures.p_value(p_value)}",
+                p_value is not None and p_value < _MISMATCH,
+            ),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [
+            self._phrase(
+                "problem",
+                name=text.term.name,
+                count=text.value,
+                definition=text.term.definition.rstrip("."),
+            )
+            for text in self._quality()[:-1]
+            if text.is_notable
+        ]
+        quality = self._report["quality"]
+        if quality["currency"] != "ok":
+            notes.append(self._phrase("currency_problem", status=quality["currency"]))
+        p_value = quality["srm_p_value"]
+        if p_value is not None and p_value < _MISMATCH:
+            p_text = self._figures.p_value(p_value)
+            notes.append(self._phrase("uneven_groups", p_value=p_text))
+        return tuple(notes) or (self._phrase("no_problems"),)
+
+    def _money(self, text: str | None, *, sign: bool = False) -> str:
+        return self._figures.amount(text, self._currency, sign=sign)

@@ -1,0 +1,129 @@
+"""The presenter: one report, the same numbers in both languages, in table, page and dashboard."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from markupsafe import escape
+
+from engine.events import parse_fact
+from engine.locales import LANGUAGES, Language
+from engine.offers import Decision
+from engine.tracking.query import ReportQuery
+from engine.tracking.report import report_of
+from serving.cli.report_tables import page_of
+from serving.dashboard.view import build_view
+from serving.presentation.figures import Figures
+from serving.presentation.glossary import QUALITY
+from serving.presentation.report import completion_text, present
+from tests.engine.test_incremental import trial
+
+
+def report(**settings: Any) -> dict[str, Any]:
+    facts = [parse_fact(fact) for visit in trial(40, 24, 40, 10) for fact in visit]
+    query = replace(ReportQuery(impressions="served", holdout=0.5), **settings)
+    return report_of(facts, query.filled({}))
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("en", ["1,234,567", "12.3%", "95%", "99.9%", "+1.5", "-1.5", "+0.0", "1,234.50 NOK"]),
+        (
+            "nb",
+            ["1 234 567", "12,3 %", "95 %", "99,9 %", "+1,5", "-1,5", "+0,0", "1 234,50 NOK"],
+        ),
+    ],
+)
+def test_numbers_are_written_as_the_language_does(language: Language, texts: list[str]) -> None:
+    figures = Figures(language)
+    written = [
+        figures.count(1_234_567),
+        figures.percent(0.1234),
+        figures.level(0.95),
+        figures.level(0.999),
+        figures.points(0.0149999),
+        figures.points(-0.015),
+        figures.points(-0.00001),
+        figures.amount("1234.50", "NOK"),
+    ]
+    plain = [text.replace("\u00a0", " ").replace("\u2212", "-") for text in written]
+    assert plain == texts
+    assert figures.percent(None) == figures.points(None) == figures.amount(None, "NOK") == "–"
+    assert figures.amount("-7", "JPY", sign=True).endswith("7 JPY")
+
+
+def test_both_languages_show_the_same_numbers() -> None:
+    made = report(by=("day",))
+
+    def digits(language: Language) -> list[str]:
+        view = present(made, "Shop", language)
+        texts = [
+            *view.settings,
+            *(text for _, cells in view.rows for cell in cells for text in cell),
+        ]
+        texts += [cell for row in view.groups for cell in row]
+        joined = " ".join(texts).replace("\u00a0", "").replace("\u2212", "-")
+        return re.findall(r"[-+]?\d+", joined.replace(",", ".").replace(".", ""))
+
+    assert digits("en") == digits("nb")
+    assert len(digits("en")) > 40
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_table_page_and_dashboard_share_every_text(language: Language) -> None:
+    made = report(by=("day",), watched=True)
+    view = present(made, "Shop", language)
+    dashboard = build_view(
+        made,
+        days=28,
+        language=language,
+        shop="Shop",
+        model_version="v1",
+        model_problem=None,
+        database_up=True,
+    )
+    assert dashboard.report == view
+    assert dashboard.notices == ()
+    assert dashboard.chart
+    page = page_of(view)
+    for term in view.glossary.explained:
+        assert escape(term.definition) in page
+    for _, cells in view.rows:
+        for cell in cells:
+            assert all(escape(text) in page for text in cell)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_problems_with_the_data_are_named_with_what_they_count(language: Language) -> None:
+    made = report()
+    view = present(made, None, language)
+    assert view.notes == (view.glossary.phrase("no_problems"),)
+    quality = {**made["quality"], "unmatched": 3, "srm_p_value": 0.0002, "currency": "several"}
+    view = present({**made, "quality": quality}, None, language)
+    unmatched = view.quality[QUALITY.index("unmatched")]
+    assert (unmatched.value, unmatched.is_notable) == ("3", True)
+    first, currency, groups = view.notes
+    assert unmatched.term.name in first
+    assert unmatched.term.definition.rstrip(".") in first
+    assert "several" in currency
+    assert re.search(r"0[.,]0002", groups)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
+    facts = [parse_fact(fact) for visit in trial(40, 24, 4, 1) for fact in visit]
+    decisions = [
+        replace(fact, control_share=0.9) if isinstance(fact, Decision) else fact for fact in facts
+    ]
+    made = report_of(decisions, ReportQuery(impressions="served").filled({}))
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert entry["status"] == "blocked"
+    (line,) = present(made, None, language).kinds[0].incremental
+    assert line.startswith({"en": "not known: ", "nb": "ikke kjent: "}[language])
+    assert completion_text(entry["completion"], language) == line
+    if language == "en":
+        assert entry["reason"] in line
