@@ -45,7 +45,7 @@ from engine.storage.store import AppendResult, FactScope
 from engine.storage.tables import IS_DISMISSAL, decisions, facts
 from engine.storage.writer import NoteOf, writer_for
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """The migration this code was written for."""
 
 _TRIAL = "trial"

@@ -69,6 +69,7 @@ decisions = Table(
     metadata,
     Column("decision_id", Text, primary_key=True),
     Column("event_id", Text, ForeignKey("facts.event_id"), nullable=False, unique=True),
+    sqlite_with_rowid=False,
 )
 
 offers = Table(
@@ -76,6 +77,7 @@ offers = Table(
     metadata,
     Column("offer_id", Text, primary_key=True),
     Column("event_id", Text, ForeignKey("facts.event_id"), nullable=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 named_offers = Table(
@@ -83,6 +85,7 @@ named_offers = Table(
     metadata,
     Column("offer_id", Text, primary_key=True),
     Column("event_id", Text, ForeignKey("facts.event_id"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 settings = Table(
@@ -92,7 +95,9 @@ settings = Table(
     Column("value", Text, nullable=False),
 )
 
-fresh_facts = Table("fresh_facts", metadata, Column("event_id", Text, primary_key=True))
+fresh_facts = Table(
+    "fresh_facts", metadata, Column("event_id", Text, primary_key=True), sqlite_with_rowid=False
+)
 """Facts no roll-up has seen yet."""
 
 fresh_days = Table(

@@ -12,7 +12,6 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -35,9 +34,6 @@ NoteOf = Callable[[AppendResult], Note | None]
 _BUSY_SECONDS = 10.0
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
-
-_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)
-"""Rows of one INSERT into SQLite: a few sizes only, so that each statement is prepared once."""
 
 
 def writer_for(engine: Engine, url: URL) -> Writer:
@@ -215,19 +211,10 @@ def _select(connection: Any, columns: str, table: Table, keys: Sequence[str]) ->
 
 
 def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows of new facts, many by one statement.
-
-    The driver releases the interpreter at each step of a statement, and in a busy service waits
-    each time until it has it again: `executemany` would do so once a row.
-    """
-    places = f"({', '.join('?' * len(table.columns))})"
-    start = 0
-    for size in _ROWS_A_STATEMENT:
-        statement = f"insert into {table.name} values {', '.join([places] * size)}"  # noqa: S608
-        while len(rows) - start >= size:
-            values = tuple(chain.from_iterable(rows[start : start + size]))
-            connection.execute(statement, values)
-            start += size
+    """Insert rows of new facts."""
+    if rows:
+        places = ", ".join("?" * len(table.columns))
+        connection.executemany(f"insert into {table.name} values ({places})", rows)  # noqa: S608
 
 
 class PostgresWriter(Writer):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 
+from engine.fact_records import from_record
 from engine.storage import connection as database
+from engine.storage import tables
+from engine.storage.batch import Batch, prepare
 from engine.storage.months import create_month
 from engine.storage.sql import SCHEMA_VERSION, SqlStore, open_store
 from engine.storage.store import FactScope
 from engine.tracking.report import ReportQuery, build_report
-from tests.support.fact_files import SECRET, clean_file, run
+from tests.support.fact_files import RECORDS, SECRET, clean_file, run
+from tests.support.postgres import PostgresServer
 
 
 def schema_of(engine: Engine) -> str | None:
@@ -30,6 +35,108 @@ def go_back(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")
+
+
+def bring_to(engine: Engine, version: str) -> None:
+    """Apply the migrations up to one version, as the program of its day did."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+def without_keys(engine: Engine) -> None:
+    """Leave the tables as an interrupted load of that day did: no key and no index."""
+    names_of_tables = ("named_offers", "offers", "decisions", "facts")
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            names = connection.execute(
+                text(
+                    "SELECT conname, conrelid::regclass FROM pg_constraint WHERE contype IN"
+                    " ('p', 'u', 'f') AND conrelid::regclass::text IN ('fact_ids', 'facts',"
+                    " 'decisions', 'offers', 'named_offers') ORDER BY contype"
+                )
+            ).all()
+            for name, table in names:
+                connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+        for table in names_of_tables:
+            for entry in inspect(connection).get_indexes(table):
+                connection.execute(text(f"DROP INDEX IF EXISTS {entry['name']}"))
+        if engine.dialect.name == "sqlite":
+            for table in names_of_tables:
+                connection.execute(text(f"CREATE TABLE bare_{table} AS SELECT * FROM {table}"))
+                connection.execute(text(f"DROP TABLE {table}"))
+                connection.execute(text(f"ALTER TABLE bare_{table} RENAME TO {table}"))
+
+
+def structure_of(engine: Engine) -> dict[str, object]:
+    inspector = inspect(engine)
+    return {
+        table: (
+            sorted(str(entry["name"]) for entry in inspector.get_indexes(table)),
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            len(inspector.get_unique_constraints(table)),
+            len(inspector.get_foreign_keys(table)),
+        )
+        for table in ("facts", "decisions", "offers", "named_offers", "fresh_facts")
+    }
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_database_of_schema_0006_is_brought_up(
+    bulk_store: SqlStore,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    interrupted: bool,
+) -> None:
+    """Written by the migrations and with the rows of that day; also in the middle of a load."""
+    prepared = [prepare(from_record(each), bulk_store.pseudonyms) for each in RECORDS]
+    if bulk_store.url.get_backend_name() == "sqlite":
+        url = f"sqlite:///{tmp_path / 'earlier.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.new_database()
+    engine = create_engine(database.parse_url(url))
+    bring_to(engine, "0006")
+    batch = Batch(prepared)
+    rows = [
+        (tables.facts, batch.rows),
+        (tables.decisions, batch.decision_rows),
+        (tables.offers, batch.offer_rows),
+        (tables.named_offers, batch.named_rows),
+        (tables.fresh_facts, [(row[0],) for row in batch.rows]),
+    ]
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            create_month(connection, (2026, 2))
+            rows.insert(0, (tables.fact_ids, [(row[0], row[2]) for row in batch.rows]))
+        for table, values in rows:
+            connection.execute(
+                table.insert(),
+                [dict(zip(table.columns.keys(), row, strict=True)) for row in values],
+            )
+    if interrupted:
+        without_keys(engine)
+    later = open_store(url, secret=SECRET)
+    later.migrate()
+    assert schema_of(engine) == SCHEMA_VERSION
+    new = create_engine(bulk_store.url)
+    expected, found = structure_of(new), structure_of(engine)
+    new.dispose()
+    if interrupted and engine.dialect.name == "sqlite":
+        # SQLite cannot add a key to a table: a unique index does the same.
+        assert found["facts"] == ([*expected["facts"][0], "facts_key"], [], 0, 0)  # type: ignore[index]
+        del found["facts"], expected["facts"]
+    assert found == expected
+    assert later.append_prepared(prepared).duplicates == len(prepared)
+    again = [dataclasses.replace(fact, event_id="again") for fact in map(from_record, RECORDS[:1])]
+    assert [each.code for each in later.append(again).rejected] == ["conflict"]
+    assert bulk_store.append_prepared(prepared).recorded == len(prepared)
+    assert list(later.facts(FactScope())) == list(bulk_store.facts(FactScope()))
+    assert report_of(later) == report_of(bulk_store)
+    later.close()
+    engine.dispose()
 
 
 def report_of(store: SqlStore) -> object:
