@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 
 def command(
@@ -21,14 +22,8 @@ def command(
     from rich.markup import escape
     from rich.table import Table
 
-    from engine.storage.sql import open_existing_store
-
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
+    with existing_store(database) as store:
         entries = [entry.to_json() for entry in store.audit.latest(limit)]
-    finally:
-        store.close()
     if as_json:
         console.print_json({"entries": entries})
         return

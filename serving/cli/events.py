@@ -13,6 +13,7 @@ import typer
 
 from engine import clock
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
     from engine.progress import Progress
@@ -211,15 +212,9 @@ def export(
 
     Importing the file elsewhere gives the same reports.
     """
-    from engine.storage.sql import open_existing_store
 
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
-        with console.progress_bars(quiet=as_json) as progress:
-            n_facts = _write(store, out, progress)
-    finally:
-        store.close()
+    with existing_store(database) as store, console.progress_bars(quiet=as_json) as progress:
+        n_facts = _write(store, out, progress)
     if out is not None:
         if as_json:
             console.print_json({"exported": n_facts, "file": str(out)})

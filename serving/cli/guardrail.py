@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine import clock
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.storage.store import Store
     from engine.tracking.guardrail import State
 
 group = typer.Typer(
@@ -26,18 +24,6 @@ Database = Annotated[
 ]
 
 
-@contextmanager
-def _store(database: str) -> Generator[Store, None, None]:
-    from engine.storage.sql import open_existing_store
-
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
-        yield store
-    finally:
-        store.close()
-
-
 @group.command("status")
 def status(database: Database, as_json: console.JsonFlag = False) -> None:
     """Whether offers are paused, and how checkouts with and without them are completed."""
@@ -45,7 +31,7 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
     from serving.presentation.glossary import glossary_of
     from serving.presentation.report import completion_text
 
-    with _store(database) as store:
+    with existing_store(database) as store:
         state = guardrail.state_of(store)
         kinds: dict[str, Any] = {}
         if state is not None:
@@ -77,7 +63,7 @@ def pause(
     from engine.tracking import guardrail
     from serving.auditing import audited_here
 
-    with _store(database) as store, audited_here(store, "pause offers", why):
+    with existing_store(database) as store, audited_here(store, "pause offers", why):
         _show(guardrail.pause(store, why, clock.now()), as_json)
 
 
@@ -87,7 +73,7 @@ def resume(database: Database, as_json: console.JsonFlag = False) -> None:
     from engine.tracking import guardrail
     from serving.auditing import audited_here
 
-    with _store(database) as store, audited_here(store, "resume offers"):
+    with existing_store(database) as store, audited_here(store, "resume offers"):
         _show(guardrail.resume(store, clock.now()), as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 _EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
 
@@ -87,15 +88,10 @@ def command(
 def _measured(database: str, design_effect: float | None) -> dict[str, tuple[float, float]]:
     """Kind -> (baseline, design effect), from what the control arm did."""
     from engine.errors import ConfigError
-    from engine.storage.sql import open_existing_store
     from engine.tracking.report import ReportQuery, build_report
 
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
+    with existing_store(database) as store:
         report: Any = build_report(store, ReportQuery.from_store(store))
-    finally:
-        store.close()
     found: dict[str, tuple[float, float]] = {}
     for kind, measured in report["total"].items():
         entry = measured["incremental"]

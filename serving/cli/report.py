@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
     from engine.progress import Progress
@@ -93,7 +94,6 @@ def command(
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
     from engine.errors import ConfigError
     from engine.locales import is_spoken, language_of
-    from engine.storage.sql import open_existing_store
     from engine.tracking.rendering import csv_text
     from engine.tracking.report import build_report, parse_query
     from serving.cli import report_tables
@@ -118,17 +118,13 @@ def command(
             "adjusted": str(adjusted),
         }
     )
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
+    with existing_store(database) as store:
         settings = {**store.settings(), **_settings_of(config)}
         query = query.filled(settings)
         with console.progress_bars(quiet=as_json or output is not Format.table) as progress:
             if rebuild:
                 _rebuild(store, progress)
             report = build_report(store, query, progress=progress)
-    finally:
-        store.close()
     if as_json or output is Format.json:
         console.print_json(report)
     elif output is Format.csv:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 
 def command(
@@ -29,15 +30,12 @@ def command(
     midnight counts in the day it began; reports by item, rule or store can then look no further
     back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
     """
-    from engine.storage.sql import open_existing_store
     from engine.tracking.periods import zone_of
     from engine.tracking.query import ReportQuery
     from engine.tracking.retention import drop_before, first_kept, would_drop
     from serving.auditing import audited_here
 
-    store = open_existing_store(database)
-    try:
-        store.upgrade()
+    with existing_store(database) as store:
         zone = zone_of(ReportQuery.from_store(store).timezone or "UTC")
         since = first_kept(datetime.now(zone).date(), keep_months)
         if dry_run:
@@ -49,8 +47,6 @@ def command(
             audited_here(store, "drop facts", f"before {since}"),
         ):
             done = drop_before(store, since, progress)
-    finally:
-        store.close()
     text = (
         f"{done.dropped:,} facts before {since} are gone; {done.days:,} days before it are kept"
         " as roll-ups"

@@ -166,9 +166,12 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 
 
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
-    from serving.cli import report_tables
+    from serving.cli.report_tables import terminal_parts
+    from serving.presentation.figures import Figures
+    from serving.presentation.report import present
 
-    for part in report_tables.terminal_parts(report_tables.view_of(report, "Simulated shop")):
+    percent, points = Figures("en").percent, Figures("en").points
+    for part in terminal_parts(present(report, "Simulated shop", "en")):
         console.out.print(part)
     told = console.out.print
     told(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
@@ -177,7 +180,6 @@ def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, 
         if found["inside"] is None:
             told(f"{name}: no effect can be told ({found['status']})")
             continue
-        percent, points = report_tables.percent, report_tables.points
         told(
             f"{name}: {percent(found['attributed'])} of the checkouts that were shown one bought"
             f" it, yet {percent(found['control'])} buy it without any offer",

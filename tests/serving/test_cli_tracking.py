@@ -161,7 +161,10 @@ def test_a_new_database_is_migrated_and_reports_no_data(url: str) -> None:
 
 
 @pytest.mark.postgres
-def test_an_empty_server_can_be_reported_on_at_once(fresh_postgres_url: str) -> None:
+def test_an_empty_server_is_migrated_by_its_own_command(fresh_postgres_url: str) -> None:
+    with pytest.raises(StorageUnavailable, match=r"schema none.*run `mersalg migrate`"):
+        report(fresh_postgres_url)
+    mersalg("migrate", "--database", fresh_postgres_url)
     assert report(fresh_postgres_url)["total"]["cross_sell"]["offer"]["denominator"] == 0
 
 
