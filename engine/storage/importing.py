@@ -23,7 +23,7 @@ import orjson
 from engine.errors import DataError
 from engine.processes import helpers
 from engine.progress import Progress, Task
-from engine.storage.batch import Prepared
+from engine.storage.fact_rows import FactRow
 from engine.storage.loader import Loader
 from engine.storage.loading import Rows
 from engine.storage.preparing import Piece, Refused, Translation, prepare_lines
@@ -256,7 +256,7 @@ def _append(
     side: _Rejects,
 ) -> None:
     """Record what is new, telling what is not."""
-    facts: list[Prepared] = []
+    facts: list[FactRow] = []
     where: list[tuple[list[bytes], int, int]] = []
     for lines, piece, first in together:
         told, numbers = piece.told()
@@ -330,7 +330,7 @@ def _prepare(lines: list[bytes], first: int) -> bytes:
     piece = prepare_lines(lines, first, _own["pseudonyms"]).ready()
     # Plain tuples travel between processes, and written so in half the time.
     plain = piece._replace(
-        facts=[cast("Prepared", tuple(fact)) for fact in piece.facts],
+        facts=[cast("FactRow", tuple(fact)) for fact in piece.facts],
         refused=[cast("Refused", tuple(refused)) for refused in piece.refused],
         rows=None if piece.rows is None else cast("Rows", tuple(piece.rows)),
     )
@@ -340,7 +340,7 @@ def _prepare(lines: list[bytes], first: int) -> bytes:
 def _arrived(sent: bytes) -> Piece:
     piece = Piece._make(marshal.loads(sent))  # noqa: S302 - from a process of our own
     return piece._replace(
-        facts=[Prepared._make(fact) for fact in piece.facts],
+        facts=[FactRow._make(fact) for fact in piece.facts],
         refused=[Refused._make(refused) for refused in piece.refused],
         rows=None if piece.rows is None else Rows._make(piece.rows),
     )

@@ -12,7 +12,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from engine.clock import MICROS_PER_DAY
-from engine.storage.batch import COLUMNS, OCCURRED_AT, Prepared, Row
+from engine.storage.batch import COLUMNS, OCCURRED_AT, Row
+from engine.storage.fact_rows import FactRow
 
 
 class Rows(NamedTuple):
@@ -32,12 +33,12 @@ class Rows(NamedTuple):
     named: list[Row]
     days: list[int]
 
-    def prepared(self) -> list[Prepared]:
+    def prepared(self) -> list[FactRow]:
         """The facts again, in the order of `facts`."""
         decision = {event_id: decision_id for decision_id, event_id in self.decisions}
         offers, named = _by_event(self.offers), _by_event(self.named)
         return [
-            Prepared._make(
+            FactRow._make(
                 (*row, decision.get(row[0]), offers.get(row[0], ()), named.get(row[0], ()), None)
             )
             for row in self.facts
@@ -51,7 +52,7 @@ def _by_event(pairs: Iterable[Row]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rows_of(facts: Sequence[Prepared], numbers: Sequence[int]) -> Rows | None:
+def rows_of(facts: Sequence[FactRow], numbers: Sequence[int]) -> Rows | None:
     """None where the facts clash among themselves, or one cannot be taken."""
     order = sorted(range(len(facts)), key=lambda place: facts[place].event_id)
     chosen = [facts[place] for place in order]

@@ -16,9 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from engine.errors import ConfigError, StorageUnavailable
-from engine.events import Fact
-from engine.fact_records import unpack
-from engine.offers import Arm, Decision
+from engine.fact_json import unpack
+from engine.facts import Arm, Decision, Fact
 from engine.progress import SilentProgress, Task
 from engine.storage import claiming, indexes, notes, rotation
 from engine.storage import connection as database
@@ -34,12 +33,12 @@ from engine.storage.asking import (
     who_bought,
 )
 from engine.storage.audit import AuditLog
-from engine.storage.batch import Batch, Prepared, prepare
+from engine.storage.batch import Batch
 from engine.storage.dismissing import dismissed_by
 from engine.storage.erasure import erase
+from engine.storage.fact_rows import FactRow, row_of
 from engine.storage.loader import LOADER, SERVED, Loader, write_singly
 from engine.storage.months import count_before, drop_before
-from engine.storage.ordinary import ordinary_event
 from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
@@ -187,28 +186,23 @@ class SqlStore:
         with database.speaking(self._url):
             indexes.complete(self._engine, progress)
 
-    def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> AppendResult:
         return self.append_prepared(self._prepared(facts, trusted=trusted))
 
-    def begin(self, facts: Sequence[Fact | Prepared]) -> Started | None:
+    def begin(self, facts: Sequence[Fact | FactRow]) -> Started | None:
         if not self._writes_singly:
             return None
         batch = Batch(self._prepared(facts))
         return self._writer.begin(batch) if batch.is_plain else None
 
-    def _prepared(
-        self, facts: Sequence[Fact | Prepared], *, trusted: bool = False
-    ) -> list[Prepared]:
+    def _prepared(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> list[FactRow]:
         names = self.pseudonyms
         return [
-            fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
+            fact if isinstance(fact, FactRow) else row_of(fact, names, trusted=trusted)
             for fact in facts
         ]
 
-    def ordinary_event(self, data: object) -> Prepared | None:
-        return ordinary_event(data, self.pseudonyms)
-
-    def append_prepared(self, facts: Sequence[Prepared]) -> AppendResult:
+    def append_prepared(self, facts: Sequence[FactRow]) -> AppendResult:
         """As `append`, of facts that were made ready before, pseudonyms and all."""
         batch = Batch(facts)
         if batch.rows:

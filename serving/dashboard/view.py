@@ -8,7 +8,7 @@ from typing import cast
 
 import orjson
 
-from engine.offers import Kind
+from engine.facts import Kind
 from serving.dashboard import figures
 from serving.dashboard.figures import RateText
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -11,10 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 from sqlalchemy import Connection, create_engine, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from engine.fact_records import from_record
+from engine.fact_json import parse_fact
 from engine.storage import importing
 from engine.storage.importing import ImportResult
 from engine.storage.indexes import DEFERRED, missing_keys
@@ -108,7 +108,7 @@ def expected_facts(tmp_path: Path) -> list[Any]:
     plain = open_store(str(tmp_path / "one by one.db"), secret=SECRET)
     plain.migrate()
     for raw in clean_file(tmp_path).read_bytes().splitlines():
-        assert plain.append([from_record(orjson.loads(raw))]).recorded == 1
+        assert plain.append([parse_fact(orjson.loads(raw))]).recorded == 1
     facts = list(plain.facts(FactScope()))
     plain.close()
     return facts
@@ -125,11 +125,11 @@ def test_a_database_filled_without_keys_is_like_any_other(
     assert {stood for _, stood in seen} == {False}
     assert keys_stand(bulk_store)
     assert list(bulk_store.facts(FactScope())) == expected_facts
-    first, other = (from_record(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
+    first, other = (parse_fact(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
     assert bulk_store.append([first]).duplicates == 1
-    changed = dataclasses.replace(other, offer_id="o9")
+    changed = structs.replace(other, offer_id="o9")
     assert [each.code for each in bulk_store.append([changed]).rejected] == ["conflict"]
-    again = dataclasses.replace(first, event_id="another")
+    again = structs.replace(first, event_id="another")
     assert [each.code for each in bulk_store.append([again]).rejected] == ["conflict"]
     assert list(bulk_store.facts(FactScope())) == expected_facts
     assert bulk_store.erase_customer("c3") > 0
@@ -152,7 +152,7 @@ def test_who_writes_in_the_middle_of_a_load_builds_the_keys(
     def another_writes() -> None:
         other = open_store(fresh_database, secret=SECRET, bulk=not serves)
         other.migrate(serving=serves)
-        fact = from_record(orjson.loads(lines[-1]))
+        fact = parse_fact(orjson.loads(lines[-1]))
         assert other.append([fact]).recorded == 1
         other.close()
         assert keys_stand(bulk_store)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.fact_records import from_record
+from engine.fact_json import parse_fact
 from engine.storage import importing
-from engine.storage.batch import Batch, Prepared, prepare
+from engine.storage.batch import Batch
+from engine.storage.fact_rows import FactRow, row_of
 from engine.storage.importing import Source
 from engine.storage.loading import merged, rows_of
 from engine.storage.pseudonyms import Pseudonyms
@@ -47,7 +48,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
     path = a_file(tmp_path)
     plain, written = SqlStore.append_prepared, list[int]()
 
-    def dies_at_the_fourth(self: SqlStore, facts: Sequence[Prepared]) -> AppendResult:
+    def dies_at_the_fourth(self: SqlStore, facts: Sequence[FactRow]) -> AppendResult:
         if len(written) == 3:
             raise KeyboardInterrupt
         written.append(len(facts))
@@ -80,7 +81,7 @@ def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Pat
 def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObject) -> None:
     pseudonyms = Pseudonyms(SECRET)
     facts = [
-        prepare(from_record(record), pseudonyms, trusted=True)
+        row_of(parse_fact(record), pseudonyms, trusted=True)
         for record in data.draw(st.lists(st.sampled_from(RECORDS), max_size=12))
     ]
     cut = data.draw(st.integers(0, len(facts)))
@@ -103,7 +104,7 @@ def test_rows_made_ready_apart_are_what_one_batch_would_write(data: st.DataObjec
 
 
 def test_a_load_of_which_a_part_is_known_writes_nothing(bulk_store: SqlStore) -> None:
-    facts = [prepare(from_record(each), bulk_store.pseudonyms) for each in RECORDS]
+    facts = [row_of(parse_fact(each), bulk_store.pseudonyms) for each in RECORDS]
     assert bulk_store.append_prepared(facts[-1:]).recorded == 1
     rows = rows_of(facts, range(len(facts)))
     assert rows is not None

@@ -17,7 +17,8 @@ from typing import TypeVar, cast
 
 import pytest
 
-from engine.events import Fact, parse_fact
+from engine.fact_json import parse_fact
+from engine.facts import Fact
 from engine.storage import transactions
 from engine.storage.asking import Begun
 from engine.storage.sql import SqlStore, open_store
@@ -251,7 +252,6 @@ def test_a_database_that_is_gone_answers_no_question(tmp_path: Path) -> None:
 
 _SERVICE = """
 import sys
-from engine.events import Fact, parse_fact
 from engine.storage.asking import Begun
 from engine.storage.sql import open_store
 store = open_store(sys.argv[1], secret=b"a secret of the tests, long enough", apart=True)
