@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 MICROS_PER_DAY = 86_400_000_000
 
@@ -18,7 +17,12 @@ def now() -> int:
 
 def to_micros(moment: datetime) -> int:
     """Microseconds since the epoch of an aware datetime, exact."""
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+_EARLIEST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 
 def to_datetime(micros: int) -> datetime:
@@ -37,22 +41,17 @@ def _written(second: int) -> str:
     return to_datetime(second * 1_000_000).isoformat()[:19]
 
 
-def read_instant(text: str) -> tuple[int, str]:
-    """`parse_instant`, and how `to_iso` writes it."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is UTC:
-        return to_micros(moment), moment.isoformat()
-    micros = parse_instant(text)
-    return micros, to_iso(micros)
-
-
 def parse_instant(text: str) -> int:
     """Microseconds of an ISO 8601 date and time with an offset.
 
     Raises:
-        ValueError: not ISO 8601, or without an offset (a local time is not an instant).
+        ValueError: not ISO 8601, or without an offset (a local time is not an instant), or carried
+            by its offset out of the years that can be written.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no UTC offset")
-    return to_micros(moment)
+    micros = to_micros(moment)
+    if not _EARLIEST <= micros <= _LATEST:
+        raise ValueError(f"{text!r} is out of range")
+    return micros

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from engine.offers import Arm
+from engine.facts import Arm
 
 _BUCKETS = 2**64
 

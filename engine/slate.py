@@ -17,7 +17,8 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import Eligibility
-from engine.fields import LARGEST_QUANTITY
+from engine.fact_fields import LARGEST_QUANTITY
+from engine.facts import CartLine, Quantity
 from engine.merchandising.choosing import Choosing
 from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement, place_complements
@@ -26,7 +27,6 @@ from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
 from engine.native.ranking import NativeRanking, native_ranking
-from engine.offers import CartLine, Quantity
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell

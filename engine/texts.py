@@ -13,9 +13,9 @@ from decimal import Decimal
 from functools import lru_cache
 
 from engine.config import AttributesSection
+from engine.facts import Change, Step
 from engine.formats import money_text, number_text, share_text
 from engine.locales import Language, messages_of
-from engine.offers import Change, Step
 from engine.upsell import gains
 from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import orjson
 
-from engine import fields
-from engine.offers import Change, Decision, Offer, Tracking
+from engine.fact_fields import amount_text, quantity_text
+from engine.facts import Change, Decision, Offer, Tracking
 from serving.schemas import SuggestionResponse
 
 _DECIMALS = 6
@@ -20,10 +20,7 @@ def answer(decision: Decision, tracking: Tracking) -> SuggestionResponse:
 
 def answer_json(decision: Decision, tracking: Tracking) -> bytes:
     """The same as UTF-8 JSON, without the detour over the schema: the hot path."""
-    if decision.fragments is None or decision.arm != "treatment":
-        return orjson.dumps(_answer_record(decision, tracking))
-    offers = decision.fragments.answer.under(decision.offers)
-    return orjson.dumps({**_answer_head(decision, tracking), "offers": offers})
+    return orjson.dumps(_answer_record(decision, tracking))
 
 
 def _answer_record(decision: Decision, tracking: Tracking) -> dict[str, object]:
@@ -51,7 +48,7 @@ def offer_record(offer: Offer, currency: str | None) -> Mapping[str, object]:
         "item_id": offer.item_id,
         "name": offer.name,
         "position": offer.position,
-        "unit_price": fields.money_text(offer.unit_price_minor, currency),
+        "unit_price": amount_text(offer.unit_price_minor, currency),
         "currency": currency,
         "score": round(offer.score, _DECIMALS),
     }
@@ -69,15 +66,15 @@ def offer_record(offer: Offer, currency: str | None) -> Mapping[str, object]:
         replaces = offer.replaces
         record["replaces"] = {
             "item_id": replaces.item_id,
-            "quantity": fields.quantity_to_json(replaces.quantity),
-            "price_difference": fields.money_text(replaces.price_difference_minor, currency),
+            "quantity": quantity_text(replaces.quantity),
+            "price_difference": amount_text(replaces.price_difference_minor, currency),
         }
         record["gains"] = [_change_record(change) for change in offer.gains]
         record["losses"] = [_change_record(change) for change in offer.losses]
     record["text"] = offer.text
     if offer.step is not None:
         record["step"] = offer.step
-        record["total_difference"] = fields.money_text(offer.total_difference_minor, currency)
+        record["total_difference"] = amount_text(offer.total_difference_minor, currency)
     return record
 
 

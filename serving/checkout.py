@@ -7,35 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
+
+from msgspec.structs import replace
 
 from engine import clock, money
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
-from engine.fragments import fragments_of
+from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
 from engine.model import Model
-from engine.offers import (
-    Arm,
-    CartLine,
-    Decision,
-    Evidence,
-    Limits,
-    Mode,
-    Offer,
-    Replaces,
-)
 from engine.slate import Recommenders, Slate, build_slate
 from engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
 from engine.upsell.families import LEARNED
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
-from serving.answers import offer_record
 from serving.customer_past import Bought, past_of, row_of
 from serving.ids import new_id
 from serving.remembered_offers import Made, RememberedOffers
@@ -144,7 +134,7 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=lines,
-        offers=tuple([offer.under(new_id("off")) for offer in made.offers]),
+        offers=tuple([replace(offer, offer_id=new_id("off")) for offer in made.offers]),
         control_share=share,
         limits=limits,
         excluded_item_ids=made.excluded_item_ids,
@@ -153,7 +143,7 @@ def decide(
         model_customer=row,
         store_id=request.store_id,
         segment=request.segment,
-    ).with_fragments(made.fragments)
+    )
 
 
 def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartLine, ...]:
@@ -218,12 +208,10 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
             mode=call.mode,
         )
         offers = _offers(model, prepared.wording, call.language, slate)
-        currency = model.catalogue.currency
         return Made(
             offers,
             _item_ids(model, slate.excluded),
             _item_ids(model, slate.declined),
-            fragments_of(call.lines, offers, currency, partial(offer_record, currency=currency)),
         )
 
     if len(call.lines) + len(call.excluded) + len(call.declined) > _LONGEST_REMEMBERED:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from engine.errors import ModelError, ModelNotFound
-from engine.fact_records import explained
+from engine.fact_json import explained
+from engine.facts import Decision, Kind, Limits
 from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected
 from engine.model import Model
-from engine.offers import Decision, Kind, Limits
 from engine.registry import Registry
 from engine.slate import Slate, build_slate
 from serving.checkout import recommenders_of

@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from engine.errors import StorageError, StorageUnavailable
-from engine.events import Fact
-from engine.fact_records import pack
-from engine.offers import Decision, Tracking
+from engine.fact_json import pack
+from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
-from engine.storage.batch import Prepared
+from engine.storage.fact_rows import FactRow
 from engine.storage.store import AppendResult, Store
 from serving.alarms import in_time
 from serving.database_time import DatabaseTime
@@ -31,7 +30,7 @@ from serving.spool import Spool, SpoolFull
 
 _log = logging.getLogger("mersalg.intake")
 
-Job = Sequence[Fact | Prepared]
+Job = Sequence[Fact | FactRow]
 """The facts of one call; those that are prepared are ready to be written."""
 
 _PROBE_SECONDS = 0.5

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.offers import Arm, Kind, Tracking
+from engine.facts import Arm, Kind, Tracking
 from serving.tallies import CountTally, Lap, Laps, TimeTally
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

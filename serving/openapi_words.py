@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.offers import KINDS
+from engine.facts import KINDS
 from serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 FIELDS: Mapping[str, str] = {

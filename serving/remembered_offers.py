@@ -6,8 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from engine.fragments import Fragments
-from engine.offers import Offer
+from engine.facts import Offer
 
 _MOST = 512
 """Each takes some ten kilobytes; a page is reloaded soon or not at all."""
@@ -17,13 +16,11 @@ _MICROS_WITH_PAST = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Offers, still without ids of their own, and the items of the call's lists in the running;
-    and all that as JSON, together with the lines of the cart."""
+    """Offers, still without ids of their own, and the items of the call's lists in the running."""
 
     offers: tuple[Offer, ...] = ()
     excluded_item_ids: tuple[str, ...] = ()
     declined_item_ids: tuple[str, ...] = ()
-    fragments: Fragments | None = None
 
 
 class RememberedOffers:

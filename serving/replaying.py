@@ -12,8 +12,8 @@ from dataclasses import asdict
 import orjson
 
 from engine.errors import FactRejected, StorageUnavailable
-from engine.events import Fact
-from engine.fact_records import pack, unpack
+from engine.fact_json import pack, unpack
+from engine.facts import Fact
 from engine.storage.audit import AuditEntry
 from engine.storage.store import Store
 from serving.spool import Spool

@@ -16,9 +16,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from engine import fields
+from engine import fact_fields
+from engine.facts import Arm, Kind, Mode, Quantity, Step, Tracking
 from engine.merchandising.reasons import REJECTIONS
-from engine.offers import Arm, Kind, Mode, Quantity, Step, Tracking
 
 _MOST_LINES = 10_000
 _PRICE_DIGITS = 12
@@ -48,7 +48,7 @@ def _bounded(value: object) -> object:
 
 def _price(value: object) -> Decimal:
     try:
-        price = fields.parse_number(value)
+        price = fact_fields.parse_number(value)
     except ValueError as error:
         raise ValueError("must be a decimal string or a number") from error
     if not price.is_finite() or price < 0:
@@ -77,7 +77,7 @@ OptionalId = Annotated[
 ]
 Units = Annotated[
     Quantity,
-    PlainValidator(lambda value: fields.parse_quantity(_bounded(value))),
+    PlainValidator(lambda value: fact_fields.parse_quantity(_bounded(value))),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "maxLength": 200}]}
     ),

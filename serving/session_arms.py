@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.offers import Arm
+from engine.facts import Arm
 from serving.database_time import DatabaseTime
 from serving.lookups import Lookups
 

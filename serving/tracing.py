@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import ConfigError
-from engine.events import Fact
-from engine.offers import Decision
+from engine.facts import Decision, Fact
 from engine.storage.store import AppendResult, Store
 from serving import logs
 from serving.request_ids import route_of
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, SpanContext
 
-    from engine.storage.batch import Prepared
+    from engine.storage.fact_rows import FactRow
 
 _MOST_WAITING = 10_000
 _MOST_LINKS = 128
@@ -139,7 +138,7 @@ class TracedStore:
     def __init__(self, store: Store, traces: Traces) -> None:
         self._store, self._traces = store, traces
 
-    def append(self, facts: Sequence[Fact | Prepared]) -> AppendResult:
+    def append(self, facts: Sequence[Fact | FactRow]) -> AppendResult:
         with self._traces.committing(facts):
             return self._store.append(facts)
 

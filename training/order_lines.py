@@ -14,7 +14,7 @@ from engine import clock
 from engine.catalogue import UNKNOWN
 from engine.config import OrdersSection, ShopConfig, ShopSection
 from engine.errors import DataError
-from engine.fields import LARGEST_QUANTITY
+from engine.fact_fields import LARGEST_QUANTITY
 from training.keys import MISSING, Keys, column_texts, read_keys
 from training.moments import read_moments
 from training.numbers import Numbers, money_to_minor, read_numbers

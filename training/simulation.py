@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from engine import money
-from engine.offers import KINDS, Kind
+from engine.facts import KINDS, Kind
 from training.shoppers import Behaviour, Visit
 from training.truth import KindTruth, Truth
 

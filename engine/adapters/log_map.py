@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from engine import clock
 from engine.errors import ConfigError, FactRejected
-from engine.offers import KINDS, Kind
+from engine.facts import KINDS, Kind
 
 Step = Literal["received", "viewed", "completed", "purchased"]
 STEPS: tuple[Step, ...] = ("received", "viewed", "completed", "purchased")

@@ -22,7 +22,7 @@ from engine import clock
 from engine.adapters.log_map import STEPS, LogMap, Step
 from engine.adapters.reading import Record, amount_of
 from engine.errors import DataError, FactRejected
-from engine.fields import is_id
+from engine.fact_fields import is_id
 
 Row = Mapping[str, str]
 

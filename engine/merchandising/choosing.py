@@ -15,12 +15,12 @@ from engine.catalogue import Catalogue
 from engine.cross_sell.candidates import pair_counts
 from engine.cross_sell.recommender import CrossSell, RuleCounts
 from engine.eligibility import CartEligibility
+from engine.facts import Mode
 from engine.merchandising.diversity import cap_of
 from engine.merchandising.placing import Complement
 from engine.native.complements import Chosen, NativeComplements, Wanted
 from engine.native.library import library
 from engine.native.ranking import NativeRanking
-from engine.offers import Mode
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from engine.cross_sell.candidates import Candidates
 from engine.eligibility import CartEligibility
+from engine.facts import Kind
 from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement
 from engine.merchandising.reasons import Reason
-from engine.offers import Kind
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
 _MOST_UPGRADES = 256

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.facts import Mode
 from engine.native.library import Held, Library, Rows, address_of, counted
 from engine.native.ranking import NativeRanking, asked_of
 from engine.native.rules import NativeRules
-from engine.offers import Mode
 from engine.ranking.purchases import Past
 
 _POINTER = ctypes.c_void_p

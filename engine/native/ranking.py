@@ -7,6 +7,7 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.facts import Mode
 from engine.native.library import (
     Held,
     Library,
@@ -20,7 +21,6 @@ from engine.native.library import (
     library,
 )
 from engine.native.packing import Packed, packed_items
-from engine.offers import Mode
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.offers import Mode
+from engine.facts import Mode
 from engine.ranking.evidence import Carts
 from engine.ranking.keyed import Keys
 from engine.ranking.neighbours import Neighbours

@@ -10,9 +10,8 @@ from typing import Any, cast
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
-from engine.events import Event
-from engine.fact_records import unpack
-from engine.offers import Arm, Decision
+from engine.fact_json import unpack
+from engine.facts import Arm, Decision, Event
 from engine.storage.pseudonyms import Pseudonyms
 
 Question = tuple[str, tuple[Any, ...]]

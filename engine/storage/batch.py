@@ -2,113 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from engine.events import Fact
-from engine.fact_records import digest_and_pack, digest_and_put_together
-from engine.fields import is_id
-from engine.fragments import Fragments
-from engine.offers import Decision
-from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.fact_rows import FactRow
 from engine.storage.store import AppendResult, Rejection
 
 Row = tuple[Any, ...]
 """Values of a table's columns, in their order."""
 
 COLUMNS = 10
-"""Of a `Prepared`, those that are columns of `facts`."""
+"""Of a `FactRow`, those that are columns of `facts`."""
 OCCURRED_AT = 2
 """Place of the instant in a row of `facts`."""
-
-
-_NO_IDS = "an id is empty, too long, or holds characters that are not text"
-
-
-class Prepared(NamedTuple):
-    """A fact ready to be written: its row, and the ids that must stand once.
-
-    Attributes:
-        offer_ids: of the offers a decision made; `named` those the lines of an order name.
-        problem: why it cannot be taken, None where it can.
-    """
-
-    event_id: str
-    type: str
-    occurred_at: int
-    checkout_id: str | None
-    session_id: str | None
-    customer_id: str | None
-    offer_id: str | None
-    transaction_id: str | None
-    digest: bytes
-    body: str
-    decision_id: str | None = None
-    offer_ids: tuple[str, ...] = ()
-    named: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-def prepare(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Prepared:
-    """A fact as it will be written, under pseudonyms."""
-    if isinstance(fact, Decision) and fact.fragments is not None:
-        return _prepared_of(fact, fact.fragments, pseudonyms, trusted=trusted)
-    return _prepared(pseudonyms.applied(fact, trusted=trusted))
-
-
-def _prepared_of(
-    decision: Decision, fragments: Fragments, pseudonyms: Pseudonyms, *, trusted: bool
-) -> Prepared:
-    """Of a decision whose lines and offers were written before."""
-    session, customer = decision.session_id, decision.customer_id
-    if session is not None:
-        session = pseudonyms.of("session", session, trusted=trusted)
-    if customer is not None:
-        customer = pseudonyms.of("customer", customer, trusted=trusted)
-    digest, body = digest_and_put_together(decision, fragments, session, customer)
-    whole = fragments.ids_hold and all(map(is_id, _own_ids_of(decision)))
-    return Prepared(
-        *(decision.event_id, "decision", decision.occurred_at, decision.checkout_id),
-        *(session, customer, None, None, digest, body.decode(), decision.decision_id),
-        tuple([offer.offer_id for offer in decision.offers]),
-        (),
-        None if whole else _NO_IDS,
-    )
-
-
-def _prepared(fact: Fact) -> Prepared:
-    digest, body = digest_and_pack(fact)
-    if isinstance(fact, Decision):
-        whole = all(map(is_id, _ids_of(fact)))
-        return Prepared(
-            fact.event_id,
-            "decision",
-            fact.occurred_at,
-            fact.checkout_id,
-            fact.session_id,
-            fact.customer_id,
-            None,
-            None,
-            digest,
-            body.decode(),
-            fact.decision_id,
-            tuple(offer.offer_id for offer in fact.offers),
-            (),
-            None if whole else _NO_IDS,
-        )
-    return Prepared(
-        fact.event_id,
-        fact.type,
-        fact.occurred_at,
-        fact.checkout_id,
-        fact.session_id,
-        fact.customer_id,
-        fact.offer_id,
-        fact.transaction_id,
-        digest,
-        body.decode(),
-        named=tuple(sorted({item.offer_id for item in fact.items if item.offer_id})),
-    )
 
 
 class Batch:
@@ -119,7 +25,7 @@ class Batch:
     `reject_offers`, in this order; `rows` and the other rows hold what is left to be written.
     """
 
-    def __init__(self, facts: Sequence[Prepared]) -> None:
+    def __init__(self, facts: Sequence[FactRow]) -> None:
         self._facts = facts
         self._index: dict[str, int] = {}
         self._duplicates: list[int] = []
@@ -222,21 +128,3 @@ class Batch:
         ordered = tuple(rejected[index] for index in sorted(rejected))
         recorded = len(self._facts) - len(duplicates) - len(ordered)
         return AppendResult(recorded, len(duplicates), ordered, tuple(duplicates))
-
-
-def _ids_of(decision: Decision) -> Iterator[str | None]:
-    """A decision is made here, from a catalogue nobody checked; all other facts were read."""
-    yield from _own_ids_of(decision)
-    for line in decision.lines:
-        yield line.item_id
-    for offer in decision.offers:
-        yield from (offer.offer_id, offer.item_id)
-        if offer.replaces is not None:
-            yield offer.replaces.item_id
-
-
-def _own_ids_of(decision: Decision) -> tuple[str | None, ...]:
-    return (
-        *(decision.event_id, decision.decision_id, decision.checkout_id),
-        *(decision.model_version, decision.placement),
-    )

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from sqlalchemy import CompoundSelect, Connection, Text, bindparam, select, union_all
 
-from engine.fact_records import unpack
-from engine.offers import Decision
+from engine.fact_json import unpack
+from engine.facts import Decision
 from engine.storage.tables import facts, offers
 
 BUYER = ("checkout_id", "session_id", "customer_id")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, or_, select, update
 
-from engine.fact_records import pack, unpack
+from engine.fact_json import pack, unpack
 from engine.storage.rollups import rename_units
 from engine.storage.tables import facts
 

@@ -21,7 +21,7 @@ import orjson
 from engine.errors import DataError
 from engine.processes import helpers
 from engine.progress import Progress, Task
-from engine.storage.batch import Prepared
+from engine.storage.fact_rows import FactRow
 from engine.storage.preparing import Piece, Translation, prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.sql import SqlStore
@@ -236,7 +236,7 @@ def _write(
     Rejected lines are on disk before the transaction ends; if it is interrupted in between, the
     run that resumes writes them again in the same place.
     """
-    facts: list[Prepared] = []
+    facts: list[FactRow] = []
     origins: list[tuple[int, bytes]] = []
     refused: list[tuple[int, bytes, str, str]] = []
     for lines, piece, first in together:

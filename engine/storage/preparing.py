@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import NamedTuple
 
-import orjson
-
 from engine.errors import FactRejected
-from engine.fact_records import from_record
-from engine.storage.batch import Prepared, prepare
-from engine.storage.ordinary import LONG_NUMBER, ordinary
+from engine.fact_json import parse_fact, unpack
+from engine.fact_schema import decode_any
+from engine.storage.fact_rows import FactRow, row_of
 from engine.storage.pseudonyms import Pseudonyms
 
 Translation = Callable[[object], Sequence[object]]
@@ -35,7 +32,7 @@ class Piece(NamedTuple):
         size, lines: of the piece, blank lines included.
     """
 
-    facts: list[Prepared]
+    facts: list[FactRow]
     numbers: list[int]
     refused: list[Refused]
     size: int
@@ -63,35 +60,10 @@ def prepare_lines(
 
 def _facts_of(
     raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
-) -> Sequence[Prepared]:
-    if translation is None:
-        quick = ordinary(raw, pseudonyms)
-        if quick is not None:
-            return (quick,)
+) -> Sequence[FactRow]:
+    raw = raw.removeprefix(BOM_UTF8)
     if not raw.strip():
         return ()
-    data = parsed(raw)
     if translation is None:
-        return (prepare(from_record(data), pseudonyms, trusted=True),)
-    return [prepare(from_record(each), pseudonyms) for each in translation(data)]
-
-
-def parsed(raw: bytes) -> object:
-    """The JSON of a line; raises FactRejected."""
-    # Floats that say what was written may take the parser that is faster.
-    if LONG_NUMBER.search(raw) is None:
-        try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            pass  # the other one tells what is wrong, and reads a byte order mark
-    try:
-        # Decimals, not floats: an amount of money means what its digits say.
-        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise FactRejected("invalid", "the line is not UTF-8 text") from error
-    except (ValueError, RecursionError) as error:
-        raise FactRejected("invalid", f"the line is not JSON: {error}") from error
-
-
-def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is no number")
+        return (row_of(unpack(raw), pseudonyms, trusted=True),)
+    return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import replace
 from functools import lru_cache
 
-from engine.events import Fact
+from msgspec.structs import replace
+
+from engine.facts import Fact
 from engine.storage.secrets import secrets_in
 
 _REMEMBERED = 4_096

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, select, update
 
-from engine.fact_records import digest_and_pack, unpack
+from engine.fact_json import digest_and_pack, unpack
 from engine.storage import connection as database
 from engine.storage.claiming import claim_after_rotation
 from engine.storage.pseudonyms import Pseudonyms

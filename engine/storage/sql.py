@@ -16,9 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from engine.errors import ConfigError, StorageUnavailable
-from engine.events import Fact
-from engine.fact_records import unpack
-from engine.offers import Arm, Decision
+from engine.fact_json import unpack
+from engine.facts import Arm, Decision, Fact
 from engine.storage import claiming, notes, rotation
 from engine.storage import connection as database
 from engine.storage.asking import (
@@ -29,11 +28,10 @@ from engine.storage.asking import (
     who_bought,
 )
 from engine.storage.audit import AuditLog
-from engine.storage.batch import Prepared, prepare
 from engine.storage.dismissing import dismissed_by
 from engine.storage.erasure import erase
+from engine.storage.fact_rows import FactRow, row_of
 from engine.storage.months import count_before, drop_before
-from engine.storage.ordinary import ordinary_event
 from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import SETTING as ROLLUP_SETTING
@@ -137,21 +135,16 @@ class SqlStore:
             if version != SCHEMA_VERSION:
                 database.upgrade(self._engine)
 
-    def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> AppendResult:
         names = self.pseudonyms
         return self.append_prepared(
             [
-                fact if isinstance(fact, Prepared) else prepare(fact, names, trusted=trusted)
+                fact if isinstance(fact, FactRow) else row_of(fact, names, trusted=trusted)
                 for fact in facts
             ]
         )
 
-    def ordinary_event(self, data: object) -> Prepared | None:
-        return ordinary_event(data, self.pseudonyms)
-
-    def append_prepared(
-        self, facts: Sequence[Prepared], note: NoteOf | None = None
-    ) -> AppendResult:
+    def append_prepared(self, facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """As `append`, of facts that were made ready before, pseudonyms and all.
 
         `note`: see `Writer.write`.

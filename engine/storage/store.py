@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.clock import MICROS_PER_DAY
-from engine.events import Fact
-from engine.offers import Arm, Decision
+from engine.facts import Arm, Decision, Fact
 
 if TYPE_CHECKING:
     from engine.storage.asking import Bought
     from engine.storage.audit import AuditLog
-    from engine.storage.batch import Prepared
+    from engine.storage.fact_rows import FactRow
     from engine.storage.rollups import Rollups
 
 _FEW_DAYS = 8
@@ -83,12 +82,7 @@ class Store(Protocol):
         other can."""
         ...
 
-    def ordinary_event(self, data: object) -> Prepared | None:
-        """An event from plain JSON, ready to be written, without the way over a fact; None where
-        it is the least out of the ordinary: then `parse_fact` has to be asked."""
-        ...
-
-    def append(self, facts: Sequence[Fact | Prepared], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> AppendResult:
         """Take a batch in one transaction; it is on disk when this returns.
 
         The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,

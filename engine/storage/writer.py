@@ -21,8 +21,9 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
-from engine.storage.batch import OCCURRED_AT, AppendResult, Batch, Prepared, Row
+from engine.storage.batch import OCCURRED_AT, AppendResult, Batch, Row
 from engine.storage.checkpoints import LOG_PAGES, Checkpoints
+from engine.storage.fact_rows import FactRow
 from engine.storage.months import Months
 from engine.storage.tables import decisions, facts, fresh_facts, named_offers, offers
 
@@ -51,7 +52,7 @@ class Writer(ABC):
         self._lock = threading.Lock()
         self._pooled: PoolProxiedConnection | None = None
 
-    def write(self, batch_facts: Sequence[Prepared], note: NoteOf | None = None) -> AppendResult:
+    def write(self, batch_facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """Record the new facts of a batch in one transaction, and tell apart the others.
 
         Parameters
@@ -95,7 +96,7 @@ class Writer(ABC):
         with self._lock, database.speaking(self._url):
             self._connection()
 
-    def _attempt(self, batch_facts: Sequence[Prepared], note: NoteOf | None) -> AppendResult:
+    def _attempt(self, batch_facts: Sequence[FactRow], note: NoteOf | None) -> AppendResult:
         batch = Batch(batch_facts)
         if not batch.rows and note is None:
             return batch.result()

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from engine.clock import MICROS_PER_DAY
 from engine.config import Impressions
-from engine.events import PurchaseItem
-from engine.offers import Quantity
+from engine.facts import PurchaseItem, Quantity
 from engine.tracking.conversion import Worth, rule_holds
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.returned import remaining_units

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from engine import money
-from engine.events import PurchaseItem
-from engine.offers import Decision, Quantity
+from engine.facts import Decision, PurchaseItem, Quantity
 from engine.tracking.history import Order, PlacedOffer
 
 

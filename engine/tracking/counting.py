@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.offers import Decision
+from engine.facts import Decision
 from engine.tracking.attribution import Outcome
 from engine.tracking.counts import Counts
 from engine.tracking.history import History, Order

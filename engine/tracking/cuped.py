@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.clock import MICROS_PER_DAY
-from engine.offers import Arm
+from engine.facts import Arm
 from engine.tracking.history import History
 from engine.tracking.incremental import Cluster, order_value
 from engine.tracking.intervals import Interval, normal_quantile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.offers import Decision
+from engine.facts import Decision
 from engine.tracking.counts import Drawing
 from engine.tracking.intervals import chi2_p_value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 
-from engine.offers import Decision
+from engine.facts import Decision
 from engine.tracking.history import PlacedOffer
 from engine.tracking.periods import TIME_KEYS
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.events import Event
-from engine.offers import Decision, Offer, Quantity
+from engine.facts import Decision, Event, Offer, Quantity
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine import money
-from engine.offers import Arm
+from engine.facts import Arm
 from engine.tracking.conversion import Worth, rule_holds
 from engine.tracking.counts import ArmCounts
 from engine.tracking.history import History, Order, PlacedOffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.offers import KINDS, Arm, Decision, Kind
+from engine.facts import KINDS, Arm, Decision, Kind
 from engine.tracking import counting, incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.counts import ArmCounts, Counts, Drawing

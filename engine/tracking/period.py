@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import ConfigError
-from engine.events import Fact
-from engine.offers import Decision
+from engine.facts import Decision, Fact
 from engine.tracking import counting
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.history import Order

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from engine import money
 from engine.config import Impressions
 from engine.errors import ConfigError
-from engine.offers import KINDS, Kind
+from engine.facts import KINDS, Kind
 from engine.storage.store import Store
 from engine.tracking.groups import GROUP_KEYS
 from engine.tracking.periods import zone_of

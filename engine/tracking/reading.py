@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from engine.events import ACCEPT_TYPES, ORDER_TYPES, Event, Fact
+from msgspec.structs import replace
+
 from engine.experiment import unit_of
-from engine.offers import Decision, Quantity
+from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Quantity
 from engine.tracking.history import History, Order, PlacedOffer, Troubles
 
 _HOUR = 3_600_000_000  # microseconds

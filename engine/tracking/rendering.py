@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from engine.offers import KINDS
+from engine.facts import KINDS
 from engine.tracking.rates import RATES
 
 _MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")

@@ -17,8 +17,7 @@ from typing import cast
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
-from engine.events import Fact
-from engine.offers import Arm, Kind
+from engine.facts import Arm, Fact, Kind
 from engine.progress import Progress, SilentProgress
 from engine.storage.store import FactScope, Store
 from engine.tracking import incremental

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from engine.events import Event, PurchaseItem
-from engine.offers import Quantity
+from engine.facts import Event, PurchaseItem, Quantity
 
 
 def remaining_units(

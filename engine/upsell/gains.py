@@ -19,7 +19,7 @@ from typing import Literal
 
 from engine.catalogue import Catalogue
 from engine.config import AttributesSection
-from engine.offers import Change
+from engine.facts import Change
 from engine.upsell.numbers import in_common_unit, parse_number
 from engine.upsell.packs import parse_pack
 

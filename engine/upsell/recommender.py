@@ -17,10 +17,10 @@ from engine.catalogue import Catalogue
 from engine.config import OffersSection
 from engine.cross_sell.filed import row_slices
 from engine.eligibility import CartEligibility
+from engine.facts import Quantity, Step
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor
 from engine.native.siblings import NativeSiblings, native_siblings
-from engine.offers import Quantity, Step
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items

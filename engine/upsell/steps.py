@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.offers import Step
+from engine.facts import Step
 from engine.upsell.packs import Pack
 
 _TOLERANCE = 1e-9

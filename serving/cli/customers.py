@@ -37,7 +37,7 @@ def _existing(database: str) -> Generator[SqlStore, None, None]:
 @group.command("export")
 def export(customer_id: Customer, database: Database, as_json: console.JsonFlag = False) -> None:
     """Print every fact that names a customer, oldest first, one JSON object a line."""
-    from engine.fact_records import pack
+    from engine.fact_json import pack
     from serving.auditing import audited_here
 
     with _existing(database) as store:

@@ -223,7 +223,7 @@ def export(
 
 
 def _write(store: Store, out: Path | None, progress: Progress) -> int:
-    from engine.fact_records import pack
+    from engine.fact_json import pack
     from engine.storage.store import FactScope
 
     n_facts = 0

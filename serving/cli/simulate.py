@@ -117,7 +117,8 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     import orjson
 
     from engine.errors import ConfigError
-    from engine.events import Fact, parse_fact
+    from engine.fact_json import parse_fact
+    from engine.facts import Fact
     from serving.cli.whole_file import whole_file
 
     counted = {"recorded": 0, "duplicates": 0}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
 
+from engine.facts import KINDS
 from engine.locales import Language
-from engine.offers import KINDS
 
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "completion")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.facts import KINDS
 from engine.locales import Language
-from engine.offers import KINDS
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import QUALITY, RATES, Glossary, Term, glossary_of
 

@@ -11,9 +11,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from engine.customers import erase_everywhere
-from engine.events import Fact, fact_to_json
-from engine.fact_records import explained
-from engine.offers import Decision
+from engine.fact_json import explained, fact_to_json
+from engine.facts import Decision, Fact
 from serving import errors
 from serving.auditing import audited
 from serving.security import Admin

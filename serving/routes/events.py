@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from engine.adapters.shopify import OWN_PREFIX
 from engine.errors import FactRejected
-from engine.events import ORDER_TYPES, Event, Fact, parse_fact
-from engine.storage.batch import Prepared
-from engine.storage.ordinary import is_plain
+from engine.fact_json import fact_of
+from engine.fact_schema import DecisionBody, FactBody, OrderBody, convert, decode, decode_any
+from engine.facts import Event, Fact
 from engine.storage.store import Rejection
 from serving import errors, logs, openapi
-from serving.request_body import parse_json, read_body
+from serving.request_body import read_body
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit
 from serving.service import Service, service_of
@@ -48,89 +49,86 @@ async def record_events(request: Request) -> Response:
     return Response(await answer(request), media_type="application/json")
 
 
+class _Events(msgspec.Struct):
+    """The body of a call; each event is decoded on its own, after their number is checked."""
+
+    events: list[msgspec.Raw]
+
+
 async def answer(request: Request) -> bytes:
     """The call's answer as JSON; raises ApiError or StorageError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
-    body = await read_body(request)
-    events = _events_of(parse_json(body), service.settings.max_events)
-    return orjson.dumps(await take(service, caller, events, plain=is_plain(body)))
+    events = _events_of(await read_body(request), service.settings.max_events)
+    return orjson.dumps(await take(service, caller, events))
 
 
 async def take(
-    service: Service, caller: Caller, events: Sequence[object], *, plain: bool = False
+    service: Service, caller: Caller, events: Sequence[msgspec.Raw | dict[str, object]]
 ) -> EventsAnswer:
-    """Record what `caller` may tell; each event stands alone.
-
-    `plain`: every text in them is, see `is_plain`.
-    """
+    """Record the events that `caller` may send; each event stands alone."""
     logs.keep_unspoken(lambda: _people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
-    facts: list[Fact | Prepared] = []
+    facts: list[Fact] = []
     places: list[int] = []
     rejected: list[Rejection] = []
-    buyers: list[str] = []
-    dismissed = False
-    quick = service.store.ordinary_event if plain else _never
     for place, event in enumerate(events):
         try:
-            allowed = _allowed(event, caller, consent_required=consent_required)
-            fact = quick(allowed) or parse_fact(allowed)
+            body = decode(event) if isinstance(event, msgspec.Raw) else convert(event)
+            _check_allowed(body, caller)
+            if consent_required and body.consent is None:
+                body.consent = False
+            facts.append(fact_of(body))
         except FactRejected as error:
             rejected.append(Rejection(place, error.reason, error.message))
             continue
-        facts.append(fact)
         places.append(place)
-        kind = fact.type if isinstance(fact, Prepared | Event) else "decision"
-        if kind == "purchase":
-            # By the id the shop knows, not by the pseudonym that is kept.
-            buyers += filter(None, (cast("Mapping[str, str]", allowed).get("customer_id"),))
-        dismissed = dismissed or kind == "dismiss_promotion"
     result = await service.intake.record_events(facts)
-    service.pasts.forget(buyers)
-    if dismissed:
+    # By the ids the shop knows, not by the pseudonyms that are stored.
+    sent = [fact for fact in facts if isinstance(fact, Event)]
+    service.pasts.forget([e.customer_id for e in sent if e.type == "purchase" and e.customer_id])
+    if any(event.type == "dismiss_promotion" for event in sent):
         service.dismissals.heard()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     return EventsAnswer(result.recorded, result.duplicates, rejected)
 
 
-def _people_in(events: Sequence[object]) -> Iterator[object]:
+def _people_in(events: Sequence[msgspec.Raw | dict[str, object]]) -> Iterator[object]:
     for event in events:
-        if isinstance(event, dict):
-            named = cast("Mapping[str, object]", event)
-            yield named.get("customer_id")
-            yield named.get("session_id")
+        try:
+            named = decode_any(event) if isinstance(event, msgspec.Raw) else event
+        except FactRejected:
+            continue
+        if isinstance(named, dict):
+            yield cast("dict[str, object]", named).get("customer_id")
+            yield cast("dict[str, object]", named).get("session_id")
 
 
-def _events_of(data: object, most: int) -> list[object]:
-    events = cast("Mapping[str, object]", data).get("events") if isinstance(data, dict) else None
-    if not isinstance(events, list):
-        raise errors.ApiError(422, "invalid", 'the body must be {"events": [...]}')
+def _events_of(body: bytes, most: int) -> list[msgspec.Raw]:
+    try:
+        body.decode()
+        events = msgspec.json.decode(body, type=_Events).events
+    except msgspec.ValidationError as error:
+        raise errors.ApiError(422, "invalid", 'the body must be {"events": [...]}') from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
     if len(events) > most:
         raise errors.ApiError(
             422, "too_many_events", f"send at most {most} events a call", details={"limit": most}
         )
-    return cast("list[object]", events)
+    return events
 
 
-def _allowed(event: object, caller: Caller, *, consent_required: bool) -> object:
-    """The event as it may be told; raises FactRejected."""
-    if not isinstance(event, dict):
-        return event
-    told = cast("dict[str, object]", event)
-    kind = told.get("type")
-    if kind == "decision":
+def _check_allowed(body: FactBody, caller: Caller) -> None:
+    """Raise FactRejected for what this caller may not send."""
+    if isinstance(body, DecisionBody):
         raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
-    if isinstance(kind, str) and kind in ORDER_TYPES and not caller.may("server"):
+    if isinstance(body, OrderBody) and not caller.may("server"):
+        kind = body.__struct_config__.tag
         raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-    named = told.get("event_id")
+    named = body.event_id
     if isinstance(named, str) and named.startswith(OWN_PREFIX) and not caller.may("server"):
         # Such an id can be guessed, and who came first with it would keep the order out.
         raise FactRejected("forbidden", f"ids that begin with {OWN_PREFIX} are those of webhooks")
-    return {"consent": False, **told} if consent_required else told
-
-
-def _never(_event: object) -> None:
-    return None

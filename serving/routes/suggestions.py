@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from engine.experiment import assign_arm, unit_of
+from engine.facts import Arm, Decision, Tracking
 from engine.model import Model
-from engine.offers import Arm, Decision, Tracking
 from serving import errors, logs, openapi
 from serving.answers import answer_json
 from serving.checkout import consents, decide

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import create_engine
 
-from engine.offers import KINDS
+from engine.facts import KINDS
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.tables import rollups
 from engine.tracking.counts import Counts

@@ -20,8 +20,8 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.facts import CartLine
 from engine.model import Model, Settings
-from engine.offers import CartLine
 from engine.slate import Slate, build_slate
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary

@@ -17,7 +17,8 @@ from engine import clock
 from engine.adapters import ga4, segment, shopify
 from engine.adapters.choosing import ADAPTERS, adapter_named
 from engine.errors import ConfigError, FactRejected
-from engine.events import Event, parse_fact
+from engine.fact_json import parse_fact
+from engine.facts import Event
 
 NOW = 1_772_442_005_000_000
 TEE = {

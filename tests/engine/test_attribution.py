@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.events import Fact, parse_fact
+from engine.fact_json import parse_fact
+from engine.facts import Fact
 from engine.tracking.report import ReportQuery, report_of
 
 

@@ -11,9 +11,9 @@ import pytest
 from engine.bundles import Bundles
 from engine.catalogue import Catalogue
 from engine.errors import ModelCorrupt
+from engine.facts import CartLine
 from engine.model import Model
 from engine.model_check import self_check
-from engine.offers import CartLine
 from engine.slate import Recommenders, build_slate
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.shop_files import config, line, load, write_csv

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.facts import CartLine
 from engine.model import Model
-from engine.offers import CartLine
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES, Mode
 from engine.slate import Recommenders, Slate, build_slate

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from engine.errors import ConfigError
-from engine.events import Fact, parse_fact
-from engine.offers import Decision
+from engine.fact_json import parse_fact
+from engine.facts import Decision, Fact
 from engine.storage.sql import open_store
 from engine.tracking.comparison import compared, other_period
 from engine.tracking.query import ReportQuery, parse_query

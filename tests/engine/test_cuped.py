@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from engine.events import Fact, parse_fact
+from engine.fact_json import parse_fact
+from engine.facts import Fact
 from engine.tracking.cuped import Unit, adjusted_difference
 from engine.tracking.report import ReportQuery, report_of
 

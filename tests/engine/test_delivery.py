@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import clock
-from engine.events import Fact
+from engine.facts import Fact
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope
 from engine.tracking.report import ReportQuery, build_report, report_of

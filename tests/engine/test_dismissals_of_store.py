@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.events import Event
-from engine.offers import CartLine, Decision, Offer
+from engine.facts import CartLine, Decision, Event, Offer
 from engine.storage.sql import SqlStore, open_store
 from tests.support.repetitions import repetitions
 

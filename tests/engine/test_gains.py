@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.offers import Change
+from engine.facts import Change
 from engine.upsell import gains
 from engine.upsell.numbers import number_ratio, parse_number
 from tests.support.models import tiny_model

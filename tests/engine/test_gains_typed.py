@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.config import AttributesSection, parse_config
 from engine.errors import ConfigError
-from engine.offers import Change
+from engine.facts import Change
 from engine.upsell import gains
 from tests.support.models import TinyItem, tiny_model
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from engine import clock
-from engine.events import Event, Fact, PurchaseItem
-from engine.offers import Arm, Decision, Offer
+from engine.facts import Arm, Decision, Event, Fact, Offer, PurchaseItem
 from engine.storage.sql import SqlStore, open_store
 from engine.tracking.guardrail import (
     LEVEL,

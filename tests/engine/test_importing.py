@@ -11,7 +11,6 @@ import orjson
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from engine.fact_records import from_record
 from engine.storage import importing
 from engine.storage.importing import ImportResult, Source
 from engine.storage.sql import SqlStore, open_store
@@ -105,7 +104,7 @@ def expected_facts(tmp_path: Path) -> list[Any]:
     plain = open_store(str(tmp_path / "one by one.db"), secret=SECRET)
     plain.migrate()
     for raw in clean_file(tmp_path).read_bytes().splitlines():
-        assert plain.append([from_record(orjson.loads(raw))]).recorded == 1
+        assert plain.append([parse_fact(orjson.loads(raw))]).recorded == 1
     facts = list(plain.facts(FactScope()))
     plain.close()
     return facts
@@ -131,7 +130,7 @@ def test_a_database_filled_by_a_load_is_like_any_other(
     path = clean_file(tmp_path)
     assert told(run(bulk_store, path)) == (80, 0, 0)
     assert list(bulk_store.facts(FactScope())) == expected_facts
-    first, other = (from_record(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
+    first, other = (parse_fact(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
     assert bulk_store.append([first]).duplicates == 1
     changed = dataclasses.replace(other, offer_id="o9")
     assert [each.code for each in bulk_store.append([changed]).rejected] == ["conflict"]
@@ -155,7 +154,7 @@ def test_a_fact_that_another_writes_in_the_middle_of_a_load_is_recorded_once(
     def another_writes() -> None:
         other = open_store(fresh_database, secret=SECRET)
         other.migrate(serving=True)
-        assert other.append([from_record(orjson.loads(lines[-1]))]).recorded == 1
+        assert other.append([parse_fact(orjson.loads(lines[-1]))]).recorded == 1
         other.close()
 
     before_the_third_write(monkeypatch, another_writes)

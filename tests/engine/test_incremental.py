@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.tracking import intervals
 from engine.tracking.counts import Drawing
 from engine.tracking.drawing import mismatch_p_value

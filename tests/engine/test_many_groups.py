@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
-from engine.events import Fact
+from engine.facts import Fact
 from engine.tracking.many import benjamini_hochberg, difference_p_value, shrunken
 from engine.tracking.query import ReportQuery
 from engine.tracking.report import report_of

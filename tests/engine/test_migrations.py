@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from engine.fact_records import from_record
+from engine.fact_json import parse_fact
 from engine.storage import connection as database
 from engine.storage import tables
 from engine.storage.batch import Batch, prepare
@@ -91,7 +91,7 @@ def test_a_database_of_schema_0006_is_brought_up(
     interrupted: bool,
 ) -> None:
     """Written by the migrations and with the rows of that day; also in the middle of a load."""
-    prepared = [prepare(from_record(each), bulk_store.pseudonyms) for each in RECORDS]
+    prepared = [prepare(parse_fact(each), bulk_store.pseudonyms) for each in RECORDS]
     if bulk_store.url.get_backend_name() == "sqlite":
         url = f"sqlite:///{tmp_path / 'earlier.db'}"
     else:
@@ -130,7 +130,7 @@ def test_a_database_of_schema_0006_is_brought_up(
         del found["facts"], expected["facts"]
     assert found == expected
     assert later.append_prepared(prepared).duplicates == len(prepared)
-    again = [dataclasses.replace(fact, event_id="again") for fact in map(from_record, RECORDS[:1])]
+    again = [dataclasses.replace(fact, event_id="again") for fact in map(parse_fact, RECORDS[:1])]
     assert [each.code for each in later.append(again).rejected] == ["conflict"]
     assert bulk_store.append_prepared(prepared).recorded == len(prepared)
     assert list(later.facts(FactScope())) == list(bulk_store.facts(FactScope()))

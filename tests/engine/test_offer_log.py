@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.adapters.log_map import LogMap, load_map
 from engine.adapters.offer_log import Translation, read_rows, translate
 from engine.errors import ConfigError, DataError
-from engine.fact_records import from_record
+from engine.fact_json import parse_fact
 from engine.tracking.report import ReportQuery, report_of
 from tests.support.shared_data import shared_data
 
@@ -33,7 +33,7 @@ def row(event: str, when: int, what: str = "deal", who: str = "ann", worth: str 
 
 
 def report(done: Translation) -> Any:
-    return report_of(map(from_record, done.facts), ReportQuery())
+    return report_of(map(parse_fact, done.facts), ReportQuery())
 
 
 def test_a_viewed_completion_is_credited_and_an_unviewed_one_is_not() -> None:

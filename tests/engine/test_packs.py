@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.offers import Step
+from engine.facts import Step
 from engine.upsell.packs import DIMENSIONS, Pack, pack_in_name, packs_of, parse_pack
 from engine.upsell.steps import step_of, unit_saving
 from tests.support.models import TinyItem, tiny_model

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from engine.customers import erase_everywhere
 from engine.errors import ConfigError, ModelError, StorageMismatch
-from engine.events import Event, Fact
+from engine.facts import Event, Fact
 from engine.forgotten import Forgotten
 from engine.ranking.customers import Customers, hash_of
 from engine.ranking.purchases import Purchases

@@ -10,10 +10,10 @@ import pytest
 
 from engine import clock
 from engine.config import OffersSection
+from engine.facts import CartLine
 from engine.merchandising.reasons import LAST_BINDING, REJECTIONS, Reason
 from engine.merchandising.targets import category_path, unknown_names
 from engine.model import Model
-from engine.offers import CartLine
 from engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model
 

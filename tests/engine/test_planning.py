@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, select, text
 
 from engine.clock import MICROS_PER_DAY
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.storage.planning import follow_indexes, keep_statistics
 from engine.storage.scope import event_ids_in, linked_to
 from engine.storage.sql import SqlStore, open_store

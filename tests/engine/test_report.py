@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.events import Fact
-from engine.offers import Decision, Offer
+from engine.facts import Decision, Fact, Offer
 from engine.tracking.periods import ends_at, starts_at, zone_of
 from engine.tracking.rates import RATES
 from engine.tracking.report import ReportQuery, parse_query, report_of

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from engine.events import Fact
+from engine.facts import Fact
 from engine.storage.connection import connect, parse_url
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope

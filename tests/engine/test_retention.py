@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import create_engine, inspect, text
 
 from engine import clock
 from engine.errors import ConfigError
-from engine.events import Event, Fact, PurchaseItem
-from engine.offers import Decision, Offer
+from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 from engine.progress import SilentProgress
 from engine.storage.connection import parse_url
 from engine.storage.sql import SqlStore, open_store

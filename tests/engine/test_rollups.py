@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import processes
-from engine.events import Fact
-from engine.offers import Decision
+from engine.facts import Decision, Fact
 from engine.progress import SilentProgress
 from engine.storage import writer
 from engine.storage.importing import Source, import_facts

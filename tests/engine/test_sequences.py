@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ConfigError
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.tracking.intervals import newcombe, normal_quantile
 from engine.tracking.query import ReportQuery, parse_query
 from engine.tracking.report import report_of

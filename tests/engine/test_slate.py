@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.facts import CartLine
 from engine.merchandising.reasons import Reason
 from engine.model import Model
-from engine.offers import CartLine
 from engine.ranking.purchases import Past
 from engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.cross_sell.recommender import CrossSell
+from engine.facts import CartLine
 from engine.merchandising.sections import OffersSection, PinSection
 from engine.model import Model
-from engine.offers import CartLine
 from engine.slate import Recommenders, build_slate
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.repetitions import repetitions

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from engine.errors import StorageMismatch, StorageUnavailable
-from engine.events import Event, Fact, PurchaseItem, parse_fact
-from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.fact_json import parse_fact
+from engine.facts import (
+    CartLine,
+    Change,
+    Decision,
+    Event,
+    Evidence,
+    Fact,
+    Offer,
+    PurchaseItem,
+    Replaces,
+)
 from engine.storage.connection import connect, parse_url
 from engine.storage.sql import SqlStore, open_existing_store, open_store
 from engine.storage.store import FactScope
@@ -355,7 +365,7 @@ def test_readers_need_no_secret(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
     good = decision(1)
-    endless = good.offers[0]._replace(item_id="x" * 201)
+    endless = replace(good.offers[0], item_id="x" * 201)
     result = store.append([good, decision(2, offers=(endless,)), decision(3, checkout_id="")])
     assert [(entry.index, entry.code) for entry in result.rejected] == [
         (1, "invalid"),
@@ -363,7 +373,7 @@ def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
     ]
     assert result.recorded == 1
     # A name is for people only: a long one costs its end, not the fact.
-    wordy = good.offers[0]._replace(offer_id="wordy", name="n" * 300)
+    wordy = replace(good.offers[0], offer_id="wordy", name="n" * 300)
     assert store.append([decision(4, offers=(wordy,))]).recorded == 1
     assert named(everything(store)) == ["e-1", "e-4"]
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from engine.errors import StorageUnavailable
-from engine.events import Fact, parse_fact
-from engine.fact_records import from_record
+from engine.fact_json import parse_fact
+from engine.facts import Fact
 from engine.storage import writer
 from engine.storage.batch import prepare
 from engine.storage.sql import SqlStore, open_store
@@ -92,7 +92,7 @@ def test_offers_and_decisions_are_recorded_once_in_whatever_batches(
     while start < len(shuffled):
         size = data.draw(st.integers(1, len(shuffled) - start))
         facts = [
-            prepare(from_record(each), store.pseudonyms) for each in shuffled[start : start + size]
+            prepare(parse_fact(each), store.pseudonyms) for each in shuffled[start : start + size]
         ]
         result = store.append_prepared(facts)
         assert result.duplicates == 0

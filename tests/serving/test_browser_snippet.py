@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
-from engine.events import Event
+from engine.facts import Event
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope
 from tests.support.commands import run

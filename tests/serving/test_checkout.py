@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine import clock
-from engine.events import fact_to_json, parse_fact
-from engine.offers import Decision
+from engine.fact_json import fact_to_json, parse_fact
+from engine.facts import Decision
 from serving.answers import answer, answer_json
 from serving.checkout import decide, recommenders_of
 from serving.schemas import SuggestionRequest, SuggestionResponse

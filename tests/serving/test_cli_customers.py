@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, StorageMismatch
-from engine.events import Event
-from engine.fact_records import pack
+from engine.fact_json import pack
+from engine.facts import Event
 from engine.forgotten import Forgotten
 from serving.spool import Spool
 from tests.support.commands import run

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import ConfigError
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.storage.sql import open_store
 from serving.cli.report import command
 from tests.engine.test_incremental import trial

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from engine.config import TrackingSection
-from engine.events import parse_fact
 from engine.experiment import assign_arm, unit_of
+from engine.fact_json import parse_fact
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

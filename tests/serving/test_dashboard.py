@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.storage.sql import open_store
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

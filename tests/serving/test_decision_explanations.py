@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine import clock
 from engine.config import OffersSection
-from engine.events import fact_to_json, parse_fact
-from engine.fact_records import pack, unpack
+from engine.fact_json import fact_to_json, pack, parse_fact, unpack
+from engine.facts import Decision, Limits
 from engine.merchandising.reasons import REJECTIONS
 from engine.model import Model
-from engine.offers import Decision, Limits
 from engine.registry import Registry
 from serving.checkout import decide
 from serving.explaining import Explainer
@@ -142,7 +141,7 @@ def test_what_cannot_be_made_again_is_said_to_differ(tmp_path: Path) -> None:
     model = shop()
     decision = decided(model)
     first, *rest = decision.offers
-    odd = first._replace(item_id="sim-pin", offer_id="off_other")
+    odd = replace(first, item_id="sim-pin", offer_id="off_other")
     told = explain(model, replace(decision, offers=(odd, *rest)), tmp_path)
     assert told["status"] == "differs"
     assert "something else" in told["message"]

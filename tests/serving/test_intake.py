@@ -6,18 +6,17 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.errors import FactRejected, StorageUnavailable
-from engine.events import Event, Fact
-from engine.fact_records import pack, unpack
-from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.fact_json import pack, unpack
+from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from engine.storage.store import AppendResult, Rejection
 from serving.intake import Deadlines, Intake, take_apart
 from serving.lookups import Lookups
@@ -375,5 +374,5 @@ def test_other_bytes_are_no_facts(record: bytes) -> None:
 
 def test_a_damaged_explanation_is_no_fact() -> None:
     record = pack(decision()).replace(b'"n_joint"', b'"n_oint"')
-    with pytest.raises(FactRejected, match="of-1"):
+    with pytest.raises(FactRejected, match=r"offers\[0\]\.evidence\.n_joint is required"):
         unpack(record)

@@ -24,7 +24,7 @@ import orjson
 import psycopg
 import pytest
 
-from engine.offers import Decision
+from engine.facts import Decision
 from engine.storage.sql import open_store
 from engine.storage.store import FactScope
 from tests.support.kept_facts import is_empty

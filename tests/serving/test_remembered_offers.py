@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from engine import clock
 from engine.config import OffersSection
+from engine.facts import Decision
 from engine.model import Model
-from engine.offers import Decision
 from serving import checkout
 from serving.checkout import decide
 from serving.remembered_offers import Made, RememberedOffers
@@ -40,7 +41,7 @@ def ask(model: Model, **fields: object) -> Decision:
 
 
 def told(decision: Decision) -> list[object]:
-    return [offer._replace(offer_id="") for offer in decision.offers]
+    return [structs.replace(offer, offer_id="") for offer in decision.offers]
 
 
 def test_the_same_cart_is_worked_out_once(slates: list[object]) -> None:

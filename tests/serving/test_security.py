@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from engine.errors import StorageUnavailable
-from engine.offers import Arm
+from engine.facts import Arm
 from serving.app import create_app
 from serving.dashboard import sessions
 from serving.database_time import DatabaseTime

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.events import fact_to_json, parse_fact
-from engine.fact_records import explained, pack, unpack
-from engine.offers import Offer, Replaces
+from engine.fact_json import explained, fact_to_json, pack, parse_fact, unpack
+from engine.facts import Offer, Replaces
 from serving.answers import answer_json
 from serving.checkout import decide
 from serving.schemas import ExplainedDecision, SuggestionRequest, SuggestionResponse

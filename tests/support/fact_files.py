@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from engine.progress import SilentProgress
-from engine.storage.batch import Prepared
+from engine.storage.fact_rows import FactRow
 from engine.storage.importing import ImportResult, Source, import_facts
 from engine.storage.sql import SqlStore
 from engine.storage.store import AppendResult
@@ -65,9 +65,7 @@ def before_the_third_write(monkeypatch: pytest.MonkeyPatch, happens: Callable[[]
     """Of the pieces of a file, whichever run they belong to."""
     plain, writes = SqlStore.append_prepared, count(1)
 
-    def write(
-        self: SqlStore, facts: Sequence[Prepared], note: NoteOf | None = None
-    ) -> AppendResult:
+    def write(self: SqlStore, facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         if next(writes) == 3:
             happens()
         return plain(self, facts, note)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine import clock
-from engine.events import Event, Fact, PurchaseItem
-from engine.fact_records import pack, unpack
-from engine.offers import CartLine, Decision, Evidence, Limits, Offer, Replaces
+from engine.fact_json import pack, unpack
+from engine.facts import (
+    CartLine,
+    Decision,
+    Event,
+    Evidence,
+    Fact,
+    Limits,
+    Offer,
+    PurchaseItem,
+    Replaces,
+)
 
 START = clock.to_micros(datetime.fromisoformat("2026-03-28T20:00:00+00:00"))
 """Four hours before the day that loses an hour in Oslo."""

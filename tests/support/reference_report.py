@@ -6,12 +6,12 @@ Everything is found by scanning all facts; only the plain data classes of facts 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from engine.events import Event, Fact
-from engine.offers import Decision, Offer
+from msgspec.structs import replace
+
+from engine.facts import Decision, Event, Fact, Offer
 
 DAY = 86_400_000_000
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from engine.errors import ServiceFailed
-from engine.events import Event, parse_fact
 from engine.experiment import assign_arm, unit_of
+from engine.fact_json import parse_fact
+from engine.facts import Event
 from engine.progress import SilentProgress
 from training.replay import Replay, replay
 from training.shoppers import Behaviour, Visit

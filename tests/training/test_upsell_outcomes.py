@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.events import Event, Fact, PurchaseItem
-from engine.offers import CartLine, Decision, Offer, Replaces
+from engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from engine.registry import Registry
 from engine.storage.sql import open_store
 from engine.upsell.likelihood import log_odds

@@ -7,8 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from engine.facts import KINDS, Arm, Kind
 from engine.native.unit_sums import number_units
-from engine.offers import KINDS, Arm, Kind
 from engine.tracking.counts import ArmCounts, Counts, Drawing
 from engine.tracking.drawing import WHOLE
 from engine.tracking.intervals import RatioSums

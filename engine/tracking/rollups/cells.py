@@ -12,7 +12,7 @@ from dataclasses import asdict, astuple, dataclass, field
 
 import numpy as np
 
-from engine.offers import KINDS, Arm, Decision, Kind
+from engine.facts import KINDS, Arm, Decision, Kind
 from engine.tracking import counting, incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.counts import Counts

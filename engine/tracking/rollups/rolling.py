@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from engine.errors import StorageUnavailable
-from engine.events import Fact
+from engine.facts import Fact
 from engine.progress import Progress, Task
 from engine.storage.rollups import StaleDay
 from engine.storage.sql import open_existing_store

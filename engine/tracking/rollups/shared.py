@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.facts import KINDS, Arm, Kind
 from engine.native.unit_sums import unit_sums
-from engine.offers import KINDS, Arm, Kind
 from engine.tracking.intervals import RatioSums
 from engine.tracking.rollups.cells import ARMS, SUMMED, Cell
 from engine.tracking.rollups.columns import Ints, ratio_sums

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
 from engine.locales import LANGUAGES, Language
 from engine.tracking.query import ReportQuery
 from engine.tracking.report import report_of

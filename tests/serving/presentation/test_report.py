@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from engine.events import parse_fact
+from engine.fact_json import parse_fact
+from engine.facts import Decision
 from engine.locales import LANGUAGES, Language
-from engine.offers import Decision
 from engine.tracking.query import ReportQuery
 from engine.tracking.report import report_of
 from serving.cli.report_tables import page_of

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.errors import FactRejected
-from engine.events import Event, Fact, body_digest, fact_to_json, parse_fact
-from engine.fact_records import digest_and_pack, from_record, pack, unpack
-from engine.offers import CartLine, Change, Decision, Evidence, Offer, Replaces
+from engine.fact_json import body_digest, digest_and_pack, fact_to_json, pack, parse_fact, unpack
+from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from tests.support.facts import histories
 
 DECISION: dict[str, Any] = {
@@ -195,7 +194,7 @@ def test_any_damage_is_refused_or_read_and_written_again(data: st.DataObject) ->
     container, key = data.draw(st.sampled_from(_places(record)))
     container[key] = data.draw(JSON)
     try:
-        fact = from_record(record)
+        fact = parse_fact(record)
     except FactRejected:
         return
     assert unpack(pack(fact)) == fact
@@ -205,18 +204,18 @@ def test_any_damage_is_refused_or_read_and_written_again(data: st.DataObject) ->
 def test_a_decision_that_replaces_the_sum_of_huge_lines_can_be_read() -> None:
     record = json.loads(json.dumps(EXPLAINED))
     record["offers"][1]["replaces"]["quantity"] = 2 * 10**9
-    fact = from_record(record)
+    fact = parse_fact(record)
     assert isinstance(fact, Decision)
     assert fact.offers[1].replaces is not None
     assert fact.offers[1].replaces.quantity == 2 * 10**9
     assert unpack(pack(fact)) == fact
     record["lines"][0]["quantity"] = 2 * 10**9
     with pytest.raises(FactRejected, match=r"lines\[0\].quantity"):
-        from_record(record)
+        parse_fact(record)
 
 
 def test_an_explanation_survives() -> None:
-    fact = from_record(EXPLAINED)
+    fact = parse_fact(EXPLAINED)
     assert isinstance(fact, Decision)
     assert fact.offers[0].evidence == Evidence(("phone-64",), 4, 9, 0.44, 2.5, 1.2)
     assert fact.offers[1].gains == (Change("gb", "64", "256"),)
@@ -226,9 +225,9 @@ def test_an_explanation_survives() -> None:
 def test_words_too_long_or_broken_are_mended_where_they_are_written() -> None:
     fact = parse_fact(DECISION)
     assert isinstance(fact, Decision)
-    offer = fact.offers[1]._replace(name="n" * 500, text="a\x00b\ud800", score=float("nan"))
+    offer = replace(fact.offers[1], name="n" * 500, text="a\x00b\ud800", score=float("nan"))
     changes = (Change("g\ud800", "f" * 5000, "t"),)
-    back = unpack(pack(replace(fact, offers=(offer._replace(gains=changes),))))
+    back = unpack(pack(replace(fact, offers=(replace(offer, gains=changes),))))
     assert isinstance(back, Decision)
     (mended,) = back.offers
     assert (mended.name, mended.text, mended.score) == ("n" * 200, "ab?", 0.0)

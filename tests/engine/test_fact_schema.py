@@ -1,8 +1,7 @@
-"""Lines that are as most are take a short way to the same row."""
+"""Decoded objects and lines of JSON are one schema, and what is read is written alike."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -10,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import fact_schema
 from engine.errors import FactRejected
-from engine.fact_records import from_record
-from engine.storage.batch import prepare
-from engine.storage.ordinary import ordinary
-from engine.storage.preparing import parsed, prepare_lines
+from engine.fact_json import parse_fact, unpack
+from engine.storage.fact_rows import row_of
+from engine.storage.preparing import prepare_lines
 from engine.storage.pseudonyms import Pseudonyms
 from tests.support.fact_files import SECRET
 from tests.support.repetitions import repetitions
@@ -128,61 +127,50 @@ DECISIONS = an_object(
 
 @settings(max_examples=repetitions(500))
 @given(record=PROMOTIONS | ORDERS | DECISIONS)
-def test_the_short_way_leads_to_the_same_row(record: dict[str, Any]) -> None:
+def test_a_line_and_its_object_give_the_same_row(record: dict[str, Any]) -> None:
     pseudonyms = Pseudonyms(SECRET)
     raw = orjson.dumps(record)
     piece = prepare_lines([raw], 1, pseudonyms)
-    with suppress(FactRejected):
-        expected = prepare(from_record(parsed(raw)), pseudonyms, trusted=True)
-        assert piece.facts == [tuple(expected)]
+    if piece.refused:
+        with pytest.raises(FactRejected) as caught:
+            parse_fact(record)
+        assert [refused.message for refused in piece.refused] == [caught.value.message]
         return
+    expected = row_of(parse_fact(record), pseudonyms, trusted=True)
+    assert piece.facts == [tuple(expected)]
+    # A stored body is read back to the same row.
+    assert row_of(unpack(expected.body), pseudonyms, trusted=True) == expected
+
+
+@pytest.mark.parametrize("price", ["2.675000000000000000001", "0.004999999999999999999999999"])
+def test_long_numbers_mean_what_their_digits_say(price: str) -> None:
+    text = (
+        '{"type": "purchase", "event_id": "p", "occurred_at": "2026-01-31T12:00:00Z",'
+        ' "transaction_id": "t", "currency": "EUR", "items": [{"item_id": "a", "price": %s}]}'
+    )
+    assert unpack(text % price) == unpack(text % f'"{price}"')
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"[]", "fact must be a JSON object"),
+        (b"nothing", "not JSON: JSON is malformed"),
+        (b'{"type": "cancel", "event_id": NaN}', "not JSON: JSON is malformed"),
+        (b'{"type": "cancel", "event_id": "\xff"}', "not UTF-8 text"),
+        (b'{"type": "cancel", "event_id": "\\ud800"}', "not JSON"),
+        (b'{"type": "cancel", "anything": ' + b"[" * 200_000, "not JSON"),
+        (b'{"type": "cancel", "items": [{"offer_id": {}}]}', "items[0].offer_id must be text"),
+        (b'{"type": "decision", "limits": {"upsell": 1}}', "limits.cross_sell is required"),
+    ],
+)
+def test_what_is_no_fact_is_refused_with_its_field(raw: bytes, message: str) -> None:
     with pytest.raises(FactRejected) as caught:
-        from_record(parsed(raw))
-    assert [refused.message for refused in piece.refused] == [caught.value.message]
+        fact_schema.decode(raw)
+    assert message in caught.value.message
 
 
-WHEN = "2026-01-31T12:00:00Z"
-USUAL = [
-    {"type": "view_promotion", "event_id": "v", "occurred_at": WHEN, "offer_id": "o"},
-    {
-        "type": "purchase",
-        "event_id": "b",
-        "occurred_at": WHEN,
-        "checkout_id": "k",
-        "transaction_id": "t",
-        "currency": "EUR",
-        "items": [
-            {"item_id": "mug", "quantity": 2, "price": "4.50", "discount": "0.00"},
-            {"item_id": "tea", "price": 3.2, "discount": 0.5, "offer_id": "o"},
-        ],
-    },
-    {
-        "type": "decision",
-        "decision_id": "d",
-        "occurred_at": WHEN,
-        "checkout_id": "k",
-        "session_id": "s",
-        "customer_id": "c",
-        "arm": "treatment",
-        "control_share": 0.1,
-        "currency": "EUR",
-        "lines": [{"item_id": "pot", "quantity": 1, "unit_price": "20.00"}],
-        "offers": [
-            {"offer_id": "o", "kind": "cross_sell", "item_id": "tea", "unit_price": "3.20"},
-            {
-                "offer_id": "u",
-                "kind": "upsell",
-                "item_id": "big pot",
-                "position": 2,
-                "replaces": {"item_id": "pot", "quantity": 1, "price_difference": "5.00"},
-            },
-        ],
-    },
-]
-
-
-@pytest.mark.parametrize("record", USUAL, ids=lambda record: record["type"])
-def test_usual_lines_take_the_short_way(record: dict[str, Any]) -> None:
-    pseudonyms, raw = Pseudonyms(SECRET), orjson.dumps(record)
-    short = ordinary(raw, pseudonyms)
-    assert short == prepare(from_record(parsed(raw)), pseudonyms, trusted=True)
+def test_a_list_has_a_largest_length() -> None:
+    many = [{"item_id": "a"}] * (fact_schema.LONGEST_LIST + 1)
+    with pytest.raises(FactRejected, match="items holds more than 10000 entries"):
+        fact_schema.convert({"type": "cancel", "items": many})

@@ -1,0 +1,155 @@
+"""The canonical JSON form of facts: structs of `engine.fact_schema` from facts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import astuple
+
+from engine import clock
+from engine import fact_schema as schema
+from engine.fact_fields import amount_text, display, quantity_text
+from engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Offer
+
+
+def event_body(event: Event) -> schema.EventBody:
+    """Return all of an event."""
+    body = schema.EVENT_BODIES[event.type](
+        event.event_id,
+        clock.to_iso(event.occurred_at),
+        event.offer_id,
+        event.checkout_id,
+        event.session_id,
+        event.customer_id,
+        event.transaction_id,
+        event.currency,
+        event.is_bot or None,
+    )
+    if isinstance(body, schema.OrderBody):
+        currency = event.currency
+        body.items = [
+            schema.ItemBody(
+                item.item_id,
+                quantity_text(item.quantity),
+                amount_text(item.price_minor, currency),
+                amount_text(item.discount_minor or None, currency),
+                item.offer_id,
+            )
+            for item in event.items
+        ]
+    return body
+
+
+def decision_body(
+    decision: Decision, offers: Sequence[schema.ExplainedOfferBody] = ()
+) -> schema.DecisionBody:
+    """Return a decision, with `offers` as its offers."""
+    currency = decision.currency
+    return schema.DecisionBody(
+        decision.event_id,
+        clock.to_iso(decision.occurred_at),
+        decision.decision_id,
+        decision.checkout_id,
+        decision.session_id,
+        decision.customer_id,
+        decision.arm,
+        decision.model_version,
+        decision.placement,
+        currency,
+        decision.control_share,
+        decision.is_bot or None,
+        decision.limits,
+        decision.excluded_item_ids or None,
+        decision.declined_item_ids or None,
+        decision.mode,
+        decision.model_customer,
+        decision.store_id,
+        decision.segment,
+        [
+            schema.LineBody(
+                line.item_id,
+                quantity_text(line.quantity),
+                amount_text(line.unit_price_minor, currency),
+                amount_text(line.discount_minor or None, currency),
+            )
+            for line in decision.lines
+        ],
+        offers,
+    )
+
+
+def offer_bodies(decision: Decision) -> list[schema.OfferBody]:
+    """Return the offers of a decision as the outward schema has them, without explanation."""
+    return [schema.OfferBody(*_outward(offer, decision.currency)) for offer in decision.offers]
+
+
+def explained_bodies(
+    decision: Decision, bodies: Sequence[schema.OfferBody]
+) -> list[schema.ExplainedOfferBody]:
+    """Return the `offer_bodies` of a decision with the explanation of each."""
+    currency = decision.currency
+    return [
+        schema.ExplainedOfferBody(*astuple(body), *_explanation(offer, currency))
+        for offer, body in zip(decision.offers, bodies, strict=True)
+    ]
+
+
+def _outward(offer: Offer, currency: str | None) -> tuple[Any, ...]:
+    """Return the fields of an `OfferBody`."""
+    base = offer.replaces
+    return (
+        offer.offer_id,
+        offer.kind,
+        offer.item_id,
+        display(offer.name) or None,
+        None if offer.family is None else display(offer.family) or None,
+        offer.position,
+        amount_text(offer.unit_price_minor, currency),
+        None
+        if base is None
+        else schema.ReplacesBody(
+            base.item_id,
+            quantity_text(base.quantity),
+            amount_text(base.price_difference_minor, currency),
+        ),
+    )
+
+
+def _explanation(offer: Offer, currency: str | None) -> tuple[Any, ...]:
+    """Return the fields of an `ExplainedOfferBody` that an `OfferBody` has not."""
+    evidence = offer.evidence
+    counts = None if evidence is None else _mended_evidence(evidence)
+    common = (_written(offer.score), _shown(offer.text), counts)
+    if offer.kind != "upsell":
+        return common
+    total = amount_text(offer.total_difference_minor, currency)
+    return (*common, _mended_changes(offer.gains), _mended_changes(offer.losses), offer.step, total)
+
+
+def _mended_evidence(evidence: Evidence) -> Evidence:
+    return Evidence(
+        tuple([_shown(item) for item in evidence.antecedent_item_ids]),
+        evidence.n_joint,
+        evidence.n_antecedent,
+        _written(evidence.confidence),
+        _written(evidence.lift),
+        _written(evidence.lift_lower),
+    )
+
+
+def _mended_changes(changes: Sequence[Change]) -> list[Change]:
+    return [
+        Change(_shown(change.attribute), _shown(change.before), _shown(change.after))
+        for change in changes
+    ]
+
+
+def _shown(words: str) -> str:
+    return display(words, LONGEST_TEXT)
+
+
+def _written(number: float) -> float:
+    # JSON has no word for what is not finite: null would be written, and could not be read.
+    return number if math.isfinite(number) else 0.0

@@ -1,0 +1,293 @@
+"""Facts from JSON and to JSON: one reader and one writer for every source and every store.
+
+A fact is written in two forms. The *body* is what is stored: all of the fact, a decision with
+what explains its offers. The *digest* covers the outward schema without the explanation, keys in
+order, so that two deliveries of one fact share it and a changed fact does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from msgspec import UNSET
+
+from engine import fact_schema as schema
+from engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
+from engine.fact_fields import (
+    LARGEST_QUANTITY,
+    invalid,
+    is_text,
+    optional_id,
+    parse_amount,
+    parse_currency,
+    parse_instant,
+    parse_quantity,
+    required_id,
+)
+from engine.facts import (
+    CartLine,
+    Change,
+    Decision,
+    Event,
+    EventType,
+    Evidence,
+    Fact,
+    Offer,
+    PurchaseItem,
+    Quantity,
+    Replaces,
+    Step,
+)
+
+# The lines of one item together, for decisions with more than one line of it.
+_LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
+_STEPS: dict[str | None, Step] = {"size": "size", "tier": "tier"}
+
+_body_encoder = msgspec.json.Encoder()
+_digest_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def parse_fact(data: object) -> Fact:
+    """Return one JSON object as a fact. Numbers may be int, float, Decimal or decimal strings.
+
+    Raises
+    ------
+    FactRejected
+        Reason `invalid`, with a message that names the field.
+    """
+    return fact_of(schema.convert(data))
+
+
+def unpack(record: bytes | str) -> Fact:
+    """Return a fact from its JSON text; raise as `parse_fact`."""
+    return fact_of(schema.decode(record))
+
+
+def fact_of(body: schema.FactBody) -> Fact:
+    """Return the fact a body states; raise as `parse_fact`."""
+    return _decision(body) if isinstance(body, schema.DecisionBody) else _event(body)
+
+
+def _event(body: schema.EventBody) -> Event:
+    kind = cast(EventType, body.__struct_config__.tag)
+    currency = parse_currency(body.currency)
+    offer_id = optional_id(body.offer_id, "offer_id") or optional_id(
+        body.promotion_id, "promotion_id"
+    )
+    transaction_id = optional_id(body.transaction_id, "transaction_id")
+    items: tuple[PurchaseItem, ...] = ()
+    if isinstance(body, schema.OrderBody):
+        if transaction_id is None:
+            raise invalid("transaction_id", "is required")
+        items = tuple(
+            [
+                _item(entry, f"items[{index}]", currency)
+                for index, entry in enumerate(body.items or ())
+            ]
+        )
+        if kind == "purchase" and not items:
+            raise invalid("items", "a purchase needs at least one item")
+    elif offer_id is None:
+        raise invalid("offer_id", f"is required for {kind}")
+    session_id, customer_id = _people(body)
+    return Event(
+        required_id(body.event_id, "event_id"),
+        kind,
+        parse_instant(body.occurred_at),
+        offer_id,
+        optional_id(body.checkout_id, "checkout_id"),
+        session_id,
+        customer_id,
+        transaction_id,
+        currency,
+        items,
+        body.is_bot is True,
+    )
+
+
+def _people(body: schema.EventBody | schema.DecisionBody) -> tuple[str | None, str | None]:
+    """Return session and customer; neither without consent: the fact counts for its checkout."""
+    session_id = optional_id(body.session_id, "session_id")
+    customer_id = optional_id(body.customer_id, "customer_id")
+    return (None, None) if body.consent is False else (session_id, customer_id)
+
+
+def _item(body: schema.ItemBody, where: str, currency: str | None) -> PurchaseItem:
+    return PurchaseItem(
+        required_id(body.item_id, "item_id", where),
+        _quantity(body.quantity, where),
+        parse_amount(body.price, currency, where, "price"),
+        parse_amount(body.discount, currency, where, "discount") or 0,
+        optional_id(body.offer_id, "offer_id", where)
+        or optional_id(body.promotion_id, "promotion_id", where),
+    )
+
+
+def _quantity(value: object, where: str, maximum: int = LARGEST_QUANTITY) -> Quantity:
+    try:
+        return parse_quantity(1 if value is UNSET else value, maximum)
+    except ValueError as error:
+        raise invalid("quantity", str(error), where) from error
+
+
+def _decision(body: schema.DecisionBody) -> Decision:
+    currency = parse_currency(body.currency)
+    if body.arm is None:
+        raise invalid("arm", "must be treatment or control")
+    if body.control_share is not None and not 0 <= body.control_share <= 1:
+        raise invalid("control_share", "must be a number from 0 to 1")
+    decision_id = required_id(body.decision_id, "decision_id")
+    lines = [
+        _line(entry, f"lines[{index}]", currency) for index, entry in enumerate(body.lines or ())
+    ]
+    offers = [
+        _offer(entry, f"offers[{index}]", currency) for index, entry in enumerate(body.offers or ())
+    ]
+    if len({offer.offer_id for offer in offers}) != len(offers):
+        raise invalid("offers", "the same offer_id stands twice")
+    session_id, customer_id = _people(body)
+    return Decision(
+        event_id=optional_id(body.event_id, "event_id") or decision_id,
+        decision_id=decision_id,
+        occurred_at=parse_instant(body.occurred_at),
+        checkout_id=required_id(body.checkout_id, "checkout_id"),
+        session_id=session_id,
+        customer_id=customer_id,
+        arm=body.arm,
+        model_version=optional_id(body.model_version, "model_version"),
+        placement=optional_id(body.placement, "placement") or "checkout",
+        currency=currency,
+        lines=tuple(lines),
+        offers=tuple(offers),
+        control_share=body.control_share,
+        is_bot=body.is_bot is True,
+        limits=body.limits,
+        excluded_item_ids=_ids(body.excluded_item_ids, "excluded_item_ids"),
+        declined_item_ids=_ids(body.declined_item_ids, "declined_item_ids"),
+        mode=body.mode,
+        model_customer=body.model_customer,
+        store_id=optional_id(body.store_id, "store_id"),
+        segment=optional_id(body.segment, "segment"),
+    )
+
+
+def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ...]:
+    return tuple(
+        [required_id(value, f"{field}[{index}]") for index, value in enumerate(values or ())]
+    )
+
+
+def _line(body: schema.LineBody, where: str, currency: str | None) -> CartLine:
+    return CartLine(
+        required_id(body.item_id, "item_id", where),
+        _quantity(body.quantity, where),
+        parse_amount(body.unit_price, currency, where, "unit_price"),
+        parse_amount(body.discount, currency, where, "discount") or 0,
+    )
+
+
+def _offer(body: schema.ExplainedOfferBody, where: str, currency: str | None) -> Offer:
+    kind = body.kind
+    if kind is None:
+        raise invalid("kind", "must be cross_sell or upsell", where)
+    replaces = None
+    if body.replaces is not None:
+        base, at = body.replaces, f"{where}.replaces"
+        replaces = Replaces(
+            required_id(base.item_id, "item_id", at),
+            _quantity(base.quantity, at, _LARGEST_REPLACED),
+            parse_amount(base.price_difference, currency, at, "price_difference"),
+        )
+    upsell = kind == "upsell"
+    if upsell and replaces is None:
+        raise invalid("replaces", "an upsell offer names what it replaces", where)
+    total = body.total_difference
+    return Offer(
+        required_id(body.offer_id, "offer_id", where),
+        kind,
+        required_id(body.item_id, "item_id", where),
+        1 if body.position is UNSET else body.position,
+        parse_amount(body.unit_price, currency, where, "unit_price"),
+        optional_id(body.name, "name", where) or "",
+        0.0 if body.score is UNSET else _finite(body.score, "score", where),
+        "" if body.text is UNSET else _words(body.text, "text", where),
+        None if body.evidence is None else _evidence(body.evidence, f"{where}.evidence"),
+        replaces,
+        _changes(body.gains, f"{where}.gains") if upsell else (),
+        _changes(body.losses, f"{where}.losses") if upsell else (),
+        _STEPS.get(body.step) if upsell else None,
+        parse_amount(total, currency, where, "total_difference") if upsell else None,
+        optional_id(body.family, "family", where),
+    )
+
+
+def _evidence(evidence: Evidence, where: str) -> Evidence:
+    for item in evidence.antecedent_item_ids:
+        _words(item, "antecedent_item_ids", where)
+    _finite(evidence.confidence, "confidence", where)
+    _finite(evidence.lift, "lift", where)
+    _finite(evidence.lift_lower, "lift_lower", where)
+    return evidence
+
+
+def _changes(changes: Sequence[Change] | None, where: str) -> tuple[Change, ...]:
+    for change in changes or ():
+        _words(change.attribute, "attribute", where)
+        _words(change.before, "from", where)
+        _words(change.after, "to", where)
+    return tuple(changes or ())
+
+
+def _words(value: str, field: str, where: str) -> str:
+    if not is_text(value):
+        raise invalid(field, "holds characters that are not text", where)
+    return value
+
+
+def _finite(value: float, field: str, where: str) -> float:
+    if not math.isfinite(value):
+        raise invalid(field, "must be a number", where)
+    return value
+
+
+def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
+    """Return the digest of 16 bytes and the body."""
+    if isinstance(fact, Event):
+        body = event_body(fact)
+        return _digest(body), _body_encoder.encode(body)
+    decision, outward = decision_body(fact), offer_bodies(fact)
+    decision.offers = cast("list[schema.ExplainedOfferBody]", outward)
+    digest = _digest(decision)
+    decision.offers = explained_bodies(fact, outward)
+    return digest, _body_encoder.encode(decision)
+
+
+def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
+    return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest()
+
+
+def body_digest(fact: Fact) -> bytes:
+    """Return 16 bytes that two deliveries of the same fact share and a changed one does not."""
+    return digest_and_pack(fact)[0]
+
+
+def pack(fact: Fact) -> bytes:
+    """Return a fact as JSON that `unpack` gives back whole."""
+    return digest_and_pack(fact)[1]
+
+
+def explained(fact: Fact) -> dict[str, object]:
+    """Return the body of a fact as a JSON object."""
+    return msgspec.json.decode(pack(fact))
+
+
+def fact_to_json(fact: Fact) -> dict[str, object]:
+    """Return the fact in the outward schema, without what explains the offers of a decision."""
+    if isinstance(fact, Event):
+        return msgspec.to_builtins(event_body(fact))
+    body = decision_body(fact, cast("list[schema.ExplainedOfferBody]", offer_bodies(fact)))
+    return msgspec.to_builtins(body)

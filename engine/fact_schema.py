@@ -1,0 +1,287 @@
+"""The JSON form of facts, as `msgspec` structs: one tagged union for every source of facts.
+
+Names and fields follow Google Analytics 4's e-commerce events. A struct's fields are declared in
+the order in which they are written. The structs take what shops send (numbered ids, amounts and
+quantities as numbers or as text) and refuse all other types; `engine.fact_json` makes facts of
+them, and of facts the same structs in their canonical form: ids and amounts as text, no nulls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from engine.errors import FactRejected
+from engine.fact_fields import LONGEST_ID
+from engine.facts import (
+    ORDER_TYPES,
+    PROMOTION_TYPES,
+    Arm,
+    Change,
+    Evidence,
+    Kind,
+    Limits,
+    Mode,
+    Text,
+)
+
+LONGEST_LIST = 10_000
+_LARGEST_ROW = 2**31 - 1
+_EXACT_DIGITS = 15
+"""A float holds every number of so many digits."""
+
+Id = Annotated[str, Meta(max_length=LONGEST_ID)] | int | None
+Number = Any
+"""A number or its text; a JSON number too long for a float comes as a Decimal."""
+Ids = Annotated[Sequence[Id], Meta(max_length=LONGEST_LIST)] | None
+
+
+class ItemBody(Struct, omit_defaults=True):
+    """A line of a purchase or refund."""
+
+    item_id: Id = None
+    quantity: Number = UNSET
+    price: Number = None
+    discount: Number = None
+    offer_id: Id = None
+    promotion_id: Id = None
+
+
+class LineBody(Struct, omit_defaults=True):
+    """A line of a cart."""
+
+    item_id: Id = None
+    quantity: Number = UNSET
+    unit_price: Number = None
+    discount: Number = None
+
+
+class ReplacesBody(Struct, omit_defaults=True):
+    """The item an upsell would replace."""
+
+    item_id: Id = None
+    quantity: Number = UNSET
+    price_difference: Number = None
+
+
+class OfferBody(Struct, omit_defaults=True):
+    """An offer without its explanation, as its digest covers it."""
+
+    offer_id: Id = None
+    kind: Kind | None = None
+    item_id: Id = None
+    name: Id = None
+    family: Id = None
+    position: Annotated[int, Meta(ge=1, le=LONGEST_LIST)] | UnsetType = UNSET
+    unit_price: Number = None
+    replaces: ReplacesBody | None = None
+
+
+class ExplainedOfferBody(OfferBody, omit_defaults=True):
+    """An offer with its score, text, evidence and changes."""
+
+    score: float | UnsetType = UNSET
+    text: Text | UnsetType = UNSET
+    evidence: Evidence | None = None
+    gains: Sequence[Change] | None = None
+    losses: Sequence[Change] | None = None
+    step: str | None = None
+    total_difference: Number = None
+
+
+class EventBody(Struct, omit_defaults=True, tag_field="type"):
+    """What all events have in common; alone, a promotion event."""
+
+    event_id: Id = None
+    occurred_at: str | None = None
+    offer_id: Id = None
+    checkout_id: Id = None
+    session_id: Id = None
+    customer_id: Id = None
+    transaction_id: Id = None
+    currency: Id = None
+    is_bot: bool | None = None
+    promotion_id: Id = None
+    consent: bool | None = None
+
+
+class OrderBody(EventBody, omit_defaults=True):
+    """A purchase, refund or cancellation."""
+
+    items: Annotated[Sequence[ItemBody], Meta(max_length=LONGEST_LIST)] | None = None
+
+
+class ViewPromotion(EventBody, tag="view_promotion"):
+    """The offer was shown."""
+
+
+class SelectPromotion(EventBody, tag="select_promotion"):
+    """The offer was clicked."""
+
+
+class AddToCart(EventBody, tag="add_to_cart"):
+    """The offer was accepted."""
+
+
+class DismissPromotion(EventBody, tag="dismiss_promotion"):
+    """The offer was dismissed."""
+
+
+class Purchase(OrderBody, tag="purchase"):
+    """An order was paid."""
+
+
+class Refund(OrderBody, tag="refund"):
+    """Items of an order were returned; without items, all of it."""
+
+
+class Cancel(OrderBody, tag="cancel"):
+    """An order was cancelled."""
+
+
+class DecisionBody(Struct, omit_defaults=True, tag_field="type", tag="decision"):
+    """A decision with its cart and offers."""
+
+    event_id: Id = None
+    occurred_at: str | None = None
+    decision_id: Id = None
+    checkout_id: Id = None
+    session_id: Id = None
+    customer_id: Id = None
+    arm: Arm | None = None
+    model_version: Id = None
+    placement: Id = None
+    currency: Id = None
+    control_share: float | None = None
+    is_bot: bool | None = None
+    limits: Limits | None = None
+    excluded_item_ids: Ids = None
+    declined_item_ids: Ids = None
+    mode: Mode | None = None
+    model_customer: Annotated[int, Meta(ge=0, le=_LARGEST_ROW)] | None = None
+    store_id: Id = None
+    segment: Id = None
+    lines: Annotated[Sequence[LineBody], Meta(max_length=LONGEST_LIST)] | None = None
+    offers: Annotated[Sequence[ExplainedOfferBody], Meta(max_length=LONGEST_LIST)] | None = None
+    consent: bool | None = None
+
+
+FactBody = (
+    ViewPromotion
+    | SelectPromotion
+    | AddToCart
+    | DismissPromotion
+    | Purchase
+    | Refund
+    | Cancel
+    | DecisionBody
+)
+"""Any fact; `type` says which."""
+
+EVENT_BODIES: Final[dict[str, type[EventBody]]] = {
+    str(body.__struct_config__.tag): body
+    for body in (
+        *(ViewPromotion, SelectPromotion, AddToCart, DismissPromotion),
+        *(Purchase, Refund, Cancel),
+    )
+}
+"""By `type`."""
+
+
+def exact_number(digits: str) -> float | Decimal:
+    """Return a JSON number as it was written, which a float cannot always hold."""
+    return float(digits) if len(digits) <= _EXACT_DIGITS else Decimal(digits)
+
+
+_decoder = msgspec.json.Decoder(FactBody, float_hook=exact_number)
+_any_decoder = msgspec.json.Decoder(float_hook=exact_number)
+
+
+def decode(raw: bytes | str | msgspec.Raw) -> FactBody:
+    """Return the body of a fact from its JSON.
+
+    Raises
+    ------
+    FactRejected
+        Reason `invalid`, with a message that names the field.
+    """
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _refusal(error) from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise _no_json(error) from error
+
+
+def decode_any(raw: bytes | msgspec.Raw) -> object:
+    """Return any JSON, its numbers as exact as in a fact; raise FactRejected where it is none."""
+    try:
+        return _any_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise _no_json(error) from error
+
+
+def _no_json(error: Exception) -> FactRejected:
+    problem = "not UTF-8 text" if isinstance(error, UnicodeError) else f"not JSON: {error}"
+    return FactRejected("invalid", problem)
+
+
+def convert(data: object) -> FactBody:
+    """Return the body of a fact from a JSON object that was decoded before; raise as `decode`."""
+    try:
+        return cast(FactBody, msgspec.convert(data, FactBody))
+    except msgspec.ValidationError as error:
+        raise _refusal(error) from error
+    except (UnicodeError, RecursionError) as error:
+        raise _no_json(error) from error
+
+
+_WHERE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_TYPES = ", ".join(sorted(PROMOTION_TYPES | ORDER_TYPES | {"decision"}))
+_BY_FIELD = {
+    "type": f"must be one of {_TYPES}",
+    "occurred_at": "is required, as ISO 8601 with an offset",
+    "arm": "must be treatment or control",
+    "kind": "must be cross_sell or upsell",
+    "mode": "must be one of discovery, complete",
+    "control_share": "must be a number from 0 to 1",
+    "position": "must be a whole number from 1",
+    "cross_sell": "must be a whole number from 0",
+    "upsell": "must be a whole number from 0",
+    "model_customer": "must be a whole number from 0",
+    "n_joint": "must be a whole number from 0",
+    "n_antecedent": "must be a whole number from 0",
+}
+_BY_TYPE = (
+    (re.compile(r"Expected `str` of length <= (\d+)"), r"is longer than \1 characters"),
+    (re.compile(r"Expected `array` of length <= (\d+)"), r"holds more than \1 entries"),
+    (re.compile(r"Expected `array"), "must be a list"),
+    (re.compile(r"Expected `object"), "must be a JSON object"),
+    (re.compile(r"Expected `bool"), "must be true or false"),
+    (re.compile(r"Expected `float|Number out of range"), "must be a number"),
+    (re.compile(r"Expected `(int \| )?str"), "must be text"),
+)
+
+
+def _refusal(error: msgspec.ValidationError) -> FactRejected:
+    """Return the one error of facts for what `msgspec` found."""
+    problem = str(error)
+    found = _WHERE.search(problem)
+    field = found.group(1) if found else ""
+    missing = _MISSING.match(problem)
+    if missing:
+        field = f"{field}.{missing.group(1)}" if field else missing.group(1)
+    if missing and field != "type":
+        return FactRejected("invalid", f"{field} is required")
+    message = _BY_FIELD.get(field.rpartition(".")[2])
+    for pattern, words in _BY_TYPE if message is None else ():
+        if match := pattern.match(problem):
+            message = match.expand(words)
+            break
+    return FactRejected("invalid", f"{field or 'fact'} {message or problem}")

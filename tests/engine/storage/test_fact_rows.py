@@ -1,0 +1,77 @@
+"""Rows of facts, against those that version 0.1.0 wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+from sqlalchemy import create_engine, insert
+
+from engine.fact_json import parse_fact, unpack
+from engine.facts import Decision, Fact
+from engine.storage import tables
+from engine.storage.fact_rows import row_of
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.sql import open_store
+from engine.storage.store import FactScope
+
+SECRET = b"a secret of thirty-two bytes, so"
+OLD: list[dict[str, Any]] = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "rows_of_0_1_0.jsonl").read_bytes().splitlines()
+]
+"""What was sent, and the row that the version before this schema wrote of it."""
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda old: old["columns"][1])
+def test_a_row_is_what_it_was(old: dict[str, Any]) -> None:
+    row = row_of(parse_fact(old["sent"]), Pseudonyms(SECRET))
+    assert list(row[:8]) == old["columns"]
+    assert (row.digest.hex(), row.body) == (old["digest"], old["body"])
+    assert (row.decision_id, row.offer_ids, row.named) == (
+        old["decision_id"],
+        tuple(old["offer_ids"]),
+        tuple(old["named"]),
+    )
+
+
+def test_facts_of_an_earlier_database_are_duplicates_when_they_come_again(tmp_path: Path) -> None:
+    """The rows of an earlier version, in its tables: read, exported and compared by this one."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    store = open_store(url, secret=SECRET)
+    store.migrate()
+    names = [column.name for column in tables.facts.columns]
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for old in OLD:
+            digest = bytes.fromhex(old["digest"])
+            values = dict(zip(names, [*old["columns"], digest, old["body"]], strict=True))
+            connection.execute(insert(tables.facts).values(values))
+            if old["decision_id"] is not None:
+                own = {"event_id": old["columns"][0], "decision_id": old["decision_id"]}
+                connection.execute(insert(tables.decisions).values(own))
+    engine.dispose()
+    sent: list[Fact] = [parse_fact(old["sent"]) for old in OLD]
+    again = store.append(sent)
+    assert (again.recorded, again.duplicates, again.rejected) == (0, len(OLD), ())
+    stored = {fact.event_id: fact for fact in store.facts(FactScope())}
+    assert stored == {old["columns"][0]: unpack(old["body"]) for old in OLD}
+    exported = store.append(list(stored.values()), trusted=True)
+    assert exported.duplicates == len(OLD)
+    changed = [structs.replace(fact, occurred_at=fact.occurred_at + 1) for fact in sent]
+    assert {one.code for one in store.append(changed).rejected} == {"conflict"}
+    store.close()
+
+
+@pytest.mark.parametrize("spoilt", ["", "a\x00b", "x" * 1_000, "half of a pair \ud800"])
+def test_a_decision_whose_ids_cannot_be_stored_is_a_problem(spoilt: str) -> None:
+    fact = parse_fact(OLD[11]["sent"])
+    assert isinstance(fact, Decision)
+    assert row_of(fact, Pseudonyms(SECRET)).problem is None
+    offers = (structs.replace(fact.offers[0], item_id=spoilt),)
+    lines = (structs.replace(fact.lines[0], item_id=spoilt),)
+    for wrong in (structs.replace(fact, offers=offers), structs.replace(fact, lines=lines)):
+        assert row_of(wrong, Pseudonyms(SECRET)).problem is not None
