@@ -14,6 +14,7 @@ _MINOR_DIGITS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
+_LONGEST = 200  # characters of a number; what was read is kept in a cache
 _WRITTEN = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
 
 
@@ -42,16 +43,16 @@ def is_written(text: str) -> bool:
 
     Python's decimals take more than a shop means: 5_000, digits of every script.
     """
-    return _WRITTEN.fullmatch(text) is not None
+    return len(text) <= _LONGEST and _WRITTEN.fullmatch(text) is not None
 
 
 def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
+    if isinstance(amount, str) and not is_written(amount):
+        raise ValueError(f"not an amount of money: {amount[:_LONGEST]!r}")
     try:
         value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
         raise ValueError(f"not an amount of money: {amount!r}") from error
-    if isinstance(amount, str) and not is_written(amount):
-        raise ValueError(f"not an amount of money: {amount!r}")
     # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
     if not value.is_finite() or value.adjusted() > 15:
         raise ValueError(f"not an amount of money: {amount!r}")

@@ -117,6 +117,8 @@ def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
         ("quantity", True, "must be a number"),
         ("price", "1,50", "not an amount of money"),
         ("price", "Infinity", "not an amount of money"),
+        ("price", "1." + "0" * 200, "not an amount of money"),
+        ("quantity", "1." + "0" * 200, "must be a number"),
         ("price", "1e400000", "not an amount of money"),
         ("price", -0.01, "must not be negative"),
         ("price", [], "must be an amount of money"),
