@@ -7,29 +7,65 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 
-def helpers(most: int, prepare: Callable[..., None], *told: object) -> ProcessPoolExecutor:
-    """Up to `most` processes that end when this one does, even if it is killed.
+class Workers(ProcessPoolExecutor):
+    """Processes that end when the one that started them does, even if it is killed.
 
-    Args:
-        prepare: called in each with `told` before its first work.
+    Parameters
+    ----------
+    maximum : int
+        How many processes there may be; they are started as work comes in.
+    prepare : callable
+        Called in each process with `arguments` before its first work.
+    max_tasks_per_child : int, optional
+        Calls after which a process is replaced, which returns its memory. Give such an executor
+        one process and one call at a time: with calls waiting, Python 3.11 may start no successor
+        (https://github.com/python/cpython/issues/115634).
     """
-    # Each is made new; a fork would copy locks that other threads hold.
-    return ProcessPoolExecutor(most, get_context("spawn"), _begin, (prepare, told))
+
+    def __init__(
+        self,
+        maximum: int,
+        prepare: Callable[..., None],
+        *arguments: object,
+        max_tasks_per_child: int | None = None,
+    ) -> None:
+        # Each process is new: a fork would copy locks that other threads hold.
+        context = get_context("spawn")
+        # A process waits for work on a pipe whose two ends it holds, so it does not notice that
+        # its parent was killed. Of this one only the parent holds the writing end.
+        reader, self._lifeline = context.Pipe(duplex=False)
+        super().__init__(
+            maximum,
+            context,
+            _begin,
+            (reader, prepare, arguments),
+            max_tasks_per_child=max_tasks_per_child,
+        )
+
+    def terminate(self) -> None:
+        """End all processes at once; what they were asked raises BrokenProcessPool."""
+        self._lifeline.close()
+        self.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(prepare: Callable[..., None], told: tuple[object, ...]) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def helpers(maximum: int, prepare: Callable[..., None], *arguments: object) -> Workers:
+    """Return processes for one large piece of work."""
+    return Workers(maximum, prepare, *arguments)
+
+
+def _begin(
+    lifeline: Connection, prepare: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     # The rows they work on by the million hold nothing that only the collector could free.
     gc.disable()
-    prepare(*told)
+    prepare(*arguments)
 
 
-def _end_with_parent() -> None:
-    # Nobody would end them after a kill: they wait for work by a pipe each holds both ends of.
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _end_with_parent(lifeline: Connection) -> None:
+    lifeline.poll(None)
+    os._exit(1)

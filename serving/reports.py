@@ -71,7 +71,7 @@ class Reports:
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for reporter in list(self._busy):
-            reporter.stop()
+            reporter.close()
         self._threads.shutdown(wait=True)
         while self._idle:
             self._idle.pop()[1].close()
@@ -102,7 +102,7 @@ class Reports:
             return reporter.report(query)
         finally:
             self._busy.discard(reporter)
-            if self._closed or reporter.is_spent:
+            if self._closed or reporter.is_dead:
                 reporter.close()
             else:
                 self._idle.append((time.monotonic(), reporter))

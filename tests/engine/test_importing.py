@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from sqlalchemy import create_engine, inspect
 
+from engine.fact_json import parse_fact
 from engine.storage import importing
 from engine.storage.importing import ImportResult, Source
 from engine.storage.sql import SqlStore, open_store
@@ -132,9 +133,9 @@ def test_a_database_filled_by_a_load_is_like_any_other(
     assert list(bulk_store.facts(FactScope())) == expected_facts
     first, other = (parse_fact(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
     assert bulk_store.append([first]).duplicates == 1
-    changed = dataclasses.replace(other, offer_id="o9")
+    changed = msgspec.structs.replace(other, offer_id="o9")
     assert [each.code for each in bulk_store.append([changed]).rejected] == ["conflict"]
-    again = dataclasses.replace(first, event_id="another")
+    again = msgspec.structs.replace(first, event_id="another")
     assert [each.code for each in bulk_store.append([again]).rejected] == ["conflict"]
     assert list(bulk_store.facts(FactScope())) == expected_facts
     assert bulk_store.erase_customer("c3") > 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -130,7 +130,9 @@ def test_a_database_of_schema_0006_is_brought_up(
         del found["facts"], expected["facts"]
     assert found == expected
     assert later.append_prepared(prepared).duplicates == len(prepared)
-    again = [dataclasses.replace(fact, event_id="again") for fact in map(parse_fact, RECORDS[:1])]
+    again = [
+        msgspec.structs.replace(fact, event_id="again") for fact in map(parse_fact, RECORDS[:1])
+    ]
     assert [each.code for each in later.append(again).rejected] == ["conflict"]
     assert bulk_store.append_prepared(prepared).recorded == len(prepared)
     assert list(later.facts(FactScope())) == list(bulk_store.facts(FactScope()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,21 +15,33 @@ import pytest
 from engine.errors import ConfigError, StorageUnavailable
 from engine.storage.sql import open_store
 from engine.tracking.report import ReportQuery, build_report
-from serving.reporting import Reporter, ReportingFailed
+from serving.reporting import _REPORTS_OF_A_PROCESS, Reporter
 from serving.reports import Reports
 from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
 from tests.support.waiting import eventually
 
 
-def _reporters(pid: int) -> list[int]:
-    every = [pid, *children_of(pid)]
+def _reporters_of(pid: int) -> list[int]:
+    """Processes that `pid` spawned."""
     found: list[int] = []
-    for child in (child for parent in every for child in children_of(parent)):
+    for child in children_of(pid):
         with suppress(OSError):  # it ended meanwhile
-            if b"serving.reporting" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(child)
     return found
+
+
+def _reporters(pid: int) -> list[int]:
+    """Processes of the workers of a service; workers are themselves spawned."""
+    return [child for worker in children_of(pid) for child in _reporters_of(worker)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _is_there(pid: int) -> bool:
@@ -60,12 +74,46 @@ def test_a_report_is_that_of_this_process(url: str) -> None:
         assert found == expected
         with pytest.raises(ConfigError, match="nonsense"):
             reporter.report(ReportQuery(by=("nonsense",)))
-        with pytest.raises(ReportingFailed, match="AttributeError"):
+        with pytest.raises(AttributeError, match="filled"):
             reporter.report("no query")  # type: ignore[arg-type]
         assert not reporter.is_dead
         store.close()
     finally:
         reporter.close()
+
+
+def test_a_process_is_replaced_after_some_reports(url: str) -> None:
+    reporter = Reporter(url)
+    seen: set[int] = set()
+    try:
+        for _ in range(2 * _REPORTS_OF_A_PROCESS + 1):
+            assert reporter.report(ReportQuery())["groups"] == []
+            seen |= {*_reporters_of(os.getpid())}
+    finally:
+        reporter.close()
+    assert len(seen) == 3
+    assert not any(map(_is_running, seen))
+
+
+def test_closing_does_not_wait_for_a_report(url: str) -> None:
+    reporter = Reporter(url)
+    reporter.report(ReportQuery())
+    (process,) = _reporters_of(os.getpid())
+    os.kill(process, signal.SIGSTOP)
+    asking = threading.Thread(target=_fails_to_report, args=(reporter,))
+    asking.start()
+    closing = threading.Thread(target=reporter.close)
+    closing.start()
+    os.kill(process, signal.SIGCONT)
+    for thread in (closing, asking):
+        thread.join(30)
+        assert not thread.is_alive()
+    assert not _is_running(process)
+
+
+def _fails_to_report(reporter: Reporter) -> None:
+    with suppress(StorageUnavailable):  # or it was answered just before
+        reporter.report(ReportQuery())
 
 
 def test_a_process_that_died_is_told_and_replaced(url: str) -> None:
@@ -74,7 +122,10 @@ def test_a_process_that_died_is_told_and_replaced(url: str) -> None:
 
     async def run() -> None:
         first = await reports.rates(ReportQuery())
-        reports._idle[0][1].stop()
+        (process,) = _reporters_of(os.getpid())
+        os.kill(process, signal.SIGKILL)
+        while _is_running(process):
+            time.sleep(0.01)
         with pytest.raises(StorageUnavailable, match="died"):
             await reports.rates(ReportQuery())
         assert (await reports.rates(ReportQuery())).keys() == first.keys()

@@ -36,6 +36,8 @@ def test_every_term_and_phrase_is_said_in_every_language(language: Language) -> 
         assert term.name, name
         assert term.definition.endswith("."), name
         assert term.formula, name
+    names = [term.name for term in glossary_of(language).terms.values()]
+    assert len({*names}) == len(names)
 
 
 def test_both_languages_fill_in_the_same_values() -> None:
