@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, cast
 
 from sqlalchemy import Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import PoolProxiedConnection
 
 from engine.fact_json import unpack
 from engine.facts import Arm, Decision, Event
+from engine.storage import connection as database
 from engine.storage.pseudonyms import Pseudonyms
 
 Question = tuple[str, tuple[Any, ...]]
@@ -42,17 +43,18 @@ _BUSY_MILLISECONDS = 1_000
 class Asking:
     """One connection kept for questions, outside of any transaction; safe from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, url: URL) -> None:
+        self._engine, self._url = engine, url
+        self._driver: Any = engine.dialect.loaded_dbapi
         self._postgres = engine.dialect.name == "postgresql"
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._pooled: PoolProxiedConnection | None = None
 
     def rows(self, statement: str, ids: Sequence[str], *others: object) -> list[tuple[Any, ...]]:
         """All rows of a statement, whose first place `in ?` takes the ids, and the rest `others`.
 
         Raises:
-            DBAPIError: as from SQLAlchemy; the next question goes over a new connection.
+            StorageUnavailable: the next question goes over a new connection.
         """
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(ids), _AT_ONCE):
@@ -65,17 +67,19 @@ class Asking:
         return [self._answer(*question) for question in self.singly(statement, values)]
 
     def _answer(self, asked: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        if isinstance(self._engine.pool, QueuePool):  # a database in memory has one connection
-            with self._lock:
-                try:
-                    if self._connection is None:
-                        self._connection = self._open()
-                    return self._connection.execute(asked, values).fetchall()
-                except Exception:
-                    # The long way finds out whether it was only this connection.
-                    self._let_go()
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(asked, values)]
+        with self._lock:
+            try:
+                return self._connected().execute(asked, values).fetchall()
+            except self._driver.Error as error:
+                self._let_go()
+                if not database.is_connection_lost(error):
+                    raise database.unavailable(self._url, error) from error
+            # The connection was kept from before its server was started anew: once more.
+            try:
+                return self._connected().execute(asked, values).fetchall()
+            except self._driver.Error as error:
+                self._let_go()
+                raise database.unavailable(self._url, error) from error
 
     def _spelt(self, statement: str, ids: Sequence[str], others: Sequence[object]) -> Question:
         if self._postgres:
@@ -96,22 +100,22 @@ class Asking:
         with self._lock:
             self._let_go()
 
-    def _open(self) -> Any:
-        pooled = self._engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        pooled.detach()
-        if self._postgres:
-            connection.rollback()
-            connection.autocommit = True
-        else:
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        return connection
+    def _connected(self) -> Any:
+        if self._pooled is None:
+            with database.speaking(self._url):
+                self._pooled = self._engine.raw_connection()
+            connection: Any = self._pooled.driver_connection
+            if self._postgres:
+                connection.rollback()
+                connection.autocommit = True
+            else:
+                connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        return self._pooled.driver_connection
 
     def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            pooled.invalidate()
 
 
 def who_bought(

@@ -34,6 +34,7 @@ SQLITE_PRAGMAS = (
 )
 _BULK_KIB = 256 * 1024
 _STEP_SECONDS = 0.0003
+_LOST = ("OperationalError", "AdminShutdown")
 _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
 
@@ -122,6 +123,15 @@ def unavailable(url: URL, error: Exception) -> StorageUnavailable:
         f"the database {shown} does not answer: {first_line}",
         outward="the database does not answer",
     )
+
+
+def is_connection_lost(error: Exception) -> bool:
+    """Return whether a driver's error says that the connection ended, as with its server.
+
+    A new connection may do then what this one could not.
+    """
+    # SQLite has no server: its errors say "database", never "connection".
+    return type(error).__name__ in _LOST and "connection" in str(error)
 
 
 def execute_when_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:

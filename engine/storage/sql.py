@@ -98,7 +98,7 @@ class SqlStore:
     def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
         self._writer = writer_for(engine, url)
-        self._asking = Asking(engine)
+        self._asking = Asking(engine, url)
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -187,14 +187,12 @@ class SqlStore:
     def purchases(
         self, customer_id: str, after: int, *, is_pseudonym: bool = False
     ) -> list[Bought]:
-        with database.speaking(self._url):
-            return purchases(
-                self._asking, self.pseudonyms, customer_id, after, is_pseudonym=is_pseudonym
-            )
+        return purchases(
+            self._asking, self.pseudonyms, customer_id, after, is_pseudonym=is_pseudonym
+        )
 
     def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
-        with database.speaking(self._url):
-            return who_bought(self._asking, self.pseudonyms, customer_ids, after)
+        return who_bought(self._asking, self.pseudonyms, customer_ids, after)
 
     def any_dismissed(self, after: int) -> bool:
         query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
@@ -238,8 +236,7 @@ class SqlStore:
         return self.session_arms([session_id]).get(session_id)
 
     def session_arms(self, session_ids: Sequence[str]) -> dict[str, Arm]:
-        with database.speaking(self._url):
-            return session_arms(self._asking, self.pseudonyms, session_ids)
+        return session_arms(self._asking, self.pseudonyms, session_ids)
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:

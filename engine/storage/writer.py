@@ -234,7 +234,7 @@ class PostgresWriter(Writer):
             self._months.forget()
             return True
         # A connection kept from before may have ended with its server, which may be back.
-        return isinstance(error, self._driver.OperationalError) and "connection" in str(error)
+        return database.is_connection_lost(error)
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
         with database.speaking(self._url):
