@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.support.waiting import WAIT_SECONDS
 from training.complete_journey import N_HOUSEHOLDS, N_LINES
 from training.demo import N_SHOPPERS
 from training.demo_shop import SAMPLE_HOUSEHOLDS
@@ -52,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> dict[str, Any]:
     process = start(folder, "--once", "--json", "--shoppers", str(SHOPPERS))
-    said, complaints = process.communicate(timeout=900)
+    said, complaints = process.communicate(timeout=10 * WAIT_SECONDS)
     assert process.returncode == 0, complaints
     assert not list(folder.glob("run-*")), "the run's own files are left behind"
     return json.loads(said)
@@ -144,10 +145,10 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
         assert said.index("Step 3 of 4") < said.index("Shoppers check out ...")
         assert said.index("Shoppers check out ...") < said.index("Step 4 of 4")
         (url,) = re.findall(r"http://127\.0\.0\.1:\d+", said)
-        with urllib.request.urlopen(f"{url}/dashboard", timeout=30) as page:
+        with urllib.request.urlopen(f"{url}/dashboard", timeout=WAIT_SECONDS) as page:
             assert page.status == 200
         process.send_signal(number)
-        printed, complaints = process.communicate(timeout=60)
+        printed, complaints = process.communicate(timeout=WAIT_SECONDS)
     finally:
         process.kill()
     assert process.returncode == exit_code, complaints
@@ -183,7 +184,7 @@ def test_a_missing_package_is_named_before_any_work(package: str, tmp_path: Path
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
     assert done.returncode == 2, done.stderr

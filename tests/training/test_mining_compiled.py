@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numba.core import caching
 
+from tests.support.waiting import WAIT_SECONDS
 from training.mining.compiled import compiled, prefetch
 
 _ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def _sort(cache: Path) -> list[str]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=5 * WAIT_SECONDS,  # it compiles
     )
     return done.stdout.splitlines()
 
