@@ -127,7 +127,9 @@ def drive(
         if not waiting and not busy:
             break
     seconds = time.perf_counter() - began
-    cost = sum(cpu_seconds(each) - spent[each] for each in processes)
+    # Some helpers come and go, and do nothing for the load.
+    left = [each for each in processes if Path(f"/proc/{each}").exists()]
+    cost = sum(cpu_seconds(each) - spent[each] for each in left)
     for connection in idle:
         connection.close()
     into.rates.append(len(latencies) / seconds)
