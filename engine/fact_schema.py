@@ -215,7 +215,7 @@ def decode(raw: bytes | str | msgspec.Raw) -> FactBody:
     except msgspec.ValidationError as error:
         raise _refusal(error) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _no_json(error) from error
+        raise _no_json(error, raw) from error
 
 
 def decode_any(raw: bytes | msgspec.Raw) -> object:
@@ -223,12 +223,18 @@ def decode_any(raw: bytes | msgspec.Raw) -> object:
     try:
         return _any_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _no_json(error) from error
+        raise _no_json(error, raw) from error
 
 
-def _no_json(error: Exception) -> FactRejected:
-    problem = "not UTF-8 text" if isinstance(error, UnicodeError) else f"not JSON: {error}"
-    return FactRejected("invalid", problem)
+def _no_json(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejected:
+    is_text = not isinstance(error, UnicodeError)
+    if not isinstance(raw, str):
+        try:
+            # The decoder stops at the first byte that is no JSON, whatever the encoding is.
+            bytes(raw).decode()
+        except UnicodeDecodeError:
+            is_text = False
+    return FactRejected("invalid", f"not JSON: {error}" if is_text else "not UTF-8 text")
 
 
 def convert(data: object) -> FactBody:

@@ -78,17 +78,23 @@ Pieces = Iterator[Read]
 
 
 class _Rejects:
-    """The side file of rejected lines; there is none where nothing was rejected.
+    """The side file of rejected lines; there is none where nothing was rejected."""
 
-    Parameters
-    ----------
-    kept
-        Bytes that an interrupted run wrote for the lines it recorded; None for a run of its own.
-    """
-
-    def __init__(self, path: Path, kept: int | None) -> None:
-        self._path, self._resumed, self.size = path, kept is not None, kept or 0
+    def __init__(self, path: Path) -> None:
+        self._path, self._resumed, self.size = path, False, 0
         self._file: IO[bytes] | None = None
+
+    def resume(self, kept: int | None) -> None:
+        """Continue behind the bytes that an interrupted run wrote for the lines it recorded.
+
+        Parameters
+        ----------
+        kept
+            Number of these bytes; None where it is not known, which keeps the whole file.
+        """
+        if kept is None:
+            kept = self._path.stat().st_size if self._path.exists() else 0
+        self._resumed, self.size = True, kept
 
     def put(self, entries: Sequence[bytes]) -> int:
         """Write entries behind the first `size` bytes, in place of what a failed attempt left.
@@ -166,7 +172,9 @@ def _record(
         source.lines.seek(place.offset)
         progress.advance(place.offset)
         result.resumed_at = place.line
-    side = _Rejects(rejects, place.rejected_bytes if place.offset else None)
+    side = _Rejects(rejects)
+    if place.offset:
+        side.resume(place.rejected_bytes)
     large = (source.size or 0) - place.offset >= _LARGE and translation is None
     together: list[Read] = []
     try:
@@ -194,7 +202,8 @@ class _Place:
 
     def __init__(self, store: SqlStore, name: str | None) -> None:
         self._store, self._mark = store, None if name is None else f"{_SETTING}{name}"
-        self.offset, self.line, self.rejected_bytes = 0, 1, 0
+        self.offset, self.line = 0, 1
+        self.rejected_bytes: int | None = 0
 
     def taken_up(self) -> ImportResult:
         """Return what an earlier run counted."""
@@ -203,7 +212,8 @@ class _Place:
             return ImportResult()
         kept: dict[str, int] = orjson.loads(text)
         self.offset, self.line = kept["offset"], kept["line"]
-        self.rejected_bytes = kept["rejected_bytes"]
+        # Version 0.1.0 did not note it; then all that its side file holds is kept.
+        self.rejected_bytes = kept.get("rejected_bytes")
         return ImportResult(kept["recorded"], kept["duplicates"], kept["rejected"])
 
     def advance(self, size: int, lines: int) -> None:

@@ -66,6 +66,26 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
     assert again.resumed_at is None, "it came to its end"
 
 
+def test_a_run_that_an_earlier_version_began_is_resumed(
+    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_PIECE", 10)
+    path = a_file(tmp_path)
+    with monkeypatch.context() as patched:
+        before_the_third_write(patched, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(bulk_store, path)
+    with path.open("rb") as file:
+        name = f"import:{Source.of(file, path).name}"
+    note = json.loads(str(bulk_store.own_setting(name)))
+    # 0.1.0 noted no size of the file of rejected lines.
+    del note["rejected_bytes"]
+    bulk_store.keep_setting(name, json.dumps(note))
+    result = run(bulk_store, path)
+    assert (result.resumed_at, told(result)) == (21, (80, 1, 3))
+    assert len(rejects_of(path).read_text().splitlines()) == 3
+
+
 def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Path) -> None:
     path = a_file(tmp_path)
     with path.open("rb") as file:

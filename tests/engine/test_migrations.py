@@ -13,7 +13,8 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from engine.fact_json import parse_fact
 from engine.storage import connection as database
 from engine.storage import tables
-from engine.storage.batch import Batch, prepare
+from engine.storage.batch import Batch
+from engine.storage.fact_rows import row_of
 from engine.storage.months import create_month
 from engine.storage.sql import SCHEMA_VERSION, SqlStore, open_store
 from engine.storage.store import FactScope
@@ -91,7 +92,7 @@ def test_a_database_of_schema_0006_is_brought_up(
     interrupted: bool,
 ) -> None:
     """Written by the migrations and with the rows of that day; also in the middle of a load."""
-    prepared = [prepare(parse_fact(each), bulk_store.pseudonyms) for each in RECORDS]
+    prepared = [row_of(parse_fact(each), bulk_store.pseudonyms) for each in RECORDS]
     if bulk_store.url.get_backend_name() == "sqlite":
         url = f"sqlite:///{tmp_path / 'earlier.db'}"
     else:

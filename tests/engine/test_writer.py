@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -21,10 +20,11 @@ from engine.errors import StorageUnavailable
 from engine.fact_json import parse_fact
 from engine.facts import Fact
 from engine.storage import writer
-from engine.storage.batch import prepare
+from engine.storage.fact_rows import row_of
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
 from tests.support.fact_files import RECORDS, SECRET
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -92,7 +92,7 @@ def test_offers_and_decisions_are_recorded_once_in_whatever_batches(
     while start < len(shuffled):
         size = data.draw(st.integers(1, len(shuffled) - start))
         facts = [
-            prepare(parse_fact(each), store.pseudonyms) for each in shuffled[start : start + size]
+            row_of(parse_fact(each), store.pseudonyms) for each in shuffled[start : start + size]
         ]
         result = store.append_prepared(facts)
         assert result.duplicates == 0
@@ -188,10 +188,7 @@ def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -
         return 0
 
     try:
-        deadline = time.monotonic() + 20
-        while moved() < 5:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(lambda: moved() == 5)
     finally:
         store.close()
     assert not [each for each in threading.enumerate() if each.name == "mersalg-checkpoints"]

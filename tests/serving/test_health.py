@@ -25,7 +25,7 @@ def test_health_means_that_facts_can_be_written(tmp_path: Path) -> None:
     async def calls(client: Client, app: FastAPI) -> None:
         assert (await client.get("/healthz")).status_code == 200
         # What cannot be weighed ends the thread, as an error nobody thought of would.
-        app.state.service.intake._to_database._long_way.submit(None)
+        app.state.service.intake._to_database.submit(None)
         await eventually_async(lambda: not app.state.service.intake.is_alive)
         answer = await client.get("/healthz")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "writer_dead")

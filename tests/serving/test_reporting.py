@@ -82,6 +82,15 @@ def test_a_report_is_that_of_this_process(url: str) -> None:
         reporter.close()
 
 
+def test_the_address_of_the_database_is_no_argument_of_a_process(url: str) -> None:
+    reporter = Reporter(url)
+    reporter.report(ReportQuery())
+    (process,) = _reporters_of(os.getpid())
+    seen = [Path(f"/proc/{process}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    reporter.close()
+    assert not [text for text in seen if url.encode() in text]
+
+
 def test_a_process_is_replaced_after_some_reports(url: str) -> None:
     reporter = Reporter(url)
     seen: set[int] = set()

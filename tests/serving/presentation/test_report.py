@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from markupsafe import escape
 
@@ -117,7 +118,8 @@ def test_problems_with_the_data_are_named_with_what_they_count(language: Languag
 def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     facts = [parse_fact(fact) for visit in trial(40, 24, 4, 1) for fact in visit]
     decisions = [
-        replace(fact, control_share=0.9) if isinstance(fact, Decision) else fact for fact in facts
+        msgspec.structs.replace(fact, control_share=0.9) if isinstance(fact, Decision) else fact
+        for fact in facts
     ]
     made = report_of(decisions, ReportQuery(impressions="served").filled({}))
     entry = made["total"]["cross_sell"]["incremental"]
