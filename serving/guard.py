@@ -37,7 +37,17 @@ class Guard:
     ) -> None:
         self._store, self._live, self._metrics = store, live, metrics
         self._check_seconds, self._poll_seconds = check_seconds, poll_seconds
+        self._reporter: Reporter | None = None
         self.paused: str | None = None
+
+    def close(self) -> None:
+        """End a judgement under way and wait until its process has ended.
+
+        A process that is just starting would print a traceback if its service ended meanwhile.
+        """
+        reporter = self._reporter
+        if reporter is not None:
+            reporter.close()
 
     async def watch(self) -> None:
         """Until cancelled."""
@@ -65,11 +75,12 @@ class Guard:
             guardrail.check(self._store, model.version, limits, clock.now())
             return
         # It may read all that happened since the model was published.
-        reporter = Reporter(address)
+        reporter = self._reporter = Reporter(address)
         try:
             reporter.judge(Judgement(model.version, limits, clock.now()))
         finally:
             reporter.close()
+            self._reporter = None
 
     def _take(self, state: guardrail.State | None) -> None:
         found = state.paused if state is not None else None

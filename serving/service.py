@@ -154,6 +154,7 @@ async def running(
         arms.close()
         pasts.close()
         dismissals.close()
+        await asyncio.to_thread(guard.close)
         await asyncio.to_thread(reports.close)
         store.close()
 
