@@ -38,6 +38,7 @@ class Workers(ProcessPoolExecutor):
         # A process waits for work on a pipe whose two ends it holds, so it does not notice that
         # its parent was killed. Of this one only the parent holds the writing end.
         reader, self._lifeline = context.Pipe(duplex=False)
+        self._terminating = threading.Lock()
         super().__init__(
             maximum,
             context,
@@ -47,9 +48,14 @@ class Workers(ProcessPoolExecutor):
         )
 
     def terminate(self) -> None:
-        """End all processes at once; what they were asked raises BrokenProcessPool."""
-        self._lifeline.close()
-        self.shutdown(wait=True, cancel_futures=True)
+        """End all processes at once; what they were asked raises BrokenProcessPool.
+
+        Several threads may call it, and it may be called again.
+        """
+        # The executor closes its pipes twice where two threads shut it down at the same time.
+        with self._terminating:
+            self._lifeline.close()
+            self.shutdown(wait=True, cancel_futures=True)
 
 
 def helpers(maximum: int, prepare: Callable[..., None], *arguments: object) -> Workers:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_the_address_of_the_database_is_no_argument_of_a_process(url: str) -> No
     seen = [Path(f"/proc/{process}/{name}").read_bytes() for name in ("cmdline", "environ")]
     reporter.close()
     assert not [text for text in seen if url.encode() in text]
+
+
+def test_several_threads_may_close_at_once(url: str) -> None:
+    for _ in range(5):
+        reporter = Reporter(url)
+        reporter.report(ReportQuery())
+        with ThreadPoolExecutor(4) as threads:
+            for closing in [threads.submit(reporter.close) for _ in range(4)]:
+                closing.result()
+        assert not _reporters_of(os.getpid())
 
 
 def test_a_process_is_replaced_after_some_reports(url: str) -> None:
