@@ -58,11 +58,6 @@ class Workers(ProcessPoolExecutor):
             self.shutdown(wait=True, cancel_futures=True)
 
 
-def helpers(maximum: int, prepare: Callable[..., None], *arguments: object) -> Workers:
-    """Return processes for one large piece of work."""
-    return Workers(maximum, prepare, *arguments)
-
-
 def _begin(
     lifeline: Connection, prepare: Callable[..., None], arguments: tuple[object, ...]
 ) -> None:

@@ -19,7 +19,6 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.fact_json import pack
 from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
-from engine.storage.fact_rows import FactRow
 from engine.storage.store import AppendResult, Store
 from serving.alarms import in_time
 from serving.database_time import DatabaseTime
@@ -30,8 +29,8 @@ from serving.spool import Spool, SpoolFull
 
 _log = logging.getLogger("mersalg.intake")
 
-Job = Sequence[Fact | FactRow]
-"""The facts of one call; those that are prepared are ready to be written."""
+Job = Sequence[Fact]
+"""The facts of one call."""
 
 _PROBE_SECONDS = 0.5
 _SETTLING_SECONDS = 0.02

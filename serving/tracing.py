@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, SpanContext
 
-    from engine.storage.fact_rows import FactRow
 
 _MOST_WAITING = 10_000
 _MOST_LINKS = 128
@@ -138,7 +137,7 @@ class TracedStore:
     def __init__(self, store: Store, traces: Traces) -> None:
         self._store, self._traces = store, traces
 
-    def append(self, facts: Sequence[Fact | FactRow]) -> AppendResult:
+    def append(self, facts: Sequence[Fact]) -> AppendResult:
         with self._traces.committing(facts):
             return self._store.append(facts)
 

@@ -74,7 +74,7 @@ class Asking:
                 self._let_go()
                 if not database.is_connection_lost(error):
                     raise database.unavailable(self._url, error) from error
-            # The connection was kept from before its server was started anew: once more.
+            # The kept connection is older than its server, which was restarted: ask over a new one.
             try:
                 return self._connected().execute(asked, values).fetchall()
             except self._driver.Error as error:

@@ -20,7 +20,7 @@ OCCURRED_AT = 2
 class Batch:
     """Facts, prepared, and what became of each.
 
-    Facts with one `event_id` inside the batch are told apart here. Against what is stored already
+    Facts of the batch that share an `event_id` are compared here. Against what is stored already
     the writer asks the database and calls `leave_out_known`, `reject_decisions` and
     `reject_offers`, in this order; `rows` and the other rows hold what is left to be written.
     """

@@ -20,7 +20,7 @@ from typing import IO
 import orjson
 
 from engine.errors import DataError
-from engine.processes import helpers
+from engine.processes import Workers
 from engine.progress import Progress, Task
 from engine.storage.fact_rows import FactRow
 from engine.storage.preparing import Piece, Translation, prepare_lines
@@ -307,7 +307,7 @@ def _pieces(
     # this process's time.
     collecting = gc.isenabled()
     gc.disable()
-    workers = helpers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
+    workers = Workers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
     try:
         yield _ahead(workers, _numbered(source, first))
     finally:

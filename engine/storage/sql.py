@@ -135,14 +135,9 @@ class SqlStore:
             if version != SCHEMA_VERSION:
                 database.upgrade(self._engine)
 
-    def append(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
         names = self.pseudonyms
-        return self.append_prepared(
-            [
-                fact if isinstance(fact, FactRow) else row_of(fact, names, trusted=trusted)
-                for fact in facts
-            ]
-        )
+        return self.append_prepared([row_of(fact, names, trusted=trusted) for fact in facts])
 
     def append_prepared(self, facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """As `append`, of facts that were made ready before, pseudonyms and all.

@@ -12,7 +12,6 @@ from engine.facts import Arm, Decision, Fact
 if TYPE_CHECKING:
     from engine.storage.asking import Bought
     from engine.storage.audit import AuditLog
-    from engine.storage.fact_rows import FactRow
     from engine.storage.rollups import Rollups
 
 _FEW_DAYS = 8
@@ -82,7 +81,7 @@ class Store(Protocol):
         other can."""
         ...
 
-    def append(self, facts: Sequence[Fact | FactRow], *, trusted: bool = False) -> AppendResult:
+    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
         """Take a batch in one transaction; it is on disk when this returns.
 
         The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,

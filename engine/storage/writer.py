@@ -141,7 +141,7 @@ class Writer(ABC):
 
 
 class SqliteWriter(Writer):
-    """Write to SQLite, where whoever holds the write lock is alone."""
+    """Write to SQLite, where only one connection holds the write lock at a time."""
 
     def __init__(self, engine: Engine, url: URL) -> None:
         super().__init__(engine, url)

@@ -224,13 +224,13 @@ def test_many_days_are_rolled_up_by_many_processes(
     query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
     reports: list[str] = []
     started: list[int] = []
-    make = processes.helpers
+    make = processes.Workers
 
     def counted(most: int, *others: object) -> object:
         started.append(most)
         return make(most, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(processes, "helpers", counted)
+    monkeypatch.setattr(processes, "Workers", counted)
     for many in (10**6, 16):
         monkeypatch.setattr(rolling, "_MANY", many)
         monkeypatch.setattr(rolling.os, "cpu_count", lambda: 2)

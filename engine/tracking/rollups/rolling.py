@@ -145,9 +145,9 @@ def _by_many(
         yield roll_up
         return
     # Mostly there is little to roll up, and a report is to start soon.
-    from engine.processes import helpers
+    from engine.processes import Workers
 
-    workers = helpers(min(processes, _MOST_PROCESSES, len(stale)), _open, address)
+    workers = Workers(min(processes, _MOST_PROCESSES, len(stale)), _open, address)
     waiting: deque[tuple[Future[None], Task]] = deque()
 
     def finish(most: int) -> None:
