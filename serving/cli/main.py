@@ -90,7 +90,8 @@ _register()
 def run() -> None:
     """Entry point of the script: every deliberate error becomes one line and an exit code."""
     try:
-        app(default_map=_defaults(typer.main.get_command(app), _database_from_file()))
+        command = typer.main.get_command(app)
+        command(default_map=_defaults(command, _database_from_file()))
     except GateRefused as error:
         _end(error, console.GATE_SAID_NO)
     except MersalgError as error:

@@ -228,7 +228,7 @@ def killed_again_and_again(
         eventually(lambda: is_empty(folder / "spool"))
     finally:
         shoppers.stop()
-        server.close()
+        server.kill()
     facts = list(store.facts(FactScope()))
     store.close()
     decisions = Counter(fact.decision_id for fact in facts if isinstance(fact, Decision))

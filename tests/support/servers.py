@@ -16,6 +16,7 @@ import httpx
 
 from engine.model import Model
 from engine.registry import Registry
+from tests.support.forked_commands import PROJECT, ForkedProcess, fork_command
 from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually
 
@@ -37,7 +38,7 @@ def publish_model(models: Path, model: Model | None = None) -> str:
 class Server:
     """A running service; its log lies in `log`."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | ForkedProcess
     url: str
     log: Path
     key: str | None = None
@@ -60,6 +61,9 @@ class Server:
 
     def kill(self) -> None:
         """Ends main process and workers at once, as a power cut would."""
+        if isinstance(self.process, ForkedProcess):
+            self.process.kill_group()
+            return
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(WAIT_SECONDS)
@@ -77,7 +81,7 @@ def start_server(
     host: str = "127.0.0.1",
     deadline_ms: int = DEADLINE_MS,
     environment: Mapping[str, str] | None = None,
-    tree: Path = Path(__file__).parents[2],
+    tree: Path | None = None,
 ) -> Server:
     """Starts `mersalg serve` and waits until it answers.
 
@@ -85,39 +89,45 @@ def start_server(
         folder: where the database and the log lie unless told otherwise.
         keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
         deadline_ms: how long a suggestion waits for the database.
-        tree: the source tree whose code serves.
+        tree: the source tree whose code serves, in an interpreter of its own; this one where
+            None, forked if it has one worker.
     """
-    command = [sys.executable, "-m", "serving.cli.main", "serve", "--json"]
-    command += ["--models", str(models or folder / "models")]
-    command += ["--database", database or f"sqlite:///{folder / 'facts.db'}"]
-    command += ["--host", host, "--port", str(port), "--workers", str(workers)]
-    command += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
+    arguments = ["serve", "--json", "--models", str(models or folder / "models")]
+    arguments += ["--database", database or f"sqlite:///{folder / 'facts.db'}"]
+    arguments += ["--host", host, "--port", str(port), "--workers", str(workers)]
+    arguments += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    paths = [str(tree), os.environ.get("PYTHONPATH")]
+    paths = [str(tree or PROJECT), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     own |= {
         "MERSALG_SPOOL_DEADLINE_MS": str(DEADLINE_MS),
         "MERSALG_EVENTS_DEADLINE_MS": str(DEADLINE_MS),
     }
-    log = folder / "serve.log"
-    with log.open("a") as sink:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-            cwd=folder,
-            env={**own, **(environment or {})},
-            start_new_session=True,  # its workers form one group, which `kill` ends together
-        )
-    assert process.stdout is not None
-    said = ""
-    with process.stdout:  # everything but its address it says in the log
-        while process.poll() is None and not said.rstrip().endswith("}"):
-            said += process.stdout.readline()
-    if not said.rstrip().endswith("}"):
-        raise RuntimeError(f"the service ended with {process.wait()}: {log.read_text()}")
-    server = Server(process, str(json.loads(said)["url"]), log, key)
+    own |= environment or {}
+    output, log = folder / "serve.out", folder / "serve.log"
+    output.write_bytes(b"")
+    process: subprocess.Popen[bytes] | ForkedProcess
+    # Several workers share their metrics by a variable that is read when a module is imported.
+    if tree is None and workers == 1:
+        process = fork_command(arguments, folder=folder, environment=own, output=output, log=log)
+    else:
+        with output.open("ab") as out, log.open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "serving.cli.main", *arguments],
+                stdout=out,
+                stderr=errors,
+                cwd=folder,
+                env=own,
+                start_new_session=True,  # its workers form one group, which `kill` ends together
+            )
+
+    def address() -> str:
+        said = output.read_text()
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended with {process.wait()}: {log.read_text()}")
+        return str(json.loads(said)["url"]) if said.rstrip().endswith("}") else ""
+
+    server = Server(process, eventually(address), log, key)
     _wait_until_it_answers(server)
     return server
 
