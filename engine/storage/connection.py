@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
-_BUSY_SECONDS = 10
+_LOCK_SECONDS = 10.0
+_MOST_LOCK_SECONDS = 3600
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
     # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
@@ -56,8 +59,31 @@ def parse_url(url: str) -> URL:
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if backend == "sqlite":
+        lock_seconds(parsed)
         return parsed.set(drivername="sqlite")
     raise ConfigError(f"databases are sqlite:///FILE or postgresql://..., not {backend}://")
+
+
+def lock_seconds(url: URL) -> float:
+    """Return how long a writer waits for the lock of a SQLite file, in seconds.
+
+    As the URL says (`sqlite:///FILE?timeout=SECONDS`), else ten.
+
+    Raises
+    ------
+    ConfigError
+        What the URL says is no such number.
+    """
+    stated = url.query.get("timeout", str(_LOCK_SECONDS))
+    try:
+        seconds = float(str(stated))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _MOST_LOCK_SECONDS:
+        raise ConfigError(
+            f"timeout={stated} of the database URL must be seconds, at most {_MOST_LOCK_SECONDS}"
+        )
+    return seconds
 
 
 def connect(url: URL, *, bulk: bool = False) -> Engine:
@@ -66,8 +92,10 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
     `bulk`: with memory for writing much at once, where the database is a file.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS})
-        event.listen(engine, "connect", _prepare_sqlite)
+        engine = create_engine(
+            url, hide_parameters=True, connect_args={"timeout": lock_seconds(url)}
+        )
+        event.listen(engine, "connect", partial(_prepare_sqlite, lock_seconds(url)))
         event.listen(engine, "begin", _begin_sqlite)
         if bulk:
             event.listen(engine, "connect", _make_room)
@@ -80,14 +108,14 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
         raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
+def _prepare_sqlite(seconds: float, connection: Any, record: object) -> None:
     del record
     assert isinstance(connection, sqlite3.Connection)
     # The driver must not open transactions by itself: `_begin_sqlite` does, and says which kind.
     connection.isolation_level = None
     for pragma in SQLITE_PRAGMAS:
         # SQLite does not wait by itself where another is writing without its log.
-        execute_when_free(connection, pragma, _BUSY_SECONDS)
+        execute_when_free(connection, pragma, seconds)
 
 
 def _make_room(connection: Any, record: object) -> None:

@@ -32,7 +32,6 @@ Note = tuple[str, str]
 NoteOf = Callable[[AppendResult], Note | None]
 """Make the note that is kept in the transaction of a batch, of what became of it."""
 
-_BUSY_SECONDS = 10.0
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
@@ -146,6 +145,7 @@ class SqliteWriter(Writer):
     def __init__(self, engine: Engine, url: URL) -> None:
         super().__init__(engine, url)
         self._checkpoints: Checkpoints | None = None
+        self._lock_seconds = database.lock_seconds(url)
 
     def serve(self) -> None:
         super().serve()
@@ -178,7 +178,7 @@ class SqliteWriter(Writer):
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
-        database.execute_when_free(connection, "BEGIN IMMEDIATE", _BUSY_SECONDS)
+        database.execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
         batch.leave_out_known(
             dict(_select(connection, "event_id, digest", facts, [row[0] for row in batch.rows]))
         )

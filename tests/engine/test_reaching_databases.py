@@ -29,11 +29,8 @@ def test_a_server_that_is_away_is_unavailable_and_comes_back(
     opened.close()
 
 
-def test_a_locked_sqlite_file_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.storage.connection._BUSY_SECONDS", 0.1)
-    opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
+def test_a_locked_sqlite_file_is_unavailable(tmp_path: Path) -> None:
+    opened = open_store(f"sqlite:///{tmp_path / 'facts.db'}?timeout=0.1", secret=SECRET)
     opened.migrate()
     holder = sqlite3.connect(tmp_path / "facts.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -43,6 +40,12 @@ def test_a_locked_sqlite_file_is_unavailable(
     holder.close()
     assert opened.append([purchase(1)]).recorded == 1
     opened.close()
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "inf", "nan"])
+def test_a_wait_for_the_lock_that_is_none_is_refused(seconds: str) -> None:
+    with pytest.raises(ConfigError, match="timeout"):
+        parse_url(f"sqlite:///facts.db?timeout={seconds}")
 
 
 @pytest.mark.postgres

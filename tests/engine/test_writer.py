@@ -19,7 +19,6 @@ from sqlalchemy import create_engine, text
 from engine.errors import StorageUnavailable
 from engine.fact_json import parse_fact
 from engine.facts import Fact
-from engine.storage import writer
 from engine.storage.fact_rows import row_of
 from engine.storage.sql import SqlStore, open_store
 from engine.storage.store import FactScope
@@ -148,9 +147,7 @@ def test_a_month_that_another_process_dropped_is_made_again(fresh_postgres_url: 
     store.close()
 
 
-def test_a_batch_waits_for_another_process_that_writes_but_not_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_waits_for_another_process_that_writes_but_not_for_ever(tmp_path: Path) -> None:
     database = tmp_path / "facts.db"
     store = open_store(str(database), secret=SECRET)
     store.migrate()
@@ -161,10 +158,11 @@ def test_a_batch_waits_for_another_process_that_writes_but_not_for_ever(
         assert store.append([view(1)]).recorded == 1
         timer.join()
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(writer, "_BUSY_SECONDS", 0.1)
+        hasty = open_store(f"sqlite:///{database}?timeout=0.1", secret=SECRET)
         with pytest.raises(StorageUnavailable, match="locked"):
-            store.append([view(2)])
+            hasty.append([view(2)])
         other.execute("ROLLBACK")
+        hasty.close()
     assert store.append([view(2)]).recorded == 1
     assert recorded(store) == ["e1", "e2"]
     store.close()

@@ -152,7 +152,8 @@ def test_late_entries_are_added_once(store: SqlStore) -> None:
 
 def test_what_is_done_while_the_database_is_locked_is_noted_afterwards(tmp_path: Path) -> None:
     version = publish_model(tmp_path / "models")
-    with running_server(tmp_path) as server, server.client() as client:
+    hasty = f"sqlite:///{tmp_path / 'facts.db'}?timeout=0.2"
+    with running_server(tmp_path, database=hasty) as server, server.client() as client:
         with sqlite3.connect(tmp_path / "facts.db", isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
             client.post(f"/v1/models/{version}/publish").raise_for_status()

@@ -355,7 +355,11 @@ def test_erasing_reaches_what_waits_in_the_spools(tmp_path: Path) -> None:
     database = tmp_path / "facts.db"
     spool = tmp_path / "spool"
     with running_server(
-        tmp_path, workers=2, deadline_ms=20, environment={"MERSALG_EVENTS_DEADLINE_MS": "1000"}
+        tmp_path,
+        database=f"sqlite:///{database}?timeout=0.2",
+        workers=2,
+        deadline_ms=20,
+        environment={"MERSALG_EVENTS_DEADLINE_MS": "1000"},
     ) as server:
         spool.mkdir()
         aside = Spool(spool, 1_000_000).set_aside(b'{"customer_id":"kari"}', "conflict")
