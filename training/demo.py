@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.catalogue import Catalogue
 from engine.errors import ServiceFailed
 from engine.progress import Progress
 from engine.registry import Registry
-from training.demo_shop import DemoShop, held_out, prepare_shop, train_shop, trained_before
+from training.complete_journey import N_HOUSEHOLDS
+from training.demo_shop import (
+    SAMPLE_HOUSEHOLDS,
+    DemoShop,
+    held_out,
+    prepare_shop,
+    train_shop,
+    trained_before,
+)
 from training.local_service import LocalService
 from training.replay import HttpService, replay, require_http_client
 from training.shoppers import Behaviour
@@ -28,7 +38,7 @@ N_SHOPPERS = {"sample": 1_500, "full": 6_000}
 
 # About how long the steps take on two slow cores, in seconds.
 _PREPARING = 8
-_TRAINING = {"sample": 75, "full": 290}
+_TRAINING = ((0, 0), (SAMPLE_HOUSEHOLDS, 75), (N_HOUSEHOLDS, 290))
 _STARTING, _CHECKOUT = 6, 0.015
 _REPORTING = 3
 
@@ -83,7 +93,7 @@ class DemoResult:
 def running_demo(
     folder: Path,
     *,
-    full: bool,
+    n_households: int,
     n_shoppers: int | None,
     port: int,
     seed: int,
@@ -93,7 +103,7 @@ def running_demo(
     """Run the loop in `folder`; the service stays up for as long as the block lasts.
 
     Args:
-        full: train on all households, not on the sample.
+        n_households: how many are trained on.
         n_shoppers: checkouts to simulate; None takes `N_SHOPPERS`.
         port: of the service; 0 takes a free one.
         seed: other seeds are other shoppers.
@@ -104,12 +114,11 @@ def running_demo(
         ServiceFailed: the service did not start, or failed a call; its log stays in `folder`.
     """
     require_http_client()
-    size = "full" if full else "sample"
-    n_shoppers = n_shoppers or N_SHOPPERS[size]
+    n_shoppers = n_shoppers or N_SHOPPERS["full" if n_households == N_HOUSEHOLDS else "sample"]
     steps = iter(
         _lines_of(
             ("prepare the data", _PREPARING),
-            ("train, unless an earlier run did", _TRAINING[size]),
+            ("train, unless an earlier run did", _training_seconds(n_households)),
             (
                 f"let {n_shoppers:,} simulated shoppers check out over HTTP",
                 _STARTING + _CHECKOUT * n_shoppers,
@@ -118,7 +127,7 @@ def running_demo(
         )
     )
     announce(next(steps))
-    shop = prepare_shop(folder, progress, full=full)
+    shop = prepare_shop(folder, progress, n_households)
     announce(f"Complete Journey: {shop.sentence()}")
     announce(next(steps))
     known = trained_before(shop)
@@ -163,6 +172,11 @@ def running_demo(
     finally:
         if not keep:
             shutil.rmtree(run_folder, ignore_errors=True)
+
+
+def _training_seconds(n_households: int) -> float:
+    """Return about how long a training takes: between the sizes that were timed, on a line."""
+    return float(np.interp(n_households, *zip(*_TRAINING, strict=True)))
 
 
 def _lines_of(*steps: tuple[str, float]) -> list[str]:

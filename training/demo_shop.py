@@ -34,8 +34,7 @@ LEARNT, HELD_OUT = "learnt", "held_out"
 PRODUCTS = "products.parquet"
 
 SAMPLE_HOUSEHOLDS = 400
-"""As few as still make sensible offers; fewer train no faster, since the ranker then fits more
-networks."""
+"""As few as still make sensible offers."""
 _BACK_TEST_OF_SAMPLE = 1_000
 
 
@@ -79,17 +78,19 @@ class DemoShop:
         }
 
 
-def prepare_shop(folder: Path, progress: Progress, *, full: bool) -> DemoShop:
+def prepare_shop(folder: Path, progress: Progress, n_households: int) -> DemoShop:
     """Write both parts below `folder` where they are not there already.
 
-    The sample and all households have folders of their own, so neither replaces the other.
+    All households, the sample and samples of other sizes have folders of their own, so that none
+    replaces another.
 
-    Raises:
-        MersalgError: the demo's data are not installed.
+    Raises
+    ------
+    MersalgError
+        The demo's data are not installed.
     """
-    shop = DemoShop(
-        folder / ("full" if full else "sample"), N_HOUSEHOLDS if full else SAMPLE_HOUSEHOLDS
-    )
+    usual = {N_HOUSEHOLDS: "full", SAMPLE_HOUSEHOLDS: "sample"}
+    shop = DemoShop(folder / usual.get(n_households, f"sample-{n_households}"), n_households)
     with progress.task("Preparing Complete Journey"):
         shop_file = write_shop(shop.folder, shop.n_households)
         for name in (LEARNT, HELD_OUT):

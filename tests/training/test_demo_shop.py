@@ -9,22 +9,22 @@ import pytest
 from engine.config import load_config
 from engine.progress import SilentProgress
 from training.complete_journey import N_HOUSEHOLDS, N_LINES
-from training.demo_shop import SAMPLE_HOUSEHOLDS, prepare_shop, trained_before
+from training.demo_shop import prepare_shop, trained_before
 
 
 @pytest.mark.demo
 def test_the_sample_and_the_whole_do_not_mix(tmp_path: Path) -> None:
-    sample = prepare_shop(tmp_path, SilentProgress(), full=False)
+    sample = prepare_shop(tmp_path, SilentProgress(), 60)
     prepared = {
         path: path.stat().st_mtime_ns for path in sample.folder.rglob("*") if path.is_file()
     }
-    whole = prepare_shop(tmp_path, SilentProgress(), full=True)
+    whole = prepare_shop(tmp_path, SilentProgress(), N_HOUSEHOLDS)
     assert (whole.n_households, whole.n_lines(), whole.is_sample) == (N_HOUSEHOLDS, N_LINES, False)
-    assert sample.n_households == SAMPLE_HOUSEHOLDS
+    assert sample.n_households == 60
     assert 0 < sample.n_lines() < N_LINES
     assert sample.models != whole.models
     # Back to the sample: nothing is written again.
-    assert prepare_shop(tmp_path, SilentProgress(), full=False) == sample
+    assert prepare_shop(tmp_path, SilentProgress(), 60) == sample
     assert {path: path.stat().st_mtime_ns for path in prepared} == prepared
     assert trained_before(sample) is None
     assert "all 2,467 households" in whole.learnt.read_text()
