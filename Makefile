@@ -4,6 +4,9 @@ BIN := .venv/bin
 # Python compiles a module when it is first imported; to compile all of them takes half of the time.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 
+# A file's tests run in one process, in the order of tests/support/distribution.py.
+IN_PARALLEL := --numprocesses auto --dist loadgroup --no-loadscope-reorder
+
 _CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
 
 .PHONY: help demo test fast lint types contracts client pages benchmarks soak clean
@@ -29,12 +32,12 @@ test fast: export OPENBLAS_NUM_THREADS = 1
 
 test: .venv/dev.stamp lint types contracts
 	@sh tests/support/system_packages.sh
-	$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 
 fast: export MERSALG_TEST_EFFORT = fast
 fast: .venv/dev.stamp lint
 	@changed="$$($(_CHANGED))"; [ -z "$$changed" ] || $(BIN)/pyright $$changed
-	$(BIN)/pytest --fast --numprocesses auto --dist worksteal -p no:schemathesis -r fE $(PYTEST_FLAGS)
+	$(BIN)/pytest --fast $(IN_PARALLEL) -p no:schemathesis -r fE $(PYTEST_FLAGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.distribution import share_out
 from tests.support.fast_mode import leave_out, skip_processes, skip_trainings
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share_out(items)
     if config.getoption("--fast"):
         items[:], left_out = leave_out(items)
         config.hook.pytest_deselected(items=left_out)

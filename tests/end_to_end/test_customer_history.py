@@ -14,16 +14,26 @@ from engine.config import load_config
 from engine.progress import SilentProgress
 from engine.registry import Registry
 from tests.support.habit_shop import write_habit_shop
-from tests.support.made_once import train_once
 from tests.support.servers import running_server
 from tests.support.waiting import eventually
+from training import ranker
 from training.pipeline import train
+
+
+def _train(folder: Path, models: Path) -> str:
+    """Train with little effort: how well a ranking does is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranker, "N_EXAMPLES", {"discovery": 1_000, "complete": 1_000})
+        patch.setattr(ranker, "_MOST_NETWORKS", 1)
+        config = load_config(write_habit_shop(folder))
+        trained = train(config, folder, models, n_back_test=100, progress=SilentProgress())
+    return trained.version
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("habits")
-    train_once(write_habit_shop(folder), folder / "models", [folder / "orders.csv"])
+    _train(folder, folder / "models")
     return folder / "models"
 
 
@@ -112,9 +122,7 @@ def test_an_erased_customer_is_a_stranger_at_once(models: Path, tmp_path: Path) 
     # A new version does not learn them again.
     folder = tmp_path / "shop"
     folder.mkdir()
-    config = load_config(write_habit_shop(folder))
-    trained = train(config, folder, own, progress=SilentProgress())
-    again = Registry(own).load(trained.version)
+    again = Registry(own).load(_train(folder, own))
     assert again.customers is not None
     assert again.customers.row_of("c5", again.customer_key) == -1
     assert len(again.customers.hashes) == len(model.customers.hashes)

@@ -22,7 +22,7 @@ from tests.support.fact_files import SECRET, before_the_third_write, run
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
 
-KILLS = repetitions(3, 6)
+KILLS = repetitions(2, 6)
 
 LOADS = f"""
 import sys
@@ -130,7 +130,7 @@ def test_no_kill_loses_a_fact_or_keeps_one_twice(
     tmp_path: Path, two_databases: tuple[str, str]
 ) -> None:
     """Wherever it falls: in a transaction or between two."""
-    n_facts = 12_000
+    n_facts = 8_000
     path = a_file(tmp_path, n_facts)
     script = tmp_path / "loads.py"
     script.write_text(LOADS)

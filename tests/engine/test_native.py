@@ -240,6 +240,7 @@ def test_kernels_can_be_switched_off() -> None:
     assert "MERSALG_NATIVE" in done.stdout
 
 
+@pytest.mark.thorough
 def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     """The kernels under the compiler's sanitizers, in a process of their own."""
     if sources.compiler() is None:

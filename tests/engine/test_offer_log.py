@@ -19,6 +19,7 @@ from engine.adapters.offer_log import Translation, read_rows, translate
 from engine.errors import ConfigError, DataError
 from engine.fact_json import parse_fact
 from engine.tracking.report import ReportQuery, report_of
+from tests.support.repetitions import EFFORT
 from tests.support.shared_data import shared_data
 
 STEPS: Any = {"sent": "received", "seen": "viewed", "done": "completed", "paid": "purchased"}
@@ -166,10 +167,15 @@ def test_a_log_without_the_columns_of_the_map_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
+@pytest.mark.thorough
 def test_starbucks_offers_are_understood() -> None:
-    """Against a count of windows by brute force in pandas."""
+    """Against a count of windows by brute force in pandas, of a quarter of the customers."""
     folder = shared_data("starbucks_offers")
     events = pd.read_parquet(folder / "events.parquet")
+    is_whole = EFFORT == "thorough"
+    if not is_whole:
+        customers = events["customer_id"].drop_duplicates()
+        events = events[events["customer_id"].isin(customers[::4])]
     with zipfile.ZipFile(folder / "data.csv.zip") as archive, archive.open("data.csv") as file:
         described = pd.read_csv(file, usecols=["offer_id", "duration"])
     days = {str(a): Decimal(str(b)) for a, b in described.dropna().drop_duplicates().to_numpy()}
@@ -185,9 +191,12 @@ def test_starbucks_offers_are_understood() -> None:
     texts = events.astype(object).where(events.notna(), "").astype(str)
     done = translate(texts.to_dict("records"), log_map)
     counts = done.counts
-    assert (counts.rows, counts.duplicates, counts.rejected) == (306_534, 397, 0)
-
     plain = events.drop_duplicates()
+    assert (counts.rows, counts.rejected) == (len(events), 0)
+    assert counts.duplicates == len(events) - len(plain) > 0
+    if is_whole:
+        assert (counts.rows, counts.duplicates) == (306_534, 397)
+
     offered = plain[plain["event"] != "transaction"]
     of = {
         name: offered[offered["event"] == f"offer-{name}"][["customer_id", "offer_id", "time"]]
@@ -199,7 +208,8 @@ def test_starbucks_offers_are_understood() -> None:
     age = windows["time"] - windows["time_in"]
     opened = windows[(age >= 0) & (age <= hours)]
     fits = opened.groupby("completion").size()
-    assert counts.ambiguous == (fits > 1).sum() == 1_379
+    assert counts.ambiguous == (fits > 1).sum() > 0
+    assert not is_whole or counts.ambiguous == 1_379
     assert counts.completed == len(completed) == len(fits)
     # Not viewed since the first sending that was open, up to the completion.
     first = opened.groupby("completion")["time_in"].min().rename("first")

@@ -35,7 +35,7 @@ from tests.support.repetitions import repetitions
 from tests.support.servers import publish_model
 from tests.support.waiting import WAIT_SECONDS, eventually
 
-KILLS = {"sqlite": repetitions(12, 55), "postgresql": repetitions(12, 35)}
+KILLS = {"sqlite": repetitions(8, 55), "postgresql": repetitions(8, 35)}
 """Number of kills of the service, by its database."""
 N_SHOPPERS = 3
 DEADLINE_MS = 40

@@ -33,6 +33,7 @@ from tests.support.random_ranking import (
     random_ranking,
     random_upsell,
 )
+from tests.support.repetitions import repetitions
 
 _WILD = (-(2**31), -2, -1, 0, 2, 2**31 - 1)
 
@@ -215,7 +216,7 @@ def main() -> None:
     library, told = load_library(Path(sys.argv[1]))
     if library is None:
         raise SystemExit(told)
-    for seed in range(150):
+    for seed in range(repetitions(60, 600)):
         draw = np.random.default_rng(seed)
         for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):
             drive(library, draw)

@@ -55,13 +55,13 @@ def test_the_deal_keeps_sizes_and_popularity(products: Baskets) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("max_length", "n_seeds", "most"),
-    [(2, 20, 5), (3, 5, 2)] if EFFORT == "thorough" else [(2, 5, 2), (3, 3, 2)],
+    [(2, 20, 5), (3, 5, 2)] if EFFORT == "thorough" else [(2, 3, 2), (3, 2, 1)],
 )
 def test_shuffles_seldom_find_anything(
     products: Baskets, max_length: int, n_seeds: int, most: int
 ) -> None:
     # Where nothing is true, a false discovery rate of 5% means any discovery in 5% of the runs:
-    # more than five of twenty, or two of three or five, would come with a chance of 0.1% at most.
+    # more than five of twenty, or two of five, would come with a chance of 0.1% at most.
     found: list[int] = []
     for seed in range(n_seeds):
         dealt = shuffled(products, seed)
