@@ -4,8 +4,8 @@ BIN := .venv/bin
 # Python compiles a module when it is first imported; to compile all of them takes half of the time.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 
-# A file's tests run in one process, in the order of tests/support/distribution.py.
-IN_PARALLEL := --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# Which tests run in the same process says tests/support/distribution.py.
+IN_PARALLEL := --numprocesses auto --no-loadscope-reorder
 
 _CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.distribution import share_out
+from tests.support.distribution import ByFile, longest_first
 from tests.support.fast_mode import leave_out, skip_processes, skip_trainings
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
@@ -18,6 +18,7 @@ from tests.support.system import CHROMIUM_FLAGS, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from xdist.remote import Producer
 
 # Shared machines are slow at moments; a slow example is no failure of the code.
 settings.register_profile(
@@ -42,8 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", left_open)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    share_out(items)
+    longest_first(items)
     if config.getoption("--fast"):
         items[:], left_out = leave_out(items)
         config.hook.pytest_deselected(items=left_out)

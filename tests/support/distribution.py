@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 _LONG = ("spark", "demo", "thorough", "browser", "realdata", "postgres")
 """Markers of tests that take long, the longest first."""
 
 
-def share_out(items: list[pytest.Item]) -> None:
-    """Group the tests by file, so that what a file sets up is set up once, and sort the groups.
+class ByFile(LoadFileScheduling):
+    """Give the tests of a file to one process, so that what they set up is set up once.
 
-    All tests on Spark are one group, since to start Spark takes as long as most of them. Groups
-    that take long come first, so that no process is left with one at the end.
+    All files on Spark are one, since to start Spark takes as long as most of their tests. (The
+    groups of `--dist loadgroup` do not work with pytest 9.2:
+    https://github.com/pytest-dev/pytest-xdist/issues/1386.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "spark" if "/test_spark_" in file else file
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort the files with tests that take long to the front.
+
+    So no process is left with a long one at the end.
     """
     rank: dict[str, int] = {}
     for item in items:
-        marked = item.get_closest_marker("xdist_group")
-        group = str(marked.args[0]) if marked else item.nodeid.partition("::")[0]
-        if not marked:
-            item.add_marker(pytest.mark.xdist_group(group))
         own = next((n for n, name in enumerate(_LONG) if item.get_closest_marker(name)), len(_LONG))
-        rank[group] = min(own, rank.get(group, own))
-    items.sort(key=lambda item: rank[_group(item)])
+        file = _file(item)
+        rank[file] = min(own, rank.get(file, own))
+    items.sort(key=lambda item: rank[_file(item)])
 
 
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    assert marker is not None
-    return str(marker.args[0])
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]

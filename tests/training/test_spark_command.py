@@ -21,7 +21,7 @@ from tests.support.small_shop import write_small_shop
 from training.mining.spark import session
 from training.mining.spark.session import application_settings
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = pytest.mark.spark
 
 
 def _as_json(*arguments: object) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from training.mining.spark.engine import SparkEngine, mine_source
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.xdist_group("spark"),
     pytest.mark.usefixtures("spark"),
 ]
 

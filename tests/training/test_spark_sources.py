@@ -21,7 +21,6 @@ from training.mining.spark.session import open_session, reading
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.xdist_group("spark"),
     pytest.mark.usefixtures("spark"),
 ]
 LABELS = ("milk", " bread ", "blå, grov", 'a "B" c', "7", "07", "ærter\u2028", "x", "y", "z")
