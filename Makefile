@@ -30,7 +30,7 @@ demo: .venv/demo.stamp
 test fast: export OMP_NUM_THREADS = 1
 test fast: export OPENBLAS_NUM_THREADS = 1
 
-test: .venv/dev.stamp lint types contracts
+test: .venv/dev.stamp lint
 	@sh tests/support/system_packages.sh
 	$(BIN)/pytest $(IN_PARALLEL) $(PYTEST_FLAGS)
 

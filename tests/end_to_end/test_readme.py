@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import parse_config
+from tests.support.commands import run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -112,11 +113,11 @@ def test_both_commands_are_targets_of_the_makefile() -> None:
         assert f"\n{line.split()[1]}:" in makefile
 
 
-def test_every_command_named_exists(tmp_path: Path) -> None:
+def test_every_command_named_exists() -> None:
     named = set(re.findall(r"[`\n]mersalg ([a-z]+(?: (?:import|export|list))?)", README))
     assert {"train", "suggest", "serve", "report", "events import", "models list"} <= named
     for command in named:
-        assert "Usage" in _run(f"mersalg {command} --help", tmp_path)
+        assert "Usage" in run(*command.split(), "--help")
 
 
 def test_links_lead_somewhere() -> None:

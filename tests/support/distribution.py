@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-_LONG = ("spark", "demo", "thorough", "browser", "realdata", "postgres")
+_LONG = ("spark", "checker", "demo", "thorough", "browser", "realdata", "postgres")
 """Markers of tests that take long, the longest first."""
 
 

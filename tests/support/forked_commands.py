@@ -73,11 +73,12 @@ class ForkedProcess:
         subprocess.TimeoutExpired
             The process still runs after `timeout` seconds.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        n_steps = 0
         while (code := self.poll()) is None:
-            if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            if timeout is not None and n_steps * _STEP_SECONDS > timeout:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(_STEP_SECONDS)
+            n_steps += 1
         return code
 
     def send_signal(self, number: int) -> None:
