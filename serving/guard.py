@@ -17,6 +17,8 @@ from serving.reporting import Judgement, Reporter
 
 _log = logging.getLogger("mersalg.guard")
 
+_FIRST_SECONDS = 20.0
+
 
 class Guard:
     """`paused` says why nothing is offered, or is None; a lost database leaves it as it is.
@@ -51,7 +53,9 @@ class Guard:
 
     async def watch(self) -> None:
         """Until cancelled."""
-        judged_at = float("-inf")
+        # A judgement takes a core for a while, which a service that starts needs for its buyers.
+        first = min(self._check_seconds, _FIRST_SECONDS)
+        judged_at = time.monotonic() + first - self._check_seconds
         while True:
             model = self._live.model
             due = time.monotonic() - judged_at >= self._check_seconds
