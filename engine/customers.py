@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.forgotten import Forgotten
 from engine.ranking.customers import hash_of
-from engine.storage.secrets import customer_key
+from engine.storage.pseudonyms import customer_key
 from engine.storage.store import Store
 
 
@@ -21,4 +21,4 @@ def erase_everywhere(customer_id: str, store: Store, models: Path | None) -> int
     """
     if models is not None:
         Forgotten(models).add(hash_of(customer_id, customer_key(models)))
-    return store.erase_customer(customer_id)
+    return store.people.erase(customer_id)

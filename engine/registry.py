@@ -34,7 +34,7 @@ from engine.manifest import (
 from engine.mapped_arrays import load_mapped
 from engine.model import Arrays, Model
 from engine.model_check import self_check
-from engine.storage.secrets import customer_key
+from engine.storage.pseudonyms import customer_key
 
 __all__ = ["Manifest", "Registry", "self_check"]
 

@@ -19,7 +19,8 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.fact_json import pack
 from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
-from engine.storage.store import AppendResult, Store
+from engine.storage.fact_rows import AppendResult
+from engine.storage.store import Store
 from serving.alarms import in_time
 from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
@@ -181,7 +182,7 @@ class Intake:
             return [AppendResult(0, 0)] * len(jobs)
         began = time.perf_counter()
         try:
-            result = self._store.append(facts)
+            result = self._store.facts.append(facts)
         except StorageError as error:
             self._note(error.message)
             self._set_available(False)

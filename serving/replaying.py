@@ -38,7 +38,7 @@ def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
                 facts.append(unpack(record))
         except FactRejected:
             spool.set_aside(record, "unreadable")
-    for rejection in store.append(facts).rejected if facts else ():
+    for rejection in store.facts.append(facts).rejected if facts else ():
         spool.set_aside(pack(facts[rejection.index]), rejection.code)
     if entries:
         store.audit.add_late(entries)

@@ -87,7 +87,7 @@ _own: dict[str, Store] = {}
 
 
 def _begin(url: str) -> None:
-    from engine.storage.sql import open_store
+    from engine.storage.store import open_store
 
     # A signal to the whole group is the service's to handle; this process ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,17 +7,16 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.registry import Registry
-from engine.storage.sql import open_store
-from engine.storage.store import Store
+from engine.storage.store import Store, open_store
 from serving.customer_past import CustomerPasts
 from serving.dismissals import Dismissals
 from serving.explaining import Explainer
@@ -75,12 +74,13 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
     share_one_heap()
-    store = await asyncio.to_thread(open_store, settings.database)
+    committing = nullcontext if traces is None else traces.committing
+    store = await asyncio.to_thread(open_store, settings.database, committing=committing)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
     intake = Intake(
-        _traced(store, traces),
+        store,
         spool,
         metrics,
         deadlines=Deadlines(
@@ -93,11 +93,13 @@ async def running(
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
     pulse = Pulse(store.ping)
-    arms = SessionArms(store.session_arms)
-    pasts = CustomerPasts(store.purchases, store.who_bought)
-    dismissals = Dismissals(store.any_dismissed, store.dismissed)
+    arms = SessionArms(store.questions.session_arms)
+    pasts = CustomerPasts(store.questions.purchases, store.questions.who_bought)
+    dismissals = Dismissals(store.questions.any_dismissed, store.questions.dismissed)
     reports = Reports(store, settings.report_cache_seconds, store.address)
-    explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
+    explainer = Explainer(
+        registry, lambda: live.model, partial(store.questions.purchases, is_pseudonym=True)
+    )
     guard = Guard(
         store,
         live,
@@ -159,19 +161,11 @@ async def running(
         store.close()
 
 
-def _traced(store: Store, traces: Traces | None) -> Store:
-    if traces is None:
-        return store
-    from serving.tracing import TracedStore
-
-    return cast("Store", TracedStore(store, traces))
-
-
 def _prepare_database(store: Store) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
-        store.session_arm("")  # opens a connection before a buyer waits for it
+        store.questions.session_arm("")  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)
         return False

@@ -22,5 +22,7 @@ class ShopNotice:
         if model is None or model.version == self._told:
             return
         told = model.settings
-        self._store.save_settings(report_settings(told.shop, told.tracking, told.experiment))
+        self._store.reports.save_settings(
+            report_settings(told.shop, told.tracking, told.experiment)
+        )
         self._told = model.version

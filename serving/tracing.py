@@ -15,13 +15,12 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import ConfigError
 from engine.facts import Decision, Fact
-from engine.storage.store import AppendResult, Store
 from serving import logs
 from serving.request_ids import route_of
 
@@ -129,20 +128,6 @@ class Traces:
     def close(self) -> None:
         """Sends what waits."""
         self._provider.shutdown()
-
-
-class TracedStore:
-    """A store whose every `append` is a span."""
-
-    def __init__(self, store: Store, traces: Traces) -> None:
-        self._store, self._traces = store, traces
-
-    def append(self, facts: Sequence[Fact]) -> AppendResult:
-        with self._traces.committing(facts):
-            return self._store.append(facts)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 class TraceRequests:

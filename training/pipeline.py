@@ -22,7 +22,7 @@ from engine.merchandising.targets import unknown_names
 from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
-from engine.storage.secrets import customer_key
+from engine.storage.pseudonyms import customer_key
 from engine.upsell.given import useless_upgrades
 from training.dataset import load_dataset
 from training.evaluation import BackTest, back_test

@@ -1,9 +1,10 @@
 """Facts in SQLite or PostgreSQL: how they are written, read, erased and kept within limits.
 
-Start with `sql.SqlStore`, which the rest of the program holds. A fact goes in through
-`batch.prepare` (its row under pseudonyms), `batch.Batch` (what is new, a duplicate or a conflict)
-and `writer.Writer` (one transaction, for a service, an import and the spool alike).
-It comes out through `scope` (which facts a report needs) and `asking` (short questions of calls
-that wait). `tables` and `migrations` hold the schema, `rollups` what reports have counted before,
-`importing` whole files, `rotation` and `erasure` what happens to the ids of persons.
+Start with `store.Store`, which the rest of the program holds; its five parts are `facts`,
+`questions`, `reports` (in `rollups`), `people` and `audit`. A fact goes in through `fact_rows` (its
+row under pseudonyms, and a batch of rows with what is new, a duplicate or a conflict) and
+`writer.Writer` (one transaction, for a service, an import and the spool alike). It comes out
+through `facts` (which facts a report needs) and `questions` (short questions of calls that wait).
+`connection`, `tables`, `settings`, `months` and `migrations` hold the database and its schema,
+`pseudonyms` the hashes of ids and their secret, `fact_import` records whole files.
 """

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.engine import URL
+from sqlalchemy import insert, select
 
 from engine import clock
-from engine.storage import connection as database
+from engine.storage.connection import Database
 from engine.storage.tables import audit
 
 _LONGEST = 500
@@ -19,12 +18,19 @@ _LONGEST = 500
 class AuditEntry:
     """One action of an administrator.
 
-    Attributes:
-        occurred_at: microseconds since the epoch, UTC.
-        who: `key:` and the id of an API key, `user:` and a name on the machine, or `anyone`.
-        target: a model version, a key's scope and id, or the pseudonym of a customer; None where
-            all is meant.
-        outcome: `done`, or `failed:` and the code of the error.
+    Attributes
+    ----------
+    occurred_at
+        Microseconds since the epoch, UTC.
+    who
+        `key:` and the id of an API key, `user:` and a name on the machine, or `anyone`.
+    action
+        A verb and its object, as `erase customer`.
+    target
+        A model version, a key's scope and id, or the pseudonym of a customer; None where the
+        action concerns everything.
+    outcome
+        `done`, or `failed:` and the code of the error.
     """
 
     occurred_at: int
@@ -34,6 +40,7 @@ class AuditEntry:
     outcome: str
 
     def to_json(self) -> dict[str, object]:
+        """Return the entry as the API and `mersalg audit --json` show it."""
         return {
             "occurred_at": clock.to_iso(self.occurred_at),
             "who": self.who,
@@ -44,29 +51,29 @@ class AuditEntry:
 
 
 class AuditLog:
-    """The log of one database; raises StorageUnavailable as the store."""
+    """The log of one database; raises StorageUnavailable as `Facts`."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        self._engine, self._url = engine, url
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, entry: AuditEntry) -> None:
-        """On disk when this returns."""
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        """Add an entry; it is on disk when this returns."""
+        with self._database.writing() as connection:
             connection.execute(insert(audit), _row(entry))
 
     def add_late(self, entries: Sequence[AuditEntry]) -> None:
-        """Those that are not there yet: what waited elsewhere may be brought twice."""
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        """Add those entries that are not in the log: the spool may deliver one twice."""
+        with self._database.writing() as connection:
             for row in map(_row, entries):
                 same = (audit.c[name].is_not_distinct_from(value) for name, value in row.items())
                 if connection.execute(select(audit.c.id).where(*same).limit(1)).first() is None:
                     connection.execute(insert(audit), row)
 
-    def latest(self, most: int) -> list[AuditEntry]:
-        """The last entries, the newest first."""
+    def latest(self, limit: int) -> list[AuditEntry]:
+        """Return the last entries, the newest first."""
         columns = (audit.c[name] for name in ("occurred_at", "who", "action", "target", "outcome"))
-        query = select(*columns).order_by(audit.c.id.desc()).limit(most)
-        with database.speaking(self._url), self._engine.connect() as connection:
+        query = select(*columns).order_by(audit.c.id.desc()).limit(limit)
+        with self._database.reading() as connection:
             return [AuditEntry(*row) for row in connection.execute(query)]
 
 
@@ -81,5 +88,5 @@ def _row(entry: AuditEntry) -> dict[str, object]:
 
 
 def _shortened(text: str) -> str:
-    # Whatever strangers put into a path: one printable line.
+    # A path of a request may hold any characters; the log keeps one printable line.
     return "".join(sign if sign.isprintable() else "?" for sign in text[:_LONGEST])

@@ -9,14 +9,17 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
@@ -192,6 +195,74 @@ def writing(engine: Engine) -> Generator[Connection, None, None]:
             yield connection
 
 
+class Database:
+    """One database: its address, its pool of connections, and transactions on them.
+
+    Attributes
+    ----------
+    url
+        Its address, password included.
+    engine
+        Makes connections; None is opened before it is needed.
+    """
+
+    def __init__(self, url: URL, *, bulk: bool = False) -> None:
+        self.url, self.engine = url, connect(url, bulk=bulk)
+
+    @contextmanager
+    def reading(self) -> Generator[Connection, None, None]:
+        """Open a connection for reading; raise StorageUnavailable where the database fails."""
+        with speaking(self.url), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[Connection, None, None]:
+        """Open a transaction that writes; raise StorageUnavailable where the database fails."""
+        with speaking(self.url), writing(self.engine) as connection:
+            yield connection
+
+    def upgrade(self) -> None:
+        """Run the migrations that are missing; of several processes one does, the others wait.
+
+        Raises
+        ------
+        StorageMismatch
+            The database was migrated by a later version of this program.
+        """
+        # Loaded where there is something to migrate only: a report is to start soon.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util.exc import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                lock = text("select pg_advisory_xact_lock(:lock)")
+                connection.execute(lock, {"lock": _MIGRATION_LOCK})
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                found = schema_version(connection)
+                raise StorageMismatch(
+                    f"the database has schema {found}, which this version does not know;"
+                    " it belongs to a later version of Mersalg"
+                ) from error
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert:
+    """Return an insert that `on_conflict_do_nothing` and `on_conflict_do_update` may follow."""
+    # Only the dialect that is used is imported, so that a report starts sooner.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return cast("postgresql.Insert", sqlite.insert(table))
+
+
 def in_binary(connection: Connection) -> None:
     """Have PostgreSQL send what this connection asks for from now on as it is kept.
 
@@ -204,38 +275,6 @@ def in_binary(connection: Connection) -> None:
 def _ask_in_binary(connection: object, cursor: Any, *rest: object) -> None:
     del connection, rest
     cursor.format = 1  # what the protocol calls binary
-
-
-def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing; of several processes one runs them, the rest wait.
-
-    Raises:
-        StorageMismatch: the database was migrated by a later version of this program.
-    """
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with writing(engine) as connection:
-        lock_schema(connection)
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            found = schema_version(connection)
-            raise StorageMismatch(
-                f"the database has schema {found}, which this version does not know;"
-                " it belongs to a later version of Mersalg"
-            ) from error
-
-
-def lock_schema(connection: Connection) -> None:
-    """Until the transaction ends no other process changes the schema."""
-    if connection.dialect.name == "postgresql":
-        lock = text("select pg_advisory_xact_lock(:lock)")
-        connection.execute(lock, {"lock": _MIGRATION_LOCK})
 
 
 def schema_version(connection: Connection) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import MAXYEAR, UTC, datetime
 
-from sqlalchemy import Connection, Engine, delete, func, select, text
+from sqlalchemy import Connection, delete, func, select, text
 
 from engine import clock
-from engine.storage import connection as database
+from engine.storage.connection import Database
 from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
 Month = tuple[int, int]
@@ -50,19 +50,15 @@ def create_month(connection: Connection, month: Month) -> None:
 class Months:
     """Which months of one PostgreSQL database are known to have a partition."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._known: set[Month] = set()
-
-    def are_known(self, instants: Iterable[int]) -> bool:
-        """Whether facts of these instants have partitions, as far as is known without asking."""
-        return {month_of(instant) for instant in instants} <= self._known
 
     def ensure(self, instants: Iterable[int]) -> None:
         """Partitions for facts of these instants."""
         missing = {month_of(instant) for instant in instants} - self._known
         for month in sorted(missing):
-            with database.writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 create_month(connection, month)
             self._known.add(month)
 
@@ -76,27 +72,27 @@ def count_before(connection: Connection, instant: int) -> int:
     return connection.scalar(query) or 0
 
 
-def drop_before(engine: Engine, instant: int, dropped: Callable[[int], None]) -> int:
+def drop_before(database: Database, instant: int, dropped: Callable[[int], None]) -> int:
     """Delete all facts before an instant; their number. `dropped` is told after each step.
 
     Of PostgreSQL whole months are dropped, and only what is left of the last one deleted.
     """
     total = 0
     while True:
-        with database.writing(engine) as connection:
+        with database.writing() as connection:
             oldest = connection.scalar(select(func.min(facts.c.occurred_at)))
             if oldest is None or oldest >= instant:
                 return total
             month = month_of(oldest)
             end = min(_begin(_after(month)), instant)
             n_facts = count_before(connection, end)
-            whole = engine.dialect.name == "postgresql" and end == _begin(_after(month))
+            whole = connection.dialect.name == "postgresql" and end == _begin(_after(month))
             _forget_names(connection, end)
             if whole:
                 connection.exec_driver_sql(f"drop table {_name(month)}")
             else:
                 connection.execute(delete(facts).where(facts.c.occurred_at < end))
-            if engine.dialect.name == "postgresql":
+            if connection.dialect.name == "postgresql":
                 connection.execute(delete(fact_ids).where(fact_ids.c.occurred_at < end))
         total += n_facts
         dropped(n_facts)

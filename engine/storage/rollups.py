@@ -17,9 +17,10 @@ from sqlalchemy.engine import URL
 
 from engine.clock import MICROS_PER_DAY
 from engine.storage import connection as database
-from engine.storage.notes import keep_note, note
-from engine.storage.planning import follow_indexes, keep_statistics
-from engine.storage.scope import linked_to
+from engine.storage import settings
+from engine.storage.connection import Database, insert_into
+from engine.storage.facts import follow_indexes, keep_statistics, linked_to
+from engine.storage.settings import FACTS_SINCE, ROLLUP_SETTINGS, keep_note, note
 from engine.storage.tables import (
     facts,
     fresh_days,
@@ -29,11 +30,8 @@ from engine.storage.tables import (
     spanning_checkouts,
     stale_days,
 )
-from engine.storage.upserts import insert_into
 
 _AT_ONCE = 2_000
-SETTING = "rollup_settings"
-SINCE = "facts_since"
 
 DayOf = Callable[[int], str]
 """The local day of an instant."""
@@ -44,6 +42,34 @@ class StaleDay:
     day: str
     token: str
     spreads: bool
+
+
+class Reports:
+    """What reports keep beside the facts: roll-ups of days, and the settings of the shop.
+
+    Attributes
+    ----------
+    rollups
+        Days counted before, and which of them are out of date.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.rollups = Rollups(database.engine, database.url)
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings of the shop (currency, time zone, ...) by name."""
+        with self._database.reading() as connection:
+            return settings.of_shop(connection)
+
+    def save_settings(self, given: Mapping[str, str]) -> None:
+        """Keep settings of the shop; those that are not given stay as they are."""
+        chosen = {name: given[name] for name in sorted(given) if settings.is_of_shop(name)}
+        if not chosen:
+            return
+        with self._database.writing() as connection:
+            for name, value in chosen.items():
+                settings.keep_note(connection, name, value)
 
 
 def rename_units(connection: Connection, names: Mapping[str, str]) -> None:
@@ -71,12 +97,12 @@ class Rollups:
     def settings(self) -> str | None:
         """What the roll-ups were made with, as `begin` was told; None where there are none."""
         with database.speaking(self._url), self._engine.connect() as connection:
-            return note(connection, SETTING)
+            return note(connection, ROLLUP_SETTINGS)
 
     def facts_since(self) -> str | None:
         """The first local day whose facts are still there; None where none were dropped."""
         with database.speaking(self._url), self._engine.connect() as connection:
-            return note(connection, SINCE)
+            return note(connection, FACTS_SINCE)
 
     def begin(self, made_with: str, *, anew: bool = True) -> None:
         """Every day is stale, but those whose facts were dropped: their roll-ups stay.
@@ -94,7 +120,7 @@ class Rollups:
             connection.execute(delete(fresh_facts))
             if since is None and anew:
                 connection.execute(delete(rollup_units))
-            keep_note(connection, SETTING, made_with)
+            keep_note(connection, ROLLUP_SETTINGS, made_with)
             lowest, highest = connection.execute(
                 select(func.min(facts.c.occurred_at), func.max(facts.c.occurred_at))
             ).one()
@@ -233,7 +259,7 @@ class Rollups:
             )
             connection.execute(delete(stale_days).where(stale_days.c.day < since))
             self._stale(connection, opened, spreads=False)
-            keep_note(connection, SINCE, since)
+            keep_note(connection, FACTS_SINCE, since)
 
     def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
         """(day, roll-up) of a period, bounds inclusive, in order."""

@@ -1,201 +1,213 @@
-"""The small protocol every store of facts keeps; one conformance suite tests them all."""
+"""The store of one database, SQLite or PostgreSQL through one code, in five parts.
+
+| part | holds |
+|---|---|
+| `facts` | appending facts, and reading those of a period |
+| `questions` | the short questions of suggestion calls |
+| `reports` | roll-ups of days, and the settings of the shop that reports need |
+| `people` | pseudonyms, export and erasure of a customer, new secrets |
+| `audit` | what administrators did |
+
+The store itself opens, migrates, checks and closes the database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
 
-from engine.clock import MICROS_PER_DAY
-from engine.facts import Arm, Decision, Fact
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
 
-if TYPE_CHECKING:
-    from engine.storage.asking import Bought
-    from engine.storage.audit import AuditLog
-    from engine.storage.rollups import Rollups
+from engine.errors import ConfigError, StorageUnavailable
+from engine.storage import connection, settings
+from engine.storage.audit import AuditLog
+from engine.storage.connection import Database
+from engine.storage.facts import Committing, Facts
+from engine.storage.people import People
+from engine.storage.pseudonyms import Pseudonyms, load_secret
+from engine.storage.questions import Questions
+from engine.storage.rollups import Reports
+from engine.storage.writer import writer_for
 
-_FEW_DAYS = 8
+SCHEMA_VERSION = "0007"
+"""The migration this code was written for."""
+
+_TRIAL_CHARACTERS = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A fact that was not taken: its index in the batch, a stable code and a sentence."""
+def open_store(
+    url: str,
+    *,
+    secret: bytes | None = None,
+    bulk: bool = False,
+    committing: Committing = nullcontext,
+) -> Store:
+    """Return the store at `url`; the database is not used yet.
 
-    index: int
-    code: str
-    message: str
+    Parameters
+    ----------
+    url
+        `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
+    secret
+        Key of the pseudonyms; where None, see `load_secret`.
+    bulk
+        Use more memory, for writing much at once.
+    committing
+        Surrounds each append of facts, as with the span of a trace.
+
+    Raises
+    ------
+    ConfigError
+        The kind of database is unknown, its driver is missing, or the secret cannot be read.
+    """
+    parsed = connection.parse_url(url)
+    pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
+    return Store(Database(parsed, bulk=bulk), lambda: pseudonyms, committing)
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
-    """`recorded` + `duplicates` + `len(rejected)` is the size of the batch.
+def open_existing_store(url: str) -> Store:
+    """Return the store at `url`, which must exist: a mistyped name is no shop without sales.
 
-    `duplicate_indices` tells which facts of the batch were duplicates, so that the answer to a
-    batch made of several calls can be taken apart again.
+    The secret is read only where an id has to be hashed: reports and exports need none.
+
+    Raises
+    ------
+    ConfigError
+        As `open_store`, or a SQLite file does not exist.
+    """
+    parsed = connection.parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise ConfigError(
+            f"there is no database at {parsed.database}; `mersalg serve` and"
+            " `mersalg events import` make one"
+        )
+    return Store(Database(parsed), cache(lambda: Pseudonyms(load_secret(parsed))))
+
+
+class Store:
+    """Facts of a shop and what belongs to them; may be used from several threads.
+
+    Every method, and those of the parts, raises StorageUnavailable where the database cannot
+    answer.
+
+    Attributes
+    ----------
+    facts : Facts
+    questions : Questions
+    reports : Reports
+    people : People
+    audit : AuditLog
     """
 
-    recorded: int
-    duplicates: int
-    rejected: tuple[Rejection, ...] = ()
-    duplicate_indices: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FactScope:
-    """Which facts a reader wants; instants in microseconds, half-open, None unbounded.
-
-    A store returns every fact inside the bounds and of their transactions; whenever they occurred,
-    all facts of the checkouts these belong to or name an offer of, and all that name an offer of
-    those checkouts; and all that share a transaction or a session with any of them. It may return
-    more; it never returns less. So nothing of the period is cut in two.
-    """
-
-    since: int | None = None
-    until: int | None = None
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether it is no more than a few days."""
-        if self.since is None or self.until is None:
-            return False
-        return self.until - self.since <= _FEW_DAYS * MICROS_PER_DAY
-
-
-class Store(Protocol):
-    """Append-only facts, idempotent by `event_id`; instances may be used from several threads.
-
-    Customer and session ids are kept as keyed hashes only: what is read back holds pseudonyms.
-    Every method raises StorageUnavailable where the database cannot answer.
-    """
-
-    def migrate(self, *, serving: bool = False) -> None:
-        """Bring the schema to this version; safe to run twice and from several processes.
-
-        `serving`: facts will come one by one while callers wait, so that a connection is ready.
-        """
-        ...
+    def __init__(
+        self,
+        database: Database,
+        pseudonyms: Callable[[], Pseudonyms],
+        committing: Committing = nullcontext,
+    ) -> None:
+        self._database = database
+        self._writer = writer_for(database)
+        self.facts = Facts(database, self._writer, pseudonyms, committing)
+        self.questions = Questions(database, pseudonyms)
+        self.reports = Reports(database)
+        self.people = People(database, self.facts, pseudonyms)
+        self.audit = AuditLog(database)
 
     @property
     def address(self) -> str | None:
-        """Where other processes find the same database; it may hold a password. None where no
-        other can."""
-        ...
+        """URL under which other processes open the same database; it may hold a password.
 
-    def append(self, facts: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
-        """Take a batch in one transaction; it is on disk when this returns.
-
-        The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,
-        `offer_id`) with another body is rejected with code `conflict`. Ids that have the form of
-        a pseudonym stay what they are only where the source is `trusted`: a file exported here.
+        None where they cannot: it is in this process's memory.
         """
-        ...
-
-    def facts(self, scope: FactScope) -> Iterator[Fact]:
-        """Facts in scope, ordered by (occurred_at, event_id)."""
-        ...
-
-    def facts_of_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
-        """Facts in scope of these checkouts, as `facts`; one may come several times."""
-        ...
+        if not isinstance(self._database.engine.pool, QueuePool):
+            return None
+        return self.url.render_as_string(hide_password=False)
 
     @property
-    def audit(self) -> AuditLog:
-        """What administrators did."""
-        ...
+    def url(self) -> URL:
+        """URL of the database, password included."""
+        return self._database.url
 
-    def pseudonym_of(self, customer_id: str) -> str:
-        """What a customer is called in what is kept."""
-        ...
+    def migrate(self, *, serving: bool = False) -> None:
+        """Bring the schema to this version; safe to run again and from several processes.
 
-    @property
-    def rollups(self) -> Rollups:
-        """Days counted before, and which of them are out of date."""
-        ...
+        Parameters
+        ----------
+        serving
+            Connect for writing now, before a caller waits for it.
 
-    def count_before(self, instant: int) -> int:
-        """How many facts occurred before an instant (microseconds)."""
-        ...
-
-    def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
-        """Delete every fact before an instant; their number. `dropped` is told after each step.
-
-        Only `engine.tracking.retention` may: reports of that time need their roll-ups sealed.
+        Raises
+        ------
+        StorageMismatch
+            The database belongs to a later version, or its ids are hashed under another secret.
         """
-        ...
+        self.upgrade()
+        self.people.claim()
+        if serving:
+            self._writer.serve()
 
-    def decision(self, decision_id: str) -> Decision | None:
-        """One decision with all that explains it (evidence, gains, texts, scores)."""
-        ...
+    def upgrade(self) -> None:
+        """Bring the schema to this version without the secret; write nothing where it is.
 
-    def session_arm(self, session_id: str) -> Arm | None:
-        """The arm a session was first given, so that logging in never changes it."""
-        ...
-
-    def session_arms(self, session_ids: Sequence[str]) -> Mapping[str, Arm]:
-        """The same of several sessions; those without a decision are left out."""
-        ...
-
-    def settings(self) -> Mapping[str, str]:
-        """What the shop told this database about itself (currency, time zone, ...)."""
-        ...
-
-    def save_settings(self, settings: Mapping[str, str]) -> None: ...
-
-    def own_setting(self, name: str) -> str | None:
-        """A note of this software's own; None where there is none."""
-        ...
-
-    def keep_setting(self, name: str, value: str) -> None:
-        """Keep such a note, instead of one of its name before."""
-        ...
-
-    def forget_setting(self, name: str) -> None: ...
-
-    def erase_customer(self, customer_id: str) -> int:
-        """Cut the tie between a customer and their facts; the number of facts touched.
-
-        The customer's pseudonym is replaced by a random one that nobody can derive again, the
-        same in all their facts, and the sessions of those facts likewise: every count stays.
+        Raises
+        ------
+        StorageMismatch
+            The database belongs to a later version.
         """
-        ...
-
-    def customer_facts(self, customer_id: str) -> Iterator[Fact]:
-        """Every fact that names the customer, ordered by (occurred_at, event_id)."""
-        ...
-
-    def purchases(
-        self, customer_id: str, after: int, *, is_pseudonym: bool = False
-    ) -> list[Bought]:
-        """When (microseconds) and which items the customer bought after a moment, oldest first;
-        the last 250 purchases. Returned and cancelled ones count: they tell what was wanted.
-        `is_pseudonym`: `customer_id` was read from a stored fact."""
-        ...
-
-    def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
-        """Those of the customers that bought anything after a moment (microseconds)."""
-        ...
-
-    def any_dismissed(self, after: int) -> bool:
-        """Whether anybody dismissed an offer after a moment (microseconds): a cheap question."""
-        ...
-
-    def dismissed(
-        self, checkout_id: str, session_id: str | None, customer_id: str | None, after: int
-    ) -> list[str]:
-        """Items of the offers this buyer dismissed after a moment, oldest first, each once: in the
-        checkout, the session or by the customer, as the dismissal or its decision names them."""
-        ...
+        if self._schema() != SCHEMA_VERSION:
+            self._database.upgrade()
 
     def ping(self) -> None:
-        """Raises StorageUnavailable where the database does not answer or has an old schema."""
-        ...
+        """Check that the database answers and has the schema of this version.
+
+        Raises
+        ------
+        StorageUnavailable
+            It does not answer, or its schema is another one.
+        """
+        version = self._schema()
+        if version != SCHEMA_VERSION:
+            found = "none" if version is None else version
+            raise StorageUnavailable(
+                f"the database has schema {found}, this program needs {SCHEMA_VERSION};"
+                " run `mersalg migrate`"
+            )
+
+    def _schema(self) -> str | None:
+        with self._database.reading() as reading:
+            return connection.schema_version(reading)
 
     def try_writing(self) -> None:
         """Write as much as a batch of decisions takes, and delete it again.
 
-        Raises:
-            StorageError: the database takes nothing, whether or not it answers.
+        Raises
+        ------
+        StorageError
+            The database takes nothing, whether or not it answers.
         """
-        ...
+        self.keep_note(settings.TRIAL, " " * _TRIAL_CHARACTERS)
+        self.forget_note(settings.TRIAL)
 
-    def close(self) -> None: ...
+    def note(self, name: str) -> str | None:
+        """Return a note of this software's own, None where there is none of this name."""
+        with self._database.reading() as reading:
+            return settings.note(reading, name)
+
+    def keep_note(self, name: str, value: str) -> None:
+        """Keep a note of this software's own, in place of an earlier one of its name."""
+        with self._database.writing() as writing:
+            settings.keep_note(writing, name, value)
+
+    def forget_note(self, name: str) -> None:
+        """Delete a note of this software's own."""
+        with self._database.writing() as writing:
+            settings.forget_note(writing, name)
+
+    def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+        self._writer.close()
+        self.questions.close()
+        self._database.engine.dispose()

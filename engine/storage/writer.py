@@ -15,15 +15,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, Table
-from sqlalchemy.engine import URL
+from sqlalchemy import Table
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from engine.clock import MICROS_PER_DAY
-from engine.storage import connection as database
-from engine.storage.batch import OCCURRED_AT, AppendResult, Batch, Row
-from engine.storage.checkpoints import LOG_PAGES, Checkpoints
-from engine.storage.fact_rows import FactRow
+from engine.storage.connection import (
+    Database,
+    execute_when_free,
+    is_connection_lost,
+    lock_seconds,
+    speaking,
+    unavailable,
+)
+from engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
 from engine.storage.months import Months
 from engine.storage.tables import decisions, facts, fresh_facts, named_offers, offers
 
@@ -32,22 +36,26 @@ Note = tuple[str, str]
 NoteOf = Callable[[AppendResult], Note | None]
 """Make the note that is kept in the transaction of a batch, of what became of it."""
 
+_LOG_PAGES = 8_000
+"""Pages in SQLite's log from which it moves them within a commit after all."""
+
+_CHECKPOINT_SECONDS = 0.5
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
 
-def writer_for(engine: Engine, url: URL) -> Writer:
-    """Return the writer for the kind of database behind `engine`."""
-    kind = PostgresWriter if engine.dialect.name == "postgresql" else SqliteWriter
-    return kind(engine, url)
+def writer_for(database: Database) -> Writer:
+    """Return the writer for the kind of `database`."""
+    kind = PostgresWriter if database.engine.dialect.name == "postgresql" else SqliteWriter
+    return kind(database)
 
 
 class Writer(ABC):
     """Write batches over one kept connection; safe from several threads, which take turns."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        self._engine, self._url = engine, url
-        self._driver: Any = engine.dialect.loaded_dbapi
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._driver: Any = database.engine.dialect.loaded_dbapi
         self._lock = threading.Lock()
         self._pooled: PoolProxiedConnection | None = None
 
@@ -73,11 +81,11 @@ class Writer(ABC):
                 return self._attempt(batch_facts, note)
             except self._driver.Error as error:
                 if not self._can_try_again(error):
-                    raise database.unavailable(self._url, error) from error
+                    raise unavailable(self._database.url, error) from error
             try:
                 return self._attempt(batch_facts, note)
             except self._driver.Error as error:
-                raise database.unavailable(self._url, error) from error
+                raise unavailable(self._database.url, error) from error
 
     def close(self) -> None:
         """Close the connection; the next batch opens another one."""
@@ -92,14 +100,14 @@ class Writer(ABC):
         StorageUnavailable
             The database cannot be reached.
         """
-        with self._lock, database.speaking(self._url):
+        with self._lock, speaking(self._database.url):
             self._connection()
 
     def _attempt(self, batch_facts: Sequence[FactRow], note: NoteOf | None) -> AppendResult:
         batch = Batch(batch_facts)
         if not batch.rows and note is None:
             return batch.result()
-        with database.speaking(self._url):
+        with speaking(self._database.url):
             connection = self._connection()
         try:
             self._write(connection, batch, note)
@@ -110,7 +118,7 @@ class Writer(ABC):
 
     def _connection(self) -> Any:
         if self._pooled is None:
-            pooled = self._engine.raw_connection()
+            pooled = self._database.engine.raw_connection()
             try:
                 self._set_up(pooled.driver_connection)
             except BaseException:
@@ -142,15 +150,15 @@ class Writer(ABC):
 class SqliteWriter(Writer):
     """Write to SQLite, where only one connection holds the write lock at a time."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        super().__init__(engine, url)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._checkpoints: Checkpoints | None = None
-        self._lock_seconds = database.lock_seconds(url)
+        self._lock_seconds = lock_seconds(database.url)
 
     def serve(self) -> None:
         super().serve()
         # A database in memory has no log, and no other connection reaches it.
-        if self._checkpoints is None and isinstance(self._engine.pool, QueuePool):
+        if self._checkpoints is None and isinstance(self._database.engine.pool, QueuePool):
             self._checkpoints = Checkpoints(self._driver, self._other_connection)
             self._set_log_pages(self._connection())
 
@@ -161,7 +169,7 @@ class SqliteWriter(Writer):
         super().close()
 
     def _other_connection(self) -> Any:
-        pooled = self._engine.raw_connection()
+        pooled = self._database.engine.raw_connection()
         connection: Any = pooled.driver_connection
         pooled.detach()
         return connection
@@ -175,10 +183,10 @@ class SqliteWriter(Writer):
 
     @staticmethod
     def _set_log_pages(connection: Any) -> None:
-        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
-        database.execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
+        execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
         batch.leave_out_known(
             dict(_select(connection, "event_id, digest", facts, [row[0] for row in batch.rows]))
         )
@@ -218,12 +226,58 @@ def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
         connection.executemany(f"insert into {table.name} values ({places})", rows)  # noqa: S608
 
 
+class Checkpoints:
+    """Move committed pages from the log into the database, in a thread of its own.
+
+    SQLite would do so within a commit now and then, and every caller of that commit would wait for
+    it. It still does where commits come so fast that the log reaches `_LOG_PAGES`.
+
+    Parameters
+    ----------
+    driver
+        The module of the database driver.
+    connect
+        Opens a connection; called again after a failure.
+    """
+
+    def __init__(self, driver: Any, connect: Callable[[], Any]) -> None:
+        self._driver, self._connect = driver, connect
+        self._committed, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mersalg-checkpoints", daemon=True)
+        self._thread.start()
+
+    def note_commit(self) -> None:
+        """Take a checkpoint soon: something was committed."""
+        self._committed.set()
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._closed.set()
+        self._committed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection: Any = None
+        while self._committed.wait() and not self._closed.is_set():
+            self._committed.clear()
+            try:
+                if connection is None:
+                    connection = self._connect()
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except self._driver.Error:
+                # Nothing is lost: the log keeps its pages, and the next commit reports the fault.
+                connection = None
+            self._closed.wait(_CHECKPOINT_SECONDS)
+        if connection is not None:
+            connection.close()
+
+
 class PostgresWriter(Writer):
     """Write to PostgreSQL, where others write meanwhile and facts are kept by the month."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        super().__init__(engine, url)
-        self._months = Months(engine)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._months = Months(database)
 
     def _set_up(self, connection: Any) -> None:
         """Leave the connection as it is made."""
@@ -234,10 +288,10 @@ class PostgresWriter(Writer):
             self._months.forget()
             return True
         # A connection kept from before may have ended with its server, which may be back.
-        return database.is_connection_lost(error)
+        return is_connection_lost(error)
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
-        with database.speaking(self._url):
+        with speaking(self._database.url):
             # In a transaction of its own: readers and writers do not wait for a new month.
             self._months.ensure(row[OCCURRED_AT] for row in batch.rows)
         with connection.cursor() as cursor:

@@ -57,7 +57,7 @@ class State:
 
 def state_of(store: Store) -> State | None:
     """None before anything was ever judged."""
-    text = store.own_setting(SETTING)
+    text = store.note(SETTING)
     return None if text is None else State(**cast("dict[str, Any]", orjson.loads(text)))
 
 
@@ -124,5 +124,5 @@ def told_at(instant: int | None) -> str | None:
 
 
 def _kept(store: Store, state: State) -> State:
-    store.keep_setting(SETTING, orjson.dumps(asdict(state)).decode())
+    store.keep_note(SETTING, orjson.dumps(asdict(state)).decode())
     return state

@@ -68,7 +68,7 @@ class ReportQuery:
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
         """With every setting filled in; an override of None leaves the shop's own."""
         given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**given).filled(store.settings())
+        return cls(**given).filled(store.reports.settings())
 
     def filled(self, settings: Mapping[str, str]) -> ReportQuery:
         """With what a shop told its database where the query leaves it open, and checked.

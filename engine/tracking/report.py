@@ -19,7 +19,8 @@ from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
 from engine.facts import Arm, Fact, Kind
 from engine.progress import Progress, SilentProgress
-from engine.storage.store import FactScope, Store
+from engine.storage.facts import FactScope
+from engine.storage.store import Store
 from engine.tracking import incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.comparison import compared, other_period
@@ -62,7 +63,7 @@ def build_report(
         ConfigError: a question that cannot be answered, or a wrong setting in the database.
         StorageUnavailable: the database does not answer.
     """
-    filled = query.filled(store.settings())
+    filled = query.filled(store.reports.settings())
 
     def of_period(asked: ReportQuery) -> dict[str, object]:
         if not from_facts:
@@ -70,7 +71,7 @@ def build_report(
             if rolled is not None:
                 return _report_of_days(rolled, asked)
         _check_facts_are_there(store, asked)
-        return report_of(store.facts(_scope_of(asked)), asked)
+        return report_of(store.facts.read(_scope_of(asked)), asked)
 
     if filled.compare is None:
         return of_period(filled)
@@ -80,7 +81,7 @@ def build_report(
 
 
 def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:
-    first = store.rollups.facts_since()
+    first = store.reports.rollups.facts_since()
     begin = asked.since.date() if isinstance(asked.since, datetime) else asked.since
     if first is not None and (begin is None or begin.isoformat() < first):
         raise ConfigError(

@@ -34,7 +34,7 @@ def first_kept(today: date, months: int) -> date:
 
 def would_drop(store: Store, since: date) -> int:
     """Facts of the months before `since`."""
-    return store.count_before(_instant(store, since))
+    return store.facts.count_before(_instant(store, since))
 
 
 def drop_before(store: Store, since: date, progress: Progress) -> Retained:
@@ -46,8 +46,8 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
     Raises:
         ConfigError: a later month was dropped before, or the roll-ups cannot be brought up to date.
     """
-    own = ReportQuery().filled(store.settings())
-    rollups, day = store.rollups, since.isoformat()
+    own = ReportQuery().filled(store.reports.settings())
+    rollups, day = store.reports.rollups, since.isoformat()
     sealed = rollups.facts_since()
     if sealed is not None and day < sealed:
         raise ConfigError(f"the facts before {sealed} are gone already; {day} is earlier")
@@ -69,13 +69,13 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
         opened = [kept for kept, _ in rollups.bodies(day, until)] if until >= day else []
         rollups.seal(day, bodies, opened)
     with progress.task("Dropping facts") as task:
-        dropped = store.drop_before(_instant(store, since), task.advance)
+        dropped = store.facts.drop_before(_instant(store, since), task.advance)
     days = sum(1 for kept, _ in rollups.bodies(None, None) if kept < day)
     return Retained(since, dropped, days)
 
 
 def _instant(store: Store, since: date) -> int:
-    zone = zone_of(ReportQuery().filled(store.settings()).timezone or "UTC")
+    zone = zone_of(ReportQuery().filled(store.reports.settings()).timezone or "UTC")
     instant = starts_at(since, zone)
     assert instant is not None, "a date has a first instant"
     return instant

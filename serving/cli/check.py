@@ -138,7 +138,7 @@ def _models(models: Path) -> Iterator[Finding]:
 
 def _database(url: str | None) -> Iterator[Finding]:
     from engine.errors import ConfigError, StorageUnavailable
-    from engine.storage.sql import SCHEMA_VERSION, open_existing_store
+    from engine.storage.store import SCHEMA_VERSION, open_existing_store
 
     if url is None:
         yield Finding("database", "warning", "none was named", "name it by --database")
@@ -150,7 +150,7 @@ def _database(url: str | None) -> Iterator[Finding]:
         return
     try:
         store.ping()
-        settings, ours = store.settings(), store.is_ours()
+        settings, ours = store.reports.settings(), store.people.secret_matches()
     except StorageUnavailable as error:
         yield Finding("database", "failed", error.message, "start it, or run mersalg migrate")
         return

@@ -12,7 +12,7 @@ import typer
 from serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.storage.sql import SqlStore
+    from engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="What is kept about people: export, erase, rotate.")
 
@@ -24,8 +24,8 @@ Customer = Annotated[str, typer.Argument(help="The customer's id, as the shop kn
 
 
 @contextmanager
-def _existing(database: str) -> Generator[SqlStore, None, None]:
-    from engine.storage.sql import open_existing_store
+def _existing(database: str) -> Generator[Store, None, None]:
+    from engine.storage.store import open_existing_store
 
     store = open_existing_store(database)
     try:
@@ -42,8 +42,8 @@ def export(customer_id: Customer, database: Database, as_json: console.JsonFlag 
 
     with _existing(database) as store:
         store.migrate()
-        with audited_here(store, "export customer", store.pseudonym_of(customer_id)):
-            lines = [pack(fact).decode() for fact in store.customer_facts(customer_id)]
+        with audited_here(store, "export customer", store.people.pseudonym_of(customer_id)):
+            lines = [pack(fact).decode() for fact in store.people.facts(customer_id)]
     if as_json:
         import orjson
 
@@ -87,7 +87,7 @@ def erase(
     waiting = Spool(spool or default_spool(database), limit_bytes=0)
     with _existing(database) as store:
         store.migrate()
-        with audited_here(store, "erase customer", store.pseudonym_of(customer_id)):
+        with audited_here(store, "erase customer", store.people.pseudonym_of(customer_id)):
             settle(waiting, store)
             n_facts = erase_everywhere(customer_id, store, models)
             waiting.forget(customer_id)
@@ -115,7 +115,7 @@ def rotate(
     come in. Stop the service meanwhile; after a crash run it again with [bold]--present[/].
     """
     from engine.storage.connection import parse_url
-    from engine.storage.secrets import add_secret
+    from engine.storage.pseudonyms import add_secret
     from serving.auditing import audited_here
 
     with _existing(database) as store:
@@ -129,7 +129,8 @@ def rotate(
         progress.task("Renewing hashes") as task,
         audited_here(store, "rotate secrets"),
     ):
-        n_facts = store.rotate(task.advance)
+        store.upgrade()
+        n_facts = store.people.rotate(task.advance)
     if as_json:
         file = str(path) if path is not None else None
         console.print_json({"facts": n_facts, "secret_file": file})

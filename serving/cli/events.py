@@ -17,7 +17,6 @@ from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
     from engine.progress import Progress
-    from engine.storage.sql import SqlStore
     from engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
@@ -29,8 +28,8 @@ Database = Annotated[
 
 
 @contextmanager
-def _store(database: str) -> Generator[SqlStore, None, None]:
-    from engine.storage.sql import open_store
+def _store(database: str) -> Generator[Store, None, None]:
+    from engine.storage.store import open_store
 
     store = open_store(database, bulk=True)
     try:
@@ -64,7 +63,7 @@ def import_(
     """
     from engine.adapters.choosing import adapter_named
     from engine.errors import ConfigError
-    from engine.storage.importing import Source, import_facts
+    from engine.storage.fact_import import Source, import_facts
 
     if log_map is not None:
         if source_system is not None or file == "-":
@@ -121,7 +120,7 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
 
     from engine.adapters.log_map import load_map
     from engine.adapters.offer_log import Translation, read_rows, translate
-    from engine.storage.importing import Source, import_facts
+    from engine.storage.fact_import import Source, import_facts
 
     mapped = load_map(log_map)
     rejects = Path(f"{file}.rejected.jsonl")
@@ -224,11 +223,11 @@ def export(
 
 def _write(store: Store, out: Path | None, progress: Progress) -> int:
     from engine.fact_json import pack
-    from engine.storage.store import FactScope
+    from engine.storage.facts import FactScope
 
     n_facts = 0
     with _target(out) as target, progress.task("Writing facts") as task:
-        for fact in store.facts(FactScope()):
+        for fact in store.facts.read(FactScope()):
             target.write(pack(fact) + b"\n")
             n_facts += 1
             task.advance()

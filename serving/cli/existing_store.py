@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.storage.sql import SqlStore
+    from engine.storage.store import Store
 
 
 @contextmanager
-def existing_store(database: str) -> Generator[SqlStore, None, None]:
+def existing_store(database: str) -> Generator[Store, None, None]:
     """Open the store at `database`, check its schema, and close it after the block.
 
     A reader does not migrate: a service of another version may be using the database, and who reads
@@ -24,7 +24,7 @@ def existing_store(database: str) -> Generator[SqlStore, None, None]:
     StorageUnavailable
         The database is away, or its schema is another one: the message names `mersalg migrate`.
     """
-    from engine.storage.sql import open_existing_store
+    from engine.storage.store import open_existing_store
 
     store = open_existing_store(database)
     try:

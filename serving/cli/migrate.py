@@ -17,7 +17,7 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Bring a database to the schema of this version; safe to run again."""
-    from engine.storage.sql import SCHEMA_VERSION, open_store
+    from engine.storage.store import SCHEMA_VERSION, open_store
 
     store = open_store(database)
     try:

@@ -29,7 +29,7 @@ def noted(
 ) -> Generator[Action, None, None]:
     """Notes what the block did, who did it and how it ended, and says where it cannot."""
     from engine.errors import ConfigError
-    from engine.storage.sql import open_existing_store
+    from engine.storage.store import open_existing_store
     from serving.auditing import Action, audited_here
 
     store = None

@@ -119,7 +119,7 @@ def command(
         }
     )
     with existing_store(database) as store:
-        settings = {**store.settings(), **_settings_of(config)}
+        settings = {**store.reports.settings(), **_settings_of(config)}
         query = query.filled(settings)
         with console.progress_bars(quiet=as_json or output is not Format.table) as progress:
             if rebuild:

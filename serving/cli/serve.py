@@ -204,7 +204,7 @@ def _prepare_database(url: str) -> None:
     One that is merely away is no reason not to start: decisions wait in the spool.
     """
     from engine.errors import StorageUnavailable
-    from engine.storage.sql import open_store
+    from engine.storage.store import open_store
 
     try:
         store = open_store(url)

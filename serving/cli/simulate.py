@@ -50,7 +50,7 @@ def command(
     Some buy the offered item anyway and some only because it is offered: the attributed rate
     counts both, the hold-out tells them apart. The same seed gives the same facts.
     """
-    from engine.storage.sql import open_store
+    from engine.storage.store import open_store
     from engine.tracking.report import ReportQuery, build_report
     from training.invented_shop import CURRENCY, Invented, Plan
 
@@ -105,9 +105,9 @@ def command(
 def _refuse_a_shop(store: Store) -> None:
     """Invented sales must never stand among real ones."""
     from engine.errors import ConfigError
-    from engine.storage.store import FactScope
+    from engine.storage.facts import FactScope
 
-    first = next(iter(store.facts(FactScope())), None)
+    first = next(iter(store.facts.read(FactScope())), None)
     if first is not None and not first.event_id.startswith("sim-"):
         raise ConfigError("the database holds a shop's own facts: simulate into another one")
 
@@ -125,7 +125,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     waiting: list[Fact] = []
 
     def flush() -> None:
-        result = store.append(waiting)
+        result = store.facts.append(waiting)
         if result.rejected:
             raise ConfigError(
                 "the database holds other facts under these ids: choose another --seed or"

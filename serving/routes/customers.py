@@ -46,7 +46,7 @@ class CustomerErasure:
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
 
     def collect() -> bytes:
-        facts = _outward(service.store.customer_facts(customer_id))
+        facts = _outward(service.store.people.facts(customer_id))
         return orjson.dumps(CustomerExport(customer_id, facts))
 
     async with audited(service, caller, "export customer", _named(service, customer_id)):
@@ -77,7 +77,7 @@ async def erase_customer(service: TheService, caller: Admin, customer_id: str) -
 
 def _named(service: Service, customer_id: str) -> str:
     """Who it was about, as the facts call them."""
-    return service.store.pseudonym_of(customer_id)
+    return service.store.people.pseudonym_of(customer_id)
 
 
 def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:

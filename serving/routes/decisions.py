@@ -36,7 +36,7 @@ async def explain_decision(
     up to `rejected` candidates that were not offered, each with its reason, by the model of the
     decision and the pins and blocks that held at its moment."""
     del caller
-    decision = await asyncio.to_thread(service.store.decision, decision_id)
+    decision = await asyncio.to_thread(service.store.facts.decision, decision_id)
     if decision is None:
         raise errors.ApiError(404, "not_found", "no such decision")
     told = await asyncio.to_thread(service.explainer.explain, decision, rejected)

@@ -16,7 +16,7 @@ from engine.errors import FactRejected
 from engine.fact_json import fact_of
 from engine.fact_schema import DecisionBody, FactBody, OrderBody, convert, decode, decode_any
 from engine.facts import Event, Fact
-from engine.storage.store import Rejection
+from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
 from serving.request_body import read_body
 from serving.routes.direct import DirectRoute

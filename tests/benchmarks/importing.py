@@ -22,8 +22,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from engine.progress import SilentProgress
-from engine.storage.importing import Source, import_facts
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.fact_import import Source, import_facts
+from engine.storage.store import Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 
 _TOGETHER = 20_000
@@ -98,7 +98,7 @@ def floor(rows: list[tuple[object, ...]], schema: list[str], path: Path) -> floa
     return seconds
 
 
-def report_seconds(store: SqlStore) -> float:
+def report_seconds(store: Store) -> float:
     query = ReportQuery(since=_BEGIN.date(), until=date(2025, 12, 31), by=("week",))
     begun = time.perf_counter()
     report = build_report(store, query)

@@ -22,7 +22,7 @@ import numpy as np
 from sqlalchemy import create_engine
 
 from engine.facts import KINDS
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import Store, open_store
 from engine.storage.tables import rollups
 from engine.tracking.counts import Counts
 from engine.tracking.report import ReportQuery, build_report
@@ -78,9 +78,9 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> Cell:
     )
 
 
-def fill(store: SqlStore, offers: int) -> None:
-    own = ReportQuery().filled(store.settings())
-    store.rollups.begin(made_with(own))
+def fill(store: Store, offers: int) -> None:
+    own = ReportQuery().filled(store.reports.settings())
+    store.reports.rollups.begin(made_with(own))
     checkouts = offers // 2
     rng = np.random.default_rng(offers)
     engine = create_engine(store.url)
@@ -95,14 +95,14 @@ def fill(store: SqlStore, offers: int) -> None:
 def measure(url: str, offers: int) -> None:
     store = open_store(url, secret=b"of no importance here")
     store.migrate()
-    store.save_settings({"currency": "NOK", "timezone": "Europe/Oslo"})
+    store.reports.save_settings({"currency": "NOK", "timezone": "Europe/Oslo"})
     fill(store, offers)
     query = ReportQuery(since=FIRST, until=FIRST + timedelta(days=DAYS - 1), by=("week",))
     reports: list[float] = []
     floors: list[float] = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()
-        size = sum(len(body) for _, body in store.rollups.bodies(None, None))
+        size = sum(len(body) for _, body in store.reports.rollups.bodies(None, None))
         floors.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         report = build_report(store, query)

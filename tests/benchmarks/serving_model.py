@@ -16,7 +16,7 @@ from engine.ranking.purchases import Purchases
 from engine.ranking.ranking import MODES, Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
-from engine.storage.secrets import customer_key
+from engine.storage.pseudonyms import customer_key
 from tests.benchmarks.slate import N_FAMILIES, N_ITEMS, N_ORDERS, large_model
 
 N_CUSTOMERS, ORDERS_EACH, ITEMS_EACH = 50_000, 4, 3

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET
 
 
 @pytest.fixture
-def bulk_store(fresh_database: str) -> Iterator[SqlStore]:
+def bulk_store(fresh_database: str) -> Iterator[Store]:
     store = open_store(fresh_database, secret=SECRET, bulk=True)
     store.migrate()
     yield store

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from engine.errors import ConfigError
 from engine.fact_json import parse_fact
 from engine.facts import Decision, Fact
-from engine.storage.sql import open_store
+from engine.storage.store import open_store
 from engine.tracking.comparison import compared, other_period
 from engine.tracking.query import ReportQuery, parse_query
 from engine.tracking.rates import RATES
@@ -82,7 +82,7 @@ def test_a_period_that_cannot_be_told(compare: str, period: dict[str, str], mess
 def test_two_months_beside_each_other(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=b"k" * 32)
     store.migrate()
-    store.append([*in_month(1, 40, 10), *in_month(2, 60, 24)])
+    store.facts.append([*in_month(1, 40, 10), *in_month(2, 60, 24)])
     query = replace(
         QUERY,
         since=date(2026, 2, 1),

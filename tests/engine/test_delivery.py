@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.facts import Fact
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import open_store
 from engine.tracking.report import ReportQuery, build_report, report_of
 from tests.support.facts import START, histories
 from tests.support.repetitions import repetitions
@@ -42,7 +42,7 @@ def report_after(empty: Path, batches: Iterable[list[Fact]], query: ReportQuery)
         store = open_store(str(path), secret=SECRET)
         try:
             for batch in batches:
-                assert not store.append(batch).rejected
+                assert not store.facts.append(batch).rejected
             return json.dumps(build_report(store, query))
         finally:
             store.close()
@@ -81,8 +81,8 @@ def test_a_report_of_some_hours_reads_enough(
         shutil.copy(empty, path)
         store = open_store(str(path), secret=SECRET)
         try:
-            store.append(facts)
-            everything = list(store.facts(FactScope()))
+            store.facts.append(facts)
+            everything = list(store.facts.read(FactScope()))
             assert json.dumps(build_report(store, query)) == json.dumps(
                 report_of(everything, query)
             )

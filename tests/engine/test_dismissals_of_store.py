@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.facts import CartLine, Decision, Event, Offer
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import Store, open_store
 from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
@@ -19,7 +19,7 @@ HOUR = 3_600_000_000
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'facts.db'}"
     if request.param == "postgresql":
         url = cast(str, request.getfixturevalue("fresh_postgres_url"))
@@ -65,42 +65,42 @@ def waved_away(offer_id: str, at: int, **names: str) -> Event:
     )
 
 
-def test_a_dismissal_holds_for_checkout_session_and_customer(store: SqlStore) -> None:
+def test_a_dismissal_holds_for_checkout_session_and_customer(store: Store) -> None:
     # The dismissal itself names nothing but the offer.
-    store.append([decided(1, "ch", "s", "kari"), waved_away("o1-case", 2)])
-    assert store.any_dismissed(0)
-    assert store.dismissed("ch", None, None, 0) == ["case"]
-    assert store.dismissed("other", "s", None, 0) == ["case"]
-    assert store.dismissed("other", None, "kari", 0) == ["case"]
-    assert store.dismissed("other", "other", "ola", 0) == []
-    assert store.dismissed("other", None, None, 0) == []
+    store.facts.append([decided(1, "ch", "s", "kari"), waved_away("o1-case", 2)])
+    assert store.questions.any_dismissed(0)
+    assert store.questions.dismissed("ch", None, None, 0) == ["case"]
+    assert store.questions.dismissed("other", "s", None, 0) == ["case"]
+    assert store.questions.dismissed("other", None, "kari", 0) == ["case"]
+    assert store.questions.dismissed("other", "other", "ola", 0) == []
+    assert store.questions.dismissed("other", None, None, 0) == []
     # A customer of that name is not a session of that name.
-    assert store.dismissed("other", "kari", "s", 0) == []
+    assert store.questions.dismissed("other", "kari", "s", 0) == []
 
 
-def test_a_dismissal_may_name_who_the_decision_did_not(store: SqlStore) -> None:
-    store.append(
+def test_a_dismissal_may_name_who_the_decision_did_not(store: Store) -> None:
+    store.facts.append(
         [decided(1, "ch"), waved_away("o1-glass", 2, customer_id="kari", session_id="later")]
     )
-    assert store.dismissed("x", None, "kari", 0) == ["glass"]
-    assert store.dismissed("x", "later", None, 0) == ["glass"]
+    assert store.questions.dismissed("x", None, "kari", 0) == ["glass"]
+    assert store.questions.dismissed("x", "later", None, 0) == ["glass"]
 
 
-def test_old_dismissals_are_let_go(store: SqlStore) -> None:
-    store.append([decided(1, "ch"), waved_away("o1-case", 2), waved_away("o1-glass", 4)])
-    assert store.dismissed("ch", None, None, 1 * HOUR) == ["case", "glass"]
-    assert store.dismissed("ch", None, None, 2 * HOUR) == ["glass"]
-    assert store.dismissed("ch", None, None, 4 * HOUR) == []
-    assert store.any_dismissed(3 * HOUR)
-    assert not store.any_dismissed(4 * HOUR)
+def test_old_dismissals_are_let_go(store: Store) -> None:
+    store.facts.append([decided(1, "ch"), waved_away("o1-case", 2), waved_away("o1-glass", 4)])
+    assert store.questions.dismissed("ch", None, None, 1 * HOUR) == ["case", "glass"]
+    assert store.questions.dismissed("ch", None, None, 2 * HOUR) == ["glass"]
+    assert store.questions.dismissed("ch", None, None, 4 * HOUR) == []
+    assert store.questions.any_dismissed(3 * HOUR)
+    assert not store.questions.any_dismissed(4 * HOUR)
 
 
-def test_only_dismissals_count_and_each_item_once(store: SqlStore) -> None:
+def test_only_dismissals_count_and_each_item_once(store: Store) -> None:
     clicked = Event(event_id="c", type="select_promotion", occurred_at=2 * HOUR, offer_id="o1-case")
-    store.append([decided(1, "ch", "s", "kari"), clicked])
-    assert not store.any_dismissed(0)
-    assert store.dismissed("ch", "s", "kari", 0) == []
-    store.append(
+    store.facts.append([decided(1, "ch", "s", "kari"), clicked])
+    assert not store.questions.any_dismissed(0)
+    assert store.questions.dismissed("ch", "s", "kari", 0) == []
+    store.facts.append(
         [
             decided(2, "ch", "s", "kari"),
             waved_away("o1-case", 3),
@@ -108,14 +108,14 @@ def test_only_dismissals_count_and_each_item_once(store: SqlStore) -> None:
             waved_away("nobody-offered-this", 5, customer_id="kari"),
         ]
     )
-    assert store.dismissed("ch", "s", "kari", 0) == ["case"]
+    assert store.questions.dismissed("ch", "s", "kari", 0) == ["case"]
 
 
-def test_who_is_forgotten_is_a_stranger(store: SqlStore) -> None:
-    store.append([decided(1, "ch", "s", "kari"), waved_away("o1-case", 2)])
-    store.erase_customer("kari")
-    assert store.dismissed("other", "s", "kari", 0) == []
-    assert store.dismissed("ch", None, None, 0) == ["case"]
+def test_who_is_forgotten_is_a_stranger(store: Store) -> None:
+    store.facts.append([decided(1, "ch", "s", "kari"), waved_away("o1-case", 2)])
+    store.people.erase("kari")
+    assert store.questions.dismissed("other", "s", "kari", 0) == []
+    assert store.questions.dismissed("ch", None, None, 0) == ["case"]
 
 
 _NAMES = st.sampled_from([None, "a", "b"])
@@ -145,10 +145,10 @@ def test_found_as_by_going_through_all(
     expected: set[str] = set()
     for number, (own_checkout, own_session, own_customer, at) in enumerate(drawn):
         item = f"item-{number % 3}"
-        store.append([decided(number, own_checkout, own_session, own_customer, (item,))])
+        store.facts.append([decided(number, own_checkout, own_session, own_customer, (item,))])
         if at is None:
             continue
-        store.append([waved_away(f"o{number}-{item}", at)])
+        store.facts.append([waved_away(f"o{number}-{item}", at)])
         theirs = (
             own_checkout == checkout
             or (session is not None and own_session == session)
@@ -156,7 +156,7 @@ def test_found_as_by_going_through_all(
         )
         if theirs and at > after:
             expected.add(item)
-    found = store.dismissed(checkout, session, customer, after * HOUR)
+    found = store.questions.dismissed(checkout, session, customer, after * HOUR)
     store.close()
     assert len(found) == len(set(found))
     assert set(found) == expected

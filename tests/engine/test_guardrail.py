@@ -11,7 +11,7 @@ import pytest
 
 from engine import clock
 from engine.facts import Arm, Decision, Event, Fact, Offer, PurchaseItem
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import Store, open_store
 from engine.tracking.guardrail import (
     LEVEL,
     Limits,
@@ -28,7 +28,7 @@ DAY = clock.MICROS_PER_DAY
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     store = open_store(str(tmp_path / "facts.db"), secret=b"a secret of the tests, long enough")
     store.migrate()
     yield store
@@ -63,11 +63,11 @@ def checkouts(
 LIMITS = Limits(0.0, 200)
 
 
-def test_harm_is_paused_once_it_is_certain(store: SqlStore) -> None:
+def test_harm_is_paused_once_it_is_certain(store: Store) -> None:
     begun = check(store, "m1", LIMITS, NOW)
     assert (begun.version, begun.since, begun.paused) == ("m1", NOW, None)
     # The whole days after the first are judged; the first has nothing to say.
-    store.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
+    store.facts.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
     found = check(store, "m1", LIMITS, NOW + 2 * DAY)
     assert found.paused is not None
     assert "cross-sell offers are completed" in found.paused
@@ -78,30 +78,30 @@ def test_harm_is_paused_once_it_is_certain(store: SqlStore) -> None:
     assert (renewed.version, renewed.since, renewed.paused) == ("m2", NOW + 3 * DAY, None)
 
 
-def test_the_first_day_is_judged_as_it_goes(store: SqlStore) -> None:
+def test_the_first_day_is_judged_as_it_goes(store: Store) -> None:
     check(store, "m1", LIMITS, NOW)
-    store.append(checkouts(NOW - 600 * 60_000_000, 500, treated=0.0, untreated=1.0, name="a"))
+    store.facts.append(checkouts(NOW - 600 * 60_000_000, 500, treated=0.0, untreated=1.0, name="a"))
     assert check(store, "m1", LIMITS, NOW + 1).paused is None, "that was another version's doing"
-    store.append(checkouts(NOW, 900, treated=0.5, untreated=0.75, name="b"))
+    store.facts.append(checkouts(NOW, 900, treated=0.5, untreated=0.75, name="b"))
     assert check(store, "m1", LIMITS, NOW + 15 * 3_600_000_000).paused is not None
 
 
-def test_no_harm_is_not_paused(store: SqlStore) -> None:
+def test_no_harm_is_not_paused(store: Store) -> None:
     check(store, "m1", LIMITS, NOW)
-    store.append(checkouts(NOW + DAY, 1_300, treated=0.8, untreated=0.7))
+    store.facts.append(checkouts(NOW + DAY, 1_300, treated=0.8, untreated=0.7))
     assert check(store, "m1", LIMITS, NOW + 2 * DAY).paused is None
 
 
-def test_a_fall_that_is_put_up_with_and_few_checkouts(store: SqlStore) -> None:
+def test_a_fall_that_is_put_up_with_and_few_checkouts(store: Store) -> None:
     check(store, "m1", LIMITS, NOW)
-    store.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
+    store.facts.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
     assert check(store, "m1", Limits(0.3, 200), NOW + 2 * DAY).paused is None
     assert check(store, "m1", Limits(0.0, 5_000), NOW + 2 * DAY).paused is None
 
 
-def test_resuming_judges_what_comes_after(store: SqlStore) -> None:
+def test_resuming_judges_what_comes_after(store: Store) -> None:
     check(store, "m1", LIMITS, NOW)
-    store.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
+    store.facts.append(checkouts(NOW + DAY, 1_300, treated=0.6, untreated=0.75))
     assert check(store, "m1", LIMITS, NOW + 2 * DAY).paused is not None
     resume(store, NOW + 2 * DAY)
     assert check(store, "m1", LIMITS, NOW + 2 * DAY + 1).paused is None

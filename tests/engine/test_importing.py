@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from engine.fact_json import parse_fact
-from engine.storage import importing
-from engine.storage.importing import ImportResult, Source
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage import fact_import
+from engine.storage.fact_import import ImportResult, Source
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_store
 from engine.storage.writer import Writer
 from tests.support.fact_files import (
     SECRET,
@@ -31,10 +31,10 @@ from tests.support.fact_files import (
 
 @pytest.mark.parametrize("large", [False, True])
 def test_other_processes_prepare_what_this_one_would(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
-    monkeypatch.setattr(importing, "_LARGE", 0 if large else 10**9)
-    monkeypatch.setattr(importing, "_PIECE", 7)
+    monkeypatch.setattr(fact_import, "_LARGE", 0 if large else 10**9)
+    monkeypatch.setattr(fact_import, "_PIECE", 7)
     path = a_file(tmp_path)
     assert told(run(bulk_store, path)) == (80, 1, 3)
     entries = [json.loads(line) for line in rejects_of(path).read_text().splitlines()]
@@ -44,32 +44,32 @@ def test_other_processes_prepare_what_this_one_would(
         (84, "invalid"),
     ]
     assert [entry["text"] for entry in entries if entry["line"] == 84] == ["no json"]
-    assert len(list(bulk_store.facts(FactScope()))) == 80
+    assert len(list(bulk_store.facts.read(FactScope()))) == 80
     assert told(run(bulk_store, path)) == (0, 81, 3), "the same file again"
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "_PIECE", 10)
+    monkeypatch.setattr(fact_import, "_PIECE", 10)
     path = a_file(tmp_path)
     with monkeypatch.context() as patched:
         before_the_third_write(patched, killed)
         with pytest.raises(KeyboardInterrupt):
             run(bulk_store, path)
-    assert len(list(bulk_store.facts(FactScope()))) == 20
+    assert len(list(bulk_store.facts.read(FactScope()))) == 20
     result = run(bulk_store, path)
     assert result.resumed_at == 21
     assert told(result) == (80, 1, 3), "what the first run counted is counted"
-    assert "import:" not in "".join(bulk_store.settings())
+    assert "import:" not in "".join(bulk_store.reports.settings())
     again = run(bulk_store, path)
     assert again.resumed_at is None, "it came to its end"
 
 
 def test_a_run_that_an_earlier_version_began_is_resumed(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "_PIECE", 10)
+    monkeypatch.setattr(fact_import, "_PIECE", 10)
     path = a_file(tmp_path)
     with monkeypatch.context() as patched:
         before_the_third_write(patched, killed)
@@ -77,20 +77,20 @@ def test_a_run_that_an_earlier_version_began_is_resumed(
             run(bulk_store, path)
     with path.open("rb") as file:
         name = f"import:{Source.of(file, path).name}"
-    note = json.loads(str(bulk_store.own_setting(name)))
+    note = json.loads(str(bulk_store.note(name)))
     # 0.1.0 noted no size of the file of rejected lines.
     del note["rejected_bytes"]
-    bulk_store.keep_setting(name, json.dumps(note))
+    bulk_store.keep_note(name, json.dumps(note))
     result = run(bulk_store, path)
     assert (result.resumed_at, told(result)) == (21, (80, 1, 3))
     assert len(rejects_of(path).read_text().splitlines()) == 3
 
 
-def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Path) -> None:
+def test_a_file_that_changed_is_another_file(bulk_store: Store, tmp_path: Path) -> None:
     path = a_file(tmp_path)
     with path.open("rb") as file:
         name = Source.of(file, path).name
-    bulk_store.keep_setting(f"import:{name}", json.dumps({"offset": 5}))
+    bulk_store.keep_note(f"import:{name}", json.dumps({"offset": 5}))
     path.write_bytes(path.read_bytes() + b"\n")
     assert run(bulk_store, path).resumed_at is None
 
@@ -98,12 +98,12 @@ def test_a_file_that_changed_is_another_file(bulk_store: SqlStore, tmp_path: Pat
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any file is a large one, of which ten lines are written at a time."""
-    monkeypatch.setattr(importing, "_LARGE", 0)
-    monkeypatch.setattr(importing, "_PIECE", 10)
-    monkeypatch.setattr(importing, "_TOGETHER", 10)
+    monkeypatch.setattr(fact_import, "_LARGE", 0)
+    monkeypatch.setattr(fact_import, "_PIECE", 10)
+    monkeypatch.setattr(fact_import, "_TOGETHER", 10)
 
 
-def structure_of(store: SqlStore) -> dict[str, Any]:
+def structure_of(store: Store) -> dict[str, Any]:
     """Indexes and keys of the tables of facts."""
     engine = create_engine(store.url)
     try:
@@ -125,15 +125,15 @@ def expected_facts(tmp_path: Path) -> list[Any]:
     plain = open_store(str(tmp_path / "one by one.db"), secret=SECRET)
     plain.migrate()
     for raw in clean_file(tmp_path).read_bytes().splitlines():
-        assert plain.append([parse_fact(orjson.loads(raw))]).recorded == 1
-    facts = list(plain.facts(FactScope()))
+        assert plain.facts.append([parse_fact(orjson.loads(raw))]).recorded == 1
+    facts = list(plain.facts.read(FactScope()))
     plain.close()
     return facts
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_indexes_and_keys_are_there_during_a_first_load(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, seen = structure_of(bulk_store), list[dict[str, Any]]()
     assert all(key for _, key in before.values())
@@ -141,29 +141,29 @@ def test_indexes_and_keys_are_there_during_a_first_load(
     assert told(run(bulk_store, a_file(tmp_path))) == (80, 1, 3)
     assert seen == [before]
     assert structure_of(bulk_store) == before
-    assert [fact.event_id for fact in bulk_store.facts_of_checkouts(["k3"])] == ["d3", "v3"]
+    assert [fact.event_id for fact in bulk_store.facts.read_checkouts(["k3"])] == ["d3", "v3"]
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_a_database_filled_by_a_load_is_like_any_other(
-    bulk_store: SqlStore, tmp_path: Path, expected_facts: list[Any]
+    bulk_store: Store, tmp_path: Path, expected_facts: list[Any]
 ) -> None:
     path = clean_file(tmp_path)
     assert told(run(bulk_store, path)) == (80, 0, 0)
-    assert list(bulk_store.facts(FactScope())) == expected_facts
+    assert list(bulk_store.facts.read(FactScope())) == expected_facts
     first, other = (parse_fact(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
-    assert bulk_store.append([first]).duplicates == 1
+    assert bulk_store.facts.append([first]).duplicates == 1
     changed = msgspec.structs.replace(other, offer_id="o9")
-    assert [each.code for each in bulk_store.append([changed]).rejected] == ["conflict"]
+    assert [each.code for each in bulk_store.facts.append([changed]).rejected] == ["conflict"]
     again = msgspec.structs.replace(first, event_id="another")
-    assert [each.code for each in bulk_store.append([again]).rejected] == ["conflict"]
-    assert list(bulk_store.facts(FactScope())) == expected_facts
-    assert bulk_store.erase_customer("c3") > 0
+    assert [each.code for each in bulk_store.facts.append([again]).rejected] == ["conflict"]
+    assert list(bulk_store.facts.read(FactScope())) == expected_facts
+    assert bulk_store.people.erase("c3") > 0
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_a_fact_that_another_writes_in_the_middle_of_a_load_is_recorded_once(
-    bulk_store: SqlStore,
+    bulk_store: Store,
     fresh_database: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -175,17 +175,17 @@ def test_a_fact_that_another_writes_in_the_middle_of_a_load_is_recorded_once(
     def another_writes() -> None:
         other = open_store(fresh_database, secret=SECRET)
         other.migrate(serving=True)
-        assert other.append([parse_fact(orjson.loads(lines[-1]))]).recorded == 1
+        assert other.facts.append([parse_fact(orjson.loads(lines[-1]))]).recorded == 1
         other.close()
 
     before_the_third_write(monkeypatch, another_writes)
     assert told(run(bulk_store, path)) == (79, 1, 0)
-    assert list(bulk_store.facts(FactScope())) == expected_facts
+    assert list(bulk_store.facts.read(FactScope())) == expected_facts
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_two_loads_at_once_record_every_fact_once(
-    bulk_store: SqlStore,
+    bulk_store: Store,
     fresh_database: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -205,12 +205,12 @@ def test_two_loads_at_once_record_every_fact_once(
     results.append(run(bulk_store, path))
     assert sum(result.recorded for result in results) == 80
     assert sum(result.duplicates for result in results) == 80
-    assert list(bulk_store.facts(FactScope())) == expected_facts
+    assert list(bulk_store.facts.read(FactScope())) == expected_facts
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_a_fact_on_both_sides_of_a_kill_is_recorded_once(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = clean_file(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -226,7 +226,7 @@ def test_a_fact_on_both_sides_of_a_kill_is_recorded_once(
 
 @pytest.mark.usefixtures("small_pieces")
 def test_lines_rejected_before_a_kill_are_in_the_side_file_once(
-    bulk_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those of a transaction that wrote them and never ended."""
     path = clean_file(tmp_path)
@@ -252,7 +252,7 @@ def test_lines_rejected_before_a_kill_are_in_the_side_file_once(
             run(bulk_store, path)
     rejected = [json.loads(line)["line"] for line in rejects_of(path).read_text().splitlines()]
     assert rejected == [4, 24]
-    assert len(list(bulk_store.facts(FactScope()))) == 19
+    assert len(list(bulk_store.facts.read(FactScope()))) == 19
     result = run(bulk_store, path)
     assert (told(result), result.resumed_at) == ((80, 0, 2), 21)
     rejected = [json.loads(line)["line"] for line in rejects_of(path).read_text().splitlines()]

@@ -15,9 +15,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.storage import importing
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage import fact_import
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET, before_the_third_write, run
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
@@ -28,19 +28,19 @@ LOADS = f"""
 import sys
 from pathlib import Path
 from engine.progress import SilentProgress
-from engine.storage import importing
-from engine.storage.sql import open_store
+from engine.storage import fact_import
+from engine.storage.store import open_store
 
-importing._LARGE = 0
-importing._PIECE = importing._TOGETHER = 500
+fact_import._LARGE = 0
+fact_import._PIECE = fact_import._TOGETHER = 500
 if __name__ == "__main__":
     path = Path(sys.argv[1])
     store = open_store(sys.argv[2], secret={SECRET!r}, bulk=True)
     store.migrate()
     print("starts", flush=True)
     with path.open("rb") as file:
-        source = importing.Source.of(file, path)
-        importing.import_facts(store, source, path.with_suffix(".bad"), SilentProgress())
+        source = fact_import.Source.of(file, path)
+        fact_import.import_facts(store, source, path.with_suffix(".bad"), SilentProgress())
     store.close()
 """
 
@@ -66,7 +66,7 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(database: Path) -> Iterator[SqlStore]:
+def store(database: Path) -> Iterator[Store]:
     opened = open_store(str(database), secret=SECRET, bulk=True)
     opened.migrate()
     yield opened
@@ -80,14 +80,14 @@ def journal_of(database: Path) -> str:
 
 @pytest.fixture
 def pieces_of_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "_LARGE", 0)
-    monkeypatch.setattr(importing, "_PIECE", 20)
-    monkeypatch.setattr(importing, "_TOGETHER", 20)
+    monkeypatch.setattr(fact_import, "_LARGE", 0)
+    monkeypatch.setattr(fact_import, "_PIECE", 20)
+    monkeypatch.setattr(fact_import, "_TOGETHER", 20)
 
 
 @pytest.mark.usefixtures("pieces_of_twenty")
 def test_who_is_connected_already_goes_on_reading(
-    store: SqlStore, database: Path, tmp_path: Path
+    store: Store, database: Path, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(database)) as reader:
         reader.execute("BEGIN")
@@ -100,20 +100,20 @@ def test_who_is_connected_already_goes_on_reading(
 
 @pytest.mark.usefixtures("pieces_of_twenty")
 def test_who_comes_in_the_middle_may_read_and_write(
-    store: SqlStore, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = list[int]()
 
     def visit() -> None:
         visitor = open_store(str(database), secret=SECRET)
-        counted.append(sum(1 for _ in visitor.facts(FactScope())))
-        visitor.save_settings({"currency": "NOK"})
+        counted.append(sum(1 for _ in visitor.facts.read(FactScope())))
+        visitor.reports.save_settings({"currency": "NOK"})
         visitor.close()
 
     before_the_third_write(monkeypatch, visit)
     assert run(store, a_file(tmp_path, 100)).recorded == 100
     assert counted == [40]
-    assert store.settings()["currency"] == "NOK"
+    assert store.reports.settings()["currency"] == "NOK"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -158,6 +158,6 @@ def test_no_kill_loses_a_fact_or_keeps_one_twice(
         with closing(sqlite3.connect(url)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store = open_store(url, secret=SECRET)
-    recorded = [fact.event_id for fact in store.facts(FactScope())]
+    recorded = [fact.event_id for fact in store.facts.read(FactScope())]
     assert (len(recorded), len(set(recorded))) == (n_facts, n_facts)
     store.close()

@@ -13,11 +13,10 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from engine.fact_json import parse_fact
 from engine.storage import connection as database
 from engine.storage import tables
-from engine.storage.batch import Batch
-from engine.storage.fact_rows import row_of
+from engine.storage.fact_rows import Batch, row_of
+from engine.storage.facts import FactScope
 from engine.storage.months import create_month
-from engine.storage.sql import SCHEMA_VERSION, SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.store import SCHEMA_VERSION, Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 from tests.support.fact_files import RECORDS, SECRET, clean_file, run
 from tests.support.postgres import PostgresServer
@@ -86,13 +85,13 @@ def structure_of(engine: Engine) -> dict[str, object]:
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_database_of_schema_0006_is_brought_up(
-    bulk_store: SqlStore,
+    bulk_store: Store,
     request: pytest.FixtureRequest,
     tmp_path: Path,
     interrupted: bool,
 ) -> None:
     """Written by the migrations and with the rows of that day; also in the middle of a load."""
-    prepared = [row_of(parse_fact(each), bulk_store.pseudonyms) for each in RECORDS]
+    prepared = [row_of(parse_fact(each), bulk_store.people.pseudonyms) for each in RECORDS]
     if bulk_store.url.get_backend_name() == "sqlite":
         url = f"sqlite:///{tmp_path / 'earlier.db'}"
     else:
@@ -130,19 +129,19 @@ def test_a_database_of_schema_0006_is_brought_up(
         assert found["facts"] == ([*expected["facts"][0], "facts_key"], [], 0, 0)  # type: ignore[index]
         del found["facts"], expected["facts"]
     assert found == expected
-    assert later.append_prepared(prepared).duplicates == len(prepared)
+    assert later.facts.append_rows(prepared).duplicates == len(prepared)
     again = [
         msgspec.structs.replace(fact, event_id="again") for fact in map(parse_fact, RECORDS[:1])
     ]
-    assert [each.code for each in later.append(again).rejected] == ["conflict"]
-    assert bulk_store.append_prepared(prepared).recorded == len(prepared)
-    assert list(later.facts(FactScope())) == list(bulk_store.facts(FactScope()))
+    assert [each.code for each in later.facts.append(again).rejected] == ["conflict"]
+    assert bulk_store.facts.append_rows(prepared).recorded == len(prepared)
+    assert list(later.facts.read(FactScope())) == list(bulk_store.facts.read(FactScope()))
     assert report_of(later) == report_of(bulk_store)
     later.close()
     engine.dispose()
 
 
-def report_of(store: SqlStore) -> object:
+def report_of(store: Store) -> object:
     groups = build_report(store, ReportQuery(by=("day",)))["groups"]
     assert isinstance(groups, list)
     assert groups
@@ -150,11 +149,11 @@ def report_of(store: SqlStore) -> object:
 
 
 def test_an_earlier_schema_is_brought_up_with_all_that_is_in_it(
-    bulk_store: SqlStore, fresh_database: str, tmp_path: Path
+    bulk_store: Store, fresh_database: str, tmp_path: Path
 ) -> None:
     run(bulk_store, clean_file(tmp_path))
-    bulk_store.save_settings({"currency": "NOK"})
-    facts, report = list(bulk_store.facts(FactScope())), report_of(bulk_store)
+    bulk_store.reports.save_settings({"currency": "NOK"})
+    facts, report = list(bulk_store.facts.read(FactScope())), report_of(bulk_store)
     assert facts
     engine = create_engine(bulk_store.url)
     go_back(engine)
@@ -163,9 +162,9 @@ def test_an_earlier_schema_is_brought_up_with_all_that_is_in_it(
     later.migrate()
     assert schema_of(engine) == SCHEMA_VERSION
     engine.dispose()
-    assert list(later.facts(FactScope())) == facts
+    assert list(later.facts.read(FactScope())) == facts
     assert report_of(later) == report
-    assert later.append(facts, trusted=True).duplicates == len(facts)
+    assert later.facts.append(facts, trusted=True).duplicates == len(facts)
     later.close()
 
 

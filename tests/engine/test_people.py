@@ -19,10 +19,9 @@ from engine.forgotten import Forgotten
 from engine.ranking.customers import Customers, hash_of
 from engine.ranking.purchases import Purchases
 from engine.storage.connection import parse_url
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.secrets import add_secret, customer_key, load_secret
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
+from engine.storage.store import open_store
 from engine.tracking.query import ReportQuery
 from engine.tracking.report import build_report
 
@@ -75,21 +74,21 @@ def test_a_database_goes_over_to_a_new_secret(
         url = str(request.getfixturevalue("fresh_postgres_url"))
     store = open_store(url, secret=OLD)
     store.migrate()
-    store.append(FACTS)
-    store.append([view(6, "Eve", "s6")])
-    store.erase_customer("Eve")
-    before = who(list(store.facts(FactScope())))
+    store.facts.append(FACTS)
+    store.facts.append([view(6, "Eve", "s6")])
+    store.people.erase("Eve")
+    before = who(list(store.facts.read(FactScope())))
     store.close()
 
     store = open_store(url, secret=OLD + b"\n" + NEW)
     with pytest.raises(StorageMismatch, match="rotate --present"):
         store.migrate()
     looked_at: list[int] = []
-    assert store.rotate(looked_at.append) == 4
+    assert store.people.rotate(looked_at.append) == 4
     assert sum(looked_at) == 4
-    assert store.rotate(looked_at.append) == 0
+    assert store.people.rotate(looked_at.append) == 0
     store.migrate()
-    after = who(list(store.facts(FactScope())))
+    after = who(list(store.facts.read(FactScope())))
     assert [len({one[place] for one in after}) for place in (0, 1)] == [
         len({one[place] for one in before}) for place in (0, 1)
     ]
@@ -99,9 +98,9 @@ def test_a_database_goes_over_to_a_new_secret(
     # The stranger Eve became has no secret to go over to.
     assert after[-1] == before[-1]
     # The same facts sent again are still known, and the same people still found.
-    again = store.append(FACTS)
+    again = store.facts.append(FACTS)
     assert (again.recorded, again.duplicates, again.rejected) == (0, len(FACTS), ())
-    assert [fact.event_id for fact in store.customer_facts("Kari")] == ["e-1", "e-2"]
+    assert [fact.event_id for fact in store.people.facts("Kari")] == ["e-1", "e-2"]
     store.close()
     store = open_store(url, secret=OLD)
     with pytest.raises(StorageMismatch):
@@ -114,7 +113,7 @@ def test_a_rotation_that_was_killed_goes_on(tmp_path: Path) -> None:
     store = open_store(url, secret=OLD)
     store.migrate()
     n_facts = 4_500
-    store.append([view(number, f"c{number % 50}", None) for number in range(n_facts)])
+    store.facts.append([view(number, f"c{number % 50}", None) for number in range(n_facts)])
     store.close()
     store = open_store(url, secret=OLD + b"\n" + NEW)
 
@@ -122,9 +121,9 @@ def test_a_rotation_that_was_killed_goes_on(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.rotate(killed)
-    assert 0 < store.rotate(lambda renewed: None) < n_facts
-    assert len({fact.customer_id for fact in store.facts(FactScope())}) == 50
+        store.people.rotate(killed)
+    assert 0 < store.people.rotate(lambda renewed: None) < n_facts
+    assert len({fact.customer_id for fact in store.facts.read(FactScope())}) == 50
     store.close()
 
 
@@ -196,11 +195,11 @@ def test_models_know_an_erased_customer_no_more(tmp_path: Path) -> None:
     key = customer_key(tmp_path)
     store = open_store(f"sqlite:///{tmp_path / 'facts.db'}")
     store.migrate()
-    store.append(FACTS)
+    store.facts.append(FACTS)
     query = ReportQuery.from_store(store)
     before = build_report(store, query)
     assert erase_everywhere("Kari", store, tmp_path) == 3
-    assert list(store.customer_facts("Kari")) == []
+    assert list(store.people.facts("Kari")) == []
     assert build_report(store, query) == before
     assert erase_everywhere("Kari", store, tmp_path) == 0
     store.close()

@@ -10,10 +10,8 @@ from sqlalchemy import Connection, create_engine, select, text
 
 from engine.clock import MICROS_PER_DAY
 from engine.fact_json import parse_fact
-from engine.storage.planning import follow_indexes, keep_statistics
-from engine.storage.scope import event_ids_in, linked_to
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope, event_ids_in, follow_indexes, keep_statistics, linked_to
+from engine.storage.store import Store, open_store
 from engine.storage.tables import facts
 from tests.support.waiting import eventually
 
@@ -24,14 +22,14 @@ DAY = 20_500
 
 
 @pytest.fixture
-def store(fresh_postgres_url: str) -> Iterator[SqlStore]:
+def store(fresh_postgres_url: str) -> Iterator[Store]:
     opened = open_store(fresh_postgres_url, secret=SECRET)
     opened.migrate()
     yield opened
     opened.close()
 
 
-def record(store: SqlStore, n_days: int, *, of: str) -> None:
+def record(store: Store, n_days: int, *, of: str) -> None:
     views = [
         {
             "type": "view_promotion",
@@ -44,11 +42,11 @@ def record(store: SqlStore, n_days: int, *, of: str) -> None:
         for day in range(n_days)
         for number in range(40)
     ]
-    assert store.append([parse_fact(view) for view in views]).recorded == len(views)
+    assert store.facts.append([parse_fact(view) for view in views]).recorded == len(views)
 
 
 @contextmanager
-def connected(store: SqlStore) -> Generator[Connection, None, None]:
+def connected(store: Store) -> Generator[Connection, None, None]:
     engine = create_engine(store.url)
     with engine.connect() as connection:
         yield connection
@@ -60,11 +58,11 @@ def known_facts(connection: Connection) -> float:
     return connection.scalar(query) or 0.0
 
 
-def test_facts_are_counted_again_when_they_have_doubled(store: SqlStore) -> None:
+def test_facts_are_counted_again_when_they_have_doubled(store: Store) -> None:
     with connected(store) as connection:
         assert known_facts(connection) == -1
         record(store, 20, of="a")
-        assert len(list(store.facts(FactScope(0, MICROS_PER_DAY)))) == 0
+        assert len(list(store.facts.read(FactScope(0, MICROS_PER_DAY)))) == 0
         assert known_facts(connection) == 800
         record(store, 10, of="b")
         keep_statistics(connection.engine)
@@ -82,7 +80,7 @@ def test_facts_are_counted_again_when_they_have_doubled(store: SqlStore) -> None
         eventually(counted_again)
 
 
-def test_a_day_is_read_along_indexes(store: SqlStore) -> None:
+def test_a_day_is_read_along_indexes(store: Store) -> None:
     record(store, 20, of="a")
     with connected(store) as connection:
         keep_statistics(connection.engine)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import ConfigError, StorageUnavailable
 from engine.storage.connection import parse_url
-from engine.storage.sql import open_existing_store, open_store
+from engine.storage.store import open_existing_store, open_store
 from tests.engine.test_store_conformance import SECRET, purchase
 from tests.support.postgres import PostgresServer
 
@@ -21,11 +21,11 @@ def test_a_server_that_is_away_is_unavailable_and_comes_back(
     opened = open_store(own_postgres_server.new_database(), secret=SECRET)
     opened.migrate()
     own_postgres_server.stop()
-    for call in (opened.ping, opened.settings, lambda: opened.append([purchase(1)])):
+    for call in (opened.ping, opened.reports.settings, lambda: opened.facts.append([purchase(1)])):
         with pytest.raises(StorageUnavailable):
             call()
     own_postgres_server.start()
-    assert opened.append([purchase(1)]).recorded == 1
+    assert opened.facts.append([purchase(1)]).recorded == 1
     opened.close()
 
 
@@ -35,10 +35,10 @@ def test_a_locked_sqlite_file_is_unavailable(tmp_path: Path) -> None:
     holder = sqlite3.connect(tmp_path / "facts.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StorageUnavailable, match="locked"):
-        opened.append([purchase(1)])
+        opened.facts.append([purchase(1)])
     holder.execute("ROLLBACK")
     holder.close()
-    assert opened.append([purchase(1)]).recorded == 1
+    assert opened.facts.append([purchase(1)]).recorded == 1
     opened.close()
 
 

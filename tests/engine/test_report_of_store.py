@@ -15,8 +15,8 @@ from sqlalchemy import delete
 
 from engine.facts import Fact
 from engine.storage.connection import connect, parse_url
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_store
 from engine.storage.tables import metadata
 from engine.tracking.report import ReportQuery, build_report, report_of
 from tests.engine.test_report import queries
@@ -37,7 +37,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def fresh(empty: Path, name: str) -> SqlStore:
+def fresh(empty: Path, name: str) -> Store:
     copied = empty.with_name(f"{name}.db")
     for left in empty.parent.glob(f"{copied.name}*"):
         left.unlink()
@@ -56,21 +56,21 @@ def test_the_store_changes_no_byte_of_the_report(
     delivered = data.draw(st.permutations([*facts, *again]))
     cut = data.draw(st.integers(0, len(delivered)))
     store = fresh(empty, "shuffled")
-    results = [store.append(part) for part in (delivered[:cut], delivered[cut:])]
+    results = [store.facts.append(part) for part in (delivered[:cut], delivered[cut:])]
     assert sum(result.recorded for result in results) == len(facts)
     assert sum(result.duplicates for result in results) == len(again)
     # Only what the period needs is read, yet the report is that of all facts.
     assert json.dumps(build_report(store, query)) == expected
     moved = fresh(empty, "moved")
-    moved.append(list(store.facts(FactScope())), trusted=True)
+    moved.facts.append(list(store.facts.read(FactScope())), trusted=True)
     assert json.dumps(build_report(moved, query)) == expected
-    assert list(moved.facts(FactScope())) == list(store.facts(FactScope()))
+    assert list(moved.facts.read(FactScope())) == list(store.facts.read(FactScope()))
     store.close()
     moved.close()
 
 
 @pytest.fixture(scope="module")
-def server(postgres_url: str) -> Iterator[SqlStore]:
+def server(postgres_url: str) -> Iterator[Store]:
     store = open_store(postgres_url, secret=SECRET)
     store.migrate()
     yield store
@@ -91,9 +91,9 @@ def _empty_tables(url: str) -> None:
 @settings(max_examples=repetitions(20))
 @given(facts=histories(), query=queries())
 def test_a_server_changes_no_byte_either(
-    server: SqlStore, postgres_url: str, facts: list[Fact], query: ReportQuery
+    server: Store, postgres_url: str, facts: list[Fact], query: ReportQuery
 ) -> None:
     _empty_tables(postgres_url)
     query = replace(query, by=SPLIT)
-    server.append(facts)
+    server.facts.append(facts)
     assert json.dumps(build_report(server, query)) == json.dumps(report_of(facts, query))

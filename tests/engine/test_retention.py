@@ -16,8 +16,8 @@ from engine.errors import ConfigError
 from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 from engine.progress import SilentProgress
 from engine.storage.connection import parse_url
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.retention import drop_before, first_kept, would_drop
 from engine.tracking.rollups.rolling import rebuild
@@ -26,10 +26,10 @@ SECRET = b"a secret of the tests, long enough"
 
 
 @pytest.fixture
-def store(fresh_database: str) -> Iterator[SqlStore]:
+def store(fresh_database: str) -> Iterator[Store]:
     store = open_store(fresh_database, secret=SECRET)
     store.migrate()
-    store.save_settings({"timezone": "Europe/Oslo", "currency": "NOK"})
+    store.reports.save_settings({"timezone": "Europe/Oslo", "currency": "NOK"})
     yield store
     store.close()
 
@@ -86,18 +86,18 @@ FACTS = [
 SINCE = date(2026, 2, 1)
 
 
-def report(store: SqlStore, *by: str, since: date | None = None) -> Any:
+def report(store: Store, *by: str, since: date | None = None) -> Any:
     return build_report(store, ReportQuery(by=by, since=since))
 
 
-def test_reports_stay_and_facts_go(store: SqlStore) -> None:
-    assert not store.append(FACTS).rejected
+def test_reports_stay_and_facts_go(store: Store) -> None:
+    assert not store.facts.append(FACTS).rejected
     before = [json.dumps(report(store, *by)) for by in ((), ("week",), ("month",))]
     old = [fact for fact in FACTS if fact.occurred_at < at("2026-01-31T23:00")]
     assert would_drop(store, SINCE) == len(old)
     done = drop_before(store, SINCE, SilentProgress())
     assert (done.dropped, done.days) == (len(old), 3)
-    left = {fact.event_id for fact in store.facts(FactScope())}
+    left = {fact.event_id for fact in store.facts.read(FactScope())}
     assert left == {fact.event_id for fact in FACTS} - {fact.event_id for fact in old}
     # The checkout of two days counts once in each period, as it did.
     assert [json.dumps(report(store, *by)) for by in ((), ("week",), ("month",))] == before
@@ -108,12 +108,14 @@ def test_reports_stay_and_facts_go(store: SqlStore) -> None:
     assert (again.dropped, again.days) == (0, 3)
 
 
-def test_new_facts_count_on_beside_sealed_days(store: SqlStore) -> None:
-    store.append(FACTS)
+def test_new_facts_count_on_beside_sealed_days(store: Store) -> None:
+    store.facts.append(FACTS)
     whole: Any = report(store)
     drop_before(store, SINCE, SilentProgress())
-    store.append(visit("9", "2026-02-20T10:00", "ann", bought=True))
-    store.append(visit("10", "2026-01-07T10:00", "zoe", bought=True))  # too late to be counted
+    store.facts.append(visit("9", "2026-02-20T10:00", "ann", bought=True))
+    store.facts.append(
+        visit("10", "2026-01-07T10:00", "zoe", bought=True)
+    )  # too late to be counted
     total: Any = report(store)
     shown = [each["total"]["cross_sell"]["offer"]["denominator"] for each in (whole, total)]
     assert shown[1] == shown[0] + 1
@@ -125,8 +127,8 @@ def test_new_facts_count_on_beside_sealed_days(store: SqlStore) -> None:
     assert done.differed == ("2026-02-12",)
 
 
-def test_what_needs_the_facts_says_that_they_are_gone(store: SqlStore) -> None:
-    store.append(FACTS)
+def test_what_needs_the_facts_says_that_they_are_gone(store: Store) -> None:
+    store.facts.append(FACTS)
     drop_before(store, SINCE, SilentProgress())
     with pytest.raises(ConfigError, match="2026-02-01"):
         report(store, "item")
@@ -137,7 +139,7 @@ def test_what_needs_the_facts_says_that_they_are_gone(store: SqlStore) -> None:
         drop_before(store, date(2026, 1, 1), SilentProgress())
 
 
-def unit_names(store: SqlStore) -> set[str]:
+def unit_names(store: Store) -> set[str]:
     engine = create_engine(store.url)
     try:
         with engine.connect() as connection:
@@ -146,12 +148,12 @@ def unit_names(store: SqlStore) -> set[str]:
         engine.dispose()
 
 
-def test_a_person_is_forgotten_and_keys_are_renewed_in_roll_ups_too(store: SqlStore) -> None:
-    store.append(FACTS)
+def test_a_person_is_forgotten_and_keys_are_renewed_in_roll_ups_too(store: Store) -> None:
+    store.facts.append(FACTS)
     before = json.dumps(report(store, "month"))
     drop_before(store, SINCE, SilentProgress())
     names = unit_names(store)
-    store.erase_customer("ann")
+    store.people.erase("ann")
     forgotten = unit_names(store)
     assert len(names) == len(forgotten)
     assert len(names - forgotten) == 1
@@ -160,11 +162,11 @@ def test_a_person_is_forgotten_and_keys_are_renewed_in_roll_ups_too(store: SqlSt
         store.url.render_as_string(hide_password=False),
         secret=SECRET + b"\nanother secret, as long",
     )
-    rotated.rotate(lambda _: None)
+    rotated.people.rotate(lambda _: None)
     renewed = unit_names(store)
     assert len(renewed - forgotten) == 3, "all but the one under a random name"
     assert json.dumps(report(rotated, "month")) == before
-    rotated.append(visit("11", "2026-02-21T10:00", "bob", bought=True))
+    rotated.facts.append(visit("11", "2026-02-21T10:00", "bob", bought=True))
     total: Any = report(rotated)["total"]["cross_sell"]
     assert total["customer"]["denominator"] == 3, "bob is the bob of the dropped months"
     rotated.close()
@@ -182,20 +184,22 @@ def test_months_are_counted_back_from_the_present_one() -> None:
 def test_postgresql_keeps_a_table_for_each_month(fresh_postgres_url: str) -> None:
     store = open_store(fresh_postgres_url, secret=SECRET)
     store.migrate()
-    store.append(FACTS)
+    store.facts.append(FACTS)
     engine = create_engine(parse_url(fresh_postgres_url))
 
     def months() -> set[str]:
         return {name for name in inspect(engine).get_table_names() if name.startswith("facts_2")}
 
     assert months() == {"facts_2026_01", "facts_2026_02"}
-    again = store.append(FACTS)
+    again = store.facts.append(FACTS)
     assert (again.recorded, again.duplicates) == (0, len(FACTS))
     moved = replace(FACTS[1], occurred_at=at("2026-03-01T10:00"))
-    (rejected,) = store.append([moved]).rejected
+    (rejected,) = store.facts.append([moved]).rejected
     assert rejected.code == "conflict", "the same id in another month"
     drop_before(store, SINCE, SilentProgress())
     assert months() == {"facts_2026_02", "facts_2026_03"}
-    assert store.append([FACTS[0]]).recorded == 1, "a dropped month is made again where needed"
+    assert store.facts.append([FACTS[0]]).recorded == 1, (
+        "a dropped month is made again where needed"
+    )
     engine.dispose()
     store.close()

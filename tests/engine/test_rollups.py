@@ -20,9 +20,9 @@ from engine import processes
 from engine.facts import Decision, Fact
 from engine.progress import SilentProgress
 from engine.storage import writer
-from engine.storage.importing import Source, import_facts
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.fact_import import Source, import_facts
+from engine.storage.facts import Facts, FactScope
+from engine.storage.store import Store, open_store
 from engine.tracking.intervals import RatioSums
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import rolling
@@ -41,13 +41,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "facts.db"
     store = open_store(str(path), secret=SECRET)
     store.migrate()
-    store.save_settings({"timezone": "Europe/Oslo", "bot_decisions_per_hour": "2"})
+    store.reports.save_settings({"timezone": "Europe/Oslo", "bot_decisions_per_hour": "2"})
     store.close()
     return path
 
 
 @contextmanager
-def copied(empty: Path) -> Iterator[SqlStore]:
+def copied(empty: Path) -> Iterator[Store]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "facts.db"
         shutil.copy(empty, path)
@@ -81,20 +81,20 @@ def queries() -> st.SearchStrategy[ReportQuery]:
     )
 
 
-def same(store: SqlStore, query: ReportQuery) -> None:
+def same(store: Store, query: ReportQuery) -> None:
     reads: list[FactScope] = []
-    plain = SqlStore.facts
+    plain = Facts.read
 
-    def counted(self: SqlStore, scope: FactScope) -> Iterator[Fact]:
+    def counted(self: Facts, scope: FactScope) -> Iterator[Fact]:
         reads.append(scope)
         return plain(self, scope)
 
     from_facts = json.dumps(build_report(store, query, from_facts=True))
     assert json.dumps(build_report(store, query)) == from_facts
-    with patch.object(SqlStore, "facts", counted):
+    with patch.object(Facts, "read", counted):
         again = json.dumps(build_report(store, query))
     assert again == from_facts
-    own = store.settings().get("currency")
+    own = store.reports.settings().get("currency")
     if query.currency == own:
         # Rolled up once, no day is read again unless its money is of several currencies.
         currencies = len(json.loads(from_facts)["quality"]["currency"].split(",")) > 1
@@ -118,7 +118,7 @@ def test_roll_ups_follow_the_facts(
         patch.object(writer, "NOTED_SINGLY", most),
     ):
         for part in parts:
-            store.append(part)
+            store.facts.append(part)
             same(store, data.draw(queries()))
         same(store, data.draw(queries()))
 
@@ -129,9 +129,9 @@ def test_another_setting_of_the_shop_rolls_up_anew(
     empty: Path, facts: list[Fact], data: st.DataObject
 ) -> None:
     with copied(empty) as store:
-        store.append(facts)
+        store.facts.append(facts)
         build_report(store, ReportQuery())
-        store.save_settings(
+        store.reports.save_settings(
             data.draw(
                 st.sampled_from(
                     [
@@ -152,21 +152,21 @@ def test_a_forgotten_customer_counts_as_before(
     empty: Path, facts: list[Fact], data: st.DataObject
 ) -> None:
     with copied(empty) as store:
-        store.append(facts)
+        store.facts.append(facts)
         before = json.dumps(build_report(store, ReportQuery(by=("day",))))
-        store.erase_customer("ann")
+        store.people.erase("ann")
         assert json.dumps(build_report(store, ReportQuery(by=("day",)))) == before
         same(store, data.draw(queries()))
 
 
 def test_a_day_rolled_up_from_facts_read_before_is_not_saved(empty: Path) -> None:
     with copied(empty) as store:
-        rollups = store.rollups
+        rollups = store.reports.rollups
         rollups.begin("x")
-        store.append([_decision("d1")])
+        store.facts.append([_decision("d1")])
         rollups.sort_fresh(lambda _: "2026-03-28")
         (stale,) = rollups.stale()
-        store.append([_decision("d2")])
+        store.facts.append([_decision("d2")])
         rollups.sort_fresh(lambda _: "2026-03-28")
         assert not rollups.save(stale, b"old", {}, [])
         (newer,) = rollups.stale()
@@ -238,11 +238,11 @@ def test_many_days_are_rolled_up_by_many_processes(
             with file.open("rb") as lines:
                 rejects = tmp_path / "rejects"
                 import_facts(store, Source.of(lines, file), rejects, SilentProgress())
-            store.rollups.begin("anew")  # every day is stale, as after a large import
+            store.reports.rollups.begin("anew")  # every day is stale, as after a large import
             told = build_report(store, query)
             told.pop("generated_at", None)
             reports.append(json.dumps(told, default=str))
-            assert not store.rollups.stale()
+            assert not store.reports.rollups.stale()
     assert reports[0] == reports[1]
     assert len(json.loads(reports[0])["groups"]) == 12
     assert started == [2]

@@ -26,8 +26,8 @@ from engine.facts import (
     Replaces,
 )
 from engine.storage.connection import connect, parse_url
-from engine.storage.sql import SqlStore, open_existing_store, open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_existing_store, open_store
 
 SECRET = b"a secret of the tests, long enough"
 HOUR = 3_600_000_000
@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[SqlStore]:
+def store(url: str) -> Iterator[Store]:
     opened = open_store(url, secret=SECRET)
     opened.migrate()
     yield opened
@@ -103,27 +103,27 @@ def purchase(number: int = 1, **changes: object) -> Event:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def everything(store: SqlStore) -> list[Fact]:
-    return list(store.facts(FactScope()))
+def everything(store: Store) -> list[Fact]:
+    return list(store.facts.read(FactScope()))
 
 
 def named(facts: list[Fact]) -> list[str]:
     return [fact.event_id for fact in facts]
 
 
-def test_a_fact_is_recorded_once(store: SqlStore) -> None:
+def test_a_fact_is_recorded_once(store: Store) -> None:
     facts: list[Fact] = [decision(), purchase()]
-    first = store.append(facts)
+    first = store.facts.append(facts)
     assert (first.recorded, first.duplicates, first.rejected) == (2, 0, ())
-    again = store.append([*facts, *facts])
+    again = store.facts.append([*facts, *facts])
     assert (again.recorded, again.duplicates, again.rejected) == (0, 4, ())
     assert again.duplicate_indices == (0, 1, 2, 3)
     assert named(everything(store)) == ["e-1", "p-1"]
 
 
-def test_the_same_id_with_another_body_is_a_conflict(store: SqlStore) -> None:
-    store.append([decision(1), purchase(1)])
-    result = store.append(
+def test_the_same_id_with_another_body_is_a_conflict(store: Store) -> None:
+    store.facts.append([decision(1), purchase(1)])
+    result = store.facts.append(
         [
             purchase(1, transaction_id="other"),  # the event_id is taken
             decision(1, event_id="e-9"),  # the decision_id is
@@ -140,30 +140,30 @@ def test_the_same_id_with_another_body_is_a_conflict(store: SqlStore) -> None:
     ]
     assert result.recorded == 1
     assert named(everything(store)) == ["e-1", "p-1", "p-2"]
-    assert store.decision("dec-10") is None
+    assert store.facts.decision("dec-10") is None
 
 
-def test_two_decisions_of_one_batch_cannot_share_an_offer(store: SqlStore) -> None:
-    result = store.append([decision(1), decision(2, offers=decision(1).offers)])
+def test_two_decisions_of_one_batch_cannot_share_an_offer(store: Store) -> None:
+    result = store.facts.append([decision(1), decision(2, offers=decision(1).offers)])
     assert result.recorded == 1
     assert [entry.code for entry in result.rejected] == ["conflict"]
     assert len(everything(store)) == 1
 
 
-def test_a_copy_of_a_rejected_fact_is_rejected_like_it(store: SqlStore) -> None:
-    store.append([purchase(1)])
+def test_a_copy_of_a_rejected_fact_is_rejected_like_it(store: Store) -> None:
+    store.facts.append([purchase(1)])
     wrong = purchase(1, currency="EUR")
-    result = store.append([wrong, wrong])
+    result = store.facts.append([wrong, wrong])
     assert (result.recorded, result.duplicates, len(result.rejected)) == (0, 0, 2)
 
 
-def test_an_empty_batch_is_no_trouble(store: SqlStore) -> None:
-    assert store.append([]).recorded == 0
+def test_an_empty_batch_is_no_trouble(store: Store) -> None:
+    assert store.facts.append([]).recorded == 0
 
 
-def test_facts_come_back_whole_and_in_order(store: SqlStore) -> None:
+def test_facts_come_back_whole_and_in_order(store: Store) -> None:
     sent: list[Fact] = [purchase(2), decision(2), purchase(1), decision(1)]
-    store.append(sent)
+    store.facts.append(sent)
     back = everything(store)
     assert named(back) == ["e-1", "p-1", "e-2", "p-2"]
     nobody = {"customer_id": None, "session_id": None}
@@ -173,17 +173,17 @@ def test_facts_come_back_whole_and_in_order(store: SqlStore) -> None:
     ]
 
 
-def test_a_decision_explains_itself(store: SqlStore) -> None:
+def test_a_decision_explains_itself(store: Store) -> None:
     sent = decision()
-    store.append([sent])
-    back = store.decision("dec-1")
+    store.facts.append([sent])
+    back = store.facts.decision("dec-1")
     assert back is not None
     assert back.offers == sent.offers
-    assert store.decision("dec-2") is None
+    assert store.facts.decision("dec-2") is None
 
 
-def test_the_scope_follows_checkouts_offers_and_transactions(store: SqlStore) -> None:
-    store.append(
+def test_the_scope_follows_checkouts_offers_and_transactions(store: Store) -> None:
+    store.facts.append(
         [
             decision(1),
             decision(2),
@@ -197,30 +197,30 @@ def test_the_scope_follows_checkouts_offers_and_transactions(store: SqlStore) ->
             purchase(2, occurred_at=95 * HOUR),
         ]
     )
-    found = named(list(store.facts(FactScope(HOUR, HOUR + 1))))
+    found = named(list(store.facts.read(FactScope(HOUR, HOUR + 1))))
     assert found == ["e-1", "v", "p-1", "p-7", "r", "e-3"]
     # The late purchase brings the checkout it ended.
-    assert named(list(store.facts(FactScope(since=95 * HOUR)))) == ["e-2", "p-2"]
+    assert named(list(store.facts.read(FactScope(since=95 * HOUR)))) == ["e-2", "p-2"]
     # A refund brings its purchase, and that the checkout whose offer it names.
-    assert named(list(store.facts(FactScope(80 * HOUR, 81 * HOUR)))) == found
-    assert named(list(store.facts(FactScope(until=HOUR)))) == []
+    assert named(list(store.facts.read(FactScope(80 * HOUR, 81 * HOUR)))) == found
+    assert named(list(store.facts.read(FactScope(until=HOUR)))) == []
 
 
-def test_the_scope_follows_sessions_to_the_customer_they_belong_to(store: SqlStore) -> None:
+def test_the_scope_follows_sessions_to_the_customer_they_belong_to(store: Store) -> None:
     anonymous = decision(1, customer_id=None, session_id="s")
-    store.append([anonymous, decision(5, session_id="s"), decision(6)])
-    assert named(list(store.facts(FactScope(HOUR, HOUR + 1)))) == ["e-1", "e-5"]
+    store.facts.append([anonymous, decision(5, session_id="s"), decision(6)])
+    assert named(list(store.facts.read(FactScope(HOUR, HOUR + 1)))) == ["e-1", "e-5"]
 
 
-def test_a_session_keeps_its_first_arm(store: SqlStore) -> None:
-    assert store.session_arm("session-1") is None
-    store.append([decision(2, session_id="session-1", arm="treatment")])
-    store.append([decision(1, arm="control")])
-    assert store.session_arm("session-1") == "control"
+def test_a_session_keeps_its_first_arm(store: Store) -> None:
+    assert store.questions.session_arm("session-1") is None
+    store.facts.append([decision(2, session_id="session-1", arm="treatment")])
+    store.facts.append([decision(1, arm="control")])
+    assert store.questions.session_arm("session-1") == "control"
 
 
-def test_several_buyers_are_looked_up_at_once(store: SqlStore) -> None:
-    store.append(
+def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
+    store.facts.append(
         [
             decision(2, session_id="s", arm="control"),
             decision(1, session_id="s"),
@@ -231,35 +231,38 @@ def test_several_buyers_are_looked_up_at_once(store: SqlStore) -> None:
         ]
     )
     many = [f"nobody-{number}" for number in range(600)]
-    assert store.session_arms(["s", *many, "t", "s"]) == {"s": "treatment", "t": "control"}
+    assert store.questions.session_arms(["s", *many, "t", "s"]) == {
+        "s": "treatment",
+        "t": "control",
+    }
     bought = {fact.event_id: fact.occurred_at for fact in everything(store)}
     after = max(at for event_id, at in bought.items() if event_id == purchase(4).event_id)
-    assert store.who_bought(["early", "Ola", *many, "Ola"], after) == {"Ola"}
-    assert store.who_bought([], 0) == set()
-    assert store.session_arms([]) == {}
+    assert store.questions.who_bought(["early", "Ola", *many, "Ola"], after) == {"Ola"}
+    assert store.questions.who_bought([], 0) == set()
+    assert store.questions.session_arms([]) == {}
 
 
-def test_a_batch_partly_known_or_clashing_takes_what_is_new(store: SqlStore) -> None:
-    assert store.append([decision(1), purchase(1)]).recorded == 2
+def test_a_batch_partly_known_or_clashing_takes_what_is_new(store: Store) -> None:
+    assert store.facts.append([decision(1), purchase(1)]).recorded == 2
     clashing = decision(3, offers=decision(1).offers)
-    result = store.append([decision(2), decision(1), clashing, purchase(2)])
+    result = store.facts.append([decision(2), decision(1), clashing, purchase(2)])
     assert (result.recorded, result.duplicates) == (2, 1)
     assert [(each.index, each.code) for each in result.rejected] == [(2, "conflict")]
-    assert store.append([decision(4)]).recorded == 1  # the connection writes on
+    assert store.facts.append([decision(4)]).recorded == 1  # the connection writes on
     assert len(everything(store)) == 5
 
 
-def test_settings_are_remembered_and_replaced(store: SqlStore, url: str) -> None:
-    assert store.settings() == {}
-    store.save_settings({"currency": "NOK", "name": "Kafé"})
-    store.save_settings({"currency": "EUR"})
+def test_settings_are_remembered_and_replaced(store: Store, url: str) -> None:
+    assert store.reports.settings() == {}
+    store.reports.save_settings({"currency": "NOK", "name": "Kafé"})
+    store.reports.save_settings({"currency": "EUR"})
     other = open_store(url, secret=SECRET)
-    assert other.settings() == {"currency": "EUR", "name": "Kafé"}
+    assert other.reports.settings() == {"currency": "EUR", "name": "Kafé"}
     other.close()
 
 
-def test_customers_are_stored_under_pseudonyms(store: SqlStore) -> None:
-    store.append([decision(1), decision(2), purchase(1)])
+def test_customers_are_stored_under_pseudonyms(store: Store) -> None:
+    store.facts.append([decision(1), decision(2), purchase(1)])
     customers = {fact.customer_id for fact in everything(store)}
     sessions = {fact.session_id for fact in everything(store)}
     assert len(customers) == 1
@@ -270,7 +273,7 @@ def test_customers_are_stored_under_pseudonyms(store: SqlStore) -> None:
 def test_no_raw_identifier_is_in_the_database(tmp_path: Path) -> None:
     opened = open_store(str(tmp_path / "facts.db"), secret=SECRET)
     opened.migrate()
-    opened.append([decision(1), purchase(1)])
+    opened.facts.append([decision(1), purchase(1)])
     opened.close()
     raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"dec-1" in raw
@@ -278,39 +281,41 @@ def test_no_raw_identifier_is_in_the_database(tmp_path: Path) -> None:
     assert b"session-1" not in raw
 
 
-def test_only_a_trusted_source_brings_pseudonyms(store: SqlStore) -> None:
-    store.append([decision(1)])
+def test_only_a_trusted_source_brings_pseudonyms(store: Store) -> None:
+    store.facts.append([decision(1)])
     known = cast(str, everything(store)[0].customer_id)
-    store.append([decision(2, customer_id=known)])
-    store.append([decision(3, customer_id=known)], trusted=True)
+    store.facts.append([decision(2, customer_id=known)])
+    store.facts.append([decision(3, customer_id=known)], trusted=True)
     names = [fact.customer_id for fact in everything(store)]
     assert names[0] == names[2] == known
     assert names[1] != known
 
 
-def test_a_customer_can_be_exported_and_erased(store: SqlStore) -> None:
+def test_a_customer_can_be_exported_and_erased(store: Store) -> None:
     sent = [decision(1), purchase(1), decision(2, customer_id="Ola")]
-    store.append(sent)
-    assert named(list(store.customer_facts("Kari Nordmann"))) == ["e-1", "p-1"]
+    store.facts.append(sent)
+    assert named(list(store.people.facts("Kari Nordmann"))) == ["e-1", "p-1"]
     before = everything(store)
-    assert store.erase_customer("Kari Nordmann") == 2
-    assert list(store.customer_facts("Kari Nordmann")) == []
+    assert store.people.erase("Kari Nordmann") == 2
+    assert list(store.people.facts("Kari Nordmann")) == []
     after = everything(store)
     assert named(after) == named(before)
     # Still one unit, but nobody that a name leads to; and the other customer is untouched.
     assert after[0].customer_id == after[1].customer_id != before[0].customer_id
     assert after[2] == before[2]
-    assert store.session_arm("session-1") is None
-    assert store.append(sent).duplicates == 3
+    assert store.questions.session_arm("session-1") is None
+    assert store.facts.append(sent).duplicates == 3
 
 
-def test_two_writers_record_a_fact_once(store: SqlStore, url: str) -> None:
+def test_two_writers_record_a_fact_once(store: Store, url: str) -> None:
     facts: list[Fact] = [purchase(number) for number in range(40)]
     stores = [open_store(url, secret=SECRET) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         orders = (facts, facts[::-1], facts, facts[::-1])
         results = list(
-            threads.map(lambda pair: pair[0].append(pair[1]), zip(stores, orders, strict=True))
+            threads.map(
+                lambda pair: pair[0].facts.append(pair[1]), zip(stores, orders, strict=True)
+            )
         )
     assert sum(result.recorded for result in results) == 40
     assert sum(result.duplicates for result in results) == 120
@@ -331,7 +336,7 @@ def test_migration_is_safe_to_run_twice_and_at_once(url: str) -> None:
         opened.close()
 
 
-def test_another_secret_is_refused(store: SqlStore, url: str) -> None:
+def test_another_secret_is_refused(store: Store, url: str) -> None:
     store.ping()
     other = open_store(url, secret=b"quite another secret, also long")
     with pytest.raises(StorageMismatch, match="another secret"):
@@ -339,7 +344,7 @@ def test_another_secret_is_refused(store: SqlStore, url: str) -> None:
     other.close()
 
 
-def test_a_database_of_a_later_version_is_refused(store: SqlStore, url: str) -> None:
+def test_a_database_of_a_later_version_is_refused(store: Store, url: str) -> None:
     engine = connect(parse_url(url))
     with engine.begin() as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
@@ -354,7 +359,7 @@ def test_readers_need_no_secret(tmp_path: Path) -> None:
     path = tmp_path / "facts.db"
     opened = open_store(str(path), secret=SECRET)
     opened.migrate()
-    opened.append([decision(1)])
+    opened.facts.append([decision(1)])
     opened.close()
     reader = open_existing_store(str(path))
     reader.upgrade()
@@ -363,10 +368,10 @@ def test_readers_need_no_secret(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
+def test_what_could_not_be_read_again_is_not_stored(store: Store) -> None:
     good = decision(1)
     endless = replace(good.offers[0], item_id="x" * 201)
-    result = store.append([good, decision(2, offers=(endless,)), decision(3, checkout_id="")])
+    result = store.facts.append([good, decision(2, offers=(endless,)), decision(3, checkout_id="")])
     assert [(entry.index, entry.code) for entry in result.rejected] == [
         (1, "invalid"),
         (2, "invalid"),
@@ -374,19 +379,19 @@ def test_what_could_not_be_read_again_is_not_stored(store: SqlStore) -> None:
     assert result.recorded == 1
     # A name is for people only: a long one costs its end, not the fact.
     wordy = replace(good.offers[0], offer_id="wordy", name="n" * 300)
-    assert store.append([decision(4, offers=(wordy,))]).recorded == 1
+    assert store.facts.append([decision(4, offers=(wordy,))]).recorded == 1
     assert named(everything(store)) == ["e-1", "e-4"]
 
 
-def test_a_fact_survives_reopening(store: SqlStore, url: str) -> None:
-    store.append([decision(1)])
+def test_a_fact_survives_reopening(store: Store, url: str) -> None:
+    store.facts.append([decision(1)])
     store.close()
     again = open_store(url, secret=SECRET)
     assert named(everything(again)) == ["e-1"]
     again.close()
 
 
-def test_a_fact_from_json_comes_back_equal(store: SqlStore) -> None:
+def test_a_fact_from_json_comes_back_equal(store: Store) -> None:
     sent = parse_fact(
         {
             "type": "purchase",
@@ -397,5 +402,5 @@ def test_a_fact_from_json_comes_back_equal(store: SqlStore) -> None:
             "items": [{"item_id": "x", "quantity": "1.25", "price": 900}],
         }
     )
-    store.append([sent])
+    store.facts.append([sent])
     assert everything(store) == [sent]

@@ -20,14 +20,14 @@ from engine.errors import StorageUnavailable
 from engine.fact_json import parse_fact
 from engine.facts import Fact
 from engine.storage.fact_rows import row_of
-from engine.storage.sql import SqlStore, open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_store
 from tests.support.fact_files import RECORDS, SECRET
 from tests.support.waiting import eventually
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'facts.db'}"
     if request.param != "sqlite":
         url = cast("str", request.getfixturevalue("fresh_postgres_url"))
@@ -48,22 +48,22 @@ def view(number: int, offer: str = "o") -> Fact:
     )
 
 
-def recorded(store: SqlStore) -> list[str]:
-    return [fact.event_id for fact in store.facts(FactScope())]
+def recorded(store: Store) -> list[str]:
+    return [fact.event_id for fact in store.facts.read(FactScope())]
 
 
-def test_known_facts_of_a_batch_are_told_apart(store: SqlStore) -> None:
-    store.append([view(1)])
-    result = store.append([view(1), view(2), view(1, "p"), view(2)])
+def test_known_facts_of_a_batch_are_told_apart(store: Store) -> None:
+    store.facts.append([view(1)])
+    result = store.facts.append([view(1), view(2), view(1, "p"), view(2)])
     assert (result.recorded, result.duplicate_indices) == (1, (0, 3))
     assert [(each.index, each.code) for each in result.rejected] == [(2, "conflict")]
     assert recorded(store) == ["e1", "e2"]
 
 
-def test_a_batch_of_any_size_is_written_whole(store: SqlStore) -> None:
+def test_a_batch_of_any_size_is_written_whole(store: Store) -> None:
     numbers = range(10_000, 10_000 + 2_777)
-    assert store.append([view(number) for number in numbers]).recorded == len(numbers)
-    assert store.append([view(number) for number in numbers]).duplicates == len(numbers)
+    assert store.facts.append([view(number) for number in numbers]).recorded == len(numbers)
+    assert store.facts.append([view(number) for number in numbers]).duplicates == len(numbers)
     assert recorded(store) == [f"e{number}" for number in numbers]
 
 
@@ -91,9 +91,10 @@ def test_offers_and_decisions_are_recorded_once_in_whatever_batches(
     while start < len(shuffled):
         size = data.draw(st.integers(1, len(shuffled) - start))
         facts = [
-            row_of(parse_fact(each), store.pseudonyms) for each in shuffled[start : start + size]
+            row_of(parse_fact(each), store.people.pseudonyms)
+            for each in shuffled[start : start + size]
         ]
-        result = store.append_prepared(facts)
+        result = store.facts.append_rows(facts)
         assert result.duplicates == 0
         n_recorded, n_rejected = n_recorded + result.recorded, n_rejected + len(result.rejected)
         start += size
@@ -119,7 +120,7 @@ def test_a_connection_that_ended_since_the_last_batch_costs_no_fact(
 ) -> None:
     store = open_store(fresh_postgres_url, secret=SECRET)
     store.migrate(serving=True)
-    store.append([view(1)])
+    store.facts.append([view(1)])
     engine = create_engine(store.url)
     with engine.connect() as connection:
         connection.execute(
@@ -129,7 +130,7 @@ def test_a_connection_that_ended_since_the_last_batch_costs_no_fact(
             )
         )
     engine.dispose()
-    assert store.append([view(1), view(2)]).recorded == 1
+    assert store.facts.append([view(1), view(2)]).recorded == 1
     assert recorded(store) == ["e1", "e2"]
     store.close()
 
@@ -138,11 +139,11 @@ def test_a_connection_that_ended_since_the_last_batch_costs_no_fact(
 def test_a_month_that_another_process_dropped_is_made_again(fresh_postgres_url: str) -> None:
     store = open_store(fresh_postgres_url, secret=SECRET)
     store.migrate()
-    store.append([view(1)])
+    store.facts.append([view(1)])
     other = open_store(fresh_postgres_url, secret=SECRET)
-    assert other.drop_before(1_800_000_000_000_000, lambda _n_facts: None) == 1
+    assert other.facts.drop_before(1_800_000_000_000_000, lambda _n_facts: None) == 1
     other.close()
-    assert store.append([view(2)]).recorded == 1
+    assert store.facts.append([view(2)]).recorded == 1
     assert recorded(store) == ["e2"]
     store.close()
 
@@ -155,15 +156,15 @@ def test_a_batch_waits_for_another_process_that_writes_but_not_for_ever(tmp_path
         other.execute("BEGIN IMMEDIATE")
         timer = threading.Timer(0.3, other.execute, ["ROLLBACK"])
         timer.start()
-        assert store.append([view(1)]).recorded == 1
+        assert store.facts.append([view(1)]).recorded == 1
         timer.join()
         other.execute("BEGIN IMMEDIATE")
         hasty = open_store(f"sqlite:///{database}?timeout=0.1", secret=SECRET)
         with pytest.raises(StorageUnavailable, match="locked"):
-            hasty.append([view(2)])
+            hasty.facts.append([view(2)])
         other.execute("ROLLBACK")
         hasty.close()
-    assert store.append([view(2)]).recorded == 1
+    assert store.facts.append([view(2)]).recorded == 1
     assert recorded(store) == ["e1", "e2"]
     store.close()
 
@@ -173,7 +174,7 @@ def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -
     store = open_store(f"sqlite:///{database}", secret=SECRET)
     store.migrate(serving=True)
     for number in range(5):
-        assert store.append([view(number)]).recorded == 1
+        assert store.facts.append([view(number)]).recorded == 1
 
     def moved() -> int:
         # The file without its log, as it is on disk: perhaps while it is being written to.

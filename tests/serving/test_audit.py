@@ -14,7 +14,7 @@ import pytest
 from engine import clock
 from engine.errors import ModelNotFound
 from engine.storage.audit import AuditEntry
-from engine.storage.sql import SqlStore, open_store
+from engine.storage.store import Store, open_store
 from serving.keys import digest_of
 from serving.replaying import deliver, pack_audit
 from serving.spool import Spool
@@ -27,14 +27,14 @@ KEYS = "storefront:front-key server:server-key report:report-key admin:admin-key
 
 
 @pytest.fixture
-def store(fresh_database: str) -> Iterator[SqlStore]:
+def store(fresh_database: str) -> Iterator[Store]:
     store = open_store(fresh_database, secret=b"a secret of the tests, long enough")
     store.migrate()
     yield store
     store.close()
 
 
-def test_entries_come_back_newest_first_on_one_line(store: SqlStore) -> None:
+def test_entries_come_back_newest_first_on_one_line(store: Store) -> None:
     for number in range(5):
         store.audit.add(AuditEntry(number, "key:a", "publish", f"v{number}\n\x1b[31m", "done"))
     latest = store.audit.latest(3)
@@ -141,7 +141,7 @@ def test_what_cannot_be_noted_is_done_all_the_same(tmp_path: Path) -> None:
     assert not nowhere.exists()
 
 
-def test_late_entries_are_added_once(store: SqlStore) -> None:
+def test_late_entries_are_added_once(store: Store) -> None:
     first = AuditEntry(1, "key:a", "publish", "v1", "done")
     rolled = AuditEntry(1, "key:a", "roll back", None, "done")
     store.audit.add(first)
@@ -167,7 +167,7 @@ def test_what_is_done_while_the_database_is_locked_is_noted_afterwards(tmp_path:
 
 @pytest.mark.parametrize("record", [b'{"audit":{"who":1}}', b'{"audit":[]}', b'{"audit":'])
 def test_records_that_are_no_entries_are_set_aside(
-    store: SqlStore, tmp_path: Path, record: bytes
+    store: Store, tmp_path: Path, record: bytes
 ) -> None:
     spool = Spool(tmp_path / "spool", 1_000_000)
     entry = AuditEntry(1, "key:a", "publish", None, "done")

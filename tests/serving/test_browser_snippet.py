@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Request
 
 from engine.facts import Event
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import open_store
 from tests.support.commands import run
 from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
 from tests.support.servers import Server, publish_model, running_server
@@ -65,7 +65,7 @@ class Shop:
     def facts(self, checkout: str) -> list[Event]:
         store = open_store(str(self.database))
         try:
-            found = list(store.facts(FactScope()))
+            found = list(store.facts.read(FactScope()))
         finally:
             store.close()
         return [fact for fact in found if isinstance(fact, Event) and fact.checkout_id == checkout]

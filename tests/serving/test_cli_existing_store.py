@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from engine.errors import StorageUnavailable
-from engine.storage.sql import SCHEMA_VERSION, open_store
+from engine.storage.store import SCHEMA_VERSION, open_store
 from serving.cli import main
 from tests.engine.test_migrations import go_back, schema_of
 

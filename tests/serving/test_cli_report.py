@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from engine.errors import ConfigError
 from engine.fact_json import parse_fact
-from engine.storage.sql import open_store
+from engine.storage.store import open_store
 from serving.cli.report import command
 from tests.engine.test_incremental import trial
 
@@ -26,14 +26,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("facts")
     store = open_store(str(folder / "facts.db"), secret=b"k" * 32)
     store.migrate()
-    store.append([parse_fact(fact) for visit in trial(20, 12, 20, 5) for fact in visit])
+    store.facts.append([parse_fact(fact) for visit in trial(20, 12, 20, 5) for fact in visit])
     views = [
         {"type": "view_promotion", "event_id": f"v{n}", "offer_id": f"o{n}",
          "occurred_at": "2026-01-01T10:30:00+00:00"}
         for n in range(20)
     ]  # fmt: skip
-    store.append([parse_fact(view) for view in views])
-    store.save_settings({"name": "Kafé <Sentrum> [bold]", "timezone": "Europe/Oslo"})
+    store.facts.append([parse_fact(view) for view in views])
+    store.reports.save_settings({"name": "Kafé <Sentrum> [bold]", "timezone": "Europe/Oslo"})
     store.close()
     return str(folder / "facts.db")
 
@@ -98,7 +98,7 @@ def test_the_language_is_asked_for_or_the_shops(database: str, tmp_path: Path) -
     shutil.copytree(Path(database).parent, tmp_path, dirs_exist_ok=True)
     own = str(tmp_path / Path(database).name)
     store = open_store(own)
-    store.save_settings({"locale": "nb"})
+    store.reports.save_settings({"locale": "nb"})
     store.close()
     assert "Oppsalgsrate" in report("--database", own)
     assert "Upsell rate" in report("--database", own, "--lang", "en")

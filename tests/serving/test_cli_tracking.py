@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import ConfigError, DataError, StorageUnavailable
-from engine.storage.sql import SCHEMA_VERSION
+from engine.storage.store import SCHEMA_VERSION
 from serving.cli.main import app, run
 from tests.engine.test_attribution import bought, decided, item, seen
 
@@ -142,7 +142,7 @@ def test_facts_come_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.importing._PIECE", 3)
+    monkeypatch.setattr("engine.storage.fact_import._PIECE", 3)
     views = [seen("d-bun", hour) for hour in range(10)]
     broken = [b"{", *views[:4], b"[]", *views[4:], views[0]]
     file, url = write(tmp_path / "f.jsonl", *broken), str(tmp_path / "facts.db")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from engine.fact_json import parse_fact
-from engine.storage.sql import open_store
+from engine.storage.store import open_store
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 
@@ -51,7 +51,7 @@ def sell(database: str) -> None:
     try:
         for number in range(10):
             when = start + timedelta(hours=12 * number)
-            store.append([parse_fact(fact) for fact in _visit(number, when)])
+            store.facts.append([parse_fact(fact) for fact in _visit(number, when)])
     finally:
         store.close()
 

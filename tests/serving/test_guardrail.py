@@ -8,8 +8,8 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import open_store
 from engine.tracking.guardrail import resume, state_of
 from serving.cli.main import app
 from tests.engine.test_guardrail import checkouts
@@ -57,7 +57,7 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
         store = open_store(database)
         state = eventually(lambda: state_of(store))
         assert state is not None
-        store.append(checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8))
+        store.facts.append(checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8))
         eventually(lambda: pauses(server) == (2, 0))  # by either worker
         told = readiness(server)
         assert "less often" in told["paused"]
@@ -67,7 +67,9 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
             assert "mersalg_paused 1.0" in client.get("/metrics").text
             assert "Offers are paused" in client.get("/dashboard").text
         recorded = [
-            fact for fact in store.facts(FactScope()) if str(fact.checkout_id).startswith("paused")
+            fact
+            for fact in store.facts.read(FactScope())
+            if str(fact.checkout_id).startswith("paused")
         ]
         assert recorded, "decisions are kept while nothing is offered"
         seen = mersalg("guardrail", "status", "--database", database)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from engine.errors import FactRejected, StorageUnavailable
 from engine.fact_json import pack, unpack
 from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
-from engine.storage.store import AppendResult, Rejection
+from engine.storage.fact_rows import AppendResult, Rejection
 from serving.intake import Deadlines, Intake, take_apart
 from serving.lookups import Lookups
 from serving.metrics import Metrics
@@ -78,15 +78,20 @@ def event(number: int) -> Event:
 
 
 class FakeStore:
-    """The part of the store protocol that intake uses, with a switch for every misfortune."""
+    """The part of a store that intake uses, with a switch for every misfortune."""
 
     def __init__(self) -> None:
-        self.facts: dict[str, Fact] = {}
+        self.recorded: dict[str, Fact] = {}
         self.n_appends = 0
         self.n_begun = 0
         self.away = False
         self.gate = threading.Event()
         self.gate.set()
+
+    @property
+    def facts(self) -> FakeStore:
+        """The part that appends."""
+        return self
 
     def append(self, facts: Sequence[Fact]) -> AppendResult:
         self.n_begun += 1
@@ -96,13 +101,13 @@ class FakeStore:
         self.n_appends += 1
         duplicates, rejected, recorded = [], [], 0
         for index, fact in enumerate(facts):
-            known = self.facts.get(fact.event_id)
+            known = self.recorded.get(fact.event_id)
             if known == fact:
                 duplicates.append(index)
             elif known is not None:
                 rejected.append(Rejection(index, "conflict", "another body"))
             else:
-                self.facts[fact.event_id] = fact
+                self.recorded[fact.event_id] = fact
                 recorded += 1
         return AppendResult(recorded, len(duplicates), tuple(rejected), tuple(duplicates))
 
@@ -148,7 +153,7 @@ def test_a_recorded_decision_is_in_the_store(tmp_path: Path) -> None:
     store = FakeStore()
     with intake_of(store, tmp_path) as intake:
         assert run(lambda: intake.record(decision())) == "recorded"
-    assert store.facts == {"d-1": decision()}
+    assert store.recorded == {"d-1": decision()}
 
 
 def test_many_calls_share_transactions(tmp_path: Path) -> None:
@@ -164,7 +169,7 @@ def test_many_calls_share_transactions(tmp_path: Path) -> None:
             return list(await asyncio.gather(*tasks))
 
         assert run(calls) == ["recorded"] * 200
-    assert len(store.facts) == 200
+    assert len(store.recorded) == 200
     assert store.n_appends <= 3
 
 
@@ -174,13 +179,13 @@ def test_a_lost_database_defers_and_is_made_up_for(tmp_path: Path) -> None:
     with intake_of(store, tmp_path) as intake:
         for number in range(3):
             assert run(lambda number=number: intake.record(decision(number))) == "deferred"
-        assert store.facts == {}
+        assert store.recorded == {}
         assert not intake.available
         store.away = False
-        eventually(lambda: len(store.facts) == 3)
+        eventually(lambda: len(store.recorded) == 3)
         eventually(lambda: intake.available)
         assert run(lambda: intake.record(decision(9))) == "recorded"
-    assert store.facts["d-1"] == decision(1)  # with evidence, gains and texts
+    assert store.recorded["d-1"] == decision(1)  # with evidence, gains and texts
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,7 +196,7 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
         assert run(lambda: intake.record(decision())) == "deferred"
         store.gate.set()
         eventually(lambda: store.n_appends >= 2)  # the write in flight, and the replay
-    assert store.facts == {"d-1": decision()}
+    assert store.recorded == {"d-1": decision()}
 
 
 def test_all_questions_of_a_call_share_its_time(tmp_path: Path) -> None:
@@ -229,7 +234,7 @@ def test_all_questions_of_a_call_share_its_time(tmp_path: Path) -> None:
         eventually(lambda: intake.outlook(database_there=True) == "recorded")
     hanging.close()
     answering.close()
-    assert store.facts == {"d-1": decision()}
+    assert store.recorded == {"d-1": decision()}
 
 
 def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path: Path) -> None:
@@ -250,7 +255,7 @@ def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path:
     eventually(lambda: intake.available)
     eventually(lambda: bool(told))
     intake.close()
-    assert store.facts == {"d-1": decision()}
+    assert store.recorded == {"d-1": decision()}
 
 
 def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
@@ -272,7 +277,7 @@ def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
         store.away = False
         eventually(lambda: intake.available)
         eventually(settled, ignoring=(StorageUnavailable,))
-        assert store.facts == {"d-1": decision()}
+        assert store.recorded == {"d-1": decision()}
 
 
 def test_without_database_and_spool_tracking_is_off(tmp_path: Path) -> None:
@@ -289,7 +294,7 @@ def test_what_a_former_process_left_is_replayed_at_the_start(tmp_path: Path) -> 
     spool.close()
     store = FakeStore()
     with intake_of(store, tmp_path):
-        eventually(lambda: len(store.facts) == 2)
+        eventually(lambda: len(store.recorded) == 2)
     assert [path.suffix for path in tmp_path.iterdir()] == [".unreadable"]
 
 

@@ -25,8 +25,8 @@ import psycopg
 import pytest
 
 from engine.facts import Decision
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import open_store
 from tests.support.kept_facts import is_empty
 from tests.support.models import tiny_model
 from tests.support.mortal_server import SECRET, MortalServer
@@ -229,7 +229,7 @@ def killed_again_and_again(
     finally:
         shoppers.stop()
         server.kill()
-    facts = list(store.facts(FactScope()))
+    facts = list(store.facts.read(FactScope()))
     store.close()
     decisions = Counter(fact.decision_id for fact in facts if isinstance(fact, Decision))
     events = Counter(fact.event_id for fact in facts if not isinstance(fact, Decision))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, StorageUnavailable
-from engine.storage.sql import open_store
+from engine.storage.store import open_store
 from engine.tracking.report import ReportQuery, build_report
 from serving.reporting import _REPORTS_OF_A_PROCESS, Reporter
 from serving.reports import Reports
@@ -58,7 +58,7 @@ def url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'facts.db'}"
     store = open_store(url)
     store.migrate()
-    store.save_settings({"currency": "EUR", "timezone": "UTC"})
+    store.reports.save_settings({"currency": "EUR", "timezone": "UTC"})
     store.close()
     return url
 

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from engine.progress import SilentProgress
-from engine.storage.fact_rows import FactRow
-from engine.storage.importing import ImportResult, Source, import_facts
-from engine.storage.sql import SqlStore
-from engine.storage.store import AppendResult
+from engine.storage.fact_import import ImportResult, Source, import_facts
+from engine.storage.fact_rows import AppendResult, FactRow
+from engine.storage.facts import Facts
+from engine.storage.store import Store
 from engine.storage.writer import NoteOf
 
 SECRET = b"a secret of the tests, long enough"
@@ -56,21 +56,21 @@ def clean_file(folder: Path, visits: int = 40) -> Path:
     return path
 
 
-def run(store: SqlStore, path: Path) -> ImportResult:
+def run(store: Store, path: Path) -> ImportResult:
     with path.open("rb") as file:
         return import_facts(store, Source.of(file, path), rejects_of(path), SilentProgress())
 
 
 def before_the_third_write(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
     """Of the pieces of a file, whichever run they belong to."""
-    plain, writes = SqlStore.append_prepared, count(1)
+    plain, writes = Facts.append_rows, count(1)
 
-    def write(self: SqlStore, facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
+    def write(self: Facts, facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         if next(writes) == 3:
             happens()
         return plain(self, facts, note)
 
-    monkeypatch.setattr(SqlStore, "append_prepared", write)
+    monkeypatch.setattr(Facts, "append_rows", write)
 
 
 def killed() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.facts import FactScope
+from engine.storage.store import open_store
 
 
 def kept_facts(url: str, secret: bytes | None = None) -> Counter[str]:
@@ -14,7 +14,7 @@ def kept_facts(url: str, secret: bytes | None = None) -> Counter[str]:
     store = open_store(url, secret=secret)
     try:
         return Counter(
-            getattr(fact, "decision_id", fact.event_id) for fact in store.facts(FactScope())
+            getattr(fact, "decision_id", fact.event_id) for fact in store.facts.read(FactScope())
         )
     finally:
         store.close()

@@ -10,7 +10,7 @@ import pytest
 
 from engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from engine.registry import Registry
-from engine.storage.sql import open_store
+from engine.storage.store import open_store
 from engine.upsell.likelihood import log_odds
 from tests.support.models import tiny_model
 from tests.training.test_upsell_likelihood import fitted_shop
@@ -92,7 +92,7 @@ def test_calibrating_again_starts_from_what_histories_gave(tmp_path: Path) -> No
         facts += _shown(number, version, score, bought=number % 2 == 0)
     store = open_store(f"sqlite:///{tmp_path / 'facts.db'}")
     store.migrate()
-    store.append(facts)
+    store.facts.append(facts)
     answers = outcomes_from_facts(store, platt.get)
     store.close()
     kept = np.arange(len(raw)) % 3 < 2

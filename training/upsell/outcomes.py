@@ -17,8 +17,8 @@ from engine.config import Impressions
 from engine.errors import ModelError
 from engine.model import Model
 from engine.registry import Registry
-from engine.storage.sql import open_existing_store
-from engine.storage.store import FactScope, Store
+from engine.storage.facts import FactScope
+from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import outcomes
 from engine.tracking.query import DEFAULT_BOT_RATE
 from engine.tracking.reading import build_history
@@ -59,7 +59,7 @@ def outcomes_from_facts(
         platt_of: how a version calibrated its scores; None for one whose scores mean something
             else or that is no longer there: its offers are left out.
     """
-    history = build_history(store.facts(FactScope()), DEFAULT_BOT_RATE)
+    history = build_history(store.facts.read(FactScope()), DEFAULT_BOT_RATE)
     shown = [
         found
         for found in outcomes(history, impressions, window_days).values()
@@ -70,7 +70,7 @@ def outcomes_from_facts(
     converted: list[bool] = []
     for found in shown[-_MOST_READ:]:
         # Only the whole decision tells the score an offer was made with.
-        decision = store.decision(found.placed.decision.decision_id)
+        decision = store.facts.decision(found.placed.decision.decision_id)
         platt = platt_of(decision.model_version or "") if decision is not None else None
         if decision is None or platt is None:
             continue

@@ -24,7 +24,7 @@ def rolled_up(store: Store, query: ReportQuery, progress: Progress) -> RolledUp 
 
     The roll-ups know whole days, the shop's own settings, and nothing of single offers.
     """
-    own = ReportQuery().filled(store.settings())
+    own = ReportQuery().filled(store.reports.settings())
     bounds = (query.since, query.until)
     if (
         query.attribution_window_days
@@ -48,13 +48,15 @@ class RolledUp:
         first, last = (
             None if bound is None else bound.isoformat() for bound in (query.since, query.until)
         )
-        self._numbers = store.rollups.numbers
-        self._cells = {day: Cell.unpack(body) for day, body in store.rollups.bodies(first, last)}
+        self._numbers = store.reports.rollups.numbers
+        self._cells = {
+            day: Cell.unpack(body) for day, body in store.reports.rollups.bodies(first, last)
+        }
         self._buckets = Buckets(UTC)
-        shared = store.rollups.spanning(first, last)
+        shared = store.reports.rollups.spanning(first, last)
         self._shared = frozenset(shared)
         alone = replace(query, by=(), attribution_window_days=0)
-        self._spanning = Period(store.facts_of_checkouts(list(shared)), alone) if shared else None
+        self._spanning = Period(store.facts.read_checkouts(list(shared)), alone) if shared else None
 
     def currencies(self) -> frozenset[str]:
         return frozenset[str]().union(*(cell.currencies for cell in self._cells.values()))

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import orjson
 
 from engine.errors import StorageUnavailable
 from engine.facts import Fact
 from engine.progress import Progress, Task
+from engine.storage.facts import FactScope
 from engine.storage.rollups import StaleDay
-from engine.storage.sql import open_existing_store
-from engine.storage.store import FactScope, Store
+from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.period import Period
 from engine.tracking.periods import Buckets, ends_at, starts_at, zone_of
@@ -58,8 +58,8 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
     takes no writing, or facts come in so fast that some day is always stale.
     """
     assert query.timezone is not None, "the query was not filled"
-    kept = store.rollups.facts_since()
-    rollups, buckets = store.rollups, Buckets(zone_of(query.timezone))
+    kept = store.reports.rollups.facts_since()
+    rollups, buckets = store.reports.rollups, Buckets(zone_of(query.timezone))
 
     def day_of(instant: int) -> str:
         return buckets.text("day", instant)
@@ -107,7 +107,7 @@ def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
     """
     refresh(store, query, progress)
     kept = _digests(store)
-    store.rollups.begin(made_with(query), anew=False)
+    store.reports.rollups.begin(made_with(query), anew=False)
     refresh(store, query, progress)
     now = _digests(store)
     differed = sorted(day for day in kept | now if kept.get(day) != now.get(day))
@@ -115,7 +115,7 @@ def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
 
 
 def _digests(store: Store) -> dict[str, bytes]:
-    return {day: sha256(body).digest() for day, body in store.rollups.bodies(None, None)}
+    return {day: sha256(body).digest() for day, body in store.reports.rollups.bodies(None, None)}
 
 
 def _of_day(query: ReportQuery, day: str) -> ReportQuery:
@@ -171,7 +171,7 @@ _own: dict[str, Store] = {}
 
 
 def _open(address: str) -> None:
-    _own["store"] = cast("Store", open_existing_store(address))
+    _own["store"] = open_existing_store(address)
 
 
 def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
@@ -183,7 +183,7 @@ def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
 def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     facts = _facts_of(store, alone)
     if not facts:
-        store.rollups.save(stale, None, {}, ())
+        store.reports.rollups.save(stale, None, {}, ())
         return
     period = Period(facts, alone)
     shared = shared_checkouts(period)
@@ -192,7 +192,7 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     ]
     checkouts = {decision.checkout_id for decision in period.all.decisions}
     body = _cell(store, period, theirs, alone.currency).pack()
-    store.rollups.save(stale, body, shared, checkouts - shared.keys())
+    store.reports.rollups.save(stale, body, shared, checkouts - shared.keys())
 
 
 def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
@@ -231,7 +231,7 @@ def shared_checkouts(period: Period) -> dict[str, tuple[str, str]]:
 def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
     """All that tells of a day; none where nothing occurred in it."""
     since, until = _instants(alone)
-    facts = list(store.facts(FactScope(since, until)))
+    facts = list(store.facts.read(FactScope(since, until)))
     return facts if any(since <= fact.occurred_at < until for fact in facts) else []
 
 
@@ -246,5 +246,5 @@ def _cell(store: Store, period: Period, theirs: Sequence[Outcome], currency: str
         theirs,
         period.quality(),
         currency,
-        store.rollups.numbers,
+        store.reports.rollups.numbers,
     )

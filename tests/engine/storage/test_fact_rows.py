@@ -14,9 +14,9 @@ from engine.fact_json import parse_fact, unpack
 from engine.facts import Decision, Fact
 from engine.storage import tables
 from engine.storage.fact_rows import row_of
+from engine.storage.facts import FactScope
 from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.sql import open_store
-from engine.storage.store import FactScope
+from engine.storage.store import open_store
 
 SECRET = b"a secret of thirty-two bytes, so"
 OLD: list[dict[str, Any]] = [
@@ -55,14 +55,14 @@ def test_facts_of_an_earlier_database_are_duplicates_when_they_come_again(tmp_pa
                 connection.execute(insert(tables.decisions).values(own))
     engine.dispose()
     sent: list[Fact] = [parse_fact(old["sent"]) for old in OLD]
-    again = store.append(sent)
+    again = store.facts.append(sent)
     assert (again.recorded, again.duplicates, again.rejected) == (0, len(OLD), ())
-    stored = {fact.event_id: fact for fact in store.facts(FactScope())}
+    stored = {fact.event_id: fact for fact in store.facts.read(FactScope())}
     assert stored == {old["columns"][0]: unpack(old["body"]) for old in OLD}
-    exported = store.append(list(stored.values()), trusted=True)
+    exported = store.facts.append(list(stored.values()), trusted=True)
     assert exported.duplicates == len(OLD)
     changed = [structs.replace(fact, occurred_at=fact.occurred_at + 1) for fact in sent]
-    assert {one.code for one in store.append(changed).rejected} == {"conflict"}
+    assert {one.code for one in store.facts.append(changed).rejected} == {"conflict"}
     store.close()
 
 

@@ -8,28 +8,28 @@ from __future__ import annotations
 import gc
 import json
 import os
+from codecs import BOM_UTF8
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import orjson
 
-from engine.errors import DataError
+from engine.errors import DataError, FactRejected
+from engine.fact_json import parse_fact, unpack
+from engine.fact_schema import decode_any
 from engine.processes import Workers
 from engine.progress import Progress, Task
-from engine.storage.fact_rows import FactRow
-from engine.storage.preparing import Piece, Translation, prepare_lines
+from engine.storage.fact_rows import AppendResult, FactRow, row_of
 from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.sql import SqlStore
-from engine.storage.store import AppendResult
+from engine.storage.settings import IMPORT
+from engine.storage.store import Store
 from engine.storage.writer import Note
-
-__all__ = ["ImportResult", "Source", "Translation", "import_facts"]
 
 _PIECE = 5_000
 _TOGETHER = 20_000
@@ -39,7 +39,6 @@ _LARGE = 16_000_000
 """Bytes from which it pays to start other processes."""
 
 _EXAMPLES = 5
-_SETTING = "import:"
 
 
 @dataclass(slots=True)
@@ -69,6 +68,33 @@ class Source:
         status = os.fstat(file.fileno())
         name = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         return cls(file, status.st_size, name)
+
+
+Translation = Callable[[object], Sequence[object]]
+"""From a line's JSON to facts in our schema; none where it says nothing of offers or orders."""
+
+
+class Refused(NamedTuple):
+    """A line that is no fact."""
+
+    number: int
+    code: str
+    message: str
+
+
+class Piece(NamedTuple):
+    """Lines that were read together.
+
+    Attributes:
+        facts: those that can be written; `numbers` the line of each.
+        size, lines: of the piece, blank lines included.
+    """
+
+    facts: list[FactRow]
+    numbers: list[int]
+    refused: list[Refused]
+    size: int
+    lines: int
 
 
 Read = tuple[list[bytes], Piece, int]
@@ -137,7 +163,7 @@ class _Rejects:
 
 
 def import_facts(
-    store: SqlStore,
+    store: Store,
     source: Source,
     rejects: Path,
     progress: Progress,
@@ -160,7 +186,7 @@ def import_facts(
 
 
 def _record(
-    store: SqlStore,
+    store: Store,
     source: Source,
     rejects: Path,
     progress: Task,
@@ -179,7 +205,7 @@ def _record(
     together: list[Read] = []
     try:
         with _pieces(
-            source.lines, place.line, store.pseudonyms, translation, large=large
+            source.lines, place.line, store.people.pseudonyms, translation, large=large
         ) as pieces:
             for read in pieces:
                 together.append(read)
@@ -200,14 +226,14 @@ def _record(
 class _Place:
     """How far a file is recorded, which a later run on it asks for; nothing for a stream."""
 
-    def __init__(self, store: SqlStore, name: str | None) -> None:
-        self._store, self._mark = store, None if name is None else f"{_SETTING}{name}"
+    def __init__(self, store: Store, name: str | None) -> None:
+        self._store, self._mark = store, None if name is None else f"{IMPORT}{name}"
         self.offset, self.line = 0, 1
         self.rejected_bytes: int | None = 0
 
     def taken_up(self) -> ImportResult:
         """Return what an earlier run counted."""
-        text = None if self._mark is None else self._store.own_setting(self._mark)
+        text = None if self._mark is None else self._store.note(self._mark)
         if text is None:
             return ImportResult()
         kept: dict[str, int] = orjson.loads(text)
@@ -236,11 +262,11 @@ class _Place:
 
     def forget(self) -> None:
         if self._mark is not None:
-            self._store.forget_setting(self._mark)
+            self._store.forget_note(self._mark)
 
 
 def _write(
-    store: SqlStore, together: Sequence[Read], before: ImportResult, side: _Rejects, place: _Place
+    store: Store, together: Sequence[Read], before: ImportResult, side: _Rejects, place: _Place
 ) -> ImportResult:
     """Record what is new, in one transaction with the place that a later run resumes from.
 
@@ -277,7 +303,7 @@ def _write(
         size = side.put([_reject_entry(*one) for one in rejected])
         return place.note(after, size)
 
-    store.append_prepared(facts, note)
+    store.facts.append_rows(facts, note)
     side.size = size
     return after
 
@@ -345,3 +371,33 @@ def _start(secret: bytes) -> None:
 
 def _prepare(lines: list[bytes], first: int) -> Piece:
     return prepare_lines(lines, first, _own["pseudonyms"])
+
+
+def prepare_lines(
+    lines: Sequence[bytes],
+    first: int,
+    pseudonyms: Pseudonyms,
+    translation: Translation | None = None,
+) -> Piece:
+    """`lines` whose first has the number `first`; a file of our own has no `translation`."""
+    piece = Piece([], [], [], sum(map(len, lines)), len(lines))
+    for number, raw in enumerate(lines, start=first):
+        try:
+            facts = _facts_of(raw, pseudonyms, translation)
+        except FactRejected as error:
+            piece.refused.append(Refused(number, error.reason, error.message))
+            continue
+        piece.facts.extend(facts)
+        piece.numbers.extend([number] * len(facts))
+    return piece
+
+
+def _facts_of(
+    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
+) -> Sequence[FactRow]:
+    raw = raw.removeprefix(BOM_UTF8)
+    if not raw.strip():
+        return ()
+    if translation is None:
+        return (row_of(unpack(raw), pseudonyms, trusted=True),)
+    return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]

@@ -1,0 +1,289 @@
+"""Facts in and out of the database: appending, and reading what a report of a period needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, select, text, union
+from sqlalchemy.exc import DBAPIError
+
+from engine.clock import MICROS_PER_DAY
+from engine.fact_json import unpack
+from engine.facts import Decision, Fact
+from engine.storage import months
+from engine.storage.connection import Database
+from engine.storage.fact_rows import AppendResult, FactRow, row_of
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.tables import decisions, facts, named_offers, offers
+from engine.storage.writer import NoteOf, Writer
+
+Committing = Callable[[Sequence[Fact]], AbstractContextManager[object]]
+"""Makes the context in which a batch of facts is appended, as the span of a trace."""
+
+_FEW_DAYS = 8
+_READ_AHEAD = 2_000
+_IDS_AT_ONCE = 2_000
+_ALONG_INDEXES = "; ".join(
+    f"SET LOCAL {method} = off"
+    for method in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+)
+_OUT_OF_DATE = text(
+    """
+    SELECT whole.reltuples < 0 OR sum(months.n_live_tup) > 2 * whole.reltuples + 1000
+    FROM pg_class AS whole
+    JOIN pg_inherits ON pg_inherits.inhparent = whole.oid
+    JOIN pg_stat_user_tables AS months ON months.relid = pg_inherits.inhrelid
+    WHERE whole.oid = to_regclass(:name)
+    GROUP BY whole.reltuples
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FactScope:
+    """Which facts a reader wants; instants in microseconds, half-open, None unbounded.
+
+    A store returns every fact inside the bounds and of their transactions; whenever they occurred,
+    all facts of the checkouts these belong to or name an offer of, and all that name an offer of
+    those checkouts; and all that share a transaction or a session with any of them. It may return
+    more; it never returns less. So nothing of the period is cut in two.
+    """
+
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is no more than a few days."""
+        if self.since is None or self.until is None:
+            return False
+        return self.until - self.since <= _FEW_DAYS * MICROS_PER_DAY
+
+
+class Facts:
+    """Append-only facts, idempotent by `event_id`; safe from several threads.
+
+    Customer and session ids are stored as keyed hashes only: facts that are read hold pseudonyms.
+    Every method raises StorageUnavailable where the database cannot answer.
+
+    Parameters
+    ----------
+    database
+        Holds the facts.
+    writer
+        Writes batches to it.
+    pseudonyms
+        Returns the hashes of ids; called at the first append, for readers need no secret.
+    committing
+        Surrounds each `append`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        pseudonyms: Callable[[], Pseudonyms],
+        committing: Committing,
+    ) -> None:
+        self._database, self._writer = database, writer
+        self._pseudonyms, self._committing = pseudonyms, committing
+
+    def append(self, batch: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
+        """Record a batch in one transaction; it is on disk when this returns.
+
+        The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,
+        `offer_id`) with another body is rejected with code `conflict`.
+
+        Parameters
+        ----------
+        batch
+            Facts with the ids as the shop knows them.
+        trusted
+            Whether ids in the form of a pseudonym are pseudonyms, as in a file exported here.
+            From any other source they are hashed like all ids.
+        """
+        names = self._pseudonyms()
+        with self._committing(batch):
+            return self.append_rows([row_of(fact, names, trusted=trusted) for fact in batch])
+
+    def append_rows(self, rows: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
+        """Record facts that are rows, pseudonyms included; for `note` see `Writer.write`."""
+        return self._writer.write(rows, note)
+
+    def read(self, scope: FactScope) -> Iterator[Fact]:
+        """Yield the facts in scope, ordered by (occurred_at, event_id)."""
+        return self.read_ids(event_ids_in(scope), few=scope.is_narrow)
+
+    def read_checkouts(self, checkout_ids: Sequence[str]) -> Iterator[Fact]:
+        """Yield the facts in scope of these checkouts, as `read`; one may come several times."""
+        for start in range(0, len(checkout_ids), _IDS_AT_ONCE):
+            ids = checkout_ids[start : start + _IDS_AT_ONCE]
+            chosen = select(facts.c.checkout_id).where(facts.c.checkout_id.in_(ids))
+            yield from self.read_ids(of_checkouts(chosen), few=True)
+
+    def read_ids(self, wanted: Select[tuple[str]] | None, *, few: bool) -> Iterator[Fact]:
+        """Yield the facts whose event ids a query finds (None: all), as `read`.
+
+        Parameters
+        ----------
+        wanted
+            Selects event ids.
+        few
+            Whether they are a small part of all facts, to be read along indexes.
+        """
+        query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)
+        if wanted is not None:
+            query = query.where(facts.c.event_id.in_(wanted))
+        with self._database.reading() as connection:
+            keep_statistics(self._database.engine)
+            if few:
+                follow_indexes(connection)
+            streamed = connection.execution_options(yield_per=_READ_AHEAD)
+            for body in streamed.scalars(query):
+                yield unpack(body)
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """Return a decision with all that explains it (evidence, gains, texts, scores)."""
+        query = (
+            select(facts.c.body)
+            .join(decisions, decisions.c.event_id == facts.c.event_id)
+            .where(decisions.c.decision_id == decision_id)
+        )
+        with self._database.reading() as connection:
+            body = connection.scalar(query)
+        return None if body is None else cast(Decision, unpack(body))
+
+    def count_before(self, instant: int) -> int:
+        """Return the number of facts that occurred before an instant (microseconds)."""
+        with self._database.reading() as connection:
+            return months.count_before(connection, instant)
+
+    def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
+        """Delete every fact before an instant and return their number.
+
+        Only `engine.tracking.retention` may: reports of that time need their roll-ups sealed.
+
+        Parameters
+        ----------
+        instant
+            Microseconds.
+        dropped
+            Called after each step with the number of facts it deleted.
+        """
+        return months.drop_before(self._database, instant, dropped)
+
+
+def event_ids_in(scope: FactScope) -> Select[tuple[str]] | None:
+    """Select the ids of the facts in scope, or return None for all."""
+    bounds: list[ColumnElement[bool]] = []
+    if scope.since is not None:
+        bounds.append(facts.c.occurred_at >= scope.since)
+    if scope.until is not None:
+        bounds.append(facts.c.occurred_at < scope.until)
+    return _with_linked(bounds) if bounds else None
+
+
+def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Select the ids of all facts that a report may count differently because of the `seeds`.
+
+    These are the facts of their sessions and transactions, and what is in scope of those.
+    """
+    near = _with_sharing(seeds, "seeded")
+    return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
+
+
+def of_checkouts(checkout_ids: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Select the ids of the facts in scope of some checkouts, as `event_ids_in` of a period."""
+    return _with_linked([facts.c.checkout_id.in_(checkout_ids)])
+
+
+def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
+    # A table used twice in one statement is computed once where it is named: hence the `cte`s.
+    columns = (facts.c.event_id, facts.c.checkout_id, facts.c.offer_id)
+    transactions = (
+        select(facts.c.transaction_id)
+        .where(*bounds, facts.c.transaction_id.is_not(None))
+        .cte("transactions")
+    )
+    inside = union(
+        select(*columns).where(*bounds),
+        select(*columns).where(facts.c.transaction_id.in_(select(transactions.c.transaction_id))),
+    ).cte("inside")
+    named_inside = union(
+        select(inside.c.offer_id).where(inside.c.offer_id.is_not(None)),
+        select(named_offers.c.offer_id).join(inside, inside.c.event_id == named_offers.c.event_id),
+    ).cte("named_inside")
+    checkouts = union(
+        select(inside.c.checkout_id).where(inside.c.checkout_id.is_not(None)),
+        select(facts.c.checkout_id)
+        .join(offers, offers.c.event_id == facts.c.event_id)
+        .where(offers.c.offer_id.in_(select(named_inside.c.offer_id))),
+    ).cte("checkouts")
+    of_checkouts = (
+        select(facts.c.event_id)
+        .where(facts.c.checkout_id.in_(select(checkouts.c.checkout_id)))
+        .cte("of_checkouts")
+    )
+    offered = (
+        select(offers.c.offer_id)
+        .where(offers.c.event_id.in_(select(of_checkouts.c.event_id)))
+        .cte("offered")
+    )
+    near = union(
+        select(inside.c.event_id),
+        select(of_checkouts.c.event_id),
+        select(facts.c.event_id).where(facts.c.offer_id.in_(select(offered.c.offer_id))),
+        select(named_offers.c.event_id).where(
+            named_offers.c.offer_id.in_(select(offered.c.offer_id))
+        ),
+    ).cte("near")
+    return select(_with_sharing(select(near.c.event_id), "related").c.event_id)
+
+
+def _with_sharing(ids: Select[tuple[str]], name: str) -> CTE:
+    """Select `ids`, and those of all facts that share a transaction or a session with them."""
+    theirs = facts.alias(f"{name}_by")
+    sharing = select(theirs.c.transaction_id, theirs.c.session_id).where(theirs.c.event_id.in_(ids))
+    shared = sharing.cte(f"{name}_shared")
+    pairs = (
+        (facts.c.transaction_id, shared.c.transaction_id),
+        (facts.c.session_id, shared.c.session_id),
+    )
+    # A union, not an "or", for which PostgreSQL would look at every fact.
+    return union(
+        ids,
+        *(
+            select(facts.c.event_id).where(column.in_(select(known).where(known.is_not(None))))
+            for column, known in pairs
+        ),
+    ).cte(name)
+
+
+def follow_indexes(connection: Connection) -> None:
+    """Have PostgreSQL follow indexes for the rest of the transaction; SQLite does so anyway.
+
+    The planner guesses the number of rows of each step so high that reading the whole table, once
+    for each step, looks cheaper to it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_ALONG_INDEXES)
+
+
+def keep_statistics(engine: Engine) -> None:
+    """Analyse the tables of PostgreSQL where the facts have doubled since they were analysed.
+
+    By itself it analyses single months only, and estimates all of them together so badly that a
+    day takes longer to read than the whole. A user who may only read goes without.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    with engine.connect() as connection:
+        if not connection.scalar(_OUT_OF_DATE, {"name": facts.name}):
+            return
+    with engine.connect() as connection, suppress(DBAPIError):
+        names = ", ".join(table.name for table in (facts, decisions, offers, named_offers))
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql(f"ANALYZE {names}")

@@ -1,0 +1,223 @@
+"""People in the stored facts: their pseudonyms, what is stored about one, erasure, new secrets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, or_, select, update
+
+from engine.errors import StorageMismatch
+from engine.fact_json import digest_and_pack, pack, unpack
+from engine.facts import Fact
+from engine.storage import settings
+from engine.storage.connection import Database
+from engine.storage.facts import Facts
+from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.rollups import rename_units, renew_units
+from engine.storage.tables import facts
+
+BATCH = 2_000
+
+
+class People:
+    """The people of one database; raises StorageUnavailable as `Facts`.
+
+    Parameters
+    ----------
+    database
+        Holds their facts.
+    stored
+        The same facts, for reading.
+    pseudonyms
+        Returns the hashes of ids; called when the first id is hashed.
+    """
+
+    def __init__(
+        self, database: Database, stored: Facts, pseudonyms: Callable[[], Pseudonyms]
+    ) -> None:
+        self._database, self._stored, self._pseudonyms = database, stored, pseudonyms
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """The hashes under which ids are stored; asking for them needs the secret."""
+        return self._pseudonyms()
+
+    def pseudonym_of(self, customer_id: str) -> str:
+        """Return the pseudonym under which a customer's facts are stored."""
+        return self.pseudonyms.of("customer", customer_id, trusted=True)
+
+    def facts(self, customer_id: str) -> Iterator[Fact]:
+        """Yield every fact that names a customer, ordered by (occurred_at, event_id)."""
+        pseudonym = self.pseudonym_of(customer_id)
+        theirs = select(facts.c.event_id).where(facts.c.customer_id == pseudonym)
+        return self._stored.read_ids(theirs, few=True)
+
+    def erase(self, customer_id: str) -> int:
+        """Cut the tie between a customer and their facts; return the number of facts changed.
+
+        The customer's pseudonym is replaced by a random one that nobody can derive again, the
+        same in all their facts, and the sessions of those facts likewise: every count stays.
+        """
+        pseudonym = self.pseudonym_of(customer_id)
+        with self._database.writing() as connection:
+            return _erase(connection, pseudonym)
+
+    def secret_matches(self) -> bool | None:
+        """Return whether ids are hashed under the present secret, None before the first fact."""
+        with self._database.reading() as connection:
+            stored = settings.note(connection, settings.SECRET_FINGERPRINT)
+        return None if stored is None else stored == self.pseudonyms.fingerprint
+
+    def claim(self) -> None:
+        """Note that ids are hashed under this secret.
+
+        Raises
+        ------
+        StorageMismatch
+            They are hashed under another one.
+        """
+        with self._database.writing() as connection:
+            _claim(connection, self.pseudonyms)
+
+    def rotate(self, renewed: Callable[[int], None]) -> int:
+        """Bring every pseudonym under the newest secret; return the number of facts changed.
+
+        If interrupted, run it again and it resumes.
+
+        Parameters
+        ----------
+        renewed
+            Called after each batch with the number of its facts that were changed.
+
+        Raises
+        ------
+        StorageMismatch
+            The ids are hashed under a secret that is not among those of this process.
+        """
+        total = 0
+        with self._database.writing() as connection:
+            # First, so that no process with the earlier secrets alone starts meanwhile.
+            if (
+                settings.note(connection, settings.SECRET_FINGERPRINT)
+                in self.pseudonyms.earlier_fingerprints
+            ):
+                settings.keep_note(
+                    connection, settings.SECRET_FINGERPRINT, self.pseudonyms.fingerprint
+                )
+            _claim(connection, self.pseudonyms)
+        after: str | None = ""
+        while after is not None:
+            with self._database.writing() as connection:
+                after, n_renewed = _renew_batch(connection, self.pseudonyms, after)
+            total += n_renewed
+            renewed(n_renewed)
+        with self._database.writing() as connection:
+            renew_units(connection, self.pseudonyms.renewed)
+        return total
+
+
+def _claim(connection: Connection, pseudonyms: Pseudonyms) -> None:
+    stored = settings.note_once(connection, settings.SECRET_FINGERPRINT, pseudonyms.fingerprint)
+    if stored != pseudonyms.fingerprint:
+        raise StorageMismatch(
+            f"the ids in this database were hashed under another secret ({stored}, this one is"
+            f" {pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
+            " MERSALG_SECRET_FILE"
+            + (
+                "; `mersalg customers rotate --present` brings them under this one"
+                if stored in pseudonyms.earlier_fingerprints
+                else ""
+            )
+        )
+
+
+def _erase(connection: Connection, pseudonym: str) -> int:
+    """Give a customer's facts and sessions random pseudonyms; return the number of facts."""
+    query = select(facts.c.session_id).where(facts.c.customer_id == pseudonym)
+    sessions = {session for session in connection.scalars(query.distinct()) if session}
+    theirs = or_(facts.c.customer_id == pseudonym, facts.c.session_id.in_(sessions))
+    rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
+    random = {old: _random_pseudonym() for old in (pseudonym, *sorted(sessions))}
+    for row in rows:
+        fact = unpack(row.body)
+        hidden = replace(
+            fact,
+            customer_id=random.get(fact.customer_id or "", fact.customer_id),
+            session_id=random.get(fact.session_id or "", fact.session_id),
+        )
+        # The digest stays, so that the same fact delivered again is still a duplicate.
+        connection.execute(
+            update(facts)
+            .where(facts.c.event_id == row.event_id)
+            .values(
+                customer_id=hidden.customer_id,
+                session_id=hidden.session_id,
+                body=pack(hidden).decode(),
+            )
+        )
+    rename_units(
+        connection,
+        {f"{kind}:{old}": f"{kind}:{new}" for old, new in random.items() for kind in ("c", "s")},
+    )
+    return len(rows)
+
+
+def _random_pseudonym() -> str:
+    """Return a pseudonym that no id leads to."""
+    return f"p1.{secrets.token_hex(4)}.{secrets.token_hex(16)}"
+
+
+def _renew_batch(
+    connection: Connection, pseudonyms: Pseudonyms, after: str
+) -> tuple[str | None, int]:
+    """Bring the pseudonyms of the next batch of facts, by `event_id`, under the newest secret.
+
+    Returns
+    -------
+    last : str or None
+        The `event_id` from which the next batch continues, None where no fact is left.
+    n_renewed : int
+        Number of facts that held a pseudonym of an earlier secret.
+    """
+    query = (
+        select(facts.c.event_id, facts.c.customer_id, facts.c.session_id)
+        .where(facts.c.event_id > after)
+        .order_by(facts.c.event_id)
+        .limit(BATCH)
+    )
+    read = connection.execute(query).all()
+    if not read:
+        return None, 0
+    earlier = tuple(f"p1.{mark}." for mark in pseudonyms.earlier_fingerprints)
+    wanted = [
+        row.event_id
+        for row in read
+        if (row.customer_id or "").startswith(earlier) or (row.session_id or "").startswith(earlier)
+    ]
+    rows = connection.execute(
+        select(facts.c.event_id, facts.c.digest, facts.c.body).where(facts.c.event_id.in_(wanted))
+    ).all()
+    for row in rows:
+        fact = unpack(row.body)
+        renewed = replace(
+            fact,
+            customer_id=fact.customer_id and pseudonyms.renewed(fact.customer_id),
+            session_id=fact.session_id and pseudonyms.renewed(fact.session_id),
+        )
+        digest, body = digest_and_pack(renewed)
+        # The digest of an erased person's fact is that of a pseudonym that is gone; it stays.
+        untouched = bytes(row.digest) == digest_and_pack(fact)[0]
+        connection.execute(
+            update(facts)
+            .where(facts.c.event_id == row.event_id)
+            .values(
+                customer_id=renewed.customer_id,
+                session_id=renewed.session_id,
+                digest=digest if untouched else row.digest,
+                body=body.decode(),
+            )
+        )
+    return read[-1].event_id, len(rows)

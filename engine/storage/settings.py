@@ -1,0 +1,62 @@
+"""The table `settings`: the shop's own words, and notes that this software keeps by name."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from engine.storage.connection import insert_into
+from engine.storage.tables import settings
+
+SECRET_FINGERPRINT = "secret_fingerprint"  # noqa: S105 - the name of a note
+"""Note of the secret under which the ids of the database are hashed."""
+ROLLUP_SETTINGS = "rollup_settings"
+"""Note of the settings with which the roll-ups were made."""
+FACTS_SINCE = "facts_since"
+"""Note of the first local day whose facts are still stored, where earlier ones were dropped."""
+TRIAL = "trial"
+"""Note that is written to learn whether the database can be written."""
+IMPORT = "import:"
+"""Begin of the notes of imports that were interrupted."""
+_EARLIER = ("served", "loader")
+"""Notes of versions that filled a database without its indexes."""
+_OWN = (
+    *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, TRIAL, IMPORT, *_EARLIER),
+    "guardrail",
+)
+
+
+def note(connection: Connection, name: str) -> str | None:
+    """Return the value kept under a name, None where there is none."""
+    return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+
+
+def is_of_shop(name: str) -> bool:
+    """Return whether a name is that of a setting of the shop, not of a note of this software."""
+    return not name.startswith(_OWN)
+
+
+def of_shop(connection: Connection) -> dict[str, str]:
+    """Return the settings of the shop by name."""
+    rows = connection.execute(select(settings.c.name, settings.c.value)).all()
+    return {row.name: row.value for row in rows if is_of_shop(row.name)}
+
+
+def note_once(connection: Connection, name: str, value: str) -> str | None:
+    """Keep a value unless its name has one already; return the value that is kept."""
+    statement = insert_into(connection, settings).on_conflict_do_nothing()
+    connection.execute(statement, {"name": name, "value": value})
+    return note(connection, name)
+
+
+def keep_note(connection: Connection, name: str, value: str) -> None:
+    """Keep a value, in place of an earlier one of the same name."""
+    statement = insert_into(connection, settings)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_={"value": statement.excluded.value}
+    )
+    connection.execute(statement, {"name": name, "value": value})
+
+
+def forget_note(connection: Connection, name: str) -> None:
+    """Delete the value of a name."""
+    connection.execute(delete(settings).where(settings.c.name == name))
