@@ -1,37 +1,25 @@
-"""Whole files of facts into a store; what cannot be taken is kept with its reason.
-
-A large file is read, checked and made ready by other processes while this one writes.
-"""
+"""Files of facts into a store; lines that cannot be recorded are kept with the reason."""
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-from codecs import BOM_UTF8
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import orjson
 
-from engine.errors import DataError, FactRejected
-from engine.fact_json import parse_fact, unpack
-from engine.fact_schema import decode_any
-from engine.processes import Workers
+from engine.errors import DataError
 from engine.progress import Progress, Task
-from engine.storage.fact_rows import AppendResult, FactRow, row_of
-from engine.storage.pseudonyms import Pseudonyms
+from engine.storage.fact_lines import Pieces, Read, Translation, pieces
+from engine.storage.fact_rows import AppendResult, FactRow
 from engine.storage.settings import IMPORT
 from engine.storage.store import Store
 from engine.storage.writer import Note
 
-_PIECE = 5_000
 _TOGETHER = 20_000
 """Lines of a large file written in one transaction."""
 
@@ -68,39 +56,6 @@ class Source:
         status = os.fstat(file.fileno())
         name = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         return cls(file, status.st_size, name)
-
-
-Translation = Callable[[object], Sequence[object]]
-"""From a line's JSON to facts in our schema; none where it says nothing of offers or orders."""
-
-
-class Refused(NamedTuple):
-    """A line that is no fact."""
-
-    number: int
-    code: str
-    message: str
-
-
-class Piece(NamedTuple):
-    """Lines that were read together.
-
-    Attributes:
-        facts: those that can be written; `numbers` the line of each.
-        size, lines: of the piece, blank lines included.
-    """
-
-    facts: list[FactRow]
-    numbers: list[int]
-    refused: list[Refused]
-    size: int
-    lines: int
-
-
-Read = tuple[list[bytes], Piece, int]
-"""Lines, what they hold, and the number of the first."""
-
-Pieces = Iterator[Read]
 
 
 class _Rejects:
@@ -202,19 +157,11 @@ def _record(
     if place.offset:
         side.resume(place.rejected_bytes)
     large = (source.size or 0) - place.offset >= _LARGE and translation is None
-    together: list[Read] = []
     try:
-        with _pieces(
+        with pieces(
             source.lines, place.line, store.people.pseudonyms, translation, large=large
-        ) as pieces:
-            for read in pieces:
-                together.append(read)
-                if large and sum(piece.lines for _, piece, _ in together) < _TOGETHER:
-                    continue
-                result = _write(store, together, result, side, place)
-                progress.advance(sum(piece.size for _, piece, _ in together))
-                together = []
-            if together:
+        ) as read:
+            for together in _joined(read, _TOGETHER if large else 1):
                 result = _write(store, together, result, side, place)
                 progress.advance(sum(piece.size for _, piece, _ in together))
         place.forget()
@@ -314,90 +261,13 @@ def _reject_entry(number: int, raw: bytes, code: str, message: str) -> bytes:
     return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
 
 
-@contextmanager
-def _pieces(
-    source: Iterable[bytes],
-    first: int,
-    pseudonyms: Pseudonyms,
-    translation: Translation | None,
-    *,
-    large: bool,
-) -> Generator[Pieces, None, None]:
-    if not large:
-        yield (
-            (lines, prepare_lines(lines, number, pseudonyms, translation), number)
-            for lines, number in _numbered(source, first)
-        )
-        return
-    # The millions of rows that come through here form no cycles; looking for some took a fifth of
-    # this process's time.
-    collecting = gc.isenabled()
-    gc.disable()
-    workers = Workers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
-    try:
-        yield _ahead(workers, _numbered(source, first))
-    finally:
-        workers.shutdown(wait=True, cancel_futures=True)
-        if collecting:
-            gc.enable()
-
-
-def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
-    """In order, with a few pieces on their way: enough for all, and no file in memory."""
-    waiting: deque[tuple[list[bytes], int, Future[Piece]]] = deque()
-    for lines, number in numbered:
-        waiting.append((lines, number, workers.submit(_prepare, lines, number)))
-        if len(waiting) > 4 * (os.cpu_count() or 1) + 4:
-            lines, number, future = waiting.popleft()
-            yield lines, future.result(), number
-    while waiting:
-        lines, number, future = waiting.popleft()
-        yield lines, future.result(), number
-
-
-def _numbered(source: Iterable[bytes], first: int) -> Iterator[tuple[list[bytes], int]]:
-    lines = iter(source)
-    while piece := list(islice(lines, _PIECE)):
-        yield piece, first
-        first += len(piece)
-
-
-_own: dict[str, Pseudonyms] = {}
-
-
-def _start(secret: bytes) -> None:
-    _own["pseudonyms"] = Pseudonyms(secret)
-
-
-def _prepare(lines: list[bytes], first: int) -> Piece:
-    return prepare_lines(lines, first, _own["pseudonyms"])
-
-
-def prepare_lines(
-    lines: Sequence[bytes],
-    first: int,
-    pseudonyms: Pseudonyms,
-    translation: Translation | None = None,
-) -> Piece:
-    """`lines` whose first has the number `first`; a file of our own has no `translation`."""
-    piece = Piece([], [], [], sum(map(len, lines)), len(lines))
-    for number, raw in enumerate(lines, start=first):
-        try:
-            facts = _facts_of(raw, pseudonyms, translation)
-        except FactRejected as error:
-            piece.refused.append(Refused(number, error.reason, error.message))
-            continue
-        piece.facts.extend(facts)
-        piece.numbers.extend([number] * len(facts))
-    return piece
-
-
-def _facts_of(
-    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
-) -> Sequence[FactRow]:
-    raw = raw.removeprefix(BOM_UTF8)
-    if not raw.strip():
-        return ()
-    if translation is None:
-        return (row_of(unpack(raw), pseudonyms, trusted=True),)
-    return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]
+def _joined(read: Pieces, lines: int) -> Iterator[list[Read]]:
+    """Yield pieces together that have so many lines, fewer at the end."""
+    together: list[Read] = []
+    for each in read:
+        together.append(each)
+        if sum(piece.lines for _, piece, _ in together) >= lines:
+            yield together
+            together = []
+    if together:
+        yield together

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine import fact_schema
 from engine.errors import FactRejected
 from engine.fact_json import parse_fact, unpack
-from engine.storage.fact_import import prepare_lines
+from engine.storage.fact_lines import prepare_lines
 from engine.storage.fact_rows import row_of
 from engine.storage.pseudonyms import Pseudonyms
 from tests.support.fact_files import SECRET

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from engine.fact_json import parse_fact
-from engine.storage import fact_import
+from engine.storage import fact_import, fact_lines
 from engine.storage.fact_import import ImportResult, Source
 from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_store
@@ -34,7 +34,7 @@ def test_other_processes_prepare_what_this_one_would(
     bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     monkeypatch.setattr(fact_import, "_LARGE", 0 if large else 10**9)
-    monkeypatch.setattr(fact_import, "_PIECE", 7)
+    monkeypatch.setattr(fact_lines, "_PIECE", 7)
     path = a_file(tmp_path)
     assert told(run(bulk_store, path)) == (80, 1, 3)
     entries = [json.loads(line) for line in rejects_of(path).read_text().splitlines()]
@@ -51,7 +51,7 @@ def test_other_processes_prepare_what_this_one_would(
 def test_a_run_that_was_killed_goes_on_where_it_stopped(
     bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fact_import, "_PIECE", 10)
+    monkeypatch.setattr(fact_lines, "_PIECE", 10)
     path = a_file(tmp_path)
     with monkeypatch.context() as patched:
         before_the_third_write(patched, killed)
@@ -69,7 +69,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
 def test_a_run_that_an_earlier_version_began_is_resumed(
     bulk_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fact_import, "_PIECE", 10)
+    monkeypatch.setattr(fact_lines, "_PIECE", 10)
     path = a_file(tmp_path)
     with monkeypatch.context() as patched:
         before_the_third_write(patched, killed)
@@ -99,7 +99,7 @@ def test_a_file_that_changed_is_another_file(bulk_store: Store, tmp_path: Path) 
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any file is a large one, of which ten lines are written at a time."""
     monkeypatch.setattr(fact_import, "_LARGE", 0)
-    monkeypatch.setattr(fact_import, "_PIECE", 10)
+    monkeypatch.setattr(fact_lines, "_PIECE", 10)
     monkeypatch.setattr(fact_import, "_TOGETHER", 10)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.storage import fact_import
+from engine.storage import fact_import, fact_lines
 from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET, before_the_third_write, run
@@ -28,11 +28,11 @@ LOADS = f"""
 import sys
 from pathlib import Path
 from engine.progress import SilentProgress
-from engine.storage import fact_import
+from engine.storage import fact_import, fact_lines
 from engine.storage.store import open_store
 
 fact_import._LARGE = 0
-fact_import._PIECE = fact_import._TOGETHER = 500
+fact_lines._PIECE = fact_import._TOGETHER = 500
 if __name__ == "__main__":
     path = Path(sys.argv[1])
     store = open_store(sys.argv[2], secret={SECRET!r}, bulk=True)
@@ -81,7 +81,7 @@ def journal_of(database: Path) -> str:
 @pytest.fixture
 def pieces_of_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fact_import, "_LARGE", 0)
-    monkeypatch.setattr(fact_import, "_PIECE", 20)
+    monkeypatch.setattr(fact_lines, "_PIECE", 20)
     monkeypatch.setattr(fact_import, "_TOGETHER", 20)
 
 

@@ -142,7 +142,7 @@ def test_facts_come_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.fact_import._PIECE", 3)
+    monkeypatch.setattr("engine.storage.fact_lines._PIECE", 3)
     views = [seen("d-bun", hour) for hour in range(10)]
     broken = [b"{", *views[:4], b"[]", *views[4:], views[0]]
     file, url = write(tmp_path / "f.jsonl", *broken), str(tmp_path / "facts.db")

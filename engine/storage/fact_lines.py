@@ -1,0 +1,146 @@
+"""Lines of a file of facts as rows, a piece of the file at a time.
+
+Other processes read, check and hash the lines of a large file while this one writes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from codecs import BOM_UTF8
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import NamedTuple
+
+from engine.errors import FactRejected
+from engine.fact_json import parse_fact, unpack
+from engine.fact_schema import decode_any
+from engine.processes import Workers
+from engine.storage.fact_rows import FactRow, row_of
+from engine.storage.pseudonyms import Pseudonyms
+
+_PIECE = 5_000
+
+Translation = Callable[[object], Sequence[object]]
+"""From a line's JSON to facts in our schema; none where it says nothing of offers or orders."""
+
+
+class Refused(NamedTuple):
+    """A line that is no fact."""
+
+    number: int
+    code: str
+    message: str
+
+
+class Piece(NamedTuple):
+    """Lines that were read together.
+
+    Attributes:
+        facts: those that can be written; `numbers` the line of each.
+        size, lines: of the piece, blank lines included.
+    """
+
+    facts: list[FactRow]
+    numbers: list[int]
+    refused: list[Refused]
+    size: int
+    lines: int
+
+
+Read = tuple[list[bytes], Piece, int]
+"""Lines, what they hold, and the number of the first."""
+
+Pieces = Iterator[Read]
+
+
+@contextmanager
+def pieces(
+    source: Iterable[bytes],
+    first: int,
+    pseudonyms: Pseudonyms,
+    translation: Translation | None,
+    *,
+    large: bool,
+) -> Generator[Pieces, None, None]:
+    if not large:
+        yield (
+            (lines, prepare_lines(lines, number, pseudonyms, translation), number)
+            for lines, number in _numbered(source, first)
+        )
+        return
+    # The millions of rows that come through here form no cycles; looking for some took a fifth of
+    # this process's time.
+    collecting = gc.isenabled()
+    gc.disable()
+    workers = Workers(max(1, os.cpu_count() or 1), _start, pseudonyms.secret)
+    try:
+        yield _ahead(workers, _numbered(source, first))
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+        if collecting:
+            gc.enable()
+
+
+def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
+    """In order, with a few pieces on their way: enough for all, and no file in memory."""
+    waiting: deque[tuple[list[bytes], int, Future[Piece]]] = deque()
+    for lines, number in numbered:
+        waiting.append((lines, number, workers.submit(_prepare, lines, number)))
+        if len(waiting) > 4 * (os.cpu_count() or 1) + 4:
+            lines, number, future = waiting.popleft()
+            yield lines, future.result(), number
+    while waiting:
+        lines, number, future = waiting.popleft()
+        yield lines, future.result(), number
+
+
+def _numbered(source: Iterable[bytes], first: int) -> Iterator[tuple[list[bytes], int]]:
+    lines = iter(source)
+    while piece := list(islice(lines, _PIECE)):
+        yield piece, first
+        first += len(piece)
+
+
+_own: dict[str, Pseudonyms] = {}
+
+
+def _start(secret: bytes) -> None:
+    _own["pseudonyms"] = Pseudonyms(secret)
+
+
+def _prepare(lines: list[bytes], first: int) -> Piece:
+    return prepare_lines(lines, first, _own["pseudonyms"])
+
+
+def prepare_lines(
+    lines: Sequence[bytes],
+    first: int,
+    pseudonyms: Pseudonyms,
+    translation: Translation | None = None,
+) -> Piece:
+    """`lines` whose first has the number `first`; a file of our own has no `translation`."""
+    piece = Piece([], [], [], sum(map(len, lines)), len(lines))
+    for number, raw in enumerate(lines, start=first):
+        try:
+            facts = _facts_of(raw, pseudonyms, translation)
+        except FactRejected as error:
+            piece.refused.append(Refused(number, error.reason, error.message))
+            continue
+        piece.facts.extend(facts)
+        piece.numbers.extend([number] * len(facts))
+    return piece
+
+
+def _facts_of(
+    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
+) -> Sequence[FactRow]:
+    raw = raw.removeprefix(BOM_UTF8)
+    if not raw.strip():
+        return ()
+    if translation is None:
+        return (row_of(unpack(raw), pseudonyms, trusted=True),)
+    return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]
