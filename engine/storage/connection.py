@@ -25,6 +25,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _LOCK_SECONDS = 10.0
 _MOST_LOCK_SECONDS = 3600
+UPGRADE_PROGRAM = "it belongs to a later version of Mersalg: upgrade this program"
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
     # A server that vanished without a word (a pulled plug, a firewall) is noticed in seconds.
@@ -246,8 +247,8 @@ class Database:
             except CommandError as error:
                 found = schema_version(connection)
                 raise StorageMismatch(
-                    f"the database has schema {found}, which this version does not know;"
-                    " it belongs to a later version of Mersalg"
+                    f"the database has schema {found}, which this program does not know;"
+                    f" {UPGRADE_PROGRAM}"
                 ) from error
 
 

@@ -72,15 +72,20 @@ class People:
         return None if stored is None else stored == self.pseudonyms.fingerprint
 
     def claim(self) -> None:
-        """Note that ids are hashed under this secret.
+        """Note that ids are hashed under this secret; raise as `check_secret`."""
+        with self._database.writing() as connection:
+            self._claim(connection)
+
+    def check_secret(self) -> None:
+        """Check that ids are hashed under this secret, without which nobody is found.
 
         Raises
         ------
         StorageMismatch
             They are hashed under another one.
         """
-        with self._database.writing() as connection:
-            _claim(connection, self.pseudonyms)
+        with self._database.reading() as connection:
+            self._check(settings.note(connection, settings.SECRET_FINGERPRINT))
 
     def rotate(self, renewed: Callable[[int], None]) -> int:
         """Bring every pseudonym under the newest secret; return the number of facts changed.
@@ -107,7 +112,7 @@ class People:
                 settings.keep_note(
                     connection, settings.SECRET_FINGERPRINT, self.pseudonyms.fingerprint
                 )
-            _claim(connection, self.pseudonyms)
+            self._claim(connection)
         after: str | None = ""
         while after is not None:
             with self._database.writing() as connection:
@@ -118,19 +123,20 @@ class People:
             renew_units(connection, self.pseudonyms.renewed)
         return total
 
+    def _claim(self, connection: Connection) -> None:
+        name = settings.SECRET_FINGERPRINT
+        self._check(settings.note_once(connection, name, self.pseudonyms.fingerprint))
 
-def _claim(connection: Connection, pseudonyms: Pseudonyms) -> None:
-    stored = settings.note_once(connection, settings.SECRET_FINGERPRINT, pseudonyms.fingerprint)
-    if stored != pseudonyms.fingerprint:
+    def _check(self, stored: str | None) -> None:
+        if stored is None or stored == self.pseudonyms.fingerprint:
+            return
+        hint = ""
+        if stored in self.pseudonyms.earlier_fingerprints:
+            hint = "; `mersalg customers rotate --present` brings them under this one"
         raise StorageMismatch(
             f"the ids in this database were hashed under another secret ({stored}, this one is"
-            f" {pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
-            " MERSALG_SECRET_FILE"
-            + (
-                "; `mersalg customers rotate --present` brings them under this one"
-                if stored in pseudonyms.earlier_fingerprints
-                else ""
-            )
+            f" {self.pseudonyms.fingerprint}); give that secret in MERSALG_SECRET or"
+            f" MERSALG_SECRET_FILE{hint}"
         )
 
 

@@ -171,9 +171,10 @@ class Store:
         version = self._schema()
         if version != SCHEMA_VERSION:
             found = "none" if version is None else version
+            is_later = version is not None and version > SCHEMA_VERSION
             raise StorageUnavailable(
-                f"the database has schema {found}, this program needs {SCHEMA_VERSION};"
-                " run `mersalg migrate`"
+                f"the database has schema {found}, this program needs {SCHEMA_VERSION}; "
+                + (connection.UPGRADE_PROGRAM if is_later else "run `mersalg migrate`")
             )
 
     def _schema(self) -> str | None:

@@ -152,7 +152,7 @@ def _database(url: str | None) -> Iterator[Finding]:
         store.ping()
         settings, ours = store.reports.settings(), store.people.secret_matches()
     except StorageUnavailable as error:
-        yield Finding("database", "failed", error.message, "start it, or run mersalg migrate")
+        yield Finding("database", "failed", error.message, "start it, or do as the message says")
         return
     except ConfigError as error:
         yield Finding("database", "failed", error.message, "give the secret it was filled with")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serving.cli import console
+from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
     from engine.storage.store import Store
@@ -40,8 +41,8 @@ def export(customer_id: Customer, database: Database, as_json: console.JsonFlag 
     from engine.fact_json import pack
     from serving.auditing import audited_here
 
-    with _existing(database) as store:
-        store.migrate()
+    with existing_store(database) as store:
+        store.people.check_secret()
         with audited_here(store, "export customer", store.people.pseudonym_of(customer_id)):
             lines = [pack(fact).decode() for fact in store.people.facts(customer_id)]
     if as_json:

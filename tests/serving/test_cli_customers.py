@@ -90,8 +90,9 @@ def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> 
     old.write_text(stored)
     assert "3 known already" in run("events", "import", old, "--database", database)
     monkeypatch.setenv("MERSALG_SECRET", "another secret, long enough")
-    with pytest.raises(StorageMismatch, match="another secret"):
-        run(*present)
+    for command in (present, ("customers", "export", "kari", "--database", database)):
+        with pytest.raises(StorageMismatch, match="another secret"):
+            run(*command)
 
 
 def test_a_mistyped_database_is_told(tmp_path: Path) -> None:

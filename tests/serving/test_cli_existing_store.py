@@ -22,6 +22,7 @@ READERS = {
     "audit": ["audit"],
     "retention": ["retention", "--dry-run"],
     "export": ["events", "export"],
+    "customer": ["customers", "export", "kari"],
 }
 
 
