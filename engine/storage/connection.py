@@ -37,7 +37,6 @@ POSTGRES_ARGUMENTS = {
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
 )
 _BULK_KIB = 256 * 1024
 _STEP_SECONDS = 0.0003
@@ -127,8 +126,6 @@ def _make_room(connection: Any, record: object) -> None:
     # Ids come in no order: the pages of their indexes are wanted again and again.
     for pragma in (f"cache_size = -{_BULK_KIB}", f"wal_autocheckpoint = {_BULK_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
-    # What names a fact is written together with it, so there is nothing to look up.
-    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -20,7 +20,7 @@ from engine.storage.settings import IMPORT
 from engine.storage.store import Store
 from engine.storage.writer import Note
 
-_TOGETHER = 20_000
+_TOGETHER = 50_000
 """Lines of a large file written in one transaction."""
 
 _LARGE = 16_000_000

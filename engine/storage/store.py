@@ -32,7 +32,7 @@ from engine.storage.questions import Questions
 from engine.storage.rollups import Reports
 from engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536

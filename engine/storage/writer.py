@@ -309,6 +309,7 @@ class PostgresWriter(Writer):
             known = [row[0] for row in batch.rows if row[0] not in new]
             cursor.execute("select event_id, digest from facts where event_id = any(%b)", (known,))
             batch.leave_out_known({row[0]: bytes(row[1]) for row in cursor.fetchall()})
+        decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
         clashing = batch.reject_decisions(
             _known_of(cursor, _IDS.format("decisions", "decision_id"), batch.decision_rows)
         )
@@ -316,9 +317,12 @@ class PostgresWriter(Writer):
             _known_of(cursor, _IDS.format("offers", "offer_id"), batch.offer_rows)
         )
         if clashing:
-            for table in ("offers", "decisions", "facts", "fact_ids"):
+            ids = sorted(clashing)
+            for table in ("offers", "facts", "fact_ids"):
                 statement = f"delete from {table} where event_id = any(%b)"  # noqa: S608
-                cursor.execute(statement, (sorted(clashing),))
+                cursor.execute(statement, (ids,))
+            # By its key: no index leads from a fact to its decision.
+            cursor.execute(_FORGET_DECISIONS, (decision_ids, ids))
         if batch.named_rows:
             cursor.execute(_NAMED, _columns(batch.named_rows))
         if len(batch.rows) <= NOTED_SINGLY:
@@ -358,6 +362,7 @@ _FRESH_DAY = (
 )
 _FRESH = "insert into fresh_facts select unnest(%b::text[]) on conflict do nothing"
 _NAMED = "insert into named_offers select * from unnest(%b::text[], %b::text[])"
+_FORGET_DECISIONS = "delete from decisions where decision_id = any(%b) and event_id = any(%b)"
 _IDS = (
     "insert into {0} select * from unnest(%b::text[], %b::text[])"
     " on conflict ({1}) do nothing returning {1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -70,11 +71,13 @@ def without_keys(engine: Engine) -> None:
                 connection.execute(text(f"ALTER TABLE bare_{table} RENAME TO {table}"))
 
 
-def structure_of(engine: Engine) -> dict[str, object]:
+def structure_of(engine: Engine) -> dict[str, tuple[Any, ...]]:
     inspector = inspect(engine)
     return {
         table: (
-            sorted(str(entry["name"]) for entry in inspector.get_indexes(table)),
+            sorted(
+                (entry["name"], entry["column_names"]) for entry in inspector.get_indexes(table)
+            ),
             inspector.get_pk_constraint(table)["constrained_columns"],
             len(inspector.get_unique_constraints(table)),
             len(inspector.get_foreign_keys(table)),
@@ -126,7 +129,8 @@ def test_a_database_of_schema_0006_is_brought_up(
     new.dispose()
     if interrupted and engine.dialect.name == "sqlite":
         # SQLite cannot add a key to a table: a unique index does the same.
-        assert found["facts"] == ([*expected["facts"][0], "facts_key"], [], 0, 0)  # type: ignore[index]
+        indexes = [*expected["facts"][0], ("facts_key", ["event_id"])]
+        assert found["facts"] == (indexes, [], 0, 0)
         del found["facts"], expected["facts"]
     assert found == expected
     assert later.facts.append_rows(prepared).duplicates == len(prepared)
@@ -156,11 +160,14 @@ def test_an_earlier_schema_is_brought_up_with_all_that_is_in_it(
     facts, report = list(bulk_store.facts.read(FactScope())), report_of(bulk_store)
     assert facts
     engine = create_engine(bulk_store.url)
+    now = structure_of(engine)
     go_back(engine)
     assert schema_of(engine) < SCHEMA_VERSION
+    assert structure_of(engine) != now
     later = open_store(fresh_database, secret=SECRET)
     later.migrate()
     assert schema_of(engine) == SCHEMA_VERSION
+    assert structure_of(engine) == now
     engine.dispose()
     assert list(later.facts.read(FactScope())) == facts
     assert report_of(later) == report
@@ -186,3 +193,17 @@ def test_postgres_compares_every_id_by_its_bytes(fresh_postgres_url: str) -> Non
     engine.dispose()
     assert "facts_2031_05" in {table for table, _, _ in found}
     assert {(table, column) for table, column, collation in found if collation != "C"} == set()
+
+
+def test_each_index_holds_one_column_and_no_reference_is_checked(bulk_store: Store) -> None:
+    engine = create_engine(bulk_store.url)
+    found = structure_of(engine)
+    engine.dispose()
+    expected = {
+        "facts": {("occurred_at",), ("checkout_id",), ("session_id",)}
+        | {("customer_id",), ("offer_id",), ("transaction_id",)},
+        "offers": {("event_id",)},
+    }
+    for table, (indexes, _, n_unique, n_references) in found.items():
+        assert {tuple(columns) for _, columns in indexes} == expected.get(table, set())
+        assert (n_unique, n_references) == (0, 0)
