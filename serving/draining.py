@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 from granian import Granian
 
-_MOST_DEATHS, _WITHIN_SECONDS = 10, 60.0
+_MAX_RESPAWNS, _WITHIN_SECONDS = 10, 60.0
+
+
+class _Respawns(dict[int, float]):
+    """When Granian last started each worker again; entered only where that came too often.
+
+    Granian takes a worker that dies within seconds of such an entry for one that cannot live, and
+    ends them all. A worker that was killed twice can live.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._times: deque[float] = deque(maxlen=_MAX_RESPAWNS)
+
+    def __setitem__(self, worker: int, started: float) -> None:
+        self._times.append(started)
+        if len(self._times) == _MAX_RESPAWNS and started - self._times[0] <= _WITHIN_SECONDS:
+            super().__setitem__(worker, started)
 
 
 class DrainingServer(Granian):
@@ -22,17 +38,7 @@ class DrainingServer(Granian):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
-
-    def _respawn_workers(
-        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
-    ) -> None:
-        """Granian takes a worker that dies twice in some seconds for one that cannot live, and ends
-        them all; one that is killed twice is no such thing."""
-        super()._respawn_workers(workers, spawn_target, target_loader, delay)
-        self._deaths.append(time.monotonic())
-        if len(self._deaths) < _MOST_DEATHS or self._deaths[-1] - self._deaths[0] > _WITHIN_SECONDS:
-            self.respawned_wrks.clear()
+        self.respawned_wrks = _Respawns()
 
     def drain_by(self, stopping: Path, seconds: float) -> None:
         """Once told to stop, make the file `stopping` and go on for `seconds`; told twice, end."""

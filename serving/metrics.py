@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.facts import Arm, Kind, Tracking
-from serving.tallies import CountTally, Lap, Laps, TimeTally
+from serving.tallies import CountTally, Lap, Laps
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -83,7 +83,7 @@ class Metrics:
             buckets=_PARTS_BUCKETS,
             registry=own,
         )
-        self._parts = {part: TimeTally(parts.labels(part)) for part in PARTS}
+        self._parts = {part: parts.labels(part) for part in PARTS}
         self.told_of_parts: Lap | None = None
         """Hears of every part too, where calls are traced."""
         self.events = Counter("mersalg_events", "Facts sent by shops", ("result",), registry=own)
@@ -163,7 +163,7 @@ class Metrics:
 
     def hand_on(self) -> None:
         """Brings what was tallied to where it is read; in the event loop's thread."""
-        for tally in (*self.offers.values(), *self._parts.values()):
+        for tally in self.offers.values():
             tally.hand_on()
 
     def laps(self) -> Laps:

@@ -23,11 +23,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import psycopg
-from prometheus_client import CollectorRegistry, Histogram
 
 from engine.errors import ConfigError
 from serving.client.client import Mersalg
-from serving.tallies import TimeTally
 from tests.benchmarks.side_by_side import in_turns, print_ratio, seconds_of
 from tests.serving.test_outages import SECRET, a_login_that_asks
 from tests.support.kept_facts import is_empty
@@ -44,7 +42,7 @@ _numbers = count()
 def main() -> None:
     n_calls = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     parts: tuple[Callable[[Path, int], None], ...] = (
-        *(tallies, clients, slow_callers, locked_sqlite, postgresql),
+        *(clients, slow_callers, locked_sqlite, postgresql),
     )
     for part in parts:
         with tempfile.TemporaryDirectory(prefix="mersalg-benchmark-") as folder:
@@ -61,23 +59,6 @@ def suggestion(client: httpx.Client, tracking: str, **ids: str) -> float:
     if answer != tracking:
         raise RuntimeError(f"answered {answer}, not {tracking}")
     return seconds
-
-
-def tallies(folder: Path, n_calls: int) -> None:
-    del folder
-    registry = CollectorRegistry()
-    own = TimeTally(Histogram("own", "own", ("part",), registry=registry).labels("a"))
-    library = Histogram("library", "library", ("part",), registry=registry).labels("a")
-
-    def each(observe: Callable[[float], None]) -> float:
-        def many() -> None:
-            for _ in range(20_000):
-                observe(0.003)
-
-        return seconds_of(many) / 20_000
-
-    ours, floor = in_turns(n_calls, lambda: each(own.observe), lambda: each(library.observe))
-    print_ratio("an observation", ours, floor, "the library's own", 0.8)
 
 
 def clients(folder: Path, n_calls: int) -> None:
