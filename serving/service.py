@@ -16,19 +16,18 @@ from fastapi import Depends, Request
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.registry import Registry
+from engine.storage.buyers import BuyerQuery
 from engine.storage.sql import open_store
 from engine.storage.store import Store
-from serving.customer_past import CustomerPasts
-from serving.dismissals import Dismissals
 from serving.explaining import Explainer
 from serving.guard import Guard
 from serving.intake import Deadlines, Intake
+from serving.known_buyers import KnownBuyers
 from serving.live_model import LiveModel
 from serving.memory import collecting_seldom, share_one_heap
 from serving.metrics import Metrics
 from serving.pulse import Pulse
 from serving.reports import Reports
-from serving.session_arms import SessionArms
 from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from serving.tracing import Traces
 
 _log = logging.getLogger("mersalg.service")
+
+_NOBODY = BuyerQuery("", arm_session_id="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ class Service:
     live: LiveModel
     intake: Intake
     pulse: Pulse
-    arms: SessionArms
-    pasts: CustomerPasts
-    dismissals: Dismissals
+    buyers: KnownBuyers
     reports: Reports
     explainer: Explainer
     guard: Guard
@@ -93,11 +92,9 @@ async def running(
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
     pulse = Pulse(store.ping)
-    arms = SessionArms(store.session_arms)
-    pasts = CustomerPasts(store.purchases, store.who_bought)
-    dismissals = Dismissals(store.any_dismissed, store.dismissed)
+    buyers = KnownBuyers(store.known_buyers)
     reports = Reports(store, settings.report_cache_seconds, store.address)
-    explainer = Explainer(registry, lambda: live.model, partial(store.purchases, is_pseudonym=True))
+    explainer = Explainer(registry, lambda: live.model, partial(store.known_buyers, trusted=True))
     guard = Guard(
         store,
         live,
@@ -122,9 +119,7 @@ async def running(
         live,
         intake,
         pulse,
-        arms,
-        pasts,
-        dismissals,
+        buyers,
         reports,
         explainer,
         guard,
@@ -151,9 +146,7 @@ async def running(
         await asyncio.to_thread(intake.close)
         live.close()
         pulse.close()
-        arms.close()
-        pasts.close()
-        dismissals.close()
+        buyers.close()
         await asyncio.to_thread(guard.close)
         await asyncio.to_thread(reports.close)
         store.close()
@@ -171,7 +164,7 @@ def _prepare_database(store: Store) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
-        store.session_arm("")  # opens a connection before a buyer waits for it
+        store.known_buyers([_NOBODY])  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)
         return False

@@ -17,18 +17,11 @@ from sqlalchemy.pool import QueuePool
 
 from engine.errors import ConfigError, StorageUnavailable
 from engine.fact_json import unpack
-from engine.facts import Arm, Decision, Fact
+from engine.facts import Decision, Fact
 from engine.storage import claiming, notes, rotation
 from engine.storage import connection as database
-from engine.storage.asking import (
-    Asking,
-    Bought,
-    purchases,
-    session_arms,
-    who_bought,
-)
 from engine.storage.audit import AuditLog
-from engine.storage.dismissing import dismissed_by
+from engine.storage.buyers import BuyerQuery, Buyers, KnownBuyer
 from engine.storage.erasure import erase
 from engine.storage.fact_rows import FactRow, row_of
 from engine.storage.months import count_before, drop_before
@@ -40,7 +33,7 @@ from engine.storage.rollups import Rollups
 from engine.storage.scope import event_ids_in, of_checkouts
 from engine.storage.secrets import load_secret
 from engine.storage.store import AppendResult, FactScope
-from engine.storage.tables import IS_DISMISSAL, decisions, facts
+from engine.storage.tables import decisions, facts
 from engine.storage.writer import NoteOf, writer_for
 
 SCHEMA_VERSION = "0007"
@@ -98,7 +91,7 @@ class SqlStore:
     def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
         self._engine, self._url, self._make_pseudonyms = engine, url, pseudonyms
         self._writer = writer_for(engine, url)
-        self._asking = Asking(engine, url)
+        self._buyers = Buyers(engine, url, lambda: self.pseudonyms)
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -179,31 +172,10 @@ class SqlStore:
         theirs = select(facts.c.event_id).where(facts.c.customer_id == pseudonym)
         return self._read(theirs, few=True)
 
-    def purchases(
-        self, customer_id: str, after: int, *, is_pseudonym: bool = False
-    ) -> list[Bought]:
-        return purchases(
-            self._asking, self.pseudonyms, customer_id, after, is_pseudonym=is_pseudonym
-        )
-
-    def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
-        return who_bought(self._asking, self.pseudonyms, customer_ids, after)
-
-    def any_dismissed(self, after: int) -> bool:
-        query = select(facts.c.event_id).where(IS_DISMISSAL).where(facts.c.occurred_at > after)
-        with database.speaking(self._url), self._engine.connect() as connection:
-            return connection.scalar(query.limit(1)) is not None
-
-    def dismissed(
-        self, checkout_id: str, session_id: str | None, customer_id: str | None, after: int
-    ) -> list[str]:
-        named = {
-            "checkout_id": checkout_id,
-            "session_id": session_id and self.pseudonyms.of("session", session_id),
-            "customer_id": customer_id and self.pseudonyms.of("customer", customer_id),
-        }
-        with database.speaking(self._url), self._engine.connect() as connection:
-            return dismissed_by(connection, named, after)
+    def known_buyers(
+        self, queries: Sequence[BuyerQuery], *, trusted: bool = False
+    ) -> list[KnownBuyer]:
+        return self._buyers.known(queries, trusted=trusted)
 
     def _read(self, wanted: Select[tuple[str]] | None, *, few: bool) -> Iterator[Fact]:
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)
@@ -226,12 +198,6 @@ class SqlStore:
         with database.speaking(self._url), self._engine.connect() as connection:
             body = connection.scalar(query)
         return None if body is None else cast(Decision, unpack(body))
-
-    def session_arm(self, session_id: str) -> Arm | None:
-        return self.session_arms([session_id]).get(session_id)
-
-    def session_arms(self, session_ids: Sequence[str]) -> dict[str, Arm]:
-        return session_arms(self._asking, self.pseudonyms, session_ids)
 
     def settings(self) -> Mapping[str, str]:
         with database.speaking(self._url), self._engine.connect() as connection:
@@ -298,5 +264,5 @@ class SqlStore:
 
     def close(self) -> None:
         self._writer.close()
-        self._asking.close()
+        self._buyers.close()
         self._engine.dispose()

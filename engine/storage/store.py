@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.clock import MICROS_PER_DAY
-from engine.facts import Arm, Decision, Fact
+from engine.facts import Decision, Fact
 
 if TYPE_CHECKING:
-    from engine.storage.asking import Bought
     from engine.storage.audit import AuditLog
+    from engine.storage.buyers import BuyerQuery, KnownBuyer
     from engine.storage.rollups import Rollups
 
 _FEW_DAYS = 8
@@ -127,14 +127,6 @@ class Store(Protocol):
         """One decision with all that explains it (evidence, gains, texts, scores)."""
         ...
 
-    def session_arm(self, session_id: str) -> Arm | None:
-        """The arm a session was first given, so that logging in never changes it."""
-        ...
-
-    def session_arms(self, session_ids: Sequence[str]) -> Mapping[str, Arm]:
-        """The same of several sessions; those without a decision are left out."""
-        ...
-
     def settings(self) -> Mapping[str, str]:
         """What the shop told this database about itself (currency, time zone, ...)."""
         ...
@@ -163,27 +155,11 @@ class Store(Protocol):
         """Every fact that names the customer, ordered by (occurred_at, event_id)."""
         ...
 
-    def purchases(
-        self, customer_id: str, after: int, *, is_pseudonym: bool = False
-    ) -> list[Bought]:
-        """When (microseconds) and which items the customer bought after a moment, oldest first;
-        the last 250 purchases. Returned and cancelled ones count: they tell what was wanted.
-        `is_pseudonym`: `customer_id` was read from a stored fact."""
-        ...
-
-    def who_bought(self, customer_ids: Sequence[str], after: int) -> set[str]:
-        """Those of the customers that bought anything after a moment (microseconds)."""
-        ...
-
-    def any_dismissed(self, after: int) -> bool:
-        """Whether anybody dismissed an offer after a moment (microseconds): a cheap question."""
-        ...
-
-    def dismissed(
-        self, checkout_id: str, session_id: str | None, customer_id: str | None, after: int
-    ) -> list[str]:
-        """Items of the offers this buyer dismissed after a moment, oldest first, each once: in the
-        checkout, the session or by the customer, as the dismissal or its decision names them."""
+    def known_buyers(
+        self, queries: Sequence[BuyerQuery], *, trusted: bool = False
+    ) -> list[KnownBuyer]:
+        """What the facts say about the buyers of several suggestion calls, asked together; see
+        `engine.storage.buyers.Buyers.known`."""
         ...
 
     def ping(self) -> None:

@@ -87,9 +87,11 @@ async def take(
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
     sent = [fact for fact in facts if isinstance(fact, Event)]
-    service.pasts.forget([e.customer_id for e in sent if e.type == "purchase" and e.customer_id])
+    service.buyers.forget_purchases(
+        [e.customer_id for e in sent if e.type == "purchase" and e.customer_id]
+    )
     if any(event.type == "dismiss_promotion" for event in sent):
-        service.dismissals.heard()
+        service.buyers.note_dismissal()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     return EventsAnswer(result.recorded, result.duplicates, rejected)

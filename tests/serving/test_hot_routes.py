@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from serving.alarms import in_time
 from serving.ids import new_id
 from tests.support.metrics import metric
 from tests.support.servers import publish_model, running_server
-from tests.support.waiting import WAIT_SECONDS
 
 CART = {"checkout_id": "k", "lines": [{"item_id": "phone-64"}]}
 KEYS = "storefront:front-key-k3y,report:report-key-k3y"
@@ -89,29 +86,6 @@ def test_keys_hold_on_the_short_way(tmp_path: Path) -> None:
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert refused.headers["x-frame-options"] == "DENY"
     assert forbidden.status_code == 403
-
-
-def test_who_waits_is_woken_or_told_that_it_is_late() -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        early, late, soon, failed = (loop.create_future() for _ in range(4))
-        loop.call_later(0.01, early.set_result, 1)
-        loop.call_later(0.01, failed.set_exception, ValueError("of its own"))
-        ended: list[asyncio.Future[int]] = []
-        for future in (early, late, soon, failed):
-            future.add_done_callback(ended.append)
-        waits = [(early, WAIT_SECONDS), (late, 0.15), (soon, 0.05), (failed, WAIT_SECONDS)]
-        found = await asyncio.gather(*(in_time(*wait) for wait in waits))
-        assert [done for done, _ in found] == [True, False, False, True]
-        assert found[1][1] >= 0.15
-        assert found[2][1] >= 0.05
-        assert ended.index(soon) < ended.index(late)  # set later, and due earlier
-        assert early.result() == 1
-        assert isinstance(failed.exception(), ValueError)
-        assert isinstance(late.exception(), TimeoutError)
-        assert isinstance(soon.exception(), TimeoutError)
-
-    asyncio.run(run())
 
 
 def test_ids_are_drawn_anew_beyond_those_drawn_together() -> None:
