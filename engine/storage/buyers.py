@@ -311,8 +311,11 @@ class Buyers:
             return self._idle.pop()
         except IndexError:
             pass
-        with database.speaking(self._url):
-            pooled = self._engine.raw_connection()
+        try:
+            with database.speaking(self._url):
+                pooled = self._engine.raw_connection()
+        except self._driver.Error as error:
+            raise database.unavailable(self._url, error) from error
         connection: Any = pooled.driver_connection
         if self._dialect == "postgresql":
             connection.rollback()

@@ -27,6 +27,7 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 
 @router.post(
     "/v1/suggestions",
+    operation_id="suggest",
     summary="Suggest cross-sell and upsell for a cart",
     response_model=SuggestionResponse,
     responses=errors.documented(401, 403, 413, 415, 422),
@@ -35,11 +36,6 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 async def suggest(request: Request) -> Response:
     """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
     or a lost database are no errors here. `tracking` says where the decision is kept."""
-    return Response(await answer(request), media_type="application/json")
-
-
-async def answer(request: Request) -> bytes:
-    """The call's answer as JSON; raises ApiError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
@@ -60,7 +56,7 @@ async def answer(request: Request) -> bytes:
     _count(service, decision, tracking, late=budget.is_spent)
     body = answer_json(decision, tracking)
     laps.lap("answer")
-    return body
+    return Response(body, media_type="application/json")
 
 
 def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bool) -> None:

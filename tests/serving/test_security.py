@@ -13,15 +13,17 @@ from starlette.routing import Route
 
 from serving.app import create_app
 from serving.dashboard import sessions
+from serving.http_layer import SECURE_HEADERS, HttpLayer
 from serving.keys import SCOPES, parse_keys
-from serving.secure_headers import SECURE_HEADERS, SecureHeaders
-from serving.security import OnlyThisMachine, caller_with
+from serving.metrics import Metrics, RequestMeter
+from serving.security import caller_with
 from serving.settings import ServeSettings, load_settings
 
 
 def fetch(headers: dict[str, str], allowed: tuple[str, ...] = ()) -> httpx.Response:
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
-    guarded = SecureHeaders(OnlyThisMachine(app, allowed))
+    meter = RequestMeter(Metrics())
+    guarded = HttpLayer(app, meter=meter, local_only=True, allowed_origins=allowed)
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(guarded)

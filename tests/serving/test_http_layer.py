@@ -1,4 +1,4 @@
-"""Calls that pass the other layers by are answered as those that do not."""
+"""Every answer is named, strict and counted, whatever its route and whoever calls."""
 
 from __future__ import annotations
 
@@ -32,33 +32,39 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         ("/v1/suggestions", [1]),
         ("/v1/events", {"events": []}),
         ("/v1/events", {"events": 1}),
+        ("/no/such", {}),
     ],
 )
-def test_the_short_way_and_the_long_way_answer_alike(
+def test_pages_of_this_machine_are_answered_as_programs_are(
     shop: httpx.Client, path: str, body: object
 ) -> None:
-    # What names an origin of this machine takes the long way.
-    short = shop.post(path, json=body)
-    long = shop.post(path, json=body, headers={"Origin": "http://localhost"})
-    assert short.status_code == long.status_code
+    program = shop.post(path, json=body)
+    page = shop.post(path, json=body, headers={"Origin": "http://localhost"})
+    assert program.status_code == page.status_code
     changing = {"date", "x-request-id", "content-length"}
     kept = [
         {name: text for name, text in each.headers.items() if name not in changing}
-        for each in (short, long)
+        for each in (program, page)
     ]
     assert kept[0] == kept[1]
     assert kept[0]["x-content-type-options"] == "nosniff"
-    assert short.headers["x-request-id"] != long.headers["x-request-id"]
-    assert short.json().keys() == long.json().keys()
-    if not short.is_success:
-        assert short.json() == long.json()
+    assert program.headers["x-request-id"] != page.headers["x-request-id"]
+    assert program.json().keys() == page.json().keys()
+    if not program.is_success:
+        assert program.json() == page.json()
 
 
-def test_strangers_are_refused_on_the_short_way_too(shop: httpx.Client) -> None:
-    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
-        refused = shop.post("/v1/suggestions", json=CART, headers=headers)
+@pytest.mark.parametrize("path", ["/v1/suggestions", "/v1/events", "/healthz", "/no/such"])
+def test_strangers_are_refused_on_every_route(shop: httpx.Client, path: str) -> None:
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        [("Host", "localhost"), ("Origin", "http://localhost"), ("Origin", "https://evil.example")],
+    ):
+        refused = shop.post(path, json=CART, headers=headers)
         assert refused.status_code == 403
         assert refused.json()["error"]["code"] == "forbidden"
+        assert refused.headers["x-frame-options"] == "DENY"
 
 
 def _counted(shop: httpx.Client, status: int) -> float:
@@ -66,7 +72,7 @@ def _counted(shop: httpx.Client, status: int) -> float:
     return metric(shop, "mersalg_requests_total", **route, status=str(status))
 
 
-def test_both_ways_are_counted_together(shop: httpx.Client) -> None:
+def test_answers_are_counted_by_route_and_status(shop: httpx.Client) -> None:
     before = _counted(shop, 422), _counted(shop, 200)
     for headers in ({}, {"Origin": "http://localhost"}):
         shop.post("/v1/suggestions", content=b"{", headers=headers)
@@ -74,7 +80,7 @@ def test_both_ways_are_counted_together(shop: httpx.Client) -> None:
     assert (_counted(shop, 422), _counted(shop, 200)) == (before[0] + 2, before[1] + 2)
 
 
-def test_keys_hold_on_the_short_way(tmp_path: Path) -> None:
+def test_refusals_for_keys_are_strict_too(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     with running_server(tmp_path, keys=KEYS, key="front-key-k3y") as server:
         with server.client() as front:
