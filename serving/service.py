@@ -24,7 +24,6 @@ from serving.guard import Guard
 from serving.intake import Deadlines, Intake
 from serving.known_buyers import KnownBuyers
 from serving.live_model import LiveModel
-from serving.memory import collecting_seldom, share_one_heap
 from serving.metrics import Metrics
 from serving.pulse import Pulse
 from serving.reports import Reports
@@ -73,7 +72,6 @@ async def running(
     settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
-    share_one_heap()
     store = await asyncio.to_thread(open_store, settings.database)
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
@@ -136,8 +134,7 @@ async def running(
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))
     try:
-        with collecting_seldom():
-            yield service
+        yield service
     finally:
         for task in tasks:
             task.cancel()
