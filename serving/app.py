@@ -14,12 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serving import errors, openapi
 from serving.dashboard import pages
-from serving.hot_routes import HotRoutes
+from serving.http_layer import REQUEST_ID, HttpLayer
 from serving.key_watch import KeyWatch
 from serving.keys import KeyRing
-from serving.metrics import MeasureRequests, Metrics, RequestMeter
+from serving.metrics import Metrics, RequestMeter
 from serving.rate_limits import RateLimits
-from serving.request_ids import HEADER, RequestIds
 from serving.routes import (
     adapters,
     audit,
@@ -33,18 +32,13 @@ from serving.routes import (
     reports,
     suggestions,
 )
-from serving.secure_headers import SecureHeaders
-from serving.security import OnlyThisMachine
 from serving.service import running
 from serving.settings import ServeSettings
-from serving.unread_bodies import TellUnreadBodies
 
 if TYPE_CHECKING:
     from serving.tracing import Traces
 
 _ROUTERS = (
-    suggestions.router,
-    events.router,
     adapters.router,
     reports.router,
     decisions.router,
@@ -95,35 +89,29 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
     app.state.limits = RateLimits(settings)
     app.openapi = openapi.describe(app)  # type: ignore[method-assign]
     errors.install(app)
+    # As they are, and first: a router that is included looks each request up several times.
+    app.router.routes.extend([*suggestions.router.routes, *events.router.routes])
     for router in _ROUTERS:
         app.include_router(router)
     # The last added is the first to see a request.
-    if not settings.keys:
-        app.add_middleware(OnlyThisMachine, allowed_origins=settings.allowed_origins)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", HEADER],
-            expose_headers=[HEADER],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID],
         )
-    app.add_middleware(SecureHeaders)
-    meter = RequestMeter(metrics)
-    app.add_middleware(MeasureRequests, meter=meter)
-    app.add_middleware(
-        HotRoutes,
-        answers={"/v1/suggestions": suggestions.answer, "/v1/events": events.answer},
-        meter=meter,
-        only_this_machine=not settings.keys,
-    )
     if traces is not None:
-        from serving.tracing import TraceRequests
-
         metrics.told_of_parts = traces.part
-        app.add_middleware(TraceRequests, traces=traces)
-    app.add_middleware(TellUnreadBodies)
-    app.add_middleware(RequestIds, access_log=settings.access_log)
+    app.add_middleware(
+        HttpLayer,
+        meter=RequestMeter(metrics),
+        local_only=not settings.keys,
+        allowed_origins=settings.allowed_origins,
+        access_log=settings.access_log,
+        traces=traces,
+    )
     return app
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from msgspec.structs import replace
 
 from engine import clock, money
@@ -20,13 +21,14 @@ from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer,
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
 from engine.model import Model
+from engine.ranking.purchases import MOST_ORDERS, Past
 from engine.slate import Recommenders, Slate, build_slate
+from engine.storage.questions import Bought
 from engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
 from engine.upsell.families import LEARNED
 from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
-from serving.customer_past import Bought, past_of, row_of
 from serving.ids import new_id
 from serving.remembered_offers import Made, RememberedOffers
 from serving.schemas import SuggestionRequest
@@ -144,6 +146,33 @@ def decide(
         store_id=request.store_id,
         segment=request.segment,
     )
+
+
+def row_of(model: Model, customer_id: str | None) -> int | None:
+    """Return where the model remembers the customer; None where it does not."""
+    if customer_id is None or model.customers is None:
+        return None
+    row = model.customers.row_of(customer_id, model.customer_key)
+    return None if row < 0 else row
+
+
+def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -> Past:
+    """Return what a buyer bought: what the model remembers in `row`, and what was bought since.
+
+    It is empty where neither is known.
+    """
+    past = Past.unknown()
+    if row is not None and model.customers is not None:
+        past = Past.of_customer(model.customers.purchases, row, now)
+    if not bought:
+        return past
+    index = model.catalogue.items.index_of
+    orders: list[tuple[float, np.ndarray]] = []
+    for occurred_at, item_ids in bought[-MOST_ORDERS:]:
+        items = {item for item in map(index, item_ids) if item is not None}
+        age = max(now - occurred_at, 0) / clock.MICROS_PER_DAY
+        orders.append((age, np.array(sorted(items), dtype=np.int32)))
+    return past.joined(Past.of_orders(orders))
 
 
 def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartLine, ...]:

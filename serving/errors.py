@@ -13,8 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from engine import errors
-from serving import logs
-from serving.secure_headers import SECURE_HEADERS
 
 _log = logging.getLogger("mersalg.http")
 
@@ -178,14 +176,9 @@ async def _request_error(_request: Request, error: Exception) -> Response:
     return answer(problem.status, problem.code, problem.message, problem.details)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    # The server logs the traceback (the exception goes on to it); the caller gets none.
-    del error
-    # This answer is given outside of the layers that name requests and make browsers strict.
-    named = {"X-Request-Id": found} if (found := logs.request_id.get()) else {}
-    named |= {name.decode(): value.decode() for name, value in SECURE_HEADERS}
-    said = f"{request.method} failed for a reason of ours; it is logged"
-    return answer(500, "internal", said, headers=named)
+def internal(method: str) -> Response:
+    """Return the answer where a call ends in an error of ours."""
+    return answer(500, "internal", f"{method} failed for a reason of ours; it is logged")
 
 
 def install(app: FastAPI) -> None:
@@ -193,4 +186,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.MersalgError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _request_error)
-    app.add_exception_handler(Exception, _unexpected)

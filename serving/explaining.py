@@ -14,8 +14,8 @@ from engine.merchandising.rejections import Rejected
 from engine.model import Model
 from engine.registry import Registry
 from engine.slate import Slate, build_slate
-from serving.checkout import recommenders_of
-from serving.customer_past import Bought, past_of
+from engine.storage.questions import Bought, BuyerQuery, KnownBuyer
+from serving.checkout import past_of, recommenders_of
 
 _PAST_MODELS = 2
 _NOTHING: dict[str, object] = {"pinned_item_ids": [], "counts": {}, "rejected": []}
@@ -27,16 +27,16 @@ class Explainer:
     Args:
         registry: where versions lie.
         live: the model being served now, or None.
-        purchases: what the customer of a pseudonym bought after a moment; blocks.
+        known_buyers: what is known of the buyers of pseudonyms; blocks.
     """
 
     def __init__(
         self,
         registry: Registry,
         live: Callable[[], Model | None],
-        purchases: Callable[[str, int], list[Bought]],
+        known_buyers: Callable[[Sequence[BuyerQuery]], Sequence[KnownBuyer]],
     ) -> None:
-        self._live, self._purchases = live, purchases
+        self._live, self._known_buyers = live, known_buyers
         self._load = lru_cache(_PAST_MODELS)(registry.load)
 
     def explain(self, decision: Decision, most: int) -> dict[str, object]:
@@ -70,8 +70,9 @@ class Explainer:
         if decision.customer_id is None:
             return []
         since = model.customers.known_until if model.customers is not None else 0
-        bought = self._purchases(decision.customer_id, since)
-        return [order for order in bought if order[0] < decision.occurred_at]
+        query = BuyerQuery("", customer_id=decision.customer_id, bought_after=since)
+        [buyer] = self._known_buyers([query])
+        return [order for order in buyer.purchases if order[0] < decision.occurred_at]
 
     def _model(self, version: str) -> Model:
         live = self._live()

@@ -59,7 +59,7 @@ class GroupCommit(Generic[Job, Result]):
         weight: Callable[[Job], int] = lambda _job: 1,
         most: int = 512,
         backlog: int = 20_000,
-        linger: float = 0.002,
+        linger: float = 0.005,
         threads: int = 1,
         only_awaited: bool = False,
     ) -> None:

@@ -21,12 +21,11 @@ from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
 from engine.storage.fact_rows import AppendResult
 from engine.storage.store import Store
-from serving.alarms import in_time
-from serving.database_time import DatabaseTime
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
 from serving.replaying import WAITING, deliver, pack_audit
 from serving.spool import Spool, SpoolFull
+from serving.time_budget import TimeBudget, wait_within
 
 _log = logging.getLogger("mersalg.intake")
 
@@ -95,9 +94,9 @@ class Intake:
             self._mending.join(timeout=30)
         self._spool.close()
 
-    def patience(self) -> DatabaseTime:
+    def budget(self) -> TimeBudget:
         """How long a call that comes now may wait for the database, all in all."""
-        return DatabaseTime(self._deadlines.database if self.available else 0.0)
+        return TimeBudget(self._deadlines.database if self.available else 0.0)
 
     def outlook(self, *, database_there: bool) -> Tracking:
         """What the next decision is likely to be answered."""
@@ -105,12 +104,12 @@ class Intake:
             return "recorded"
         return "deferred" if self._spool_takes and self._spool.has_room else "off"
 
-    async def record(self, decision: Decision, patience: DatabaseTime | None = None) -> Tracking:
+    async def record(self, decision: Decision, budget: TimeBudget | None = None) -> Tracking:
         """Takes one decision; says where it is now. Never raises for a lost database.
 
-        `patience` is what the call's other questions left of its time.
+        `budget` is what the call's question left of its time.
         """
-        tracking = await self._record(decision, patience or self.patience())
+        tracking = await self._record(decision, budget or self.budget())
         self._metrics.decisions[tracking].inc()
         return tracking
 
@@ -124,13 +123,13 @@ class Intake:
         """Whether the threads that write still run; facts would wait for ever otherwise."""
         return self._to_database.is_alive and self._to_spool.is_alive and self._mending.is_alive()
 
-    async def _record(self, decision: Decision, patience: DatabaseTime) -> Tracking:
+    async def _record(self, decision: Decision, budget: TimeBudget) -> Tracking:
         if self.available:
             try:
                 future = self._to_database.submit((decision,))
             except QueueFull:
                 return await self._defer(decision)
-            in_time = await patience.wait_for(future)
+            in_time = await budget.wait_for(future)
             self._late = not in_time
             if in_time and future.exception() is None:
                 return "off" if future.result().rejected else "recorded"
@@ -147,7 +146,7 @@ class Intake:
             future = self._to_spool.submit(record)
         except QueueFull:
             return False
-        done, _ = await in_time(future, seconds)
+        done, _ = await wait_within(future, seconds)
         return done and future.exception() is None and future.result()
 
     async def keep_audit(self, entry: AuditEntry) -> bool:
@@ -166,7 +165,7 @@ class Intake:
             future = self._to_database.submit(facts)
         except QueueFull as error:
             raise StorageUnavailable("too many facts wait for the database") from error
-        done, _ = await in_time(future, self._deadlines.events)
+        done, _ = await wait_within(future, self._deadlines.events)
         if not done:
             raise StorageUnavailable("the database does not answer in time")
         result = future.result()

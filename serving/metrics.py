@@ -10,7 +10,6 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.facts import Arm, Kind, Tracking
 from serving.tallies import CountTally, Lap, Laps
@@ -199,31 +198,3 @@ class RequestMeter:
             )
         found[0].inc()
         found[1].observe(seconds)
-
-
-class MeasureRequests:
-    """ASGI middleware: tells a meter of every answer."""
-
-    def __init__(self, app: ASGIApp, meter: RequestMeter) -> None:
-        self._app, self._meter = app, meter
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        status = 500
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            # Whatever strangers send, the number of series stays small.
-            method = scope["method"] if route != "unmatched" else "ANY"
-            self._meter.note(route, method, status, time.perf_counter() - started)

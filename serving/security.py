@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import errors
 from serving.keys import SCOPES
@@ -94,47 +90,3 @@ class Require(SecurityBase):
 
 Reporter = Annotated[Caller, Depends(Require("report"))]
 Admin = Annotated[Caller, Depends(Require("admin"))]
-
-
-class OnlyThisMachine:
-    """ASGI middleware for a service without keys: web pages of strangers are refused.
-
-    A page in a browser on this machine can reach loopback too; it gives itself away by its
-    `Origin`, or, where its own host name was pointed at loopback, by `Host`.
-    """
-
-    def __init__(self, app: ASGIApp, allowed_origins: tuple[str, ...]) -> None:
-        self._app = app
-        self._allowed = frozenset(allowed_origins)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._trusted(Headers(scope=scope)):
-            refusal = errors.answer(
-                403,
-                "forbidden",
-                "without keys this service answers only callers that address it as localhost;"
-                " set MERSALG_KEYS to serve others",
-            )
-            await refusal(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _trusted(self, headers: Headers) -> bool:
-        host, origin = headers.get("host"), headers.get("origin")
-        if host is not None and not is_local_host(host):
-            return False
-        return origin is None or origin in self._allowed or _is_local(origin)
-
-
-def is_local_host(host: str | bytes) -> bool:
-    """Whether what a `Host` header says is a name of this machine."""
-    named = host.decode("latin-1") if isinstance(host, bytes) else host
-    return _is_local(f"//{named}")
-
-
-def _is_local(url: str) -> bool:
-    try:
-        name = urlsplit(url).hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -16,18 +16,16 @@ from fastapi import Depends, Request
 
 from engine.errors import StorageError, StorageUnavailable
 from engine.registry import Registry
+from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_store
-from serving.customer_past import CustomerPasts
-from serving.dismissals import Dismissals
 from serving.explaining import Explainer
 from serving.guard import Guard
 from serving.intake import Deadlines, Intake
+from serving.known_buyers import KnownBuyers
 from serving.live_model import LiveModel
-from serving.memory import collecting_seldom, share_one_heap
 from serving.metrics import Metrics
 from serving.pulse import Pulse
 from serving.reports import Reports
-from serving.session_arms import SessionArms
 from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     from serving.tracing import Traces
 
 _log = logging.getLogger("mersalg.service")
+
+_NOBODY = BuyerQuery("", arm_session_id="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ class Service:
     live: LiveModel
     intake: Intake
     pulse: Pulse
-    arms: SessionArms
-    pasts: CustomerPasts
-    dismissals: Dismissals
+    buyers: KnownBuyers
     reports: Reports
     explainer: Explainer
     guard: Guard
@@ -73,7 +71,6 @@ async def running(
     settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
 ) -> AsyncIterator[Service]:
     """The service for as long as the block lasts; leaving it writes all that waits."""
-    share_one_heap()
     committing = nullcontext if traces is None else traces.committing
     store = await asyncio.to_thread(open_store, settings.database, committing=committing)
     registry = Registry(settings.models)
@@ -93,12 +90,10 @@ async def running(
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
     pulse = Pulse(store.ping)
-    arms = SessionArms(store.questions.session_arms)
-    pasts = CustomerPasts(store.questions.purchases, store.questions.who_bought)
-    dismissals = Dismissals(store.questions.any_dismissed, store.questions.dismissed)
+    buyers = KnownBuyers(store.questions.known_buyers)
     reports = Reports(store, settings.report_cache_seconds, store.address)
     explainer = Explainer(
-        registry, lambda: live.model, partial(store.questions.purchases, is_pseudonym=True)
+        registry, lambda: live.model, partial(store.questions.known_buyers, trusted=True)
     )
     guard = Guard(
         store,
@@ -124,9 +119,7 @@ async def running(
         live,
         intake,
         pulse,
-        arms,
-        pasts,
-        dismissals,
+        buyers,
         reports,
         explainer,
         guard,
@@ -143,8 +136,7 @@ async def running(
     if settings.parent is not None:
         tasks.append(asyncio.create_task(_end_with(settings.parent)))
     try:
-        with collecting_seldom():
-            yield service
+        yield service
     finally:
         for task in tasks:
             task.cancel()
@@ -153,9 +145,7 @@ async def running(
         await asyncio.to_thread(intake.close)
         live.close()
         pulse.close()
-        arms.close()
-        pasts.close()
-        dismissals.close()
+        buyers.close()
         await asyncio.to_thread(guard.close)
         await asyncio.to_thread(reports.close)
         store.close()
@@ -165,7 +155,7 @@ def _prepare_database(store: Store) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
-        store.questions.session_arm("")  # opens a connection before a buyer waits for it
+        store.questions.known_buyers([_NOBODY])  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)
         return False

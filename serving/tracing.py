@@ -17,12 +17,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from engine.errors import ConfigError
 from engine.facts import Decision, Fact
 from serving import logs
-from serving.request_ids import route_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -67,22 +66,25 @@ class Traces:
         self._waiting: OrderedDict[str, SpanContext] = OrderedDict()
 
     def begin(self, scope: Scope) -> Span:
-        """The span of a request; a child of the one that `traceparent` names."""
+        """Begin the span of a request; a child of the one that `traceparent` names."""
         carrier = {
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in scope["headers"]
             if name in (b"traceparent", b"tracestate")
         }
-        return self._tracer.start_span(
+        span = self._tracer.start_span(
             scope["method"],
             context=self._incoming.extract(carrier),
             kind=self._trace.SpanKind.SERVER,
             attributes={"http.request.method": scope["method"]},
         )
+        _span.set(span)
+        return span
 
-    def end(self, span: Span, scope: Scope, status: int) -> None:
-        route = route_of(scope)
-        span.update_name(f"{scope['method']} {route}")
+    def end(self, span: Span, method: str, route: str, status: int) -> None:
+        """End the span of a request."""
+        _span.set(None)
+        span.update_name(f"{method} {route}")
         span.set_attributes({"http.route": route, "http.response.status_code": status})
         for name, value in (
             ("mersalg.request_id", logs.request_id.get()),
@@ -128,33 +130,6 @@ class Traces:
     def close(self) -> None:
         """Sends what waits."""
         self._provider.shutdown()
-
-
-class TraceRequests:
-    """ASGI middleware, inside of that which names requests."""
-
-    def __init__(self, app: ASGIApp, traces: Traces) -> None:
-        self._app, self._traces = app, traces
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status = 500
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        span = self._traces.begin(scope)
-        _span.set(span)
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            _span.set(None)
-            self._traces.end(span, scope, status)
 
 
 def _otlp() -> TracerProvider:

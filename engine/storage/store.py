@@ -111,7 +111,7 @@ class Store:
         self._database = database
         self._writer = writer_for(database)
         self.facts = Facts(database, self._writer, pseudonyms, committing)
-        self.questions = Questions(database, pseudonyms)
+        self.questions = Questions(database.engine, database.url, pseudonyms)
         self.reports = Reports(database)
         self.people = People(database, self.facts, pseudonyms)
         self.audit = AuditLog(database)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-IS_DISMISSAL = text("type = 'dismiss_promotion'")
+_IS_DISMISSAL = text("type = 'dismiss_promotion'")
 """Spelt out, not bound: SQLite uses an index of some rows only where it sees them named."""
 
 
@@ -52,7 +52,10 @@ facts = Table(
     _of_some("facts_by_offer", "offer_id"),
     _of_some("facts_by_transaction", "transaction_id"),
     Index(
-        "facts_dismissing", "occurred_at", sqlite_where=IS_DISMISSAL, postgresql_where=IS_DISMISSAL
+        "facts_dismissing",
+        "occurred_at",
+        sqlite_where=_IS_DISMISSAL,
+        postgresql_where=_IS_DISMISSAL,
     ),
 )
 

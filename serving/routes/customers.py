@@ -70,7 +70,7 @@ async def erase_customer(service: TheService, caller: Admin, customer_id: str) -
         await service.intake.settle()
         touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
         await asyncio.to_thread(service.intake.forget, customer_id)
-    service.pasts.forget([customer_id])
+    service.buyers.forget_purchases([customer_id])
     await service.live.reload()
     return CustomerErasure(customer_id, touched)
 

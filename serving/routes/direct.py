@@ -1,4 +1,4 @@
-"""Routes on the hot path: FastAPI's routing and documentation, without its argument machinery."""
+"""Routes that are called most: FastAPI's documentation, without its argument machinery."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Any
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 
 class DirectRoute(APIRoute):
-    """Hands the request to the endpoint as it is; the endpoint admits, parses and answers.
+    """Hand the request to the endpoint as it is; the endpoint admits, parses and answers.
 
-    Solving dependencies costs as much as a decision, and these endpoints read their bodies by
-    hand anyway, to bound them.
+    Solving dependencies costs as much as a decision, and these endpoints read their bodies
+    themselves anyway, to bound them.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.methods and scope["method"] not in self.methods:
+            await super().handle(scope, receive, send)
+            return
+        response: Response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)

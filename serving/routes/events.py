@@ -37,6 +37,7 @@ class EventsAnswer:
 
 @router.post(
     "/v1/events",
+    operation_id="record_events",
     summary="Record views, clicks, purchases, refunds and cancellations",
     response_model=EventsAnswer,
     responses=errors.documented(401, 403, 413, 415, 422, 503),
@@ -46,21 +47,17 @@ async def record_events(request: Request) -> Response:
     """Idempotent by `event_id`: send again whatever was not answered. Each event stands alone; a
     rejected one (`invalid`, `conflict`, `forbidden`) does not hold back its neighbours.
     `purchase`, `refund` and `cancel` need a server key."""
-    return Response(await answer(request), media_type="application/json")
+    caller = admit(request, "storefront")
+    service = service_of(request)
+    events = _events_of(await read_body(request), service.settings.max_events)
+    taken = await take(service, caller, events)
+    return Response(orjson.dumps(taken), media_type="application/json")
 
 
 class _Events(msgspec.Struct):
     """The body of a call; each event is decoded on its own, after their number is checked."""
 
     events: list[msgspec.Raw]
-
-
-async def answer(request: Request) -> bytes:
-    """The call's answer as JSON; raises ApiError or StorageError for a call that is refused."""
-    caller = admit(request, "storefront")
-    service = service_of(request)
-    events = _events_of(await read_body(request), service.settings.max_events)
-    return orjson.dumps(await take(service, caller, events))
 
 
 async def take(
@@ -87,9 +84,11 @@ async def take(
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
     sent = [fact for fact in facts if isinstance(fact, Event)]
-    service.pasts.forget([e.customer_id for e in sent if e.type == "purchase" and e.customer_id])
+    service.buyers.forget_purchases(
+        [e.customer_id for e in sent if e.type == "purchase" and e.customer_id]
+    )
     if any(event.type == "dismiss_promotion" for event in sent):
-        service.dismissals.heard()
+        service.buyers.note_dismissal()
     rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     return EventsAnswer(result.recorded, result.duplicates, rejected)

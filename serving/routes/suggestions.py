@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from engine.experiment import assign_arm, unit_of
-from engine.facts import Arm, Decision, Tracking
+from engine.facts import Decision, Tracking
 from engine.model import Model
+from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
 from serving.answers import answer_json
-from serving.checkout import consents, decide
-from serving.customer_past import Bought
+from serving.checkout import decide
 from serving.request_body import read_json
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest, SuggestionResponse
@@ -29,6 +27,7 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 
 @router.post(
     "/v1/suggestions",
+    operation_id="suggest",
     summary="Suggest cross-sell and upsell for a cart",
     response_model=SuggestionResponse,
     responses=errors.documented(401, 403, 413, 415, 422),
@@ -37,46 +36,27 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 async def suggest(request: Request) -> Response:
     """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
     or a lost database are no errors here. `tracking` says where the decision is kept."""
-    return Response(await answer(request), media_type="application/json")
-
-
-async def answer(request: Request) -> bytes:
-    """The call's answer as JSON; raises ApiError for a call that is refused."""
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
     asked = _parse(await read_json(request))
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
-    arms, model = service.arms, service.live.model
-    patience = service.intake.patience()
-    known = await arms.known(
-        asked.session_id, patience if _login_could_change_arm(model, asked) else None
-    )
-    # Without consent nobody is looked up: what was dismissed in this checkout is all there is.
-    remembered = (
-        asked
-        if consents(model, asked)
-        else asked.model_copy(update={"customer_id": None, "session_id": None})
-    )
+    model, budget = service.live.model, service.intake.budget()
+    # Otherwise a caller who names a customer would see by what is missing what they dismissed.
     recall = service.settings.storefront_recall or caller.may("server")
-    bought: Sequence[Bought] = ()
-    if recall:
-        bought = await service.pasts.since(model, remembered.customer_id, patience)
-    # Else whoever names a customer would see by what is missing what was waved away.
-    own = remembered if recall else remembered.model_copy(update={"customer_id": None})
-    dismissed = await service.dismissals.of(model, own, patience)
+    buyer = await service.buyers.of(model, asked, budget, recall=recall)
     laps.lap("look_ups")
-    decision = _decide(service, model, asked, known, bought, dismissed, recall=recall)
+    decision = _decide(service, model, asked, buyer, recall=recall)
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
-    arms.remember(asked.session_id, decision.arm)
-    tracking = await service.intake.record(decision, patience)
+    service.buyers.set_arm(asked.session_id, decision.arm)
+    tracking = await service.intake.record(decision, budget)
     laps.lap("record")
-    _count(service, decision, tracking, late=patience.is_over)
+    _count(service, decision, tracking, late=budget.is_spent)
     body = answer_json(decision, tracking)
     laps.lap("answer")
-    return body
+    return Response(body, media_type="application/json")
 
 
 def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bool) -> None:
@@ -103,23 +83,11 @@ def _parse(data: object) -> SuggestionRequest:
         raise errors.invalid(details) from error
 
 
-def _login_could_change_arm(model: Model | None, asked: SuggestionRequest) -> bool:
-    """Whether the customer was drawn into another arm than the session: 2 h (1 - h) of logins."""
-    if model is None or asked.session_id is None or asked.customer_id is None:
-        return False
-    experiment = model.settings.experiment
-    units = (unit_of(asked.customer_id, None), unit_of(None, asked.session_id))
-    drawn = {assign_arm(unit, salt=experiment.salt, holdout=experiment.holdout) for unit in units}
-    return len(drawn) > 1
-
-
 def _decide(
     service: Service,
     model: Model | None,
     asked: SuggestionRequest,
-    known: Arm | None,
-    bought: Sequence[Bought],
-    dismissed: Sequence[str],
+    buyer: KnownBuyer,
     *,
     recall: bool,
 ) -> Decision:
@@ -127,15 +95,15 @@ def _decide(
         return decide(
             model,
             asked,
-            known_arm=known,
-            bought=bought,
-            dismissed=dismissed,
+            known_arm=buyer.arm,
+            bought=buyer.purchases,
+            dismissed=buyer.dismissed_item_ids,
             paused=service.guard.paused is not None,
             recall=recall,
         )
     except Exception:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
-        decision = decide(None, asked, known_arm=known)
+        decision = decide(None, asked, known_arm=buyer.arm)
         logs.decision_id.set(decision.decision_id)
         _log.exception("no suggestions could be made")
         service.metrics.degraded["decide_failure"].inc()

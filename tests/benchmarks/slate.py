@@ -26,8 +26,7 @@ from engine.slate import Slate, build_slate
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
 from serving.answers import answer_json
-from serving.checkout import decide, recommenders_of
-from serving.customer_past import past_of, row_of
+from serving.checkout import decide, past_of, recommenders_of, row_of
 from serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
 

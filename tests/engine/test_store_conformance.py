@@ -15,6 +15,7 @@ from sqlalchemy import text
 from engine.errors import StorageMismatch, StorageUnavailable
 from engine.fact_json import parse_fact
 from engine.facts import (
+    Arm,
     CartLine,
     Change,
     Decision,
@@ -27,6 +28,7 @@ from engine.facts import (
 )
 from engine.storage.connection import connect, parse_url
 from engine.storage.facts import FactScope
+from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_existing_store, open_store
 
 SECRET = b"a secret of the tests, long enough"
@@ -212,11 +214,16 @@ def test_the_scope_follows_sessions_to_the_customer_they_belong_to(store: Store)
     assert named(list(store.facts.read(FactScope(HOUR, HOUR + 1)))) == ["e-1", "e-5"]
 
 
+def _first_arm(store: Store, session_id: str) -> Arm | None:
+    [buyer] = store.questions.known_buyers([BuyerQuery("k", arm_session_id=session_id)])
+    return buyer.arm
+
+
 def test_a_session_keeps_its_first_arm(store: Store) -> None:
-    assert store.questions.session_arm("session-1") is None
+    assert _first_arm(store, "session-1") is None
     store.facts.append([decision(2, session_id="session-1", arm="treatment")])
     store.facts.append([decision(1, arm="control")])
-    assert store.questions.session_arm("session-1") == "control"
+    assert _first_arm(store, "session-1") == "control"
 
 
 def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
@@ -231,15 +238,26 @@ def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
         ]
     )
     many = [f"nobody-{number}" for number in range(600)]
-    assert store.questions.session_arms(["s", *many, "t", "s"]) == {
-        "s": "treatment",
-        "t": "control",
-    }
+    arms = store.questions.known_buyers(
+        [BuyerQuery("k", arm_session_id=each) for each in ("s", *many, "t", "s")]
+    )
+    assert [arms[0].arm, arms[-2].arm, arms[-1].arm] == ["treatment", "control", "treatment"]
+    assert {each.arm for each in arms[1:-2]} == {None}
     bought = {fact.event_id: fact.occurred_at for fact in everything(store)}
     after = max(at for event_id, at in bought.items() if event_id == purchase(4).event_id)
-    assert store.questions.who_bought(["early", "Ola", *many, "Ola"], after) == {"Ola"}
-    assert store.questions.who_bought([], 0) == set()
-    assert store.questions.session_arms([]) == {}
+    buyers = store.questions.known_buyers(
+        [
+            BuyerQuery("k", customer_id=each, bought_after=after)
+            for each in ("early", "Ola", *many, "Ola")
+        ]
+    )
+    orders = [bought["p-9"], bought["p-10"]]
+    assert [[at for at, _ in each.purchases] for each in buyers] == [
+        *([], orders),
+        *([[]] * len(many)),
+        orders,
+    ]
+    assert store.questions.known_buyers([]) == []
 
 
 def test_a_batch_partly_known_or_clashing_takes_what_is_new(store: Store) -> None:
@@ -303,7 +321,7 @@ def test_a_customer_can_be_exported_and_erased(store: Store) -> None:
     # Still one unit, but nobody that a name leads to; and the other customer is untouched.
     assert after[0].customer_id == after[1].customer_id != before[0].customer_id
     assert after[2] == before[2]
-    assert store.questions.session_arm("session-1") is None
+    assert _first_arm(store, "session-1") is None
     assert store.facts.append(sent).duplicates == 3
 
 

@@ -18,10 +18,13 @@ from engine.errors import FactRejected, StorageUnavailable
 from engine.fact_json import pack, unpack
 from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from engine.storage.fact_rows import AppendResult, Rejection
+from engine.storage.questions import BuyerQuery, KnownBuyer
 from serving.intake import Deadlines, Intake, take_apart
-from serving.lookups import Lookups
+from serving.known_buyers import KnownBuyers
 from serving.metrics import Metrics
+from serving.schemas import SuggestionRequest
 from serving.spool import Spool
+from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 
 T = TypeVar("T")
@@ -199,41 +202,31 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
     assert store.recorded == {"d-1": decision()}
 
 
-def test_all_questions_of_a_call_share_its_time(tmp_path: Path) -> None:
+def test_the_question_of_a_call_and_its_fact_share_its_time(tmp_path: Path) -> None:
     store = FakeStore()
-    n_answered = 0
 
-    def hang(asked: Sequence[None]) -> list[bool]:
-        return [store.gate.wait(WAIT_SECONDS)] * len(asked)
+    def look_up(queries: Sequence[BuyerQuery]) -> list[KnownBuyer]:
+        assert store.gate.wait(WAIT_SECONDS)
+        return [KnownBuyer(dismissed_item_ids=("case-1",))] * len(queries)
 
-    def answer(asked: Sequence[None]) -> list[bool]:
-        nonlocal n_answered
-        n_answered += len(asked)
-        return [True] * len(asked)
-
-    hanging: Lookups[None, bool] = Lookups("hanging", hang)
-    answering: Lookups[None, bool] = Lookups("answering", answer)
+    buyers = KnownBuyers(look_up)
+    model, request = tiny_model(), SuggestionRequest(checkout_id="k")
     with intake_of(store, tmp_path, deadline=0.2) as intake:
         store.gate.clear()
 
-        async def call() -> tuple[bool | None, bool | None, str]:
-            patience = intake.patience()
-            late = await patience.ask(hanging, None)
-            assert patience.is_over
-            # The first question took all of the time: nothing is left for the second.
-            return (
-                late,
-                await patience.ask(answering, None),
-                await intake.record(decision(), patience),
-            )
+        async def call() -> tuple[KnownBuyer, str]:
+            budget = intake.budget()
+            late = await buyers.of(model, request, budget)
+            assert budget.is_spent
+            # The question took all of the time: nothing is left for the fact.
+            return late, await intake.record(decision(), budget)
 
-        assert run(call) == (None, None, "deferred")
-        assert n_answered == 0
+        late, tracking = run(call)
+        assert (late.dismissed_item_ids, tracking) == ((), "deferred")
         assert intake.outlook(database_there=True) == "deferred"
         store.gate.set()
         eventually(lambda: intake.outlook(database_there=True) == "recorded")
-    hanging.close()
-    answering.close()
+    buyers.close()
     assert store.recorded == {"d-1": decision()}
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import subprocess
 import sys
-import weakref
 
 import pytest
 
 from serving import reports
-from serving.memory import collecting_seldom
 from serving.reports import Reports
 
 PROGRAM = """
@@ -59,23 +56,3 @@ def test_every_report_gives_back_what_it_needed(monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(kept.rates(reports.ReportQuery())) == {"a": []}
     assert given == ["back"]
     kept.close()
-
-
-class Ring:
-    """Refers to itself, so that only a collection ends it."""
-
-    def __init__(self) -> None:
-        self.own = self
-
-
-def test_while_a_service_runs_rings_are_looked_for_seldom_and_found_all_the_same() -> None:
-    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
-    with collecting_seldom():
-        assert all(now >= before for now, before in zip(gc.get_threshold(), usual, strict=True))
-        assert gc.get_threshold() != usual
-        assert gc.get_freeze_count() > frozen
-        ring = weakref.ref(Ring())
-        assert ring() is not None
-        gc.collect()
-        assert ring() is None
-    assert (gc.get_threshold(), gc.get_freeze_count()) == (usual, 0)

@@ -1,11 +1,9 @@
-"""Who is let in: browsers of strangers, dashboard sessions, the arms of sessions."""
+"""Who is let in: browsers of strangers, dashboard sessions."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -13,22 +11,19 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from engine.errors import StorageUnavailable
-from engine.facts import Arm
 from serving.app import create_app
 from serving.dashboard import sessions
-from serving.database_time import DatabaseTime
+from serving.http_layer import SECURE_HEADERS, HttpLayer
 from serving.keys import SCOPES, parse_keys
-from serving.secure_headers import SECURE_HEADERS, SecureHeaders
-from serving.security import OnlyThisMachine, caller_with
-from serving.session_arms import SessionArms
+from serving.metrics import Metrics, RequestMeter
+from serving.security import caller_with
 from serving.settings import ServeSettings, load_settings
-from tests.support.waiting import WAIT_SECONDS
 
 
 def fetch(headers: dict[str, str], allowed: tuple[str, ...] = ()) -> httpx.Response:
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
-    guarded = SecureHeaders(OnlyThisMachine(app, allowed))
+    meter = RequestMeter(Metrics())
+    guarded = HttpLayer(app, meter=meter, local_only=True, allowed_origins=allowed)
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(guarded)
@@ -129,61 +124,6 @@ def test_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
     later = time.time() + sessions.SECONDS + 1
     monkeypatch.setattr(sessions.time, "time", lambda: later)
     assert not sessions.is_open(settings, cookie)
-
-
-def arms_over(look_up: Callable[[str], Arm | None]) -> SessionArms:
-    def look_up_all(session_ids: Sequence[str]) -> dict[str, Arm]:
-        found = {each: look_up(each) for each in session_ids}
-        return {each: arm for each, arm in found.items() if arm is not None}
-
-    return SessionArms(look_up_all)
-
-
-def test_the_first_arm_of_a_session_is_kept() -> None:
-    asked: list[str] = []
-
-    def look_up(session_id: str) -> Arm | None:
-        asked.append(session_id)
-        return "control" if session_id == "known" else None
-
-    arms, patience = arms_over(look_up), DatabaseTime(WAIT_SECONDS)
-
-    async def run() -> None:
-        assert await arms.known(None, patience) is None
-        assert await arms.known("known", patience) == "control"
-        assert await arms.known("new", patience) is None
-        assert await arms.known("new", None) is None
-        assert await arms.known("new", DatabaseTime(0)) is None
-        arms.remember("new", "control")
-        arms.remember("new", "treatment")  # too late
-        assert await arms.known("new", patience) == "control"
-        arms.remember(None, "control")
-
-    asyncio.run(run())
-    arms.close()
-    assert asked == ["known", "new"]
-
-
-def test_a_slow_or_lost_database_is_not_waited_for() -> None:
-    gate = threading.Event()
-
-    def slow(_session_id: str) -> Arm | None:
-        assert gate.wait(WAIT_SECONDS)
-        return "control"
-
-    def lost(_session_id: str) -> Arm | None:
-        raise StorageUnavailable("away")
-
-    async def run() -> None:
-        for arms, seconds in ((arms_over(slow), 0.05), (arms_over(lost), WAIT_SECONDS)):
-            patience = DatabaseTime(seconds)
-            assert await arms.known("s", patience) is None
-            assert patience.is_over is (seconds == 0.05)
-            arms.close()
-        assert not gate.is_set()
-        gate.set()
-
-    asyncio.run(run())
 
 
 def test_pages_of_the_shop_may_ask_before_they_call() -> None:

@@ -1,19 +1,16 @@
-"""Calls that pass the other layers by are answered as those that do not."""
+"""Every answer is named, strict and counted, whatever its route and whoever calls."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from serving.alarms import in_time
 from serving.ids import new_id
 from tests.support.metrics import metric
 from tests.support.servers import publish_model, running_server
-from tests.support.waiting import WAIT_SECONDS
 
 CART = {"checkout_id": "k", "lines": [{"item_id": "phone-64"}]}
 KEYS = "storefront:front-key-k3y,report:report-key-k3y"
@@ -35,33 +32,39 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         ("/v1/suggestions", [1]),
         ("/v1/events", {"events": []}),
         ("/v1/events", {"events": 1}),
+        ("/no/such", {}),
     ],
 )
-def test_the_short_way_and_the_long_way_answer_alike(
+def test_pages_of_this_machine_are_answered_as_programs_are(
     shop: httpx.Client, path: str, body: object
 ) -> None:
-    # What names an origin of this machine takes the long way.
-    short = shop.post(path, json=body)
-    long = shop.post(path, json=body, headers={"Origin": "http://localhost"})
-    assert short.status_code == long.status_code
+    program = shop.post(path, json=body)
+    page = shop.post(path, json=body, headers={"Origin": "http://localhost"})
+    assert program.status_code == page.status_code
     changing = {"date", "x-request-id", "content-length"}
     kept = [
         {name: text for name, text in each.headers.items() if name not in changing}
-        for each in (short, long)
+        for each in (program, page)
     ]
     assert kept[0] == kept[1]
     assert kept[0]["x-content-type-options"] == "nosniff"
-    assert short.headers["x-request-id"] != long.headers["x-request-id"]
-    assert short.json().keys() == long.json().keys()
-    if not short.is_success:
-        assert short.json() == long.json()
+    assert program.headers["x-request-id"] != page.headers["x-request-id"]
+    assert program.json().keys() == page.json().keys()
+    if not program.is_success:
+        assert program.json() == page.json()
 
 
-def test_strangers_are_refused_on_the_short_way_too(shop: httpx.Client) -> None:
-    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
-        refused = shop.post("/v1/suggestions", json=CART, headers=headers)
+@pytest.mark.parametrize("path", ["/v1/suggestions", "/v1/events", "/healthz", "/no/such"])
+def test_strangers_are_refused_on_every_route(shop: httpx.Client, path: str) -> None:
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        [("Host", "localhost"), ("Origin", "http://localhost"), ("Origin", "https://evil.example")],
+    ):
+        refused = shop.post(path, json=CART, headers=headers)
         assert refused.status_code == 403
         assert refused.json()["error"]["code"] == "forbidden"
+        assert refused.headers["x-frame-options"] == "DENY"
 
 
 def _counted(shop: httpx.Client, status: int) -> float:
@@ -69,7 +72,7 @@ def _counted(shop: httpx.Client, status: int) -> float:
     return metric(shop, "mersalg_requests_total", **route, status=str(status))
 
 
-def test_both_ways_are_counted_together(shop: httpx.Client) -> None:
+def test_answers_are_counted_by_route_and_status(shop: httpx.Client) -> None:
     before = _counted(shop, 422), _counted(shop, 200)
     for headers in ({}, {"Origin": "http://localhost"}):
         shop.post("/v1/suggestions", content=b"{", headers=headers)
@@ -77,7 +80,7 @@ def test_both_ways_are_counted_together(shop: httpx.Client) -> None:
     assert (_counted(shop, 422), _counted(shop, 200)) == (before[0] + 2, before[1] + 2)
 
 
-def test_keys_hold_on_the_short_way(tmp_path: Path) -> None:
+def test_refusals_for_keys_are_strict_too(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     with running_server(tmp_path, keys=KEYS, key="front-key-k3y") as server:
         with server.client() as front:
@@ -89,29 +92,6 @@ def test_keys_hold_on_the_short_way(tmp_path: Path) -> None:
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert refused.headers["x-frame-options"] == "DENY"
     assert forbidden.status_code == 403
-
-
-def test_who_waits_is_woken_or_told_that_it_is_late() -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        early, late, soon, failed = (loop.create_future() for _ in range(4))
-        loop.call_later(0.01, early.set_result, 1)
-        loop.call_later(0.01, failed.set_exception, ValueError("of its own"))
-        ended: list[asyncio.Future[int]] = []
-        for future in (early, late, soon, failed):
-            future.add_done_callback(ended.append)
-        waits = [(early, WAIT_SECONDS), (late, 0.15), (soon, 0.05), (failed, WAIT_SECONDS)]
-        found = await asyncio.gather(*(in_time(*wait) for wait in waits))
-        assert [done for done, _ in found] == [True, False, False, True]
-        assert found[1][1] >= 0.15
-        assert found[2][1] >= 0.05
-        assert ended.index(soon) < ended.index(late)  # set later, and due earlier
-        assert early.result() == 1
-        assert isinstance(failed.exception(), ValueError)
-        assert isinstance(late.exception(), TimeoutError)
-        assert isinstance(soon.exception(), TimeoutError)
-
-    asyncio.run(run())
 
 
 def test_ids_are_drawn_anew_beyond_those_drawn_together() -> None:

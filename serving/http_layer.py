@@ -1,0 +1,194 @@
+"""What every request and answer goes through, whatever its route.
+
+An id for the request, a check where it comes from, strict headers, metrics, the access log, traces
+and the answer to errors of ours: one ASGI middleware, for a chain of them costs more than a route.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import errors, logs
+from serving.metrics import RequestMeter
+
+if TYPE_CHECKING:
+    from serving.tracing import Traces
+
+REQUEST_ID = "X-Request-Id"
+SECURE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""Headers of every answer that does not set its own, so that browsers stay strict."""
+
+UNMATCHED = "unmatched"
+"""The route of calls that have none: their paths may name people."""
+
+_REQUEST_ID = REQUEST_ID.lower().encode()
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
+_NO_PARAMETERS: dict[str, object] = {}
+_access = logging.getLogger("mersalg.access")
+
+
+class HttpLayer:
+    """ASGI middleware around all routes.
+
+    Parameters
+    ----------
+    app
+        The routes.
+    meter
+        Counts and times every answer.
+    local_only
+        Whether to refuse requests that a page of another site may have sent, as a service without
+        keys has to. A page in a browser on this machine can reach loopback too; its `Origin` shows
+        it, or, where its own host name was pointed at loopback, its `Host`.
+    allowed_origins
+        Origins whose pages may call all the same.
+    access_log
+        Whether to log a line for each answer, with its route and never its path.
+    traces
+        Makes a span of each request, None where nothing is traced.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        meter: RequestMeter,
+        local_only: bool,
+        allowed_origins: Sequence[str] = (),
+        access_log: bool = False,
+        traces: Traces | None = None,
+    ) -> None:
+        self._app, self._meter, self._local_only = app, meter, local_only
+        self._allowed_origins = frozenset(each.encode() for each in allowed_origins)
+        self._access_log, self._traces = access_log, traces
+        # Random for each process and counted inside: nobody gains by guessing the next one.
+        self._prefix, self._numbers = f"req_{secrets.token_hex(8)}_", count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = None
+        # Of a body that is not read, the rest would be taken for the next request: the server
+        # closes the connection, and the answer says so.
+        is_unread, is_trusted = False, True
+        for name, value in scope["headers"]:
+            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                is_unread = True
+            elif name == _REQUEST_ID and request_id is None and _VALID_ID(value):
+                request_id = value
+            elif self._local_only and name in (b"host", b"origin"):
+                is_trusted = is_trusted and self._is_trusted(name, value)
+        if request_id is None:
+            request_id = f"{self._prefix}{next(self._numbers)}".encode()
+        # Not reset afterwards: the server logs what the application raised, in the same task.
+        logs.request_id.set(request_id.decode())
+        logs.decision_id.set(None)
+        logs.keep_unspoken(lambda: (scope.get("path_params", _NO_PARAMETERS).get("customer_id"),))
+        status, has_begun = 500, False
+
+        async def receive_on() -> Message:
+            nonlocal is_unread
+            message = await receive()
+            if not message.get("more_body", False):
+                is_unread = False
+            return message
+
+        async def send_on(message: Message) -> None:
+            nonlocal status, has_begun
+            if message["type"] == "http.response.start":
+                status, has_begun = message["status"], True
+                headers = _with_secure_headers(message.get("headers", ()))
+                headers.append((_REQUEST_ID, request_id))
+                if is_unread:
+                    headers.append((b"connection", b"close"))
+                message["headers"] = headers
+            await send(message)
+
+        span = None if self._traces is None else self._traces.begin(scope)
+        try:
+            if is_trusted:
+                await self._app(scope, receive_on if is_unread else receive, send_on)
+            else:
+                await _refusal()(scope, receive, send_on)
+        except Exception:
+            # The server logs the traceback; the caller gets none.
+            if not has_begun:
+                await errors.internal(scope["method"])(scope, receive, send_on)
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            route = route_of(scope)
+            # Whatever strangers send, the number of series stays small.
+            method = scope["method"] if route != UNMATCHED else "ANY"
+            self._meter.note(route, method, status, seconds)
+            if self._traces is not None:
+                self._traces.end(span, scope["method"], route, status)
+            if self._access_log:
+                _log_access(scope["method"], route, status, seconds)
+
+    def _is_trusted(self, name: bytes, value: bytes) -> bool:
+        if name == b"host":
+            return _is_local(b"//" + value)
+        return value in self._allowed_origins or _is_local(value)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the path a request was routed to, which names nobody."""
+    return getattr(scope.get("route"), "path", UNMATCHED)
+
+
+def _with_secure_headers(own: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    headers = list(own)
+    names = {name for name, _ in headers}
+    headers += [header for header in SECURE_HEADERS if header[0] not in names]
+    return headers
+
+
+@lru_cache(256)
+def _is_local(url: bytes) -> bool:
+    """Return whether the host of a URL is a name of this machine."""
+    try:
+        name = urlsplit(url.decode("latin-1")).hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _refusal() -> Response:
+    return errors.answer(
+        403,
+        "forbidden",
+        "without keys this service answers only callers that address it as localhost;"
+        " set MERSALG_KEYS to serve others",
+    )
+
+
+def _log_access(method: str, route: str, status: int, seconds: float) -> None:
+    fields: dict[str, Any] = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 2),
+    }
+    _access.info("%s %s %d %.2f ms", *(fields.values()), extra={"fields": fields})

@@ -1,0 +1,92 @@
+"""How long one call may wait for the database, at the price of one timer for all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
+
+_NUMBERS = count()
+
+
+class TimeBudget:
+    """Seconds a call may still wait for the database; every wait makes them less.
+
+    A slow database so costs a call its deadline once, however many questions it has.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left <= 0
+
+    async def wait_for(self, future: asyncio.Future[Any]) -> bool:
+        """Return whether the future, whose only waiter this is, was done in time."""
+        done, waited = await wait_within(future, self._left)
+        self._left -= waited
+        return done
+
+
+async def wait_within(future: asyncio.Future[Any], seconds: float) -> tuple[bool, float]:
+    """Wait for a future, whose only waiter this is.
+
+    Returns
+    -------
+    bool, float
+        Whether it was done in time, well or not, and how long it took. A future that was not is
+        done afterwards, with a TimeoutError.
+    """
+    started = time.monotonic()
+    if not future.done():
+        loop = future.get_loop()
+        deadlines = _deadlines.get(loop)
+        if deadlines is None:
+            deadlines = _deadlines[loop] = _Deadlines(loop)
+        deadlines.add(future, max(seconds, 0.0))
+        try:
+            await future
+        except TimeoutError:
+            return False, time.monotonic() - started
+        except Exception:  # noqa: S110 - the caller looks at the future
+            pass
+    return True, time.monotonic() - started
+
+
+class _Deadlines:
+    """The deadlines of one event loop; `asyncio.wait` makes a timer for each, which costs more
+    than what most of them wait for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: list[tuple[float, int, asyncio.Future[Any]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Set a TimeoutError in the future if it is not done by then."""
+        due = self._loop.time() + seconds
+        heappush(self._due, (due, next(_NUMBERS), future))
+        if self._timer is None or due < self._timer.when():
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        due, now = self._due, self._loop.time()
+        self._timer = None
+        while due and (due[0][0] <= now or due[0][2].done()):
+            future = heappop(due)[2]
+            if not future.done():
+                future.set_exception(TimeoutError())
+        if due:
+            self._set_timer(due[0][0])
+
+
+_deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Deadlines] = WeakKeyDictionary()
