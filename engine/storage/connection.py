@@ -47,8 +47,10 @@ _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 def parse_url(url: str) -> URL:
     """`sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
 
-    Raises:
-        ConfigError: no such kind of database; the message never repeats a password.
+    Raises
+    ------
+    ConfigError
+        No such kind of database; the message never repeats a password.
     """
     if "://" not in url:
         return URL.create("sqlite", database=url)
@@ -90,7 +92,7 @@ def lock_seconds(url: URL) -> float:
 
 
 def connect(url: URL, *, bulk: bool = False) -> Engine:
-    """An engine whose write transactions are durable when they end.
+    """Return an engine whose write transactions are durable when they end.
 
     `bulk`: with memory for writing much at once, where the database is a file.
     """
@@ -186,7 +188,7 @@ def execute_when_free(connection: sqlite3.Connection, statement: str, seconds: f
 
 @contextmanager
 def writing(engine: Engine) -> Generator[Connection, None, None]:
-    """A transaction that writes; durable once the block is left."""
+    """Open a transaction that writes; it is durable once the block is left."""
     with engine.connect() as connection:
         connection = connection.execution_options(mersalg_writes=True)
         with connection.begin():
@@ -276,7 +278,7 @@ def _ask_in_binary(connection: object, cursor: Any, *rest: object) -> None:
 
 
 def schema_version(connection: Connection) -> str | None:
-    """The last migration this database saw, or None where it is empty."""
+    """Return the last migration of this database, None where it is empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     row = connection.execute(text("select version_num from alembic_version")).first()

@@ -53,6 +53,7 @@ class Source:
 
     @classmethod
     def of(cls, file: IO[bytes], path: Path) -> Source:
+        """Return the source of an open file; its name, size and time tell it from others."""
         status = os.fstat(file.fileno())
         name = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         return cls(file, status.st_size, name)
@@ -132,9 +133,12 @@ def import_facts(
     With a `translation` the file is another system's: what looks like a pseudonym in it is an id
     like others.
 
-    Raises:
-        StorageUnavailable: the database is away; what went before is recorded.
-        DataError: the rejected lines cannot be written; what went before is recorded.
+    Raises
+    ------
+    StorageUnavailable
+        The database is away; what went before is recorded.
+    DataError
+        The rejected lines cannot be written; what went before is recorded.
     """
     with progress.task("Recording facts", total=source.size) as task:
         return _record(store, source, rejects, task, translation)

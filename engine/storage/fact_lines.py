@@ -41,9 +41,16 @@ class Refused(NamedTuple):
 class Piece(NamedTuple):
     """Lines that were read together.
 
-    Attributes:
-        facts: those that can be written; `numbers` the line of each.
-        size, lines: of the piece, blank lines included.
+    Attributes
+    ----------
+    facts
+        Those that can be written.
+    numbers
+        The line of each of them.
+    refused
+        Lines that are no facts.
+    size, lines
+        Bytes and lines of the piece, blank lines included.
     """
 
     facts: list[FactRow]
@@ -68,6 +75,21 @@ def pieces(
     *,
     large: bool,
 ) -> Generator[Pieces, None, None]:
+    """Open a context with the pieces of a file whose first line has the number `first`.
+
+    Parameters
+    ----------
+    source
+        The lines.
+    first
+        Number of the first of them.
+    pseudonyms
+        Hash the ids.
+    translation
+        Turns the JSON of another system's line into facts; None for a file of facts.
+    large
+        Whether other processes prepare the lines.
+    """
     if not large:
         yield (
             (lines, prepare_lines(lines, number, pseudonyms, translation), number)
@@ -128,7 +150,7 @@ def prepare_lines(
     pseudonyms: Pseudonyms,
     translation: Translation | None = None,
 ) -> Piece:
-    """`lines` whose first has the number `first`; a file of our own has no `translation`."""
+    """Return the rows of lines whose first has the number `first`; see `pieces`."""
     piece = Piece([], [], [], sum(map(len, lines)), len(lines))
     for number, raw in enumerate(lines, start=first):
         try:

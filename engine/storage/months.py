@@ -18,12 +18,13 @@ _LOCK = 7_305_102  # any number, the same in every process
 
 
 def month_of(instant: int) -> Month:
+    """Return the month of an instant (microseconds)."""
     moment = clock.to_datetime(instant)
     return moment.year, moment.month
 
 
 def months_between(earliest: int, latest: int) -> Iterator[Month]:
-    """The months of two instants and all between them."""
+    """Yield the months of two instants and all between them."""
     month, last = month_of(earliest), month_of(latest)
     while month <= last:
         yield month
@@ -31,9 +32,9 @@ def months_between(earliest: int, latest: int) -> Iterator[Month]:
 
 
 def create_month(connection: Connection, month: Month) -> None:
-    """The partition of a month, where there is none yet.
+    """Create the partition of a month, where there is none yet.
 
-    Made by itself and then attached, which neither readers nor writers have to wait for.
+    It is created by itself and then attached, for which neither readers nor writers have to wait.
     """
     name = _name(month)
     # Of two processes that meet a new month, one makes it.
@@ -55,7 +56,7 @@ class Months:
         self._known: set[Month] = set()
 
     def ensure(self, instants: Iterable[int]) -> None:
-        """Partitions for facts of these instants."""
+        """Create partitions for facts of these instants, where there are none."""
         missing = {month_of(instant) for instant in instants} - self._known
         for month in sorted(missing):
             with self._database.writing() as connection:
@@ -63,19 +64,20 @@ class Months:
             self._known.add(month)
 
     def forget(self) -> None:
-        """Look anew: a month may have been dropped."""
+        """Look in the database again next time: a month may have been dropped."""
         self._known.clear()
 
 
 def count_before(connection: Connection, instant: int) -> int:
+    """Return the number of facts before an instant."""
     query = select(func.count()).select_from(facts).where(facts.c.occurred_at < instant)
     return connection.scalar(query) or 0
 
 
 def drop_before(database: Database, instant: int, dropped: Callable[[int], None]) -> int:
-    """Delete all facts before an instant; their number. `dropped` is told after each step.
+    """Delete all facts before an instant and return their number; see `Facts.drop_before`.
 
-    Of PostgreSQL whole months are dropped, and only what is left of the last one deleted.
+    PostgreSQL drops whole months; rows are deleted of the last month only.
     """
     total = 0
     while True:

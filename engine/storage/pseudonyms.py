@@ -52,7 +52,7 @@ class Pseudonyms:
         return self._fingerprints[:-1]
 
     def of(self, kind: str, identifier: str, *, trusted: bool = False) -> str:
-        """The pseudonym of a `customer` or `session` id.
+        """Return the pseudonym of a `customer` or `session` id.
 
         A `trusted` source (a file this software exported) may bring pseudonyms, which are then
         brought under the present secret; from anyone else they are ids like others.
@@ -62,7 +62,7 @@ class Pseudonyms:
         return self._remembered(kind, identifier)
 
     def renewed(self, pseudonym: str) -> str:
-        """Under the present secret; one of a secret unknown here stays what it is."""
+        """Return a pseudonym under the present secret; one of an unknown secret stays as it is."""
         made_under = pseudonym.split(".")[1]
         if made_under not in self._fingerprints:
             return pseudonym
@@ -78,7 +78,7 @@ class Pseudonyms:
         return self.renewed(first)
 
     def applied(self, fact: Fact, *, trusted: bool = False) -> Fact:
-        """The fact with pseudonyms in place of its customer and session ids."""
+        """Return the fact with pseudonyms in place of its customer and session ids."""
         customer, session = fact.customer_id, fact.session_id
         if customer is None and session is None:
             return fact
@@ -102,29 +102,35 @@ def _pseudonym(keyed: hmac.HMAC, mark: str, message: str) -> str:
 
 
 def load_secret(url: URL) -> bytes:
-    """The secret for the database at `url`; after rotations one a line, the oldest first.
+    """Return the secret for the database at `url`; after rotations one a line, the oldest first.
 
     `MERSALG_SECRET`, else the file named by `MERSALG_SECRET_FILE`, else a file of Mersalg's own,
     made on first use: beside a SQLite database, or in the user's data folder for a server.
 
-    Raises:
-        ConfigError: the file cannot be read or made, or the secret is too short to be one.
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or made, or the secret is too short to be one.
     """
     return _load(_own_file(url))
 
 
 def customer_key(models: Path) -> bytes:
-    """The secret under which the models of a folder hash their customers; found as above, else in
-    a file of that folder, made on first use. Of several the first: models outlive a rotation.
+    """Return the secret under which the models of a folder hash their customers.
 
-    Raises:
-        ConfigError: as `load_secret`.
+    It comes from where `load_secret` looks, else from a file of that folder, made on first use. Of
+    several secrets it is the first: models outlive a rotation.
+
+    Raises
+    ------
+    ConfigError
+        As `load_secret`.
     """
     return secrets_in(_load(models / "customers.key"))[0]
 
 
 def secrets_in(text: bytes) -> tuple[bytes, ...]:
-    """One secret a line, the oldest first; ids are hashed under each in turn."""
+    """Split secrets, one a line, the oldest first; ids are hashed under each in turn."""
     return tuple(line for part in text.splitlines() if (line := part.strip()))
 
 
@@ -165,7 +171,7 @@ def _own_file(url: URL) -> Path | None:
 
 
 def _create(path: Path) -> bytes:
-    """Made whole under another name, then linked: of two processes that start, one wins."""
+    """Write a new secret beside its file, then link it: of two processes that start, one wins."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         made = write_beside(path, secrets.token_hex(32).encode())
@@ -181,10 +187,12 @@ def _create(path: Path) -> bytes:
 
 
 def add_secret(url: URL) -> Path:
-    """A new secret behind those of the file they come from; what is stored must then be renewed.
+    """Add a new secret to the file the secrets come from; stored ids must then be renewed.
 
-    Raises:
-        ConfigError: the secret is given by MERSALG_SECRET, or its file cannot be written.
+    Raises
+    ------
+    ConfigError
+        The secret is given by MERSALG_SECRET, or its file cannot be written.
     """
     if os.environ.get("MERSALG_SECRET"):
         raise ConfigError(

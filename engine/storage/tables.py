@@ -27,7 +27,7 @@ _IS_DISMISSAL = text("type = 'dismiss_promotion'")
 
 
 def _of_some(name: str, column: str) -> Index:
-    """An index without the facts that have no such id."""
+    """Return an index without the facts that have no such id."""
     known = text(f"{column} is not null")
     return Index(name, column, sqlite_where=known, postgresql_where=known)
 

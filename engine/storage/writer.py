@@ -156,6 +156,7 @@ class SqliteWriter(Writer):
         self._lock_seconds = lock_seconds(database.url)
 
     def serve(self) -> None:
+        """Connect, as `Writer.serve`, and take checkpoints beside the commits from now on."""
         super().serve()
         # A database in memory has no log, and no other connection reaches it.
         if self._checkpoints is None and isinstance(self._database.engine.pool, QueuePool):
@@ -163,6 +164,7 @@ class SqliteWriter(Writer):
             self._set_log_pages(self._connection())
 
     def close(self) -> None:
+        """End the checkpoints and close the connection."""
         if self._checkpoints is not None:
             self._checkpoints.close()
             self._checkpoints = None
