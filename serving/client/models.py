@@ -141,7 +141,7 @@ class RejectedCandidate(TypedDict):
 
 class Rejection(TypedDict):
     """
-    A fact that was not taken: its index in the batch, a stable code and a sentence.
+    A fact that was not recorded: its index in the batch, a stable code and a sentence.
     """
 
     index: int
