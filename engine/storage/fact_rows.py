@@ -1,4 +1,4 @@
-"""Facts as rows: one fact, and a batch of them whose duplicates and conflicts are told apart."""
+"""Facts as rows: one fact, and a batch of them, which finds its duplicates and conflicts."""
 
 from __future__ import annotations
 
