@@ -29,12 +29,18 @@ class _Respawns(dict[int, float]):
             super().__setitem__(worker, started)
 
 
+def end_of(stopping: Path) -> Path:
+    """Return the file that is made when the time to go on is over, beside the file `stopping`."""
+    return stopping.with_name("end")
+
+
 class DrainingServer(Granian):
     """Granian finishes the requests that have begun; who balances load must hear of the end before,
     or calls that come meanwhile find a closed port.
     """
 
-    _drain: tuple[Path, float] | None = None
+    _stopping: Path
+    _drain_seconds: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,18 +48,19 @@ class DrainingServer(Granian):
 
     def drain_by(self, stopping: Path, seconds: float) -> None:
         """Once told to stop, make the file `stopping` and go on for `seconds`; told twice, end."""
-        self._drain = (stopping, seconds)
+        self._stopping, self._drain_seconds = stopping, seconds
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        if self._drain is None:
-            super().signal_handler_interrupt(*args, **kwargs)
+        told_twice = self._stopping.exists()
+        self._stopping.touch()
+        if told_twice or not self._drain_seconds:
+            self._end()
             return
-        (stopping, seconds), self._drain = self._drain, None
-        stopping.touch()
-        end = super().signal_handler_interrupt
-        if not seconds:
-            end(*args, **kwargs)
-            return
-        later = threading.Timer(seconds, end, args, kwargs)
+        later = threading.Timer(self._drain_seconds, self._end)
         later.daemon = True
         later.start()
+
+    def _end(self) -> None:
+        # A worker that was started a moment ago may miss the signal that Granian sends it.
+        end_of(self._stopping).touch()
+        super().signal_handler_interrupt()

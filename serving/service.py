@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -18,6 +19,7 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.registry import Registry
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_store
+from serving.draining import end_of
 from serving.explaining import Explainer
 from serving.guard import Guard
 from serving.intake import Deadlines, Intake
@@ -134,7 +136,7 @@ async def running(
         asyncio.create_task(vital_signs.watch()),
     ]
     if settings.parent is not None:
-        tasks.append(asyncio.create_task(_end_with(settings.parent)))
+        tasks.append(asyncio.create_task(_end_with(settings.parent, settings.stopping)))
     try:
         yield service
     finally:
@@ -170,9 +172,12 @@ def _tell(notice: ShopNotice, intake: Intake) -> None:
         intake.look()
 
 
-async def _end_with(parent: int) -> None:
+async def _end_with(parent: int, stopping: Path | None) -> None:
     """A worker whose main process was killed must free the port it shares."""
     while os.getppid() == parent:
+        if stopping is not None and end_of(stopping).exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         await asyncio.sleep(1)
     _log.warning("the main process is gone; this worker ends")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from tests.serving.test_metrics import CART, Client, ask
 from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.metrics import metric
+from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 
@@ -196,3 +198,13 @@ def test_a_service_that_is_stopped_says_so_before_it_ends(tmp_path: Path) -> Non
     with running_server(tmp_path, environment={"MERSALG_DRAIN_SECONDS": "0.5"}) as server:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(WAIT_SECONDS) == 0
+
+
+def test_a_worker_that_is_being_started_ends_too(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    with running_server(tmp_path) as server:
+        (worker,) = children_of(server.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: set(children_of(server.process.pid)) - {worker})
+        assert server.stop() == 0
+    assert "refused to gracefully stop" not in server.said
