@@ -125,7 +125,7 @@ DECISIONS = an_object(
 )
 
 
-@settings(max_examples=repetitions(500))
+@settings(max_examples=repetitions(300, 2_000))
 @given(record=PROMOTIONS | ORDERS | DECISIONS)
 def test_a_line_and_its_object_give_the_same_row(record: dict[str, Any]) -> None:
     pseudonyms = Pseudonyms(SECRET)

@@ -72,7 +72,7 @@ def fractions_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=repetitions(250))
+@settings(max_examples=repetitions(120, 1_000))
 @given(facts=histories(), query=queries())
 def test_the_report_is_that_of_the_slow_oracle(facts: list[Fact], query: ReportQuery) -> None:
     report: Any = report_of(facts, query)
@@ -90,7 +90,7 @@ KEYS = {
 }
 
 
-@settings(max_examples=repetitions(60))
+@settings(max_examples=repetitions(30, 240))
 @given(facts=histories(), query=queries(), key=st.sampled_from(sorted(KEYS)))
 def test_a_group_holds_the_offers_of_its_key(
     facts: list[Fact], query: ReportQuery, key: str
@@ -116,7 +116,7 @@ def _fields(query: ReportQuery) -> dict[str, Any]:
     return {name: getattr(query, name) for name in query.__dataclass_fields__}
 
 
-@settings(max_examples=repetitions(80))
+@settings(max_examples=repetitions(40, 320))
 @given(facts=histories(), query=queries(), data=st.data())
 def test_order_and_repetition_of_facts_change_no_byte(
     facts: list[Fact], query: ReportQuery, data: st.DataObject
@@ -127,7 +127,7 @@ def test_order_and_repetition_of_facts_change_no_byte(
     assert json.dumps(report_of(facts, query)) == json.dumps(report_of(shuffled, query))
 
 
-@settings(max_examples=repetitions(60))
+@settings(max_examples=repetitions(30, 240))
 @given(facts=histories(), query=queries(), offer_key=st.sampled_from([(), ("item",), ("rule",)]))
 def test_a_day_of_a_report_is_the_report_of_that_day(
     facts: list[Fact], query: ReportQuery, offer_key: tuple[str, ...]
@@ -144,7 +144,7 @@ def test_a_day_of_a_report_is_the_report_of_that_day(
             assert {name: row[name] for name in ("cross_sell", "upsell")} == alone["total"]
 
 
-@settings(max_examples=repetitions(80))
+@settings(max_examples=repetitions(40, 320))
 @given(facts=histories(), query=queries())
 def test_every_value_is_a_share_inside_its_interval(facts: list[Fact], query: ReportQuery) -> None:
     report: Any = report_of(facts, query)

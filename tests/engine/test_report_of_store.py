@@ -45,7 +45,7 @@ def fresh(empty: Path, name: str) -> Store:
     return open_store(str(copied), secret=SECRET)
 
 
-@settings(max_examples=repetitions(60))
+@settings(max_examples=repetitions(30, 240))
 @given(facts=histories(), query=queries(), data=st.data())
 def test_the_store_changes_no_byte_of_the_report(
     empty: Path, facts: list[Fact], query: ReportQuery, data: st.DataObject

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.forked_commands import fork_command
 from tests.support.processes import children_of
 from tests.support.servers import Server, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
@@ -20,20 +19,19 @@ from tests.support.waiting import WAIT_SECONDS, eventually
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
     """What the command says when it ends with exit code 2, in one line."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.cli.main", "serve", "--port", "0", *arguments],
-        cwd=folder,
-        env={**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
-        capture_output=True,
-        text=True,
-        timeout=WAIT_SECONDS,
-        check=False,
+    output, log = folder / "refused.out", folder / "refused.log"
+    done = fork_command(
+        ["serve", "--port", "0", *arguments],
+        folder=folder,
+        environment=own | environment,
+        output=output,
+        log=log,
     )
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    return done.stderr
+    code, said = done.wait(WAIT_SECONDS), log.read_text()
+    assert code == 2, said
+    assert "Traceback" not in said
+    assert output.read_text() == ""
+    return said
 
 
 def test_strangers_are_not_served_without_keys(tmp_path: Path) -> None:

@@ -107,7 +107,13 @@ class ForkedProcess:
 
 
 def fork_command(
-    arguments: list[str], *, folder: Path, environment: Mapping[str, str], output: Path, log: Path
+    arguments: list[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    log: Path,
+    shared_metrics: bool = False,
 ) -> ForkedProcess:
     """Start `mersalg` with these arguments.
 
@@ -119,8 +125,10 @@ def fork_command(
         All of its environment. What Python itself or an import reads has been read before.
     output, log : Path
         Files that standard output and standard error are appended to.
+    shared_metrics : bool
+        Whether it is a service whose workers add their metrics up.
     """
-    return _Forking.shared().start(
+    return _Forking.shared(shared_metrics).start(
         {
             "arguments": arguments,
             "folder": str(folder),
@@ -132,9 +140,9 @@ def fork_command(
 
 
 class _Forking:
-    """The process that forks; one for each test process, ended with it."""
+    """The process that forks; one or two for each test process, ended with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_metrics: bool) -> None:
         # Python resolves imports of the forked process as those of the tests.
         paths = [str(PROJECT), os.environ.get("PYTHONPATH")]
         self._statuses = Path(tempfile.mkdtemp(prefix="mersalg-forked-"))
@@ -144,7 +152,12 @@ class _Forking:
             stdout=subprocess.PIPE,
             text=True,
             cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                # That it is set is read at the import of the library, the folder by each command.
+                **({"PROMETHEUS_MULTIPROC_DIR": str(self._statuses)} if shared_metrics else {}),
+            },
             start_new_session=True,  # it ends after the tests, also where these are interrupted
         )
         self._n_started = 0
@@ -153,8 +166,8 @@ class _Forking:
 
     @staticmethod
     @cache
-    def shared() -> _Forking:
-        return _Forking()
+    def shared(shared_metrics: bool) -> _Forking:
+        return _Forking(shared_metrics)
 
     def start(self, request: dict[str, object]) -> ForkedProcess:
         assert self._process.stdin is not None

@@ -216,7 +216,7 @@ def main() -> None:
     library, told = load_library(Path(sys.argv[1]))
     if library is None:
         raise SystemExit(told)
-    for seed in range(repetitions(60, 600)):
+    for seed in range(repetitions(30, 600)):
         draw = np.random.default_rng(seed)
         for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):
             drive(library, draw)

@@ -90,7 +90,7 @@ def start_server(
         keys: content of MERSALG_KEYS; `key` is the one that `Server.client` sends.
         deadline_ms: how long a suggestion waits for the database.
         tree: the source tree whose code serves, in an interpreter of its own; this one where
-            None, forked if it has one worker.
+            None.
     """
     arguments = ["serve", "--json", "--models", str(models or folder / "models")]
     arguments += ["--database", database or f"sqlite:///{folder / 'facts.db'}"]
@@ -107,9 +107,15 @@ def start_server(
     output, log = folder / "serve.out", folder / "serve.log"
     output.write_bytes(b"")
     process: subprocess.Popen[bytes] | ForkedProcess
-    # Several workers share their metrics by a variable that is read when a module is imported.
-    if tree is None and workers == 1:
-        process = fork_command(arguments, folder=folder, environment=own, output=output, log=log)
+    if tree is None:
+        process = fork_command(
+            arguments,
+            folder=folder,
+            environment=own,
+            output=output,
+            log=log,
+            shared_metrics=workers > 1,
+        )
     else:
         with output.open("ab") as out, log.open("ab") as errors:
             process = subprocess.Popen(

@@ -90,7 +90,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=repetitions(50))
+@settings(max_examples=repetitions(25, 200))
 @given(ROWS, st.integers(0, 10**6))
 def test_the_order_of_rows_does_not_matter(rows: list[dict[str, Any]], seed: int) -> None:
     mixed = random.Random(seed).sample(rows, len(rows))

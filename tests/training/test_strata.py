@@ -320,10 +320,10 @@ def test_a_shop_of_one_store_has_none_to_ask(tmp_path: Path) -> None:
     path = folder / "orders.csv"
     path.write_text(path.read_text().replace("north", "south"))
     config = load_config(folder / "shop.toml")
-    model = fit(load_dataset(config, folder, SilentProgress()), config, ENGINE, SilentProgress())
+    result = train(config, folder, folder / "models", progress=SilentProgress())
+    model = Registry(folder / "models").load(result.version)
     assert model.stores is None
     assert "stores" not in model.to_components()
-    train(config, folder, folder / "models", progress=SilentProgress())
     told = run("models", "show", "--stores", "--models", folder / "models")
     assert "not known to be of several stores" in told
     assert ("x", "y") in named(model, model.rules)
