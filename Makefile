@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles a module when it is first imported; to compile all of them takes half of the time.
+# So it has to keep what it compiles, also where the environment says that it should not: every
+# process would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 
 # Which tests run in the same process says tests/support/distribution.py.
