@@ -193,7 +193,7 @@ def test_no_test_measures_how_fast_anything_is() -> None:
     # Durations are measured by benchmarks, and waited for by `eventually`.
     allowed = {
         "tests/support/waiting.py",
-        "tests/engine/test_loads_cut_short.py",  # so that its kills fall all over a load
+        "tests/engine/storage/test_loads_cut_short.py",  # so that its kills fall all over a load
     }
     paths = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "benchmarks"]
     assert {_relative(path) for path in paths if _reads_a_stopwatch(path)} == allowed

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from engine.errors import StorageUnavailable
 from engine.storage.store import SCHEMA_VERSION, open_store
 from serving.cli import main
-from tests.engine.test_migrations import go_back, schema_of
+from tests.engine.storage.test_migrations import go_back, schema_of
 
 READERS = {
     "report": ["report"],

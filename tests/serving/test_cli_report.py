@@ -15,7 +15,7 @@ from engine.errors import ConfigError
 from engine.fact_json import parse_fact
 from engine.storage.store import open_store
 from serving.cli.report import command
-from tests.engine.test_incremental import trial
+from tests.engine.tracking.test_incremental import trial
 
 RUNNER = CliRunner()
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from engine.errors import ConfigError, DataError, StorageUnavailable
 from engine.storage.store import SCHEMA_VERSION
 from serving.cli.main import app, run
-from tests.engine.test_attribution import bought, decided, item, seen
+from tests.engine.tracking.test_attribution import bought, decided, item, seen
 
 FACTS = [
     decided(),

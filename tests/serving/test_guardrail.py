@@ -12,7 +12,7 @@ from engine.storage.facts import FactScope
 from engine.storage.store import open_store
 from engine.tracking.guardrail import resume, state_of
 from serving.cli.main import app
-from tests.engine.test_guardrail import checkouts
+from tests.engine.tracking.test_guardrail import checkouts
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually
 

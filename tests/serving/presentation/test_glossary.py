@@ -17,7 +17,7 @@ from engine.tracking.report import report_of
 from serving.openapi_words import described
 from serving.presentation import glossary
 from serving.presentation.glossary import glossary_of
-from tests.engine.test_incremental import trial
+from tests.engine.tracking.test_incremental import trial
 
 SERVING = Path(__file__).parents[3] / "serving"
 WORDS: dict[str, Any] = glossary._words()

@@ -20,7 +20,7 @@ from serving.dashboard.view import build_view
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import QUALITY
 from serving.presentation.report import completion_text, present
-from tests.engine.test_incremental import trial
+from tests.engine.tracking.test_incremental import trial
 
 
 def report(**settings: Any) -> dict[str, Any]:

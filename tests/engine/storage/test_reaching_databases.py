@@ -10,7 +10,7 @@ import pytest
 from engine.errors import ConfigError, StorageUnavailable
 from engine.storage.connection import parse_url
 from engine.storage.store import open_existing_store, open_store
-from tests.engine.test_store_conformance import SECRET, purchase
+from tests.engine.storage.test_store_conformance import SECRET, purchase
 from tests.support.postgres import PostgresServer
 
 

@@ -20,7 +20,7 @@ from engine.tracking.comparison import compared, other_period
 from engine.tracking.query import ReportQuery, parse_query
 from engine.tracking.rates import RATES
 from engine.tracking.report import build_report, report_of
-from tests.engine.test_incremental import trial
+from tests.engine.tracking.test_incremental import trial
 from tests.support.facts import histories
 
 QUERY = ReportQuery(timezone="Europe/Oslo", currency="NOK")

@@ -19,7 +19,7 @@ from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.storage.tables import metadata
 from engine.tracking.report import ReportQuery, build_report, report_of
-from tests.engine.test_report import queries
+from tests.engine.tracking.test_report import queries
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
 

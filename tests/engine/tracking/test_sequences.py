@@ -16,7 +16,7 @@ from engine.tracking.sequences import (
     intrinsic_time,
     watched_difference,
 )
-from tests.engine.test_incremental import trial
+from tests.engine.tracking.test_incremental import trial
 
 
 @pytest.mark.parametrize(("holdout", "share"), [(0.5, 0.1), (0.1, 0.1), (0.1, 0.03)])

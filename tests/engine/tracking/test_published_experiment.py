@@ -7,7 +7,7 @@ import csv
 import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from tests.engine.test_incremental import report, visit
+from tests.engine.tracking.test_incremental import report, visit
 from tests.support.shared_data import shared_data
 
 pytestmark = pytest.mark.realdata
