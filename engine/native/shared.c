@@ -82,15 +82,16 @@ int64_t highest(int64_t n, const float *score, const int32_t *key, int64_t limit
         many += rising(score[place]) >> 21 == stretch;
     }
     float least = kth_highest(values, many, limit - 1 - above);
-    many = 0;
+    int64_t taken = 0, equal = 0;
     for (int64_t place = 0; place < n; place++) {
-        reach[many] = (Keyed){key[place], (int32_t)place};
-        many += score[place] >= least;
+        if (score[place] > least) found[taken++] = (int32_t)place;
+        reach[equal] = (Keyed){key[place], (int32_t)place};
+        equal += score[place] == least;
     }
-    if (many > limit) qsort(reach, (size_t)many, sizeof(Keyed), by_key);
-    many = MIN(many, limit);
-    for (int64_t place = 0; place < many; place++) found[place] = reach[place].place;
-    return many;
+    if (taken + equal > limit) qsort(reach, (size_t)equal, sizeof(Keyed), by_key);
+    for (int64_t place = 0; place < equal && taken < limit; place++)
+        found[taken++] = reach[place].place;
+    return taken;
 }
 
 void sort_ascending(int32_t *values, int64_t n, Buffer *spare) {

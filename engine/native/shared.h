@@ -152,8 +152,8 @@ typedef struct {
     Buffer out_items, out_scores, out_rules, out_marks;
 } Workspace;
 
-/* Places of the `limit` highest of `score`, in no order; of more that are equal to the least, those
- * of the lowest keys among all that reach it. Returns how many, or an error. */
+/* Places of the `limit` highest of `score`, in no order; of those equal to the least one taken, those
+ * of the lowest keys. Returns how many, or an error. */
 int64_t highest(int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
                 Buffer *spare);
 

@@ -93,7 +93,8 @@ def best_of_each(owner: Keys, score: NDArray[np.floating], limit: int) -> Keys:
         if len(score) <= limit:
             return np.arange(len(score))
         least = np.partition(score, len(score) - limit)[len(score) - limit]
-        return (score >= least).nonzero()[0][:limit]
+        above, equal = (score > least).nonzero()[0], (score == least).nonzero()[0]
+        return np.sort(np.concatenate([above, equal[: limit - len(above)]]))
     # Owner and score packed into one integer: a sort of integers takes a fraction of a lexical one.
     bits = np.asarray(score, dtype=np.float32).view(np.uint32)
     rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.ranking.customers import Customers, hash_of
@@ -126,6 +126,7 @@ def test_grouping_adds_up_like_a_dictionary(entries: list[tuple[int, float]]) ->
     assert grouped.keys[place[known]].tolist() == sorted(expected)
 
 
+@example([(0, 0.0), (0, 0.0), (0, 1.0)], 2)
 @given(_KEYS, st.integers(1, 5))
 def test_best_of_each_takes_the_highest(entries: list[tuple[int, float]], limit: int) -> None:
     entries.sort(key=lambda entry: entry[0])
