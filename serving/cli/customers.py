@@ -67,7 +67,7 @@ def erase(
         Path | None,
         typer.Option(
             envvar="MERSALG_SPOOL",
-            help="Where facts of the service may wait [default: as mersalg serve].",
+            help="Where facts of the service may wait; unless given, as of mersalg serve.",
             show_default=False,
         ),
     ] = None,

@@ -45,8 +45,8 @@ def command(
         Path | None,
         typer.Option(
             envvar="MERSALG_SPOOL",
-            help="Where decisions wait while the database is away [default: beside a SQLite"
-            " database, else mersalg-spool].",
+            help="Where decisions wait while the database is away; unless given, beside a SQLite"
+            " database, else in mersalg-spool.",
             show_default=False,
         ),
     ] = None,
