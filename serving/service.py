@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mersalg.service")
 
+_SERVES_AFTER_SECONDS = 0.5
+"""Of the event loop, after its start is over: Granian has begun to serve by then."""
 _NOBODY = BuyerQuery("", arm_session_id="")
 
 
@@ -135,11 +138,15 @@ async def running(
         asyncio.create_task(guard.watch()),
         asyncio.create_task(vital_signs.watch()),
     ]
+    serves, is_left = threading.Event(), threading.Event()
+    asyncio.get_running_loop().call_later(_SERVES_AFTER_SECONDS, serves.set)
     if settings.parent is not None:
-        tasks.append(asyncio.create_task(_end_with(settings.parent, settings.stopping)))
+        watch = partial(_end_with, settings.parent, settings.stopping, serves, is_left)
+        threading.Thread(target=watch, name="mersalg-end", daemon=True).start()
     try:
         yield service
     finally:
+        is_left.set()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -172,12 +179,21 @@ def _tell(notice: ShopNotice, intake: Intake) -> None:
         intake.look()
 
 
-async def _end_with(parent: int, stopping: Path | None) -> None:
-    """A worker whose main process was killed must free the port it shares."""
-    while os.getppid() == parent:
-        if stopping is not None and end_of(stopping).exists():
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        await asyncio.sleep(1)
-    _log.warning("the main process is gone; this worker ends")
-    os.kill(os.getpid(), signal.SIGTERM)
+def _end_with(
+    parent: int, stopping: Path | None, serves: threading.Event, is_left: threading.Event
+) -> None:
+    """Thread: end this worker where its main process was killed, for it must free their port.
+
+    Or where it is time to end, and the signal of the main process came too early for a worker that
+    was being started.
+    """
+    while not is_left.wait(1):
+        if os.getppid() != parent:
+            _log.warning("the main process is gone; this worker ends")
+        elif stopping is None or not end_of(stopping).exists():
+            continue
+        if not serves.is_set():
+            # Granian waits for ever in a signal that comes before it serves.
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
