@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -195,7 +195,13 @@ EVENT_BODIES: Final[dict[str, type[EventBody]]] = {
 
 def exact_number(digits: str) -> float | Decimal:
     """Return a JSON number as it was written, which a float cannot always hold."""
-    return float(digits) if len(digits) <= _EXACT_DIGITS else Decimal(digits)
+    if len(digits) <= _EXACT_DIGITS:
+        return float(digits)
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        # Its exponent is beyond all bounds: infinity, which no field takes, or zero.
+        return float(digits)
 
 
 _decoder = msgspec.json.Decoder(FactBody, float_hook=exact_number)

@@ -170,6 +170,26 @@ def test_what_is_no_fact_is_refused_with_its_field(raw: bytes, message: str) -> 
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('"event_id": 1e20', "event_id must be text"),
+        ('"items": [{"item_id": "a", "price": 1e99999999999999999999}]', "not an amount of money"),
+        ('"items": [{"item_id": "a", "quantity": 1e99999999999999999999}]', "must be above 0"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_refused(body: str, message: str) -> None:
+    order = '"event_id": "p", "occurred_at": "2026-01-31T12:00:00Z", "transaction_id": "t"'
+    with pytest.raises(FactRejected, match=message):
+        unpack(f'{{"type": "purchase", {order}, "currency": "EUR", {body}}}')
+
+
+@pytest.mark.parametrize("digits", ["123456789012345678901234567890", "12345678901234567890"])
+def test_a_long_whole_number_is_an_id(digits: str) -> None:
+    text = '{"type": "cancel", "event_id": %s, "occurred_at": "2026-01-31T12:00:00Z", '
+    assert unpack((text + '"transaction_id": "t"}') % digits).event_id == digits
+
+
 def test_a_list_has_a_largest_length() -> None:
     many = [{"item_id": "a"}] * (fact_schema.LONGEST_LIST + 1)
     with pytest.raises(FactRejected, match="items holds more than 10000 entries"):
