@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from pathlib import Path
@@ -51,6 +52,10 @@ class DrainingServer(Granian):
         self._stopping, self._drain_seconds = stopping, seconds
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        if os.getpid() != self.pid:
+            # A worker has the handlers of its parent until it sets its own. It has taken nothing
+            # yet, and what it is sent says nothing of the other workers.
+            os._exit(0)
         told_twice = self._stopping.exists()
         self._stopping.touch()
         if told_twice or not self._drain_seconds:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mersalg.service")
 
 _SERVES_AFTER_SECONDS = 0.5
-"""Of the event loop, after its start is over: Granian has begun to serve by then."""
+"""Granian has begun to serve so long after the start of the application is over."""
 _NOBODY = BuyerQuery("", arm_session_id="")
 
 
@@ -182,10 +182,10 @@ def _tell(notice: ShopNotice, intake: Intake) -> None:
 def _end_with(
     parent: int, stopping: Path | None, serves: threading.Event, is_left: threading.Event
 ) -> None:
-    """Thread: end this worker where its main process was killed, for it must free their port.
+    """End this worker if its main process was killed, because it must free the port they share.
 
-    Or where it is time to end, and the signal of the main process came too early for a worker that
-    was being started.
+    It also ends where the service is to end, but the signal of the main process came while the
+    worker was being started. Runs in a thread of its own.
     """
     while not is_left.wait(1):
         if os.getppid() != parent:

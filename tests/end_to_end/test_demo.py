@@ -171,7 +171,9 @@ def test_the_next_run_trains_nothing_and_stays_until_told(
 
 @pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_it_cleans_up_whoever_ends_it(folder: Path, number: signal.Signals, exit_code: int) -> None:
+def test_every_signal_that_ends_it_leaves_nothing_behind(
+    folder: Path, number: signal.Signals, exit_code: int
+) -> None:
     process = start(folder, *SIZE, "--port", "0", "--shoppers", "20")
     try:
         (url,) = re.findall(r"http://127\.0\.0\.1:\d+", announced_dashboard(process))
