@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from serving.group_commit import GroupCommit, QueueFull
-from tests.support.waiting import WAIT_SECONDS
+from tests.support.waiting import WAIT_SECONDS, eventually_async
 
 
 class Disk:
@@ -18,10 +18,12 @@ class Disk:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.begun = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
     def commit(self, jobs: Sequence[int]) -> list[int]:
+        self.begun.set()
         assert self.gate.wait(WAIT_SECONDS)
         if any(job < 0 for job in jobs):
             raise ValueError("a poisoned job")
@@ -131,7 +133,7 @@ def test_callers_that_gave_up_do_no_harm(caplog: pytest.LogCaptureFixture) -> No
 
 def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
     disk = Disk()
-    group = GroupCommit("test", disk.commit, linger=2.0)
+    group = GroupCommit("test", disk.commit, linger=3.0)
 
     async def run() -> None:
         together = [group.submit(number) for number in (1, 2)]
@@ -143,7 +145,7 @@ def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
         assert await asyncio.gather(first, group.submit(4)) == [30, 40]
         # A caller who is alone waits once, and the next one no more.
         assert await group.submit(5) == 50
-        assert await asyncio.wait_for(group.submit(6), 1.5) == 60
+        assert await asyncio.wait_for(group.submit(6), 2.9) == 60
 
     asyncio.run(run())
     group.close()
@@ -151,11 +153,12 @@ def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
 
 
 def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     def answer(jobs: Sequence[int]) -> list[int]:
         if 1 in jobs:
-            assert gate.wait(20)
+            begun.set()
+            assert gate.wait(WAIT_SECONDS)
         return list(jobs)
 
     group = GroupCommit("test", answer, linger=0, threads=2, only_awaited=True)
@@ -163,7 +166,7 @@ def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
 
     async def run() -> None:
         hangs = group.submit(1)
-        await asyncio.sleep(0.05)
+        await eventually_async(begun.is_set)
         assert await group.submit(2) == 2
         gate.set()
         assert await hangs == 1
@@ -180,7 +183,7 @@ def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
 
     async def run() -> None:
         first = group.submit(1)
-        await asyncio.sleep(0.05)
+        await eventually_async(disk.begun.is_set)
         given_up, wanted = group.submit(2), group.submit(3)
         given_up.cancel()
         disk.gate.set()
