@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from engine.storage.connection import insert_into
 from engine.storage.tables import settings
@@ -55,6 +55,15 @@ def keep_note(connection: Connection, name: str, value: str) -> None:
         index_elements=["name"], set_={"value": statement.excluded.value}
     )
     connection.execute(statement, {"name": name, "value": value})
+
+
+def replace_note(connection: Connection, name: str, known: str | None, value: str) -> bool:
+    """Keep a value where the present one is `known`, None for none; return whether it was."""
+    if known is None:
+        statement = insert_into(connection, settings).on_conflict_do_nothing()
+        return connection.execute(statement, {"name": name, "value": value}).rowcount == 1
+    present = (settings.c.name == name) & (settings.c.value == known)
+    return connection.execute(update(settings).where(present).values(value=value)).rowcount == 1
 
 
 def forget_note(connection: Connection, name: str) -> None:

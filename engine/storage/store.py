@@ -202,6 +202,17 @@ class Store:
         with self._database.writing() as writing:
             settings.keep_note(writing, name, value)
 
+    def replace_note(self, name: str, known: str | None, value: str) -> bool:
+        """Keep a note where the present one is `known` (None: there is none).
+
+        Returns
+        -------
+        bool
+            Whether it was; where it was not, somebody else changed the note, which stays.
+        """
+        with self._database.writing() as writing:
+            return settings.replace_note(writing, name, known, value)
+
     def forget_note(self, name: str) -> None:
         """Delete a note of this software's own."""
         with self._database.writing() as writing:

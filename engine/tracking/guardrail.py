@@ -57,13 +57,16 @@ class State:
 
 def state_of(store: Store) -> State | None:
     """None before anything was ever judged."""
-    text = store.note(SETTING)
+    return _read(store.note(SETTING))
+
+
+def _read(text: str | None) -> State | None:
     return None if text is None else State(**cast("dict[str, Any]", orjson.loads(text)))
 
 
-def pause(store: Store, why: str, now: int, *, by_hand: bool = True) -> State:
+def pause(store: Store, why: str, now: int) -> State:
     state = state_of(store) or State(None, now)
-    return _kept(store, replace(state, paused=why, paused_at=now, by_hand=by_hand))
+    return _kept(store, replace(state, paused=why, paused_at=now, by_hand=True))
 
 
 def resume(store: Store, now: int) -> State:
@@ -74,13 +77,21 @@ def resume(store: Store, now: int) -> State:
 
 def check(store: Store, version: str, limits: Limits, now: int) -> State:
     """Judge the version that is served, and pause it where it does harm."""
-    state = state_of(store)
+    known = store.note(SETTING)
+    state = _read(known)
     if state is None or (state.version != version and not state.by_hand):
-        return _kept(store, State(version, now))
-    if state.paused is not None:
+        judged = State(version, now)
+    elif state.paused is not None:
         return state
-    why = judge(measured(store, state, now), limits)
-    return state if why is None else pause(store, why, now, by_hand=False)
+    else:
+        why = judge(measured(store, state, now), limits)
+        if why is None:
+            return state
+        judged = replace(state, paused=why, paused_at=now, by_hand=False)
+    if store.replace_note(SETTING, known, _text(judged)):
+        return judged
+    # Somebody paused or resumed meanwhile, or another worker judged: that holds.
+    return state_of(store) or judged
 
 
 def measured(store: Store, state: State, now: int) -> Mapping[str, Any]:
@@ -124,5 +135,9 @@ def told_at(instant: int | None) -> str | None:
 
 
 def _kept(store: Store, state: State) -> State:
-    store.keep_note(SETTING, orjson.dumps(asdict(state)).decode())
+    store.keep_note(SETTING, _text(state))
     return state
+
+
+def _text(state: State) -> str:
+    return orjson.dumps(asdict(state)).decode()

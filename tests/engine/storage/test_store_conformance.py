@@ -422,3 +422,12 @@ def test_a_fact_from_json_comes_back_equal(store: Store) -> None:
     )
     store.facts.append([sent])
     assert everything(store) == [sent]
+
+
+def test_a_note_is_replaced_only_where_it_is_as_it_was_read(store: Store) -> None:
+    assert store.replace_note("a", None, "1")
+    assert not store.replace_note("a", None, "2")
+    assert not store.replace_note("a", "0", "2")
+    assert store.note("a") == "1"
+    assert store.replace_note("a", "1", "2")
+    assert store.note("a") == "2"

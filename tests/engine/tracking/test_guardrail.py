@@ -157,3 +157,25 @@ def one_look(completed: dict[str, int], seen: dict[str, int]) -> dict[str, Any]:
         **arms,
     }
     return {"total": {"cross_sell": {"incremental": {"completion": entry}}}}
+
+
+@pytest.mark.parametrize("judged_before", [False, True])
+def test_a_pause_by_hand_holds_though_a_judgement_ends_after_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, judged_before: bool
+) -> None:
+    if judged_before:
+        check(store, "m1", Limits(), NOW)
+    note = store.note
+
+    def paused_after_reading(name: str) -> str | None:
+        text = note(name)
+        monkeypatch.setattr(store, "note", note)
+        pause(store, "stocktaking", NOW + 1)
+        return text
+
+    monkeypatch.setattr(store, "note", paused_after_reading)
+    # Of a version that was not judged yet a judgement stores that it begins.
+    assert check(store, "m2", Limits(), NOW + 2).paused == "stocktaking"
+    state = state_of(store)
+    assert state is not None
+    assert (state.paused, state.by_hand) == ("stocktaking", True)
