@@ -61,9 +61,11 @@ def replace_note(connection: Connection, name: str, known: str | None, value: st
     """Keep a value where the present one is `known`, None for none; return whether it was."""
     if known is None:
         statement = insert_into(connection, settings).on_conflict_do_nothing()
-        return connection.execute(statement, {"name": name, "value": value}).rowcount == 1
-    present = (settings.c.name == name) & (settings.c.value == known)
-    return connection.execute(update(settings).where(present).values(value=value)).rowcount == 1
+        statement = statement.values(name=name, value=value)
+    else:
+        present = (settings.c.name == name) & (settings.c.value == known)
+        statement = update(settings).where(present).values(value=value)
+    return connection.scalar(statement.returning(settings.c.name)) is not None
 
 
 def forget_note(connection: Connection, name: str) -> None:
