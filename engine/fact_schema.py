@@ -36,8 +36,17 @@ _EXACT_DIGITS = 15
 """A float holds every number of so many digits."""
 
 Id = Annotated[str, Meta(max_length=LONGEST_ID)] | int | None
-Number = Any
+Number = Annotated[
+    Any,
+    Meta(
+        extra_json_schema={
+            "anyOf": [{"type": "number"}, {"type": "string", "maxLength": LONGEST_ID}]
+        }
+    ),
+]
 """A number or its text; a JSON number too long for a float comes as a Decimal."""
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""ISO 8601 with an offset; `fact_json` checks it."""
 Ids = Annotated[Sequence[Id], Meta(max_length=LONGEST_LIST)] | None
 
 
@@ -98,7 +107,7 @@ class EventBody(Struct, omit_defaults=True, tag_field="type"):
     """What all events have in common; alone, a promotion event."""
 
     event_id: Id = None
-    occurred_at: str | None = None
+    occurred_at: Instant | None = None
     offer_id: Id = None
     checkout_id: Id = None
     session_id: Id = None
@@ -148,7 +157,7 @@ class DecisionBody(Struct, omit_defaults=True, tag_field="type", tag="decision")
     """A decision with its cart and offers."""
 
     event_id: Id = None
-    occurred_at: str | None = None
+    occurred_at: Instant | None = None
     decision_id: Id = None
     checkout_id: Id = None
     session_id: Id = None
@@ -260,6 +269,7 @@ _BY_FIELD = {
     "type": f"must be one of {_TYPES}",
     "occurred_at": "is required, as ISO 8601 with an offset",
     "arm": "must be treatment or control",
+    "consent": "must be true or false",
     "kind": "must be cross_sell or upsell",
     "mode": "must be one of discovery, complete",
     "control_share": "must be a number from 0 to 1",
@@ -270,8 +280,11 @@ _BY_FIELD = {
     "n_joint": "must be a whole number from 0",
     "n_antecedent": "must be a whole number from 0",
 }
+_TOO_LARGE = re.compile(r"Expected `int` <= (\d+)")
 _BY_TYPE = (
     (re.compile(r"Expected `str` of length <= (\d+)"), r"is longer than \1 characters"),
+    (re.compile(r"Expected `str` of length >= 1"), "must not be empty"),
+    (re.compile(r"Expected `str` matching"), "must be an ISO 4217 code such as NOK"),
     (re.compile(r"Expected `array` of length <= (\d+)"), r"holds more than \1 entries"),
     (re.compile(r"Expected `array"), "must be a list"),
     (re.compile(r"Expected `object"), "must be a JSON object"),
@@ -281,19 +294,35 @@ _BY_TYPE = (
 )
 
 
-def _refusal(error: msgspec.ValidationError) -> FactRejected:
-    """Return the one error of facts for what `msgspec` found."""
+def problem_of(error: msgspec.ValidationError, whole: str = "") -> tuple[str, str]:
+    """Return the field that `msgspec` refused and why, in plain words.
+
+    Parameters
+    ----------
+    error
+        What it raised.
+    whole
+        The field whose value was converted. The field that is returned is inside it, and empty
+        where the value itself was refused.
+    """
     problem = str(error)
     found = _WHERE.search(problem)
     field = found.group(1) if found else ""
     missing = _MISSING.match(problem)
     if missing:
         field = f"{field}.{missing.group(1)}" if field else missing.group(1)
-    if missing and field != "type":
-        return FactRejected("invalid", f"{field} is required")
-    message = _BY_FIELD.get(field.rpartition(".")[2])
+        if field != "type":
+            return field, "is required"
+    if too_large := _TOO_LARGE.match(problem):
+        return field, too_large.expand(r"must be at most \1")
+    message = _BY_FIELD.get((field or whole).rpartition(".")[2])
     for pattern, words in _BY_TYPE if message is None else ():
         if match := pattern.match(problem):
             message = match.expand(words)
             break
-    return FactRejected("invalid", f"{field or 'fact'} {message or problem}")
+    return field, message or problem
+
+
+def _refusal(error: msgspec.ValidationError) -> FactRejected:
+    field, message = problem_of(error)
+    return FactRejected("invalid", f"{field or 'fact'} {message}")

@@ -36,6 +36,10 @@ _CODE_OF_STATUS = {
 }
 
 
+Problem = dict[str, object]
+"""`where` and `message` of something that is wrong with a request."""
+
+
 class ApiError(Exception):
     """An answer other than success; `code` is stable and fit for machines."""
 
@@ -110,28 +114,18 @@ def answer(
     )
 
 
-# The library's own words name types of Python.
-_WORDS = {
-    "tuple_type": "must be an array",
-    "list_type": "must be an array",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-}
-
-
-def validation_details(problems: object) -> list[dict[str, object]]:
+def validation_details(problems: object) -> list[Problem]:
     """Where and why of each validation problem, without repeating what was sent."""
     return [
         {
             "where": ".".join(str(part) for part in problem["loc"]),
-            "message": _WORDS.get(problem["type"])
-            or str(problem["msg"]).removeprefix("Value error, ").replace("Tuple", "Array"),
+            "message": str(problem["msg"]).removeprefix("Value error, "),
         }
         for problem in problems  # type: ignore[attr-defined]
     ]
 
 
-def invalid(details: list[dict[str, object]]) -> ApiError:
+def invalid(details: list[Problem]) -> ApiError:
     """422 that names the first problem and lists them all."""
     first = details[0] if details else {"where": "", "message": "is malformed"}
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

@@ -1,13 +1,17 @@
-"""Why a past decision offered what it did and not something else: the same model, asked again."""
+"""Why a past decision offered what it did and nothing else: the same model is asked again."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import cast
 
+from msgspec.structs import astuple
+
+from engine import fact_schema
 from engine.errors import ModelError, ModelNotFound
-from engine.fact_json import explained
+from engine.fact_json import pack
 from engine.facts import Decision, Kind, Limits
 from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected
@@ -16,9 +20,9 @@ from engine.registry import Registry
 from engine.slate import Slate, build_slate
 from engine.storage.questions import Bought, BuyerQuery, KnownBuyer
 from serving.checkout import past_of, recommenders_of
+from serving.schemas import DecisionExplanation, ExplainedDecision, RejectedCandidate
 
 _PAST_MODELS = 2
-_NOTHING: dict[str, object] = {"pinned_item_ids": [], "counts": {}, "rejected": []}
 
 
 class Explainer:
@@ -39,31 +43,27 @@ class Explainer:
         self._live, self._known_buyers = live, known_buyers
         self._load = lru_cache(_PAST_MODELS)(registry.load)
 
-    def explain(self, decision: Decision, most: int) -> dict[str, object]:
-        """The decision with all that explains it, and at most `most` rejected candidates."""
-        return {**explained(decision), "explanation": self._explanation(decision, most)}
+    def explain(self, decision: Decision, most: int) -> ExplainedDecision:
+        """Return the decision with all that explains it, and at most `most` rejected candidates."""
+        body = cast(fact_schema.DecisionBody, fact_schema.decode(pack(decision)))
+        return ExplainedDecision(*astuple(body), explanation=self._explanation(decision, most))
 
-    def _explanation(self, decision: Decision, most: int) -> dict[str, object]:
+    def _explanation(self, decision: Decision, most: int) -> DecisionExplanation:
         version = decision.model_version
         if version is None:
-            return {
-                "status": "no_model",
-                "message": "no model made this decision",
-                **_NOTHING,
-            }
+            return DecisionExplanation("no_model", "no model made this decision", (), {}, ())
         try:
             model = self._model(version)
         except ModelNotFound:
-            return {
-                "status": "model_gone",
-                "message": f"model {version} is no longer on disk, so what it rejected cannot"
-                " be told; the offers are as they were recorded",
-                **_NOTHING,
-            }
+            message = (
+                f"model {version} is no longer on disk, so the candidates that it rejected are not"
+                " known; the offers are as they were recorded"
+            )
+            return DecisionExplanation("model_gone", message, (), {}, ())
         except ModelError as error:
-            return {"status": "model_unusable", "message": error.message, **_NOTHING}
+            return DecisionExplanation("model_unusable", error.message, (), {}, ())
         slate = _asked_again(model, decision, self._bought(model, decision))
-        return _told(model, decision, slate, most)
+        return _explanation_of(model, decision, slate, most)
 
     def _bought(self, model: Model, decision: Decision) -> list[Bought]:
         """What the customer had bought by then since the model was trained."""
@@ -105,7 +105,9 @@ def _offered(decision: Decision, kind: Kind) -> list[str]:
     return [offer.item_id for offer in decision.offers if offer.kind == kind]
 
 
-def _told(model: Model, decision: Decision, slate: Slate, most: int) -> dict[str, object]:
+def _explanation_of(
+    model: Model, decision: Decision, slate: Slate, most: int
+) -> DecisionExplanation:
     ids = model.catalogue.items
     offered = {(offer.kind, offer.item_id) for offer in decision.offers}
     again = {
@@ -114,16 +116,16 @@ def _told(model: Model, decision: Decision, slate: Slate, most: int) -> dict[str
     }
     rejected = [each for each in slate.rejected if (each.kind, ids[each.item]) not in offered]
     same = again == offered
-    return {
-        "status": "complete" if same else "differs",
-        "message": None
+    return DecisionExplanation(
+        "complete" if same else "differs",
+        None
         if same
-        else "asked again, this model offers something else: the decision was imported, its call"
-        " said what was not recorded, or another release of the software made it",
-        "pinned_item_ids": [ids[chosen.item] for chosen in slate.cross_sell if chosen.pinned],
-        "counts": dict(Counter(each.reason.code for each in rejected)),
-        "rejected": [_entry(model, each) for each in _foremost(rejected, most)],
-    }
+        else "this model offers something else now: the decision was imported, its call stated"
+        " what was not recorded, or another release of the software made it",
+        [ids[chosen.item] for chosen in slate.cross_sell if chosen.pinned],
+        dict(Counter(each.reason.code for each in rejected)),
+        [_candidate(model, each) for each in _foremost(rejected, most)],
+    )
 
 
 def _foremost(rejected: Sequence[Rejected], most: int) -> list[Rejected]:
@@ -136,13 +138,13 @@ def _foremost(rejected: Sequence[Rejected], most: int) -> list[Rejected]:
     return [rejected[place] for place in sorted(places[:most])]
 
 
-def _entry(model: Model, rejected: Rejected) -> dict[str, object]:
+def _candidate(model: Model, rejected: Rejected) -> RejectedCandidate:
     catalogue = model.catalogue
     item_id = catalogue.items[rejected.item]
-    return {
-        "kind": rejected.kind,
-        "item_id": item_id,
-        "name": catalogue.names[rejected.item] or item_id,
-        "score": round(rejected.score, 6),
-        "reason": rejected.reason.code,
-    }
+    return RejectedCandidate(
+        rejected.kind,
+        item_id,
+        catalogue.names[rejected.item] or item_id,
+        round(rejected.score, 6),
+        rejected.reason.code,
+    )

@@ -18,7 +18,7 @@ from serving.answers import answer_json
 from serving.checkout import decide
 from serving.memory import give_back
 from serving.metrics import Metrics
-from serving.schemas import SuggestionRequest
+from serving.schemas import RequestLine, SuggestionRequest
 from serving.small_steps import small_steps
 
 _log = logging.getLogger("mersalg.model")
@@ -181,8 +181,8 @@ def check_answers(model: Model) -> None:
     ids = [
         model.catalogue.items[place] for place in range(min(_CHECKED_ITEMS, len(model.catalogue)))
     ]
-    for lines in ([], [{"item_id": item_id, "quantity": 1} for item_id in ids]):
-        request = SuggestionRequest.model_validate({"checkout_id": "self-check", "lines": lines})
+    for lines in ((), tuple(RequestLine(item_id) for item_id in ids)):
+        request = SuggestionRequest("self-check", lines=lines)
         try:
             answer_json(decide(model, request, holdout=False), "off")
         except Exception as error:

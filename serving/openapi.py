@@ -1,13 +1,16 @@
-"""What OpenAPI says about bodies that are read by hand, so that they can be bounded."""
+"""What OpenAPI says about bodies that are read without FastAPI, so that they can be bounded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from inspect import cleandoc
+from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 
-from serving import openapi_words
-from serving.schemas import SuggestionRequest
+from engine.fact_schema import EVENT_BODIES
+from serving import openapi_words, schemas
 
 Schema = dict[str, object]
 
@@ -48,88 +51,71 @@ EVENTS_EXAMPLE: Schema = {
 
 MODEL_EXAMPLE: Schema = {"version": "20260302T091500Z-3f9a1c2b"}
 
-_TEXT: Schema = {"type": "string", "maxLength": 200}
-_AMOUNT: Schema = {
-    "anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?$"}, {"type": "number", "minimum": 0}],
-    "description": "Decimal amount in `currency`",
-}
-_QUANTITY: Schema = {"type": "number", "exclusiveMinimum": 0, "default": 1}
+_REFERENCE = "#/components/schemas/{name}"
+_STRUCTS = (
+    *EVENT_BODIES.values(),
+    schemas.SuggestionRequest,
+    schemas.SuggestionResponse,
+    schemas.CrossSellOffer,
+    schemas.UpsellOffer,
+    schemas.ExplainedDecision,
+    schemas.ModelReference,
+)
+_REQUIRED_OF_EVENTS = ("type", "event_id", "occurred_at")
+"""Without one of them a call is answered, and the event is rejected."""
+_KNOWN_OF_DECISIONS = (
+    *_REQUIRED_OF_EVENTS,
+    *("decision_id", "checkout_id", "arm", "placement", "lines", "offers", "explanation"),
+)
 
-_PURCHASE_ITEM: Schema = {
-    "type": "object",
-    "required": ["item_id"],
-    "properties": {
-        "item_id": _TEXT,
-        "quantity": _QUANTITY,
-        "price": _AMOUNT | {"description": "Of one unit, ex tax and shipping"},
-        "discount": _AMOUNT | {"description": "On the whole line"},
-        "offer_id": _TEXT | {"description": "The offer that led here, where the shop knows it"},
-    },
-}
 
-_EVENT: Schema = {
-    "type": "object",
-    "required": ["type", "event_id", "occurred_at"],
-    "properties": {
-        "type": {
-            "type": "string",
-            "enum": [
-                "view_promotion",
-                "select_promotion",
-                "add_to_cart",
-                "dismiss_promotion",
-                "purchase",
-                "refund",
-                "cancel",
-            ],
-        },
-        "event_id": _TEXT | {"description": "Idempotency key: sent twice, counted once"},
-        "occurred_at": {"type": "string", "format": "date-time", "description": "With offset"},
-        "offer_id": _TEXT | {"description": "Needed by promotion events"},
-        "promotion_id": _TEXT | {"description": "Alias of `offer_id`"},
-        "checkout_id": _TEXT,
-        "session_id": _TEXT,
-        "customer_id": _TEXT,
-        "transaction_id": _TEXT | {"description": "Needed by purchase, refund and cancel"},
-        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
-        "items": {
-            "type": "array",
-            "maxItems": 10_000,
-            "items": _PURCHASE_ITEM,
-            "description": "Needed by purchase; a refund without items is a full refund",
-        },
-        "is_bot": {"type": "boolean", "default": False},
-        "consent": {
-            "type": "boolean",
-            "description": "false: customer and session are not kept; as the shop says if missing",
-        },
-    },
-}
-
-_COMPONENTS: Mapping[str, Schema] = {
-    "Events": {
+def _components() -> dict[str, Any]:
+    """Return the schemas of the bodies that are read and written without FastAPI."""
+    _, components = msgspec.json.schema_components(_STRUCTS, ref_template=_REFERENCE)
+    for component in components.values():
+        # What follows a summary says how the engine uses the struct.
+        component["description"] = cleandoc(component["description"]).partition("\n\n")[0]
+    events = {name: _REFERENCE.format(name=body.__name__) for name, body in EVENT_BODIES.items()}
+    for body in EVENT_BODIES.values():
+        _require(components[body.__name__], _REQUIRED_OF_EVENTS)
+    _require(components["ExplainedDecision"], _KNOWN_OF_DECISIONS)
+    components["Event"] = {
+        "anyOf": [{"$ref": reference} for reference in events.values()],
+        "discriminator": {"propertyName": "type", "mapping": events},
+    }
+    components["Events"] = {
         "type": "object",
         "required": ["events"],
         "properties": {
             "events": {
                 "type": "array",
                 "maxItems": 1000,
-                "items": {"$ref": "#/components/schemas/Event"},
+                "items": {"$ref": _REFERENCE.format(name="Event")},
             }
         },
-    },
-    "Event": _EVENT,
-    "ModelReference": {
-        "type": "object",
-        "required": ["version"],
-        "properties": {"version": {"type": "string", "maxLength": 200}},
-    },
-}
+    }
+    return components
+
+
+def _require(component: dict[str, Any], names: Sequence[str]) -> None:
+    """Say of some fields that they are always there, which the engine checks itself."""
+    component["required"] = [*names]
+    for name in names:
+        field = component["properties"][name]
+        field.pop("default", None)
+        choices = [choice for choice in field.pop("anyOf", ()) if choice != {"type": "null"}]
+        field.update({"anyOf": choices} if len(choices) > 1 else dict(*choices))
+
+
+def answered(component: str) -> dict[int | str, dict[str, object]]:
+    """Return the `responses` of an endpoint that writes its own answer."""
+    schema = {"$ref": _REFERENCE.format(name=component)}
+    return {200: {"content": {"application/json": {"schema": schema}}}}
 
 
 def json_body(component: str, example: Schema, *, admits: bool = False) -> Schema:
     """`openapi_extra` of an endpoint that reads its own body, and `admits` its callers itself."""
-    schema = {"$ref": f"#/components/schemas/{component}"}
+    schema = {"$ref": _REFERENCE.format(name=component)}
     content = {"application/json": {"schema": schema, "example": example}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
     return body | ({"security": [{"key": []}]} if admits else {})
@@ -170,14 +156,9 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
     def openapi() -> Schema:
         if app.openapi_schema is None:
             document = generated()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            request = SuggestionRequest.model_json_schema(
-                ref_template="#/components/schemas/{model}"
-            )
-            schemas.update(request.pop("$defs", {}))
-            schemas["SuggestionRequest"] = request
-            schemas.update(_COMPONENTS)
-            _forget_validation_errors(document["paths"], schemas)
+            components = document.setdefault("components", {}).setdefault("schemas", {})
+            components.update(_components())
+            _forget_validation_errors(document["paths"], components)
             openapi_words.described(document)
             app.openapi_schema = document
         return app.openapi_schema

@@ -1,14 +1,24 @@
-"""Reading request bodies: bounded while they arrive, and JSON or a clear refusal."""
+"""Reading request bodies: bounded while they arrive, and what they should be or a clear refusal."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
+import msgspec
 import orjson
 from fastapi import Request
+from msgspec import Struct
 
+from engine.fact_schema import exact_number, problem_of
 from serving import errors
+from serving.schemas import FieldError
 from serving.settings import ServeSettings
+
+Body = TypeVar("Body", bound=Struct)
 
 _BODY_SECONDS = 20
 _MOST_WAITING = 32
@@ -90,13 +100,103 @@ def _too_large(limit: int) -> errors.ApiError:
     )
 
 
+def decode(body: bytes, kind: type[Body]) -> Body:
+    """Return a body as a struct.
+
+    Raises
+    ------
+    ApiError
+        422 where it is no JSON (NaN and deep nesting included), or not of this kind; every problem
+        is named.
+    """
+    try:
+        # The decoder skips fields it does not know, whatever bytes they hold.
+        body.decode()
+        try:
+            return _decoder(kind).decode(body)
+        except msgspec.ValidationError:
+            # It stops at the first problem.
+            problems = list(_problems(_any_decoder.decode(body), kind, ""))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
+    raise errors.invalid(problems)
+
+
+@cache
+def _decoder(kind: type[Body]) -> msgspec.json.Decoder[Body]:
+    return msgspec.json.Decoder(kind, float_hook=exact_number)
+
+
+_any_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=exact_number)
+
+
+def _problems(value: Any, kind: Any, where: str) -> Iterator[errors.Problem]:
+    """Yield every reason why a value is not of a kind."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        field, message = problem_of(error, where)
+    else:
+        return
+    for choice in _choices(kind):
+        if isinstance(choice, type) and issubclass(choice, Struct) and isinstance(value, dict):
+            yield from _problems_of_fields(value, choice, where)
+            return
+        if get_origin(choice) is tuple and isinstance(value, list) and field:
+            for index, entry in enumerate(value):
+                yield from _problems(entry, get_args(choice)[0], f"{where}.{index}")
+            return
+    yield {"where": where, "message": message}
+
+
+def _choices(kind: Any) -> Iterator[Any]:
+    """Yield the types that an annotation allows."""
+    if get_origin(kind) is Annotated:
+        yield from _choices(get_args(kind)[0])
+    elif get_origin(kind) in (Union, UnionType):
+        for choice in get_args(kind):
+            yield from _choices(choice)
+    else:
+        yield kind
+
+
+def _problems_of_fields(
+    value: dict[str, Any], struct: type[Struct], where: str
+) -> Iterator[errors.Problem]:
+    prefix = f"{where}." if where else ""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    # Every required field of a request is an id.
+    acceptable = {name: "0" if each.required else each.default for name, each in fields.items()}
+    rest = dict(value)
+    for name, field in fields.items():
+        if name in value:
+            problems = list(_problems(value[name], field.type, prefix + name))
+        else:
+            problems = [{"where": prefix + name, "message": "is required"}] * field.required
+        if problems:
+            yield from problems
+            rest[name] = acceptable[name]
+    while True:
+        # What is left is what the struct itself refuses, one field at a time.
+        try:
+            msgspec.convert(rest, struct)
+        except msgspec.ValidationError as error:
+            cause = error.__cause__
+            assert isinstance(cause, FieldError)
+            name, message = cause.field, cause.message
+            yield {"where": prefix + name, "message": message}
+            rest[name] = acceptable[name]
+        else:
+            return
+
+
 async def read_json(request: Request) -> object:
-    """The body as JSON; raises ApiError 422 where it is none (NaN and deep nesting included)."""
+    """Return the body as JSON; raise ApiError 422 where it is none."""
     return parse_json(await read_body(request))
 
 
 def parse_json(body: bytes) -> object:
-    """Raises ApiError 422 where it is none (NaN and deep nesting included)."""
+    """Return JSON; raise ApiError 422 where it is none (NaN and deep nesting included)."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

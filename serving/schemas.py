@@ -1,43 +1,220 @@
-"""Bodies of the HTTP API as the outside sees them; the command line reads and writes the same."""
+"""Bodies of the HTTP API; the command line reads and writes the same.
+
+`SuggestionRequest` and `SuggestionResponse` are what a checkout sends and gets, and
+`ExplainedDecision` is a fact of `engine.fact_schema` with what was not offered. The OpenAPI
+document is made of these structs; what their fields mean stands in `serving.openapi_words`, but
+for what is written here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    WithJsonSchema,
-)
+from msgspec import Meta, Struct
 
 from engine import fact_fields
-from engine.facts import Arm, Kind, Mode, Quantity, Step, Tracking
+from engine.fact_schema import LONGEST_LIST, DecisionBody
+from engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Tracking
 from engine.merchandising.reasons import REJECTIONS
 
-_MOST_LINES = 10_000
 _PRICE_DIGITS = 12
 _LONGEST_NUMBER = 200
+_SPELT = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
+_SPELT |= dict.fromkeys(("false", "no", "off", "n", "f", "0"), False)
 
 
-def _as_text(value: object) -> object:
-    # Many shops number their orders, items and customers.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+class FieldError(ValueError):
+    """A field of a body that cannot be taken, for a reason its type does not tell."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field, self.message = field, message
 
 
-def _without_control(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("holds characters that are not text")
-    return text
+if TYPE_CHECKING:
+    # Many shops number their orders, items and customers: a struct, once made, holds texts.
+    Id = str
+    OptionalId = str | None
+    Units = Quantity
+    Price = Decimal
+    Consent = bool
+else:
+    _LONGEST = fact_fields.LONGEST_ID
+    _NUMBER = {"type": "string", "maxLength": _LONGEST_NUMBER}
+    Id = Annotated[str, Meta(min_length=1, max_length=_LONGEST)] | int
+    # An empty text says as little as none.
+    OptionalId = Annotated[str, Meta(max_length=_LONGEST)] | int | None
+    Units = Annotated[
+        Any,
+        Meta(extra_json_schema={"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _NUMBER]}),
+    ]
+    Price = Annotated[
+        Any, Meta(extra_json_schema={"anyOf": [{"type": "number", "minimum": 0}, _NUMBER]})
+    ]
+    # Shops whose language has no booleans spell them.
+    Consent = (
+        bool
+        | Literal[0, 1]
+        | Annotated[str, Meta(max_length=5, extra_json_schema={"enum": [*_SPELT]})]
+    )
+
+_Limit = Annotated[int, Meta(ge=0, le=20)]
 
 
-def _empty_as_missing(value: object) -> object:
-    return None if value == "" else value
+class RequestLine(Struct):
+    """A line of the cart of a suggestion call."""
+
+    item_id: Id
+    quantity: Annotated[Units, Meta(description="Whole, or a decimal for goods sold by weight")] = 1
+    unit_price: Annotated[
+        Price | None,
+        Meta(
+            description="What one costs before the line's discount; the catalogue's price where"
+            " it is not given"
+        ),
+    ] = None
+    discount: Annotated[
+        Price | None,
+        Meta(description="Taken off the whole line, all its units together, as in a purchase"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        self.item_id = _id(self.item_id, "item_id")
+        self.quantity = _units(self.quantity)
+        if self.unit_price is not None:
+            self.unit_price = _price(self.unit_price, "unit_price")
+        if self.discount is not None:
+            self.discount = _price(self.discount, "discount")
+
+
+class OfferLimits(Struct, frozen=True):
+    """Maximum number of offers of each kind; the shop's own limits where they are not given."""
+
+    cross_sell: _Limit | None = None
+    upsell: _Limit | None = None
+
+
+class SuggestionRequest(Struct):
+    """One cart at one moment of one checkout. Fields that are not named here are ignored."""
+
+    # A newer client may send what this version does not know, and a checkout must not break on it.
+
+    checkout_id: Id
+    session_id: OptionalId = None
+    customer_id: Annotated[
+        OptionalId,
+        Meta(
+            description="The shop's id of the customer; stored as a keyed hash. The arm is drawn"
+            " by the customer, else by the session, else by the checkout"
+        ),
+    ] = None
+    placement: Annotated[
+        OptionalId, Meta(description="Where the offers will be shown; `checkout` if not given")
+    ] = None
+    store_id: OptionalId = None
+    segment: Annotated[
+        OptionalId,
+        Meta(description="Which group of buyers this one belongs to, in the shop's own words"),
+    ] = None
+    locale: Annotated[
+        str | None,
+        Meta(
+            description="Language of the texts (`en`, `nb`); the shop's own where it is not given"
+            " or not spoken"
+        ),
+    ] = None
+    lines: Annotated[tuple[RequestLine, ...], Meta(max_length=LONGEST_LIST)] | None = None
+    limits: OfferLimits | None = None
+    mode: Annotated[
+        Mode | None,
+        Meta(
+            description="`discovery` leaves repeat purchases out, `complete` lets them in: what"
+            " the customer is known to have bought, by the orders of training and by `purchase`"
+            " events since"
+        ),
+    ] = None
+    exclude_item_ids: Annotated[tuple[Id, ...], Meta(max_length=LONGEST_LIST)] | None = None
+    declined_item_ids: Annotated[
+        Annotated[tuple[Id, ...], Meta(max_length=LONGEST_LIST)] | None,
+        Meta(
+            description="What the buyer dismissed in this checkout: excluded too, under a reason"
+            " of its own. Recent `dismiss_promotion` events are known without it"
+        ),
+    ] = None
+    currency: Annotated[
+        Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None,
+        Meta(
+            description="Of the prices, ISO 4217; the shop's where it is not given. Prices in"
+            " another one are ignored, and nothing is upsold beside them"
+        ),
+    ] = None
+    consent: Annotated[
+        Consent | None,
+        Meta(
+            description="Whether the buyer agreed to being remembered; as `tracking.consent` of"
+            " the shop says where it is not given. Without it the decision is stored without"
+            " customer and session, and nothing that is remembered of them is used; they still"
+            " decide the arm"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        self.checkout_id = _id(self.checkout_id, "checkout_id")
+        self.session_id = _optional_id(self.session_id, "session_id")
+        self.customer_id = _optional_id(self.customer_id, "customer_id")
+        self.placement = _optional_id(self.placement, "placement")
+        self.store_id = _optional_id(self.store_id, "store_id")
+        self.segment = _optional_id(self.segment, "segment")
+        if self.exclude_item_ids:
+            self.exclude_item_ids = _ids(self.exclude_item_ids, "exclude_item_ids")
+        if self.declined_item_ids:
+            self.declined_item_ids = _ids(self.declined_item_ids, "declined_item_ids")
+        if self.consent is not None and type(self.consent) is not bool:
+            self.consent = _consent(self.consent)
+
+
+def _id(value: str | int, field: str) -> str:
+    if type(value) is not str:
+        return str(value)
+    if not fact_fields.is_text(value):
+        raise FieldError(field, "holds characters that are not text")
+    return value
+
+
+def _optional_id(value: str | int | None, field: str) -> str | None:
+    return None if value is None or value == "" else _id(value, field)
+
+
+def _ids(values: Sequence[str | int], field: str) -> tuple[str, ...]:
+    return tuple([_id(value, field) for value in values])
+
+
+def _consent(value: str | int) -> bool:
+    consent = _SPELT.get(str(value).lower())
+    if consent is None:
+        raise FieldError("consent", "must be true or false")
+    return consent
+
+
+def _units(value: object) -> Quantity:
+    try:
+        return fact_fields.parse_quantity(_bounded(value))
+    except ValueError as error:
+        raise FieldError("quantity", str(error)) from error
+
+
+def _price(value: object, field: str) -> Decimal:
+    try:
+        price = fact_fields.parse_number(_bounded(value))
+    except ValueError as error:
+        raise FieldError(field, "must be a decimal string or a number") from error
+    if not price.is_finite() or price < 0:
+        raise FieldError(field, "must be a finite amount of at least 0")
+    if price.adjusted() >= _PRICE_DIGITS:
+        raise FieldError(field, f"must have at most {_PRICE_DIGITS} digits before the point")
+    return price
 
 
 def _bounded(value: object) -> object:
@@ -46,283 +223,135 @@ def _bounded(value: object) -> object:
     return value
 
 
-def _price(value: object) -> Decimal:
-    try:
-        price = fact_fields.parse_number(value)
-    except ValueError as error:
-        raise ValueError("must be a decimal string or a number") from error
-    if not price.is_finite() or price < 0:
-        raise ValueError("must be a finite amount of at least 0")
-    if price.adjusted() >= _PRICE_DIGITS:
-        raise ValueError(f"must have at most {_PRICE_DIGITS} digits before the decimal point")
-    return price
+class ReplacedItem(Struct):
+    """The item an upsell would replace."""
 
-
-_ID_SCHEMA = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "integer"}]}
-
-Id = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200),
-    BeforeValidator(_as_text),
-    AfterValidator(_without_control),
-    WithJsonSchema(_ID_SCHEMA),
-]
-OptionalId = Annotated[
-    Id | None,
-    BeforeValidator(_empty_as_missing),
-    # An empty text says as little as none.
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "integer"}, {"type": "null"}]}
-    ),
-]
-Units = Annotated[
-    Quantity,
-    PlainValidator(lambda value: fact_fields.parse_quantity(_bounded(value))),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "maxLength": 200}]}
-    ),
-]
-Price = Annotated[
-    Decimal,
-    PlainValidator(lambda value: _price(_bounded(value))),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number", "minimum": 0}]}
-    ),
-]
-Several = list[Annotated[str, StringConstraints(max_length=200)]]
-"""A parameter of an address that may be repeated."""
-_SPELT = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0")
-Consent = Annotated[
-    bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1, *_SPELT]}]})
-]
-"""Shops whose language has no booleans spell them."""
-Limit = Annotated[int, Field(strict=True, ge=0, le=20)]
-
-
-class _Body(BaseModel):
-    # A newer client may send what this version does not know; a checkout must not break on it.
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-
-class RequestLine(_Body):
-    item_id: Id
-    quantity: Units = 1
-    """Whole, or a decimal for goods sold by weight."""
-    unit_price: Price | None = None
-    """What one costs before the line's discount; the catalogue's price where not given."""
-    discount: Price | None = None
-    """Taken off the whole line, all its units together, as in a purchase."""
-
-
-class Limits(_Body):
-    """At most so many offers of each kind; the shop's own limits where not given."""
-
-    cross_sell: Limit | None = None
-    upsell: Limit | None = None
-
-
-class SuggestionRequest(_Body):
-    """One cart at one moment of one checkout."""
-
-    checkout_id: Id
-    session_id: OptionalId = None
-    customer_id: OptionalId = None
-    """Who is drawn into an arm: the customer, else the session, else the checkout."""
-    placement: OptionalId = None
-    """Where the offers will stand; `checkout` where not given."""
-    store_id: OptionalId = None
-    segment: OptionalId = None
-    """Where the buyer is and who it is, in the shop's own words: reports can be split by them."""
-    locale: str | None = None
-    """Language of the texts (`en`, `nb`); the shop's own where not given or not spoken."""
-    lines: Annotated[tuple[RequestLine, ...], Field(max_length=_MOST_LINES)] | None = None
-    limits: Limits | None = None
-    mode: Mode | None = None
-    """`discovery` leaves repeat purchases out, `complete` lets them in: what the
-    customer is known to have bought, by the orders of training and by `purchase` events since."""
-    exclude_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
-    declined_item_ids: Annotated[tuple[Id, ...], Field(max_length=_MOST_LINES)] | None = None
-    """What the buyer waved away in this checkout: left out too, under a reason of its own. What
-    `dismiss_promotion` events told of late is known without it."""
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    """Of the prices, ISO 4217; the shop's where not given. Prices in another are passed over,
-    and nothing is upsold beside them."""
-    consent: Consent | None = None
-    """Whether the buyer agreed to being remembered; as `tracking.consent` of the shop says where
-    not given. Without it the decision is kept without customer and session, and nothing that is
-    remembered of them is used; they still decide the arm."""
-
-
-class EvidenceBody(_Body):
-    """Counts of orders; no antecedent means a popular item, counted among all orders."""
-
-    antecedent_item_ids: tuple[str, ...]
-    n_joint: int
-    n_antecedent: int
-    confidence: float
-    lift: float
-    lift_lower: float
-
-
-class ReplacesBody(_Body):
     item_id: str
     quantity: int | str
-    """A decimal string for goods sold by weight."""
-    price_difference: str
-    """For one unit: the better item's price less what the buyer pays for one after the discounts of
-    its lines, on average where several lines differ."""
+    price_difference: Annotated[
+        str | None,
+        Meta(
+            description="For one unit: the better item's price less what the buyer pays for one"
+            " after the discounts of its lines, on average where several lines differ"
+        ),
+    ]
 
 
-class ChangeBody(_Body):
-    """Catalogue texts of one attribute, before and after."""
+class SuggestedOffer(Struct):
+    """What both kinds of offers have in common."""
 
-    attribute: str
-    from_: str = Field(alias="from")
-    to: str
-
-
-class CrossSellOffer(_Body):
     offer_id: str
+    kind: Kind
+    item_id: str
+    name: str
+    position: int
+    unit_price: Annotated[str | None, Meta(description="Null where the catalogue knows no price")]
+    currency: str
+    score: float
+
+
+class CrossSellOffer(SuggestedOffer):
+    """An item that complements the cart."""
+
     kind: Literal["cross_sell"]
-    item_id: str
-    name: str
-    position: int
-    unit_price: str | None
-    """Null only where the catalogue knows no price."""
-    currency: str
-    score: float
-    evidence: EvidenceBody
+    evidence: Evidence
     text: str
 
 
-class UpsellOffer(_Body):
-    offer_id: str
+class UpsellOffer(SuggestedOffer, omit_defaults=True):
+    """A better version of something in the cart."""
+
     kind: Literal["upsell"]
-    item_id: str
-    name: str
-    position: int
     unit_price: str
-    currency: str
-    score: float
-    replaces: ReplacesBody
-    gains: tuple[ChangeBody, ...]
-    losses: tuple[ChangeBody, ...]
+    replaces: ReplacedItem
+    gains: Sequence[Change]
+    losses: Sequence[Change]
     text: str
-    step: Step = "tier"
-    """`size`: a bigger pack at a lower unit price; `tier`: any other dearer version."""
-    total_difference: str | None = None
-    """What the whole swap adds to the cart: the better item's price for every unit replaced, less
-    what the buyer pays for the lines replaced."""
+    step: Step | None = None
+    total_difference: Annotated[
+        str | None,
+        Meta(
+            description="What the whole swap adds to the cart: the better item's price for every"
+            " unit replaced, less what the buyer pays for the lines replaced"
+        ),
+    ] = None
 
 
-class SuggestionResponse(_Body):
+_OF_KIND = {
+    "cross_sell": "#/components/schemas/CrossSellOffer",
+    "upsell": "#/components/schemas/UpsellOffer",
+}
+_OFFERS = {
+    "anyOf": [{"$ref": reference} for reference in _OF_KIND.values()],
+    "discriminator": {"propertyName": "kind", "mapping": _OF_KIND},
+}
+
+
+class SuggestionResponse(Struct):
     """One decision. In the control arm, and where nothing fits, `offers` is empty."""
 
     decision_id: str
     arm: Arm
-    model_version: str | None
-    """Null where no model is published yet."""
-    tracking: Tracking
-    """`recorded` on disk, `deferred` while the database is away, `off` where it is not kept."""
-    offers: tuple[Annotated[CrossSellOffer | UpsellOffer, Field(discriminator="kind")], ...]
+    model_version: Annotated[str | None, Meta(description="Null where no model is published yet")]
+    tracking: Annotated[
+        Tracking,
+        Meta(
+            description="`recorded` on disk, `deferred` while the database is away, `off` where it"
+            " is not recorded"
+        ),
+    ]
+    # A tagged union of `msgspec` would write `kind` first.
+    offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
 
 
-ReasonCode = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "enum": [reason.code for reason in REJECTIONS],
-            "description": "The first that applies, in this order: "
-            + "; ".join(f"`{reason.code}`: {reason.meaning}" for reason in REJECTIONS),
-        }
-    ),
-]
-
-
-class RejectedCandidate(_Body):
-    """Something that was in the running, and was not offered as `kind`."""
+class RejectedCandidate(Struct):
+    """A candidate that was not offered as `kind`."""
 
     kind: Kind
     item_id: str
     name: str
     score: float
-    reason: ReasonCode
+    reason: Annotated[
+        str,
+        Meta(
+            description="The first that applies, in this order: "
+            + "; ".join(f"`{reason.code}`: {reason.meaning}" for reason in REJECTIONS),
+            extra_json_schema={"enum": [reason.code for reason in REJECTIONS]},
+        ),
+    ]
 
 
-class DecisionExplanation(_Body):
-    """The decision's own model asked again, with the pins and blocks of its moment."""
+class DecisionExplanation(Struct):
+    """What the decision's model answers now, with the pins and blocks of its moment."""
 
-    status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
-    """`differs`: asked again, the model offers something else than was recorded; `model_gone` and
-    `model_unusable`: the version is not on disk any more or cannot be read."""
+    status: Annotated[
+        Literal["complete", "differs", "model_gone", "model_unusable", "no_model"],
+        Meta(
+            description="`differs`: the model offers now something else than was recorded;"
+            " `model_gone` and `model_unusable`: the version is no longer on disk or cannot be"
+            " read"
+        ),
+    ]
     message: str | None
-    pinned_item_ids: tuple[str, ...]
-    """Cross-sell offers that the shop placed itself."""
-    counts: dict[str, int]
-    """Rejected candidates by reason."""
-    rejected: tuple[RejectedCandidate, ...]
-    """Best first, as many as were asked for."""
+    pinned_item_ids: Annotated[
+        Sequence[str], Meta(description="Cross-sell offers that the shop placed itself")
+    ]
+    counts: Annotated[dict[str, int], Meta(description="Rejected candidates by reason")]
+    rejected: Annotated[
+        Sequence[RejectedCandidate], Meta(description="Best first, as many as were asked for")
+    ]
 
 
-class ExplainedLine(_Body):
-    item_id: str
-    quantity: int | str
-    unit_price: str | None = None
-    discount: str | None = None
+class ExplainedDecision(DecisionBody, omit_defaults=True, kw_only=True, tag="decision"):
+    """One decision as recorded; what was not known then is left out.
 
+    Ids of customers and sessions are pseudonyms.
+    """
 
-class ExplainedReplaces(ReplacesBody):
-    price_difference: str | None = None
-    """Not known of some imported decisions."""
-
-
-class ExplainedOffer(_Body):
-    """As recorded; a ghost where the arm is `control`."""
-
-    offer_id: str
-    kind: Kind
-    item_id: str
-    position: int
-    score: float
-    text: str
-    name: str | None = None
-    family: str | None = None
-    unit_price: str | None = None
-    evidence: EvidenceBody | None = None
-    replaces: ExplainedReplaces | None = None
-    gains: tuple[ChangeBody, ...] | None = None
-    losses: tuple[ChangeBody, ...] | None = None
-    step: Step | None = None
-    total_difference: str | None = None
-
-
-class ExplainedDecision(_Body):
-    """One decision as recorded; what was not known then is left out."""
-
-    type: Literal["decision"]
-    event_id: str
-    occurred_at: str
-    decision_id: str
-    checkout_id: str
-    arm: Arm
-    placement: str
-    lines: tuple[ExplainedLine, ...]
-    offers: tuple[ExplainedOffer, ...]
     explanation: DecisionExplanation
-    session_id: str | None = None
-    """A pseudonym, like `customer_id`."""
-    customer_id: str | None = None
-    model_version: str | None = None
-    currency: str | None = None
-    control_share: float | None = None
-    is_bot: bool | None = None
-    limits: Limits | None = None
-    excluded_item_ids: tuple[str, ...] | None = None
-    """Those the call excluded that would have been in the running, at most 100."""
-    declined_item_ids: tuple[str, ...] | None = None
-    mode: Mode | None = None
-    model_customer: int | None = None
-    """Where the model remembers the customer; says nothing without that model."""
-    store_id: str | None = None
-    segment: str | None = None
+
+
+class ModelReference(Struct):
+    """A version in the models folder."""
+
+    version: Annotated[str, Meta(max_length=200)]

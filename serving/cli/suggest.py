@@ -14,6 +14,7 @@ from serving.cli import console
 
 if TYPE_CHECKING:
     from engine.model import Model
+    from serving.errors import ApiError
 
 _STANDARD = "-"
 
@@ -70,26 +71,18 @@ def _answers(
 
 
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
-    import orjson
-    from pydantic import ValidationError
-
-    from serving import errors
     from serving.answers import answer_json
     from serving.checkout import decide
+    from serving.errors import ApiError
+    from serving.request_body import decode
     from serving.schemas import SuggestionRequest
 
     tally["carts"] += 1
     try:
-        request = SuggestionRequest.model_validate(orjson.loads(line.removeprefix(b"\xef\xbb\xbf")))
-    except orjson.JSONDecodeError as error:
+        request = decode(line.removeprefix(b"\xef\xbb\xbf"), SuggestionRequest)
+    except ApiError as error:
         tally["malformed"] += 1
-        return _refusal("invalid", f"the line is not JSON: {error}", {})
-    except ValidationError as error:
-        tally["malformed"] += 1
-        problem = errors.invalid(
-            errors.validation_details(error.errors(include_input=False, include_url=False))
-        )
-        return _refusal(problem.code, str(problem), problem.details)
+        return _refusal(error)
     decision = decide(model, request, holdout=holdout)
     tally["answered"] += 1
     if decision.arm == "control":
@@ -100,10 +93,11 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     return answer_json(decision, "off")
 
 
-def _refusal(code: str, message: str, details: object) -> bytes:
+def _refusal(error: ApiError) -> bytes:
     import orjson
 
-    return orjson.dumps({"error": {"code": code, "message": message, "details": details}})
+    problem = {"code": error.code, "message": error.message, "details": error.details}
+    return orjson.dumps({"error": problem})
 
 
 def _summarise(tally: dict[str, int], version: str, out: str, *, as_json: bool) -> None:

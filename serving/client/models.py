@@ -15,16 +15,6 @@ class AuditAnswer(TypedDict):
     entries: list[dict[str, Any]]
 
 
-ChangeBody = TypedDict(
-    "ChangeBody",
-    {
-        "attribute": str,
-        "from": str,
-        "to": str,
-    },
-)
-
-
 class CustomerErasure(TypedDict):
     """
     `facts` counts the facts that no longer lead to the customer.
@@ -53,41 +43,6 @@ class ErrorBody(TypedDict):
     details: NotRequired[dict[str, Any] | list[Any]]
 
 
-class EvidenceBody(TypedDict):
-    """
-    Counts of orders; no antecedent means a popular item, counted among all orders.
-    """
-
-    antecedent_item_ids: list[str]
-    n_joint: int
-    n_antecedent: int
-    confidence: float
-    lift: float
-    lift_lower: float
-
-
-class ExplainedLine(TypedDict):
-    item_id: str
-    quantity: int | str
-    unit_price: NotRequired[str | None]
-    discount: NotRequired[str | None]
-
-
-class ExplainedReplaces(TypedDict):
-    item_id: str
-    quantity: int | str
-    price_difference: NotRequired[str | None]
-
-
-class Limits(TypedDict):
-    """
-    At most so many offers of each kind; the shop's own limits where not given.
-    """
-
-    cross_sell: NotRequired[int | None]
-    upsell: NotRequired[int | None]
-
-
 class ModelList(TypedDict):
     """
     `published` is what `models/current.json` names, `serving` what answers come from;
@@ -109,9 +64,240 @@ class Published(TypedDict):
     serving: str | None
 
 
+class Rejection(TypedDict):
+    """
+    A fact that was not recorded: its index in the batch, a stable code and a sentence.
+    """
+
+    index: int
+    code: str
+    message: str
+
+
+class Verified(TypedDict):
+    """
+    A version on disk that was read, checked against its manifest, and can answer.
+    """
+
+    version: str
+    manifest: dict[str, Any]
+
+
+class ViewPromotion(TypedDict):
+    """
+    The offer was shown.
+    """
+
+    type: Literal["view_promotion"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+
+
+class SelectPromotion(TypedDict):
+    """
+    The offer was clicked.
+    """
+
+    type: Literal["select_promotion"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+
+
+class AddToCart(TypedDict):
+    """
+    The offer was accepted.
+    """
+
+    type: Literal["add_to_cart"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+
+
+class DismissPromotion(TypedDict):
+    """
+    The offer was dismissed.
+    """
+
+    type: Literal["dismiss_promotion"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+
+
+class ItemBody(TypedDict):
+    """
+    A line of a purchase or refund.
+    """
+
+    item_id: NotRequired[str | int | None]
+    quantity: NotRequired[float | str]
+    price: NotRequired[float | str]
+    discount: NotRequired[float | str]
+    offer_id: NotRequired[str | int | None]
+    promotion_id: NotRequired[str | int | None]
+
+
+class Refund(TypedDict):
+    """
+    Items of an order were returned; without items, all of it.
+    """
+
+    type: Literal["refund"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+    items: NotRequired[list[ItemBody] | None]
+
+
+class Cancel(TypedDict):
+    """
+    An order was cancelled.
+    """
+
+    type: Literal["cancel"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+    items: NotRequired[list[ItemBody] | None]
+
+
+class RequestLine(TypedDict):
+    """
+    A line of the cart of a suggestion call.
+    """
+
+    item_id: str | int
+    quantity: NotRequired[float | str]
+    unit_price: NotRequired[float | str | None]
+    discount: NotRequired[float | str | None]
+
+
+class OfferLimits(TypedDict):
+    """
+    Maximum number of offers of each kind; the shop's own limits where they are not given.
+    """
+
+    cross_sell: NotRequired[int | None]
+    upsell: NotRequired[int | None]
+
+
+class Evidence(TypedDict):
+    """
+    The counts behind a cross-sell offer, and the measures derived from them.
+    """
+
+    antecedent_item_ids: list[str]
+    n_joint: int
+    n_antecedent: int
+    confidence: float
+    lift: float
+    lift_lower: float
+
+
+class ReplacedItem(TypedDict):
+    """
+    The item an upsell would replace.
+    """
+
+    item_id: str
+    quantity: int | str
+    price_difference: str | None
+
+
+Change = TypedDict(
+    "Change",
+    {
+        "attribute": str,
+        "from": str,
+        "to": str,
+    },
+)
+
+
+class Limits(TypedDict):
+    """
+    Maximum number of offers of each kind.
+    """
+
+    cross_sell: int
+    upsell: int
+
+
+class LineBody(TypedDict):
+    """
+    A line of a cart.
+    """
+
+    item_id: NotRequired[str | int | None]
+    quantity: NotRequired[float | str]
+    unit_price: NotRequired[float | str]
+    discount: NotRequired[float | str]
+
+
+class ReplacesBody(TypedDict):
+    """
+    The item an upsell would replace.
+    """
+
+    item_id: NotRequired[str | int | None]
+    quantity: NotRequired[float | str]
+    price_difference: NotRequired[float | str]
+
+
 class RejectedCandidate(TypedDict):
     """
-    Something that was in the running, and was not offered as `kind`.
+    A candidate that was not offered as `kind`.
     """
 
     kind: Literal["cross_sell", "upsell"]
@@ -139,139 +325,12 @@ class RejectedCandidate(TypedDict):
     ]
 
 
-class Rejection(TypedDict):
-    """
-    A fact that was not recorded: its index in the batch, a stable code and a sentence.
-    """
-
-    index: int
-    code: str
-    message: str
-
-
-class ReplacesBody(TypedDict):
-    item_id: str
-    quantity: int | str
-    price_difference: str
-
-
-class UpsellOffer(TypedDict):
-    offer_id: str
-    kind: Literal["upsell"]
-    item_id: str
-    name: str
-    position: int
-    unit_price: str
-    currency: str
-    score: float
-    replaces: ReplacesBody
-    gains: list[ChangeBody]
-    losses: list[ChangeBody]
-    text: str
-    step: NotRequired[Literal["size", "tier"]]
-    total_difference: NotRequired[str | None]
-
-
-class Verified(TypedDict):
-    """
-    A version on disk that was read, checked against its manifest, and can answer.
-    """
-
-    version: str
-    manifest: dict[str, Any]
-
-
-class RequestLine(TypedDict):
-    item_id: str | int
-    quantity: NotRequired[float | str]
-    unit_price: NotRequired[str | float | None]
-    discount: NotRequired[str | float | None]
-
-
-class SuggestionRequest(TypedDict):
-    """
-    One cart at one moment of one checkout.
-    """
-
-    checkout_id: str | int
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    placement: NotRequired[str | int | None]
-    store_id: NotRequired[str | int | None]
-    segment: NotRequired[str | int | None]
-    locale: NotRequired[str | None]
-    lines: NotRequired[list[RequestLine] | None]
-    limits: NotRequired[Limits | None]
-    mode: NotRequired[Literal["discovery", "complete"] | None]
-    exclude_item_ids: NotRequired[list[str | int] | None]
-    declined_item_ids: NotRequired[list[str | int] | None]
-    currency: NotRequired[str | None]
-    consent: NotRequired[
-        bool
-        | Literal[0, 1, "true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0"]
-        | None
-    ]
-
-
-class Item(TypedDict):
-    item_id: str
-    quantity: NotRequired[float]
-    price: NotRequired[str | float]
-    discount: NotRequired[str | float]
-    offer_id: NotRequired[str]
-
-
-class Event(TypedDict):
-    type: Literal[
-        "view_promotion",
-        "select_promotion",
-        "add_to_cart",
-        "dismiss_promotion",
-        "purchase",
-        "refund",
-        "cancel",
-    ]
-    event_id: str
-    occurred_at: str
-    offer_id: NotRequired[str]
-    promotion_id: NotRequired[str]
-    checkout_id: NotRequired[str]
-    session_id: NotRequired[str]
-    customer_id: NotRequired[str]
-    transaction_id: NotRequired[str]
-    currency: NotRequired[str]
-    items: NotRequired[list[Item]]
-    is_bot: NotRequired[bool]
-    consent: NotRequired[bool]
-
-
 class ModelReference(TypedDict):
+    """
+    A version in the models folder.
+    """
+
     version: str
-
-
-class CrossSellOffer(TypedDict):
-    offer_id: str
-    kind: Literal["cross_sell"]
-    item_id: str
-    name: str
-    position: int
-    unit_price: str | None
-    currency: str
-    score: float
-    evidence: EvidenceBody
-    text: str
-
-
-class DecisionExplanation(TypedDict):
-    """
-    The decision's own model asked again, with the pins and blocks of its moment.
-    """
-
-    status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
-    message: str | None
-    pinned_item_ids: list[str]
-    counts: dict[str, int]
-    rejected: list[RejectedCandidate]
 
 
 class ErrorAnswer(TypedDict):
@@ -288,26 +347,131 @@ class EventsAnswer(TypedDict):
     rejected: list[Rejection]
 
 
-class ExplainedOffer(TypedDict):
+class Purchase(TypedDict):
     """
-    As recorded; a ghost where the arm is `control`.
+    An order was paid.
+    """
+
+    type: Literal["purchase"]
+    event_id: str | int
+    occurred_at: str
+    offer_id: NotRequired[str | int | None]
+    checkout_id: NotRequired[str | int | None]
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    transaction_id: NotRequired[str | int | None]
+    currency: NotRequired[str | int | None]
+    is_bot: NotRequired[bool | None]
+    promotion_id: NotRequired[str | int | None]
+    consent: NotRequired[bool | None]
+    items: NotRequired[list[ItemBody] | None]
+
+
+class SuggestionRequest(TypedDict):
+    """
+    One cart at one moment of one checkout. Fields that are not named here are ignored.
+    """
+
+    checkout_id: str | int
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    placement: NotRequired[str | int | None]
+    store_id: NotRequired[str | int | None]
+    segment: NotRequired[str | int | None]
+    locale: NotRequired[str | None]
+    lines: NotRequired[list[RequestLine] | None]
+    limits: NotRequired[OfferLimits | None]
+    mode: NotRequired[Literal["complete", "discovery"] | None]
+    exclude_item_ids: NotRequired[list[str | int] | None]
+    declined_item_ids: NotRequired[list[str | int] | None]
+    currency: NotRequired[str | None]
+    consent: NotRequired[
+        bool
+        | Literal[0, 1]
+        | Literal["true", "yes", "on", "y", "t", "1", "false", "no", "off", "n", "f", "0"]
+        | None
+    ]
+
+
+class CrossSellOffer(TypedDict):
+    """
+    An item that complements the cart.
     """
 
     offer_id: str
-    kind: Literal["cross_sell", "upsell"]
+    kind: Literal["cross_sell"]
     item_id: str
+    name: str
     position: int
+    unit_price: str | None
+    currency: str
     score: float
+    evidence: Evidence
     text: str
-    name: NotRequired[str | None]
-    family: NotRequired[str | None]
-    unit_price: NotRequired[str | None]
-    evidence: NotRequired[EvidenceBody | None]
-    replaces: NotRequired[ExplainedReplaces | None]
-    gains: NotRequired[list[ChangeBody] | None]
-    losses: NotRequired[list[ChangeBody] | None]
+
+
+class UpsellOffer(TypedDict):
+    """
+    A better version of something in the cart.
+    """
+
+    offer_id: str
+    kind: Literal["upsell"]
+    item_id: str
+    name: str
+    position: int
+    unit_price: str
+    currency: str
+    score: float
+    replaces: ReplacedItem
+    gains: list[Change]
+    losses: list[Change]
+    text: str
     step: NotRequired[Literal["size", "tier"] | None]
     total_difference: NotRequired[str | None]
+
+
+class ExplainedOfferBody(TypedDict):
+    """
+    An offer with its score, text, evidence and changes.
+    """
+
+    offer_id: NotRequired[str | int | None]
+    kind: NotRequired[Literal["cross_sell", "upsell"] | None]
+    item_id: NotRequired[str | int | None]
+    name: NotRequired[str | int | None]
+    family: NotRequired[str | int | None]
+    position: NotRequired[int]
+    unit_price: NotRequired[float | str]
+    replaces: NotRequired[ReplacesBody | None]
+    score: NotRequired[float]
+    text: NotRequired[str]
+    evidence: NotRequired[Evidence | None]
+    gains: NotRequired[list[Change] | None]
+    losses: NotRequired[list[Change] | None]
+    step: NotRequired[str | None]
+    total_difference: NotRequired[float | str]
+
+
+class DecisionExplanation(TypedDict):
+    """
+    What the decision's model answers now, with the pins and blocks of its moment.
+    """
+
+    status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
+    message: str | None
+    pinned_item_ids: list[str]
+    counts: dict[str, int]
+    rejected: list[RejectedCandidate]
+
+
+Event: TypeAlias = (
+    ViewPromotion | SelectPromotion | AddToCart | DismissPromotion | Purchase | Refund | Cancel
+)
+
+
+class Events(TypedDict):
+    events: list[Event]
 
 
 Offers: TypeAlias = CrossSellOffer | UpsellOffer
@@ -319,14 +483,10 @@ class SuggestionResponse(TypedDict):
     """
 
     decision_id: str
-    arm: Literal["treatment", "control"]
+    arm: Literal["control", "treatment"]
     model_version: str | None
-    tracking: Literal["recorded", "deferred", "off"]
+    tracking: Literal["deferred", "off", "recorded"]
     offers: list[Offers]
-
-
-class Events(TypedDict):
-    events: list[Event]
 
 
 class ExplainedDecision(TypedDict):
@@ -335,25 +495,26 @@ class ExplainedDecision(TypedDict):
     """
 
     type: Literal["decision"]
-    event_id: str
+    event_id: str | int
     occurred_at: str
-    decision_id: str
-    checkout_id: str
-    arm: Literal["treatment", "control"]
-    placement: str
-    lines: list[ExplainedLine]
-    offers: list[ExplainedOffer]
-    explanation: DecisionExplanation
-    session_id: NotRequired[str | None]
-    customer_id: NotRequired[str | None]
-    model_version: NotRequired[str | None]
-    currency: NotRequired[str | None]
+    decision_id: str | int
+    checkout_id: str | int
+    session_id: NotRequired[str | int | None]
+    customer_id: NotRequired[str | int | None]
+    arm: Literal["control", "treatment"]
+    model_version: NotRequired[str | int | None]
+    placement: str | int
+    currency: NotRequired[str | int | None]
     control_share: NotRequired[float | None]
     is_bot: NotRequired[bool | None]
     limits: NotRequired[Limits | None]
-    excluded_item_ids: NotRequired[list[str] | None]
-    declined_item_ids: NotRequired[list[str] | None]
-    mode: NotRequired[Literal["discovery", "complete"] | None]
+    excluded_item_ids: NotRequired[list[str | int | None] | None]
+    declined_item_ids: NotRequired[list[str | int | None] | None]
+    mode: NotRequired[Literal["complete", "discovery"] | None]
     model_customer: NotRequired[int | None]
-    store_id: NotRequired[str | None]
-    segment: NotRequired[str | None]
+    store_id: NotRequired[str | int | None]
+    segment: NotRequired[str | int | None]
+    lines: list[LineBody]
+    offers: list[ExplainedOfferBody]
+    consent: NotRequired[bool | None]
+    explanation: DecisionExplanation

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from serving import errors
-from serving.schemas import ExplainedDecision
+from serving import errors, openapi
 from serving.security import Reporter
 from serving.service import TheService
 
@@ -22,8 +21,8 @@ _REJECTED, _MOST_REJECTED = 100, 10_000
 @router.get(
     "/v1/decisions/{decision_id}",
     summary="Explain one decision",
-    response_model=ExplainedDecision,
-    responses=errors.documented(401, 403, 404, 422, 503),
+    response_model=None,
+    responses=openapi.answered("ExplainedDecision") | errors.documented(401, 403, 404, 422, 503),
 )
 async def explain_decision(
     service: TheService,
@@ -39,5 +38,5 @@ async def explain_decision(
     decision = await asyncio.to_thread(service.store.facts.decision, decision_id)
     if decision is None:
         raise errors.ApiError(404, "not_found", "no such decision")
-    told = await asyncio.to_thread(service.explainer.explain, decision, rejected)
-    return Response(orjson.dumps(told), media_type="application/json")
+    explained = await asyncio.to_thread(service.explainer.explain, decision, rejected)
+    return Response(msgspec.json.encode(explained), media_type="application/json")

@@ -11,7 +11,8 @@ from engine.registry import Registry
 from serving import errors, openapi
 from serving.auditing import audited
 from serving.live_model import load_checked
-from serving.request_body import read_json
+from serving.request_body import decode, read_body
+from serving.schemas import ModelReference
 from serving.security import Admin
 from serving.service import Service, TheService
 
@@ -71,10 +72,7 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
     this reads one, checks every file's SHA-256, and has it answer test carts. It does not publish.
     """
     del caller
-    data = await read_json(request)
-    version = data.get("version") if isinstance(data, dict) else None
-    if not isinstance(version, str):
-        raise errors.ApiError(422, "invalid", 'the body must be {"version": "..."}')
+    version = decode(await read_body(request), ModelReference).version
     return await asyncio.to_thread(_verify, service.registry, version)
 
 

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from engine.tracking.query import parse_query
 from serving import errors
-from serving.schemas import Several
 from serving.security import Reporter
 from serving.service import TheService
 
+_Texts = list[Annotated[str, StringConstraints(max_length=200)]]
 _MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
 
 router = APIRouter(tags=["reports"])
@@ -47,9 +48,9 @@ async def report_rates(
         ),
     ] = None,
     by: Annotated[
-        Several | None, Query(description="Group keys, separated by commas: day,item; or repeated")
+        _Texts | None, Query(description="Group keys, separated by commas: day,item; or repeated")
     ] = None,
-    kind: Annotated[Several | None, Query(description="cross_sell, upsell")] = None,
+    kind: Annotated[_Texts | None, Query(description="cross_sell, upsell")] = None,
     timezone: Annotated[
         str | None, Query(max_length=200, description="IANA name; the shop's where not given")
     ] = None,

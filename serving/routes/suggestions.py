@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from engine.facts import Decision, Tracking
@@ -14,9 +13,9 @@ from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
 from serving.answers import answer_json
 from serving.checkout import decide
-from serving.request_body import read_json
+from serving.request_body import decode, read_body
 from serving.routes.direct import DirectRoute
-from serving.schemas import SuggestionRequest, SuggestionResponse
+from serving.schemas import SuggestionRequest
 from serving.security import admit
 from serving.service import Service, service_of
 
@@ -29,8 +28,8 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
     "/v1/suggestions",
     operation_id="suggest",
     summary="Suggest cross-sell and upsell for a cart",
-    response_model=SuggestionResponse,
-    responses=errors.documented(401, 403, 413, 415, 422),
+    response_model=None,
+    responses=openapi.answered("SuggestionResponse") | errors.documented(401, 403, 413, 415, 422),
     openapi_extra=openapi.json_body("SuggestionRequest", openapi.SUGGESTION_EXAMPLE, admits=True),
 )
 async def suggest(request: Request) -> Response:
@@ -39,7 +38,7 @@ async def suggest(request: Request) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
-    asked = _parse(await read_json(request))
+    asked = decode(await read_body(request), SuggestionRequest)
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     model, budget = service.live.model, service.intake.budget()
@@ -73,14 +72,6 @@ def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bo
         degraded["no_model"].inc()
     elif service.guard.paused is not None:
         degraded["paused"].inc()
-
-
-def _parse(data: object) -> SuggestionRequest:
-    try:
-        return SuggestionRequest.model_validate(data)
-    except ValidationError as error:
-        details = errors.validation_details(error.errors(include_input=False, include_url=False))
-        raise errors.invalid(details) from error
 
 
 def _decide(

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 import orjson
+from msgspec import convert
 
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
@@ -27,6 +28,7 @@ from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
 from serving.answers import answer_json
 from serving.checkout import decide, past_of, recommenders_of, row_of
+from serving.request_body import decode
 from serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
 
@@ -176,7 +178,7 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
         }
         for number, cart in enumerate(carts)
     ]
-    requests = [SuggestionRequest.model_validate(body) for body in bodies]
+    requests = [convert(body, SuggestionRequest) for body in bodies]
     raw = [orjson.dumps(body) for body in bodies]
     rows = [np.unique([int(item_id.removeprefix("sku-")) for item_id in cart]) for cart in carts]
     rows = [row.astype(np.int32) for row in rows]
@@ -199,7 +201,7 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
             past=pasts[n],
         )
 
-    measure("request parsed", n_carts, lambda n: SuggestionRequest.model_validate_json(raw[n]))
+    measure("request parsed", n_carts, lambda n: decode(raw[n], SuggestionRequest))
     measure(
         "candidates", n_carts, lambda n: recommenders.candidates(rows[n], pasts[n], "discovery")
     )

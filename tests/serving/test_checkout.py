@@ -10,15 +10,17 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from msgspec import ValidationError, convert
+from msgspec import json as msgspec_json
 
 from engine import clock
 from engine.fact_json import fact_to_json, parse_fact
 from engine.facts import Decision
-from serving.answers import answer, answer_json
+from serving.answers import answer_json
 from serving.checkout import decide, recommenders_of
-from serving.schemas import SuggestionRequest, SuggestionResponse
+from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
+from tests.support.openapi import fits
 from tests.support.random_models import carts, models
 
 REQUEST = """
@@ -50,7 +52,7 @@ ADDED = {"step", "total_difference"}
 
 
 def _request(**fields: object) -> SuggestionRequest:
-    return SuggestionRequest.model_validate({"checkout_id": "k1", **fields})
+    return convert({"checkout_id": "k1", **fields}, SuggestionRequest)
 
 
 def _phone(**fields: object) -> SuggestionRequest:
@@ -58,16 +60,16 @@ def _phone(**fields: object) -> SuggestionRequest:
 
 
 def test_the_references_examples_are_understood() -> None:
-    request = SuggestionRequest.model_validate_json(REQUEST)
+    request = msgspec_json.decode(REQUEST, type=SuggestionRequest)
     assert request.lines is not None
     assert request.lines[0].unit_price == Decimal("5990.00")
-    response = SuggestionResponse.model_validate_json(RESPONSE)
-    told = response.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    assert told == json.loads(RESPONSE)
+    assert fits("SuggestionRequest", json.loads(REQUEST))
+    assert fits("SuggestionResponse", json.loads(RESPONSE))
 
 
 def test_the_references_example_is_answered_in_its_own_form() -> None:
-    request = SuggestionRequest.model_validate_json(REQUEST.replace('"nb"', '"en"'))
+    body = REQUEST.replace('"nb"', '"en"')
+    request = msgspec_json.decode(body, type=SuggestionRequest)
     decision = decide(tiny_model(holdout=0), request)
     found, expected = json.loads(answer_json(decision, "recorded")), json.loads(RESPONSE)
     assert list(found) == list(expected)
@@ -161,8 +163,7 @@ def test_the_control_arm_records_ghosts_and_shows_nothing() -> None:
     assert (shown.arm, held_out.arm) == ("treatment", "control")
     assert [offer.item_id for offer in held_out.offers] == [offer.item_id for offer in shown.offers]
     assert json.loads(answer_json(held_out, "recorded"))["offers"] == []
-    assert answer(held_out, "recorded").offers == ()
-    assert len(answer(shown, "recorded").offers) == 4
+    assert len(json.loads(answer_json(shown, "recorded"))["offers"]) == 4
 
 
 def test_a_session_keeps_its_arm_at_login_and_no_holdout_puts_all_in_treatment() -> None:
@@ -232,7 +233,7 @@ def test_what_is_prepared_for_a_model_goes_with_it() -> None:
 
 
 def _accepted(**fields: object) -> SuggestionRequest:
-    return SuggestionRequest.model_validate({"checkout_id": "k", **fields})
+    return convert({"checkout_id": "k", **fields}, SuggestionRequest)
 
 
 def test_requests_take_what_shops_send() -> None:
@@ -333,11 +334,9 @@ def test_answers_keep_the_schema_and_the_promises(data: st.DataObject) -> None:
         locale=data.draw(st.sampled_from(["en", "nb"])),
     )
     decision = decide(model, request)
-    raw = answer_json(decision, "recorded")
-    response = answer(decision, "recorded")
-    assert response.model_dump_json(by_alias=True).encode() == raw
-    assert SuggestionResponse.model_validate_json(raw) == response
-    assert decision.arm == "treatment" or not response.offers
+    answer = json.loads(answer_json(decision, "recorded"))
+    assert fits("SuggestionResponse", answer)
+    assert decision.arm == "treatment" or not answer["offers"]
     in_cart = {line.item_id for line in decision.lines}
     for kind in ("cross_sell", "upsell"):
         positions = [offer.position for offer in decision.offers if offer.kind == kind]

@@ -211,13 +211,13 @@ def test_the_tail_of_all_this_is_a_report_that_still_works(application: Applicat
     assert application.call("GET", "/dashboard").status_code == 200
 
 
-def test_what_is_malformed_is_named_in_the_words_of_json(application: Application) -> None:
+def test_what_is_malformed_is_named_in_plain_words(application: Application) -> None:
     def told(body: bytes) -> str:
         return str(application.call("POST", "/v1/suggestions", body).json()["error"]["message"])
 
-    assert told(b'{"checkout_id": "a", "lines": {}}') == "lines: must be an array"
-    assert told(b'{"checkout_id": "a", "lines": ["b"]}') == "lines.0: must be an object"
-    assert told(b"[]") == "must be an object"
+    assert told(b'{"checkout_id": "a", "lines": {}}') == "lines: must be a list"
+    assert told(b'{"checkout_id": "a", "lines": ["b"]}') == "lines.0: must be a JSON object"
+    assert told(b"[]") == "must be a JSON object"
 
 
 @pytest.mark.parametrize("text", ["1_0", "\u0661", "1e", "0x1"])

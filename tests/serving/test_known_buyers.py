@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from engine.config import ExperimentSection, OffersSection
 from engine.errors import StorageUnavailable
@@ -156,7 +157,7 @@ def test_the_arm_is_asked_for_only_where_a_login_could_change_it() -> None:
 @pytest.mark.parametrize(("recall", "consent"), [(False, True), (True, False), (False, False)])
 def test_nobody_is_looked_up_without_consent_or_for_strangers(recall: bool, consent: bool) -> None:
     model = tiny_model(holdout=0.5)
-    request = drawn_differently(model).model_copy(update={"consent": consent})
+    request = replace(drawn_differently(model), consent=consent)
     database = Database([KnownBuyer("control", (), ("case-1",))])
     buyers = KnownBuyers(database.look_up)
     found = known(buyers, request, model=model, recall=recall)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from msgspec import structs
+from msgspec import convert, structs
 
 from engine import clock
 from engine.config import OffersSection
@@ -37,7 +37,7 @@ def slates(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def ask(model: Model, **fields: object) -> Decision:
     body = {"checkout_id": "k", "lines": [{"item_id": "phone-64"}], **fields}
-    return decide(model, SuggestionRequest.model_validate(body), holdout=False)
+    return decide(model, convert(body, SuggestionRequest), holdout=False)
 
 
 def told(decision: Decision) -> list[object]:
