@@ -104,7 +104,7 @@ class ExplainedOfferBody(OfferBody, omit_defaults=True):
 
 
 class EventBody(Struct, omit_defaults=True, tag_field="type"):
-    """What all events have in common; alone, a promotion event."""
+    """A promotion event: what happened to an offer."""
 
     event_id: Id = None
     occurred_at: Instant | None = None
@@ -120,7 +120,7 @@ class EventBody(Struct, omit_defaults=True, tag_field="type"):
 
 
 class OrderBody(EventBody, omit_defaults=True):
-    """A purchase, refund or cancellation."""
+    """A purchase, refund or cancellation of an order."""
 
     items: Annotated[Sequence[ItemBody], Meta(max_length=LONGEST_LIST)] | None = None
 

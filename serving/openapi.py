@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from engine.fact_schema import EVENT_BODIES
+from engine.fact_schema import EventBody, OrderBody
+from engine.facts import ORDER_TYPES, PROMOTION_TYPES
 from serving import openapi_words, schemas
 
 Schema = dict[str, object]
@@ -53,7 +54,8 @@ MODEL_EXAMPLE: Schema = {"version": "20260302T091500Z-3f9a1c2b"}
 
 _REFERENCE = "#/components/schemas/{name}"
 _STRUCTS = (
-    *EVENT_BODIES.values(),
+    EventBody,
+    OrderBody,
     schemas.SuggestionRequest,
     schemas.SuggestionResponse,
     schemas.CrossSellOffer,
@@ -75,13 +77,16 @@ def _components() -> dict[str, Any]:
     for component in components.values():
         # What follows a summary says how the engine uses the struct.
         component["description"] = cleandoc(component["description"]).partition("\n\n")[0]
-    events = {name: _REFERENCE.format(name=body.__name__) for name, body in EVENT_BODIES.items()}
-    for body in EVENT_BODIES.values():
-        _require(components[body.__name__], _REQUIRED_OF_EVENTS)
+    mapping: dict[str, str] = {}
+    for body, types in ((EventBody, PROMOTION_TYPES), (OrderBody, ORDER_TYPES)):
+        name = body.__name__
+        components[name]["properties"]["type"] = {"enum": sorted(types)}
+        _require(components[name], _REQUIRED_OF_EVENTS)
+        mapping |= dict.fromkeys(sorted(types), _REFERENCE.format(name=name))
     _require(components["ExplainedDecision"], _KNOWN_OF_DECISIONS)
     components["Event"] = {
-        "anyOf": [{"$ref": reference} for reference in events.values()],
-        "discriminator": {"propertyName": "type", "mapping": events},
+        "anyOf": [{"$ref": reference} for reference in dict.fromkeys(mapping.values())],
+        "discriminator": {"propertyName": "type", "mapping": mapping},
     }
     components["Events"] = {
         "type": "object",

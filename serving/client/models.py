@@ -83,69 +83,12 @@ class Verified(TypedDict):
     manifest: dict[str, Any]
 
 
-class ViewPromotion(TypedDict):
+class EventBody(TypedDict):
     """
-    The offer was shown.
-    """
-
-    type: Literal["view_promotion"]
-    event_id: str | int
-    occurred_at: str
-    offer_id: NotRequired[str | int | None]
-    checkout_id: NotRequired[str | int | None]
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    transaction_id: NotRequired[str | int | None]
-    currency: NotRequired[str | int | None]
-    is_bot: NotRequired[bool | None]
-    promotion_id: NotRequired[str | int | None]
-    consent: NotRequired[bool | None]
-
-
-class SelectPromotion(TypedDict):
-    """
-    The offer was clicked.
+    A promotion event: what happened to an offer.
     """
 
-    type: Literal["select_promotion"]
-    event_id: str | int
-    occurred_at: str
-    offer_id: NotRequired[str | int | None]
-    checkout_id: NotRequired[str | int | None]
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    transaction_id: NotRequired[str | int | None]
-    currency: NotRequired[str | int | None]
-    is_bot: NotRequired[bool | None]
-    promotion_id: NotRequired[str | int | None]
-    consent: NotRequired[bool | None]
-
-
-class AddToCart(TypedDict):
-    """
-    The offer was accepted.
-    """
-
-    type: Literal["add_to_cart"]
-    event_id: str | int
-    occurred_at: str
-    offer_id: NotRequired[str | int | None]
-    checkout_id: NotRequired[str | int | None]
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    transaction_id: NotRequired[str | int | None]
-    currency: NotRequired[str | int | None]
-    is_bot: NotRequired[bool | None]
-    promotion_id: NotRequired[str | int | None]
-    consent: NotRequired[bool | None]
-
-
-class DismissPromotion(TypedDict):
-    """
-    The offer was dismissed.
-    """
-
-    type: Literal["dismiss_promotion"]
+    type: Literal["add_to_cart", "dismiss_promotion", "select_promotion", "view_promotion"]
     event_id: str | int
     occurred_at: str
     offer_id: NotRequired[str | int | None]
@@ -170,46 +113,6 @@ class ItemBody(TypedDict):
     discount: NotRequired[float | str]
     offer_id: NotRequired[str | int | None]
     promotion_id: NotRequired[str | int | None]
-
-
-class Refund(TypedDict):
-    """
-    Items of an order were returned; without items, all of it.
-    """
-
-    type: Literal["refund"]
-    event_id: str | int
-    occurred_at: str
-    offer_id: NotRequired[str | int | None]
-    checkout_id: NotRequired[str | int | None]
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    transaction_id: NotRequired[str | int | None]
-    currency: NotRequired[str | int | None]
-    is_bot: NotRequired[bool | None]
-    promotion_id: NotRequired[str | int | None]
-    consent: NotRequired[bool | None]
-    items: NotRequired[list[ItemBody] | None]
-
-
-class Cancel(TypedDict):
-    """
-    An order was cancelled.
-    """
-
-    type: Literal["cancel"]
-    event_id: str | int
-    occurred_at: str
-    offer_id: NotRequired[str | int | None]
-    checkout_id: NotRequired[str | int | None]
-    session_id: NotRequired[str | int | None]
-    customer_id: NotRequired[str | int | None]
-    transaction_id: NotRequired[str | int | None]
-    currency: NotRequired[str | int | None]
-    is_bot: NotRequired[bool | None]
-    promotion_id: NotRequired[str | int | None]
-    consent: NotRequired[bool | None]
-    items: NotRequired[list[ItemBody] | None]
 
 
 class RequestLine(TypedDict):
@@ -347,12 +250,12 @@ class EventsAnswer(TypedDict):
     rejected: list[Rejection]
 
 
-class Purchase(TypedDict):
+class OrderBody(TypedDict):
     """
-    An order was paid.
+    A purchase, refund or cancellation of an order.
     """
 
-    type: Literal["purchase"]
+    type: Literal["cancel", "purchase", "refund"]
     event_id: str | int
     occurred_at: str
     offer_id: NotRequired[str | int | None]
@@ -465,9 +368,7 @@ class DecisionExplanation(TypedDict):
     rejected: list[RejectedCandidate]
 
 
-Event: TypeAlias = (
-    ViewPromotion | SelectPromotion | AddToCart | DismissPromotion | Purchase | Refund | Cancel
-)
+Event: TypeAlias = EventBody | OrderBody
 
 
 class Events(TypedDict):
