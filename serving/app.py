@@ -53,9 +53,14 @@ _ROUTERS = (
 
 
 def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI:
-    """The application; database, model and threads are made in its lifespan.
+    """Return the application; database, model and threads are made in its lifespan.
 
-    `traces` are those of the settings unless told otherwise, and are closed with it.
+    Parameters
+    ----------
+    settings
+        Of the service.
+    traces
+        Where spans go, None for what the settings say; closed with the application.
     """
     metrics = Metrics()
     if traces is None and settings.traces:
@@ -117,7 +122,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
 
 @asynccontextmanager
 async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
-    """Requests are judged by `app.state.settings`, which gets the new keys."""
+    """Give `app.state.settings`, by which requests are judged, the keys of a file that changed."""
     settings: ServeSettings = app.state.settings
     watch = KeyWatch(os.environ, settings.keys)
     if not (watch and settings.keys):

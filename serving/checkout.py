@@ -61,12 +61,12 @@ def _prepared_for(model: Model) -> _Prepared:
 
 
 def recommenders_of(model: Model) -> Recommenders:
-    """What is prepared once for a model, for as long as somebody holds the model."""
+    """Return what is prepared once for a model, for as long as the model is referred to."""
     return _prepared_for(model).recommenders
 
 
 def consents(model: Model | None, request: SuggestionRequest) -> bool:
-    """Whether what is known of the buyer may be used and kept."""
+    """Return whether what is known of the buyer may be used and stored."""
     if request.consent is not None:
         return request.consent
     return model is None or model.settings.tracking.consent == "assumed"
@@ -85,14 +85,24 @@ def decide(
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
-    Args:
-        model: None where none is published: nothing is offered then.
-        holdout: False puts every unit in treatment.
-        bought: the customer's purchases that the shop reported since the model was trained.
-        known_arm: the arm the session was given before, which a login must not change.
-        recall: whether what the model remembers of the customer may be used for this caller.
-        paused: nothing is offered, nor would be in the control arm; the decision counts as ever.
-        dismissed: items of the offers the buyer dismissed of late, as the events tell.
+    Parameters
+    ----------
+    model
+        None where none is published: nothing is offered then.
+    request
+        The call.
+    holdout
+        False puts every unit in treatment.
+    known_arm
+        The arm the session was given before, which a login must not change.
+    bought
+        The customer's purchases that the shop reported since the model was trained.
+    dismissed
+        Items of the offers that the buyer dismissed recently, by the events.
+    paused
+        Nothing is offered, nor would be in the control arm; the decision counts all the same.
+    recall
+        Whether what the model remembers of the customer may be used for this caller.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
     share = experiment.holdout if holdout else 0.0
@@ -196,7 +206,7 @@ def _item_ids(model: Model, items: Sequence[int]) -> tuple[str, ...]:
 
 
 def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool) -> Limits:
-    """The call's limits, else the shop's; prices in another currency cannot be upsold from."""
+    """Return the call's limits, else the shop's; a cart in another currency gets no upsell."""
     defaults, limits = model.settings.offers, request.limits
     cross_sell = limits.cross_sell if limits else None
     upsell = limits.upsell if limits else None
@@ -209,7 +219,7 @@ def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool)
 
 
 class _Call(NamedTuple):
-    """All that the offers of a call depend on, beside the model and the moment."""
+    """All that the offers of a call depend on, besides the model and the moment."""
 
     lines: tuple[CartLine, ...]
     limits: Limits
@@ -252,7 +262,7 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
 
 
 def _offers(model: Model, wording: Wording, language: Language, slate: Slate) -> tuple[Offer, ...]:
-    """Still without ids."""
+    """Return the offers of a slate, still without ids."""
     return (
         *(
             _cross_sell_offer(model, complement, position, language)
@@ -331,7 +341,7 @@ def _upsell_offer(
 
 
 def _family(model: Model, item: int) -> str | None:
-    """By the shop's word, else as learned; None where the item belongs to none."""
+    """Return the item's family by the catalogue, else as learned, None where it has none."""
     catalogue, ladders = model.catalogue, model.ladders
     if catalogue.family[item] >= 0:
         return catalogue.family_names[int(catalogue.family[item])]
@@ -351,6 +361,6 @@ def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
             saving = unit_saving(packs[0], packs[1], paid, paid + difference)
     quantity = base.quantity
     if not isinstance(quantity, int):
-        # Of 1.5 kg nobody means one by "more": what is told is what the whole adds to the bill.
+        # Nobody means one kilogram of 1.5 by "more": the text says what the whole adds.
         quantity, difference = 1, upgrade.total_difference_minor
     return Extra(difference, catalogue.currency, quantity, upgrade.step, saving)

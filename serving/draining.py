@@ -36,8 +36,10 @@ def end_of(stopping: Path) -> Path:
 
 
 class DrainingServer(Granian):
-    """Granian finishes the requests that have begun; who balances load must hear of the end before,
-    or calls that come meanwhile find a closed port.
+    """Granian that announces its end before it closes the port.
+
+    Granian finishes the requests that have begun. A load balancer must know of the end before, or
+    calls that come meanwhile find a closed port.
     """
 
     _stopping: Path
@@ -52,6 +54,7 @@ class DrainingServer(Granian):
         self._stopping, self._drain_seconds = stopping, seconds
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Begin to drain; a second signal ends at once."""
         if os.getpid() != self.pid:
             # A worker has the handlers of its parent until it sets its own. It has taken nothing
             # yet, and what it is sent says nothing of the other workers.

@@ -71,12 +71,16 @@ class ErrorBody:
 
 @dataclass(frozen=True)
 class ErrorAnswer:
+    """The answer of every call that fails."""
+
     error: ErrorBody
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The error answers of an endpoint, for OpenAPI; calls that need a key are counted (429),
-    bodies are not waited for (408)."""
+    """Return the error answers of an endpoint, for OpenAPI.
+
+    Calls that need a key are counted (429), bodies are not waited for long (408).
+    """
     said = {
         401: "No key, or an unknown one",
         403: "The key's scope does not cover this call",
@@ -104,7 +108,7 @@ def answer(
     details: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """One error as a response."""
+    """Return one error as a response."""
     body = {"error": {"code": code, "message": message, "details": details or {}}}
     return Response(
         orjson.dumps(body, default=str),
@@ -115,7 +119,7 @@ def answer(
 
 
 def validation_details(problems: object) -> list[Problem]:
-    """Where and why of each validation problem, without repeating what was sent."""
+    """Return where and why of each validation problem, without repeating what was sent."""
     return [
         {
             "where": ".".join(str(part) for part in problem["loc"]),
@@ -126,7 +130,7 @@ def validation_details(problems: object) -> list[Problem]:
 
 
 def invalid(details: list[Problem]) -> ApiError:
-    """422 that names the first problem and lists them all."""
+    """Return a 422 that names the first problem and lists them all."""
     first = details[0] if details else {"where": "", "message": "is malformed"}
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     where = f"{first['where']}: " if first["where"] else ""
@@ -134,7 +138,7 @@ def invalid(details: list[Problem]) -> ApiError:
 
 
 def answer_to(error: ApiError | errors.MersalgError) -> Response:
-    """What is answered where a call ends in this error."""
+    """Return the answer to a call that ends in this error."""
     if isinstance(error, ApiError):
         return answer(error.status, error.code, error.message, error.details, error.headers)
     status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
@@ -176,6 +180,7 @@ def internal(method: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
+    """Have the application answer every error in the one shape."""
     app.add_exception_handler(ApiError, _known_error)
     app.add_exception_handler(errors.MersalgError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)

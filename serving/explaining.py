@@ -28,10 +28,14 @@ _PAST_MODELS = 2
 class Explainer:
     """Explains recorded decisions; versions that are served no longer are read from disk.
 
-    Args:
-        registry: where versions lie.
-        live: the model being served now, or None.
-        known_buyers: what is known of the buyers of pseudonyms; blocks.
+    Parameters
+    ----------
+    registry
+        Where versions are stored.
+    live
+        Returns the model being served now, or None.
+    known_buyers
+        Returns what is known of the buyers of pseudonyms; blocks.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Explainer:
         return _explanation_of(model, decision, slate, most)
 
     def _bought(self, model: Model, decision: Decision) -> list[Bought]:
-        """What the customer had bought by then since the model was trained."""
+        """Return what the customer had bought by then since the model was trained."""
         if decision.customer_id is None:
             return []
         since = model.customers.known_until if model.customers is not None else 0
@@ -80,7 +84,7 @@ class Explainer:
 
 
 def _asked_again(model: Model, decision: Decision, bought: list[Bought]) -> Slate:
-    """The slate of the decision's own cart, customer, moment and limits.
+    """Return the slate of the decision's own cart, customer, moment and limits.
 
     Where limits were not recorded (imported decisions), as many of each kind as were offered.
     """
@@ -129,7 +133,7 @@ def _explanation_of(
 
 
 def _foremost(rejected: Sequence[Rejected], most: int) -> list[Rejected]:
-    """The best, but of every reason at least one: the question is often about a rare one."""
+    """Return the best, and of every reason at least one: questions are often about a rare one."""
     first: dict[Reason, int] = {}
     for place, each in enumerate(rejected):
         first.setdefault(each.reason, place)

@@ -84,6 +84,7 @@ class HttpLayer:
         self._prefix, self._numbers = f"req_{secrets.token_hex(8)}_", count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request to the routes, and their answer back."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -147,6 +147,7 @@ class KnownBuyers:
         self._quiet_until = float("-inf")
 
     def close(self) -> None:
+        """End the threads that read, without waiting for them."""
         self._reads.close(timeout=0)
 
     async def _answer(self, query: BuyerQuery, budget: TimeBudget) -> KnownBuyer | None:

@@ -41,10 +41,14 @@ class ModelStatus:
 class LiveModel:
     """Holds the reference that requests read; a version that fails leaves it as it was.
 
-    Args:
-        registry: where versions lie.
-        loaded: called in a thread with each model once it is served; what it takes is waited for
-            a second at most.
+    Parameters
+    ----------
+    registry
+        Where versions are stored.
+    metrics
+        Of the service.
+    loaded
+        Called in a thread with each model once it is served; it is waited for a second at most.
     """
 
     def __init__(
@@ -64,8 +68,10 @@ class LiveModel:
     async def publish(self, version: str) -> None:
         """Publish a version and serve it; it is read once for both.
 
-        Raises:
-            ModelError: it cannot be served; what was published before stays.
+        Raises
+        ------
+        ModelError
+            It cannot be served; what was published before stays.
         """
         loop = asyncio.get_running_loop()
         async with self._reloading:
@@ -96,6 +102,7 @@ class LiveModel:
                 _log.exception("a published version could not be looked at")
 
     def close(self) -> None:
+        """End the thread that reads versions, without waiting for it."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _publish(self, version: str) -> None:
@@ -108,7 +115,7 @@ class LiveModel:
         return _stamp(self._pointer), _stamp(self._forgotten)
 
     def _reload(self) -> Model | None:
-        """The model that is served from now on; None where it is that of before."""
+        """Return the model that is served from now on; None where it is that of before."""
         before, self._seen = self._seen, self._look()
         ready, self._ready = self._ready, None
         try:
@@ -146,7 +153,7 @@ class LiveModel:
         return model
 
     def _earlier(self) -> Model | None:
-        """What was published last and can be served: a process that starts has no old model."""
+        """Return the last published version that can be served: a new process has no old model."""
         try:
             earlier = self._registry.earlier()
         except ModelError:
@@ -162,8 +169,10 @@ class LiveModel:
 def load_checked(registry: Registry, version: str) -> Model:
     """Read a version and have it answer, without making other threads wait.
 
-    Raises:
-        ModelError: as `Registry.load`, or it cannot answer.
+    Raises
+    ------
+    ModelError
+        As `Registry.load`, or it cannot answer.
     """
     with small_steps():
         model = registry.load(version)
@@ -175,8 +184,10 @@ def load_checked(registry: Registry, version: str) -> Model:
 def check_answers(model: Model) -> None:
     """Answer a few carts as the API would, before a buyer's cart is the first.
 
-    Raises:
-        ModelCorrupt: the model cannot answer.
+    Raises
+    ------
+    ModelCorrupt
+        The model cannot answer.
     """
     ids = [
         model.catalogue.items[place] for place in range(min(_CHECKED_ITEMS, len(model.catalogue)))

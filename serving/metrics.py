@@ -150,7 +150,7 @@ class Metrics:
         )  # fmt: skip
 
     def exposition(self) -> bytes:
-        """The text format, of all workers where they share a folder."""
+        """Return the text format, of all workers where they share a folder."""
         self.hand_on()
         folder = os.environ.get(SHARED_FOLDER)
         if not folder:
@@ -166,16 +166,16 @@ class Metrics:
             tally.hand_on()
 
     def laps(self) -> Laps:
-        """A stopwatch for one suggestion call."""
+        """Return a stopwatch for one suggestion call."""
         return Laps(self._parts, self.told_of_parts)
 
     def serving(self, version: str) -> None:
-        """Tells which model is served; the latest loaded is the one."""
+        """Note which model is served: the one that was loaded last."""
         self.model_loaded_at.labels(version).set(time.time())
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """What a worker that is gone said of itself last no longer holds."""
+    """Delete what workers that have ended said of themselves last."""
     for process in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}:
         if not Path(f"/proc/{process}").exists():
             mark_process_dead(process, str(folder))
@@ -189,6 +189,7 @@ class RequestMeter:
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answer and the time it took."""
         key = (route, method, status)
         found = self._known.get(key)
         if found is None:

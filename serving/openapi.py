@@ -119,7 +119,17 @@ def answered(component: str) -> dict[int | str, dict[str, object]]:
 
 
 def json_body(component: str, example: Schema, *, admits: bool = False) -> Schema:
-    """`openapi_extra` of an endpoint that reads its own body, and `admits` its callers itself."""
+    """Return the `openapi_extra` of an endpoint that reads its own body.
+
+    Parameters
+    ----------
+    component
+        Name of the body's schema.
+    example
+        Of the body.
+    admits
+        Whether the endpoint admits its callers itself.
+    """
     schema = {"$ref": _REFERENCE.format(name=component)}
     content = {"application/json": {"schema": schema, "example": example}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
@@ -148,14 +158,14 @@ SHOPIFY_EXAMPLE: Schema = {
 
 
 def foreign_body(example: Schema, *, signed: bool = False) -> Schema:
-    """`openapi_extra` of an endpoint that takes what another system defines."""
+    """Return the `openapi_extra` of an endpoint that takes what another system defines."""
     content = {"application/json": {"schema": {"type": "object"}, "example": example}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
     return body | ({} if signed else {"security": [{"key": []}]})
 
 
 def describe(app: FastAPI) -> Callable[[], Schema]:
-    """The application's `openapi` method, with the bodies' schemas among its components."""
+    """Return the application's `openapi` method, with the bodies' schemas among its components."""
     generated = app.openapi
 
     def openapi() -> Schema:
@@ -174,7 +184,7 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
 def _forget_validation_errors(
     paths: Mapping[str, Mapping[str, dict[str, dict[str, object]]]], schemas: Schema
 ) -> None:
-    """FastAPI's own 422 never leaves this service: there is one error shape."""
+    """Delete FastAPI's own 422, which never leaves this service: there is one error shape."""
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operations in paths.values():

@@ -253,17 +253,6 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
 }
 """By operation: what a 200 means, and an example of it."""
 
-OPERATIONS: Mapping[str, str] = {
-    "list_models": "Versions are immutable folders; publishing one moves a pointer.",
-    "roll_back": "One step back each time; versions that are gone are passed over.",
-    "export_customer": "Facts in the schema of events, and decisions with their evidence.",
-    "list_actions": "Publishing, rolling back, exporting, erasing, pausing and dropping months.",
-    "healthz": "Restart it where this fails; says nothing of models or the database.",
-    "metrics": "Of all workers together.",
-}
-"""What an operation's own docstring does not say."""
-
-
 _FRONT, _READ, _RULE = ("storefront", "server"), ("report", "admin"), ("admin",)
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
@@ -294,7 +283,6 @@ def described(document: Mapping[str, object]) -> None:
     for operations in _objects(document["paths"]).values():
         for operation in map(_objects, _objects(operations).values()):
             name = str(operation["operationId"])
-            operation.setdefault("description", OPERATIONS.get(name, ""))
             if "security" in operation:
                 operation["security"] = [{"key": [scope]} for scope in SCOPES[name]]
             for parameter in map(_objects, _list(operation.get("parameters", []))):

@@ -35,11 +35,18 @@ class RememberedOffers:
         self._made: OrderedDict[Hashable, tuple[int, Made]] = OrderedDict()
 
     def of(self, key: Hashable, at: int, make: Callable[[], Made], *, with_past: bool) -> Made:
-        """What was made for `key`, else what `make` makes.
+        """Return what was made for `key`, else what `make` makes.
 
-        Args:
-            at: microseconds since the epoch.
-            with_past: the buyer has bought before, so what is kept is kept for a minute only.
+        Parameters
+        ----------
+        key
+            All that the offers depend on, besides the moment.
+        at
+            Microseconds since the epoch.
+        make
+            Makes the offers.
+        with_past
+            Whether the buyer has bought before: the offers are then remembered for a minute only.
         """
         found = self._made.get(key)
         if found is not None and (not with_past or 0 <= at - found[0] < _MICROS_WITH_PAST):

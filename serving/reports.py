@@ -45,7 +45,7 @@ class Reports:
         self._closed = False
 
     async def rates(self, query: ReportQuery) -> Report:
-        """Raises whatever `build_report` raises; a failure is not kept."""
+        """Return a report; raise what `build_report` raises. A failure is not remembered."""
         kept = self._kept.get(query)
         if kept is None or (kept.until is not None and kept.until <= time.monotonic()):
             loop = asyncio.get_running_loop()

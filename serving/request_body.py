@@ -46,11 +46,13 @@ _partial_bodies = _PartialBodies()
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body.
+    """Return the whole body.
 
-    Raises:
-        ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed; 408
-            where the caller takes its time, and our memory; 429 where too many callers do.
+    Raises
+    ------
+    ApiError
+        413 as soon as it grows over the limit, announced or not; 415 if compressed; 408 where the
+        caller takes its time, and our memory; 429 where too many callers do.
     """
     settings: ServeSettings = request.app.state.settings
     limit = settings.body_limit_bytes

@@ -81,6 +81,7 @@ class RequestLine(Struct):
     ] = None
 
     def __post_init__(self) -> None:
+        """Check and convert what the types of the fields do not."""
         self.item_id = _id(self.item_id, "item_id")
         self.quantity = _units(self.quantity)
         if self.unit_price is not None:
@@ -161,6 +162,7 @@ class SuggestionRequest(Struct):
     ] = None
 
     def __post_init__(self) -> None:
+        """Check and convert what the types of the fields do not."""
         self.checkout_id = _id(self.checkout_id, "checkout_id")
         self.session_id = _optional_id(self.session_id, "session_id")
         self.customer_id = _optional_id(self.customer_id, "customer_id")

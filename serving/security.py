@@ -32,6 +32,7 @@ class Caller:
     key_id: str = "anyone"
 
     def may(self, scope: KeyScope) -> bool:
+        """Return whether the caller's key covers a scope."""
         return scope in self.scopes
 
 
@@ -40,7 +41,7 @@ ANYONE = Caller(frozenset(SCOPES))
 
 
 def caller_with(settings: ServeSettings, key: str) -> Caller | None:
-    """The caller who presents `key`; None where no such key is known."""
+    """Return the caller who presents `key`; None where no such key is known."""
     held = settings.keys.keys_of(key)
     if not held:
         return None
@@ -48,8 +49,14 @@ def caller_with(settings: ServeSettings, key: str) -> Caller | None:
 
 
 def identify(request: Request) -> Caller:
-    """Raises ApiError 401 where a key is needed and none that is known was sent, 429 where the
-    caller calls more often than is allowed."""
+    """Return the caller.
+
+    Raises
+    ------
+    ApiError
+        401 where a key is needed and none that is known was sent, 429 where the caller calls more
+        often than is allowed.
+    """
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:
         return ANYONE
@@ -69,7 +76,7 @@ def identify(request: Request) -> Caller:
 
 
 def admit(request: Request, scope: KeyScope) -> Caller:
-    """The caller, if their key has `scope`; raises ApiError 401 or 403."""
+    """Return the caller, if their key has `scope`; raise ApiError 401 or 403."""
     caller = identify(request)
     if not caller.may(scope):
         raise errors.ApiError(403, "forbidden", f"this call needs a key of scope {scope}")
@@ -85,6 +92,7 @@ class Require(SecurityBase):
         self.scope: KeyScope = scope
 
     async def __call__(self, request: Request) -> Caller:
+        """Admit the caller of a request."""
         return admit(request, self.scope)
 
 

@@ -46,6 +46,8 @@ _NOBODY = BuyerQuery("", arm_session_id="")
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """The parts of a running service."""
+
     settings: ServeSettings
     metrics: Metrics
     store: Store
@@ -61,6 +63,7 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
+    """Return the service that a request was sent to."""
     return request.app.state.service
 
 
@@ -75,7 +78,7 @@ TheService = Annotated[Service, Depends(_service_of)]
 async def running(
     settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
 ) -> AsyncIterator[Service]:
-    """The service for as long as the block lasts; leaving it writes all that waits."""
+    """Run the service for as long as the block lasts; leaving it writes all that waits."""
     committing = nullcontext if traces is None else traces.committing
     store = await asyncio.to_thread(open_store, settings.database, committing=committing)
     registry = Registry(settings.models)

@@ -15,7 +15,7 @@ _NUMBERS = count()
 class TimeBudget:
     """Seconds a call may still wait for the database; every wait makes them less.
 
-    A slow database so costs a call its deadline once, however many questions it has.
+    So a slow database costs a call its deadline once, however many questions it has.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -23,6 +23,7 @@ class TimeBudget:
 
     @property
     def is_spent(self) -> bool:
+        """Whether the call may not wait any longer."""
         return self._left <= 0
 
     async def wait_for(self, future: asyncio.Future[Any]) -> bool:
@@ -58,8 +59,10 @@ async def wait_within(future: asyncio.Future[Any], seconds: float) -> tuple[bool
 
 
 class _Deadlines:
-    """The deadlines of one event loop; `asyncio.wait` makes a timer for each, which costs more
-    than what most of them wait for."""
+    """The deadlines of one event loop.
+
+    `asyncio.wait` makes a timer for each, which costs more than what most of them wait for.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -35,7 +35,7 @@ _span: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
 def require_library() -> None:
-    """Raises ConfigError where the extra `otel` is not installed."""
+    """Raise ConfigError where the extra `otel` is not installed."""
     for name in ("opentelemetry.sdk", "opentelemetry.exporter"):
         try:
             found = find_spec(name)
@@ -51,8 +51,10 @@ class Traces:
     Args:
         provider: where spans go; by default to an OTLP collector, over HTTP.
 
-    Raises:
-        ConfigError: the extra `otel` is not installed.
+    Raises
+    ------
+    ConfigError
+        The extra `otel` is not installed.
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
@@ -97,7 +99,7 @@ class Traces:
         span.end()
 
     def part(self, name: str, began: float, ended: float) -> None:
-        """A part of the running request, by `time.perf_counter`."""
+        """Make a span of a part of the running request, by `time.perf_counter`."""
         parent = _span.get()
         if parent is None:
             return
@@ -115,7 +117,7 @@ class Traces:
                 self._waiting.popitem(last=False)
 
     def committing(self, facts: Sequence[Fact]) -> AbstractContextManager[Span]:
-        """A span around the transaction that writes these facts."""
+        """Return a span around the transaction that writes these facts."""
         decisions = [fact.decision_id for fact in facts if isinstance(fact, Decision)]
         found = [self._waiting.pop(each, None) for each in decisions]
         links = [self._trace.Link(each) for each in found if each is not None]
@@ -128,7 +130,7 @@ class Traces:
         )
 
     def close(self) -> None:
-        """Sends what waits."""
+        """Send the spans that wait."""
         self._provider.shutdown()
 
 

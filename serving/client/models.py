@@ -7,9 +7,10 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 class AuditAnswer(TypedDict):
     """
-    The newest first; `who` is `key:` and the id of an API key (`mersalg keys list`), `user:`
-    and a name on the machine, or `anyone` where no keys are set. Customers stand under their
-    pseudonyms.
+    Actions of administrators, the newest first.
+
+    `who` is `key:` and the id of an API key (`mersalg keys list`), `user:` and a name on the
+    machine, or `anyone` where no keys are set. Customers are named by their pseudonyms.
     """
 
     entries: list[dict[str, Any]]
@@ -45,8 +46,10 @@ class ErrorBody(TypedDict):
 
 class ModelList(TypedDict):
     """
-    `published` is what `models/current.json` names, `serving` what answers come from;
-    `problem` says why the two differ.
+    Versions on disk, and which of them is in use.
+
+    `published` is what `models/current.json` names, `serving` the version that answers; `problem`
+    says why the two differ.
     """
 
     published: str | None
@@ -237,6 +240,10 @@ class ModelReference(TypedDict):
 
 
 class ErrorAnswer(TypedDict):
+    """
+    The answer of every call that fails.
+    """
+
     error: ErrorBody
 
 

@@ -30,8 +30,11 @@ _ANSWERS = errors.documented(401, 403, 413, 415, 422, 503)
     openapi_extra=openapi.foreign_body(openapi.GA4_EXAMPLE),
 )
 async def from_ga4(request: Request) -> Response:
-    """A Measurement Protocol body, one event, or a push to a data layer; `promotion_id` is the
-    `offer_id`. What says nothing of offers or orders is left out. Keys as for `/v1/events`."""
+    """Record a Measurement Protocol body, one event, or a push to a data layer.
+
+    `promotion_id` is the `offer_id`. Events that concern no offer and no order are ignored. Keys as
+    for `/v1/events`.
+    """
     return await _from(request, "ga4")
 
 
@@ -43,8 +46,10 @@ async def from_ga4(request: Request) -> Response:
     openapi_extra=openapi.foreign_body(openapi.SEGMENT_EXAMPLE),
 )
 async def from_segment(request: Request) -> Response:
-    """One `track` message or a batch; `promotion_id` is the `offer_id`. Keys as for
-    `/v1/events`."""
+    """Record one `track` message or a batch.
+
+    `promotion_id` is the `offer_id`. Keys as for `/v1/events`.
+    """
     return await _from(request, "segment")
 
 
@@ -56,8 +61,11 @@ async def from_segment(request: Request) -> Response:
     openapi_extra=openapi.foreign_body(openapi.SHOPIFY_EXAMPLE, signed=True),
 )
 async def from_shopify(request: Request) -> Response:
-    """A webhook, proven by its signature (`X-Shopify-Hmac-Sha256`) under the secret in
-    `MERSALG_SHOPIFY_SECRET`; no key is asked for."""
+    """Record a webhook.
+
+    It needs no key: its signature (`X-Shopify-Hmac-Sha256`), made with the secret in
+    `MERSALG_SHOPIFY_SECRET`, proves where it comes from.
+    """
     service = service_of(request)
     secret = service.settings.shopify_secret
     if secret is None:

@@ -17,9 +17,11 @@ router = APIRouter(tags=["operation"])
 
 @dataclass(frozen=True)
 class AuditAnswer:
-    """The newest first; `who` is `key:` and the id of an API key (`mersalg keys list`), `user:`
-    and a name on the machine, or `anyone` where no keys are set. Customers stand under their
-    pseudonyms."""
+    """Actions of administrators, the newest first.
+
+    `who` is `key:` and the id of an API key (`mersalg keys list`), `user:` and a name on the
+    machine, or `anyone` where no keys are set. Customers are named by their pseudonyms.
+    """
 
     entries: list[dict[str, object]]
 
@@ -33,8 +35,9 @@ class AuditAnswer:
 async def list_actions(
     service: TheService,
     caller: Admin,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most entries")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries")] = 100,
 ) -> AuditAnswer:
+    """Return who published, rolled back, exported, erased, paused or dropped months."""
     del caller
     found = await asyncio.to_thread(service.store.audit.latest, limit)
     return AuditAnswer([entry.to_json() for entry in found])

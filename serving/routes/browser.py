@@ -26,6 +26,7 @@ _HEADERS = {
 
 @router.get("/mersalg.js")
 async def script() -> Response:
+    """Return the script of a shop's pages."""
     return Response(_script(), media_type="text/javascript", headers=_HEADERS)
 
 

@@ -44,6 +44,7 @@ class CustomerErasure:
     responses=errors.documented(401, 403, 404, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
+    """Return the customer's facts in the schema of events, and decisions with their evidence."""
 
     def collect() -> bytes:
         facts = _outward(service.store.people.facts(customer_id))
@@ -62,9 +63,11 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
     responses=errors.documented(401, 403, 404, 503),
 )
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
-    """The facts stay, under a random pseudonym that nobody can derive, so no rate changes. Those
-    that wait in the spool are brought to the database before; 503 where that is not possible now.
-    The models know the customer no more, in this process at once, in others within seconds."""
+    """Put the facts under a random pseudonym that nobody can derive, so that no rate changes.
+
+    Facts that wait in the spool are written to the database before; 503 where that is not possible
+    now. The models forget the customer: in this process at once, in others within seconds.
+    """
     root = service.registry.root
     async with audited(service, caller, "erase customer", _named(service, customer_id)):
         await service.intake.settle()

@@ -30,10 +30,12 @@ async def explain_decision(
     decision_id: str,
     rejected: Annotated[int, Query(ge=0, le=_MOST_REJECTED)] = _REJECTED,
 ) -> Response:
-    """The cart, the arm, the model version, and every offer with its evidence; ghosts too.
+    """Return the cart, the arm, the model version, and every offer with its evidence; ghosts too.
+
     Customer and session ids are the pseudonyms that are stored. `explanation` names, best first,
     up to `rejected` candidates that were not offered, each with its reason, by the model of the
-    decision and the pins and blocks that held at its moment."""
+    decision and the pins and blocks that were in force at its moment.
+    """
     del caller
     decision = await asyncio.to_thread(service.store.facts.decision, decision_id)
     if decision is None:

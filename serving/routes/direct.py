@@ -12,16 +12,18 @@ from starlette.types import Receive, Scope, Send
 
 
 class DirectRoute(APIRoute):
-    """Hand the request to the endpoint as it is; the endpoint admits, parses and answers.
+    """Pass the request to the endpoint as it is; the endpoint admits, parses and answers.
 
     Solving dependencies costs as much as a decision, and these endpoints read their bodies
     themselves anyway, to bound them.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint."""
         return self.endpoint
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if self.methods and scope["method"] not in self.methods:
             await super().handle(scope, receive, send)
             return

@@ -17,6 +17,8 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Operation:
+    """One operation of the API as the page shows it."""
+
     method: str
     path: str
     summary: str
@@ -29,6 +31,7 @@ class Operation:
 
 @router.get("/docs")
 async def show_documentation(request: Request) -> Response:
+    """Return the OpenAPI document as a page."""
     document = request.app.openapi()
     return page(
         "docs.html",

@@ -44,9 +44,11 @@ class EventsAnswer:
     openapi_extra=openapi.json_body("Events", openapi.EVENTS_EXAMPLE, admits=True),
 )
 async def record_events(request: Request) -> Response:
-    """Idempotent by `event_id`: send again whatever was not answered. Each event stands alone; a
-    rejected one (`invalid`, `conflict`, `forbidden`) does not hold back its neighbours.
-    `purchase`, `refund` and `cancel` need a server key."""
+    """Record events; send again what was not answered, it is counted once by its `event_id`.
+
+    Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`). `purchase`,
+    `refund` and `cancel` need a server key.
+    """
     caller = admit(request, "storefront")
     service = service_of(request)
     events = _events_of(await read_body(request), service.settings.max_events)

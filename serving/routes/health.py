@@ -21,8 +21,11 @@ router = APIRouter(tags=["operation"])
     responses=errors.documented(503),
 )
 async def healthz(service: TheService) -> dict[str, str]:
-    """503 where a restart is the only cure: the threads that write have ended. A lost database or a
-    missing model are told by `/readyz`, since a restart would mend neither."""
+    """Return 200 while the process works; restart it where this fails.
+
+    503 where the threads that write have ended. A lost database or a missing model are reported by
+    `/readyz`, since a restart would mend neither.
+    """
     if not service.intake.is_alive:
         raise errors.ApiError(503, "writer_dead", "the threads that write facts have ended")
     return {"status": "ok"}
@@ -36,10 +39,13 @@ async def healthz(service: TheService) -> dict[str, str]:
     responses=errors.documented(503),
 )
 async def readyz(service: TheService) -> dict[str, object]:
-    """503 without a model, and from the moment the service is told to stop. A lost database is told
-    but no reason to turn buyers away: decisions are kept in the spool meanwhile. `tracking` is what
-    the next suggestion is likely to be answered: `recorded`, `deferred`, or `off` where the spool
-    takes no more either."""
+    """Return 200 while the service can suggest.
+
+    503 without a model, and from the moment the service is asked to stop. A lost database is
+    reported, but is no reason to turn buyers away: the spool keeps decisions meanwhile. `tracking`
+    is what the next suggestion is likely to be answered: `recorded`, `deferred`, or `off` where the
+    spool is full too.
+    """
     live = service.live.status
     is_there = await service.pulse.is_there()
     tracking = service.intake.outlook(database_there=is_there)
@@ -70,5 +76,6 @@ async def readyz(service: TheService) -> dict[str, object]:
     responses={**errors.documented(401, 403), 200: {"content": {"text/plain": {}}}},
 )
 async def metrics(service: TheService, caller: Reporter) -> Response:
+    """Return the metrics of all workers together."""
     del caller
     return Response(service.metrics.exposition(), media_type=CONTENT_TYPE)

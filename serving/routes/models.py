@@ -21,8 +21,11 @@ router = APIRouter(tags=["models"])
 
 @dataclass(frozen=True)
 class ModelList:
-    """`published` is what `models/current.json` names, `serving` what answers come from;
-    `problem` says why the two differ."""
+    """Versions on disk, and which of them is in use.
+
+    `published` is what `models/current.json` names, `serving` the version that answers; `problem`
+    says why the two differ.
+    """
 
     published: str | None
     serving: str | None
@@ -53,6 +56,7 @@ class Published:
     responses=errors.documented(401, 403, 409),
 )
 async def list_models(service: TheService, caller: Admin) -> ModelList:
+    """Return the versions on disk: immutable folders. Publishing one moves a pointer."""
     del caller
     registry, status = service.registry, service.live.status
     versions = await asyncio.to_thread(registry.versions)
@@ -68,8 +72,10 @@ async def list_models(service: TheService, caller: Admin) -> ModelList:
     openapi_extra=openapi.json_body("ModelReference", openapi.MODEL_EXAMPLE),
 )
 async def verify_model(request: Request, service: TheService, caller: Admin) -> Verified:
-    """Trained versions arrive as files (`mersalg train`, or a copy of another machine's folder);
-    this reads one, checks every file's SHA-256, and has it answer test carts. It does not publish.
+    """Read a version, check every file's SHA-256, and have it answer test carts.
+
+    Trained versions arrive as files: by `mersalg train`, or as a copy of another machine's folder.
+    This does not publish one.
     """
     del caller
     version = decode(await read_body(request), ModelReference).version
@@ -83,6 +89,7 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
     responses=errors.documented(401, 403, 404, 409),
 )
 async def roll_back(service: TheService, caller: Admin) -> Published:
+    """Go one step back each time; versions that are no longer on disk are skipped."""
     async with audited(service, caller, "roll back"):
         await asyncio.to_thread(service.registry.rollback)
     return await _served(service)
@@ -95,7 +102,7 @@ async def roll_back(service: TheService, caller: Admin) -> Published:
     responses=errors.documented(401, 403, 404, 409),
 )
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
-    """Verified first; a version that cannot answer is never published."""
+    """Verify a version and serve it; one that cannot answer is never published."""
     async with audited(service, caller, "publish", version):
         await service.live.publish(version)
     return Published(service.registry.current(), service.live.status.version)

@@ -77,7 +77,7 @@ async def report_rates(
         Query(max_length=200, description="true: the revenue effect adjusted by earlier spend too"),
     ] = None,
 ) -> Response:
-    """What is not asked for is as the shop set it; the answer prints what was used."""
+    """Return both rates; parameters that are missing are as the shop set them, and are stated."""
     del caller
     query = parse_query(
         {

@@ -33,8 +33,11 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
     openapi_extra=openapi.json_body("SuggestionRequest", openapi.SUGGESTION_EXAMPLE, admits=True),
 )
 async def suggest(request: Request) -> Response:
-    """Answers 200 with as much as can be offered, perhaps nothing: unknown items, a missing model
-    or a lost database are no errors here. `tracking` says where the decision is kept."""
+    """Return as much as can be offered, perhaps nothing.
+
+    Unknown items, a missing model or a lost database are no errors here. `tracking` says where the
+    decision is stored.
+    """
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
