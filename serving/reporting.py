@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Report = dict[str, object]
 
 _REPORTS_OF_A_PROCESS = 20
+_NOT_STARTED = "no process for reports can be started"
 _T = TypeVar("_T")
 _A = TypeVar("_A")
 
@@ -43,10 +44,18 @@ class Reporter:
     ----------
     url : str
         Address of the database. It may hold a password, so it goes through a pipe.
+
+    Raises
+    ------
+    StorageUnavailable
+        The machine has no pipe left for another process.
     """
 
     def __init__(self, url: str) -> None:
-        self._workers = Workers(1, _begin, url, max_tasks_per_child=_REPORTS_OF_A_PROCESS)
+        try:
+            self._workers = Workers(1, _begin, url, max_tasks_per_child=_REPORTS_OF_A_PROCESS)
+        except OSError as error:
+            raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
         self.is_dead = False
 
     def report(self, query: ReportQuery) -> Report:
@@ -55,7 +64,7 @@ class Reporter:
         Raises
         ------
         StorageUnavailable
-            The process died.
+            The process died, or could not be started.
         Exception
             Whatever `build_report` raises.
         """
@@ -76,6 +85,9 @@ class Reporter:
         except RuntimeError as error:  # it died before, or was closed
             self.is_dead = True
             raise StorageUnavailable(died) from error
+        except OSError as error:
+            self.is_dead = True
+            raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
         try:
             return future.result()
         except (BrokenProcessPool, CancelledError) as error:

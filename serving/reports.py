@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,6 @@ from engine.storage.store import Store
 from engine.tracking.report import ReportQuery, build_report
 from serving.memory import give_back
 from serving.reporting import Report, Reporter
-
-_log = logging.getLogger("mersalg.reports")
 
 _THREADS = 2
 _IDLE_SECONDS = 60.0
@@ -30,10 +27,19 @@ class _Kept:
 
 
 class Reports:
-    """Answers the same question from memory for `seconds` after it was computed.
+    """Compute each report once, and answer the same question from memory for some seconds.
 
-    They are computed by processes of their own (`serving.reporting`), which are kept for a while;
-    of a database that only this process can see, here.
+    Reports are computed by processes of their own (`serving.reporting`), which are kept for a
+    while; those of a database in this process's memory are computed here.
+
+    Parameters
+    ----------
+    store
+        The facts.
+    seconds
+        How long a report is answered from memory.
+    address
+        URL under which other processes open the database; None where it is in memory.
     """
 
     def __init__(self, store: Store, seconds: float, address: str | None = None) -> None:
@@ -67,7 +73,7 @@ class Reports:
             kept.until = time.monotonic() + self._seconds
 
     def close(self) -> None:
-        """Nothing is computed any more, and nothing that is waited for."""
+        """End all computations, also those that are waited for."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for reporter in list(self._busy):
@@ -85,18 +91,16 @@ class Reports:
                 self._threads.submit(self._idle.pop(0)[1].close)
 
     def _build(self, query: ReportQuery) -> Report:
-        """In a thread."""
+        """Compute a report, in a thread."""
         if self._address is None:
-            return _build_here(self._store, query)
+            try:
+                return build_report(self._store, query)
+            finally:
+                give_back()
         try:
             reporter = self._idle.pop()[1]
         except IndexError:
-            reporter = None
-        try:
-            reporter = reporter or Reporter(self._address)
-        except OSError as error:  # no memory, or no more processes
-            _log.warning("no process for reports could be started: %s", error)
-            return _build_here(self._store, query)
+            reporter = Reporter(self._address)
         self._busy.add(reporter)
         try:
             return reporter.report(query)
@@ -106,11 +110,3 @@ class Reports:
                 reporter.close()
             else:
                 self._idle.append((time.monotonic(), reporter))
-
-
-def _build_here(store: Store, query: ReportQuery) -> Report:
-    try:
-        return build_report(store, query)
-    finally:
-        # A report of a busy day reads many facts at once, and a service runs for months.
-        give_back()

@@ -155,6 +155,20 @@ def test_a_process_that_died_is_told_and_replaced(url: str) -> None:
     store.close()
 
 
+def test_a_process_that_cannot_be_started_is_reported(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no more processes")
+
+    reporter = Reporter(url)
+    monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
+    with pytest.raises(StorageUnavailable, match="no more processes"):
+        reporter.report(ReportQuery())
+    assert reporter.is_dead
+    reporter.close()
+
+
 def test_no_process_outlives_its_service(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     for kill in (False, True):
