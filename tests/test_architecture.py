@@ -29,6 +29,7 @@ def _lines(path: Path) -> int:
 
 def test_modules_hold_one_idea() -> None:
     lengths = {_relative(path): _lines(path) for path in MODULES if path.name != "__init__.py"}
+    del lengths["serving/client/models.py"]  # written by `make client`
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
