@@ -22,7 +22,7 @@ _log = logging.getLogger("mersalg.audit")
 async def audited(
     service: Service, caller: Caller, action: str, target: str | None = None
 ) -> AsyncGenerator[None, None]:
-    """Notes who did what over HTTP, and how it ended."""
+    """Note who did what over HTTP, and how it ended."""
     who = caller.key_id if caller.key_id == "anyone" else f"key:{caller.key_id}"
     begun = Action(target)
     try:
@@ -41,7 +41,7 @@ async def audited(
 def audited_here(
     store: Store, action: str, target: str | None = None
 ) -> Generator[Action, None, None]:
-    """Notes what somebody did from the command line of this machine."""
+    """Note what somebody did from the command line of this machine."""
     begun = Action(target)
     try:
         with begun:
@@ -60,9 +60,10 @@ class Action:
         self.target, self.outcome = target, "failed"
 
     def __enter__(self) -> None:
-        pass
+        """Begin the action."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Note how the action ended."""
         if error is None:
             self.outcome = "done"
         elif isinstance(error, MersalgError):

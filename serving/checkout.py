@@ -30,7 +30,7 @@ from engine.upsell.packs import pack_of
 from engine.upsell.recommender import Upgrade
 from engine.upsell.steps import unit_saving
 from serving.ids import new_id
-from serving.remembered_offers import Made, RememberedOffers
+from serving.offer_cache import CachedOffers, OfferCache
 from serving.schemas import SuggestionRequest
 
 _DECIMALS = 6
@@ -44,7 +44,7 @@ _LONGEST_REMEMBERED = 100
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     recommenders: Recommenders
-    remembered: RememberedOffers
+    remembered: OfferCache
     wording: Wording
 
 
@@ -55,7 +55,7 @@ def _prepared_for(model: Model) -> _Prepared:
     found = _prepared.get(model)
     if found is None:
         found = _prepared[model] = _Prepared(
-            Recommenders.prepare(model), RememberedOffers(), Wording(model.settings.attributes)
+            Recommenders.prepare(model), OfferCache(), Wording(model.settings.attributes)
         )
     return found
 
@@ -115,7 +115,7 @@ def decide(
     lines = _cart_lines(request, None if foreign else currency)
     decision_id = new_id("dec")
     occurred_at = clock.now()
-    limits, made, row = None, Made(), None
+    limits, made, row = None, CachedOffers(), None
     mode = request.mode or "discovery"
     remembered = consents(model, request)
     customer_id = request.customer_id if remembered else None
@@ -231,10 +231,10 @@ class _Call(NamedTuple):
     bought: tuple[Bought, ...]
 
 
-def _make_offers(model: Model, call: _Call, at: int) -> Made:
+def _make_offers(model: Model, call: _Call, at: int) -> CachedOffers:
     prepared = _prepared_for(model)
 
-    def make() -> Made:
+    def make() -> CachedOffers:
         slate = build_slate(
             prepared.recommenders,
             call.lines,
@@ -247,7 +247,7 @@ def _make_offers(model: Model, call: _Call, at: int) -> Made:
             mode=call.mode,
         )
         offers = _offers(model, prepared.wording, call.language, slate)
-        return Made(
+        return CachedOffers(
             offers,
             _item_ids(model, slate.excluded),
             _item_ids(model, slate.declined),

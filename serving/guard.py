@@ -23,9 +23,11 @@ _FIRST_SECONDS = 20.0
 class Guard:
     """`paused` says why nothing is offered, or is None; a lost database leaves it as it is.
 
-    Args:
-        check_seconds: between two judgements; `poll_seconds` between two looks at what others
-            found or somebody decided.
+    Parameters
+    ----------
+    check_seconds
+        Between two judgements; `poll_seconds` between two looks at what others
+        found or somebody decided.
     """
 
     def __init__(

@@ -37,20 +37,25 @@ class ListedKey:
 
 
 def list_keys(path: Path) -> list[ListedKey]:
-    """All keys of the file, in its order; a file that is not there holds none.
+    """Return all keys of the file, in its order; a file that is not there holds none.
 
-    Raises:
-        ConfigError: it cannot be read, or an entry is malformed.
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or an entry is malformed.
     """
     return [listed for line in _lines(path) for listed in _listed(line, path)]
 
 
 def create_key(path: Path, scope: str, name: str) -> tuple[ListedKey, str]:
-    """A new random key, added to the file, which keeps its hash alone; returned this once.
+    """Add a new random key to the file, which keeps its hash alone, and return it this once.
 
-    Raises:
-        ConfigError: an unknown scope, a name that does not fit on a line, an unreadable file.
-        DataError: the file cannot be written.
+    Raises
+    ------
+    ConfigError
+        An unknown scope, a name that does not fit on a line, an unreadable file.
+    DataError
+        The file cannot be written.
     """
     if scope not in SCOPES:
         raise ConfigError(f"a scope is one of {', '.join(SCOPES)}, not {scope!r}")
@@ -66,11 +71,14 @@ def create_key(path: Path, scope: str, name: str) -> tuple[ListedKey, str]:
 
 
 def revoke_key(path: Path, key_id: str) -> ListedKey:
-    """Take a key out of the file, by the id that `list_keys` tells (or its first digits).
+    """Take a key out of the file, by the id that `list_keys` returns (or its first digits).
 
-    Raises:
-        ConfigError: no such key, or more than one.
-        DataError: the file cannot be written.
+    Raises
+    ------
+    ConfigError
+        No such key, or more than one.
+    DataError
+        The file cannot be written.
     """
     with _changing(path) as lines:
         found = [
@@ -123,7 +131,7 @@ def _listed(line: str, path: Path) -> list[ListedKey]:
 
 @contextmanager
 def _changing(path: Path) -> Generator[list[str], None, None]:
-    """The lines, to be changed; written whole, by one process at a time."""
+    """Yield the lines, to be changed; they are written whole, by one process at a time."""
     lock = path.with_name(f"{path.name}.lock")
     try:
         with lock.open("w") as held:

@@ -34,10 +34,11 @@ class KeyWatch:
         self._seen: _Stamp | Literal["never"] = "never"
 
     def __bool__(self) -> bool:
+        """Return whether there is a file of keys."""
         return self._path is not None
 
     async def watch(self, seconds: float, changed: Callable[[KeyRing], None]) -> None:
-        """Until cancelled."""
+        """Pass on changed keys until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             if self.look():

@@ -56,10 +56,11 @@ class KeyRing:
     required: bool = False
 
     def __bool__(self) -> bool:
+        """Return whether calls need a key."""
         return self.required or bool(self.keys)
 
     def keys_of(self, presented: str) -> tuple[Key, ...]:
-        """Those that `presented` is, one a scope; none where it is unknown.
+        """Return the keys that `presented` is, one a scope; none where it is unknown.
 
         Every key is compared, each in constant time, so that timing tells nothing.
         """
@@ -76,8 +77,10 @@ def parse_keys(text: str, *, source: str) -> KeyRing:
 
     What stands behind `#` at the begin of a line, or behind a space, is a comment.
 
-    Raises:
-        ConfigError: names the entry by its place; never repeats a key.
+    Raises
+    ------
+    ConfigError
+        Names the entry by its place; never repeats a key.
     """
     lines = [_COMMENT.sub("", line) for line in text.splitlines()]
     entries = " ".join(lines).replace(",", " ").split()
@@ -100,10 +103,12 @@ def _parse_key(entry: str, place: int, source: str) -> Key:
 
 
 def load_keys(environment: Mapping[str, str]) -> KeyRing:
-    """Keys of `MERSALG_KEYS` and of the file that `MERSALG_KEYS_FILE` names.
+    """Return the keys of `MERSALG_KEYS` and of the file that `MERSALG_KEYS_FILE` names.
 
-    Raises:
-        ConfigError: an unreadable file, one without keys, or a malformed entry.
+    Raises
+    ------
+    ConfigError
+        An unreadable file, one without keys, or a malformed entry.
     """
     keys = parse_keys(environment.get("MERSALG_KEYS", ""), source="MERSALG_KEYS").keys
     name = environment.get("MERSALG_KEYS_FILE")

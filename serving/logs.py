@@ -24,8 +24,9 @@ _HIDDEN = "[hidden]"
 
 
 def keep_unspoken(ids: _Ids | None) -> None:
-    """No line of the running request repeats these ids, whatever an error has to say; they are
-    asked for only where there is a line.
+    """Keep these ids out of every line of the running request, whatever an error has to say.
+
+    The ids are asked for only where there is a line.
     """
     _unspoken.set(ids)
 
@@ -34,6 +35,7 @@ class Belongs(logging.Filter):
     """Gives each record the ids of the request that is running where it is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Add the ids; keep every record."""
         record.request_id = request_id.get()
         record.decision_id = decision_id.get()
         return True
@@ -48,6 +50,7 @@ class HumanLines(logging.Formatter):
         super().__init__("%(asctime)sZ %(levelname)s %(name)s [%(process)d] %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line without a traceback."""
         ids = [
             f" {name}={value}"
             for name in ("request_id", "decision_id")
@@ -56,15 +59,19 @@ class HumanLines(logging.Formatter):
         return super().formatMessage(record) + "".join(ids)
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without ids of people."""
         return _discreet(super().format(record))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `process`, `message`, the ids where
-    there are any, `exception` where there was one, and what was given as `extra={"fields": ...}`.
+    """One JSON object a line.
+
+    It has `time` (UTC), `level`, `logger`, `process`, `message`, the ids where there are any,
+    `exception` where there was one, and what was given as `extra={"fields": ...}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without ids of people."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

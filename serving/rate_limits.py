@@ -28,10 +28,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class TokenBuckets:
     """One bucket a caller, full at first.
 
-    Args:
-        rate: tokens that come back each second; 0 sets no limit.
-        burst: tokens a full bucket holds.
-        most: callers that are remembered.
+    Parameters
+    ----------
+    rate
+        Tokens that come back each second; 0 sets no limit.
+    burst
+        Tokens a full bucket holds.
+    most
+        Callers that are remembered.
     """
 
     def __init__(self, rate: float, burst: float, most: int = _MOST_CALLERS) -> None:
@@ -39,10 +43,11 @@ class TokenBuckets:
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
+        """Return the number of callers that are remembered."""
         return len(self._buckets)
 
     def take(self, caller: Hashable, now: float) -> float:
-        """Seconds until `caller` may try again; 0.0 where a token was there, and is taken."""
+        """Take a token of `caller` and return 0.0, or the seconds until there is one."""
         if not self._rate:
             return 0.0
         tokens = self._tokens(caller, now)
@@ -76,7 +81,7 @@ class RateLimits:
         self._refusals = TokenBuckets(settings.refusal_rate, 60 * settings.refusal_rate)
 
     def admit(self, request: Request, key_id: str, *, by_address: bool) -> None:
-        """A call with a known key; `by_address` where strangers hold the key too."""
+        """Count a call with a known key; `by_address` where strangers hold the key too."""
         now = time.monotonic()
         _wait(self._keys.take(key_id, now))
         if by_address:
@@ -86,11 +91,11 @@ class RateLimits:
                 _wait(self._addresses.take(address, now))
 
     def refuse(self, request: Request) -> None:
-        """A call with no known key: its address may try again only so often."""
+        """Count a call without a known key, of which an address has only so many."""
         _wait(self._refusals.take(self.address_of(request), time.monotonic()))
 
     def address_of(self, request: Request) -> str:
-        """Of the caller; behind proxies that are trusted, what the nearest of them was told."""
+        """Return the address of the caller, or what the nearest trusted proxy was told of it."""
         address = request.client.host if request.client is not None else ""
         if not self._trusted:
             return address

@@ -23,16 +23,16 @@ from engine.storage.store import Store, open_store
 from serving.draining import end_of
 from serving.explaining import Explainer
 from serving.guard import Guard
+from serving.health_check import HealthCheck
 from serving.intake import Deadlines, Intake
 from serving.known_buyers import KnownBuyers
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
-from serving.pulse import Pulse
 from serving.reports import Reports
 from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
-from serving.vital_signs import VitalSigns
+from serving.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from serving.tracing import Traces
@@ -54,12 +54,12 @@ class Service:
     registry: Registry
     live: LiveModel
     intake: Intake
-    pulse: Pulse
+    health_check: HealthCheck
     buyers: KnownBuyers
     reports: Reports
     explainer: Explainer
     guard: Guard
-    vital_signs: VitalSigns
+    watchdog: Watchdog
 
 
 def service_of(request: Request) -> Service:
@@ -97,7 +97,7 @@ async def running(
         mended=notice.give,
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
-    pulse = Pulse(store.ping)
+    health_check = HealthCheck(store.ping)
     buyers = KnownBuyers(store.questions.known_buyers)
     reports = Reports(store, settings.report_cache_seconds, store.address)
     explainer = Explainer(
@@ -110,7 +110,7 @@ async def running(
         check_seconds=settings.guardrail_seconds,
         poll_seconds=settings.guardrail_poll_seconds,
     )
-    vital_signs = VitalSigns(
+    watchdog = Watchdog(
         metrics,
         registry,
         live,
@@ -126,12 +126,12 @@ async def running(
         registry,
         live,
         intake,
-        pulse,
+        health_check,
         buyers,
         reports,
         explainer,
         guard,
-        vital_signs,
+        watchdog,
     )
     available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()
@@ -139,7 +139,7 @@ async def running(
     tasks = [
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
         asyncio.create_task(guard.watch()),
-        asyncio.create_task(vital_signs.watch()),
+        asyncio.create_task(watchdog.watch()),
     ]
     serves, is_left = threading.Event(), threading.Event()
     asyncio.get_running_loop().call_later(_SERVES_AFTER_SECONDS, serves.set)
@@ -156,7 +156,7 @@ async def running(
                 await task
         await asyncio.to_thread(intake.close)
         live.close()
-        pulse.close()
+        health_check.close()
         buyers.close()
         await asyncio.to_thread(guard.close)
         await asyncio.to_thread(reports.close)

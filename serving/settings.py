@@ -130,6 +130,7 @@ class ServeSettings(BaseModel):
 
     @property
     def on_loopback(self) -> bool:
+        """Whether only programs of this machine reach the address."""
         if self.host == "localhost":
             return True
         try:
@@ -139,11 +140,12 @@ class ServeSettings(BaseModel):
 
     @property
     def spool_folder(self) -> Path:
+        """The folder in which facts wait for the database."""
         return self.spool if self.spool is not None else default_spool(self.database)
 
 
 def default_spool(database: str) -> Path:
-    """Where facts wait that are on their way to the database at a URL, unless told otherwise."""
+    """Return where facts wait for the database at a URL, where no folder is set."""
     parsed = parse_url(database)
     path = parsed.database
     if parsed.get_backend_name() == "sqlite" and path and path != ":memory:":
@@ -157,10 +159,12 @@ _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
 
 
 def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSettings:
-    """Settings from `environment`; flags that are not None go before it.
+    """Return settings from `environment`; flags that are not None go before it.
 
-    Raises:
-        ConfigError: names every setting that is wrong, by its variable.
+    Raises
+    ------
+    ConfigError
+        Names every setting that is wrong, by its variable.
     """
     values: dict[str, object] = {
         name: environment[PREFIX + name.upper()]
@@ -180,11 +184,15 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
 
 
 def database_from_file(environment: Mapping[str, str]) -> str | None:
-    """The URL in the file named by `MERSALG_DATABASE_FILE`: one with a password need not stand in
-    the environment. None where there is no such file, or `MERSALG_DATABASE` says it.
+    """Return the URL in the file named by `MERSALG_DATABASE_FILE`.
 
-    Raises:
-        ConfigError: the file cannot be read, or is empty.
+    So one with a password need not be in the environment. None where there is no such file, or
+    `MERSALG_DATABASE` is set.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or is empty.
     """
     if environment.get(f"{PREFIX}DATABASE"):
         return None
@@ -193,7 +201,7 @@ def database_from_file(environment: Mapping[str, str]) -> str | None:
 
 
 def _secret(environment: Mapping[str, str], name: str) -> bytes | None:
-    """The variable, else what stands in the file that `..._FILE` names; None without either."""
+    """Return the variable, else what is in the file that `..._FILE` names; None without either."""
     value = environment.get(PREFIX + name)
     named = environment.get(f"{PREFIX}{name}_FILE")
     if value or not named:

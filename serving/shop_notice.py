@@ -17,7 +17,13 @@ class ShopNotice:
         self._told: str | None = None
 
     def give(self) -> None:
-        """Raises StorageError where the database could not be told; to be given again then."""
+        """Store the settings of the served model for reports.
+
+        Raises
+        ------
+        StorageError
+            They could not be stored; call again.
+        """
         model = self._served()
         if model is None or model.version == self._told:
             return

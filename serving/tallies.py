@@ -17,6 +17,7 @@ class CountTally:
         self._series, self.n = series, 0
 
     def hand_on(self) -> None:
+        """Add what was counted to the series."""
         n, self.n = self.n, 0
         if n:
             self._series.inc(n)
@@ -37,7 +38,7 @@ class Laps:
         self._at = time.perf_counter()
 
     def lap(self, part: Part) -> None:
-        """What was done since the last lap was this part."""
+        """Note that the time since the last lap was spent in this part."""
         now = time.perf_counter()
         self._parts[part].observe(now - self._at)
         if self._tell is not None:

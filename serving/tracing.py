@@ -48,8 +48,10 @@ def require_library() -> None:
 class Traces:
     """Makes the spans of one application.
 
-    Args:
-        provider: where spans go; by default to an OTLP collector, over HTTP.
+    Parameters
+    ----------
+    provider
+        Where spans go; by default to an OTLP collector, over HTTP.
 
     Raises
     ------

@@ -22,8 +22,10 @@ _NEAR, _FEW = 5, 20_000
 def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     """The family of that name, or that of the item with that id.
 
-    Raises:
-        DataError: no family is called so, and no item of a ladder has this id.
+    Raises
+    ------
+    DataError
+        No family is called so, and no item of a ladder has this id.
     """
     from engine.errors import DataError
 
@@ -84,8 +86,10 @@ def _close(wanted: str, known: dict[str, str]) -> str:
 def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     """The ladder an item stands on, seen from the item.
 
-    Raises:
-        DataError: the item is not known, or stands on no ladder and has no given upgrades.
+    Raises
+    ------
+    DataError
+        The item is not known, or stands on no ladder and has no given upgrades.
     """
     from engine.errors import DataError
     from engine.upsell.gains import compare_items

@@ -27,8 +27,10 @@ _GUESSES = {"base_rate": "base rate", "ladder_rate": "rate of the family", "mers
 def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
     """Print the back-test of upsell.
 
-    Raises:
-        DataError: no customer's upgrades can be followed.
+    Raises
+    ------
+    DataError
+        No customer's upgrades can be followed.
     """
     from engine.errors import DataError
     from training.dataset import load_dataset

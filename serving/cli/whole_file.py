@@ -15,8 +15,10 @@ from engine.errors import DataError
 def whole_file(path: Path) -> Generator[IO[bytes], None, None]:
     """A file to write; it has its name once the block ends well.
 
-    Raises:
-        DataError: it cannot be written.
+    Raises
+    ------
+    DataError
+        It cannot be written.
     """
     if path.is_dir():
         raise DataError("cannot write: it is a folder", file=str(path))

@@ -48,11 +48,16 @@ class Mersalg:
 
     In asyncio, `await asyncio.to_thread(client.suggest_or_nothing, cart)`.
 
-    Args:
-        url: of the service, `https://offers.shop.example`.
-        key: an API key whose scope covers the calls made; none where the service asks for none.
-        timeout: seconds a suggestion or a batch of events may take.
-        transport: httpx's own, for those who need another one.
+    Parameters
+    ----------
+    url
+        Of the service, `https://offers.shop.example`.
+    key
+        An API key whose scope covers the calls made; none where the service asks for none.
+    timeout
+        Seconds a suggestion or a batch of events may take.
+    transport
+        Httpx's own, for those who need another one.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Mersalg:
         self._checkouts = ThreadPoolExecutor(_CHECKOUTS, thread_name_prefix="mersalg")
 
     def __enter__(self) -> Self:
+        """Return the client."""
         return self
 
     def __exit__(
@@ -79,18 +85,23 @@ class Mersalg:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the client."""
         self.close()
 
     def close(self) -> None:
+        """End all connections, without waiting for calls under way."""
         self._checkouts.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
     def suggest(self, cart: SuggestionRequest) -> SuggestionResponse:
         """Offers for a cart.
 
-        Raises:
-            Refused: the request is malformed, or the key is not let in.
-            Unreachable: no answer, or nothing heard for as long as `timeout`.
+        Raises
+        ------
+        Refused
+            The request is malformed, or the key is not let in.
+        Unreachable
+            No answer, or nothing heard for as long as `timeout`.
         """
         answer = self._json("POST", "/v1/suggestions", body=cart)
         if not isinstance(answer.get("offers"), list):
@@ -98,8 +109,10 @@ class Mersalg:
         return cast(SuggestionResponse, answer)
 
     def suggest_or_nothing(self, cart: SuggestionRequest) -> SuggestionResponse:
-        """As `suggest`; where that fails, for whatever reason, or takes longer than `timeout` in
-        all, an answer without offers. The reason is in the log.
+        """Return offers for a cart, or an answer without offers.
+
+        It has none where `suggest` fails, for whatever reason, or takes longer than `timeout` in
+        all. The reason is in the log.
         """
         try:
             # A thread of its own: looking up a name or an answer that trickles has no other end.
@@ -124,9 +137,12 @@ class Mersalg:
         Each event needs an `event_id` of its own: it is what lets a batch be sent again after a
         lost answer, which is done up to `attempts` times, and count once.
 
-        Raises:
-            Refused: the batch as a whole; single events are told in the answer's `rejected`.
-            Unreachable: no answer to any of the attempts; try later, with the same events.
+        Raises
+        ------
+        Refused
+            The batch as a whole; single events are told in the answer's `rejected`.
+        Unreachable
+            No answer to any of the attempts; try later, with the same events.
         """
         body, wait = {"events": list(events)}, _FIRST_WAIT
         for left in range(attempts - 1, -1, -1):
@@ -176,7 +192,7 @@ class Mersalg:
         return cast(ExplainedDecision, self._json("GET", path, query={"rejected": rejected}))
 
     def list_models(self) -> ModelList:
-        """The versions on disk, which is published and which is served."""
+        """Return the versions on disk, which is published and which is served."""
         return cast(ModelList, self._json("GET", "/v1/models"))
 
     def verify_model(self, version: str) -> Verified:
@@ -193,7 +209,7 @@ class Mersalg:
         return cast(Published, self._json("POST", "/v1/models/rollback"))
 
     def export_customer(self, customer_id: str) -> CustomerExport:
-        """What is kept about one customer."""
+        """Return what is stored about one customer."""
         path = f"/v1/customers/{quote(customer_id, safe='')}"
         return cast(CustomerExport, self._json("GET", path))
 
@@ -203,7 +219,7 @@ class Mersalg:
         return cast(CustomerErasure, self._json("DELETE", path))
 
     def list_actions(self, *, limit: int = 100) -> AuditAnswer:
-        """What administrators did, the newest first."""
+        """Return what administrators did, the newest first."""
         return cast(AuditAnswer, self._json("GET", "/v1/audit", query={"limit": limit}))
 
     def healthz(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ async def readyz(service: TheService) -> dict[str, object]:
     spool is full too.
     """
     live = service.live.status
-    is_there = await service.pulse.is_there()
+    is_there = await service.health_check.is_there()
     tracking = service.intake.outlook(database_there=is_there)
     state: dict[str, object] = {
         "status": "ready",
@@ -56,9 +56,9 @@ async def readyz(service: TheService) -> dict[str, object]:
         "database": "up" if is_there else "away",
         "tracking": tracking,
         "paused": service.guard.paused,
-        "loop_lag_seconds": round(service.vital_signs.lag, 3),
+        "loop_lag_seconds": round(service.watchdog.lag, 3),
     }
-    if service.vital_signs.is_stopping:
+    if service.watchdog.is_stopping:
         details = state | {"status": "not ready"}
         raise errors.ApiError(503, "stopping", "the service was told to stop", details=details)
     if live.version is None:

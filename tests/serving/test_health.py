@@ -67,12 +67,12 @@ def test_a_full_spool_is_told(tmp_path: Path) -> None:
 
 _STUCK = """
 import asyncio, sys, time, types
-from serving.vital_signs import VitalSigns
+from serving.watchdog import Watchdog
 
 async def main():
     metrics = types.SimpleNamespace(hand_on=lambda: None)
     others = [types.SimpleNamespace()] * 4
-    signs = VitalSigns(metrics, *others, stuck_seconds=float(sys.argv[1]))
+    signs = Watchdog(metrics, *others, stuck_seconds=float(sys.argv[1]))
     measured = asyncio.Event()
     loop = asyncio.get_running_loop()
     signs.measure = lambda: loop.call_soon_threadsafe(measured.set)

@@ -149,7 +149,7 @@ def test_a_database_that_is_away_is_told_by_reason(tmp_path: Path) -> None:
         (tmp_path / "facts.db").mkdir()
         first = await degraded(client)
         assert first == {"database_away", "deferred"}
-        app.state.service.vital_signs.measure()
+        app.state.service.watchdog.measure()
         found = await values(client)
         assert found["mersalg_spool_segments",] == 1
         assert found["mersalg_spool_bytes",] > 100
@@ -179,8 +179,8 @@ def test_the_models_age_is_that_of_its_training(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
 
     async def calls(client: Client, app: FastAPI) -> None:
-        vital_signs = app.state.service.vital_signs
-        vital_signs.measure()
+        watchdog = app.state.service.watchdog
+        watchdog.measure()
         age = (await values(client))["mersalg_model_age_seconds",]
         assert 0 < age <= time.time() - before
 

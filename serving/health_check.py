@@ -11,20 +11,22 @@ from engine.errors import StorageError
 _SECONDS = 1.0
 
 
-class Pulse:
-    """One question at a time: where the database hangs, the next to ask waits for the same answer.
+class HealthCheck:
+    """Ask one question at a time: while the database hangs, all callers wait for the same answer.
 
-    Args:
-        ping: blocks; raises StorageError where the database does not answer.
+    Parameters
+    ----------
+    ping
+        Blocks; raises StorageError where the database does not answer.
     """
 
     def __init__(self, ping: Callable[[], None]) -> None:
         self._ping = ping
         self._asked: asyncio.Future[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-pulse")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-health-check")
 
     async def is_there(self) -> bool:
-        """False where it fails, or has not answered within a second."""
+        """Return False where it fails, or has not answered within a second."""
         if self._asked is None or self._asked.done():
             self._asked = asyncio.get_running_loop().run_in_executor(self._thread, self._ping)
         asked = self._asked
@@ -37,4 +39,5 @@ class Pulse:
         return error is None
 
     def close(self) -> None:
+        """End the thread, without waiting for it."""
         self._thread.shutdown(wait=False, cancel_futures=True)

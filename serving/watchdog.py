@@ -26,13 +26,16 @@ _BEAT_SECONDS = 1.0
 _REMEMBERED_BEATS = 10
 
 
-class VitalSigns:
-    """Beats once a second in the event loop; a thread listens whether it does.
+class Watchdog:
+    """Beat once a second in the event loop, while a thread checks that it does.
 
-    Args:
-        stuck_seconds: a loop that did not beat for so long answers nobody and never will: the
-            process says where it stands and ends itself, so that another takes its place. 0: never.
-        stopping: the file that `mersalg serve` makes when it is told to stop.
+    Parameters
+    ----------
+    stuck_seconds
+        A loop that did not beat for so long answers nobody and never will: the
+        process says where it stands and ends itself, so that another takes its place. 0: never.
+    stopping
+        The file that `mersalg serve` makes when it is told to stop.
     """
 
     def __init__(
@@ -61,11 +64,11 @@ class VitalSigns:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the service was told to stop, and still answers who comes meanwhile."""
+        """Whether the service was asked to stop, and still answers callers."""
         return self._stopping is not None and self._stopping.exists()
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Beat until cancelled."""
         if self._stuck_seconds:
             threading.Thread(target=self._listen, name="mersalg-listening", daemon=True).start()
         try:
@@ -80,7 +83,7 @@ class VitalSigns:
             self._ended.set()
 
     def measure(self) -> None:
-        """Sets the gauges; reads folders, so not in the event loop."""
+        """Set the gauges; this reads folders, so call it outside of the event loop."""
         for where, waiting in self._intake.waiting.items():
             self._metrics.queue.labels(where).set(waiting)
         self._metrics.spool_bytes.set(self._spool.size())

@@ -15,7 +15,7 @@ _MICROS_WITH_PAST = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CachedOffers:
     """Offers, still without ids of their own, and the items of the call's lists in the running."""
 
     offers: tuple[Offer, ...] = ()
@@ -23,7 +23,7 @@ class Made:
     declined_item_ids: tuple[str, ...] = ()
 
 
-class RememberedOffers:
+class OfferCache:
     """The last few hundred of one model, in this process.
 
     What is offered depends on the cart, the call's own wishes, the rules of the shop that hold,
@@ -32,9 +32,11 @@ class RememberedOffers:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._made: OrderedDict[Hashable, tuple[int, Made]] = OrderedDict()
+        self._made: OrderedDict[Hashable, tuple[int, CachedOffers]] = OrderedDict()
 
-    def of(self, key: Hashable, at: int, make: Callable[[], Made], *, with_past: bool) -> Made:
+    def of(
+        self, key: Hashable, at: int, make: Callable[[], CachedOffers], *, with_past: bool
+    ) -> CachedOffers:
         """Return what was made for `key`, else what `make` makes.
 
         Parameters

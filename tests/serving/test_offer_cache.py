@@ -14,7 +14,7 @@ from engine.facts import Decision
 from engine.model import Model
 from serving import checkout
 from serving.checkout import decide
-from serving.remembered_offers import Made, RememberedOffers
+from serving.offer_cache import CachedOffers, OfferCache
 from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 
@@ -96,11 +96,11 @@ def test_a_rule_that_comes_into_force_asks_anew(
 def test_what_a_past_told_is_kept_for_a_minute_and_the_rest_for_long() -> None:
     made: list[int] = []
 
-    def make() -> Made:
+    def make() -> CachedOffers:
         made.append(1)
-        return Made()
+        return CachedOffers()
 
-    remembered = RememberedOffers(most=2)
+    remembered = OfferCache(most=2)
     for at in (0, MINUTE - 1, MINUTE):
         remembered.of("past", at, make, with_past=True)
     assert len(made) == 2
