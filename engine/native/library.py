@@ -54,12 +54,11 @@ class Network(ctypes.Structure):
 class Library:
     """Loaded once in a process; each thread works in memory of its own.
 
-    While one of `functions` runs no other thread does: they take microseconds. `patient` ones let
-    others go on.
+    While one of `functions` runs no other thread does: they take microseconds.
     """
 
-    def __init__(self, functions: ctypes.CDLL, patient: ctypes.CDLL) -> None:
-        self.functions, self.patient = functions, patient
+    def __init__(self, functions: ctypes.CDLL) -> None:
+        self.functions = functions
         self._own = threading.local()
 
     @property
@@ -100,12 +99,10 @@ def load_library(path: sources.Path) -> tuple[Library | None, str]:
         functions.mersalg_sources.restype = ctypes.c_char_p
         if functions.mersalg_sources().decode() != sources.fingerprint():
             return None, "they were compiled from other sources: install again"
-        patient = ctypes.CDLL(str(path))
         _declare(functions)
-        _declare(patient)
     except (OSError, AttributeError) as error:
         return None, f"their library cannot be loaded: {error}"
-    return Library(functions, patient), "compiled kernels"
+    return Library(functions), "compiled kernels"
 
 
 def _declare(functions: ctypes.CDLL) -> None:
@@ -130,12 +127,6 @@ def _declare(functions: ctypes.CDLL) -> None:
             "mersalg_upgrades",
             _COUNT,
             [*[_POINTER] * 6, _COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2, _COUNT, _POINTER],
-        ),
-        ("mersalg_number_units", _COUNT, [_COUNT, *[_POINTER] * 2, _COUNT, *[_POINTER] * 2]),
-        (
-            "mersalg_unit_sums",
-            _COUNT,
-            [_COUNT, *[_POINTER] * 2, _COUNT, _COUNT, *[_POINTER] * 2],
         ),
         ("mersalg_complements", _COUNT, [_POINTER] * 5),
         (

@@ -104,10 +104,23 @@ class Rollups:
         with database.speaking(self._url), self._engine.connect() as connection:
             return note(connection, FACTS_SINCE)
 
-    def begin(self, made_with: str, *, anew: bool = True) -> None:
-        """Every day is stale, but those whose facts were dropped: their roll-ups stay.
+    def begin(
+        self,
+        made_with: str,
+        *,
+        keeps_units: bool = False,
+        renewed: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """Mark every day as stale, except those whose facts were dropped: their roll-ups stay.
 
-        `anew`: units are numbered anew too.
+        Parameters
+        ----------
+        made_with : str
+            What `settings` returns from now on.
+        keeps_units : bool
+            Whether units keep their numbers.
+        renewed : callable, optional
+            Brings a roll-up that stays into the present format.
         """
         since = self.facts_since()
         with database.speaking(self._url), database.writing(self._engine) as connection:
@@ -118,8 +131,12 @@ class Rollups:
                 )
             connection.execute(delete(spanning_checkouts))
             connection.execute(delete(fresh_facts))
-            if since is None and anew:
+            if since is None and not keeps_units:
                 connection.execute(delete(rollup_units))
+            if renewed is not None:
+                for row in connection.execute(select(rollups)).all():
+                    changed = update(rollups).where(rollups.c.day == row.day)
+                    connection.execute(changed.values(body=renewed(row.body)))
             keep_note(connection, ROLLUP_SETTINGS, made_with)
             lowest, highest = connection.execute(
                 select(func.min(facts.c.occurred_at), func.max(facts.c.occurred_at))

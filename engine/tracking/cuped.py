@@ -65,7 +65,7 @@ def with_past(
     """Both arms' units, in a fixed order so that sums are the same in any order of facts."""
     return {
         arm: [
-            Unit(of_units[unit].ordered, of_units[unit].checkouts, past.get(unit, 0))
+            Unit(of_units[unit].order_revenue, of_units[unit].checkouts, past.get(unit, 0))
             for unit in sorted(of_units)
         ]
         for arm, of_units in clusters.items()

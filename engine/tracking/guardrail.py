@@ -16,8 +16,7 @@ import orjson
 
 from engine import clock
 from engine.storage.store import Store
-from engine.tracking.periods import zone_of
-from engine.tracking.query import ReportQuery
+from engine.tracking.query import ReportQuery, zone_of
 from engine.tracking.report import build_report
 
 SETTING = "guardrail"

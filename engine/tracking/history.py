@@ -1,16 +1,25 @@
-"""A shop's facts put in order: decisions and their offers, orders, views, returns."""
+"""A shop's facts in order: each once, without bots, its unit known, with the orders they make.
+
+The same set of facts gives the same history, in any order and however often they come.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.facts import Decision, Event, Offer, Quantity
+from msgspec.structs import replace
+
+from engine.experiment import unit_of
+from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer, Quantity
+
+_HOUR = 3_600_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedOffer:
-    """An offer inside its decision; `unit` is who was decided for."""
+    """An offer inside its decision; `unit` is the one that the decision was made for."""
 
     offer: Offer
     decision: Decision
@@ -18,7 +27,7 @@ class PlacedOffer:
 
     @property
     def recency(self) -> tuple[int, str, str, int, str]:
-        """Sorts offers of one item; the last is credited."""
+        """Sort key of offers of one item; the last is credited."""
         offer, decision = self.offer, self.decision
         key = (offer.kind, offer.position, offer.offer_id)
         return (decision.occurred_at, decision.decision_id, *key)
@@ -38,6 +47,7 @@ class Order:
 
     @property
     def placed_at(self) -> int:
+        """Time of the purchase, in microseconds."""
         return self.purchase.occurred_at
 
 
@@ -50,22 +60,33 @@ class Troubles:
     unmatched: tuple[int, ...]
     bots: tuple[int, ...]
     hasty: tuple[int, ...]
-    """Decisions of sessions that asked faster than people do; they are among `bots`."""
+    """Decisions of sessions that made them faster than people do; they are among `bots`."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Everything indexed.
+    """All facts, indexed.
 
-    Attributes:
-        decisions: by (occurred_at, decision_id).
-        offers: offer_id -> offer, in the order of decisions.
-        units: decision_id -> unit.
-        checkouts: checkout_id -> its decisions, in order.
-        orders: by (placed_at, event_id of the purchase).
-        orders_of: checkout_id -> its orders, in order.
-        viewed_at, accepted_at: offer_id -> the first such instant.
-        returns: transaction_id -> refunds and cancellations by (occurred_at, event_id).
+    Attributes
+    ----------
+    decisions : sequence of Decision
+        By (occurred_at, decision_id).
+    offers : mapping
+        offer_id -> offer, in the order of decisions.
+    units : mapping
+        decision_id -> unit.
+    checkouts : mapping
+        checkout_id -> its decisions, in order.
+    orders : sequence of Order
+        By (placed_at, event_id of the purchase).
+    orders_of : mapping
+        checkout_id -> its orders, in order.
+    viewed_at, accepted_at : mapping
+        offer_id -> the first such instant.
+    returns : mapping
+        transaction_id -> refunds and cancellations by (occurred_at, event_id).
+    troubles : Troubles
+        Facts that count for nothing.
     """
 
     decisions: Sequence[Decision]
@@ -80,9 +101,244 @@ class History:
     troubles: Troubles
 
     def buyers(self, order: Order) -> frozenset[str]:
-        """Units that bought by `order`: the purchase's own and those its checkout was decided for.
+        """Return the units that bought by `order`: the purchase's and those of its checkout.
 
-        They differ only where a session shared by several customers could not be stitched.
+        They differ only where a session shared by several customers cannot be assigned to one.
         """
         decided = self.checkouts.get(order.checkout_id or "", ())
         return frozenset((order.unit, *(self.units[each.decision_id] for each in decided)))
+
+
+def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> History:
+    """Index `facts`, given in any order and any number of times.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        Facts of one shop.
+    bot_decisions_per_hour : int
+        A session with more decisions than that within any 60 minutes is a bot, as if all its
+        decisions said so; 0 trusts every session.
+    """
+    return _Reading(facts, bot_decisions_per_hour).history()
+
+
+class _Units:
+    """The unit that each fact belongs to.
+
+    A session seen with exactly one customer is that customer's from the start; with several, the
+    facts that name none of them stay with the session.
+    """
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        seen: defaultdict[str, set[str]] = defaultdict(set)
+        for fact in facts:
+            if fact.session_id and fact.customer_id:
+                seen[fact.session_id].add(fact.customer_id)
+        self._owner = {
+            session: next(iter(customers))
+            for session, customers in seen.items()
+            if len(customers) == 1
+        }
+
+    def of(self, fact: Fact) -> str:
+        customer = fact.customer_id or self._owner.get(fact.session_id or "")
+        return unit_of(customer, fact.session_id, fact.checkout_id)
+
+
+class _Bots:
+    """Facts of bots: those that say so, and those that followed in checkouts of bots alone.
+
+    Attributes
+    ----------
+    facts : set of str
+        Event ids.
+    offers : set of str
+        Ids of offers made to bots alone.
+    """
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        decisions = [fact for fact in facts if isinstance(fact, Decision)]
+        events = [fact for fact in facts if isinstance(fact, Event)]
+        self._people = {
+            offer.offer_id for each in decisions if not each.is_bot for offer in each.offers
+        }
+        bots = [decision for decision in decisions if decision.is_bot]
+        self.offers = {offer.offer_id for each in bots for offer in each.offers} - self._people
+        self._checkouts = {each.checkout_id for each in bots}
+        self._checkouts -= {each.checkout_id for each in decisions if not each.is_bot}
+        self.facts = {fact.event_id for fact in facts if fact.is_bot}
+        if bots:
+            self.facts |= {event.event_id for event in events if self._followed(event)}
+        bought = [event for event in events if event.type == "purchase"]
+        theirs = {each.transaction_id for each in bought if each.event_id in self.facts}
+        theirs -= {each.transaction_id for each in bought if each.event_id not in self.facts}
+        self.facts |= {
+            event.event_id
+            for event in events
+            if event.type in ORDER_TYPES and event.transaction_id in theirs
+        }
+
+    def _followed(self, event: Event) -> bool:
+        if event.checkout_id is not None and event.type in ORDER_TYPES:
+            return event.checkout_id in self._checkouts
+        named = {event.offer_id, *(item.offer_id for item in event.items)}
+        return not named.isdisjoint(self.offers) and named.isdisjoint(self._people)
+
+
+def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
+    """Return event ids of the decisions of sessions with more than `maximum` in an hour.
+
+    A decision without a session counts with those of its checkout.
+    """
+    if not maximum:
+        return frozenset()
+    asked: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for fact in facts:
+        if isinstance(fact, Decision) and not fact.is_bot:
+            session = fact.session_id
+            asked["checkout" if session is None else "session", session or fact.checkout_id].append(
+                fact
+            )
+    return frozenset(
+        decision.event_id
+        for theirs in asked.values()
+        if any(
+            later.occurred_at - earlier.occurred_at < _HOUR
+            for earlier, later in zip(theirs, theirs[maximum:], strict=False)
+        )
+        for decision in theirs
+    )
+
+
+class _Reading:
+    def __init__(self, facts: Iterable[Fact], bot_decisions_per_hour: int) -> None:
+        distinct = _distinct(facts)
+        hasty = _hasty(distinct, bot_decisions_per_hour)
+        if hasty:
+            distinct = [
+                replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
+            ]
+        self._hasty = [fact.occurred_at for fact in distinct if fact.event_id in hasty]
+        bots = _Bots(distinct)
+        kept = [fact for fact in distinct if fact.event_id not in bots.facts]
+        self._duplicates: list[int] = []
+        self._late: list[int] = []
+        self._unmatched: list[int] = []
+        self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
+        self._bot_offers = bots.offers
+        # Bots are included, for facts far from a session may decide which facts are those of bots.
+        self._units = _Units(distinct)
+        self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
+        events = [fact for fact in kept if isinstance(fact, Event)]
+        self._read_orders([event for event in events if event.type in ORDER_TYPES])
+        self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
+
+    def _read_decisions(self, decisions: Sequence[Decision]) -> None:
+        decisions = sorted(decisions, key=lambda each: (each.occurred_at, each.decision_id))
+        self._decisions: dict[str, Decision] = {}
+        self._units_of: dict[str, str] = {}
+        self._offers: dict[str, PlacedOffer] = {}
+        self._checkouts: defaultdict[str, list[Decision]] = defaultdict(list)
+        for decision in decisions:
+            if decision.decision_id in self._decisions:
+                self._duplicates.append(decision.occurred_at)
+                continue
+            unit = self._units.of(decision)
+            self._decisions[decision.decision_id] = decision
+            self._units_of[decision.decision_id] = unit
+            self._checkouts[decision.checkout_id].append(decision)
+            for offer in decision.offers:
+                self._offers.setdefault(offer.offer_id, PlacedOffer(offer, decision, unit))
+
+    def _read_orders(self, events: Sequence[Event]) -> None:
+        self._orders: dict[str, Order] = {}
+        self._orders_of: defaultdict[str, list[Order]] = defaultdict(list)
+        self._returns: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in events:
+            transaction = event.transaction_id or event.event_id
+            if event.type != "purchase":
+                self._returns[transaction].append(event)
+            elif transaction in self._orders:
+                self._duplicates.append(event.occurred_at)
+            else:
+                order = self._order(event, transaction)
+                self._orders[transaction] = order
+                if order.checkout_id is not None:
+                    self._orders_of[order.checkout_id].append(order)
+        for transaction in self._returns.keys() - self._orders.keys():
+            self._unmatched += [event.occurred_at for event in self._returns[transaction]]
+
+    def _order(self, purchase: Event, transaction: str) -> Order:
+        quantities: dict[str, Quantity] = {}
+        named: list[PlacedOffer] = []
+        unknown = False
+        for line in purchase.items:
+            quantities[line.item_id] = quantities.get(line.item_id, 0) + line.quantity
+            if line.offer_id in self._offers:
+                named.append(self._offers[line.offer_id])
+            elif line.offer_id is not None and line.offer_id not in self._bot_offers:
+                unknown = True
+        if unknown:
+            self._unmatched.append(purchase.occurred_at)
+        checkout = purchase.checkout_id
+        if checkout is None and named:
+            checkout = named[0].decision.checkout_id
+        decided = self._checkouts.get(checkout or "", ())
+        if purchase.customer_id or purchase.session_id:
+            unit = self._units.of(purchase)
+        elif decided:
+            unit = self._units_of[decided[0].decision_id]
+        else:
+            unit = unit_of(None, None, checkout) if checkout else f"t:{transaction}"
+        currencies = (purchase.currency, *(decision.currency for decision in decided))
+        currency = next((code for code in currencies if code is not None), None)
+        return Order(purchase, transaction, checkout, unit, currency, quantities)
+
+    def _read_promotions(self, events: Sequence[Event]) -> None:
+        self._viewed: dict[str, int] = {}
+        self._accepted: dict[str, int] = {}
+        for event in events:
+            offer_id = event.offer_id or ""
+            placed = self._offers.get(offer_id)
+            if placed is None:
+                self._unmatched.append(event.occurred_at)
+                continue
+            orders = self._orders_of.get(placed.decision.checkout_id, ())
+            if orders and event.occurred_at > orders[0].placed_at:
+                self._late.append(event.occurred_at)
+            if event.type == "view_promotion":
+                self._viewed.setdefault(offer_id, event.occurred_at)
+            elif event.type in ACCEPT_TYPES:
+                self._accepted.setdefault(offer_id, event.occurred_at)
+
+    def history(self) -> History:
+        return History(
+            decisions=list(self._decisions.values()),
+            offers=self._offers,
+            units=self._units_of,
+            checkouts=self._checkouts,
+            orders=list(self._orders.values()),
+            orders_of=self._orders_of,
+            viewed_at=self._viewed,
+            accepted_at=self._accepted,
+            returns=self._returns,
+            troubles=Troubles(
+                tuple(self._duplicates),
+                tuple(self._late),
+                tuple(self._unmatched),
+                tuple(self._bots),
+                tuple(self._hasty),
+            ),
+        )
+
+
+def _distinct(facts: Iterable[Fact]) -> list[Fact]:
+    """Return each event_id once, by (occurred_at, event_id)."""
+    found: dict[str, Fact] = {}
+    for fact in facts:
+        known = found.setdefault(fact.event_id, fact)
+        # A store never holds two bodies of one id; a plain list may, and must not depend on order.
+        if known is not fact and known != fact:
+            found[fact.event_id] = min(known, fact, key=lambda each: (each.occurred_at, repr(each)))
+    return sorted(found.values(), key=lambda fact: (fact.occurred_at, fact.event_id))

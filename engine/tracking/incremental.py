@@ -1,99 +1,214 @@
-"""What the offers changed: treatment less control, as drawn, whoever saw or clicked what.
+"""The effect of offers: treatment less control by intention to treat.
 
 Eligible is every checkout with a decision that had offers of the kind, shown or withheld; its arm
 is that of its first decision. Its outcome is whether an offered item was bought in it by the
 conversion rule. Views, clicks and attribution play no part, so both arms are judged alike.
 
-Units are what is drawn, so where they return their checkouts are no independent trials: `clustered`
-is the interval of as many independent ones as would tell as much.
+Units are randomised, so where they return their checkouts are no independent trials: `clustered`
+is the interval of the number of independent trials that would be as informative.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine import money
-from engine.facts import Arm
-from engine.tracking.conversion import Worth, rule_holds
-from engine.tracking.counts import ArmCounts
+from engine.facts import Arm, Decision
+from engine.tracking.attribution import Worth, rule_holds
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.intervals import (
     Interval,
     RatioSums,
+    chi2_p_value,
     clustered_difference,
     effective_counts,
     newcombe,
 )
 from engine.tracking.many import difference_p_value
+from engine.tracking.rates import ArmCounts, Drawing, Entry
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 
-SEQUENCE = "confidence_sequence"
-"""Method of intervals that stay valid however often one looks."""
+MISMATCH = 0.001
+"""Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
 
-Entry = dict[str, object]
+WHOLE = 1_000_000
+"""Shares are stored as integers, in parts of this number."""
+
+
+Stratum = tuple[Arm, int | None]
+"""Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
+
+
+def stratum_of(decision: Decision) -> Stratum:
+    """Return the arm and the stated control share of a decision."""
+    share = decision.control_share
+    return decision.arm, None if share is None else round(share * WHOLE)
+
+
+def first_strata(history: History, decisions: Iterable[Decision]) -> dict[str, Stratum]:
+    """Return the stratum of each unit's first decision; `decisions` are in order of time."""
+    first: dict[str, Stratum] = {}
+    for decision in decisions:
+        first.setdefault(history.units[decision.decision_id], stratum_of(decision))
+    return first
+
+
+def drawing_of(units: Mapping[Stratum, int], holdout: float) -> Drawing:
+    """Add up how units were assigned to arms.
+
+    Parameters
+    ----------
+    units : mapping
+        Number of units in each stratum, each unit once, by its first decision.
+    holdout : float
+        Control share where none is stated.
+    """
+    n = control = expected = variance = 0
+    for (arm, stated), n_units in units.items():
+        share = round(holdout * WHOLE) if stated is None else stated
+        n += n_units
+        control += n_units if arm == "control" else 0
+        expected += n_units * share
+        variance += n_units * share * (WHOLE - share)
+    return Drawing(n, control, expected, variance)
+
+
+def mismatch_p_value(drawing: Drawing) -> float | None:
+    """Return the p-value of the sample-ratio-mismatch test; None without units.
+
+    A chi-square test with one degree of freedom. With one share p for all n units this is
+    Pearson's sum over both arms, (O - n p)^2 / (n p (1 - p)); with several shares the variance is
+    summed over units.
+    """
+    if not drawing.units:
+        return None
+    deviation = drawing.control * WHOLE - drawing.expected_ppm
+    if not drawing.variance:
+        return 1.0 if deviation == 0 else 0.0
+    return chi2_p_value(deviation**2 / drawing.variance)
+
+
+def mismatch_reason(drawing: Drawing) -> str | None:
+    """Return why incremental figures are blocked, and what to do; None where they are not."""
+    p_value = mismatch_p_value(drawing)
+    if p_value is None or p_value >= MISMATCH:
+        return None
+    return (
+        f"the arms are not as drawn: of {drawing.units} units {drawing.expected_ppm / WHOLE:.1f}"
+        f" were expected in the control arm, {drawing.control} were seen (p = {p_value:.1g});"
+        " find what loses or moves units, or state the share they were drawn with by --holdout"
+    )
+
+
+SEQUENCE = "confidence_sequence"
+"""Method of intervals that stay valid however often a report is looked at."""
+
+ARMS: tuple[Arm, ...] = ("treatment", "control")
 Arms = Mapping[Arm, ArmCounts]
+
+MEASURES = ("converted", "completed", "order_revenue", "offer_revenue")
+"""The fields of `Cluster` that are compared between arms, for each of its checkouts."""
 
 
 @dataclass(slots=True)
 class Cluster:
-    """The checkouts of one unit in one arm; money in minor units."""
+    """The eligible checkouts of one unit in one arm; money in minor units.
+
+    Attributes
+    ----------
+    checkouts : int
+        Their number.
+    converted : int
+        How many of them had an offered item bought by the conversion rule.
+    completed : int
+        How many of them ended in an order.
+    order_revenue : int
+        Worth of their orders, after discounts and before returns.
+    offer_revenue : int
+        Worth of the offered items in them, by the conversion rule.
+    """
 
     checkouts: int = 0
     converted: int = 0
     completed: int = 0
-    ordered: int = 0
-    owed: int = 0
+    order_revenue: int = 0
+    offer_revenue: int = 0
+
+    def add(self, other: Cluster) -> None:
+        """Add the checkouts of another cluster to this one."""
+        self.checkouts += other.checkouts
+        self.converted += other.converted
+        self.completed += other.completed
+        self.order_revenue += other.order_revenue
+        self.offer_revenue += other.offer_revenue
 
 
-def arm_counts(clusters: Mapping[Arm, Mapping[str, Cluster]]) -> Arms:
-    """The counts of both arms from what their units had and did."""
-    return {arm: _arm_counts(of_units.values()) for arm, of_units in clusters.items()}
+Clusters = Mapping[tuple[Stratum, str], Cluster]
+"""By stratum of the checkout's first decision, and unit of that decision."""
 
 
-def _arm_counts(clusters: Collection[Cluster]) -> ArmCounts:
-    return ArmCounts(
-        sum(each.checkouts for each in clusters),
-        sum(each.converted for each in clusters),
-        sum(each.completed for each in clusters),
-        RatioSums.of([(each.converted, each.checkouts) for each in clusters]),
-        RatioSums.of([(each.completed, each.checkouts) for each in clusters]),
-        RatioSums.of([(each.ordered, each.checkouts) for each in clusters]),
-        RatioSums.of([(each.owed, each.checkouts) for each in clusters]),
-    )
-
-
-def clusters_of(
-    history: History, offers: Iterable[PlacedOffer], currency: str | None
-) -> Mapping[Arm, Mapping[str, Cluster]]:
-    """Arm -> unit -> what its checkouts had and did, over `offers`, all of one kind; money only in
-    `currency`."""
+def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
+    """Judge every checkout that had some of `offers`, all of one kind; money in `currency` only."""
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)
-    clusters: dict[Arm, defaultdict[str, Cluster]] = {
-        "treatment": defaultdict(Cluster),
-        "control": defaultdict(Cluster),
-    }
-    for checkout_id, theirs in by_checkout.items():
+    clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
+    for checkout_id, of_checkout in by_checkout.items():
         first = history.checkouts[checkout_id][0]
         orders = history.orders_of.get(checkout_id, ())
-        latest_first = sorted(theirs, key=lambda placed: placed.recency, reverse=True)
-        cluster = clusters[first.arm][history.units[first.decision_id]]
+        latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
+        cluster = clusters[stratum_of(first), history.units[first.decision_id]]
         cluster.checkouts += 1
         cluster.converted += any(_bought(latest_first, order) for order in orders)
         cluster.completed += bool(orders)
         for order in orders:
             if order.currency == currency:
-                cluster.ordered += order_value(order)
-                cluster.owed += _owed(latest_first, order)
+                cluster.order_revenue += order_value(order)
+                cluster.offer_revenue += _offer_value(latest_first, order)
     return clusters
 
 
+def by_arm(clusters: Clusters) -> Mapping[Arm, Mapping[str, Cluster]]:
+    """Return the clusters of each arm by unit, added up over stated shares."""
+    arms: dict[Arm, defaultdict[str, Cluster]] = {arm: defaultdict(Cluster) for arm in ARMS}
+    for ((arm, _), unit), cluster in clusters.items():
+        arms[arm][unit].add(cluster)
+    return arms
+
+
+def arm_counts(arms: Mapping[Arm, Mapping[str, Cluster]]) -> Arms:
+    """Return the counts of both arms from the clusters of their units."""
+    return {
+        arm: arm_counts_of(
+            {
+                name: RatioSums.of(
+                    [(getattr(each, name), each.checkouts) for each in of_units.values()]
+                )
+                for name in MEASURES
+            }
+        )
+        for arm, of_units in arms.items()
+    }
+
+
+def arm_counts_of(sums: Mapping[str, RatioSums]) -> ArmCounts:
+    """Return the counts of an arm from the sums of each of `MEASURES` over its units."""
+    return ArmCounts(
+        eligible=sums["converted"].sum_m,
+        converted=sums["converted"].sum_x,
+        completed=sums["completed"].sum_x,
+        conversions=sums["converted"],
+        completions=sums["completed"],
+        order_revenue=sums["order_revenue"],
+        offer_revenue=sums["offer_revenue"],
+    )
+
+
 def order_value(order: Order) -> int:
-    """Minor units of the order's priced lines, after discounts, before returns."""
+    """Return minor units of the order's priced lines, after discounts, before returns."""
     return sum(
         money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
         for line in order.purchase.items
@@ -107,8 +222,11 @@ def _bought(offers: Sequence[PlacedOffer], order: Order) -> bool:
     )
 
 
-def _owed(latest_first: Sequence[PlacedOffer], order: Order) -> int:
-    """Worth of the offered items in `order`, each line by the last offer the rule holds for."""
+def _offer_value(latest_first: Sequence[PlacedOffer], order: Order) -> int:
+    """Return the worth of the offered items in `order`.
+
+    Each line counts by the last offer that the conversion rule holds for.
+    """
     worth = Worth(order)
     total = 0
     for line in order.purchase.items:
@@ -127,9 +245,20 @@ def incremental_of(
     level: float,
     watched: bool = False,
 ) -> Entry:
-    """The `incremental` entry; `reason` says why it is blocked, None where it is not.
+    """Return the `incremental` entry of a report.
 
-    `watched`: intervals that stay valid however often the report is looked at.
+    Parameters
+    ----------
+    arms : mapping
+        Counts of both arms.
+    reason : str or None
+        Why the entry is blocked; None where it is not.
+    currency : str or None
+        Of the money in the counts.
+    level : float
+        Confidence level of intervals.
+    watched : bool
+        Whether intervals stay valid however often the report is looked at.
     """
     treatment, control = arms["treatment"], arms["control"]
     status = "ok"
@@ -161,7 +290,7 @@ def incremental_of(
             "p_value": p_value,
             "treatment": _share(*counts[0]),
             "control": _share(*counts[1]),
-            # A sequence is as wide as units who return make it already.
+            # A confidence sequence already allows for units that return.
             "clustered": _clustered(sums, level) if interval and not watched else None,
         }
 
@@ -188,7 +317,7 @@ def incremental_of(
 
 
 def _clustered(sums: Sequence[RatioSums], level: float) -> Entry:
-    """The interval where units return; that of the counts where each comes once."""
+    """Return the interval where units return; that of the counts where each comes once."""
     (x1, n1), (x2, n2) = map(effective_counts, sums)
     interval = newcombe(x1, n1, x2, n2, level)
     assert interval is not None
@@ -227,7 +356,7 @@ def _amount(
 
 
 def _money(minor: float, currency: str | None) -> str | None:
-    """A decimal string, rounded to the minor unit; None where no amount can be written."""
+    """Return a decimal string, rounded to the minor unit; None for an amount without one."""
     if currency is None or not math.isfinite(minor):
         return None
     return money.to_text(round(minor), currency)

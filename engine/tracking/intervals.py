@@ -91,6 +91,11 @@ class RatioSums:
             self.sum_mm + other.sum_mm,
         )
 
+    def __neg__(self) -> RatioSums:
+        return RatioSums(
+            -self.n, -self.sum_x, -self.sum_m, -self.sum_xx, -self.sum_xm, -self.sum_mm
+        )
+
     @property
     def value(self) -> float:
         return self.sum_x / self.sum_m

@@ -1,58 +1,301 @@
-"""What a report says of one period and one set of offers, before it becomes rates."""
+"""What the facts say of a period: what falls into it, and the counts of a set of its offers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 
-from engine.facts import KINDS, Arm, Decision, Kind
-from engine.tracking import counting, incremental
-from engine.tracking.attribution import Outcome
-from engine.tracking.counts import ArmCounts, Counts, Drawing
+from engine.errors import ConfigError
+from engine.facts import KINDS, Arm, Decision, Fact, Kind
+from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.cuped import Unit, with_past
-from engine.tracking.drawing import drawing_of
-from engine.tracking.history import History, Order
+from engine.tracking.history import History, Order, PlacedOffer, build_history
+from engine.tracking.incremental import arm_counts, by_arm, clusters_of, drawing_of, first_strata
+from engine.tracking.query import Buckets, ReportQuery, ends_at, starts_at, zone_of
+from engine.tracking.rates import ArmCounts, Counts, Drawing
+
+NOT_FILLED = "the query was not filled"
+UNKNOWN = "unknown"
+"""The group of offers that do not have the property."""
+
+_OF_DECISION: Mapping[str, Callable[[Decision], str | None]] = {
+    "placement": attrgetter("placement"),
+    "model_version": attrgetter("model_version"),
+    "arm": attrgetter("arm"),
+    "store": attrgetter("store_id"),
+    "segment": attrgetter("segment"),
+}
+
+
+def offer_key(key: str, placed: PlacedOffer) -> str:
+    """Return the group of an offer by one of `OFFER_KEYS`."""
+    if key == "item":
+        return placed.offer.item_id
+    if key == "family":
+        return placed.offer.family or UNKNOWN
+    if key in _OF_DECISION:
+        return _OF_DECISION[key](placed.decision) or UNKNOWN
+    evidence = placed.offer.evidence
+    if evidence is None:
+        return UNKNOWN
+    antecedent = " + ".join(evidence.antecedent_item_ids) or "popular"
+    return f"{antecedent} -> {placed.offer.item_id}"
+
+
+@dataclass(slots=True)
+class Part:
+    """What falls into a period, or into one bucket of time of it."""
+
+    history: History
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    orders: list[Order] = field(default_factory=list[Order])
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    def buying_units(self) -> frozenset[str]:
+        """Return units with an order of the part, or in a checkout decided for in it.
+
+        The order of such a checkout may come after the period.
+        """
+        buyers = self.history.buyers
+        return frozenset[str]().union(*map(buyers, self.orders), *map(buyers, self._followed()))
+
+    def currencies(self) -> frozenset[str]:
+        """Return the currencies named by the part's decisions and orders, and orders of these."""
+        facts = (*self.orders, *self.decisions, *self._followed())
+        return frozenset(fact.currency for fact in facts if fact.currency is not None)
+
+    def _followed(self) -> list[Order]:
+        """Return the orders of checkouts that were decided for in the part."""
+        checkouts = {decision.checkout_id for decision in self.decisions}
+        return [
+            order
+            for checkout_id in checkouts
+            for order in self.history.orders_of.get(checkout_id, ())
+        ]
+
+    def unpriced(self, kinds: Sequence[str]) -> int:
+        """Return how many bought lines are credited to offers of `kinds` at an unknown worth."""
+        return sum(
+            credit.revenue_minor is None
+            for outcome in self.outcomes
+            if outcome.placed.offer.kind in kinds
+            for credit in outcome.credits
+        )
+
+
+class Period:
+    """Facts, in any order and number, and what of them falls into the period of a query.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        More than those of the period, where others belong to its checkouts.
+    query : ReportQuery
+        Filled.
+
+    Attributes
+    ----------
+    history : History
+        All facts.
+    all : Part
+        What falls into the period.
+    """
+
+    def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
+        assert query.impressions is not None, NOT_FILLED
+        assert query.attribution_window_days is not None, NOT_FILLED
+        assert query.timezone is not None, NOT_FILLED
+        self._buckets = Buckets(zone_of(query.timezone))
+        self._since, self._until = bounds_of(query)
+        history = build_history(facts, query.bot_decisions_per_hour or 0)
+        found = outcomes(history, query.impressions, query.attribution_window_days)
+        self.history = history
+        self.all = Part(
+            history,
+            [each for each in history.decisions if self._has(each.occurred_at)],
+            [each for each in history.orders if self._has(each.placed_at)],
+            [each for each in found.values() if self._has(each.placed.decision.occurred_at)],
+        )
+
+    def _has(self, instant: int) -> bool:
+        since, until = self._since, self._until
+        return (since is None or instant >= since) and (until is None or instant < until)
+
+    def day(self, instant: int) -> str:
+        """Return the local day of an instant."""
+        return self._buckets.text("day", instant)
+
+    def parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], Part]:
+        """Split the period by local days, weeks or months; no part is empty."""
+        parts: defaultdict[tuple[str, ...], Part] = defaultdict(lambda: Part(self.history))
+
+        def part_of(instant: int) -> Part:
+            return parts[tuple(self._buckets.text(key, instant) for key in time_keys)]
+
+        for decision in self.all.decisions:
+            part_of(decision.occurred_at).decisions.append(decision)
+        for order in self.all.orders:
+            part_of(order.placed_at).orders.append(order)
+        for outcome in self.all.outcomes:
+            part_of(outcome.placed.decision.occurred_at).outcomes.append(outcome)
+        return parts
+
+    def quality(self) -> dict[str, int]:
+        """Return how many facts of the period count for nothing, by cause."""
+        troubles = self.history.troubles
+        causes = {
+            "duplicates": troubles.duplicates,
+            "late": troubles.late,
+            "unmatched": troubles.unmatched,
+            "bots_excluded": troubles.bots,
+            "bots_by_rate": troubles.hasty,
+        }
+        return {cause: sum(map(self._has, instants)) for cause, instants in causes.items()}
+
+
+def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
+    """Return the first instant of the period and the first after it; None where unbounded."""
+    assert query.timezone is not None, NOT_FILLED
+    zone = zone_of(query.timezone)
+    since, until = starts_at(query.since, zone), ends_at(query.until, zone)
+    if since is not None and until is not None and since > until:
+        raise ConfigError(f"from: {query.since} is after {query.until}")
+    return since, until
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts of both kinds, of both arms, and how units were drawn in the period."""
+    """Counts of both kinds and both arms, and how the units of the period were assigned."""
 
     counts: Mapping[Kind, Counts]
     arms: Mapping[Kind, Mapping[Arm, ArmCounts]]
     drawing: Drawing
     spending: Mapping[Kind, Mapping[Arm, Sequence[Unit]]] | None = None
-    """What units spent and had spent before, where that was asked for."""
+    """What units spent and had spent before, where the query is `adjusted`."""
 
 
 class Measuring:
-    """One period of a history, ready to be measured over sets of its offers."""
+    """A part of a period, ready to be measured over sets of its offers.
+
+    Parameters
+    ----------
+    part : Part
+        What falls into the period.
+    currency : str or None
+        Of all money.
+    holdout : float
+        Control share of decisions that state none.
+    past : mapping, optional
+        What each unit spent before its first decision.
+    """
 
     def __init__(
         self,
-        history: History,
-        decisions: Sequence[Decision],
-        orders: Sequence[Order],
+        part: Part,
         currency: str | None,
         holdout: float,
         past: Mapping[str, int] | None = None,
     ) -> None:
-        self._history, self._currency, self._past = history, currency, past
-        self._buying = counting.buying_units(history, decisions, orders)
-        self._drawing = drawing_of(decisions, history.units, holdout)
+        self._history, self._currency, self._past = part.history, currency, past
+        self._buying = part.buying_units()
+        first = first_strata(part.history, part.decisions)
+        self._drawing = drawing_of(Counter(first.values()), holdout)
 
     def of(self, outcomes: Sequence[Outcome]) -> Measures:
+        """Measure some outcomes of the part, of either kind."""
         counts: dict[Kind, Counts] = {}
         arms: dict[Kind, Mapping[Arm, ArmCounts]] = {}
         spending: dict[Kind, Mapping[Arm, Sequence[Unit]]] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
+            counts[kind] = count(members, self._buying, self._history.orders_of, self._currency)
             placed = [each.placed for each in members]
-            counts[kind] = counting.count(
-                members, self._buying, self._history.orders_of, self._currency
-            )
-            clusters = incremental.clusters_of(self._history, placed, self._currency)
-            arms[kind] = incremental.arm_counts(clusters)
+            clusters = by_arm(clusters_of(self._history, placed, self._currency))
+            arms[kind] = arm_counts(clusters)
             if self._past is not None:
                 spending[kind] = with_past(clusters, self._past)
         return Measures(counts, arms, self._drawing, None if self._past is None else spending)
+
+
+def count(
+    outcomes: Iterable[Outcome],
+    buying: frozenset[str],
+    orders_of: Mapping[str, Sequence[Order]],
+    currency: str | None,
+) -> Counts:
+    """Count `outcomes`, all of one kind; revenue in `currency` only.
+
+    An order in which a shown offer converted counts as an order that was shown one, also where a
+    window credits it to another checkout, and so does its buyer.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Of one kind.
+    buying : frozenset of str
+        Units that bought.
+    orders_of : mapping
+        checkout_id -> its orders.
+    currency : str or None
+        Of the revenue.
+    """
+    shown = [outcome for outcome in outcomes if outcome.shown]
+    converted = [outcome for outcome in shown if outcome.converted]
+    kept = [outcome for outcome in shown if outcome.kept]
+    orders_converted = {
+        credit.order.transaction_id for outcome in converted for credit in outcome.credits
+    }
+    orders_kept = {
+        credit.order.transaction_id
+        for outcome in kept
+        for credit in outcome.credits
+        if credit.remaining > 0
+    }
+    checkouts_shown = _checkouts(shown)
+    orders_shown = {
+        order.transaction_id
+        for checkout_id in checkouts_shown
+        for order in orders_of.get(checkout_id, ())
+    }
+    units_converted = _units(converted)
+    all_buying = buying | units_converted
+    gross, net = _revenue(converted, currency)
+    return Counts(
+        offers_shown=len(shown),
+        offers_accepted=sum(outcome.accepted for outcome in shown),
+        offers_converted=len(converted),
+        offers_kept=len(kept),
+        offers_clicked_first=sum(outcome.clicked_first for outcome in converted),
+        checkouts_shown=len(checkouts_shown),
+        checkouts_converted=len(_checkouts(converted)),
+        checkouts_kept=len(_checkouts(kept)),
+        orders_shown=len(orders_shown | orders_converted),
+        orders_converted=len(orders_converted),
+        orders_kept=len(orders_kept),
+        units_shown=len(_units(shown) & all_buying),
+        units_converted=len(units_converted),
+        units_kept=len(_units(kept)),
+        units_buying=len(all_buying),
+        revenue_minor=gross,
+        net_revenue_minor=net,
+    )
+
+
+def _checkouts(outcomes: Iterable[Outcome]) -> set[str]:
+    return {outcome.placed.decision.checkout_id for outcome in outcomes}
+
+
+def _units(outcomes: Iterable[Outcome]) -> set[str]:
+    return {outcome.placed.unit for outcome in outcomes}
+
+
+def _revenue(outcomes: Iterable[Outcome], currency: str | None) -> tuple[int, int]:
+    gross = net = 0
+    for outcome in outcomes:
+        for credit in outcome.credits:
+            if credit.order.currency == currency:
+                gross += credit.revenue_minor or 0
+                net += credit.net_revenue_minor or 0
+    return gross, net

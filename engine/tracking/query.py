@@ -1,51 +1,145 @@
-"""What a report is asked for, from code, from a command line and from an address."""
+"""What a report is asked for: a period of local days, groups, and the settings it is read by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any, TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine import money
-from engine.config import Impressions
+from engine import clock, money
+from engine.config import ExperimentSection, Impressions, ShopSection, TrackingSection
 from engine.errors import ConfigError
 from engine.facts import KINDS, Kind
 from engine.storage.store import Store
-from engine.tracking.groups import GROUP_KEYS
-from engine.tracking.periods import zone_of
 
-if TYPE_CHECKING:
-    # Loads the library that reads shop files, which a report does without.
-    from engine.config import ExperimentSection, ShopSection, TrackingSection
+TIME_KEYS = ("day", "week", "month")
+OFFER_KEYS = (
+    *("item", "family", "rule"),
+    *("placement", "model_version", "arm", "store", "segment"),
+)
+GROUP_KEYS = (*TIME_KEYS, *OFFER_KEYS)
+"""What a report can be split by: the time of the decision, or a property of the offer."""
 
 _T = TypeVar("_T")
 
-MOST_WINDOW_DAYS = 30
+MAX_WINDOW_DAYS = 30
 _DEFAULT_HOLDOUT = 0.1
 DEFAULT_BOT_RATE = 120
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    ConfigError
+        The time zone is unknown.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"timezone: {name!r} is not a time zone; give an IANA name such as Europe/Oslo"
+        ) from error
+
+
+def starts_at(bound: date | datetime | None, zone: ZoneInfo) -> int | None:
+    """Return the first instant of a local day, or the instant itself, in microseconds."""
+    if bound is None:
+        return None
+    if isinstance(bound, datetime):
+        return clock.to_micros(_aware(bound, zone))
+    return clock.to_micros(datetime(bound.year, bound.month, bound.day, tzinfo=zone))
+
+
+def ends_at(bound: date | datetime | None, zone: ZoneInfo) -> int | None:
+    """Return the first instant after a local day, or the instant itself, in microseconds."""
+    if bound is None or isinstance(bound, datetime):
+        return starts_at(bound, zone)
+    if bound == date.max:
+        return None  # nothing comes after it
+    return starts_at(bound + timedelta(days=1), zone)
+
+
+def _aware(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def bound_text(bound: date | datetime | None) -> str | None:
+    """Return a bound as the report repeats it: a day as such, an instant with its offset."""
+    return None if bound is None else bound.isoformat()
+
+
+class Buckets:
+    """The texts of local days, weeks and months; instants of one minute share a look-up."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._days: dict[int, date] = {}
+
+    def day(self, instant: int) -> date:
+        """Return the local day of an instant."""
+        # No offset in use since 1972 holds seconds, so no midnight falls inside a minute.
+        minute = instant // 60_000_000
+        found = self._days.get(minute)
+        if found is None:
+            moment = clock.to_datetime(minute * 60_000_000)
+            try:
+                found = moment.astimezone(self._zone).date()
+            except OverflowError:
+                found = moment.astimezone(UTC).date()
+            self._days[minute] = found
+        return found
+
+    def text(self, key: str, instant: int) -> str:
+        """Return the bucket of an instant: `2026-01-31`, `2026-W05` or `2026-01`."""
+        day = self.day(instant)
+        if key == "day":
+            return day.isoformat()
+        if key == "week":
+            year, week, _ = day.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        return f"{day.year:04d}-{day.month:02d}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
-    """A question; hashable. None in a setting means: as the shop told its database, else default.
+    """A question; hashable. None in a setting means the shop's own, else the default.
 
-    Attributes:
-        since, until: a date is a whole local day, both inclusive; a datetime is an instant, the
-            period then half-open; None is unbounded.
-        by: group keys, in the order wanted; all of `GROUP_KEYS` exist.
-        kinds: which of the two rates.
-        timezone: IANA name (UTC); currency: ISO 4217 (the only one in the facts).
-        impressions: when an offer counts as shown ("viewed").
-        attribution_window_days: 0 to 30; 0 credits the same checkout only (0).
-        holdout: control share of units whose decisions do not say (0.1).
-        bot_decisions_per_hour: a session with more decisions than that within 60 minutes is a bot
-            (120); 0 trusts every session.
-        level: of every interval.
-        shop: its name, for people.
-        watched: intervals of effects stay valid however often the report is looked at.
-        adjusted: tell the revenue effect adjusted by what units spent before (CUPED) too.
-        compare: another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
+    Attributes
+    ----------
+    since, until : date, datetime or None
+        A date is a whole local day, both inclusive; a datetime is an instant, the period then
+        half-open; None is unbounded.
+    by : tuple of str
+        Group keys out of `GROUP_KEYS`, in the order wanted.
+    kinds : tuple of Kind
+        Which of the two rates.
+    timezone : str or None
+        IANA name; default UTC.
+    currency : str or None
+        ISO 4217 code; default the only one in the facts.
+    impressions : Impressions or None
+        When an offer counts as shown; default "viewed".
+    attribution_window_days : int or None
+        0 to 30; the default 0 credits the same checkout only.
+    holdout : float or None
+        Control share of units whose decisions do not state one; default 0.1.
+    bot_decisions_per_hour : int or None
+        A session with more decisions than that within 60 minutes is a bot; default 120, and 0
+        trusts every session.
+    level : float
+        Confidence level of every interval.
+    shop : str or None
+        Name of the shop, for people.
+    compare : str or None
+        Another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
+    watched : bool
+        Whether intervals of effects stay valid however often the report is looked at.
+    adjusted : bool
+        Whether to add the revenue effect adjusted by earlier spending of units (CUPED).
     """
 
     since: date | datetime | None = None
@@ -66,15 +160,22 @@ class ReportQuery:
 
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
-        """With every setting filled in; an override of None leaves the shop's own."""
+        """Return a query with all settings filled in; an override of None leaves the shop's own."""
         given = {name: value for name, value in overrides.items() if value is not None}
         return cls(**given).filled(store.reports.settings())
 
     def filled(self, settings: Mapping[str, str]) -> ReportQuery:
-        """With what a shop told its database where the query leaves it open, and checked.
+        """Return the query, checked, with the shop's settings where it leaves them open.
 
-        Raises:
-            ConfigError: a setting or a part of the question that cannot be.
+        Parameters
+        ----------
+        settings : mapping
+            What `Store.settings` returned.
+
+        Raises
+        ------
+        ConfigError
+            A setting or a part of the question is impossible.
         """
         own = parse_query({name: settings.get(name) for name in _SETTINGS})
         query = replace(
@@ -98,7 +199,7 @@ class ReportQuery:
 def report_settings(
     shop: ShopSection, tracking: TrackingSection, experiment: ExperimentSection
 ) -> dict[str, str]:
-    """What a shop file says to its reports, in the form a database keeps it."""
+    """Return the settings of a shop file that reports need, in the form a database keeps them."""
     return {
         "name": shop.name,
         "locale": shop.locale,
@@ -118,14 +219,19 @@ _SETTINGS = (
 
 
 def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
-    """A query from text, of an address or a command line.
+    """Read a query from text, of an address or a command line.
 
-    Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-    attribution_window_days), holdout, bot_decisions_per_hour, level, compare, watched and
-    adjusted (true or false). A missing, None or empty text leaves its default.
+    Parameters
+    ----------
+    texts : mapping
+        Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
+        attribution_window_days), holdout, bot_decisions_per_hour, level, compare, watched and
+        adjusted (true or false). A missing, None or empty text leaves its default.
 
-    Raises:
-        ConfigError: names the field, and what it may be.
+    Raises
+    ------
+    ConfigError
+        A text is not what its field takes; the message names both.
     """
 
     def text(*names: str) -> str | None:
@@ -201,8 +307,8 @@ def _check(query: ReportQuery) -> None:
     if code is not None and not money.is_currency(code):
         raise ConfigError(f"currency: {code!r} is not an ISO 4217 code such as NOK")
     days = query.attribution_window_days
-    if days is not None and not 0 <= days <= MOST_WINDOW_DAYS:
-        raise ConfigError(f"window: must be 0 to {MOST_WINDOW_DAYS} days, not {days}")
+    if days is not None and not 0 <= days <= MAX_WINDOW_DAYS:
+        raise ConfigError(f"window: must be 0 to {MAX_WINDOW_DAYS} days, not {days}")
     if query.holdout is not None and not 0 <= query.holdout <= 1:
         raise ConfigError(f"holdout: must be a share from 0 to 1, not {query.holdout}")
     rate = query.bot_decisions_per_hour

@@ -1,4 +1,4 @@
-"""The named rates, defined once: what is divided by what.
+"""Counts, as frozen numbers that add up, and the named rates, each defined once.
 
 Cohorts: an offer belongs to the instant of its decision. For a kind k and a set S of treatment
 offers of that kind, every rate is a ratio of sums over S; 0/0 has no value. A numerator is
@@ -8,17 +8,84 @@ always a subset of its denominator, since only a shown offer can convert.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Self
 
-from engine.tracking.counts import Counts
-from engine.tracking.intervals import wilson
+from engine.tracking.intervals import RatioSums, wilson
 
 Entry = dict[str, object]
+"""A part of a report."""
+
+
+class _Additive:
+    """`+` adds field by field; right for parts that share no unit, checkout or order."""
+
+    def __add__(self, other: Self) -> Self:
+        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(_Additive):
+    """One kind in one group and period.
+
+    `shown`, `converted` and `kept` mean: shown at least one offer; at least one of them
+    converted; at least one of those not returned. Units are buying units only.
+    """
+
+    offers_shown: int = 0
+    offers_accepted: int = 0
+    offers_converted: int = 0
+    offers_kept: int = 0
+    offers_clicked_first: int = 0
+    checkouts_shown: int = 0
+    checkouts_converted: int = 0
+    checkouts_kept: int = 0
+    orders_shown: int = 0
+    orders_converted: int = 0
+    orders_kept: int = 0
+    units_shown: int = 0
+    units_converted: int = 0
+    units_kept: int = 0
+    units_buying: int = 0
+    revenue_minor: int = 0
+    net_revenue_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts(_Additive):
+    """One arm: checkouts that had offers of the kind, shown or withheld, clustered by unit."""
+
+    eligible: int = 0
+    converted: int = 0
+    completed: int = 0
+    conversions: RatioSums = field(default_factory=RatioSums)
+    """Clusters (checkouts that converted, eligible checkouts) of each unit."""
+    completions: RatioSums = field(default_factory=RatioSums)
+    """Clusters (checkouts that were completed, eligible checkouts)."""
+    order_revenue: RatioSums = field(default_factory=RatioSums)
+    """Clusters (minor units ordered, eligible checkouts) of each unit."""
+    offer_revenue: RatioSums = field(default_factory=RatioSums)
+    """Clusters (minor units of offered items by the conversion rule, eligible checkouts)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing(_Additive):
+    """Units in the arms, against the shares they were assigned with.
+
+    `expected_ppm` is the sum over units of p, the control share, in millionths; `variance` the
+    sum of p (1 - p) in millionths of millionths: integers, so that no order of addition matters.
+    """
+
+    units: int = 0
+    control: int = 0
+    expected_ppm: int = 0
+    variance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Fields of `Counts` above and below the line."""
+    """The fields of `Counts` that are numerator and denominator."""
 
     numerator: str
     denominator: str
@@ -40,7 +107,7 @@ RATES: Mapping[str, Rate] = {
 
 
 def rates_of(counts: Counts, level: float) -> dict[str, Entry]:
-    """Every named rate with its Wilson interval."""
+    """Return every named rate with its Wilson interval."""
     return {
         name: proportion(getattr(counts, rate.numerator), getattr(counts, rate.denominator), level)
         for name, rate in RATES.items()
@@ -48,7 +115,7 @@ def rates_of(counts: Counts, level: float) -> dict[str, Entry]:
 
 
 def proportion(numerator: int, denominator: int, level: float) -> Entry:
-    """One entry of the report."""
+    """Return one rate as an entry of the report."""
     interval = wilson(numerator, denominator, level)
     return {
         "value": interval.value if interval else None,

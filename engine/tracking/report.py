@@ -1,49 +1,56 @@
 """The report: both rates in total and by group, from nothing but the facts.
 
 The same set of facts gives the same report, byte for byte, in whatever order and however often
-they arrive; there is no time stamp of its making in it. Where whole days are asked for by the
-shop's own settings it is added up from roll-ups, to the same bytes.
+they arrive; it has no time stamp of its making. Where whole days are asked for by the shop's own
+settings it is added up from roll-ups, to the same bytes.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
-from engine.facts import Arm, Fact, Kind
+from engine.facts import KINDS, Arm, Fact, Kind
 from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
-from engine.tracking import incremental
 from engine.tracking.attribution import Outcome
 from engine.tracking.comparison import compared, other_period
-from engine.tracking.cuped import (
-    COVARIATE,
-    Unit,
-    adjusted_difference,
-    known_pasts,
-    past_spend,
-)
-from engine.tracking.drawing import mismatch_p_value, mismatch_reason
-from engine.tracking.groups import offer_key
+from engine.tracking.cuped import COVARIATE, Unit, adjusted_difference, known_pasts, past_spend
+from engine.tracking.incremental import incremental_of, mismatch_p_value, mismatch_reason
 from engine.tracking.many import Measured, judge_together
-from engine.tracking.measures import Measures, Measuring
-from engine.tracking.period import NOT_FILLED, Part, Period, bounds_of
-from engine.tracking.periods import TIME_KEYS, bound_text
-from engine.tracking.query import ReportQuery, parse_query
-from engine.tracking.rates import rates_of
-from engine.tracking.rollups.reading import RolledUp, rolled_up
+from engine.tracking.measures import (
+    NOT_FILLED,
+    Measures,
+    Measuring,
+    Part,
+    Period,
+    bounds_of,
+    offer_key,
+)
+from engine.tracking.query import TIME_KEYS, ReportQuery, bound_text, parse_query
+from engine.tracking.rates import RATES, rates_of
 
-__all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
+if TYPE_CHECKING:
+    from engine.tracking.rollups.period import RolledUp
 
+__all__ = ["ReportQuery", "build_report", "csv_text", "parse_query", "report_of"]
+
+Report = Mapping[str, Any]
 Group = tuple[tuple[str, ...], dict[str, object]]
+
+_MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
+_TOGETHER = ("q_value", "shrunken")
+_MONEY = ("revenue", "net_revenue")
+_INCREMENTAL_MONEY = ("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout")
 
 
 def build_report(
@@ -53,16 +60,29 @@ def build_report(
     progress: Progress | None = None,
     from_facts: bool = False,
 ) -> dict[str, object]:
-    """The report JSON over the facts of a store; settings left open are the shop's own.
+    """Return the report JSON over the facts of a store.
 
-    Args:
-        progress: shows how far it is where days have to be rolled up first.
-        from_facts: pass by the roll-ups.
+    Parameters
+    ----------
+    store : Store
+        The facts.
+    query : ReportQuery
+        Settings that it leaves open are the shop's own.
+    progress : Progress, optional
+        Shows how many days are done where some have to be rolled up first.
+    from_facts : bool
+        Whether to count from the facts where roll-ups have the answer, too.
 
-    Raises:
-        ConfigError: a question that cannot be answered, or a wrong setting in the database.
-        StorageUnavailable: the database does not answer.
+    Raises
+    ------
+    ConfigError
+        The question has no answer, or the database has an impossible setting.
+    StorageUnavailable
+        The database does not answer.
     """
+    # Roll-ups load pyarrow, which only processes that make reports may.
+    from engine.tracking.rollups.period import rolled_up
+
     filled = query.filled(store.reports.settings())
 
     def of_period(asked: ReportQuery) -> dict[str, object]:
@@ -94,8 +114,8 @@ def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:
 def _scope_of(filled: ReportQuery) -> FactScope:
     since, until = bounds_of(filled)
     if filled.adjusted:
-        since = None  # nobody knows how far back a unit was first decided for
-    # Checkouts come whole from the store; what a window ties together may lie this far apart.
+        since = None  # a unit's first decision may be any time before
+    # Checkouts come whole from the store; facts that a window ties together may be this far apart.
     margin = (filled.attribution_window_days or 0) * MICROS_PER_DAY
     return FactScope(
         None if since is None else since - margin, None if until is None else until + margin
@@ -103,34 +123,34 @@ def _scope_of(filled: ReportQuery) -> FactScope:
 
 
 def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
-    """The report JSON over `facts`, in any order; see `build_report`."""
+    """Return the report JSON over `facts`, in any order; see `build_report`."""
     filled = query.filled({})
     assert filled.holdout is not None, NOT_FILLED
     period, holdout = Period(facts, filled), filled.holdout
-    currency, status = _currency(period.currencies(), filled.currency)
+    currency, status = _currency(period.all.currencies(), filled.currency)
     past = past_spend(period.history, currency) if filled.adjusted else None
 
     def measuring(part: Part) -> Measuring:
-        return Measuring(period.history, part.decisions, part.orders, currency, holdout, past)
+        return Measuring(part, currency, holdout, past)
 
     total = measuring(period.all).of(period.all.outcomes)
-    told = _Telling(filled, currency, mismatch_reason(total.drawing))
+    entries = _Entries(filled, currency, mismatch_reason(total.drawing))
     quality = {
         **period.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
-        "unpriced": period.unpriced(filled.kinds),
+        "unpriced": period.all.unpriced(filled.kinds),
         "other_currency": sum(
             order.currency is not None and order.currency != currency for order in period.all.orders
         ),
         "currency": status,
     }
-    return told.report(total, _groups(period, filled, told, measuring), quality)
+    return entries.report(total, _groups(period, filled, entries, measuring), quality)
 
 
 def _groups(
-    period: Period, query: ReportQuery, told: _Telling, measuring: Callable[[Part], Measuring]
+    period: Period, query: ReportQuery, entries: _Entries, measuring: Callable[[Part], Measuring]
 ) -> list[Group]:
-    """One row for each bucket of time with a decision or order, split by keys of offers."""
+    """Return a row for each bucket of time with a decision or order, split by keys of offers."""
     if not query.by:
         return []
     time_keys = [key for key in query.by if key in TIME_KEYS]
@@ -146,7 +166,7 @@ def _groups(
         beside: list[dict[str, object]] = []
         for group, members in groups.items():
             named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
-            beside.append(told.kinds(measured.of(members)))
+            beside.append(entries.kinds(measured.of(members)))
             rows.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
@@ -155,12 +175,8 @@ def _groups(
 
 def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     currency, status = _currency(rolled.currencies(), query.currency)
-    # Adding up columns leaves the interpreter free: the groups need not wait for the total.
-    with ThreadPoolExecutor(1) as beside:
-        grouping = beside.submit(list, rolled.buckets(query.by, currency))
-        total = rolled.total(currency)
-        buckets = grouping.result()
-    told = _Telling(query, currency, mismatch_reason(total.drawing))
+    total, buckets = rolled.measures(query.by, currency)
+    entries = _Entries(query, currency, mismatch_reason(total.drawing))
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
@@ -168,15 +184,15 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
         "other_currency": rolled.other_currency(currency),
         "currency": status,
     }
-    groups = [(bucket, told.kinds(measures)) for bucket, measures in buckets]
-    return told.report(total, groups, quality)
+    groups = [(bucket, entries.kinds(measures)) for bucket, measures in buckets]
+    return entries.report(total, groups, quality)
 
 
-class _Telling:
-    """From measures to what the report says of them.
+class _Entries:
+    """The entries of a report from measures.
 
-    `mismatch` says why the whole report can have no incremental figure: days that are each too few
-    to show that arms were not drawn as said share what went wrong.
+    `mismatch` is the reason why the whole report can have no incremental figure: it holds for each
+    group, too, where days have too few units to show a mismatch of their own.
     """
 
     def __init__(self, query: ReportQuery, currency: str | None, mismatch: str | None) -> None:
@@ -208,7 +224,7 @@ class _Telling:
 
     def _kind(self, measures: Measures, kind: Kind) -> dict[str, object]:
         counts = measures.counts[kind]
-        effect = incremental.incremental_of(
+        effect = incremental_of(
             measures.arms[kind],
             reason=self._mismatch or mismatch_reason(measures.drawing),
             currency=self._currency,
@@ -267,7 +283,7 @@ class _Telling:
 
 
 def _currency(named: Iterable[str], wanted: str | None) -> tuple[str | None, str]:
-    """The currency money is added in, and how it was found."""
+    """Return the currency that money is added in, and how it was chosen."""
     if wanted is not None:
         return wanted, "ok"
     found = sorted(named)
@@ -276,3 +292,58 @@ def _currency(named: Iterable[str], wanted: str | None) -> tuple[str | None, str
     if not found:
         return None, "unknown: no fact names one"
     return None, f"several: {', '.join(found)}; choose one"
+
+
+def csv_text(report: Report) -> str:
+    """Return a report as CSV: a row for each group, kind and rate.
+
+    Group columns are empty in the rows of the total.
+    """
+    keys = _group_keys(report)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*keys, "kind", "rate", *_MEASURES, *_TOGETHER])
+    for key, kind, rate, entry in _entries(report):
+        cells = [_safe(str(key.get(name, ""))) for name in keys]
+        writer.writerow(
+            [*cells, kind, rate, *(entry.get(name) for name in (*_MEASURES, *_TOGETHER))]
+        )
+    return text.getvalue()
+
+
+def _group_keys(report: Report) -> Sequence[str]:
+    groups = cast("Sequence[Report]", report["groups"])
+    return list(groups[0]["key"]) if groups else []
+
+
+def _entries(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Report]]:
+    rows: list[Report] = [{"key": {}, **report["total"]}, *report["groups"]]
+    for row in rows:
+        for kind in KINDS:
+            if kind in row:
+                for rate, entry in _of_kind(row[kind]):
+                    yield row["key"], kind, rate, entry
+    if "comparison" in report:
+        for kind, change in report["comparison"]["change"].items():
+            for rate in RATES:
+                yield {}, kind, f"change_{rate}", change[rate]
+
+
+def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
+    for rate in RATES:
+        yield rate, measured[rate]
+    for name, number in measured["conversions"].items():
+        yield f"conversions_{name}", {"value": number, "status": "ok"}
+    for name in _MONEY:
+        amount = measured[name]
+        yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
+    incremental = measured["incremental"]
+    yield "incremental", incremental
+    for name in _INCREMENTAL_MONEY:
+        yield f"incremental_{name}", incremental[name]
+    yield "incremental_completion", incremental["completion"]
+
+
+def _safe(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula: ids come from outside."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

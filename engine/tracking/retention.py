@@ -8,9 +8,8 @@ from datetime import date
 from engine.errors import ConfigError
 from engine.progress import Progress
 from engine.storage.store import Store
-from engine.tracking.periods import starts_at, zone_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.rollups.rolling import folded, refresh
+from engine.tracking.query import ReportQuery, starts_at, zone_of
+from engine.tracking.rollups.refresh import folded, refresh
 
 
 @dataclass(frozen=True, slots=True)

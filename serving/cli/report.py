@@ -94,8 +94,7 @@ def command(
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
     from engine.errors import ConfigError
     from engine.locales import is_spoken, language_of
-    from engine.tracking.rendering import csv_text
-    from engine.tracking.report import build_report, parse_query
+    from engine.tracking.report import build_report, csv_text, parse_query
     from serving.cli import report_tables
     from serving.presentation.report import present
 
@@ -140,7 +139,7 @@ def command(
 
 def _rebuild(store: Store, progress: Progress) -> None:
     from engine.tracking.report import ReportQuery
-    from engine.tracking.rollups.rolling import rebuild
+    from engine.tracking.rollups.refresh import rebuild
 
     done = rebuild(store, ReportQuery.from_store(store), progress)
     told = f"{done.days:,} days counted anew from their facts: "

@@ -24,51 +24,47 @@ from sqlalchemy import create_engine
 from engine.facts import KINDS
 from engine.storage.store import Store, open_store
 from engine.storage.tables import rollups
-from engine.tracking.counts import Counts
+from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups.cells import ARMS, BUYING, Cell, bits
-from engine.tracking.rollups.columns import Ints
-from engine.tracking.rollups.rolling import made_with
+from engine.tracking.rollups.day import Notes, flags_of, write_day
+from engine.tracking.rollups.refresh import made_with
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
 
 
-def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> Cell:
+def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
     """A day of `checkouts`, each of another customer, with an offer of either kind."""
     units = np.sort(rng.choice(customers, checkouts, replace=False)) + 1
     control = units % 10 == 0
-    flags = np.where(rng.random(checkouts) < 0.8, BUYING, 0)
-    counts: dict[str, Counts] = {}
-    cluster_units: dict[tuple[str, str], Ints] = {}
-    clusters: dict[tuple[str, str, str], Ints] = {}
     completed = rng.random(checkouts) < 0.8
     ordered = np.where(completed, rng.integers(5_000, 200_000, checkouts), 0)
+    columns = {
+        "unit": units,
+        "drawn": np.ones(checkouts, np.int64),
+        "buying": (rng.random(checkouts) < 0.8).astype(np.int64),
+    }
+    counts: dict[str, Counts] = {}
     for kind in KINDS:
-        shown, converted_bit, kept = bits(kind)
         converted = completed & (rng.random(checkouts) < 0.15)
         hit = converted & ~control
-        flags = flags | np.where(control, 0, shown) | np.where(hit, converted_bit | kept, 0)
         n_shown, n_hit = int((~control).sum()), int(hit.sum())
         counts[kind] = Counts(
             *(n_shown, n_hit, n_hit, n_hit, n_hit, n_shown, n_hit, n_hit, n_shown, n_hit, n_hit),
             revenue_minor=n_hit * 4_900,
             net_revenue_minor=n_hit * 4_900,
         )
-        for arm in ARMS:
-            (places,) = np.nonzero(control if arm == "control" else ~control)
-            cluster_units[kind, arm] = places
-            clusters[kind, arm, "checkouts"] = np.ones(len(places), np.int64)
-            clusters[kind, arm, "converted"] = converted[places].astype(np.int64)
-            clusters[kind, arm, "completed"] = completed[places].astype(np.int64)
-            clusters[kind, arm, "ordered"] = ordered[places]
-            clusters[kind, arm, "owed"] = np.where(converted[places], 4_900, 0)
-    return Cell(
-        units,
-        flags,
-        control.astype(np.int64),
-        np.full(checkouts, 100_000, np.int64),
-        cluster_units,  # type: ignore[arg-type]
-        clusters,  # type: ignore[arg-type]
+        measures = {
+            "shown": ~control,
+            "sold": hit,
+            "kept": hit,
+            "checkouts": np.ones(checkouts),
+            "converted": converted,
+            "completed": completed,
+            "order_revenue": ordered,
+            "offer_revenue": np.where(converted, 4_900, 0),
+        }
+        columns |= {f"{kind}_{name}": column.astype(np.int64) for name, column in measures.items()}
+    notes = Notes(
         counts,  # type: ignore[arg-type]
         {"duplicates": 0, "late": 0, "unmatched": 0, "bots_excluded": 0, "bots_by_rate": 0},
         dict.fromkeys(KINDS, 0),
@@ -76,6 +72,14 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> Cell:
         "NOK",
         frozenset(("NOK",)),
     )
+    columns["flags"] = flags_of(columns)
+    strata = {
+        ("control" if is_control else "treatment", 100_000): {
+            name: column[control == is_control] for name, column in columns.items()
+        }
+        for is_control in (False, True)
+    }
+    return write_day(notes, strata)  # type: ignore[arg-type]
 
 
 def fill(store: Store, offers: int) -> None:
@@ -85,8 +89,8 @@ def fill(store: Store, offers: int) -> None:
     rng = np.random.default_rng(offers)
     engine = create_engine(store.url)
     for day in range(DAYS):
-        cell = made_up(rng, checkouts // DAYS, max(checkouts * 2 // 5, 10))
-        row = {"day": (FIRST + timedelta(days=day)).isoformat(), "body": cell.pack()}
+        body = made_up(rng, checkouts // DAYS, max(checkouts * 2 // 5, 10))
+        row = {"day": (FIRST + timedelta(days=day)).isoformat(), "body": body}
         with engine.begin() as connection:
             connection.execute(rollups.insert(), row)
     engine.dispose()

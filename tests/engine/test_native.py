@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from engine.cross_sell import recommender as recommending
 from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
@@ -25,12 +24,10 @@ from engine.native.library import BrokenArrays, Library, fits, load_library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
 from engine.native.siblings import NativeSiblings
-from engine.native.unit_sums import number_units, unit_sums
 from engine.native.upgrades import NativeUpgrades
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
-from engine.tracking.intervals import RatioSums
 from engine.upsell import recommender as upselling
 from tests.support.models import tiny_model
 from tests.support.random_models import models
@@ -291,66 +288,3 @@ def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None
     assert highest(given_scores[::2], limit).tolist() == (
         np.argsort(-given_scores[::2], kind="stable")[:limit].tolist()
     )
-
-
-@given(days=st.lists(st.sets(st.integers(0, 40)), min_size=1, max_size=6), wide=st.booleans())
-def test_units_stand_under_one_number_each(days: list[set[int]], *, wide: bool) -> None:
-    kind = np.int64 if wide else np.int32
-    units = [np.array(sorted(day), dtype=kind) for day in days]
-    scratch = np.zeros(41, np.int32)
-    found = number_units(units, scratch)
-    if found is None:
-        pytest.skip("the kernels are not compiled here")
-    n, numbers = found
-    together = {
-        pair
-        for unit, number in zip(units, numbers, strict=True)
-        for pair in zip(unit.tolist(), number.tolist(), strict=True)
-    }
-    assert len(together) == len(set().union(*days)) == n
-    assert sorted(number for _, number in together) == list(range(n))
-    assert not scratch.any()
-    with pytest.raises(BrokenArrays):
-        number_units([*units, np.array([41], dtype=kind)], scratch)
-    assert not scratch.any()
-
-
-_KINDS = ("|u1", "<u2", "<u4", "|i1", "<i4", "<i8")
-
-
-@given(
-    data=st.data(),
-    n_units=st.sampled_from([1, 5, 12, 20_000]),
-    n_columns=st.integers(1, 17),
-    ascending=st.booleans(),
-)
-def test_sums_over_units_are_those_of_numpy(
-    data: st.DataObject, n_units: int, n_columns: int, ascending: bool
-) -> None:
-    """Of every kind of numbers, wherever they lie, and of more units than are kept at hand."""
-    draw = np.random.default_rng(data.draw(_SEEDS))
-    sizes = data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=4))
-    kinds = [data.draw(st.sampled_from(_KINDS)) for _ in range(n_columns)]
-
-    def any_of(kind: str, size: int, least: int | None = None) -> NDArray[np.int64]:
-        limits = np.iinfo(kind)
-        low = max(-(2**46), int(limits.min)) if least is None else least
-        numbers = draw.integers(low, min(2**46, int(limits.max)), size, endpoint=True)
-        # As in the middle of a longer piece of bytes.
-        raw = b"\0" + numbers.astype(kind).tobytes()
-        return np.frombuffer(raw, kind, size, 1)
-
-    units = [draw.integers(0, n_units, size) for size in sizes]
-    if ascending:
-        units = [np.sort(unit) for unit in units]
-    ms = [any_of("|u1", size, least=1) for size in sizes]
-    xs = [[any_of(kind, size) for size in sizes] for kind in kinds]
-    found = unit_sums(units, n_units, xs, ms)
-    if found is None:
-        pytest.skip("the kernels are not compiled here")
-    rows = np.concatenate(units)
-    m = np.concatenate(ms).astype(object)
-    for sums, by_day in zip(found, xs, strict=True):
-        x = np.concatenate(by_day).astype(object)
-        of_units = [(rows == each) for each in sorted(set(rows.tolist()))]
-        assert sums == RatioSums.of([(int(x[at].sum()), int(m[at].sum())) for at in of_units])

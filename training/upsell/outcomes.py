@@ -20,8 +20,8 @@ from engine.registry import Registry
 from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import outcomes
+from engine.tracking.history import build_history
 from engine.tracking.query import DEFAULT_BOT_RATE
-from engine.tracking.reading import build_history
 from engine.upsell.likelihood import Likelihood, log_odds
 
 LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50

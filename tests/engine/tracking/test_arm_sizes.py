@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.tracking.counts import Drawing
-from engine.tracking.drawing import MISMATCH, mismatch_p_value
+from engine.tracking.incremental import MISMATCH, mismatch_p_value
+from engine.tracking.rates import Drawing
 
 
 def _drawn(control: int, units: int, share: float) -> float:

@@ -9,8 +9,8 @@ from scipy import stats
 
 from engine.fact_json import parse_fact
 from engine.tracking import intervals
-from engine.tracking.counts import Drawing
-from engine.tracking.drawing import mismatch_p_value
+from engine.tracking.incremental import mismatch_p_value
+from engine.tracking.rates import Drawing
 from engine.tracking.report import ReportQuery, report_of
 
 

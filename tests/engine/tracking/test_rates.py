@@ -6,9 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from engine.tracking.counts import ArmCounts, Counts, Drawing
 from engine.tracking.intervals import RatioSums
-from engine.tracking.rates import RATES, rates_of
+from engine.tracking.rates import RATES, ArmCounts, Counts, Drawing, rates_of
 
 COUNTS = Counts(
     offers_shown=40, offers_accepted=14, offers_converted=12, offers_kept=11,

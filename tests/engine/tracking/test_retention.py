@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +15,14 @@ from sqlalchemy import create_engine, inspect, text
 
 from engine import clock
 from engine.errors import ConfigError
-from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
+from engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from engine.progress import SilentProgress
 from engine.storage.connection import parse_url
 from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.retention import drop_before, first_kept, would_drop
-from engine.tracking.rollups.rolling import rebuild
+from engine.tracking.rollups.refresh import rebuild
 
 SECRET = b"a secret of the tests, long enough"
 
@@ -203,3 +205,55 @@ def test_postgresql_keeps_a_table_for_each_month(fresh_postgres_url: str) -> Non
     )
     engine.dispose()
     store.close()
+
+
+def upgrade(name: str, moment: str, customer: str) -> list[Fact]:
+    """A visit in which a mug was bought instead of the cup in the cart."""
+    decision, view, purchase = visit(name, moment, customer, bought=True)
+    assert isinstance(decision, Decision)
+    offer = Offer(f"o{name}", "upsell", "mug", 1, 4_900, replaces=Replaces("cup", 1, 4_000))
+    cart = (CartLine("cup", 1, 900),)
+    return [replace(decision, lines=cart, offers=(offer,)), view, purchase]
+
+
+BOTH_KINDS = [
+    *FACTS,
+    *upgrade("20", "2026-01-05T11:00", "ann"),
+    *upgrade("21", "2026-01-31T09:00", "carl"),
+    *upgrade("22", "2026-02-11T09:00", "carl"),
+]
+
+
+def test_days_that_version_0_1_0_sealed_keep_their_numbers(store: Store, tmp_path: Path) -> None:
+    """What it had dropped and sealed, and what is dropped and sealed now, is one report."""
+    kept = json.loads((Path(__file__).parent / "rollups_of_0_1_0.json").read_text())
+    store.facts.append([fact for fact in BOTH_KINDS if fact.occurred_at >= at("2026-01-31T23:00")])
+    statements = {
+        "insert into rollup_units (id, name) values (:id, :name)": [
+            {"id": id_, "name": name} for id_, name in kept["units"]
+        ],
+        "insert into rollups (day, body) values (:day, :body)": [
+            {"day": day, "body": b64decode(body)} for day, body in kept["rollups"].items()
+        ],
+        "insert into settings (name, value) values (:name, :value)": [
+            {"name": name, "value": value} for name, value in kept["settings"].items()
+        ],
+    }
+    engine = create_engine(store.url)
+    with engine.begin() as connection:
+        for statement, rows in statements.items():
+            connection.execute(text(statement), rows)
+    engine.dispose()
+    now = open_store(str(tmp_path / "now.db"), secret=SECRET)
+    now.migrate()
+    now.reports.save_settings({"timezone": "Europe/Oslo", "currency": "NOK"})
+    now.facts.append(BOTH_KINDS)
+    drop_before(now, SINCE, SilentProgress())
+    rebuild(now, ReportQuery.from_store(now), SilentProgress())  # of its facts, as they are now
+    for by in ((), ("day",), ("week",), ("month",)):
+        assert json.dumps(report(store, *by)) == json.dumps(report(now, *by))
+    total: Any = report(store)["total"]
+    assert total["cross_sell"]["conversions"]["total"] == 4
+    assert total["upsell"]["conversions"]["total"] == 1
+    assert total["upsell"]["incremental"]["control"]["numerator"] == 2
+    now.close()

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import processes
-from engine.facts import Decision, Fact
+from engine.facts import KINDS, Decision, Fact
 from engine.progress import SilentProgress
 from engine.storage import writer
 from engine.storage.fact_import import Source, import_facts
 from engine.storage.facts import Facts, FactScope
 from engine.storage.store import Store, open_store
+from engine.tracking.incremental import ARMS, MEASURES, Stratum, arm_counts_of, drawing_of
 from engine.tracking.intervals import RatioSums
+from engine.tracking.measures import Measures
+from engine.tracking.rates import ArmCounts, Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups import rolling
-from engine.tracking.rollups.adding import Adder
-from engine.tracking.rollups.columns import pack_columns, ratio_sums, unpack_columns
+from engine.tracking.rollups import refresh, sums
+from engine.tracking.rollups.day import MARKS, Day, Key, Notes, Rows, pack
+from engine.tracking.rollups.sums import PeriodSums, Units
+from engine.tracking.rollups.unit_sums import MONEY, SUMS, TOTALS, unit_sums
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
@@ -192,28 +199,125 @@ def _decision(name: str) -> Decision:
     )
 
 
-INTS = st.one_of(
-    st.integers(0, 3), st.integers(-(2**40), 2**40), st.sampled_from([0, -(2**63), 2**63 - 1])
+UNITS = st.lists(st.integers(0, 40), unique=True, max_size=12)
+AMOUNTS = st.one_of(st.integers(-3, 3), st.integers(-(2**40), 2**40))
+STRATA = st.sampled_from([(None, None), *itertools.product(ARMS, (None, 100_000, 500_000))])
+
+
+@st.composite
+def rows_of_a_day(draw: st.DrawFn) -> Rows:
+    """Rows as a day has them: without an arm there are no sums, without checkouts neither."""
+    rows: dict[Key, dict[str, int]] = {}
+    for arm, share in draw(st.lists(STRATA, unique=True)):
+        for unit in draw(UNITS):
+            row = {mark: draw(st.integers(0, 1)) for mark in MARKS[:-1]}
+            row["drawn"] = int(arm is not None and not any(key[2] == unit for key in rows))
+            for kind in KINDS if arm else ():
+                checkouts = draw(st.integers(0, 3))
+                row[f"{kind}_checkouts"] = checkouts
+                for name in MEASURES if checkouts else ():
+                    row[f"{kind}_{name}"] = draw(AMOUNTS)
+            rows[arm, share, unit] = row
+    return rows
+
+
+def noted(currency: str = "NOK") -> Notes:
+    nothing = dict.fromkeys(KINDS, 0)
+    counts = dict.fromkeys(KINDS, Counts(offers_shown=2, revenue_minor=7))
+    return Notes(counts, {"late": 1}, nothing, {currency: 1}, currency, frozenset({currency}))
+
+
+@given(rows=rows_of_a_day())
+def test_a_day_comes_back(rows: Rows) -> None:
+    day = Day(pack(rows, noted()))
+    assert day.notes == noted()
+    found: dict[Key, dict[str, int]] = {}
+    for of_stratum in day.rows:
+        for place, unit in enumerate(of_stratum.unit.tolist()):
+            flags = int(of_stratum.flags[place])
+            marks = {name: flags >> bit & 1 for bit, name in enumerate(MARKS)}
+            sums = {name: int(column[place]) for name, column in of_stratum.sums.items()}
+            found[of_stratum.arm, of_stratum.share, unit] = {**marks, **sums}
+    assert found == {
+        key: {name: row.get(name, 0) for name in (*MARKS, *TOTALS)} for key, row in rows.items()
+    }
+    assert day.canonical() == pack(rows, noted())
+    with pa.ipc.open_stream(day.canonical()) as reader:
+        keys = {"arm", "share", "vouched", "item", "rule", "placement", "store", "segment"}
+        assert keys < set(reader.schema.names)
+
+
+@pytest.mark.parametrize("rows_at_once", [3, 10**6])
+@given(
+    days=st.lists(st.tuples(rows_of_a_day(), st.sampled_from(["NOK", "SEK"])), max_size=4),
+    apart=st.sampled_from([1, 1_000]),
 )
+def test_days_add_up_as_their_units_do(
+    rows_at_once: int, days: list[tuple[Rows, str]], apart: int
+) -> None:
+    """Each unit counts once, whether its units are numbered densely or far apart."""
+    apart_days = [
+        ({(arm, share, unit * apart): row for (arm, share, unit), row in rows.items()}, currency)
+        for rows, currency in days
+    ]
+    bodies = [pack(rows, noted(currency)) for rows, currency in apart_days]
+    units = Units()
+    with patch.object(sums, "_ROWS", rows_at_once), ThreadPoolExecutor(1) as executor:
+        for _ in range(2):  # what was counted in one period does not matter to the next
+            measured = PeriodSums([*map(Day, bodies)], "NOK", units, executor).measures(0.25)
+            assert measured == added_one_by_one(apart_days, 0.25)
 
 
-@given(columns=st.dictionaries(st.text(max_size=3), st.lists(INTS, max_size=40), max_size=5))
-def test_columns_come_back(columns: dict[str, list[int]]) -> None:
-    packed = pack_columns(
-        {name: np.array(values, np.int64) for name, values in columns.items()}, {"a": [1]}
+def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
+    """The measures of days, unit by unit."""
+    marks: defaultdict[int, set[str]] = defaultdict(set)
+    first: dict[int, Stratum] = {}
+    clusters: defaultdict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
+    for rows, currency in days:
+        for (arm, share, unit), row in rows.items():
+            marks[unit] |= {mark for mark in MARKS if row.get(mark)}
+            if arm is not None and row.get("drawn"):
+                first.setdefault(unit, (arm, share))
+            for kind in KINDS if arm else ():
+                for name in SUMS:
+                    counted = currency == "NOK" or name not in MONEY
+                    clusters[kind, arm or "", unit][name] += counted * row.get(f"{kind}_{name}", 0)
+
+    def n_units(*wanted: str) -> int:
+        return sum(marks[unit].issuperset(wanted) for unit in marks)
+
+    def counts(kind: str) -> Counts:
+        buying = [unit for unit in marks if marks[unit] & {"buying", f"{kind}_sold"}]
+        return Counts(
+            offers_shown=2 * len(days),
+            revenue_minor=7 * sum(currency == "NOK" for _, currency in days),
+            units_shown=sum(f"{kind}_shown" in marks[unit] for unit in buying),
+            units_converted=n_units(f"{kind}_sold"),
+            units_kept=n_units(f"{kind}_kept"),
+            units_buying=len(buying),
+        )
+
+    def sums_of(kind: str, arm: str) -> ArmCounts:
+        of_units = [c for key, c in clusters.items() if key[:2] == (kind, arm) and c["checkouts"]]
+        return arm_counts_of(
+            {name: RatioSums.of([(c[name], c["checkouts"]) for c in of_units]) for name in MEASURES}
+        )
+
+    return Measures(
+        {kind: counts(kind) for kind in KINDS},
+        {kind: {arm: sums_of(kind, arm) for arm in ARMS} for kind in KINDS},
+        drawing_of(Counter(first.values()), holdout),
     )
-    found, notes = unpack_columns(packed)
-    assert {name: column.tolist() for name, column in found.items()} == columns
-    assert notes == {"a": [1]}
 
 
 @given(
     st.lists(st.tuples(st.integers(-(2**50), 2**50), st.integers(1, 2**20)), max_size=30),
 )
 def test_sums_of_squares_are_exact(clusters: list[tuple[int, int]]) -> None:
-    x = np.array([each for each, _ in clusters], np.int64)
-    m = np.array([each for _, each in clusters], np.int64)
-    assert ratio_sums(x, m) == RatioSums.of(clusters)
+    columns = dict.fromkeys(TOTALS, np.array([x for x, _ in clusters], np.int64))
+    m = np.array([m for _, m in clusters], np.int64)
+    columns |= {f"{kind}_checkouts": m for kind in KINDS}
+    assert set(unit_sums(columns).values()) == {RatioSums.of(clusters)}
 
 
 def test_many_days_are_rolled_up_by_many_processes(
@@ -224,16 +328,16 @@ def test_many_days_are_rolled_up_by_many_processes(
     query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
     reports: list[str] = []
     started: list[int] = []
-    make = processes.Workers
+    make = refresh.Workers
 
     def counted(most: int, *others: object) -> object:
         started.append(most)
         return make(most, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(processes, "Workers", counted)
+    monkeypatch.setattr(refresh, "Workers", counted)
     for many in (10**6, 16):
-        monkeypatch.setattr(rolling, "_MANY", many)
-        monkeypatch.setattr(rolling.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(refresh, "_MANY", many)
+        monkeypatch.setattr(refresh.os, "cpu_count", lambda: 2)
         with copied(empty) as store:
             with file.open("rb") as lines:
                 rejects = tmp_path / "rejects"
@@ -246,25 +350,3 @@ def test_many_days_are_rolled_up_by_many_processes(
     assert reports[0] == reports[1]
     assert len(json.loads(reports[0])["groups"]) == 12
     assert started == [2]
-
-
-@given(
-    st.lists(st.lists(st.integers(1, 40), unique=True, max_size=12).map(sorted), max_size=6),
-    st.integers(1, 1_000),
-)
-def test_units_have_one_number_each_whether_they_are_many_or_few(
-    days: list[list[int]], apart: int
-) -> None:
-    adder = Adder()
-    for _ in range(2):  # what was noted for one period does not matter to the next
-        units = [np.array(day, np.int32) * apart for day in days]
-        rows = adder.numbered(units)
-        pairs = {
-            (int(unit), int(number))
-            for of_day, numbers in zip(units, rows.of_cells, strict=True)
-            for unit, number in zip(of_day, numbers, strict=True)
-        }
-        everybody = {unit for day in days for unit in day}
-        assert len(pairs) == len({n for _, n in pairs}) == len(everybody)
-        assert all(0 <= number < rows.n for _, number in pairs)
-        days.reverse()

@@ -1,4 +1,4 @@
-"""Bringing the roll-ups up to what the facts say now."""
+"""Roll-ups brought up to date with the facts: stale days are counted again."""
 
 from __future__ import annotations
 
@@ -6,41 +6,39 @@ import gc
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import orjson
 
 from engine.errors import StorageUnavailable
 from engine.facts import Fact
+from engine.processes import Workers
 from engine.progress import Progress, Task
 from engine.storage.facts import FactScope
 from engine.storage.rollups import StaleDay
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.period import Period
-from engine.tracking.periods import Buckets, ends_at, starts_at, zone_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.rollups.cells import Cell, cell_of
+from engine.tracking.measures import NOT_FILLED, Period
+from engine.tracking.query import Buckets, ReportQuery, ends_at, starts_at, zone_of
+from engine.tracking.rollups import format_1
+from engine.tracking.rollups.day import Day, day_of
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+_VERSION = 2
+"""Raised where days are counted or stored in another way: all are counted again."""
 
-_VERSION = 1
-"""Another one where cells are counted or kept otherwise: all are made anew."""
-
-_MOST_ROUNDS = 5
+_MAX_ROUNDS = 5
 _MANY = 16
 """Days that came in bulk, from which on it pays to start processes."""
-_MOST_PROCESSES = 8
+_MAX_PROCESSES = 8
 """Each holds a day's facts in memory."""
 
 
 def made_with(query: ReportQuery) -> str:
-    """What decides how a day is counted, of a filled query."""
+    """Return what of a filled query decides how a day is counted, as text."""
     settings = {
         "version": _VERSION,
         "timezone": query.timezone,
@@ -52,12 +50,26 @@ def made_with(query: ReportQuery) -> str:
 
 
 def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
-    """Roll up every stale day by the shop's own settings, those of the filled `query`.
+    """Roll up every stale day by the shop's own settings.
 
-    Days whose facts were dropped stay as they are. False where it cannot be done: the database
-    takes no writing, or facts come in so fast that some day is always stale.
+    Days whose facts were dropped keep their numbers.
+
+    Parameters
+    ----------
+    store : Store
+        The facts and their roll-ups.
+    query : ReportQuery
+        Filled, with the shop's own settings.
+    progress : Progress
+        Shows how many days are done.
+
+    Returns
+    -------
+    bool
+        False where it cannot be done: the database is read-only, or facts come in so fast that
+        some day is always stale.
     """
-    assert query.timezone is not None, "the query was not filled"
+    assert query.timezone is not None, NOT_FILLED
     kept = store.reports.rollups.facts_since()
     rollups, buckets = store.reports.rollups, Buckets(zone_of(query.timezone))
 
@@ -66,8 +78,8 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
 
     try:
         if rollups.settings() != made_with(query):
-            rollups.begin(made_with(query))
-        for _ in range(_MOST_ROUNDS):
+            rollups.begin(made_with(query), renewed=format_1.renewed)
+        for _ in range(_MAX_ROUNDS):
             rollups.sort_fresh(day_of)
             stale = [each for each in rollups.stale() if kept is None or each.day >= kept]
             if not stale:
@@ -91,23 +103,25 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many days were counted anew, and those whose roll-up had said something else."""
+    """How many days were counted again, and those whose roll-up had other numbers."""
 
     days: int
     differed: tuple[str, ...]
 
 
 def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
-    """Count every day from its facts again, compare, and keep what the facts say.
+    """Count every day from its facts again, and compare.
 
     `query` is as in `refresh`.
 
-    Raises:
-        StorageUnavailable: the database cannot be read or written.
+    Raises
+    ------
+    StorageUnavailable
+        The database cannot be read or written.
     """
     refresh(store, query, progress)
     kept = _digests(store)
-    store.reports.rollups.begin(made_with(query), anew=False)
+    store.reports.rollups.begin(made_with(query), keeps_units=True)
     refresh(store, query, progress)
     now = _digests(store)
     differed = sorted(day for day in kept | now if kept.get(day) != now.get(day))
@@ -115,7 +129,9 @@ def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
 
 
 def _digests(store: Store) -> dict[str, bytes]:
-    return {day: sha256(body).digest() for day, body in store.reports.rollups.bodies(None, None)}
+    # Another version of Arrow may write the same rows as other bytes.
+    bodies = store.reports.rollups.bodies(None, None)
+    return {day: sha256(Day(body).canonical()).digest() for day, body in bodies}
 
 
 def _of_day(query: ReportQuery, day: str) -> ReportQuery:
@@ -133,8 +149,11 @@ def _instants(alone: ReportQuery) -> tuple[int, int]:
 def _by_many(
     store: Store, stale: Sequence[StaleDay]
 ) -> Generator[Callable[[StaleDay, ReportQuery, Task], None], None, None]:
-    """Rolls days up one by one; after an import, of which many came in bulk, by several processes:
-    a day is counted from its facts alone. All is done when the block ends."""
+    """Yield a function that rolls up a day; all days are done when the block ends.
+
+    After an import, of which many days came in bulk, several processes do it: a day is counted from
+    its facts alone.
+    """
     address, processes = store.address, os.cpu_count() or 1
     if address is None or processes < 2 or sum(each.spreads for each in stale) < _MANY:
 
@@ -144,14 +163,11 @@ def _by_many(
 
         yield roll_up
         return
-    # Mostly there is little to roll up, and a report is to start soon.
-    from engine.processes import Workers
-
-    workers = Workers(min(processes, _MOST_PROCESSES, len(stale)), _open, address)
+    workers = Workers(min(processes, _MAX_PROCESSES, len(stale)), _open, address)
     waiting: deque[tuple[Future[None], Task]] = deque()
 
-    def finish(most: int) -> None:
-        while len(waiting) > most:
+    def finish(n_left: int) -> None:
+        while len(waiting) > n_left:
             future, task = waiting.popleft()
             future.result()
             task.advance()
@@ -176,7 +192,7 @@ def _open(address: str) -> None:
 
 def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
     _roll_up(_own["store"], stale, alone)
-    # Only here is there little for the collector to look through.
+    # Between two days there is little for the collector to look through.
     gc.collect()
 
 
@@ -187,38 +203,38 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
         return
     period = Period(facts, alone)
     shared = shared_checkouts(period)
-    theirs = [
+    outcomes_here = [
         each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared
     ]
     checkouts = {decision.checkout_id for decision in period.all.decisions}
-    body = _cell(store, period, theirs, alone.currency).pack()
+    body = _body(store, period, outcomes_here, alone.currency)
     store.reports.rollups.save(stale, body, shared, checkouts - shared.keys())
 
 
 def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
-    """The roll-up of a day that also holds the checkouts shared with later days but `before`.
+    """Return the roll-up of a day that also has the checkouts it shares with days until `before`.
 
-    Each is counted in its first day, with all that was decided in it. `query` is as in `refresh`.
+    Each is counted in its first day, with all its decisions. `query` is as in `refresh`.
     """
     alone = _of_day(query, day)
     period = Period(_facts_of(store, alone), alone)
     shared = shared_checkouts(period)
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
     found = outcomes(period.history, query.impressions or "viewed", 0)
-    theirs = [
+    counted = [
         each
         for each in found.values()
         if each.placed.decision.checkout_id in begun_here
         and period.day(each.placed.decision.occurred_at) < before
     ]
-    theirs += [
+    counted += [
         each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared
     ]
-    return _cell(store, period, theirs, alone.currency).pack()
+    return _body(store, period, counted, alone.currency)
 
 
 def shared_checkouts(period: Period) -> dict[str, tuple[str, str]]:
-    """First and last day of the checkouts that a day of facts shares with others."""
+    """Return first and last day of the checkouts that a day of facts shares with others."""
     shared: dict[str, tuple[str, str]] = {}
     for checkout_id in {decision.checkout_id for decision in period.all.decisions}:
         decided = period.history.checkouts[checkout_id]
@@ -229,22 +245,15 @@ def shared_checkouts(period: Period) -> dict[str, tuple[str, str]]:
 
 
 def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
-    """All that tells of a day; none where nothing occurred in it."""
+    """Return the facts that a day is counted from; none where nothing occurred in it."""
     since, until = _instants(alone)
     facts = list(store.facts.read(FactScope(since, until)))
     return facts if any(since <= fact.occurred_at < until for fact in facts) else []
 
 
-def _cell(store: Store, period: Period, theirs: Sequence[Outcome], currency: str | None) -> Cell:
-    named = period.currencies()
+def _body(store: Store, period: Period, counted: list[Outcome], currency: str | None) -> bytes:
+    named = period.all.currencies()
     if currency is None and len(named) == 1:
         (currency,) = named
-    return cell_of(
-        period.history,
-        period.all.decisions,
-        period.all.orders,
-        theirs,
-        period.quality(),
-        currency,
-        store.reports.rollups.numbers,
-    )
+    part = replace(period.all, outcomes=counted)
+    return day_of(part, period.quality(), currency, store.reports.rollups.numbers)

@@ -1,0 +1,99 @@
+"""Roll-ups as version 0.1.0 wrote them, for days whose facts are gone: their counts live on.
+
+A body was a length, a JSON object and integer columns over the units of the day, each of the
+narrowest type, written as one value where all are equal, or as the few that are not 0.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine.facts import KINDS
+from engine.tracking.incremental import ARMS
+from engine.tracking.rates import Counts
+from engine.tracking.rollups.day import MARKS, Key, Notes, pack
+
+_ARROW = b"\xff" * 4
+"""What every stream of Arrow begins with."""
+
+_MARKS = ("buying", *MARKS[:-2])
+_UNKNOWN_SHARE = _NOT_DRAWN = -1
+_SUMS = {
+    "checkouts": "checkouts",
+    "converted": "converted",
+    "completed": "completed",
+    "ordered": "order_revenue",
+    "owed": "offer_revenue",
+}
+
+
+def renewed(body: bytes) -> bytes:
+    """Return a roll-up in the present format; one of version 0.1.0 keeps its numbers."""
+    return body if body.startswith(_ARROW) else _converted(body)
+
+
+def _converted(body: bytes) -> bytes:
+    columns, notes = _read(body)
+    units: list[int] = np.cumsum(columns["units"], dtype=np.int64).tolist()
+    rows: defaultdict[Key, dict[str, int]] = defaultdict(dict)
+    keys: list[Key] = []
+    for unit, flags, arm, share in zip(
+        units,
+        *(columns[name].tolist() for name in ("flags", "arms", "shares")),
+        strict=True,
+    ):
+        drawn: bool = arm != _NOT_DRAWN
+        stated = None if share == _UNKNOWN_SHARE else int(share)
+        keys.append((ARMS[int(arm)] if drawn else None, stated if drawn else None, int(unit)))
+        row = rows[keys[-1]]
+        if drawn:
+            row["drawn"] = 1
+        for bit, name in enumerate(_MARKS):
+            if flags >> bit & 1:
+                row[name] = 1
+    for kind in KINDS:
+        for arm in ARMS:
+            sums: list[list[int]] = [columns[f"{kind}/{arm}/{old}"].tolist() for old in _SUMS]
+            places: list[int] = np.cumsum(columns[f"{kind}/{arm}"], dtype=np.int64).tolist()
+            for at, place in enumerate(places):
+                # Clusters did not say their share: they have that of their unit's first decision.
+                first = keys[place]
+                row = rows[first if first[0] == arm else (arm, None, units[place])]
+                for name, column in zip(_SUMS.values(), sums, strict=True):
+                    row[f"{kind}_{name}"] = column[at]
+    return pack(
+        rows,
+        Notes(
+            {kind: Counts(**notes["counts"][kind]) for kind in KINDS},
+            notes["quality"],
+            notes["unpriced"],
+            notes["orders"],
+            notes["currency"],
+            frozenset(notes["currencies"]),
+        ),
+    )
+
+
+def _read(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    begin = 4 + int.from_bytes(body[:4], "little")
+    head: dict[str, Any] = orjson.loads(body[4:begin])
+
+    def array(entry: list[Any]) -> NDArray[Any]:
+        kind, start, size = entry
+        return np.frombuffer(body, np.dtype(kind), size, begin + start)
+
+    columns: dict[str, NDArray[Any]] = {}
+    for name, entry in head["columns"].items():
+        if "all" in entry:
+            columns[name] = array(entry["all"])
+        elif "where" in entry:
+            columns[name] = np.zeros(entry["n"], np.int64)
+            columns[name][array(entry["where"])] = array(entry["values"])
+        else:
+            columns[name] = np.full(entry["n"], entry["value"], np.int64)
+    return columns, head["notes"]
