@@ -16,7 +16,6 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,15 @@ from engine.tracking.incremental import MEASURES, clusters_of, first_strata, str
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Part, count
 from engine.tracking.rates import Counts
-from engine.tracking.rollups.unit_sums import MONEY, SUMS, TOTALS, Columns, UnitSums, unit_sums
+from engine.tracking.rollups.unit_sums import (
+    MONEY,
+    SUMS,
+    TOTALS,
+    TWINS,
+    Columns,
+    UnitSums,
+    unit_sums,
+)
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -73,7 +80,7 @@ FIELDS = (
 
 `unit` is a number of the table `rollup_units`. `flags` has a bit for each of `MARKS`. Each of
 `TOTALS` has the smallest type of integers that holds it on that day: a year of days has to fit into
-memory.
+memory. Those of `TWINS` that are equal to their twins on that day are left out.
 """
 
 ADDED = tuple(name for name in Counts.__slots__ if not name.startswith("units_"))
@@ -82,7 +89,7 @@ ADDED = tuple(name for name in Counts.__slots__ if not name.startswith("units_")
 _ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 """A day is small: to share its columns out takes longer than to read them."""
 
-_NOTES, _RATIOS = b"notes", b"ratios"
+_NOTES, _UNIT_SUMS = b"notes", b"unit_sums"
 
 Key = tuple[Arm | None, int | None, int]
 """Arm and stated share (millionths) of a row, and the number of its unit."""
@@ -157,9 +164,9 @@ class UnitRows:
     flags : uint8 (n,)
         A bit for each of `MARKS`.
     sums : mapping
-        The columns `TOTALS`, of any integer type.
-    ratios : mapping
-        What `unit_sums` returns for `sums`.
+        The columns `TOTALS`, of any integer type, except those left out.
+    unit_sums : mapping
+        The sums over the units; empty for a part of a stratum.
     """
 
     arm: Arm | None
@@ -167,7 +174,16 @@ class UnitRows:
     unit: NDArray[np.int32]
     flags: NDArray[np.uint8]
     sums: Columns
-    ratios: UnitSums
+    unit_sums: UnitSums
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one of `TOTALS`."""
+        return self.sums[name if name in self.sums else TWINS[name]]
+
+    def part(self, where: slice | NDArray[np.intp]) -> UnitRows:
+        """Return some of the rows."""
+        sums = {name: column[where] for name, column in self.sums.items()}
+        return UnitRows(self.arm, self.share, self.unit[where], self.flags[where], sums, {})
 
     def without_money(self) -> UnitRows:
         """Return the rows with no money in them."""
@@ -175,7 +191,7 @@ class UnitRows:
             name: np.zeros_like(column) if name.endswith(MONEY) else column
             for name, column in self.sums.items()
         }
-        return replace(self, sums=sums, ratios=unit_sums(sums))
+        return replace(self, sums=sums, unit_sums=unit_sums(sums.__getitem__, sums))
 
 
 class Day:
@@ -187,23 +203,25 @@ class Day:
     ----------
     body : bytes
         What `pack` returned.
+
+    Attributes
+    ----------
+    notes : Notes
+        What days add.
+    rows : sequence of UnitRows
+        The rows of each stratum; their columns are in the body.
     """
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        with pa.ipc.open_stream(body) as reader:
+        with pa.ipc.open_stream(body, options=_ONE_THREAD) as reader:
             metadata = reader.schema.metadata
-        self.notes = Notes.from_json(metadata[_NOTES])
-        self._ratios = orjson.loads(metadata[_RATIOS])
-
-    @cached_property
-    def rows(self) -> Sequence[UnitRows]:
-        """The rows of each stratum, which lie in the body."""
-        with pa.ipc.open_stream(self._body, options=_ONE_THREAD) as reader:
-            return [
-                _unit_rows(batch, _from_texts(texts))
-                for batch, texts in zip(reader, self._ratios, strict=True)
+            totals = [name for name in reader.schema.names if name in TOTALS]
+            self.rows = [
+                _unit_rows(batch, totals, _from_texts(texts))
+                for batch, texts in zip(reader, orjson.loads(metadata[_UNIT_SUMS]), strict=True)
             ]
+        self.notes = Notes.from_json(metadata[_NOTES])
 
     def canonical(self) -> bytes:
         """Return the roll-up as this version of Arrow writes it."""
@@ -211,20 +229,20 @@ class Day:
             return _write(reader.schema, reader)
 
 
-def _unit_rows(batch: pa.RecordBatch, ratios: UnitSums) -> UnitRows:
+def _unit_rows(batch: pa.RecordBatch, totals: Sequence[str], sums: UnitSums) -> UnitRows:
     return UnitRows(
         batch["arm"].values[0].as_py(),
         batch["share"].values[0].as_py(),
         batch["unit"].to_numpy(),
         batch["flags"].to_numpy(),
-        {name: batch[name].to_numpy() for name in TOTALS},
-        ratios,
+        {name: batch[name].to_numpy() for name in totals},
+        sums,
     )
 
 
-def _as_texts(ratios: UnitSums) -> dict[str, list[str]]:
+def _as_texts(sums: UnitSums) -> dict[str, list[str]]:
     # A sum of squares may be larger than the integers that readers of JSON take.
-    return {f"{kind}_{name}": [*map(str, astuple(sums))] for (kind, name), sums in ratios.items()}
+    return {f"{kind}_{name}": [*map(str, astuple(each))] for (kind, name), each in sums.items()}
 
 
 def _from_texts(texts: Mapping[str, Sequence[str]]) -> UnitSums:
@@ -257,14 +275,21 @@ def _order(key: Key) -> tuple[str, int, int]:
 
 def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Columns]) -> bytes:
     """Write a roll-up from the columns of each stratum; units ascend in it."""
-    ratios = [_as_texts(unit_sums(columns)) for columns in strata.values()]
+    left_out = {
+        name
+        for name, twin in TWINS.items()
+        if all(np.array_equal(columns[name], columns[twin]) for columns in strata.values())
+    }
     fields = [
         field.with_type(_smallest([columns[field.name] for columns in strata.values()]))
         if field.name in TOTALS
         else field
         for field in FIELDS
+        if field.name not in left_out
     ]
-    schema = pa.schema(fields, {_NOTES: notes.to_json(), _RATIOS: orjson.dumps(ratios)})
+    stored = set(TOTALS) - left_out
+    sums = [_as_texts(unit_sums(columns.__getitem__, stored)) for columns in strata.values()]
+    schema = pa.schema(fields, {_NOTES: notes.to_json(), _UNIT_SUMS: orjson.dumps(sums)})
     batches: list[pa.RecordBatch] = []
     for (arm, share), columns in strata.items():
         keys = {"arm": arm, "share": share}

@@ -15,7 +15,7 @@ from engine.tracking.measures import NOT_FILLED, Measures, Part, Period
 from engine.tracking.query import TIME_KEYS, Buckets, ReportQuery
 from engine.tracking.rollups.day import Day, day_of
 from engine.tracking.rollups.refresh import made_with, refresh
-from engine.tracking.rollups.sums import PeriodSums, Units
+from engine.tracking.rollups.sums import PeriodSums
 
 Bucket = tuple[str, ...]
 
@@ -94,14 +94,13 @@ class RolledUp:
         currency : str or None
             Of all money.
         """
-        days, units = list(self._days.values()), Units()
+        days = list(self._days.values())
         parts: Mapping[Bucket, Part] = {}
-        shared: list[Day] = []
         if self._spanning is not None:
             parts = self._spanning.parts(keys)
-            shared = [self._shared_day(self._spanning.all, currency)]
+            days.append(self._shared_day(self._spanning.all, currency))
         with ThreadPoolExecutor(_THREADS) as executor:
-            total = PeriodSums([*days, *shared], currency, units, executor)
+            total = PeriodSums(days, currency, executor)
             buckets: list[tuple[Bucket, PeriodSums]] = []
             if keys:
                 for bucket, names in groupby(
@@ -110,7 +109,7 @@ class RolledUp:
                     together = [self._days[name] for name in names]
                     if bucket in parts:
                         together.append(self._shared_day(parts[bucket], currency))
-                    buckets.append((bucket, PeriodSums(together, currency, units, executor)))
+                    buckets.append((bucket, PeriodSums(together, currency, executor)))
             return total.measures(self._holdout), [
                 (bucket, sums.measures(self._holdout)) for bucket, sums in buckets if sums.has_units
             ]

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,40 +25,77 @@ SUMS = ("checkouts", "converted", "completed", "order_revenue", "offer_revenue")
 
 MONEY = ("order_revenue", "offer_revenue")
 TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in SUMS)
+TWINS = {f"{KINDS[1]}_{name}": f"{KINDS[0]}_{name}" for name in SUMS}
+"""Columns of the second kind, and those of the first: equal where every decision offers both."""
 
 Columns = Mapping[str, NDArray[Any]]
 """By name, of integers (n,)."""
+
+UnitSums = Mapping[tuple[Kind, str], RatioSums]
+"""Sums over units for each kind and each of `MEASURES`."""
 
 _INT64 = 2**63
 _EXACT = pa.decimal256(19)
 """Holds an int64. The product of two has up to 39 digits, one more than decimal128 takes."""
 
-UnitSums = Mapping[tuple[Kind, str], RatioSums]
-"""Sums over units for each kind and each of `MEASURES`."""
 
+def unit_sums(column: Callable[[str], NDArray[Any]], stored: Container[str]) -> UnitSums:
+    """Return the sums over units for each kind and each of `MEASURES`.
 
-def unit_sums(rows: Columns) -> UnitSums:
-    """Return the sums over rows, each of another unit, for each of `MEASURES`, exact."""
-    columns = {name: _Column(rows[name].astype(np.int64, copy=False)) for name in TOTALS}
-    found: dict[tuple[Kind, str], RatioSums] = {}
+    Parameters
+    ----------
+    column : callable
+        Returns one of `TOTALS`, with a value for each unit. A column of checkouts is in use until
+        the next of them, another one until the next column.
+    stored : container of str
+        Out of `TOTALS`; the others are equal to their twins.
+    """
+    m = Column(column(f"{KINDS[0]}_checkouts"))
+    sums: dict[tuple[Kind, str], RatioSums] = {}
     for kind in KINDS:
-        m = columns[f"{kind}_checkouts"]
-        n, mm = int(np.count_nonzero(m.values)), m.times(m)
+        own_checkouts = kind != KINDS[0] and f"{kind}_checkouts" in stored
+        if own_checkouts:
+            m = Column(column(f"{kind}_checkouts"))
         for name in MEASURES:
-            x = columns[f"{kind}_{name}"]
-            found[kind, name] = RatioSums(n, x.sum, m.sum, x.times(x), x.times(m), mm)
-    return found
+            total = f"{kind}_{name}"
+            if total in stored:
+                sums[kind, name] = Column(column(total)).per(m)
+            elif own_checkouts:
+                sums[kind, name] = Column(column(TWINS[total])).per(m)
+            else:
+                sums[kind, name] = sums[KINDS[0], name]
+    return sums
 
 
-class _Column:
-    """A column of int64, its sum, and a bound for its products."""
+class Column:
+    """A total of each unit, and exact sums over the units.
 
-    def __init__(self, values: NDArray[np.int64]) -> None:
-        self.values, self.sum = values, int(values.sum())
+    Parameters
+    ----------
+    values : (n,)
+        Integers, one for each unit.
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values.astype(np.int64, copy=False)
+        self.sum = int(values.sum())
         self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
-    def times(self, other: _Column) -> int:
-        """Return the sum of the products with another column."""
+    def per(self, m: Column) -> RatioSums:
+        """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
+        return RatioSums(m.n, self.sum, m.sum, self.squares, self._times(m), m.squares)
+
+    @cached_property
+    def n(self) -> int:
+        """The number of units with a value other than 0."""
+        return int(np.count_nonzero(self.values))
+
+    @cached_property
+    def squares(self) -> int:
+        """The sum of the squares."""
+        return self._times(self)
+
+    def _times(self, other: Column) -> int:
         if self._largest * other._largest * len(self.values) < _INT64:
             return int(np.dot(self.values, other.values))
         factors = (pa.array(column.values).cast(_EXACT) for column in (self, other))

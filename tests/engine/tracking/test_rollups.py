@@ -33,8 +33,8 @@ from engine.tracking.rates import ArmCounts, Counts
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import refresh, sums
 from engine.tracking.rollups.day import MARKS, Day, Key, Notes, Rows, pack
-from engine.tracking.rollups.sums import PeriodSums, Units
-from engine.tracking.rollups.unit_sums import MONEY, SUMS, TOTALS, unit_sums
+from engine.tracking.rollups.sums import PeriodSums
+from engine.tracking.rollups.unit_sums import MONEY, SUMS, TOTALS, Column
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
@@ -236,7 +236,7 @@ def test_a_day_comes_back(rows: Rows) -> None:
         for place, unit in enumerate(of_stratum.unit.tolist()):
             flags = int(of_stratum.flags[place])
             marks = {name: flags >> bit & 1 for bit, name in enumerate(MARKS)}
-            sums = {name: int(column[place]) for name, column in of_stratum.sums.items()}
+            sums = {name: int(of_stratum.column(name)[place]) for name in TOTALS}
             found[of_stratum.arm, of_stratum.share, unit] = {**marks, **sums}
     assert found == {
         key: {name: row.get(name, 0) for name in (*MARKS, *TOTALS)} for key, row in rows.items()
@@ -261,11 +261,9 @@ def test_days_add_up_as_their_units_do(
         for rows, currency in days
     ]
     bodies = [pack(rows, noted(currency)) for rows, currency in apart_days]
-    units = Units()
     with patch.object(sums, "_ROWS", rows_at_once), ThreadPoolExecutor(1) as executor:
-        for _ in range(2):  # what was counted in one period does not matter to the next
-            measured = PeriodSums([*map(Day, bodies)], "NOK", units, executor).measures(0.25)
-            assert measured == added_one_by_one(apart_days, 0.25)
+        measured = PeriodSums([*map(Day, bodies)], "NOK", executor).measures(0.25)
+    assert measured == added_one_by_one(apart_days, 0.25)
 
 
 def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
@@ -314,10 +312,8 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     st.lists(st.tuples(st.integers(-(2**50), 2**50), st.integers(1, 2**20)), max_size=30),
 )
 def test_sums_of_squares_are_exact(clusters: list[tuple[int, int]]) -> None:
-    columns = dict.fromkeys(TOTALS, np.array([x for x, _ in clusters], np.int64))
-    m = np.array([m for _, m in clusters], np.int64)
-    columns |= {f"{kind}_checkouts": m for kind in KINDS}
-    assert set(unit_sums(columns).values()) == {RatioSums.of(clusters)}
+    x, m = (Column(np.array([each[at] for each in clusters], np.int64)) for at in (0, 1))
+    assert x.per(m) == RatioSums.of(clusters)
 
 
 def test_many_days_are_rolled_up_by_many_processes(
