@@ -1,9 +1,9 @@
-"""Where the roll-ups of days are kept, and the notes of which days the facts have left behind.
+"""The stored roll-ups of days, and the notes of which of them are out of date.
 
-A recorded fact is noted as fresh in the transaction that records it, so none is ever forgotten.
-Before a report the fresh are sorted into the local days whose counts they may change; such a day
-is stale until it is rolled up again. A day gets a new token each time it goes stale: who rolled it
-up meanwhile, from facts read before, finds another token and saves nothing.
+A recorded fact is noted as fresh in the transaction that records it, so that none is missed.
+Before a report the fresh facts are sorted into the local days whose counts they may change; such a
+day is stale until it is rolled up again. A day gets a new token each time it becomes stale: a
+process that rolled it up from facts read earlier finds another token, and saves nothing.
 """
 
 from __future__ import annotations
@@ -39,18 +39,30 @@ DayOf = Callable[[int], str]
 
 @dataclass(frozen=True, slots=True)
 class StaleDay:
+    """A local day whose roll-up is out of date.
+
+    Attributes
+    ----------
+    day : str
+        The date, as `YYYY-MM-DD`.
+    token : str
+        A new one each time the day becomes stale.
+    spreads : bool
+        Whether facts came in bulk, so that days linked to them were not marked one by one.
+    """
+
     day: str
     token: str
     spreads: bool
 
 
 class Reports:
-    """What reports keep beside the facts: roll-ups of days, and the settings of the shop.
+    """The data of reports beside the facts: roll-ups of days, and the settings of the shop.
 
     Attributes
     ----------
     rollups
-        Days counted before, and which of them are out of date.
+        The counts of whole days, and which of them are out of date.
     """
 
     def __init__(self, database: Database) -> None:
@@ -63,7 +75,7 @@ class Reports:
             return settings.of_shop(connection)
 
     def save_settings(self, given: Mapping[str, str]) -> None:
-        """Keep settings of the shop; those that are not given stay as they are."""
+        """Store settings of the shop; the others do not change."""
         chosen = {name: given[name] for name in sorted(given) if settings.is_of_shop(name)}
         if not chosen:
             return
@@ -73,13 +85,13 @@ class Reports:
 
 
 def rename_units(connection: Connection, names: Mapping[str, str]) -> None:
-    """Units keep their numbers under new names, as a person's who is forgotten."""
+    """Rename units, which keep their numbers, as those of an erased customer."""
     for old, new in names.items():
         connection.execute(update(rollup_units).where(rollup_units.c.name == old).values(name=new))
 
 
 def renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
-    """Units keep their numbers while their pseudonyms come under a new secret."""
+    """Rename units whose pseudonyms get a new secret; they keep their numbers."""
     for row in connection.execute(select(rollup_units)).all():
         kind, _, pseudonym = row.name.partition(":")
         if kind != "k" and pseudonym.startswith("p1."):
@@ -89,18 +101,18 @@ def renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
 
 
 class Rollups:
-    """The tables behind the roll-ups of one database; raises StorageUnavailable as the store."""
+    """The tables of the roll-ups of one database; raises StorageUnavailable as the store."""
 
     def __init__(self, engine: Engine, url: URL) -> None:
         self._engine, self._url = engine, url
 
     def settings(self) -> str | None:
-        """What the roll-ups were made with, as `begin` was told; None where there are none."""
+        """Return the `made_with` of the last `begin`; None where there are no roll-ups."""
         with database.speaking(self._url), self._engine.connect() as connection:
             return note(connection, ROLLUP_SETTINGS)
 
     def facts_since(self) -> str | None:
-        """The first local day whose facts are still there; None where none were dropped."""
+        """Return the first local day whose facts are stored; None where none were dropped."""
         with database.speaking(self._url), self._engine.connect() as connection:
             return note(connection, FACTS_SINCE)
 
@@ -145,7 +157,7 @@ class Rollups:
                 self._note_days(connection, lowest, highest)
 
     def _note_days(self, connection: Connection, lowest: int, highest: int) -> None:
-        """Every UTC day with a fact is fresh, found by jumping from one to the next."""
+        """Note every UTC day with a fact as fresh; one lookup in the index for each."""
         noted: list[dict[str, object]] = []
         at: int | None = lowest
         while at is not None and at <= highest:
@@ -166,7 +178,7 @@ class Rollups:
 
     def _sort_some(self, day_of: DayOf) -> bool:
         with database.speaking(self._url), self._engine.connect() as connection:
-            # Looked at first without the right to write: mostly there is nothing.
+            # Most reports find nothing here, and need no transaction that writes.
             some = connection.scalar(select(fresh_facts.c.event_id).limit(1)) is not None
             some = some or connection.scalar(select(fresh_days.c.day).limit(1)) is not None
         if not some:
@@ -206,17 +218,18 @@ class Rollups:
             connection.execute(statement, rows)
 
     def stale(self) -> list[StaleDay]:
-        """Days to roll up, in order."""
+        """Return the days to roll up, in order."""
         with database.speaking(self._url), self._engine.connect() as connection:
             rows = connection.execute(select(stale_days).order_by(stale_days.c.day)).all()
         return [StaleDay(row.day, row.token, row.spreads) for row in rows]
 
     def any_saved(self) -> bool:
+        """Return whether there is a roll-up of any day."""
         with database.speaking(self._url), self._engine.connect() as connection:
             return connection.scalar(select(rollups.c.day).limit(1)) is not None
 
     def spread(self, since: int, until: int, day_of: DayOf, beside: frozenset[str]) -> None:
-        """Days linked to the facts of a period are stale too, but those in `beside`."""
+        """Mark days linked to the facts of a period as stale too, except those in `beside`."""
         seeds = (
             select(facts.c.event_id)
             .where(facts.c.occurred_at >= since)
@@ -234,10 +247,23 @@ class Rollups:
         spanning: Mapping[str, tuple[str, str]],
         whole: Iterable[str],
     ) -> bool:
-        """Keep the roll-up of a day, None where no fact is left of it.
+        """Store the roll-up of a day, which is no longer stale.
 
-        `spanning` gives first and last day of the day's checkouts that span several, `whole` are
-        the others. False, and nothing saved, where the day went stale again meanwhile.
+        Parameters
+        ----------
+        stale : StaleDay
+            As `stale` returned it.
+        body : bytes or None
+            The roll-up; None where the day has no facts.
+        spanning : mapping
+            First and last day of each checkout that the day shares with others.
+        whole : iterable of str
+            The other checkouts of the day.
+
+        Returns
+        -------
+        bool
+            False, with nothing stored, where the day became stale again in the meantime.
         """
         with database.speaking(self._url), database.writing(self._engine) as connection:
             current = select(stale_days.c.token).where(stale_days.c.day == stale.day)
@@ -262,11 +288,16 @@ class Rollups:
         return True
 
     def seal(self, since: str, folded: Mapping[str, bytes], opened: Iterable[str]) -> None:
-        """From now on the days before `since` are what their roll-ups say, whatever comes.
+        """Make the roll-ups of the days before `since` final: later facts do not change them.
 
-        Args:
-            folded: roll-ups of such days that hold their shared checkouts too.
-            opened: later days that are to be rolled up again.
+        Parameters
+        ----------
+        since : str
+            The first local day that is not final.
+        folded : mapping
+            Roll-ups of days before it that also count the checkouts they share with later days.
+        opened : iterable of str
+            Later days to roll up again.
         """
         with database.speaking(self._url), database.writing(self._engine) as connection:
             for day, body in folded.items():
@@ -279,7 +310,7 @@ class Rollups:
             keep_note(connection, FACTS_SINCE, since)
 
     def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
-        """(day, roll-up) of a period, bounds inclusive, in order."""
+        """Yield (day, roll-up) of a period, bounds inclusive, in order."""
         query = select(rollups.c.day, rollups.c.body).order_by(rollups.c.day)
         query = query if first is None else query.where(rollups.c.day >= first)
         query = query if last is None else query.where(rollups.c.day <= last)
@@ -289,7 +320,7 @@ class Rollups:
                 yield row.day, row.body
 
     def spanning(self, first: str | None, last: str | None) -> dict[str, tuple[str, str]]:
-        """Checkouts of the period that several days share, with their first and last."""
+        """Return first and last day of each checkout of the period that several days share."""
         query = select(spanning_checkouts)
         query = query if first is None else query.where(spanning_checkouts.c.last_day >= first)
         query = query if last is None else query.where(spanning_checkouts.c.first_day <= last)
@@ -298,7 +329,7 @@ class Rollups:
             return {row.checkout_id: (row.first_day, row.last_day) for row in rows}
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
-        """The number of each unit; units not seen before are given one."""
+        """Return the number of each unit, after adding units without one."""
         known = self._known(names)
         missing = sorted({*names} - known.keys())
         if missing:
