@@ -12,13 +12,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, Select, delete, func, select, update
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from engine.clock import MICROS_PER_DAY
-from engine.storage import connection as database
 from engine.storage import settings
-from engine.storage.connection import Database, insert_into
+from engine.storage.connection import Database, in_binary, insert_into, speaking
 from engine.storage.facts import follow_indexes, keep_statistics, linked_to
 from engine.storage.settings import FACTS_SINCE, ROLLUP_SETTINGS, keep_note, note
 from engine.storage.tables import (
@@ -67,7 +65,7 @@ class Reports:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.rollups = Rollups(database.engine, database.url)
+        self.rollups = Rollups(database)
 
     def settings(self) -> Mapping[str, str]:
         """Return the settings of the shop (currency, time zone, ...) by name."""
@@ -103,17 +101,17 @@ def renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
 class Rollups:
     """The tables of the roll-ups of one database; raises StorageUnavailable as the store."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        self._engine, self._url = engine, url
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def settings(self) -> str | None:
         """Return the `made_with` of the last `begin`; None where there are no roll-ups."""
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return note(connection, ROLLUP_SETTINGS)
 
     def facts_since(self) -> str | None:
         """Return the first local day whose facts are stored; None where none were dropped."""
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return note(connection, FACTS_SINCE)
 
     def begin(
@@ -135,7 +133,7 @@ class Rollups:
             Brings a roll-up that stays into the present format.
         """
         since = self.facts_since()
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        with self._database.writing() as connection:
             for table in (rollups, stale_days):
                 forgotten = delete(table)
                 connection.execute(
@@ -171,19 +169,19 @@ class Rollups:
 
     def sort_fresh(self, day_of: DayOf) -> None:
         """Turn fresh facts and days into stale local days."""
-        with database.speaking(self._url):
-            keep_statistics(self._engine)
+        with speaking(self._database.url):
+            keep_statistics(self._database.engine)
         while self._sort_some(day_of):
             pass
 
     def _sort_some(self, day_of: DayOf) -> bool:
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             # Most reports find nothing here, and need no transaction that writes.
             some = connection.scalar(select(fresh_facts.c.event_id).limit(1)) is not None
             some = some or connection.scalar(select(fresh_days.c.day).limit(1)) is not None
         if not some:
             return False
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        with self._database.writing() as connection:
             ids = connection.scalars(select(fresh_facts.c.event_id).limit(_AT_ONCE)).all()
             follow_indexes(connection)
             if ids:
@@ -218,14 +216,17 @@ class Rollups:
             connection.execute(statement, rows)
 
     def stale(self) -> list[StaleDay]:
-        """Return the days to roll up, in order."""
-        with database.speaking(self._url), self._engine.connect() as connection:
-            rows = connection.execute(select(stale_days).order_by(stale_days.c.day)).all()
+        """Return the days to roll up, in order; none of those whose facts were dropped."""
+        with self._database.reading() as connection:
+            since = note(connection, FACTS_SINCE)
+            days = select(stale_days).order_by(stale_days.c.day)
+            days = days if since is None else days.where(stale_days.c.day >= since)
+            rows = connection.execute(days).all()
         return [StaleDay(row.day, row.token, row.spreads) for row in rows]
 
     def any_saved(self) -> bool:
         """Return whether there is a roll-up of any day."""
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return connection.scalar(select(rollups.c.day).limit(1)) is not None
 
     def spread(self, since: int, until: int, day_of: DayOf, beside: frozenset[str]) -> None:
@@ -235,7 +236,7 @@ class Rollups:
             .where(facts.c.occurred_at >= since)
             .where(facts.c.occurred_at < until)
         )
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        with self._database.writing() as connection:
             follow_indexes(connection)
             days = _days_of(connection, linked_to(seeds), day_of) - beside
             self._stale(connection, days, spreads=False)
@@ -265,7 +266,7 @@ class Rollups:
         bool
             False, with nothing stored, where the day became stale again in the meantime.
         """
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        with self._database.writing() as connection:
             current = select(stale_days.c.token).where(stale_days.c.day == stale.day)
             if connection.scalar(current.with_for_update()) != stale.token:
                 return False
@@ -299,7 +300,7 @@ class Rollups:
         opened : iterable of str
             Later days to roll up again.
         """
-        with database.speaking(self._url), database.writing(self._engine) as connection:
+        with self._database.writing() as connection:
             for day, body in folded.items():
                 connection.execute(update(rollups).where(rollups.c.day == day).values(body=body))
             connection.execute(
@@ -314,8 +315,8 @@ class Rollups:
         query = select(rollups.c.day, rollups.c.body).order_by(rollups.c.day)
         query = query if first is None else query.where(rollups.c.day >= first)
         query = query if last is None else query.where(rollups.c.day <= last)
-        with database.speaking(self._url), self._engine.connect() as connection:
-            database.in_binary(connection)
+        with self._database.reading() as connection:
+            in_binary(connection)
             for row in connection.execution_options(yield_per=16).execute(query):
                 yield row.day, row.body
 
@@ -324,7 +325,7 @@ class Rollups:
         query = select(spanning_checkouts)
         query = query if first is None else query.where(spanning_checkouts.c.last_day >= first)
         query = query if last is None else query.where(spanning_checkouts.c.first_day <= last)
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query.order_by(spanning_checkouts.c.checkout_id))
             return {row.checkout_id: (row.first_day, row.last_day) for row in rows}
 
@@ -333,7 +334,7 @@ class Rollups:
         known = self._known(names)
         missing = sorted({*names} - known.keys())
         if missing:
-            with database.speaking(self._url), database.writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 connection.execute(
                     insert_into(connection, rollup_units).on_conflict_do_nothing(),
                     [{"name": name} for name in missing],
@@ -343,7 +344,7 @@ class Rollups:
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
         known: dict[str, int] = {}
-        with database.speaking(self._url), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             for some in _chunks(names):
                 query = select(rollup_units.c.name, rollup_units.c.id)
                 for row in connection.execute(query.where(rollup_units.c.name.in_(some))):

@@ -51,16 +51,12 @@ class Order:
         return self.purchase.occurred_at
 
 
-@dataclass(frozen=True, slots=True)
-class Troubles:
-    """Facts that count for nothing, each with the instant they occurred at."""
+CAUSES = ("duplicates", "late", "unmatched", "bots_excluded", "bots_by_rate")
+"""Why facts count for nothing.
 
-    duplicates: tuple[int, ...]
-    late: tuple[int, ...]
-    unmatched: tuple[int, ...]
-    bots: tuple[int, ...]
-    hasty: tuple[int, ...]
-    """Decisions of sessions that made them faster than people do; they are among `bots`."""
+`bots_by_rate`: decisions of sessions that made them faster than people do; they are among
+`bots_excluded`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +81,8 @@ class History:
         offer_id -> the first such instant.
     returns : mapping
         transaction_id -> refunds and cancellations by (occurred_at, event_id).
-    troubles : Troubles
-        Facts that count for nothing.
+    uncounted : mapping
+        Each of `CAUSES` -> the instants of the facts that count for nothing by it.
     """
 
     decisions: Sequence[Decision]
@@ -98,7 +94,7 @@ class History:
     viewed_at: Mapping[str, int]
     accepted_at: Mapping[str, int]
     returns: Mapping[str, Sequence[Event]]
-    troubles: Troubles
+    uncounted: Mapping[str, Sequence[int]]
 
     def buyers(self, order: Order) -> frozenset[str]:
         """Return the units that bought by `order`: the purchase's and those of its checkout.
@@ -323,13 +319,13 @@ class _Reading:
             viewed_at=self._viewed,
             accepted_at=self._accepted,
             returns=self._returns,
-            troubles=Troubles(
-                tuple(self._duplicates),
-                tuple(self._late),
-                tuple(self._unmatched),
-                tuple(self._bots),
-                tuple(self._hasty),
-            ),
+            uncounted={
+                "duplicates": self._duplicates,
+                "late": self._late,
+                "unmatched": self._unmatched,
+                "bots_excluded": self._bots,
+                "bots_by_rate": self._hasty,
+            },
         )
 
 

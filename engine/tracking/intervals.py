@@ -91,16 +91,6 @@ class RatioSums:
             self.sum_mm + other.sum_mm,
         )
 
-    def __sub__(self, other: RatioSums) -> RatioSums:
-        return RatioSums(
-            self.n - other.n,
-            self.sum_x - other.sum_x,
-            self.sum_m - other.sum_m,
-            self.sum_xx - other.sum_xx,
-            self.sum_xm - other.sum_xm,
-            self.sum_mm - other.sum_mm,
-        )
-
     @property
     def value(self) -> float:
         return self.sum_x / self.sum_m

@@ -101,6 +101,8 @@ class Period:
         All facts.
     all : Part
         What falls into the period.
+    quality : mapping
+        How many facts of the period count for nothing, by cause.
     """
 
     def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
@@ -118,6 +120,9 @@ class Period:
             [each for each in history.orders if self._has(each.placed_at)],
             [each for each in found.values() if self._has(each.placed.decision.occurred_at)],
         )
+        self.quality = {
+            cause: sum(map(self._has, instants)) for cause, instants in history.uncounted.items()
+        }
 
     def _has(self, instant: int) -> bool:
         since, until = self._since, self._until
@@ -142,17 +147,15 @@ class Period:
             part_of(outcome.placed.decision.occurred_at).outcomes.append(outcome)
         return parts
 
-    def quality(self) -> dict[str, int]:
-        """Return how many facts of the period count for nothing, by cause."""
-        troubles = self.history.troubles
-        causes = {
-            "duplicates": troubles.duplicates,
-            "late": troubles.late,
-            "unmatched": troubles.unmatched,
-            "bots_excluded": troubles.bots,
-            "bots_by_rate": troubles.hasty,
-        }
-        return {cause: sum(map(self._has, instants)) for cause, instants in causes.items()}
+    def shared_checkouts(self) -> dict[str, tuple[str, str]]:
+        """Return first and last day of each checkout of the period with decisions on several."""
+        shared: dict[str, tuple[str, str]] = {}
+        for checkout_id in {decision.checkout_id for decision in self.all.decisions}:
+            decided = self.history.checkouts[checkout_id]
+            first, last = self.day(decided[0].occurred_at), self.day(decided[-1].occurred_at)
+            if first != last:
+                shared[checkout_id] = (first, last)
+        return shared
 
 
 def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:

@@ -94,14 +94,18 @@ class Buckets:
         return found
 
     def text(self, key: str, instant: int) -> str:
-        """Return the bucket of an instant: `2026-01-31`, `2026-W05` or `2026-01`."""
-        day = self.day(instant)
-        if key == "day":
-            return day.isoformat()
-        if key == "week":
-            year, week, _ = day.isocalendar()
-            return f"{year:04d}-W{week:02d}"
-        return f"{day.year:04d}-{day.month:02d}"
+        """Return the bucket of an instant."""
+        return bucket_of(key, self.day(instant))
+
+
+def bucket_of(key: str, day: date) -> str:
+    """Return the bucket of a day: `2026-01-31`, `2026-W05` or `2026-01`."""
+    if key == "day":
+        return day.isoformat()
+    if key == "week":
+        year, week, _ = day.isocalendar()
+        return f"{year:04d}-W{week:02d}"
+    return f"{day.year:04d}-{day.month:02d}"
 
 
 @dataclass(frozen=True, slots=True)

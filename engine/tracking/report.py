@@ -40,7 +40,7 @@ from engine.tracking.query import TIME_KEYS, ReportQuery, bound_text, parse_quer
 from engine.tracking.rates import RATES, rates_of
 
 if TYPE_CHECKING:
-    from engine.tracking.rollups.period import RolledUp
+    from engine.tracking.rollups.stored import RolledUp
 
 __all__ = ["ReportQuery", "build_report", "csv_text", "parse_query", "report_of"]
 
@@ -81,13 +81,14 @@ def build_report(
         The database does not answer.
     """
     # Roll-ups load pyarrow, which only processes that make reports may.
-    from engine.tracking.rollups.period import rolled_up
+    from engine.tracking.rollups.stored import rolled_up
 
-    filled = query.filled(store.reports.settings())
+    settings = store.reports.settings()
+    filled, own = query.filled(settings), ReportQuery().filled(settings)
 
     def of_period(asked: ReportQuery) -> dict[str, object]:
         if not from_facts:
-            rolled = rolled_up(store, asked, progress or SilentProgress())
+            rolled = rolled_up(store, asked, own, progress or SilentProgress())
             if rolled is not None:
                 return _report_of_days(rolled, asked)
         _check_facts_are_there(store, asked)
@@ -136,7 +137,7 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
     total = measuring(period.all).of(period.all.outcomes)
     entries = _Entries(filled, currency, mismatch_reason(total.drawing))
     quality = {
-        **period.quality(),
+        **period.quality,
         "srm_p_value": mismatch_p_value(total.drawing),
         "unpriced": period.all.unpriced(filled.kinds),
         "other_currency": sum(
@@ -175,7 +176,7 @@ def _groups(
 
 def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     currency, status = _currency(rolled.currencies(), query.currency)
-    total, buckets = rolled.measures(query.by, currency)
+    total, buckets = rolled.measures(currency)
     entries = _Entries(query, currency, mismatch_reason(total.drawing))
     quality = {
         **rolled.quality(),

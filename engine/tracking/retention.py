@@ -9,7 +9,7 @@ from engine.errors import ConfigError
 from engine.progress import Progress
 from engine.storage.store import Store
 from engine.tracking.query import ReportQuery, starts_at, zone_of
-from engine.tracking.rollups.refresh import folded, refresh
+from engine.tracking.rollups.stored import folded, refresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def command(
 
 def _rebuild(store: Store, progress: Progress) -> None:
     from engine.tracking.report import ReportQuery
-    from engine.tracking.rollups.refresh import rebuild
+    from engine.tracking.rollups.stored import rebuild
 
     done = rebuild(store, ReportQuery.from_store(store), progress)
     told = f"{done.days:,} days counted anew from their facts: "

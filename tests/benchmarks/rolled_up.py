@@ -26,8 +26,8 @@ from engine.storage.store import Store, open_store
 from engine.storage.tables import rollups
 from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups.day import Notes, flags_of, write_day
-from engine.tracking.rollups.refresh import made_with
+from engine.tracking.rollups.day import FLAGS, Notes, write_day
+from engine.tracking.rollups.stored import made_with
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
 
@@ -72,7 +72,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         "NOK",
         frozenset(("NOK",)),
     )
-    columns["flags"] = flags_of(columns)
+    columns["flags"] = sum(columns[name] * flag for name, flag in FLAGS.items())
     strata = {
         ("control" if is_control else "treatment", 100_000): {
             name: column[control == is_control] for name, column in columns.items()

@@ -6,7 +6,7 @@ narrowest type, written as one value where all are equal, or as the few that are
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.facts import KINDS
 from engine.tracking.incremental import ARMS
 from engine.tracking.rates import Counts
-from engine.tracking.rollups.day import MARKS, Key, Notes, pack
+from engine.tracking.rollups.day import FLAGS, MARKS, Key, Notes, pack
 
 _ARROW = b"\xff" * 4
 """What every stream of Arrow begins with."""
@@ -40,7 +40,7 @@ def renewed(body: bytes) -> bytes:
 def _converted(body: bytes) -> bytes:
     columns, notes = _read(body)
     units: list[int] = np.cumsum(columns["units"], dtype=np.int64).tolist()
-    rows: defaultdict[Key, dict[str, int]] = defaultdict(dict)
+    rows: defaultdict[Key, Counter[str]] = defaultdict(Counter)
     keys: list[Key] = []
     for unit, flags, arm, share in zip(
         units,
@@ -50,12 +50,9 @@ def _converted(body: bytes) -> bytes:
         drawn: bool = arm != _NOT_DRAWN
         stated = None if share == _UNKNOWN_SHARE else int(share)
         keys.append((ARMS[int(arm)] if drawn else None, stated if drawn else None, int(unit)))
-        row = rows[keys[-1]]
-        if drawn:
-            row["drawn"] = 1
-        for bit, name in enumerate(_MARKS):
-            if flags >> bit & 1:
-                row[name] = 1
+        rows[keys[-1]]["flags"] = drawn * FLAGS["drawn"] | sum(
+            FLAGS[name] for bit, name in enumerate(_MARKS) if flags >> bit & 1
+        )
     for kind in KINDS:
         for arm in ARMS:
             sums: list[list[int]] = [columns[f"{kind}/{arm}/{old}"].tolist() for old in _SUMS]

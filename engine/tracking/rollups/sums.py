@@ -1,43 +1,42 @@
 """The roll-ups of several days added up: the numbers that the facts of all of them would give."""
 
+# pyarrow has no types for a checker.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, cached_property, reduce
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
 from engine.tracking.incremental import ARMS, MEASURES, Stratum, arm_counts_of, drawing_of
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import ArmCounts, Counts
-from engine.tracking.rollups.day import DRAWN, FLAGS, MARKS, Day, UnitRows
-from engine.tracking.rollups.unit_sums import UnitSums, unit_sums
+from engine.tracking.rates import ArmCounts, Counts, Drawing
+from engine.tracking.rollups.day import FLAGS, TWINS, Day, UnitRows
 
-_ROWS = 2**19
-"""Rows added up at once, so that the sums of their units fit into the processor's cache."""
-_MANY = 3
-"""Where more than one row in this number is of a unit with an earlier row, all rows are added up.
+_ROWS = 2**18
+"""Rows added up at once, so that the totals of their units fit into the processor's cache."""
 
-Adding up the rows of returning units costs less below it: a week takes half the time.
-"""
-
-_PATTERNS = 2 ** len(MARKS)
-
-_NONE = RatioSums()
+_INT64 = 2**63
+_EXACT = pa.decimal256(19)
+"""Holds an int64. The product of two has up to 39 digits, one more than decimal128 takes."""
 
 _Ints = NDArray[Any]
 
 
-class PeriodSums:
-    """Several days added up, each unit counted once.
+def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measures:
+    """Add up days, with each unit counted once.
 
     Parameters
     ----------
@@ -45,218 +44,170 @@ class PeriodSums:
         In order of time.
     currency : str or None
         The money of days in other currencies is left out.
-    executor : Executor
-        Counts units, from now on.
+    holdout : float
+        Control share where decisions state none.
     """
-
-    def __init__(self, days: Sequence[Day], currency: str | None, executor: Executor) -> None:
-        self._counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
-        rows: list[UnitRows] = []
-        for day in days:
-            has_money = day.notes.currency == currency
-            for kind, counts in day.notes.counts.items():
-                if not has_money:
-                    counts = replace(counts, revenue_minor=0, net_revenue_minor=0)
-                self._counts[kind] += counts
-            rows += day.rows if has_money else [each.without_money() for each in day.rows]
-        self.has_units = bool(rows)
-        n_parts = sum(len(each.unit) for each in rows) // _ROWS + 1
-        if n_parts > 1:
-            self._units = [executor.submit(_of_units, part) for part in _parts(rows, n_parts)]
-        else:
-            self._units = [executor.submit(_added_up, rows)] if rows else []
-
-    def measures(self, holdout: float) -> Measures:
-        """Return the measures; `holdout` is the control share where decisions state none."""
-        units = reduce(add, (each.result() for each in self._units), _UnitCounts())
-        return Measures(
-            {kind: _with_units(self._counts[kind], kind, units.n_flags) for kind in KINDS},
-            {kind: {arm: units.arm_counts(arm, kind) for arm in ARMS} for kind in KINDS},
-            drawing_of(units.n_units, holdout),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _UnitCounts:
-    """What units did over all their rows; those of different units add up.
-
-    Attributes
-    ----------
-    n_flags : int64 (n_patterns,)
-        Number of units for each pattern of flags.
-    n_units : Counter
-        Number of units for each stratum of a first decision.
-    sums : dict
-        Sums over the units of an arm, for each kind and each of `MEASURES`.
-    """
-
-    n_flags: _Ints = field(default_factory=lambda: np.zeros(_PATTERNS, np.int64))
-    n_units: Counter[Stratum] = field(default_factory=Counter[Stratum])
-    sums: dict[tuple[Arm, Kind, str], RatioSums] = field(
-        default_factory=dict[tuple[Arm, Kind, str], RatioSums]
+    counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
+    rows: list[UnitRows] = []
+    for day in days:
+        has_money = day.notes.currency == currency
+        for kind, of_day in day.notes.counts.items():
+            if not has_money:
+                of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
+            counts[kind] += of_day
+        rows += day.rows if has_money else [each.without_money() for each in day.rows]
+    arms = dict.fromkeys(KINDS, dict.fromkeys(ARMS, ArmCounts()))
+    return reduce(
+        _plus,
+        (_of_units(part, holdout) for part in _parts(rows)),
+        Measures(counts, arms, Drawing()),
     )
 
-    def __add__(self, other: _UnitCounts) -> _UnitCounts:
-        return _UnitCounts(
-            self.n_flags + other.n_flags,
-            self.n_units + other.n_units,
-            {
-                key: self.sums.get(key, _NONE) + other.sums.get(key, _NONE)
-                for key in self.sums | other.sums
-            },
-        )
 
-    def __sub__(self, other: _UnitCounts) -> _UnitCounts:
-        return _UnitCounts(
-            self.n_flags - other.n_flags,
-            self.n_units - other.n_units,
-            {key: sums - other.sums.get(key, _NONE) for key, sums in self.sums.items()},
-        )
-
-    def arm_counts(self, arm: Arm, kind: Kind) -> ArmCounts:
-        """Return the counts of an arm."""
-        sums = {name: self.sums.get((arm, kind, name), _NONE) for name in MEASURES}
-        return arm_counts_of(sums)
+def _plus(left: Measures, right: Measures) -> Measures:
+    return Measures(
+        {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
+        {
+            kind: {arm: left.arms[kind][arm] + right.arms[kind][arm] for arm in ARMS}
+            for kind in KINDS
+        },
+        left.drawing + right.drawing,
+    )
 
 
-def _parts(rows: Sequence[UnitRows], n_parts: int) -> Iterator[Sequence[UnitRows]]:
+def _parts(rows: Sequence[UnitRows]) -> Iterator[Sequence[UnitRows]]:
     """Yield the rows of some units after those of others."""
-    highest = max(int(each.unit[-1]) for each in rows)
+    n_parts = sum(len(each.columns["unit"]) for each in rows) // _ROWS + 1
+    if n_parts == 1:
+        yield from [rows] if rows else []
+        return
+    highest = max(int(each.columns["unit"][-1]) for each in rows)
     # Of the type of the units: NumPy would convert every unit to that of the bounds.
-    bounds = np.linspace(0, highest, n_parts + 1).astype(np.int32)[:-1]
-    cuts = [[*np.searchsorted(each.unit, bounds).tolist(), len(each.unit)] for each in rows]
+    bounds = np.linspace(0, highest + 1, n_parts + 1).astype(np.int32)
+    cuts = [np.searchsorted(each.columns["unit"], bounds).tolist() for each in rows]
     for part in range(n_parts):
-        chosen = [
-            (each, slice(*cut[part : part + 2])) for each, cut in zip(rows, cuts, strict=True)
+        yield [
+            each.part(slice(*cut[part : part + 2])) for each, cut in zip(rows, cuts, strict=True)
         ]
-        some = [each.part(where) for each, where in chosen if where.start < where.stop]
-        if some:
-            yield some
 
 
-def _added_up(rows: Sequence[UnitRows]) -> _UnitCounts:
-    """Count the units of whole strata.
+def _of_units(rows: Sequence[UnitRows], holdout: float) -> Measures:
+    """Return the counts of units, each of which has all its rows among `rows`."""
 
-    The stored sums of strata add as long as no unit returns. Of units that do, what their rows
-    count separately is replaced by what they count together.
-    """
-    units = np.concatenate([each.unit for each in rows])
-    ascending = np.sort(units)
-    again = ascending[1:][ascending[1:] == ascending[:-1]]
-    if len(again) * _MANY > len(units):
-        return _of_units(rows)
-    counts = reduce(add, map(_of_stratum, rows))
-    if not len(again):
-        return counts
-    returning = np.isin(units, again, kind="table")
-    of_rows = np.split(returning, np.cumsum([len(each.unit) for each in rows])[:-1])
-    theirs = [each.part(*np.nonzero(chosen)) for each, chosen in zip(rows, of_rows, strict=True)]
-    theirs = [each for each in theirs if len(each.unit)]
-    return counts + _of_units(theirs) - _of_units(theirs, np.arange(np.count_nonzero(returning)))
+    def joined(name: str) -> _Ints:
+        return np.concatenate([each.columns[name] for each in rows])
 
-
-def _of_stratum(rows: UnitRows) -> _UnitCounts:
-    n_flags = np.bincount(rows.flags, minlength=_PATTERNS)
-    if rows.arm is None:
-        return _UnitCounts(n_flags)
-    return _UnitCounts(
-        n_flags,
-        Counter({(rows.arm, rows.share): int(n_flags[DRAWN:].sum())}),
-        {(rows.arm, *key): sums for key, sums in rows.unit_sums.items()},
-    )
-
-
-def _of_units(rows: Sequence[UnitRows], units: _Ints | None = None) -> _UnitCounts:
-    """Count the units of some rows, or those of `units`, one for each row."""
-    if units is None:
-        units = np.concatenate([each.unit for each in rows])
-    places, n = _numbered(units)
-    row_flags = np.concatenate([each.flags for each in rows])
+    units = pa.array(joined("unit")).dictionary_encode()
+    places, n = units.indices.to_numpy().astype(np.intp), len(units.dictionary)
+    row_flags = joined("flags")
     flags = np.zeros(n, np.uint8)
     np.bitwise_or.at(flags, places, row_flags)
-    sizes = [len(each.unit) for each in rows]
-    of_rows = np.split(places, np.cumsum(sizes)[:-1])
-    sums: dict[tuple[Arm, Kind, str], RatioSums] = {}
-    for arm in ARMS:
-        chosen = [number for number, each in enumerate(rows) if each.arm == arm]
-        if chosen:
-            own = np.concatenate([of_rows[number] for number in chosen])
-            found = _arm_sums([rows[number] for number in chosen], own)
-            sums |= {(arm, *key): of_units for key, of_units in found.items()}
-    return _UnitCounts(
-        np.bincount(flags, minlength=_PATTERNS),
-        _first_strata(rows, sizes, places, n, row_flags >= DRAWN),
-        sums,
-    )
-
-
-def _first_strata(
-    rows: Sequence[UnitRows], sizes: Sequence[int], places: _Ints, n: int, drawn: _Ints
-) -> Counter[Stratum]:
-    """Count the units by the stratum of their first decision."""
-    numbers: dict[Stratum, int] = {}
-    of_rows = [
-        0 if each.arm is None else numbers.setdefault((each.arm, each.share), len(numbers))
-        for each in rows
-    ]
-    first = np.full(n, len(numbers), np.int32)
+    n_flags = np.bincount(flags, minlength=256)
+    of_row = np.repeat(np.arange(len(rows)), [len(each.columns["unit"]) for each in rows])
+    strata: Counter[Stratum] = Counter()
+    drawn = row_flags & FLAGS["drawn"] > 0
+    first = np.full(n, -1)
     # Of several values that are assigned to one place the last stays: that of the earliest row.
-    first[places[drawn][::-1]] = np.repeat(np.array(of_rows, np.int32), sizes)[drawn][::-1]
-    n_units = np.bincount(first, minlength=len(numbers)).tolist()
-    return Counter(dict(zip(numbers, n_units, strict=False)))
+    first[places[drawn][::-1]] = of_row[drawn][::-1]
+    for each, n_units in zip(rows, np.bincount(first + 1)[1:].tolist(), strict=False):
+        if each.arm is not None:
+            strata[each.arm, each.share] += n_units
+    arms: dict[Kind, dict[Arm, ArmCounts]] = {kind: {} for kind in KINDS}
+    for arm in ARMS:
+        is_chosen = np.array([each.arm == arm for each in rows], bool)
+        chosen = [each for each in rows if each.arm == arm]
+        for kind, of_arm in _arm_counts(chosen, places[is_chosen[of_row]], n).items():
+            arms[kind][arm] = of_arm
+    counts: dict[Kind, Counts] = {kind: _counts(kind, n_flags) for kind in KINDS}
+    return Measures(counts, arms, drawing_of(strata, holdout))
 
 
-def _numbered(units: _Ints) -> tuple[_Ints, int]:
-    """Return a number for each unit, and a bound for those numbers."""
-    lowest = int(units.min())
-    n = int(units.max()) + 1 - lowest
-    if n <= 2 * len(units):
-        return np.subtract(units, lowest, dtype=np.intp), n  # so many of them that gaps cost less
-    # NumPy sorts integers several times faster than their places (`np.unique`), so that both are
-    # in one integer.
-    ascending = units.astype(np.int64) << 32 | np.arange(len(units))
-    ascending.sort()
-    numbers = np.cumsum(np.diff(ascending >> 32, prepend=-1) != 0) - 1
-    places = np.empty(len(units), np.intp)
-    places[ascending & 0xFFFF_FFFF] = numbers
-    return places, int(numbers[-1]) + 1
-
-
-def _arm_sums(rows: Sequence[UnitRows], units: _Ints) -> UnitSums:
-    """Return the sums over `units` of one arm, one for each row."""
-    places, n = _numbered(units)
-    # Memory for one column after another: to get new memory takes longer than to add.
-    of_rows = np.empty(len(places), np.int64)
-    checkouts, others = np.empty(n, np.int64), np.empty(n, np.int64)
-
-    def column(name: str) -> _Ints:
-        np.concatenate([each.column(name) for each in rows], out=of_rows)
-        added = checkouts if name.endswith("checkouts") else others
-        added.fill(0)
-        np.add.at(added, places, of_rows)
-        return added
-
-    return unit_sums(column, frozenset[str]().union(*(each.sums for each in rows)))
-
-
-def _with_units(counts: Counts, kind: Kind, n_flags: _Ints) -> Counts:
-    """Return the counts of a kind with those of units, from the number with each flags."""
-    patterns = np.arange(len(n_flags))
+def _counts(kind: Kind, n_flags: _Ints) -> Counts:
+    """Return the counts of units from the number of them with each combination of flags."""
+    combinations = np.arange(len(n_flags))
 
     def has(name: str) -> NDArray[np.bool_]:
-        return (patterns >> MARKS.index(name)) & 1 == 1
+        return combinations & FLAGS[name] > 0
 
-    shown, sold, kept = (has(f"{kind}_{name}") for name in FLAGS)
+    shown, sold, kept = (has(f"{kind}_{name}") for name in ("shown", "sold", "kept"))
     # A window may credit the order of another unit, so that one with a conversion did not buy.
     buying = has("buying") | sold
-
-    def units(chosen: NDArray[np.bool_]) -> int:
-        return int(n_flags[chosen].sum())
-
-    return replace(
-        counts,
-        units_shown=units(shown & buying),
-        units_converted=units(sold),
-        units_kept=units(kept),
-        units_buying=units(buying),
+    return Counts(
+        units_shown=int(n_flags[shown & buying].sum()),
+        units_converted=int(n_flags[sold].sum()),
+        units_kept=int(n_flags[kept].sum()),
+        units_buying=int(n_flags[buying].sum()),
     )
+
+
+def _arm_counts(rows: Sequence[UnitRows], places: _Ints, n: int) -> Mapping[Kind, ArmCounts]:
+    """Return the counts of one arm.
+
+    Parameters
+    ----------
+    rows : sequence of UnitRows
+        Those of the arm.
+    places : (n_rows,)
+        The place of each row's unit, below `n`.
+    n : int
+        Number of places.
+    """
+    stored = frozenset[str]().union(*(each.columns for each in rows))
+
+    @cache
+    def column(name: str) -> Column:
+        totals = np.zeros(n, np.int64)
+        if rows:
+            np.add.at(
+                totals, places, np.concatenate([each.column(name) for each in rows], dtype=np.int64)
+            )
+        return Column(totals)
+
+    @cache
+    def ratio(x: str, m: str) -> RatioSums:
+        return column(x).per(column(m))
+
+    def source(name: str) -> str:
+        return name if name in stored else TWINS.get(name, name)
+
+    return {
+        kind: arm_counts_of(
+            {
+                name: ratio(source(f"{kind}_{name}"), source(f"{kind}_checkouts"))
+                for name in MEASURES
+            }
+        )
+        for kind in KINDS
+    }
+
+
+class Column:
+    """A total of each unit, and exact sums over the units.
+
+    Parameters
+    ----------
+    values : int64 (n,)
+        One for each unit.
+    """
+
+    def __init__(self, values: NDArray[np.int64]) -> None:
+        self._values, self._sum = values, int(values.sum())
+        self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+
+    def per(self, m: Column) -> RatioSums:
+        """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
+        return RatioSums(m._n, self._sum, m._sum, self._squares, self._times(m), m._squares)
+
+    @cached_property
+    def _n(self) -> int:
+        return int(np.count_nonzero(self._values))
+
+    @cached_property
+    def _squares(self) -> int:
+        return self._times(self)
+
+    def _times(self, other: Column) -> int:
+        if self._largest * other._largest * len(self._values) < _INT64:
+            return int(np.dot(self._values, other._values))
+        factors = (pa.array(column._values).cast(_EXACT) for column in (self, other))
+        return int(pc.sum(pc.multiply(*factors)).as_py())

@@ -22,7 +22,7 @@ from engine.storage.facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.retention import drop_before, first_kept, would_drop
-from engine.tracking.rollups.refresh import rebuild
+from engine.tracking.rollups.stored import rebuild
 
 SECRET = b"a secret of the tests, long enough"
 

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,10 +30,19 @@ from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import ArmCounts, Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups import refresh, sums
-from engine.tracking.rollups.day import MARKS, Day, Key, Notes, Rows, pack
-from engine.tracking.rollups.sums import PeriodSums
-from engine.tracking.rollups.unit_sums import MONEY, SUMS, TOTALS, Column
+from engine.tracking.rollups import stored, sums
+from engine.tracking.rollups.day import (
+    FLAGS,
+    MONEY,
+    TOTALS,
+    Day,
+    Key,
+    Notes,
+    Rows,
+    pack,
+    same_numbers,
+)
+from engine.tracking.rollups.sums import Column, add_up
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
@@ -210,8 +218,9 @@ def rows_of_a_day(draw: st.DrawFn) -> Rows:
     rows: dict[Key, dict[str, int]] = {}
     for arm, share in draw(st.lists(STRATA, unique=True)):
         for unit in draw(UNITS):
-            row = {mark: draw(st.integers(0, 1)) for mark in MARKS[:-1]}
-            row["drawn"] = int(arm is not None and not any(key[2] == unit for key in rows))
+            row = {"flags": draw(st.integers(0, FLAGS["drawn"] - 1))}
+            if arm is not None and not any(key[2] == unit for key in rows):
+                row["flags"] |= FLAGS["drawn"]
             for kind in KINDS if arm else ():
                 checkouts = draw(st.integers(0, 3))
                 row[f"{kind}_checkouts"] = checkouts
@@ -229,20 +238,23 @@ def noted(currency: str = "NOK") -> Notes:
 
 @given(rows=rows_of_a_day())
 def test_a_day_comes_back(rows: Rows) -> None:
-    day = Day(pack(rows, noted()))
+    body = pack(rows, noted())
+    day = Day(body)
     assert day.notes == noted()
     found: dict[Key, dict[str, int]] = {}
     for of_stratum in day.rows:
-        for place, unit in enumerate(of_stratum.unit.tolist()):
-            flags = int(of_stratum.flags[place])
-            marks = {name: flags >> bit & 1 for bit, name in enumerate(MARKS)}
-            sums = {name: int(of_stratum.column(name)[place]) for name in TOTALS}
-            found[of_stratum.arm, of_stratum.share, unit] = {**marks, **sums}
+        for place, unit in enumerate(of_stratum.column("unit").tolist()):
+            found[of_stratum.arm, of_stratum.share, unit] = {
+                name: int(of_stratum.column(name)[place]) for name in ("flags", *TOTALS)
+            }
     assert found == {
-        key: {name: row.get(name, 0) for name in (*MARKS, *TOTALS)} for key, row in rows.items()
+        key: {name: row.get(name, 0) for name in ("flags", *TOTALS)} for key, row in rows.items()
     }
-    assert day.canonical() == pack(rows, noted())
-    with pa.ipc.open_stream(day.canonical()) as reader:
+    assert body == pack(dict(reversed(list(rows.items()))), noted())
+    assert same_numbers(body, body)
+    assert not same_numbers(body, pack(rows, noted("SEK")))
+    assert not same_numbers(body, pack({**rows, ("control", None, 99): {"flags": 1}}, noted()))
+    with pa.ipc.open_stream(body) as reader:
         keys = {"arm", "share", "vouched", "item", "rule", "placement", "store", "segment"}
         assert keys < set(reader.schema.names)
 
@@ -261,8 +273,8 @@ def test_days_add_up_as_their_units_do(
         for rows, currency in days
     ]
     bodies = [pack(rows, noted(currency)) for rows, currency in apart_days]
-    with patch.object(sums, "_ROWS", rows_at_once), ThreadPoolExecutor(1) as executor:
-        measured = PeriodSums([*map(Day, bodies)], "NOK", executor).measures(0.25)
+    with patch.object(sums, "_ROWS", rows_at_once):
+        measured = add_up([*map(Day, bodies)], "NOK", 0.25)
     assert measured == added_one_by_one(apart_days, 0.25)
 
 
@@ -273,11 +285,11 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     clusters: defaultdict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
     for rows, currency in days:
         for (arm, share, unit), row in rows.items():
-            marks[unit] |= {mark for mark in MARKS if row.get(mark)}
-            if arm is not None and row.get("drawn"):
+            marks[unit] |= {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
+            if arm is not None and row["flags"] & FLAGS["drawn"]:
                 first.setdefault(unit, (arm, share))
             for kind in KINDS if arm else ():
-                for name in SUMS:
+                for name in ("checkouts", *MEASURES):
                     counted = currency == "NOK" or name not in MONEY
                     clusters[kind, arm or "", unit][name] += counted * row.get(f"{kind}_{name}", 0)
 
@@ -324,16 +336,16 @@ def test_many_days_are_rolled_up_by_many_processes(
     query = ReportQuery(since=date(2025, 1, 1), until=date(2025, 12, 31), by=("month",))
     reports: list[str] = []
     started: list[int] = []
-    make = refresh.Workers
+    make = stored.Workers
 
     def counted(most: int, *others: object) -> object:
         started.append(most)
         return make(most, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(refresh, "Workers", counted)
+    monkeypatch.setattr(stored, "Workers", counted)
     for many in (10**6, 16):
-        monkeypatch.setattr(refresh, "_MANY", many)
-        monkeypatch.setattr(refresh.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(stored, "_MANY", many)
+        monkeypatch.setattr(stored.os, "cpu_count", lambda: 2)
         with copied(empty) as store:
             with file.open("rb") as lines:
                 rejects = tmp_path / "rejects"

@@ -1,0 +1,357 @@
+"""The stored roll-ups of days: brought up to date with the facts, and added up for a period."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+
+import orjson
+
+from engine.errors import StorageUnavailable
+from engine.facts import Fact
+from engine.processes import Workers
+from engine.progress import Progress, Task
+from engine.storage.facts import FactScope
+from engine.storage.rollups import StaleDay
+from engine.storage.store import Store, open_existing_store
+from engine.tracking.attribution import Outcome, outcomes
+from engine.tracking.history import CAUSES
+from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_of
+from engine.tracking.query import TIME_KEYS, Buckets, ReportQuery, bucket_of, zone_of
+from engine.tracking.rollups import format_1
+from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
+from engine.tracking.rollups.sums import add_up
+
+_VERSION = 2
+"""Raised where days are counted or stored in another way: all are counted again."""
+
+_MAX_ROUNDS = 5
+_MANY = 16
+"""Days that came in bulk, from which on it pays to start processes."""
+_MAX_PROCESSES = 8
+"""Each holds a day's facts in memory."""
+
+Bucket = tuple[str, ...]
+
+
+def made_with(query: ReportQuery) -> str:
+    """Return what of a filled query decides how a day is counted, as text."""
+    settings = {
+        "version": _VERSION,
+        "timezone": query.timezone,
+        "currency": query.currency,
+        "impressions": query.impressions,
+        "bot_decisions_per_hour": query.bot_decisions_per_hour,
+    }
+    return orjson.dumps(settings).decode()
+
+
+def rolled_up(
+    store: Store, query: ReportQuery, own: ReportQuery, progress: Progress
+) -> RolledUp | None:
+    """Return the days of a filled query, rolled up; None where only the facts have the answer.
+
+    Roll-ups hold whole days by the shop's own settings, those of `own`, and nothing of single
+    offers.
+    """
+    bounds = (query.since, query.until)
+    if (
+        query.attribution_window_days
+        or query.adjusted
+        or any(isinstance(bound, datetime) for bound in bounds)
+        or not all(key in TIME_KEYS for key in query.by)
+        or made_with(query) != made_with(own)
+        or not refresh(store, own, progress)
+    ):
+        return None
+    first, last = (None if bound is None else bound.isoformat() for bound in bounds)
+    rollups = store.reports.rollups
+    days = {day: Day(body) for day, body in rollups.bodies(first, last)}
+    if not _are_in_one_currency([day.notes for day in days.values()], query.currency):
+        return None
+    shared = rollups.spanning(first, last)
+    alone = replace(query, by=(), attribution_window_days=0)
+    spanning = Period(store.facts.read_checkouts(list(shared)), alone)
+    return RolledUp(query, days, frozenset(shared), spanning, rollups.numbers)
+
+
+def _are_in_one_currency(days: Sequence[Notes], wanted: str | None) -> bool:
+    """Return whether every day has its money in the currency that the report will be in."""
+    named = frozenset[str]().union(*(day.currencies for day in days))
+    if wanted is None and len(named) == 1:
+        (wanted,) = named
+    return all(day.currency == wanted or wanted not in day.currencies for day in days)
+
+
+def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
+    """Roll up every stale day by the shop's own settings.
+
+    Days whose facts were dropped keep their numbers.
+
+    Parameters
+    ----------
+    store : Store
+        The facts and their roll-ups.
+    query : ReportQuery
+        Filled, with the shop's own settings.
+    progress : Progress
+        Shows how many days are done.
+
+    Returns
+    -------
+    bool
+        False where it cannot be done: the database is read-only, or facts come in so fast that
+        some day is always stale.
+    """
+    assert query.timezone is not None, NOT_FILLED
+    rollups, buckets = store.reports.rollups, Buckets(zone_of(query.timezone))
+
+    def local_day(instant: int) -> str:
+        return buckets.text("day", instant)
+
+    try:
+        if rollups.settings() != made_with(query):
+            rollups.begin(made_with(query), renewed=format_1.renewed)
+        for _ in range(_MAX_ROUNDS):
+            rollups.sort_fresh(local_day)
+            stale = rollups.stale()
+            if not stale:
+                return True
+            beside = frozenset(each.day for each in stale) if rollups.any_saved() else None
+            with (
+                progress.task("Rolling up days", total=len(stale)) as task,
+                _by_many(store, stale) as roll_up,
+            ):
+                for each in stale:
+                    alone = _of_day(query, each.day)
+                    if each.spreads and beside is not None:
+                        rollups.spread(*_instants(alone), local_day, beside)
+                    roll_up(each, alone, task)
+    except StorageUnavailable as error:
+        if "readonly" in error.message or "read-only" in error.message:
+            return False
+        raise
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many days were counted again, and those whose roll-up had other numbers."""
+
+    days: int
+    differed: tuple[str, ...]
+
+
+def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
+    """Count every day from its facts again, and compare.
+
+    `query` is as in `refresh`.
+
+    Raises
+    ------
+    StorageUnavailable
+        The database cannot be read or written.
+    """
+    rollups = store.reports.rollups
+    refresh(store, query, progress)
+    before = dict(rollups.bodies(None, None))
+    rollups.begin(made_with(query), keeps_units=True)
+    refresh(store, query, progress)
+    now = dict(rollups.bodies(None, None))
+    differed = before.keys() ^ now.keys()
+    differed |= {day for day in before.keys() & now if not same_numbers(before[day], now[day])}
+    return Rebuilt(len(now), tuple(sorted(differed)))
+
+
+def _of_day(query: ReportQuery, day: str) -> ReportQuery:
+    local = date.fromisoformat(day)
+    return replace(query, since=local, until=local, by=(), compare=None, attribution_window_days=0)
+
+
+def _instants(alone: ReportQuery) -> tuple[int, int]:
+    since, until = bounds_of(alone)
+    return since or 0, 2**62 if until is None else until
+
+
+@contextmanager
+def _by_many(
+    store: Store, stale: Sequence[StaleDay]
+) -> Generator[Callable[[StaleDay, ReportQuery, Task], None], None, None]:
+    """Yield a function that rolls up a day; all days are done when the block ends.
+
+    After an import, of which many days came in bulk, several processes do it: a day is counted from
+    its facts alone.
+    """
+    address, processes = store.address, os.cpu_count() or 1
+    if address is None or processes < 2 or sum(each.spreads for each in stale) < _MANY:
+
+        def roll_up(each: StaleDay, alone: ReportQuery, task: Task) -> None:
+            _roll_up(store, each, alone)
+            task.advance()
+
+        yield roll_up
+        return
+    workers = Workers(min(processes, _MAX_PROCESSES, len(stale)), _open, address)
+    waiting: deque[tuple[Future[None], Task]] = deque()
+
+    def finish(n_left: int) -> None:
+        while len(waiting) > n_left:
+            future, task = waiting.popleft()
+            future.result()
+            task.advance()
+
+    def hand_out(each: StaleDay, alone: ReportQuery, task: Task) -> None:
+        waiting.append((workers.submit(_roll_up_there, each, alone), task))
+        finish(2 * processes)
+
+    try:
+        yield hand_out
+        finish(0)
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+
+
+_own: dict[str, Store] = {}
+
+
+def _open(address: str) -> None:
+    _own["store"] = open_existing_store(address)
+
+
+def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
+    _roll_up(_own["store"], stale, alone)
+    # Between two days there is little for the collector to look through.
+    gc.collect()
+
+
+def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
+    facts = _facts_of(store, alone)
+    period = Period(facts, alone)
+    shared = period.shared_checkouts()
+    checkouts = {decision.checkout_id for decision in period.all.decisions}
+    part = replace(period.all, outcomes=_whole(period, shared))
+    body = day_of(part, period.quality, alone.currency, store.reports.rollups.numbers)
+    store.reports.rollups.save(stale, body if facts else None, shared, checkouts - shared.keys())
+
+
+def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
+    """Return the roll-up of a day that also has the checkouts it shares with days until `before`.
+
+    Each is counted in its first day, with all its decisions. `query` is as in `refresh`.
+    """
+    alone = _of_day(query, day)
+    period = Period(_facts_of(store, alone), alone)
+    shared = period.shared_checkouts()
+    begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
+    found = outcomes(period.history, query.impressions or "viewed", 0)
+    counted = [
+        each
+        for each in found.values()
+        if each.placed.decision.checkout_id in begun_here
+        and period.day(each.placed.decision.occurred_at) < before
+    ]
+    part = replace(period.all, outcomes=counted + _whole(period, shared))
+    return day_of(part, period.quality, alone.currency, store.reports.rollups.numbers)
+
+
+def _whole(period: Period, shared: Mapping[str, object]) -> list[Outcome]:
+    """Return the outcomes of a day in the checkouts that it does not share."""
+    return [each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared]
+
+
+def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
+    """Return the facts that a day is counted from; none where nothing occurred in it."""
+    since, until = _instants(alone)
+    facts = list(store.facts.read(FactScope(since, until)))
+    return facts if any(since <= fact.occurred_at < until for fact in facts) else []
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """The days of a period, and the checkouts that several of them share.
+
+    Attributes
+    ----------
+    query : ReportQuery
+        Filled; of whole days.
+    days : mapping
+        The roll-up of each day with facts, in order.
+    shared : frozenset of str
+        The checkouts that several days share, which no roll-up has.
+    spanning : Period
+        The facts of these checkouts.
+    numbers : callable
+        Returns the number of each unit.
+    """
+
+    query: ReportQuery
+    days: Mapping[str, Day]
+    shared: frozenset[str]
+    spanning: Period
+    numbers: Callable[[Sequence[str]], Mapping[str, int]]
+
+    def currencies(self) -> frozenset[str]:
+        """Return all that facts of the days name."""
+        return frozenset[str]().union(*(day.notes.currencies for day in self.days.values()))
+
+    def measures(self, currency: str | None) -> tuple[Measures, list[tuple[Bucket, Measures]]]:
+        """Return the measures of the period, and of each bucket of time with a decision or order.
+
+        Without keys of time in the query there are no buckets; `currency` is that of all money.
+        """
+        assert self.query.holdout is not None, NOT_FILLED
+        days = [*self.days.values(), self._shared_day(self.spanning.all, currency)]
+        total = add_up(days, currency, self.query.holdout)
+        parts = self.spanning.parts(self.query.by)
+        buckets: list[tuple[Bucket, Measures]] = []
+        for bucket, names in groupby(self.days if self.query.by else (), key=self._bucket_of):
+            together = [self.days[name] for name in names]
+            if bucket in parts:
+                together.append(self._shared_day(parts[bucket], currency))
+            if any(day.rows for day in together):
+                buckets.append((bucket, add_up(together, currency, self.query.holdout)))
+        return total, buckets
+
+    def _bucket_of(self, day: str) -> Bucket:
+        return tuple(bucket_of(key, date.fromisoformat(day)) for key in self.query.by)
+
+    def _shared_day(self, part: Part, currency: str | None) -> Day:
+        """Return the roll-up of what the days left out."""
+        return Day(day_of(self._shared_part(part), {}, currency, self.numbers))
+
+    def _shared_part(self, part: Part) -> Part:
+        """Return the outcomes of shared checkouts; their decisions and orders are in the days."""
+        outcomes = [
+            each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
+        ]
+        return replace(part, decisions=[], orders=[], outcomes=outcomes)
+
+    def quality(self) -> dict[str, int]:
+        """Return how many facts of the days count for nothing, by cause."""
+        days = self.days.values()
+        return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in CAUSES}
+
+    def unpriced(self, kinds: Sequence[str]) -> int:
+        """Return how many bought lines are credited to offers of `kinds` at an unknown worth."""
+        return self._shared_part(self.spanning.all).unpriced(kinds) + sum(
+            n
+            for day in self.days.values()
+            for kind, n in day.notes.unpriced.items()
+            if kind in kinds
+        )
+
+    def other_currency(self, currency: str | None) -> int:
+        """Return how many orders of the days are in another currency."""
+        return sum(
+            n
+            for day in self.days.values()
+            for code, n in day.notes.orders_by_currency.items()
+            if code != currency
+        )
