@@ -1,4 +1,4 @@
-"""One period beside another: what became of every rate."""
+"""One period beside another: the change of every rate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ PREVIOUS = "previous"
 
 
 def other_period(query: ReportQuery) -> ReportQuery:
-    """The question of the period to compare with: `FROM..TO`, or the days just before.
+    """Return the query of the period to compare with: `FROM..TO`, or the days just before.
 
-    Raises:
-        ConfigError: it cannot be told which period is meant.
+    Raises
+    ------
+    ConfigError
+        The query does not say which period is meant.
     """
     text = query.compare or ""
     alone = replace(query, by=(), compare=None)
@@ -45,10 +47,10 @@ def other_period(query: ReportQuery) -> ReportQuery:
 
 
 def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, object]:
-    """The `comparison` entry of report `now`.
+    """Return the `comparison` entry of report `now`.
 
     Differences have Newcombe's interval for independent periods: customers who are in both make
-    it wider than need be, never narrower.
+    it wider than necessary, never narrower.
     """
     kinds = cast("Mapping[str, Mapping[str, Any]]", now["total"])
     return {

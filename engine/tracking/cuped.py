@@ -42,7 +42,7 @@ class Adjusted:
 
 
 def past_spend(history: History, currency: str | None) -> dict[str, int]:
-    """Unit -> minor units it ordered in the `HISTORY_DAYS` before its first decision.
+    """Return what each unit ordered in the `HISTORY_DAYS` before its first decision (minor units).
 
     Units without such orders are absent. `history` must reach back that far.
     """
@@ -62,7 +62,7 @@ def past_spend(history: History, currency: str | None) -> dict[str, int]:
 def with_past(
     clusters: Mapping[Arm, Mapping[str, Cluster]], past: Mapping[str, int]
 ) -> dict[Arm, list[Unit]]:
-    """Both arms' units, in a fixed order so that sums are the same in any order of facts."""
+    """Return the units of both arms, in a fixed order: sums are the same in any order of facts."""
     return {
         arm: [
             Unit(of_units[unit].order_revenue, of_units[unit].checkouts, past.get(unit, 0))
@@ -75,7 +75,7 @@ def with_past(
 def adjusted_difference(
     treatment: Sequence[Unit], control: Sequence[Unit], level: float = 0.95
 ) -> Adjusted | None:
-    """The difference of sum(x) / sum(m) between the arms, less what the past explains of it.
+    """Return the difference of sum(x) / sum(m) between the arms, less what the past explains of it.
 
     None where an arm has fewer than two units, or no unit's past differs from another's.
     """
@@ -124,5 +124,5 @@ class _Arm:
 
 
 def known_pasts(units: Iterable[Unit]) -> int:
-    """Units that spent something before."""
+    """Return the number of units that spent something before."""
     return sum(unit.past != 0 for unit in units)

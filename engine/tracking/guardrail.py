@@ -1,8 +1,8 @@
 """The guardrail: offers that keep buyers from completing their checkouts are paused.
 
 Completion with offers is compared with completion without, by an interval that stays valid however
-often one looks (`engine.tracking.sequences`), so that looking every quarter of an hour costs
-nothing. What is judged, and paused, is one version of the model: another one begins anew.
+often it is computed (`engine.tracking.sequences`), so that a check every quarter of an hour costs
+nothing. One version of the model is judged, and paused: another one starts again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from engine.tracking.report import build_report
 
 SETTING = "guardrail"
 LEVEL = 0.975
-"""Of each of the two intervals looked at, the first day's and that of all days after: together they
-are wrong in at most one of twenty policies that do no harm."""
+"""Confidence level of each of two intervals, of the first day and of all days after.
+
+Together they are wrong in at most one of twenty policies that do no harm.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a policy is harmful: completion falls by more than `drop`, for all we can know.
+    """When a policy is harmful: the whole interval of completion is below a fall by `drop`.
 
     Nothing is judged by fewer than `checkouts` in either arm.
     """
@@ -40,11 +42,18 @@ class Limits:
 class State:
     """What the guardrail knows.
 
-    Attributes:
-        version: the model version that is judged, by decisions since `since` (microseconds).
-        paused: why nothing is offered, in a sentence; None while it is.
-        paused_at: since when (microseconds).
-        by_hand: somebody paused, so another version does not end it.
+    Attributes
+    ----------
+    version : str or None
+        The model version that is judged.
+    since : int
+        Instant from which decisions count, in microseconds.
+    paused : str or None
+        Why nothing is offered, in a sentence; None while something is.
+    paused_at : int or None
+        Instant of the pause, in microseconds.
+    by_hand : bool
+        Whether a person paused, so that another version does not end it.
     """
 
     version: str | None
@@ -55,7 +64,7 @@ class State:
 
 
 def state_of(store: Store) -> State | None:
-    """None before anything was ever judged."""
+    """Return the stored state; None before the first check."""
     return _read(store.note(SETTING))
 
 
@@ -64,14 +73,15 @@ def _read(text: str | None) -> State | None:
 
 
 def pause(store: Store, why: str, now: int) -> State:
+    """Offer nothing from now on; `why` is a sentence for people."""
     state = state_of(store) or State(None, now)
-    return _kept(store, replace(state, paused=why, paused_at=now, by_hand=True))
+    return _saved(store, replace(state, paused=why, paused_at=now, by_hand=True))
 
 
 def resume(store: Store, now: int) -> State:
     """Offer again, and judge by what is decided from now on."""
     state = state_of(store)
-    return _kept(store, State(state.version if state else None, now))
+    return _saved(store, State(state.version if state else None, now))
 
 
 def check(store: Store, version: str, limits: Limits, now: int) -> State:
@@ -89,12 +99,15 @@ def check(store: Store, version: str, limits: Limits, now: int) -> State:
         judged = replace(state, paused=why, paused_at=now, by_hand=False)
     if store.replace_note(SETTING, known, _text(judged)):
         return judged
-    # Somebody paused or resumed meanwhile, or another worker judged: that holds.
+    # A person paused or resumed in the meantime, or another worker judged: their state holds.
     return state_of(store) or judged
 
 
 def measured(store: Store, state: State, now: int) -> Mapping[str, Any]:
-    """The report the state is judged by: of the day it began, later of the whole days after it."""
+    """Return the report that the state is judged by.
+
+    It is of the day on which the state began, later of the whole days after it.
+    """
     query = ReportQuery.from_store(store, watched=True, level=LEVEL)
     zone = zone_of(query.timezone or "UTC")
     begun, today = (
@@ -107,7 +120,7 @@ def measured(store: Store, state: State, now: int) -> Mapping[str, Any]:
 
 
 def judge(report: Mapping[str, Any], limits: Limits) -> str | None:
-    """Why the policy is harmful, in a sentence; None where that is not known."""
+    """Return why the policy is harmful, in a sentence; None where that is not known."""
     for kind, counted in report["total"].items():
         entry = counted["incremental"]["completion"]
         arms = (entry["treatment"], entry["control"])
@@ -126,14 +139,14 @@ def judge(report: Mapping[str, Any], limits: Limits) -> str | None:
     return None
 
 
-def told_at(instant: int | None) -> str | None:
-    """An instant for people."""
+def instant_text(instant: int | None) -> str | None:
+    """Return an instant as text for people."""
     if instant is None:
         return None
     return datetime.isoformat(clock.to_datetime(instant), timespec="seconds")
 
 
-def _kept(store: Store, state: State) -> State:
+def _saved(store: Store, state: State) -> State:
     store.keep_note(SETTING, _text(state))
     return state
 

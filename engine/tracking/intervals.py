@@ -18,12 +18,14 @@ class Interval:
 
 
 def normal_quantile(level: float) -> float:
-    """z such that a standard normal lies in [-z, z] with probability `level`; level in (0, 1)."""
+    """Return z such that a standard normal is in [-z, z] with probability `level`, in (0, 1)."""
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def wilson(numerator: float, denominator: float, level: float = 0.95) -> Interval | None:
-    """Wilson's score interval of a proportion; None for 0/0. Effective counts need not be whole.
+    """Return Wilson's score interval of a proportion; None for 0/0.
+
+    Effective counts need not be integers.
 
     E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference".
     """
@@ -40,7 +42,7 @@ def wilson(numerator: float, denominator: float, level: float = 0.95) -> Interva
 
 
 def newcombe(x1: float, n1: float, x2: float, n2: float, level: float = 0.95) -> Interval | None:
-    """Interval of x1/n1 - x2/n2: the hybrid score method; None where a denominator is 0.
+    """Return the hybrid score interval of x1/n1 - x2/n2; None where a denominator is 0.
 
     R. G. Newcombe (1998), "Interval estimation for the difference between independent
     proportions", method 10 (no continuity correction).
@@ -71,7 +73,7 @@ class RatioSums:
 
     @classmethod
     def of(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
-        """From (x, m) of each cluster."""
+        """Return the sums over clusters, from (x, m) of each."""
         return cls(
             len(clusters),
             sum(x for x, _ in clusters),
@@ -93,10 +95,11 @@ class RatioSums:
 
     @property
     def value(self) -> float:
+        """The ratio."""
         return self.sum_x / self.sum_m
 
     def variance(self) -> float:
-        """Delta-method variance of sum(x) / sum(m) with clusters independent; n >= 2.
+        """Return the delta-method variance of sum(x) / sum(m), with clusters independent.
 
         n / (n - 1) * sum((x - R m)^2) / sum(m)^2: A. Deng et al. (2018), "Applying the delta
         method in metric analytics", section 2, with residuals around R = sum(x) / sum(m).
@@ -110,7 +113,7 @@ class RatioSums:
 
 
 def effective_counts(sums: RatioSums) -> tuple[float, float]:
-    """(x, n) of a share whose trials come in clusters: what as many independent trials would tell.
+    """Return (x, n) of as many independent trials as would be as informative as clustered ones.
 
     Both are divided by the design effect, the delta-method variance over that of independent
     trials; it is 1 where every cluster is one trial, and never taken to be less. For score
@@ -119,7 +122,7 @@ def effective_counts(sums: RatioSums) -> tuple[float, float]:
     """
     x, n = sums.sum_x, sums.sum_m
     if sums.n == n or sums.n < 2 or x in (0, n):
-        # Of nothing but failures, or successes, no variance can be seen: each unit is one trial.
+        # Where all trials fail, or all succeed, no variance is seen: each unit is one trial.
         shrunk = sums.n / n if n and x in (0, n) else 1.0
         return x * shrunk, n * shrunk
     effect = max(1.0, sums.variance() * n / (sums.value * (1 - sums.value)))
@@ -129,9 +132,9 @@ def effective_counts(sums: RatioSums) -> tuple[float, float]:
 def clustered_difference(
     first: RatioSums, second: RatioSums, level: float = 0.95, *, quantile: float | None = None
 ) -> Interval | None:
-    """The difference of two arms' ratios; None where an arm has no data.
+    """Return the difference of two arms' ratios; None where an arm has no data.
 
-    `quantile` stands in for the normal quantile of `level`.
+    `quantile` replaces the normal quantile of `level`.
     """
     if first.sum_m == 0 or second.sum_m == 0:
         return None
@@ -142,5 +145,5 @@ def clustered_difference(
 
 
 def chi2_p_value(statistic: float) -> float:
-    """P(chi-square with one degree of freedom >= statistic)."""
+    """Return P(chi-square with one degree of freedom >= statistic)."""
     return math.erfc(math.sqrt(max(0.0, statistic) / 2))

@@ -13,9 +13,9 @@ SHRUNKEN = ("customer", "offer", "order", "checkout")
 
 
 def judge_together(groups: Sequence[Measured]) -> None:
-    """Add to every group what only all of them tell: `q_value` of its effect, `shrunken` rates.
+    """Add to every group the `q_value` of its effect and its `shrunken` rates.
 
-    The groups are those of one period, such as its items.
+    Both depend on all groups, which are those of one period, such as its items.
     """
     effects = [group["incremental"] for group in groups]
     tested = [effect for effect in effects if effect["p_value"] is not None]
@@ -32,7 +32,7 @@ def judge_together(groups: Sequence[Measured]) -> None:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """q-value of each: the smallest false discovery rate at which it is still called an effect.
+    """Return q-values: the smallest false discovery rate at which each is still called an effect.
 
     Y. Benjamini and Y. Hochberg (1995), "Controlling the false discovery rate".
     """
@@ -46,7 +46,10 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def difference_p_value(x1: float, n1: float, x2: float, n2: float) -> float | None:
-    """Two-sided score test of equal shares (pooled); None where an arm is empty."""
+    """Return the p-value of the two-sided, pooled score test of equal shares.
+
+    None where an arm is empty.
+    """
     if n1 <= 0 or n2 <= 0:
         return None
     pooled = (x1 + x2) / (n1 + n2)
@@ -57,7 +60,9 @@ def difference_p_value(x1: float, n1: float, x2: float, n2: float) -> float | No
 
 
 def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:
-    """The share x/n of each group drawn towards that of all, the more the smaller n; None for 0/0.
+    """Return x/n of each group, shrunken towards that of all, the more the smaller n.
+
+    None for 0/0.
 
     Empirical Bayes with a beta prior whose mean and spread are those of the groups, by moments:
     J. C. Kleinman (1973), "Proportions with extraneous variance", with weights n.
@@ -75,7 +80,7 @@ def _drawn(x: int, n: int, mean: float, weight: float) -> float:
 
 
 def _prior_weight(counts: Sequence[tuple[int, int]], total: int, mean: float) -> float:
-    """Trials the prior counts for; endless where groups differ no more than chance makes them."""
+    """Return the trials that the prior counts for; infinite where groups differ only by chance."""
     groups, binomial = len(counts), mean * (1 - mean)
     between = sum(n * (x / n - mean) ** 2 for x, n in counts)
     spread = total - sum(n * n for _, n in counts) / total

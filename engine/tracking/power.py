@@ -1,4 +1,4 @@
-"""How many checkouts it takes to see an effect."""
+"""The number of checkouts that it takes to see an effect."""
 
 from __future__ import annotations
 
@@ -18,20 +18,31 @@ def checkouts_needed(
     level: float = 0.95,
     design_effect: float = 1.0,
 ) -> int:
-    """Checkouts of both arms together, so that a two-sided test finds the effect with `power`.
+    """Return the checkouts of both arms with which a two-sided test finds the effect with `power`.
 
     The normal approximation for two independent proportions, the null's variance pooled:
     J. L. Fleiss, B. Levin and M. C. Paik (2003), "Statistical Methods for Rates and Proportions",
     section 4.3.
 
-    Args:
-        baseline: share of checkouts that buy it without any offer, in (0, 1).
-        effect: by how much the offers change that share; 0.01 is one percentage point.
-        holdout: control share of the checkouts, in (0, 1).
-        design_effect: how many checkouts of customers who return tell as much as one.
+    Parameters
+    ----------
+    baseline : float
+        Share of checkouts that buy it without any offer, in (0, 1).
+    effect : float
+        Change of that share by the offers; 0.01 is one percentage point.
+    holdout : float
+        Control share of the checkouts, in (0, 1).
+    power : float
+        Probability that the test finds the effect, in (0, 1).
+    level : float
+        One less the error of the test, in (0, 1).
+    design_effect : float
+        Number of checkouts of returning customers that are as informative as one.
 
-    Raises:
-        ConfigError: a number that cannot be, by name.
+    Raises
+    ------
+    ConfigError
+        A number is impossible; the message names it.
     """
     _check(baseline, effect, holdout, power, level, design_effect)
     treated, z = baseline + effect, normal_quantile(level)

@@ -1,4 +1,4 @@
-"""Dropping the facts of old months: what they said stays in the roll-ups, who said it goes."""
+"""Retention: the facts of old months are dropped, and their counts stay in the roll-ups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from engine.tracking.rollups.stored import folded, refresh
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """`since` is the first day whose facts are kept; `dropped` facts went, `days` were sealed."""
+    """What was dropped.
+
+    Attributes
+    ----------
+    since : date
+        The first day whose facts are stored.
+    dropped : int
+        Number of facts that were deleted.
+    days : int
+        Number of days that are final.
+    """
 
     since: date
     dropped: int
@@ -22,7 +32,13 @@ class Retained:
 
 
 def first_kept(today: date, months: int) -> date:
-    """The first day of the month `months` whole months before the present one."""
+    """Return the first day of the month `months` whole months before the present one.
+
+    Raises
+    ------
+    ConfigError
+        There is no such month, or it is the present one.
+    """
     months_since_0 = today.year * 12 + today.month - 1 - months
     if months < 1:
         raise ConfigError(f"keep-months: at least the month before this one stays, not {months}")
@@ -32,7 +48,7 @@ def first_kept(today: date, months: int) -> date:
 
 
 def would_drop(store: Store, since: date) -> int:
-    """Facts of the months before `since`."""
+    """Return the number of facts before `since`."""
     return store.facts.count_before(_instant(store, since))
 
 
@@ -40,10 +56,12 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
     """Roll up, seal the days before `since` and drop their facts, month by month.
 
     A checkout that days share is from then on counted in its first, as far as it was decided
-    before `since`. Safe to run again, and to go on with after a crash.
+    before `since`. If interrupted, run it again and it resumes.
 
-    Raises:
-        ConfigError: a later month was dropped before, or the roll-ups cannot be brought up to date.
+    Raises
+    ------
+    ConfigError
+        A later month was dropped before, or the roll-ups cannot be brought up to date.
     """
     own = ReportQuery().filled(store.reports.settings())
     rollups, day = store.reports.rollups, since.isoformat()

@@ -11,15 +11,20 @@ TIGHTEST = 2_000.0
 
 
 def anytime_quantile(trials: float, level: float = 0.95) -> float:
-    """What stands for the normal quantile when every look counts; falls to its least near
-    `TIGHTEST` and grows like sqrt(log) after it.
+    """Return what replaces the normal quantile where a report is looked at again and again.
+
+    It falls to its minimum near `TIGHTEST` and grows like sqrt(log) after it.
 
     The boundary of the normal mixture: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and
     A. Ramdas (2024), "Time-uniform central limit theory and asymptotic confidence sequences",
     theorem 2.2, with rho chosen for `TIGHTEST` as in its appendix.
 
-    Args:
-        trials: intrinsic time, above 0: n1 n2 / (n1 + n2) for two arms, times two.
+    Parameters
+    ----------
+    trials : float
+        Intrinsic time, above 0: n1 n2 / (n1 + n2) for two arms, times two.
+    level : float
+        Of the confidence sequence.
     """
     alpha = 1 - level
     log = -2 * math.log(alpha)
@@ -28,14 +33,14 @@ def anytime_quantile(trials: float, level: float = 0.95) -> float:
 
 
 def intrinsic_time(n1: float, n2: float) -> float:
-    """Trials of one arm, were both as large, that tell as much about the difference."""
+    """Return the trials of one arm, were both as large, that say as much about the difference."""
     return 2 * n1 * n2 / (n1 + n2)
 
 
 def watched_difference(
     x1: float, n1: float, x2: float, n2: float, level: float = 0.95
 ) -> Interval | None:
-    """Confidence sequence of x1/n1 - x2/n2; None where a denominator is 0.
+    """Return the confidence sequence of x1/n1 - x2/n2; None where a denominator is 0.
 
     Its error, over all looks together, is at most 1 - level for samples not tiny. Variances are
     of (x + 2) / (n + 4), so that shares of 0 and 1 do not claim to be certain.

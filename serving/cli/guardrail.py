@@ -85,13 +85,13 @@ def _show(state: State, as_json: bool) -> None:
 
 
 def _told(state: State | None) -> dict[str, object]:
-    from engine.tracking.guardrail import told_at
+    from engine.tracking.guardrail import instant_text
 
     return {
         "paused": state.paused if state else None,
-        "paused_at": told_at(state.paused_at) if state else None,
+        "paused_at": instant_text(state.paused_at) if state else None,
         "model_version": state.version if state else None,
-        "since": told_at(state.since) if state else None,
+        "since": instant_text(state.since) if state else None,
     }
 
 
