@@ -191,12 +191,17 @@ class Column:
     """
 
     def __init__(self, values: NDArray[np.int64]) -> None:
-        self._values, self._sum = values, int(values.sum())
+        self._values = values
         self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
     def per(self, m: Column) -> RatioSums:
         """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
         return RatioSums(m._n, self._sum, m._sum, self._squares, self._times(m), m._squares)
+
+    @cached_property
+    def _sum(self) -> int:
+        fits = self._largest * len(self._values) < _INT64
+        return int(self._values.sum()) if fits else sum(self._values.tolist())
 
     @cached_property
     def _n(self) -> int:
