@@ -8,7 +8,7 @@ always a subset of its denominator, since only a shown offer can convert.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Self
 
 from engine.tracking.intervals import RatioSums, wilson
@@ -20,9 +20,10 @@ Entry = dict[str, object]
 class _Additive:
     """`+` adds field by field; right for parts that share no unit, checkout or order."""
 
+    __slots__: tuple[str, ...] = ()
+
     def __add__(self, other: Self) -> Self:
-        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return type(self)(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ equal to their twins on that day are left out.
 
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
 """A day is small: to share its columns out takes longer than to read them."""
-_WRITING = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+_WRITING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 Columns = Mapping[str, NDArray[Any]]
 """By name, of integers (n,)."""
@@ -173,7 +173,9 @@ class Day:
     """
 
     def __init__(self, body: bytes) -> None:
-        with pa.ipc.open_stream(body, options=_READING) as reader:
+        # Arrow's own memory pools keep more memory than a report needs.
+        pool = pa.system_memory_pool()
+        with pa.ipc.open_stream(body, options=_READING, memory_pool=pool) as reader:
             self.notes = msgspec.json.decode(reader.schema.metadata[b"notes"], type=Notes)
             names = [name for name in reader.schema.names if name in ("unit", "flags", *TOTALS)]
             self.rows = [

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, reduce
 from typing import Any
@@ -23,9 +23,9 @@ from engine.tracking.incremental import ARMS, MEASURES, Stratum, arm_counts_of, 
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import ArmCounts, Counts, Drawing
-from engine.tracking.rollups.day import FLAGS, TWINS, Day, UnitRows
+from engine.tracking.rollups.day import FLAGS, TOTALS, TWINS, Day, UnitRows
 
-_ROWS = 2**18
+_ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
 
 _INT64 = 2**63
@@ -59,7 +59,7 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
     arms = dict.fromkeys(KINDS, dict.fromkeys(ARMS, ArmCounts()))
     return reduce(
         _plus,
-        (_of_units(part, holdout) for part in _parts(rows)),
+        _of_units(_parts(rows), holdout),
         Measures(counts, arms, Drawing()),
     )
 
@@ -86,40 +86,54 @@ def _parts(rows: Sequence[UnitRows]) -> Iterator[Sequence[UnitRows]]:
     bounds = np.linspace(0, highest + 1, n_parts + 1).astype(np.int32)
     cuts = [np.searchsorted(each.columns["unit"], bounds).tolist() for each in rows]
     for part in range(n_parts):
-        yield [
-            each.part(slice(*cut[part : part + 2])) for each, cut in zip(rows, cuts, strict=True)
+        chosen = [slice(*cut[part : part + 2]) for cut in cuts]
+        some = [
+            each.part(own) for each, own in zip(rows, chosen, strict=True) if own.start < own.stop
         ]
+        if some:
+            yield some
 
 
-def _of_units(rows: Sequence[UnitRows], holdout: float) -> Measures:
-    """Return the counts of units, each of which has all its rows among `rows`."""
+def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[Measures]:
+    """Yield the counts of the units of each part."""
+    # One loop for all parts: arrays are replaced one by one, so that their memory is used again.
+    for rows in parts:
+        places, n = _numbered(np.concatenate([each.columns["unit"] for each in rows]))
+        row_flags = np.concatenate([each.columns["flags"] for each in rows])
+        flags = np.zeros(n, np.uint8)
+        np.bitwise_or.at(flags, places, row_flags)
+        n_flags = np.bincount(flags, minlength=256)
+        sizes = [len(each.columns["unit"]) for each in rows]
+        # The earlier a decision, the higher its number; 0 where the row has none.
+        decided = np.repeat(np.arange(len(rows), 0, -1, dtype=np.int32), sizes)
+        decided[row_flags & FLAGS["drawn"] == 0] = 0
+        first = np.zeros(n, np.int32)
+        np.maximum.at(first, places, decided)
+        n_first = np.bincount(first, minlength=len(rows) + 1)[:0:-1].tolist()
+        strata: Counter[Stratum] = Counter()
+        for each, n_units in zip(rows, n_first, strict=True):
+            if each.arm is not None:
+                strata[each.arm, each.share] += n_units
+        arms: dict[Arm, Mapping[Kind, ArmCounts]] = {}
+        for arm in ARMS:
+            chosen = [each for each in rows if each.arm == arm]
+            own = places[np.repeat([each.arm == arm for each in rows], sizes)]
+            arms[arm] = _arm_counts(chosen, own)
+        yield Measures(
+            {kind: _counts(kind, n_flags) for kind in KINDS},
+            {kind: {arm: arms[arm][kind] for arm in ARMS} for kind in KINDS},
+            drawing_of(strata, holdout),
+        )
 
-    def joined(name: str) -> _Ints:
-        return np.concatenate([each.columns[name] for each in rows])
 
-    units = pa.array(joined("unit")).dictionary_encode()
-    places, n = units.indices.to_numpy().astype(np.intp), len(units.dictionary)
-    row_flags = joined("flags")
-    flags = np.zeros(n, np.uint8)
-    np.bitwise_or.at(flags, places, row_flags)
-    n_flags = np.bincount(flags, minlength=256)
-    of_row = np.repeat(np.arange(len(rows)), [len(each.columns["unit"]) for each in rows])
-    strata: Counter[Stratum] = Counter()
-    drawn = row_flags & FLAGS["drawn"] > 0
-    first = np.full(n, -1)
-    # Of several values that are assigned to one place the last stays: that of the earliest row.
-    first[places[drawn][::-1]] = of_row[drawn][::-1]
-    for each, n_units in zip(rows, np.bincount(first + 1)[1:].tolist(), strict=False):
-        if each.arm is not None:
-            strata[each.arm, each.share] += n_units
-    arms: dict[Kind, dict[Arm, ArmCounts]] = {kind: {} for kind in KINDS}
-    for arm in ARMS:
-        is_chosen = np.array([each.arm == arm for each in rows], bool)
-        chosen = [each for each in rows if each.arm == arm]
-        for kind, of_arm in _arm_counts(chosen, places[is_chosen[of_row]], n).items():
-            arms[kind][arm] = of_arm
-    counts: dict[Kind, Counts] = {kind: _counts(kind, n_flags) for kind in KINDS}
-    return Measures(counts, arms, drawing_of(strata, holdout))
+def _numbered(units: _Ints) -> tuple[NDArray[np.intp], int]:
+    """Return a number for each unit, and a bound of these numbers."""
+    lowest, highest = int(units.min()), int(units.max())
+    if highest - lowest < 2 * len(units):
+        # So many of all units are there that gaps between them cost less than sorting.
+        return np.subtract(units, lowest, dtype=np.intp), highest + 1 - lowest
+    distinct, places = np.unique(units, return_inverse=True)
+    return places, len(distinct)
 
 
 def _counts(kind: Kind, n_flags: _Ints) -> Counts:
@@ -140,35 +154,28 @@ def _counts(kind: Kind, n_flags: _Ints) -> Counts:
     )
 
 
-def _arm_counts(rows: Sequence[UnitRows], places: _Ints, n: int) -> Mapping[Kind, ArmCounts]:
-    """Return the counts of one arm.
-
-    Parameters
-    ----------
-    rows : sequence of UnitRows
-        Those of the arm.
-    places : (n_rows,)
-        The place of each row's unit, below `n`.
-    n : int
-        Number of places.
-    """
+def _arm_counts(rows: Sequence[UnitRows], units: _Ints) -> Mapping[Kind, ArmCounts]:
+    """Return the counts of one arm, from its rows and the unit of each of them."""
+    if not rows:
+        return dict.fromkeys(KINDS, ArmCounts())
+    places, n = _numbered(units)
+    of_rows = np.empty(len(places), np.int64)
     stored = frozenset[str]().union(*(each.columns for each in rows))
+    # One block: the allocator returns smaller ones to the system, which clears them for each part.
+    totals = dict(zip(TOTALS, np.zeros((len(TOTALS), n), np.int64), strict=True))
 
     @cache
     def column(name: str) -> Column:
-        totals = np.zeros(n, np.int64)
-        if rows:
-            np.add.at(
-                totals, places, np.concatenate([each.column(name) for each in rows], dtype=np.int64)
-            )
-        return Column(totals)
+        np.concatenate([each.column(name) for each in rows], out=of_rows)
+        np.add.at(totals[name], places, of_rows)
+        return Column(totals[name])
 
     @cache
     def ratio(x: str, m: str) -> RatioSums:
         return column(x).per(column(m))
 
     def source(name: str) -> str:
-        return name if name in stored else TWINS.get(name, name)
+        return name if name in stored else TWINS[name]
 
     return {
         kind: arm_counts_of(
