@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 
 from engine.errors import ConfigError
@@ -124,6 +125,17 @@ class Period:
             cause: sum(map(self._has, instants)) for cause, instants in history.uncounted.items()
         }
 
+    @cached_property
+    def shared_checkouts(self) -> Mapping[str, tuple[str, str]]:
+        """First and last day of each checkout of the period with decisions on several days."""
+        shared: dict[str, tuple[str, str]] = {}
+        for checkout_id in {decision.checkout_id for decision in self.all.decisions}:
+            decided = self.history.checkouts[checkout_id]
+            first, last = self.day(decided[0].occurred_at), self.day(decided[-1].occurred_at)
+            if first != last:
+                shared[checkout_id] = (first, last)
+        return shared
+
     def _has(self, instant: int) -> bool:
         since, until = self._since, self._until
         return (since is None or instant >= since) and (until is None or instant < until)
@@ -146,16 +158,6 @@ class Period:
         for outcome in self.all.outcomes:
             part_of(outcome.placed.decision.occurred_at).outcomes.append(outcome)
         return parts
-
-    def shared_checkouts(self) -> dict[str, tuple[str, str]]:
-        """Return first and last day of each checkout of the period with decisions on several."""
-        shared: dict[str, tuple[str, str]] = {}
-        for checkout_id in {decision.checkout_id for decision in self.all.decisions}:
-            decided = self.history.checkouts[checkout_id]
-            first, last = self.day(decided[0].occurred_at), self.day(decided[-1].occurred_at)
-            if first != last:
-                shared[checkout_id] = (first, last)
-        return shared
 
 
 def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:

@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 MAX_WINDOW_DAYS = 30
 _DEFAULT_HOLDOUT = 0.1
 DEFAULT_BOT_RATE = 120
+_PREVIOUS = "previous"
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -139,7 +140,7 @@ class ReportQuery:
     shop : str or None
         Name of the shop, for people.
     compare : str or None
-        Another period, `previous` or `FROM..TO`; see `engine.tracking.comparison`.
+        Another period, `previous` or `FROM..TO`; see `other_period`.
     watched : bool
         Whether intervals of effects stay valid however often the report is looked at.
     adjusted : bool
@@ -265,6 +266,36 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     )
     _check(query)
     return query
+
+
+def other_period(query: ReportQuery) -> ReportQuery:
+    """Return the query of the period to compare with: `FROM..TO`, or the days just before.
+
+    Raises
+    ------
+    ConfigError
+        The query does not say which period is meant.
+    """
+    text = query.compare or ""
+    alone = replace(query, by=(), compare=None)
+    if text != _PREVIOUS:
+        first, dots, last = text.partition("..")
+        if not (dots and first and last):
+            raise ConfigError(f"compare: {text!r} is neither previous nor FROM..TO")
+        other = parse_query({"from": first, "to": last})
+        return replace(alone, since=other.since, until=other.until)
+    since, until = query.since, query.until
+    if since is None or until is None:
+        raise ConfigError("compare: previous needs both from and to")
+    try:
+        if isinstance(since, datetime) and isinstance(until, datetime):
+            return replace(alone, since=since - (until - since), until=since)
+        if isinstance(since, datetime) or isinstance(until, datetime):
+            raise ConfigError("compare: previous needs two days, or two instants")
+        length = until - since + timedelta(days=1)
+        return replace(alone, since=since - length, until=since - timedelta(days=1))
+    except (OverflowError, TypeError) as error:
+        raise ConfigError(f"compare: nothing comes before {since}") from error
 
 
 def _flag(field: str, text: str | None) -> bool:

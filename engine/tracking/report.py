@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from engine import money
@@ -23,9 +24,9 @@ from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
-from engine.tracking.comparison import compared, other_period
 from engine.tracking.cuped import COVARIATE, Unit, adjusted_difference, known_pasts, past_spend
 from engine.tracking.incremental import incremental_of, mismatch_p_value, mismatch_reason
+from engine.tracking.intervals import newcombe
 from engine.tracking.many import Measured, judge_together
 from engine.tracking.measures import (
     NOT_FILLED,
@@ -36,7 +37,7 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
-from engine.tracking.query import TIME_KEYS, ReportQuery, bound_text, parse_query
+from engine.tracking.query import TIME_KEYS, ReportQuery, bound_text, other_period, parse_query
 from engine.tracking.rates import RATES, rates_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def build_report(
 
     settings = store.reports.settings()
     filled, own = query.filled(settings), ReportQuery().filled(settings)
+    other = None if filled.compare is None else other_period(filled)
 
     def of_period(asked: ReportQuery) -> dict[str, object]:
         if not from_facts:
@@ -94,11 +96,48 @@ def build_report(
         _check_facts_are_there(store, asked)
         return report_of(store.facts.read(_scope_of(asked)), asked)
 
-    if filled.compare is None:
-        return of_period(filled)
-    other = other_period(filled)
     report = of_period(replace(filled, compare=None))
+    if other is None:
+        return report
     return {**report, "comparison": compared(report, of_period(other))}
+
+
+def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, object]:
+    """Return the `comparison` entry of report `now`.
+
+    Differences have Newcombe's interval for independent periods: customers who are in both make
+    it wider than necessary, never narrower.
+    """
+    kinds = cast("Mapping[str, Mapping[str, Any]]", now["total"])
+    return {
+        "from": before["from"],
+        "to": before["to"],
+        "total": before["total"],
+        "change": {
+            kind: _change(measured, before["total"][kind], float(now["level"]))
+            for kind, measured in kinds.items()
+        },
+    }
+
+
+def _change(now: Mapping[str, Any], before: Mapping[str, Any], level: float) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for rate in RATES:
+        left, right = now[rate], before[rate]
+        interval = newcombe(
+            left["numerator"], left["denominator"], right["numerator"], right["denominator"], level
+        )
+        found[rate] = {
+            "value": interval.value if interval else None,
+            "lower": interval.lower if interval else None,
+            "upper": interval.upper if interval else None,
+            "method": "newcombe",
+            "status": "ok" if interval else "no_data",
+        }
+    for name in ("revenue", "net_revenue"):
+        known = now[name] is not None and before[name] is not None
+        found[name] = str(Decimal(now[name]) - Decimal(before[name])) if known else None
+    return found
 
 
 def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:

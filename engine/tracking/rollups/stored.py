@@ -234,7 +234,7 @@ def _roll_up_there(stale: StaleDay, alone: ReportQuery) -> None:
 def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     facts = _facts_of(store, alone)
     period = Period(facts, alone)
-    shared = period.shared_checkouts()
+    shared = period.shared_checkouts
     checkouts = {decision.checkout_id for decision in period.all.decisions}
     part = replace(period.all, outcomes=_whole(period, shared))
     body = day_of(part, period.quality, alone.currency, store.reports.rollups.numbers)
@@ -248,7 +248,7 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     """
     alone = _of_day(query, day)
     period = Period(_facts_of(store, alone), alone)
-    shared = period.shared_checkouts()
+    shared = period.shared_checkouts
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
     found = outcomes(period.history, query.impressions or "viewed", 0)
     counted = [

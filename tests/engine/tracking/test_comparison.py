@@ -16,10 +16,9 @@ from engine.errors import ConfigError
 from engine.fact_json import parse_fact
 from engine.facts import Decision, Fact
 from engine.storage.store import open_store
-from engine.tracking.comparison import compared, other_period
-from engine.tracking.query import ReportQuery, parse_query
+from engine.tracking.query import ReportQuery, other_period, parse_query
 from engine.tracking.rates import RATES
-from engine.tracking.report import build_report, report_of
+from engine.tracking.report import build_report, compared, report_of
 from tests.engine.tracking.test_incremental import trial
 from tests.support.facts import histories
 
