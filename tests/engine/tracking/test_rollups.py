@@ -213,7 +213,7 @@ STRATA = st.sampled_from([(None, None), *itertools.product(ARMS, (None, 100_000,
 
 
 @st.composite
-def rows_of_a_day(draw: st.DrawFn) -> Rows:
+def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) -> Rows:
     """Rows as a day has them: without an arm there are no sums, without checkouts neither."""
     rows: dict[Key, dict[str, int]] = {}
     for arm, share in draw(st.lists(STRATA, unique=True)):
@@ -225,7 +225,7 @@ def rows_of_a_day(draw: st.DrawFn) -> Rows:
                 checkouts = draw(st.integers(0, 3))
                 row[f"{kind}_checkouts"] = checkouts
                 for name in MEASURES if checkouts else ():
-                    row[f"{kind}_{name}"] = draw(AMOUNTS)
+                    row[f"{kind}_{name}"] = draw(amounts)
             rows[arm, share, unit] = row
     return rows
 
@@ -236,7 +236,7 @@ def noted(currency: str = "NOK") -> Notes:
     return Notes(counts, {"late": 1}, nothing, {currency: 1}, currency, frozenset({currency}))
 
 
-@given(rows=rows_of_a_day())
+@given(rows=rows_of_a_day(AMOUNTS | st.sampled_from([-(2**63), 2**63 - 1])))
 def test_a_day_comes_back(rows: Rows) -> None:
     body = pack(rows, noted())
     day = Day(body)
