@@ -1,10 +1,5 @@
 """The roll-ups of several days added up: the numbers that the facts of all of them would give."""
 
-# pyarrow has no types for a checker.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 from collections import Counter
@@ -14,8 +9,6 @@ from functools import cache, cached_property, reduce
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
@@ -29,8 +22,8 @@ _ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
 
 _INT64 = 2**63
-_EXACT = pa.decimal256(19)
-"""Holds an int64. The product of two has up to 39 digits, one more than decimal128 takes."""
+_HALF = 20
+"""Bits of the lower part of a number whose products 64 bits do not hold."""
 
 _Ints = NDArray[Any]
 
@@ -219,7 +212,10 @@ class Column:
         return self._times(self)
 
     def _times(self, other: Column) -> int:
+        """Return the sum of products, in two steps where 64 bits do not hold it."""
         if self._largest * other._largest * len(self._values) < _INT64:
             return int(np.dot(self._values, other._values))
-        factors = (pa.array(column._values).cast(_EXACT) for column in (self, other))
-        return int(pc.sum(pc.multiply(*factors)).as_py())
+        if self._largest < other._largest:
+            return other._times(self)
+        high, low = Column(self._values >> _HALF), Column(self._values & (2**_HALF - 1))
+        return (high._times(other) << _HALF) + low._times(other)
