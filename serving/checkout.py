@@ -106,9 +106,13 @@ def decide(
     """
     experiment = model.settings.experiment if model else ExperimentSection()
     share = experiment.holdout if holdout else 0.0
-    unit = unit_of(request.customer_id, request.session_id, request.checkout_id)
+    # Units are counted as they are drawn: where nobody may be remembered, by the checkout.
+    remembered = consents(model, request)
+    customer_id = request.customer_id if remembered else None
+    session_id = request.session_id if remembered else None
     arm: Arm = "treatment"
     if holdout:
+        unit = unit_of(customer_id, session_id, request.checkout_id)
         arm = known_arm or assign_arm(unit, salt=experiment.salt, holdout=share)
     currency = model.catalogue.currency if model else request.currency
     foreign = request.currency is not None and request.currency != currency
@@ -117,8 +121,6 @@ def decide(
     occurred_at = clock.now()
     limits, made, row = None, CachedOffers(), None
     mode = request.mode or "discovery"
-    remembered = consents(model, request)
-    customer_id = request.customer_id if remembered else None
     if model is not None:
         limits = _limits(model, request, foreign_currency=foreign)
         row = row_of(model, customer_id) if recall else None
@@ -139,7 +141,7 @@ def decide(
         decision_id=decision_id,
         occurred_at=occurred_at,
         checkout_id=request.checkout_id,
-        session_id=request.session_id if remembered else None,
+        session_id=session_id,
         customer_id=customer_id,
         arm=arm,
         model_version=model.version if model else None,

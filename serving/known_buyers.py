@@ -90,15 +90,15 @@ class KnownBuyers:
             Whether the caller may learn from the answer what the customer did.
         """
         session_id, customer_id = request.session_id, request.customer_id
+        # Without consent nobody is looked up: the dismissals in this checkout are all there is.
+        if not consents(model, request):
+            session_id = customer_id = None
         arm = None
         if session_id is not None:
             arm = self._arms.get(session_id)
         arm_session_id = None
-        if arm is None and _login_could_change_arm(model, request):
+        if arm is None and _login_could_change_arm(model, session_id, customer_id):
             arm_session_id = session_id
-        # Without consent nobody is looked up: the dismissals in this checkout are all there is.
-        if not consents(model, request):
-            session_id = customer_id = None
         if not recall:
             customer_id = None
         now = time.monotonic()
@@ -183,11 +183,13 @@ class KnownBuyers:
         return moment
 
 
-def _login_could_change_arm(model: Model | None, request: SuggestionRequest) -> bool:
+def _login_could_change_arm(
+    model: Model | None, session_id: str | None, customer_id: str | None
+) -> bool:
     """Return whether customer and session are drawn into different arms: 2 h (1 - h) of logins."""
-    if model is None or request.session_id is None or request.customer_id is None:
+    if model is None or session_id is None or customer_id is None:
         return False
     experiment = model.settings.experiment
-    units = (unit_of(request.customer_id, None), unit_of(None, request.session_id))
+    units = (unit_of(customer_id, None), unit_of(None, session_id))
     drawn = {assign_arm(unit, salt=experiment.salt, holdout=experiment.holdout) for unit in units}
     return len(drawn) > 1

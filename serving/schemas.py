@@ -156,8 +156,8 @@ class SuggestionRequest(Struct):
         Meta(
             description="Whether the buyer agreed to being remembered; as `tracking.consent` of"
             " the shop says where it is not given. Without it the decision is stored without"
-            " customer and session, and nothing that is remembered of them is used; they still"
-            " decide the arm"
+            " customer and session, nothing that is remembered of them is used, and the checkout"
+            " decides the arm"
         ),
     ] = None
 

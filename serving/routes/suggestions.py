@@ -52,7 +52,7 @@ async def suggest(request: Request) -> Response:
     decision = _decide(service, model, asked, buyer, recall=recall)
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
-    service.buyers.set_arm(asked.session_id, decision.arm)
+    service.buyers.set_arm(decision.session_id, decision.arm)
     tracking = await service.intake.record(decision, budget)
     laps.lap("record")
     _count(service, decision, tracking, late=budget.is_spent)

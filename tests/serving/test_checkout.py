@@ -16,6 +16,7 @@ from msgspec import json as msgspec_json
 from engine import clock
 from engine.fact_json import fact_to_json, parse_fact
 from engine.facts import Decision
+from engine.tracking.incremental import Stratum, drawing_of, mismatch_p_value, stratum_of
 from serving.answers import answer_json
 from serving.checkout import decide, recommenders_of
 from serving.schemas import SuggestionRequest
@@ -349,3 +350,20 @@ def test_answers_keep_the_schema_and_the_promises(data: st.DataObject) -> None:
         assert (offer.replaces is None) == (offer.kind == "cross_sell")
     again = decide(model, request)
     assert [offer.item_id for offer in again.offers] == [offer.item_id for offer in decision.offers]
+
+
+def test_arms_without_consent_are_as_even_as_those_of_single_checkouts() -> None:
+    """Buyers who return, drawn by what is counted: a mismatch of arms is seen by chance alone."""
+    p_values: list[float] = []
+    for world in range(60):
+        model = tiny_model(holdout=0.5)
+        strata: Counter[Stratum] = Counter()
+        for number in range(200):
+            request = _request(
+                checkout_id=f"{world}-{number}", customer_id=f"{world}-{number % 10}", consent=False
+            )
+            strata[stratum_of(decide(model, request))] += 1
+        p_value = mismatch_p_value(drawing_of(strata, 0.5))
+        assert p_value is not None
+        p_values.append(p_value)
+    assert sum(p_value < 0.05 for p_value in p_values) <= 8  # 8 or fewer of 60: 99.5%

@@ -72,8 +72,9 @@ def test_only_who_agreed_is_kept(
     for number in range(12):
         name = f"{consent}-{number}"
         arm = _checkout(client, name, consent)
-        # The arm is the customer's either way: it needs no memory.
-        assert arm == assign_arm(unit_of(f"c-{name}", None), salt="mersalg-1", holdout=0.5)
+        # Whoever is not remembered is counted by the checkout, and so drawn by it.
+        unit = unit_of(f"c-{name}", None) if agreed else unit_of(None, None, name)
+        assert arm == assign_arm(unit, salt="mersalg-1", holdout=0.5)
         arms.add(arm)
         stored = _stored(folder, name)
         assert len(stored) == 2
