@@ -70,7 +70,7 @@ def command(
 
 
 def print_back_test(metrics: Mapping[str, Any]) -> None:
-    """The table of hit rates, and what it was measured on."""
+    """Print the table of hit rates, and what it was measured on."""
     from rich.table import Table
 
     rates = metrics["hit_rate_at_10"]
@@ -112,7 +112,7 @@ def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:
 
 
 def _print_reliability(mode: str, told: Mapping[str, Any]) -> None:
-    """What scores said, and how often they came true."""
+    """Print what scores said, and how often they came true."""
     steps = [
         f"{step['said']:.3f} said, {step['came_true']:.3f} came true ({step['n']:,})"
         for step in told["bins"]

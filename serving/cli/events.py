@@ -113,7 +113,7 @@ def import_(
 
 
 def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None:
-    """An offer log: understood as a whole first, then recorded as any facts are."""
+    """Record an offer log; it is read as a whole before anything is recorded."""
     from tempfile import TemporaryFile
 
     import orjson
@@ -211,7 +211,6 @@ def export(
 
     Importing the file elsewhere gives the same reports.
     """
-
     with existing_store(database) as store, console.progress_bars(quiet=as_json) as progress:
         n_facts = _write(store, out, progress)
     if out is not None:
@@ -236,7 +235,7 @@ def _write(store: Store, out: Path | None, progress: Progress) -> int:
 
 @contextmanager
 def _target(out: Path | None) -> Generator[IO[bytes], None, None]:
-    """Standard output, or a file that appears whole or not at all."""
+    """Yield standard output, or a file that appears whole or not at all."""
     from serving.cli.whole_file import whole_file
 
     if out is not None:

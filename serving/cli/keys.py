@@ -50,7 +50,7 @@ def create(
 
 @group.command("list")
 def list_(file: File, as_json: console.JsonFlag = False) -> None:
-    """The keys of the file by id, scope and name; no key can be read out of it."""
+    """List the keys of the file by id, scope and name; the keys themselves are not in it."""
     from rich.table import Table
 
     from serving.key_file import list_keys

@@ -20,7 +20,7 @@ _NEAR, _FEW = 5, 20_000
 
 
 def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
-    """The family of that name, or that of the item with that id.
+    """Return the family of that name, or that of the item with that id.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _close(wanted: str, known: dict[str, str]) -> str:
 
 
 def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
-    """The ladder an item stands on, seen from the item.
+    """Return the ladder that an item is on, seen from the item.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _change(change: Any) -> dict[str, str]:
 
 
 def _directions(model: Model, item: int) -> dict[str, int]:
-    """The customer's next purchase on the ladder: of a higher tier, the same, or a lower one."""
+    """Count customers' next purchases on the ladder: of a higher tier, the same, or a lower one."""
     moves, tier = model.ladders.moves, model.ladders.tier
     assert moves is not None
     row = slice(int(moves.indptr[item]), int(moves.indptr[item + 1]))
@@ -209,6 +209,7 @@ def _directions(model: Model, item: int) -> dict[str, int]:
 
 
 def print_family(told: dict[str, Any], currency: str) -> None:
+    """Print the ladder of a family."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -224,7 +225,7 @@ def print_family(told: dict[str, Any], currency: str) -> None:
 
 
 def print_ladder(told: dict[str, Any]) -> None:
-    """The dearest rung first, as one climbs; narrow enough for a terminal of 80 columns."""
+    """Print a ladder, the dearest rung first, for a terminal of 80 columns."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -62,7 +62,7 @@ def _print_version(value: bool) -> None:
 
 
 @app.callback()
-def main(
+def main(  # noqa: D103 - it would be the help of the whole program
     show_version: Annotated[
         bool,
         typer.Option(
@@ -116,8 +116,11 @@ def _database_from_file() -> str | None:
 
 
 def _defaults(command: object, database: str | None) -> dict[str, object]:
-    """`database` for every option that the variable would fill. Put into the variable itself, a
-    password would stand in the environment of every process that a command starts."""
+    """Return `database` for every option that the variable would fill.
+
+    In the variable itself a password would be in the environment of every process that a command
+    starts.
+    """
     if database is None:
         return {}
     if isinstance(command, TyperGroup):

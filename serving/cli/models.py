@@ -78,7 +78,7 @@ def show(
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """What a version holds, whether its files are intact, and its strongest rules."""
+    """Show what a version holds, whether its files are intact, and its strongest rules."""
     from engine.errors import ModelCorrupt, ModelNotFound
     from engine.registry import Registry
     from serving.cli.store_tables import print_stores, stores_as_json

@@ -27,7 +27,7 @@ AuditDatabase = Annotated[
 def noted(
     database: str | None, action: str, target: str | None = None
 ) -> Generator[Action, None, None]:
-    """Notes what the block did, who did it and how it ended, and says where it cannot."""
+    """Note what the block did, who did it and how it ended, and says where it cannot."""
     from engine.errors import ConfigError
     from engine.storage.store import open_existing_store
     from serving.auditing import Action, audited_here

@@ -20,6 +20,8 @@ _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
 
 class Format(StrEnum):
+    """How a report is written."""
+
     table = "table"
     json = "json"
     csv = "csv"

@@ -191,7 +191,7 @@ def _shared_metrics(workers: int) -> Generator[None, None, None]:
 
 @contextmanager
 def _stopping_file() -> Generator[Path, None, None]:
-    """A file that is not there yet; its being there tells the workers that the end is near."""
+    """Yield the path of a file that, once it is there, tells the workers that the end is near."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="mersalg-serve-") as path:

@@ -149,7 +149,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
 
 
 def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
-    """The planted effect beside what the report says, in shares of checkouts."""
+    """Return the planted effect beside what the report says, in shares of checkouts."""
     found = measured["incremental"]
     bounds = found["clustered"] or found
     known = planted is not None and found["value"] is not None

@@ -15,7 +15,7 @@ _SHOWN_STORES = 3
 
 
 def stores_as_json(model: Model, n_rules: int) -> dict[str, Any] | None:
-    """The first `n_rules` flagged rules of each kind with all their stores; None: one store only.
+    """Return the first `n_rules` flagged rules of each kind by store, None with one store only.
 
     `confidence` of a store is drawn to that of all stores as far as stores are alike.
     """

@@ -149,7 +149,7 @@ def _count_lines(carts: str) -> int | None:
 
 @contextmanager
 def _target(out: str) -> Generator[BinaryIO, None, None]:
-    """Standard output, or a file that appears whole or not at all."""
+    """Yield standard output, or a file that appears whole or not at all."""
     if out == _STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -50,7 +50,7 @@ def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def spool(settings: ServeSettings) -> Iterator[Finding]:
-    """What waits in the spool, and what was set aside in it."""
+    """Find what waits in the spool, and what was set aside in it."""
     from serving.spool import Spool
 
     folder, limit = settings.spool_folder, settings.spool_limit_bytes
@@ -163,7 +163,7 @@ def port(settings: ServeSettings) -> Iterator[Finding]:
 
 
 def running_service(url: str) -> Iterator[Finding]:
-    """What `/healthz` and `/readyz` of the service at `url` say."""
+    """Find what `/healthz` and `/readyz` of the service at `url` say."""
     try:
         health, _ = _get(url, "/healthz")
         status, said = _get(url, "/readyz")
@@ -207,7 +207,7 @@ def _get(url: str, path: str) -> tuple[int, Mapping[str, Any]]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the first of those above it that is there."""
+    """Return the folder, or the first of those above it that exists."""
     folder = folder.absolute()
     while not folder.is_dir():
         folder = folder.parent

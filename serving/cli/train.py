@@ -119,7 +119,7 @@ def _print_people(result: TrainingResult, currency: str) -> None:
 
 
 def _print_since_last(since: SinceLast) -> None:
-    """What was new, and why more than that was read or counted."""
+    """Print what was new, and why more than that was read or counted."""
     out, reading = console.out, since.reading
     if since.problem:
         console.err.print(since.problem, style="yellow", markup=False, highlight=False)

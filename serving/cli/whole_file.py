@@ -13,7 +13,7 @@ from engine.errors import DataError
 
 @contextmanager
 def whole_file(path: Path) -> Generator[IO[bytes], None, None]:
-    """A file to write; it has its name once the block ends well.
+    """Yield a file to write; it gets its name once the block ends well.
 
     Raises
     ------

@@ -45,6 +45,7 @@ async def show_dashboard(
     days: int = Query(28, ge=1, le=3660),
     lang: str | None = Query(None, max_length=35),
 ) -> Response:
+    """Show both rates of the last days."""
     settings: ServeSettings = request.app.state.settings
     if not _may_look(request, settings):
         return RedirectResponse("/dashboard/login", 303)
@@ -79,11 +80,13 @@ async def show_dashboard(
 
 @router.get("/dashboard/login")
 async def show_login(refused: bool = False) -> Response:
+    """Show the form that asks for a key."""
     return page("login.html", title="Sign in", refused=refused)
 
 
 @router.post("/dashboard/login")
 async def log_in(request: Request) -> Response:
+    """Open a session where the key is known."""
     form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
     session = sessions.open_session(request.app.state.settings, form.get("key", [""])[0].strip())
     if session is None:
@@ -106,6 +109,7 @@ async def log_in(request: Request) -> Response:
 
 @router.post("/dashboard/logout")
 async def log_out() -> Response:
+    """End the session."""
     answer = RedirectResponse("/dashboard/login", 303)
     answer.delete_cookie(sessions.COOKIE, path="/dashboard", httponly=True, samesite="strict")
     return answer
@@ -113,6 +117,7 @@ async def log_out() -> Response:
 
 @router.get("/dashboard/static/{name}")
 async def static_file(name: str) -> Response:
+    """Return a file of the pages."""
     if name not in _FILES:
         raise errors.ApiError(404, "not_found", "no such file")
     headers = {"Cache-Control": "public, max-age=3600"}

@@ -16,7 +16,7 @@ _MAY_LOOK = ("report", "admin")
 
 
 def open_session(settings: ServeSettings, presented: str) -> str | None:
-    """The cookie of whoever presents a report or admin key; None for anyone else."""
+    """Return the cookie for a report or admin key, None for anything else."""
     digest = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).digest()
     until = int(time.time()) + SECONDS
     for key in settings.keys.keys:
@@ -26,7 +26,7 @@ def open_session(settings: ServeSettings, presented: str) -> str | None:
 
 
 def is_open(settings: ServeSettings, cookie: str | None) -> bool:
-    """False once the session is over, or its key is no longer known."""
+    """Return whether the session is not over and its key is still known."""
     until, dot, signature = (cookie or "").partition(".")
     if not dot or not until.isdecimal() or not until.isascii() or len(until) > 12:
         return False
