@@ -10,24 +10,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import cast
 
 import msgspec
 from msgspec import UNSET
 
+from engine import clock, money
 from engine import fact_schema as schema
+from engine.errors import FactRejected
 from engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
-from engine.fact_fields import (
-    LARGEST_QUANTITY,
-    invalid,
-    is_text,
-    optional_id,
-    parse_amount,
-    parse_currency,
-    parse_instant,
-    parse_quantity,
-    required_id,
-)
+from engine.fact_fields import LARGEST_QUANTITY, NUMBERS, is_text, parse_quantity
 from engine.facts import (
     CartLine,
     Change,
@@ -43,6 +36,7 @@ from engine.facts import (
     Step,
 )
 
+_LARGEST_ID = 10**100  # Python itself refuses to write far longer numbers
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
 _STEPS: dict[str | None, Step] = {"size": "size", "tier": "tier"}
@@ -74,15 +68,13 @@ def fact_of(body: schema.FactBody) -> Fact:
 
 def _event(body: schema.EventBody) -> Event:
     kind = cast(EventType, body.__struct_config__.tag)
-    currency = parse_currency(body.currency)
-    offer_id = optional_id(body.offer_id, "offer_id") or optional_id(
-        body.promotion_id, "promotion_id"
-    )
-    transaction_id = optional_id(body.transaction_id, "transaction_id")
+    currency = _currency(body.currency)
+    offer_id = _id(body.offer_id, "offer_id") or _id(body.promotion_id, "promotion_id")
+    transaction_id = _id(body.transaction_id, "transaction_id")
     items: tuple[PurchaseItem, ...] = ()
     if isinstance(body, schema.OrderBody):
         if transaction_id is None:
-            raise invalid("transaction_id", "is required")
+            raise _invalid("transaction_id", "is required")
         items = tuple(
             [
                 _item(entry, f"items[{index}]", currency)
@@ -90,16 +82,16 @@ def _event(body: schema.EventBody) -> Event:
             ]
         )
         if kind == "purchase" and not items:
-            raise invalid("items", "a purchase needs at least one item")
+            raise _invalid("items", "a purchase needs at least one item")
     elif offer_id is None:
-        raise invalid("offer_id", f"is required for {kind}")
+        raise _invalid("offer_id", f"is required for {kind}")
     session_id, customer_id = _people(body)
     return Event(
-        required_id(body.event_id, "event_id"),
+        _required_id(body.event_id, "event_id"),
         kind,
-        parse_instant(body.occurred_at),
+        _instant(body.occurred_at),
         offer_id,
-        optional_id(body.checkout_id, "checkout_id"),
+        _id(body.checkout_id, "checkout_id"),
         session_id,
         customer_id,
         transaction_id,
@@ -111,19 +103,18 @@ def _event(body: schema.EventBody) -> Event:
 
 def _people(body: schema.EventBody | schema.DecisionBody) -> tuple[str | None, str | None]:
     """Return session and customer; neither without consent: the fact counts for its checkout."""
-    session_id = optional_id(body.session_id, "session_id")
-    customer_id = optional_id(body.customer_id, "customer_id")
+    session_id = _id(body.session_id, "session_id")
+    customer_id = _id(body.customer_id, "customer_id")
     return (None, None) if body.consent is False else (session_id, customer_id)
 
 
 def _item(body: schema.ItemBody, where: str, currency: str | None) -> PurchaseItem:
     return PurchaseItem(
-        required_id(body.item_id, "item_id", where),
+        _required_id(body.item_id, "item_id", where),
         _quantity(body.quantity, where),
-        parse_amount(body.price, currency, where, "price"),
-        parse_amount(body.discount, currency, where, "discount") or 0,
-        optional_id(body.offer_id, "offer_id", where)
-        or optional_id(body.promotion_id, "promotion_id", where),
+        _amount(body.price, currency, where, "price"),
+        _amount(body.discount, currency, where, "discount") or 0,
+        _id(body.offer_id, "offer_id", where) or _id(body.promotion_id, "promotion_id", where),
     )
 
 
@@ -131,16 +122,16 @@ def _quantity(value: object, where: str, maximum: int = LARGEST_QUANTITY) -> Qua
     try:
         return parse_quantity(1 if value is UNSET else value, maximum)
     except ValueError as error:
-        raise invalid("quantity", str(error), where) from error
+        raise _invalid("quantity", str(error), where) from error
 
 
 def _decision(body: schema.DecisionBody) -> Decision:
-    currency = parse_currency(body.currency)
+    currency = _currency(body.currency)
     if body.arm is None:
-        raise invalid("arm", "must be treatment or control")
+        raise _invalid("arm", "must be treatment or control")
     if body.control_share is not None and not 0 <= body.control_share <= 1:
-        raise invalid("control_share", "must be a number from 0 to 1")
-    decision_id = required_id(body.decision_id, "decision_id")
+        raise _invalid("control_share", "must be a number from 0 to 1")
+    decision_id = _required_id(body.decision_id, "decision_id")
     lines = [
         _line(entry, f"lines[{index}]", currency) for index, entry in enumerate(body.lines or ())
     ]
@@ -148,18 +139,18 @@ def _decision(body: schema.DecisionBody) -> Decision:
         _offer(entry, f"offers[{index}]", currency) for index, entry in enumerate(body.offers or ())
     ]
     if len({offer.offer_id for offer in offers}) != len(offers):
-        raise invalid("offers", "the same offer_id stands twice")
+        raise _invalid("offers", "the same offer_id stands twice")
     session_id, customer_id = _people(body)
     return Decision(
-        event_id=optional_id(body.event_id, "event_id") or decision_id,
+        event_id=_id(body.event_id, "event_id") or decision_id,
         decision_id=decision_id,
-        occurred_at=parse_instant(body.occurred_at),
-        checkout_id=required_id(body.checkout_id, "checkout_id"),
+        occurred_at=_instant(body.occurred_at),
+        checkout_id=_required_id(body.checkout_id, "checkout_id"),
         session_id=session_id,
         customer_id=customer_id,
         arm=body.arm,
-        model_version=optional_id(body.model_version, "model_version"),
-        placement=optional_id(body.placement, "placement") or "checkout",
+        model_version=_id(body.model_version, "model_version"),
+        placement=_id(body.placement, "placement") or "checkout",
         currency=currency,
         lines=tuple(lines),
         offers=tuple(offers),
@@ -170,64 +161,64 @@ def _decision(body: schema.DecisionBody) -> Decision:
         declined_item_ids=_ids(body.declined_item_ids, "declined_item_ids"),
         mode=body.mode,
         model_customer=body.model_customer,
-        store_id=optional_id(body.store_id, "store_id"),
-        segment=optional_id(body.segment, "segment"),
+        store_id=_id(body.store_id, "store_id"),
+        segment=_id(body.segment, "segment"),
     )
 
 
 def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ...]:
     return tuple(
-        [required_id(value, f"{field}[{index}]") for index, value in enumerate(values or ())]
+        [_required_id(value, f"{field}[{index}]") for index, value in enumerate(values or ())]
     )
 
 
 def _line(body: schema.LineBody, where: str, currency: str | None) -> CartLine:
     return CartLine(
-        required_id(body.item_id, "item_id", where),
+        _required_id(body.item_id, "item_id", where),
         _quantity(body.quantity, where),
-        parse_amount(body.unit_price, currency, where, "unit_price"),
-        parse_amount(body.discount, currency, where, "discount") or 0,
+        _amount(body.unit_price, currency, where, "unit_price"),
+        _amount(body.discount, currency, where, "discount") or 0,
     )
 
 
 def _offer(body: schema.ExplainedOfferBody, where: str, currency: str | None) -> Offer:
     kind = body.kind
     if kind is None:
-        raise invalid("kind", "must be cross_sell or upsell", where)
+        raise _invalid("kind", "must be cross_sell or upsell", where)
     replaces = None
     if body.replaces is not None:
         base, at = body.replaces, f"{where}.replaces"
         replaces = Replaces(
-            required_id(base.item_id, "item_id", at),
+            _required_id(base.item_id, "item_id", at),
             _quantity(base.quantity, at, _LARGEST_REPLACED),
-            parse_amount(base.price_difference, currency, at, "price_difference"),
+            _amount(base.price_difference, currency, at, "price_difference"),
         )
     upsell = kind == "upsell"
     if upsell and replaces is None:
-        raise invalid("replaces", "an upsell offer names what it replaces", where)
+        raise _invalid("replaces", "an upsell offer names what it replaces", where)
     total = body.total_difference
     return Offer(
-        required_id(body.offer_id, "offer_id", where),
+        _required_id(body.offer_id, "offer_id", where),
         kind,
-        required_id(body.item_id, "item_id", where),
+        _required_id(body.item_id, "item_id", where),
         1 if body.position is UNSET else body.position,
-        parse_amount(body.unit_price, currency, where, "unit_price"),
-        optional_id(body.name, "name", where) or "",
+        _amount(body.unit_price, currency, where, "unit_price"),
+        _id(body.name, "name", where) or "",
         0.0 if body.score is UNSET else _finite(body.score, "score", where),
-        "" if body.text is UNSET else _words(body.text, "text", where),
+        "" if body.text is UNSET else _text(body.text, "text", where),
         None if body.evidence is None else _evidence(body.evidence, f"{where}.evidence"),
         replaces,
         _changes(body.gains, f"{where}.gains") if upsell else (),
         _changes(body.losses, f"{where}.losses") if upsell else (),
         _STEPS.get(body.step) if upsell else None,
-        parse_amount(total, currency, where, "total_difference") if upsell else None,
-        optional_id(body.family, "family", where),
+        _amount(total, currency, where, "total_difference") if upsell else None,
+        _id(body.family, "family", where),
     )
 
 
 def _evidence(evidence: Evidence, where: str) -> Evidence:
     for item in evidence.antecedent_item_ids:
-        _words(item, "antecedent_item_ids", where)
+        _text(item, "antecedent_item_ids", where)
     _finite(evidence.confidence, "confidence", where)
     _finite(evidence.lift, "lift", where)
     _finite(evidence.lift_lower, "lift_lower", where)
@@ -236,22 +227,79 @@ def _evidence(evidence: Evidence, where: str) -> Evidence:
 
 def _changes(changes: Sequence[Change] | None, where: str) -> tuple[Change, ...]:
     for change in changes or ():
-        _words(change.attribute, "attribute", where)
-        _words(change.before, "from", where)
-        _words(change.after, "to", where)
+        _text(change.attribute, "attribute", where)
+        _text(change.before, "from", where)
+        _text(change.after, "to", where)
     return tuple(changes or ())
 
 
-def _words(value: str, field: str, where: str) -> str:
+def _id(value: str | int | None, field: str, where: str = "") -> str | None:
+    """Return an id as text, for many shops number their orders and customers; None where empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return _text(value, field, where)
+    if abs(value) >= _LARGEST_ID:
+        raise _invalid(field, "must be text", where)
+    return str(value)
+
+
+def _required_id(value: str | int | None, field: str, where: str = "") -> str:
+    identifier = _id(value, field, where)
+    if identifier is None:
+        raise _invalid(field, "is required", where)
+    return identifier
+
+
+def _text(value: str, field: str, where: str) -> str:
     if not is_text(value):
-        raise invalid(field, "holds characters that are not text", where)
+        raise _invalid(field, "holds characters that are not text", where)
     return value
+
+
+def _amount(value: object, currency: str | None, where: str, field: str) -> int | None:
+    """Return an amount of money in minor units, None where there is none."""
+    if value is None:
+        return None
+    if type(value) is not str and type(value) not in NUMBERS:
+        raise _invalid(field, "must be an amount of money", where)
+    if currency is None:
+        raise _invalid("currency", f"is required where {where}.{field} is given")
+    try:
+        minor = money.to_minor(cast("Decimal | int | float | str", value), currency)
+    except ValueError as error:
+        raise _invalid(field, str(error), where) from error
+    if minor < 0:
+        raise _invalid(field, "must not be negative", where)
+    return minor
+
+
+def _currency(value: str | int | None) -> str | None:
+    code = _id(value, "currency")
+    if code is not None and not money.is_currency(code):
+        raise _invalid("currency", "must be an ISO 4217 code such as NOK")
+    return code
+
+
+def _instant(value: str | None) -> int:
+    """Return when a fact occurred, in microseconds since the epoch."""
+    if value is None:
+        raise _invalid("occurred_at", "is required, as ISO 8601 with an offset")
+    try:
+        return clock.parse_instant(value)
+    except ValueError as error:
+        raise _invalid("occurred_at", f"must be ISO 8601 with an offset: {error}") from error
 
 
 def _finite(value: float, field: str, where: str) -> float:
     if not math.isfinite(value):
-        raise invalid(field, "must be a number", where)
+        raise _invalid(field, "must be a number", where)
     return value
+
+
+def _invalid(field: str, message: str, where: str = "") -> FactRejected:
+    """Return the error of a field that cannot be taken; `where` is what the field belongs to."""
+    return FactRejected("invalid", f"{where}{'.' if where else ''}{field} {message}")
 
 
 def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ them, and of facts the same structs in their canonical form: ids and amounts as 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final, cast
 
@@ -239,6 +239,18 @@ def decode_any(raw: bytes | msgspec.Raw) -> object:
         return _any_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise _no_json(error, raw) from error
+
+
+def people_in(events: Iterable[msgspec.Raw | dict[str, object]]) -> Iterator[object]:
+    """Yield the customers and sessions that JSON objects name, facts or not, unchecked."""
+    for event in events:
+        try:
+            named = decode_any(event) if isinstance(event, msgspec.Raw) else event
+        except FactRejected:
+            continue
+        if isinstance(named, dict):
+            yield cast("dict[str, object]", named).get("customer_id")
+            yield cast("dict[str, object]", named).get("session_id")
 
 
 def _no_json(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejected:

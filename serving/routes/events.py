@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
 import orjson
@@ -14,7 +13,7 @@ from starlette.responses import Response
 from engine.adapters.shopify import OWN_PREFIX
 from engine.errors import FactRejected
 from engine.fact_json import fact_of
-from engine.fact_schema import DecisionBody, FactBody, OrderBody, convert, decode, decode_any
+from engine.fact_schema import DecisionBody, OrderBody, convert, decode, people_in
 from engine.facts import Event, Fact
 from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
@@ -66,23 +65,33 @@ async def take(
     service: Service, caller: Caller, events: Sequence[msgspec.Raw | dict[str, object]]
 ) -> EventsAnswer:
     """Record the events that `caller` may send; each event stands alone."""
-    logs.keep_unspoken(lambda: _people_in(events))
+    logs.keep_unspoken(lambda: people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
+    is_server = caller.may("server")
     facts: list[Fact] = []
-    places: list[int] = []
+    indexes: list[int] = []
     rejected: list[Rejection] = []
-    for place, event in enumerate(events):
+    for index, event in enumerate(events):
         try:
             body = decode(event) if isinstance(event, msgspec.Raw) else convert(event)
-            _check_allowed(body, caller)
+            if isinstance(body, DecisionBody):
+                raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
+            if not is_server and isinstance(body, OrderBody):
+                kind = body.__struct_config__.tag
+                raise FactRejected("forbidden", f"{kind} needs a key of scope server")
+            named = body.event_id
+            if not is_server and isinstance(named, str) and named.startswith(OWN_PREFIX):
+                # Such an id can be guessed, and who came first with it would keep the order out.
+                problem = f"ids that begin with {OWN_PREFIX} are those of webhooks"
+                raise FactRejected("forbidden", problem)
             if consent_required and body.consent is None:
                 body.consent = False
             facts.append(fact_of(body))
         except FactRejected as error:
-            rejected.append(Rejection(place, error.reason, error.message))
+            rejected.append(Rejection(index, error.reason, error.message))
             continue
-        places.append(place)
+        indexes.append(index)
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
     sent = [fact for fact in facts if isinstance(fact, Event)]
@@ -91,20 +100,9 @@ async def take(
     )
     if any(event.type == "dismiss_promotion" for event in sent):
         service.buyers.note_dismissal()
-    rejected += [Rejection(places[one.index], one.code, one.message) for one in result.rejected]
+    rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     return EventsAnswer(result.recorded, result.duplicates, rejected)
-
-
-def _people_in(events: Sequence[msgspec.Raw | dict[str, object]]) -> Iterator[object]:
-    for event in events:
-        try:
-            named = decode_any(event) if isinstance(event, msgspec.Raw) else event
-        except FactRejected:
-            continue
-        if isinstance(named, dict):
-            yield cast("dict[str, object]", named).get("customer_id")
-            yield cast("dict[str, object]", named).get("session_id")
 
 
 def _events_of(body: bytes, most: int) -> list[msgspec.Raw]:
@@ -120,16 +118,3 @@ def _events_of(body: bytes, most: int) -> list[msgspec.Raw]:
             422, "too_many_events", f"send at most {most} events a call", details={"limit": most}
         )
     return events
-
-
-def _check_allowed(body: FactBody, caller: Caller) -> None:
-    """Raise FactRejected for what this caller may not send."""
-    if isinstance(body, DecisionBody):
-        raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
-    if isinstance(body, OrderBody) and not caller.may("server"):
-        kind = body.__struct_config__.tag
-        raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-    named = body.event_id
-    if isinstance(named, str) and named.startswith(OWN_PREFIX) and not caller.may("server"):
-        # Such an id can be guessed, and who came first with it would keep the order out.
-        raise FactRejected("forbidden", f"ids that begin with {OWN_PREFIX} are those of webhooks")
