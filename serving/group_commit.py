@@ -1,4 +1,4 @@
-"""Many callers, one write: a thread that takes all that waits and commits it together."""
+"""Group commit: a thread that takes all waiting jobs of many callers and commits them together."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Result = TypeVar("Result")
 
 
 class QueueFull(Exception):
-    """More waits than can be written soon."""
+    """More jobs wait than can be written soon."""
 
 
 @dataclass(slots=True)
 class Waiting(Generic[Job, Result]):
-    """A job, and whom to tell of its result."""
+    """A job, and the future of its result."""
 
     job: Job
     loop: asyncio.AbstractEventLoop
@@ -34,21 +34,31 @@ _Settled = tuple["asyncio.Future[Result]", Result | Exception]
 
 
 class GroupCommit(Generic[Job, Result]):
-    """Calls `commit(jobs)` in a thread of its own, with everything that waits at that moment.
+    """Call `commit(jobs)` in a thread of its own, with all jobs that wait at that moment.
 
-    `commit` returns one result a job, in order, and may block (it ends in an fsync). If it raises
-    on several jobs, each is tried alone, so that one bad job does not fail its neighbours.
-
-    Args:
-        commit: writes the jobs and returns their results, or the error of each.
-        weight: how much of a batch a job takes.
-        most: a batch is closed once its jobs weigh this much.
-        backlog: jobs that may wait before `submit` refuses.
-        linger: seconds a batch may wait for as many jobs as the one before it had. Under load
-            callers come back together, and one write for all of them beats many small ones; a
-            caller who is alone never waits.
-        threads: more than one where `commit` only reads, so that one that hangs is not all.
-        only_awaited: a job whose caller gave up meanwhile is not done at all.
+    Parameters
+    ----------
+    name
+        Of the thread.
+    commit
+        Writes the jobs and returns the result or the error of each, in order. It may block, as it
+        ends in an fsync. If it raises on several jobs, each is tried alone, so that one bad job
+        does not fail the others.
+    weight
+        Returns the size of a job.
+    maximum
+        Size from which on a batch takes no more jobs.
+    backlog
+        Jobs that may wait before `submit` refuses.
+    linger
+        Seconds a batch may wait for as many jobs as the one before it had. Under load callers come
+        back together, and one write for all of them beats many small ones; a caller who is alone
+        never waits.
+    threads
+        Number of threads; more than one where `commit` only reads, so that one that hangs does not
+        stop all.
+    only_awaited
+        Whether jobs are left out whose callers gave up meanwhile.
     """
 
     def __init__(
@@ -57,13 +67,14 @@ class GroupCommit(Generic[Job, Result]):
         commit: Callable[[Sequence[Job]], Sequence[Result | Exception]],
         *,
         weight: Callable[[Job], int] = lambda _job: 1,
-        most: int = 512,
+        maximum: int = 512,
         backlog: int = 20_000,
         linger: float = 0.005,
         threads: int = 1,
         only_awaited: bool = False,
     ) -> None:
-        self._commit, self._weight, self._most, self._backlog = commit, weight, most, backlog
+        self._commit, self._weight = commit, weight
+        self._maximum, self._backlog = maximum, backlog
         self._linger, self._only_awaited = linger, only_awaited
         self._expected = 1
         self._queue: queue.SimpleQueue[Waiting[Job, Result] | None] = queue.SimpleQueue()
@@ -73,19 +84,28 @@ class GroupCommit(Generic[Job, Result]):
         self._closed = False
 
     def start(self) -> None:
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     @property
     def is_alive(self) -> bool:
+        """Whether all threads run."""
         return all(thread.is_alive() for thread in self._threads)
 
     @property
     def waiting(self) -> int:
+        """Number of jobs that wait."""
         return self._queue.qsize()
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
-        """A future of the running loop; raises QueueFull where too much waits or after `close`."""
+        """Return the future result of a job, in the running loop.
+
+        Raises
+        ------
+        QueueFull
+            Too many jobs wait, or `close` was called.
+        """
         if self._closed or self._queue.qsize() >= self._backlog:
             raise QueueFull
         loop = asyncio.get_running_loop()
@@ -94,7 +114,7 @@ class GroupCommit(Generic[Job, Result]):
         return future
 
     def close(self, timeout: float | None = None) -> None:
-        """Write what waits, then end the thread; blocks up to `timeout` seconds."""
+        """Write the waiting jobs, then end the threads; block up to `timeout` seconds for each."""
         if not self._closed:
             self._closed = True
             for _ in self._threads:
@@ -114,10 +134,10 @@ class GroupCommit(Generic[Job, Result]):
         batch, weight = [first], self._weight(first.job)
         until = time.monotonic() + self._linger
         last = False
-        while weight < self._most:
-            patience = until - time.monotonic() if len(batch) < self._expected else 0.0
+        while weight < self._maximum:
+            left = until - time.monotonic() if len(batch) < self._expected else 0.0
             try:
-                waiting = self._queue.get(timeout=max(patience, 0.0))
+                waiting = self._queue.get(timeout=max(left, 0.0))
             except queue.Empty:
                 break
             if waiting is None:
@@ -153,17 +173,17 @@ def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Ex
     for loop, pairs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle_here, pairs)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # The loop is closed: no caller waits any more.
             _log.warning("%d results came after their callers had gone", len(pairs))
 
 
 def _settle_here(pairs: Sequence[_Settled[Result]]) -> None:
-    """Give futures of the running loop their results."""
+    """Set the results of futures of the running loop."""
     for future, result in pairs:
-        if future.done():  # its caller no longer waits
+        if future.done():  # Its caller no longer waits.
             continue
         if isinstance(result, Exception):
             future.set_exception(result)
-            future.exception()  # seen: a caller that gave up must not cause a warning
+            future.exception()  # Retrieved, as a caller that gave up must not cause a warning.
         else:
             future.set_result(result)

@@ -1,8 +1,8 @@
-"""Facts on their way to disk: one shared fsync, a deadline, and the spool behind it.
+"""The intake of facts: one fsync for many calls, a deadline, and the spool for outages.
 
 A decision is `recorded` only once its fact is in the database. Where the database fails or is
 slower than the deadline, the fact goes to the spool (`deferred`) and is replayed when the database
-is back; facts are idempotent by `event_id`, so one that was on its way to both counts once.
+is back; facts are idempotent by `event_id`, so one that reached both counts once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SETTLING_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds a caller waits: a decision for the database, then for the spool; sent events."""
+    """Seconds a caller waits: a decision for the database, then the spool; events for both."""
 
     database: float
     spool: float
@@ -46,7 +46,7 @@ class Deadlines:
 
 
 class Intake:
-    """One a process; `start` and `close` belong to its lifespan."""
+    """Take the facts of one process; `start` and `close` belong to its lifespan."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Intake:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._deadlines, self._when_mended = deadlines, mended
         self._to_database: GroupCommit[Job, AppendResult] = GroupCommit(
-            "mersalg-database", self._append, weight=len, most=batch_facts
+            "mersalg-database", self._append, weight=len, maximum=batch_facts
         )
         self._to_spool: GroupCommit[bytes, bool] = GroupCommit("mersalg-spool", self._keep)
         self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
@@ -74,9 +74,9 @@ class Intake:
         """False from a failed write until the database answers again."""
 
     def start(self, *, available: bool = True) -> None:
-        """Starts the threads; what a former process left in the spool is replayed at once.
+        """Start the threads, and replay at once what a former process left in the spool.
 
-        `available`: whether the database was there just now; if not, it is waited for.
+        A database that is not `available` is asked until it answers.
         """
         self._set_available(available)
         self._to_database.start()
@@ -85,7 +85,7 @@ class Intake:
         self._mending.start()
 
     def close(self) -> None:
-        """Writes all that waits, spools what cannot be written, and ends the threads."""
+        """Write all facts that wait, spool those that cannot be written, and end the threads."""
         self._stopping.set()
         self._look_now.set()
         self._to_database.close(timeout=30)
@@ -95,17 +95,17 @@ class Intake:
         self._spool.close()
 
     def budget(self) -> TimeBudget:
-        """How long a call that comes now may wait for the database, all in all."""
+        """Return how long a call that comes now may wait for the database in total."""
         return TimeBudget(self._deadlines.database if self.available else 0.0)
 
     def outlook(self, *, database_there: bool) -> Tracking:
-        """What the next decision is likely to be answered."""
+        """Return where the fact of the next decision is likely to be."""
         if database_there and self.available and not self._late:
             return "recorded"
         return "deferred" if self._spool_takes and self._spool.has_room else "off"
 
     async def record(self, decision: Decision, budget: TimeBudget | None = None) -> Tracking:
-        """Takes one decision; says where it is now. Never raises for a lost database.
+        """Take one decision and return where its fact is; a lost database raises nothing.
 
         `budget` is what the call's question left of its time.
         """
@@ -115,12 +115,12 @@ class Intake:
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Jobs in the queues, by where they go."""
+        """Number of jobs in the queues, by where they go."""
         return {"database": self._to_database.waiting, "spool": self._to_spool.waiting}
 
     @property
     def is_alive(self) -> bool:
-        """Whether the threads that write still run; facts would wait for ever otherwise."""
+        """Whether the threads that write run; without them facts would wait for ever."""
         return self._to_database.is_alive and self._to_spool.is_alive and self._mending.is_alive()
 
     async def _record(self, decision: Decision, budget: TimeBudget) -> Tracking:
@@ -141,7 +141,7 @@ class Intake:
         return "deferred" if kept else "off"
 
     async def _spooled(self, record: bytes, seconds: float) -> bool:
-        """Whether the record is in the spool, on disk, in time."""
+        """Return whether the record was on disk, in the spool, in time."""
         try:
             future = self._to_spool.submit(record)
         except QueueFull:
@@ -150,14 +150,17 @@ class Intake:
         return done and future.exception() is None and future.result()
 
     async def keep_audit(self, entry: AuditEntry) -> bool:
-        """Takes an entry of the audit log that the database did not; whether it waits on disk."""
+        """Spool an entry of the audit log that the database did not take; return whether it is."""
         return await self._spooled(pack_audit(entry), self._deadlines.events)
 
     async def record_events(self, facts: Job) -> AppendResult:
-        """Takes sent events; returns once they are on disk.
+        """Record sent events; they are on disk when this returns.
 
-        Raises:
-            StorageUnavailable: they may be sent again, nothing is counted twice.
+        Raises
+        ------
+        StorageUnavailable
+            The database did not take them in time. They may be sent again: nothing is counted
+            twice.
         """
         if not facts:
             return AppendResult(0, 0)
@@ -175,7 +178,7 @@ class Intake:
         return result
 
     def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | Exception]:
-        """Thread: write the facts of several calls as one batch."""
+        """Write the facts of several calls as one batch, in the thread of the writer."""
         facts = [fact for job in jobs for fact in job]
         if not facts:
             return [AppendResult(0, 0)] * len(jobs)
@@ -189,7 +192,7 @@ class Intake:
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
         self._metrics.batch_facts.observe(len(facts))
         self._set_available(True)
-        return take_apart(result, [len(job) for job in jobs])
+        return split_result(result, [len(job) for job in jobs])
 
     def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:
         kept = [record for record in records if record]
@@ -198,7 +201,7 @@ class Intake:
         try:
             self._spool.append(kept)
         except SpoolFull as error:
-            if self._spool_takes:  # once an outage, not once a call
+            if self._spool_takes:  # Once an outage, not once a call.
                 _log.error("decisions are not tracked: %s", error)
             self._spool_takes = False
             return [False] * len(records)
@@ -210,15 +213,16 @@ class Intake:
         return [True] * len(records)
 
     async def settle(self) -> None:
-        """Waits until all that was taken so far, here and by those who share the spool, is in the
-        database.
+        """Wait until all facts taken so far are in the database, those in a shared spool included.
 
-        Raises:
-            StorageUnavailable: it does not get there in time.
+        Raises
+        ------
+        StorageUnavailable
+            They are not there in time.
         """
         until = time.monotonic() + self._deadlines.events
         try:
-            # Both queues keep their order: behind these marks nothing of before waits any more.
+            # Both queues keep their order: once these marks are done, so are all earlier jobs.
             marks = (self._to_database.submit(()), self._to_spool.submit(b""))
         except QueueFull as error:
             raise StorageUnavailable("too many facts wait for the database") from error
@@ -232,11 +236,11 @@ class Intake:
             left &= set(self._spool.segments())
 
     def look(self) -> None:
-        """Have the database mended, and told what it has to know, once more."""
+        """Replay the spool and call `mended` soon."""
         self._look_now.set()
 
     def forget(self, customer_id: str) -> None:
-        """Delete what was set aside and names the customer."""
+        """Delete the records that were set aside and name the customer."""
         self._spool.forget(customer_id)
 
     def _set_available(self, available: bool) -> None:
@@ -248,13 +252,16 @@ class Intake:
             self._look_now.set()
 
     def _mend(self) -> None:
-        """Thread: probes a lost database and replays the spool whenever it may hold something."""
+        """Probe a lost database, and replay the spool whenever it may hold a record.
+
+        This runs in a thread of its own.
+        """
         while not self._stopping.is_set():
             self._look_now.wait()
             self._look_now.clear()
             while not self._stopping.is_set() and not self._mended():
                 self._stopping.wait(_PROBE_SECONDS)
-            # A database that is merely slow must not be kept busy by replays of a fact or two.
+            # Replays of a fact or two must not keep a database busy that is merely slow.
             self._stopping.wait(_PROBE_SECONDS)
 
     def _mended(self) -> bool:
@@ -266,7 +273,7 @@ class Intake:
                 lambda records: deliver(records, self._spool, self._store)
             )
             if was_away and not replayed:
-                # One that answers may still take nothing: its disk is full, or it may only read.
+                # A database that answers may still take no fact: its disk is full, say.
                 self._store.try_writing()
             self._when_mended()
         except StorageError as error:
@@ -277,13 +284,13 @@ class Intake:
             self._note(f"the spool cannot be read: {error}")
             return False
         except Exception as error:
-            # Whatever it is, what waits in the spool must not wait until a restart.
+            # Whatever the fault is, the records must not wait for a restart.
             if self._problem != repr(error):
                 _log.exception("the spool could not be replayed")
             self._problem = repr(error)
             return False
         self._problem, self._late, self._spool_takes = None, False, True
-        if was_away:  # else it may have been lost meanwhile, which must be found out
+        if was_away:  # Otherwise it may have been lost meanwhile, which the next write finds.
             self._set_available(True)
         if replayed:
             self._metrics.replayed.inc(replayed)
@@ -292,7 +299,7 @@ class Intake:
         return True
 
     def _note(self, problem: str) -> None:
-        """Say it once, not at each of the many times it is found again."""
+        """Log a problem once, however often it is found again."""
         if problem != self._problem:
             _log.warning("the database does not take facts: %s", problem)
         self._problem = problem
@@ -301,12 +308,12 @@ class Intake:
         try:
             self._store.ping()
         except StorageUnavailable:
-            # It may have been away when the service started, before its schema was brought up.
+            # It may have been away when the service started, and its schema may be an old one.
             self._store.migrate(serving=True)
 
 
-def take_apart(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:
-    """The result of one batch as one result for each of the calls it was made of."""
+def split_result(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:
+    """Split the result of one batch into one for each of the calls it was made of."""
     if not result.duplicates and not result.rejected:
         return [AppendResult(size, 0) for size in sizes]
     owner = [place for place, size in enumerate(sizes) for _ in range(size)]

@@ -1,7 +1,4 @@
-"""From the spool into the database: what a record there becomes, and waiting until all is done.
-
-Facts wait there, and entries of the audit log, which say so of themselves.
-"""
+"""Replay of the spool: its records become facts, or entries of the audit log."""
 
 from __future__ import annotations
 
@@ -23,10 +20,12 @@ _AUDIT = b'{"audit":'
 
 
 def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
-    """Record what was spooled; what can never be taken is set aside.
+    """Record spooled facts and entries; set aside those that can never be recorded.
 
-    Raises:
-        StorageUnavailable: nothing of it was taken.
+    Raises
+    ------
+    StorageUnavailable
+        Nothing was recorded.
     """
     facts: list[Fact] = []
     entries: list[AuditEntry] = []
@@ -45,7 +44,7 @@ def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
 
 
 def pack_audit(entry: AuditEntry) -> bytes:
-    """An entry of the audit log as a record of the spool."""
+    """Return an entry of the audit log as a record of the spool."""
     return _AUDIT + orjson.dumps(asdict(entry)) + b"}"
 
 
@@ -61,10 +60,12 @@ def _audit_entry(record: bytes) -> AuditEntry:
 
 
 def settle(spool: Spool, store: Store, seconds: float = 10.0) -> None:
-    """Bring all that waits now to the database, also what services that run hold themselves.
+    """Replay all that waits now, also what running services hold themselves, and wait for it.
 
-    Raises:
-        StorageUnavailable: some of it did not get there in time.
+    Raises
+    ------
+    StorageUnavailable
+        Some of it was not in the database in time.
     """
     until = time.monotonic() + seconds
     left = set(spool.segments())

@@ -1,8 +1,8 @@
-"""Where facts wait while the database is away: checked records in append-only files.
+"""The spool: append-only files of checked records, for facts that the database did not take.
 
-Each process appends to a segment of its own and holds a lock on it; a segment without a lock was
-left by a process that is gone, and whoever finds it first replays it. A record is
-`MSG1 | length | crc32 | payload`; a torn or damaged one is set aside, and reading goes on at the
+Each process appends to a segment of its own and holds a lock on it. A segment without a lock was
+left by a process that ended; the process that first finds it replays it. A record is
+`MSG1 | length | crc32 | payload`. A torn or damaged one is set aside, and reading goes on at the
 next whole record.
 """
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("mersalg.spool")
 _MAGIC = b"MSG1"
 _HEADER = struct.Struct("<4sII")
 _LARGEST_RECORD = 64 * 1024 * 1024
-_SEGMENT_BYTES = 16 * 1024 * 1024  # a replay holds one segment in memory
+_SEGMENT_BYTES = 16 * 1024 * 1024  # A replay holds one segment in memory.
 _ABANDONED_SECONDS = 60.0
 _ASIDE = re.compile(r"[0-9a-f]{32}\.(?!spool$|new$)[a-z]+")
 
@@ -41,11 +41,12 @@ class SpoolFull(Exception):
 
 
 def encode_record(payload: bytes) -> bytes:
+    """Return a record with its header."""
     return _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
 def read_records(data: bytes) -> Iterator[tuple[bytes, bool]]:
-    """(payload, True) of each whole record, (bytes, False) of each stretch that is none."""
+    """Yield (payload, True) for each whole record, (bytes, False) for each stretch without one."""
     position = 0
     while position < len(data):
         payload = _record_at(data, position)
@@ -73,7 +74,7 @@ def _record_at(data: bytes, position: int) -> bytes | None:
 
 
 class Spool:
-    """Bounded; `append` returns once its records are on disk. Safe from several threads."""
+    """Append and replay records of a folder, up to a limit; safe from several threads."""
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder, self._limit = folder, limit_bytes
@@ -82,7 +83,13 @@ class Spool:
         self._descriptor = -1
 
     def append(self, payloads: Sequence[bytes]) -> None:
-        """Raises SpoolFull where the records do not fit, or the disk refuses them."""
+        """Append records; they are on disk when this returns.
+
+        Raises
+        ------
+        SpoolFull
+            The records do not fit, or the disk refuses them.
+        """
         records = b"".join(encode_record(payload) for payload in payloads)
         with self._lock:
             if self.size() + len(records) > self._limit:
@@ -104,7 +111,7 @@ class Spool:
                 view = view[os.write(self._descriptor, view) :]
             os.fsync(self._descriptor)
         except OSError:
-            # Nobody was told that these are kept. What cannot be cut off is set aside at replay.
+            # No caller was answered that these are kept. A torn rest is set aside at replay.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, before)
             self._end_segment()
@@ -115,7 +122,7 @@ class Spool:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(self._folder.parent)
-        # The segment takes its name only under its lock, so that nobody replays it too early.
+        # The segment takes its name only under its lock, so that no process replays it too early.
         path = self._folder / f"{uuid.uuid4().hex}.spool"
         hidden = path.with_suffix(".new")
         descriptor = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -129,7 +136,7 @@ class Spool:
         self._path, self._descriptor = path, descriptor
 
     def _end_segment(self) -> None:
-        """Let go of the own segment; one that holds nothing does not stay."""
+        """Close the own segment, and delete it if it is empty."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 if not os.fstat(self._descriptor).st_size:
@@ -138,31 +145,32 @@ class Spool:
         self._path, self._descriptor = None, -1
 
     def segments(self) -> list[Path]:
+        """Return the segments of all processes that share the folder."""
         return sorted(self._folder.glob("*.spool"))
 
     @property
     def has_room(self) -> bool:
-        """Whether another fact may fit; what the disk says to that shows at the next append."""
+        """Whether the limit allows another fact; whether the disk does, the next append shows."""
         return self.size() < self._limit
 
     def size(self) -> int:
-        """Bytes that wait, of every process that shares the folder."""
+        """Return the number of bytes that wait, of all processes that share the folder."""
         total = 0
         for path in self.segments():
             try:
                 total += path.stat().st_size
-            except FileNotFoundError:  # replayed by a neighbour just now
+            except FileNotFoundError:  # Another process replayed it just now.
                 continue
         return total
 
     def replay(self, deliver: Callable[[Sequence[bytes]], None], batch: int = 256) -> int:
-        """Hand every record that no other process holds to `deliver`; the number handed on.
+        """Deliver all records that no other process holds, and return their number.
 
         A segment is deleted once all of it was delivered. If `deliver` raises, the segment stays
-        and the error goes on; delivering a record twice must be harmless.
+        and the error is raised; delivering a record twice must be harmless.
         """
         self._remove_abandoned()
-        # The own segment comes last: while nothing can be delivered, it is not cut into many.
+        # The own segment comes last: during an outage it is not cut into many.
         own = self._path
         replayed = sum(
             self._replay_segment(path, deliver, batch) for path in self.segments() if path != own
@@ -187,7 +195,7 @@ class Spool:
             os.close(descriptor)
             return 0
         with os.fdopen(descriptor, "rb") as file:
-            if not os.fstat(descriptor).st_nlink:  # replayed by a neighbour just now
+            if not os.fstat(descriptor).st_nlink:  # Another process replayed it just now.
                 return 0
             whole: list[bytes] = []
             damaged: list[bytes] = []
@@ -202,8 +210,8 @@ class Spool:
         return len(whole)
 
     def set_aside(self, data: bytes, why: str) -> Path:
-        """Keep what cannot be delivered for people to look at; it no longer counts as waiting."""
-        # Named by what it holds: a replay that is cut short and done again leaves one of it.
+        """Keep a record that cannot be delivered for people to look at, and return its file."""
+        # Named by its content: a replay that is interrupted and run again leaves one file of it.
         path = self._folder / f"{hashlib.sha256(data).hexdigest()[:32]}.{why}"
         descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -214,7 +222,7 @@ class Spool:
         return path
 
     def forget(self, identifier: str) -> int:
-        """Delete whatever was set aside and names this id; how many files that were."""
+        """Delete the files set aside that name this id, and return their number."""
         named = orjson.dumps(identifier)
         found = [
             path
@@ -228,12 +236,13 @@ class Spool:
         return len(found)
 
     def _remove_abandoned(self) -> None:
-        """Segments of processes that died before they were named: nothing stands in them."""
+        """Delete segments of processes that ended before they named them: these are empty."""
         for path in self._folder.glob("*.new"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                     path.unlink()
 
     def close(self) -> None:
+        """Close the own segment; its records wait for the next replay."""
         with self._lock:
             self._end_segment()

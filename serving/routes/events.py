@@ -1,4 +1,4 @@
-"""`POST /v1/events`: what became of the offers. Answered after the facts are on disk."""
+"""`POST /v1/events`: what became of the offers. It is answered once the facts are on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["events"], route_class=DirectRoute)
 
 @dataclass(frozen=True)
 class EventsAnswer:
-    """`recorded` + `duplicates` + the number of `rejected` is the number of events sent."""
+    """Counts whose sum, with the number of `rejected`, is the number of events sent."""
 
     recorded: int
     duplicates: int
@@ -64,7 +64,7 @@ class _Events(msgspec.Struct):
 async def take(
     service: Service, caller: Caller, events: Sequence[msgspec.Raw | dict[str, object]]
 ) -> EventsAnswer:
-    """Record the events that `caller` may send; each event stands alone."""
+    """Record the events that `caller` may send; each event is judged alone."""
     logs.keep_unspoken(lambda: people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
@@ -105,7 +105,7 @@ async def take(
     return EventsAnswer(result.recorded, result.duplicates, rejected)
 
 
-def _events_of(body: bytes, most: int) -> list[msgspec.Raw]:
+def _events_of(body: bytes, maximum: int) -> list[msgspec.Raw]:
     try:
         body.decode()
         events = msgspec.json.decode(body, type=_Events).events
@@ -113,8 +113,11 @@ def _events_of(body: bytes, most: int) -> list[msgspec.Raw]:
         raise errors.ApiError(422, "invalid", 'the body must be {"events": [...]}') from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
-    if len(events) > most:
+    if len(events) > maximum:
         raise errors.ApiError(
-            422, "too_many_events", f"send at most {most} events a call", details={"limit": most}
+            422,
+            "too_many_events",
+            f"send at most {maximum} events a call",
+            details={"limit": maximum},
         )
     return events

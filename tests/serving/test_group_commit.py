@@ -51,7 +51,7 @@ def test_what_waits_shares_one_write() -> None:
 def test_batches_are_bounded_by_weight() -> None:
     disk = Disk()
     disk.gate.clear()
-    group = GroupCommit("test", disk.commit, weight=lambda job: job, most=10)
+    group = GroupCommit("test", disk.commit, weight=lambda job: job, maximum=10)
 
     async def run() -> None:
         futures = [group.submit(number) for number in (4, 4, 4, 50, 1, 1)]

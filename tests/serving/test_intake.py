@@ -19,7 +19,7 @@ from engine.fact_json import pack, unpack
 from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from engine.storage.fact_rows import AppendResult, Rejection
 from engine.storage.questions import BuyerQuery, KnownBuyer
-from serving.intake import Deadlines, Intake, take_apart
+from serving.intake import Deadlines, Intake, split_result
 from serving.known_buyers import KnownBuyers
 from serving.metrics import Metrics
 from serving.schemas import SuggestionRequest
@@ -356,7 +356,7 @@ def test_a_batch_is_taken_apart_as_if_each_call_had_been_alone(
     alone = [
         result_of(together[start : start + size]) for start, size in zip(starts, sizes, strict=True)
     ]
-    assert take_apart(result_of(together), sizes) == alone
+    assert split_result(result_of(together), sizes) == alone
 
 
 def test_packed_facts_come_back_whole() -> None:
