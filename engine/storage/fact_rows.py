@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.fact_fields import is_id
 from engine.fact_json import digest_and_pack
-from engine.facts import Decision, Fact
+from engine.facts import Decision, Event, Fact
 from engine.storage.pseudonyms import Pseudonyms
 
 Row = tuple[Any, ...]
@@ -53,52 +53,30 @@ class FactRow(NamedTuple):
 
 def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> FactRow:
     """Return the row of a fact, its customer and session under pseudonyms."""
-    return _row(pseudonyms.applied(fact, trusted=trusted))
-
-
-def _row(fact: Fact) -> FactRow:
-    if isinstance(fact, Decision):
-        return _decision_row(fact)
-    digest, body = digest_and_pack(fact)
+    fact = pseudonyms.applied(fact, trusted=trusted)
+    if isinstance(fact, Event):
+        kind, offer_id, transaction_id = fact.type, fact.offer_id, fact.transaction_id
+        decision_id, offer_ids, problem = None, (), None
+        named = tuple(sorted({item.offer_id for item in fact.items if item.offer_id}))
+    else:
+        kind, offer_id, transaction_id, named = "decision", None, None, ()
+        decision_id, offer_ids = fact.decision_id, tuple([each.offer_id for each in fact.offers])
+        problem = None if all(map(is_id, _ids_of(fact))) else _NO_IDS
+    digest, body = (b"", b"") if problem else digest_and_pack(fact)
     return FactRow(
         fact.event_id,
-        fact.type,
+        kind,
         fact.occurred_at,
         fact.checkout_id,
         fact.session_id,
         fact.customer_id,
-        fact.offer_id,
-        fact.transaction_id,
+        offer_id,
+        transaction_id,
         digest,
         body.decode(),
-        None,
-        (),
-        tuple(sorted({item.offer_id for item in fact.items if item.offer_id}))
-        if fact.items
-        else (),
-    )
-
-
-def _decision_row(decision: Decision) -> FactRow:
-    problem, digest, body = None, b"", b""
-    if all(map(is_id, _ids_of(decision))):
-        digest, body = digest_and_pack(decision)
-    else:
-        problem = _NO_IDS
-    return FactRow(
-        decision.event_id,
-        "decision",
-        decision.occurred_at,
-        decision.checkout_id,
-        decision.session_id,
-        decision.customer_id,
-        None,
-        None,
-        digest,
-        body.decode(),
-        decision.decision_id,
-        tuple([offer.offer_id for offer in decision.offers]),
-        (),
+        decision_id,
+        offer_ids,
+        named,
         problem,
     )
 
