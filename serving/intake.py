@@ -19,7 +19,7 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.fact_json import pack
 from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
-from engine.storage.fact_rows import AppendResult
+from engine.storage.fact_rows import AppendResult, FactRow
 from engine.storage.store import Store
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
@@ -29,7 +29,7 @@ from serving.time_budget import TimeBudget, wait_within
 
 _log = logging.getLogger("mersalg.intake")
 
-Job = Sequence[Fact]
+Job = Sequence[FactRow]
 """The facts of one call."""
 
 _PROBE_SECONDS = 0.5
@@ -126,7 +126,7 @@ class Intake:
     async def _record(self, decision: Decision, budget: TimeBudget) -> Tracking:
         if self.available:
             try:
-                future = self._to_database.submit((decision,))
+                future = self._to_database.submit(self._store.facts.rows_of((decision,)))
             except QueueFull:
                 return await self._defer(decision)
             in_time = await budget.wait_for(future)
@@ -153,7 +153,7 @@ class Intake:
         """Spool an entry of the audit log that the database did not take; return whether it is."""
         return await self._spooled(pack_audit(entry), self._deadlines.events)
 
-    async def record_events(self, facts: Job) -> AppendResult:
+    async def record_events(self, facts: Sequence[Fact]) -> AppendResult:
         """Record sent events; they are on disk when this returns.
 
         Raises
@@ -165,7 +165,7 @@ class Intake:
         if not facts:
             return AppendResult(0, 0)
         try:
-            future = self._to_database.submit(facts)
+            future = self._to_database.submit(self._store.facts.rows_of(facts))
         except QueueFull as error:
             raise StorageUnavailable("too many facts wait for the database") from error
         done, _ = await wait_within(future, self._deadlines.events)
@@ -179,18 +179,18 @@ class Intake:
 
     def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | Exception]:
         """Write the facts of several calls as one batch, in the thread of the writer."""
-        facts = [fact for job in jobs for fact in job]
-        if not facts:
+        rows = [row for job in jobs for row in job]
+        if not rows:
             return [AppendResult(0, 0)] * len(jobs)
         began = time.perf_counter()
         try:
-            result = self._store.facts.append(facts)
+            result = self._store.facts.append_rows(rows)
         except StorageError as error:
             self._note(error.message)
             self._set_available(False)
             return [error] * len(jobs)
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
-        self._metrics.batch_facts.observe(len(facts))
+        self._metrics.batch_facts.observe(len(rows))
         self._set_available(True)
         return split_result(result, [len(job) for job in jobs])
 
@@ -268,7 +268,8 @@ class Intake:
         was_away = not self.available
         try:
             if was_away:
-                self._reach_database()
+                # It may have been away since the service started, and its schema may be an old one.
+                self._store.migrate(serving=True)
             replayed = self._spool.replay(
                 lambda records: deliver(records, self._spool, self._store)
             )
@@ -303,13 +304,6 @@ class Intake:
         if problem != self._problem:
             _log.warning("the database does not take facts: %s", problem)
         self._problem = problem
-
-    def _reach_database(self) -> None:
-        try:
-            self._store.ping()
-        except StorageUnavailable:
-            # It may have been away when the service started, and its schema may be an old one.
-            self._store.migrate(serving=True)
 
 
 def split_result(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Scope
 
 from engine.errors import ConfigError
-from engine.facts import Decision, Fact
+from engine.storage.fact_rows import FactRow
 from serving import logs
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ class Traces:
             if len(self._waiting) > _MOST_WAITING:
                 self._waiting.popitem(last=False)
 
-    def committing(self, facts: Sequence[Fact]) -> AbstractContextManager[Span]:
+    def committing(self, facts: Sequence[FactRow]) -> AbstractContextManager[Span]:
         """Return a span around the transaction that writes these facts."""
-        decisions = [fact.decision_id for fact in facts if isinstance(fact, Decision)]
+        decisions = [fact.decision_id for fact in facts if fact.decision_id is not None]
         found = [self._waiting.pop(each, None) for each in decisions]
         links = [self._trace.Link(each) for each in found if each is not None]
         attributes = {

@@ -20,8 +20,8 @@ from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.tables import decisions, facts, named_offers, offers
 from engine.storage.writer import NoteOf, Writer
 
-Committing = Callable[[Sequence[Fact]], AbstractContextManager[object]]
-"""Makes the context in which a batch of facts is appended, as the span of a trace."""
+Committing = Callable[[Sequence[FactRow]], AbstractContextManager[object]]
+"""Makes the context in which a batch of facts is written, as the span of a trace."""
 
 _FEW_DAYS = 8
 _READ_AHEAD = 2_000
@@ -76,9 +76,9 @@ class Facts:
     writer
         Writes batches to it.
     pseudonyms
-        Returns the hashes of ids; called at the first append, for readers need no secret.
+        Returns the hashes of ids; called for the first row, as readers need no secret.
     committing
-        Surrounds each `append`.
+        Surrounds each batch that is written.
     """
 
     def __init__(
@@ -105,13 +105,17 @@ class Facts:
             Whether ids in the form of a pseudonym are pseudonyms, as in a file exported here.
             From any other source they are hashed like all ids.
         """
-        names = self._pseudonyms()
-        with self._committing(batch):
-            return self.append_rows([row_of(fact, names, trusted=trusted) for fact in batch])
+        return self.append_rows(self.rows_of(batch, trusted=trusted))
+
+    def rows_of(self, batch: Sequence[Fact], *, trusted: bool = False) -> list[FactRow]:
+        """Return facts as rows for `append_rows`, in any thread; for `trusted` see `append`."""
+        pseudonyms = self._pseudonyms()
+        return [row_of(fact, pseudonyms, trusted=trusted) for fact in batch]
 
     def append_rows(self, rows: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
-        """Record facts that are rows, pseudonyms included; for `note` see `Writer.write`."""
-        return self._writer.write(rows, note)
+        """Record rows as `append` does facts; for `note` see `Writer.write`."""
+        with self._committing(rows):
+            return self._writer.write(rows, note)
 
     def read(self, scope: FactScope) -> Iterator[Fact]:
         """Yield the facts in scope, ordered by (occurred_at, event_id)."""

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from engine.errors import FactRejected, StorageUnavailable
 from engine.fact_json import pack, unpack
 from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
-from engine.storage.fact_rows import AppendResult, Rejection
+from engine.storage.fact_rows import AppendResult, FactRow, Rejection, row_of
+from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.questions import BuyerQuery, KnownBuyer
 from serving.intake import Deadlines, Intake, split_result
 from serving.known_buyers import KnownBuyers
@@ -28,6 +29,7 @@ from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 
 T = TypeVar("T")
+PSEUDONYMS = Pseudonyms(b"a secret of this test")
 
 OFFERS = (
     Offer(
@@ -80,11 +82,15 @@ def event(number: int) -> Event:
     return Event(f"e-{number}", "view_promotion", 1_770_000_000_000_000, offer_id="of-1")
 
 
+def row(fact: Fact) -> FactRow:
+    return row_of(fact, PSEUDONYMS)
+
+
 class FakeStore:
     """The part of a store that intake uses, with a switch for every misfortune."""
 
     def __init__(self) -> None:
-        self.recorded: dict[str, Fact] = {}
+        self.recorded: dict[str, FactRow] = {}
         self.n_appends = 0
         self.n_begun = 0
         self.away = False
@@ -96,7 +102,13 @@ class FakeStore:
         """The part that appends."""
         return self
 
+    def rows_of(self, facts: Sequence[Fact]) -> list[FactRow]:
+        return [row(fact) for fact in facts]
+
     def append(self, facts: Sequence[Fact]) -> AppendResult:
+        return self.append_rows(self.rows_of(facts))
+
+    def append_rows(self, facts: Sequence[FactRow]) -> AppendResult:
         self.n_begun += 1
         assert self.gate.wait(WAIT_SECONDS)
         if self.away:
@@ -156,7 +168,7 @@ def test_a_recorded_decision_is_in_the_store(tmp_path: Path) -> None:
     store = FakeStore()
     with intake_of(store, tmp_path) as intake:
         assert run(lambda: intake.record(decision())) == "recorded"
-    assert store.recorded == {"d-1": decision()}
+    assert store.recorded == {"d-1": row(decision())}
 
 
 def test_many_calls_share_transactions(tmp_path: Path) -> None:
@@ -188,7 +200,7 @@ def test_a_lost_database_defers_and_is_made_up_for(tmp_path: Path) -> None:
         eventually(lambda: len(store.recorded) == 3)
         eventually(lambda: intake.available)
         assert run(lambda: intake.record(decision(9))) == "recorded"
-    assert store.recorded["d-1"] == decision(1)  # with evidence, gains and texts
+    assert store.recorded["d-1"] == row(decision(1))  # with evidence, gains and texts
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,7 +211,7 @@ def test_a_slow_database_defers_and_counts_once(tmp_path: Path) -> None:
         assert run(lambda: intake.record(decision())) == "deferred"
         store.gate.set()
         eventually(lambda: store.n_appends >= 2)  # the write in flight, and the replay
-    assert store.recorded == {"d-1": decision()}
+    assert store.recorded == {"d-1": row(decision())}
 
 
 def test_the_question_of_a_call_and_its_fact_share_its_time(tmp_path: Path) -> None:
@@ -227,7 +239,7 @@ def test_the_question_of_a_call_and_its_fact_share_its_time(tmp_path: Path) -> N
         store.gate.set()
         eventually(lambda: intake.outlook(database_there=True) == "recorded")
     buyers.close()
-    assert store.recorded == {"d-1": decision()}
+    assert store.recorded == {"d-1": row(decision())}
 
 
 def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path: Path) -> None:
@@ -248,7 +260,7 @@ def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path:
     eventually(lambda: intake.available)
     eventually(lambda: bool(told))
     intake.close()
-    assert store.recorded == {"d-1": decision()}
+    assert store.recorded == {"d-1": row(decision())}
 
 
 def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
@@ -270,7 +282,7 @@ def test_settling_brings_everything_to_the_database_or_says_that_it_could_not(
         store.away = False
         eventually(lambda: intake.available)
         eventually(settled, ignoring=(StorageUnavailable,))
-        assert store.recorded == {"d-1": decision()}
+        assert store.recorded == {"d-1": row(decision())}
 
 
 def test_without_database_and_spool_tracking_is_off(tmp_path: Path) -> None:
