@@ -29,15 +29,20 @@ from engine.storage.connection import (
 )
 from engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
 from engine.storage.months import Months
-from engine.storage.tables import decisions, facts, fresh_facts, named_offers, offers
+from engine.storage.tables import decisions, facts, named_offers, offers
 
 Note = tuple[str, str]
 """Name and text of a note of this software's own."""
 NoteOf = Callable[[AppendResult], Note | None]
 """Make the note that is kept in the transaction of a batch, of what became of it."""
 
-_LOG_PAGES = 8_000
-"""Pages in SQLite's log from which it moves them within a commit after all."""
+_SERVING_PRAGMAS = (
+    # Pages in SQLite's log from which it moves them within a commit after all.
+    "PRAGMA wal_autocheckpoint = 8000",
+    # KiB: a batch writes to more pages than SQLite holds by default, and would read some of them
+    # twice.
+    "PRAGMA cache_size = -8192",
+)
 
 _CHECKPOINT_SECONDS = 0.5
 NOTED_SINGLY = 1_000
@@ -161,7 +166,7 @@ class SqliteWriter(Writer):
         # A database in memory has no log, and no other connection reaches it.
         if self._checkpoints is None and isinstance(self._database.engine.pool, QueuePool):
             self._checkpoints = Checkpoints(self._driver, self._other_connection)
-            self._set_log_pages(self._connection())
+            self._prepare_to_serve(self._connection())
 
     def close(self) -> None:
         """End the checkpoints and close the connection."""
@@ -181,11 +186,12 @@ class SqliteWriter(Writer):
         # a tenth of a second, in which nobody writes.
         connection.execute("PRAGMA busy_timeout = 0")
         if self._checkpoints is not None:
-            self._set_log_pages(connection)
+            self._prepare_to_serve(connection)
 
     @staticmethod
-    def _set_log_pages(connection: Any) -> None:
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    def _prepare_to_serve(connection: Any) -> None:
+        for pragma in _SERVING_PRAGMAS:
+            connection.execute(pragma)
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
         execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
@@ -201,7 +207,8 @@ class SqliteWriter(Writer):
         _insert(connection, offers, batch.offer_rows)
         _insert(connection, named_offers, batch.named_rows)
         if len(batch.rows) <= NOTED_SINGLY:
-            _insert(connection, fresh_facts, [(row[0],) for row in batch.rows])
+            ids = orjson.dumps([row[0] for row in batch.rows]).decode()
+            connection.execute(_FRESH.format("value from json_each(?)"), (ids,))
         else:
             connection.executemany(_FRESH_DAY.format("?"), _fresh_days(batch))
         kept = None if note is None else note(batch.result())
@@ -232,7 +239,7 @@ class Checkpoints:
     """Move committed pages from the log into the database, in a thread of its own.
 
     SQLite would do so within a commit now and then, and every caller of that commit would wait for
-    it. It still does where commits come so fast that the log reaches `_LOG_PAGES`.
+    it. It still does where commits come so fast that the log grows beyond what a service allows.
 
     Parameters
     ----------
@@ -305,41 +312,44 @@ class PostgresWriter(Writer):
         connection.commit()
 
     def _write_rows(self, cursor: Any, batch: Batch) -> None:
-        cursor.execute(_FACTS, _columns(batch.rows))
-        new = {row[0] for row in cursor.fetchall()}
-        if len(new) < len(batch.rows):
-            known = [row[0] for row in batch.rows if row[0] not in new]
+        keys = [(row[0], row[OCCURRED_AT]) for row in batch.rows]
+        known = list(_known_of(cursor, _KEYS.format("fact_ids", "event_id", "bigint"), keys))
+        if known:
             cursor.execute("select event_id, digest from facts where event_id = any(%b)", (known,))
             batch.leave_out_known({row[0]: bytes(row[1]) for row in cursor.fetchall()})
         decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
         clashing = batch.reject_decisions(
-            _known_of(cursor, _IDS.format("decisions", "decision_id"), batch.decision_rows)
+            _known_of(cursor, _KEYS.format("decisions", "decision_id", "text"), batch.decision_rows)
         )
         clashing |= batch.reject_offers(
-            _known_of(cursor, _IDS.format("offers", "offer_id"), batch.offer_rows)
+            _known_of(cursor, _KEYS.format("offers", "offer_id", "text"), batch.offer_rows)
         )
         if clashing:
             ids = sorted(clashing)
-            for table in ("offers", "facts", "fact_ids"):
+            for table in ("offers", "fact_ids"):
                 statement = f"delete from {table} where event_id = any(%b)"  # noqa: S608
                 cursor.execute(statement, (ids,))
             # By its key: no index leads from a fact to its decision.
             cursor.execute(_FORGET_DECISIONS, (decision_ids, ids))
+        with cursor.copy("copy facts from stdin") as copy:
+            for row in batch.rows:
+                copy.write_row(row)
         if batch.named_rows:
             cursor.execute(_NAMED, _columns(batch.named_rows))
         if len(batch.rows) <= NOTED_SINGLY:
-            cursor.execute(_FRESH, ([row[0] for row in batch.rows],))
+            ids = [row[0] for row in batch.rows]
+            cursor.execute(_FRESH.format("unnest(%b::text[])"), (ids,))
         else:
             cursor.executemany(_FRESH_DAY.format("%s"), _fresh_days(batch))
 
 
 def _known_of(cursor: Any, statement: str, rows: Sequence[Row]) -> set[str]:
-    """Insert rows of (key, event_id) where the key is new; return the keys that were not."""
+    """Insert rows of a key and its fact where the key is new; return the keys that were not."""
     if not rows:
         return set()
-    first: dict[str, str] = {}
-    for key, event_id in rows:
-        first.setdefault(key, event_id)
+    first: dict[str, Any] = {}
+    for key, value in rows:
+        first.setdefault(key, value)
     cursor.execute(statement, _columns(list(first.items())))
     return first.keys() - {row[0] for row in cursor.fetchall()}
 
@@ -362,25 +372,10 @@ _FRESH_DAY = (
     "insert into fresh_days (day, token) values ({0}, {0})"
     " on conflict (day) do update set token = excluded.token"
 )
-_FRESH = "insert into fresh_facts select unnest(%b::text[]) on conflict do nothing"
+_FRESH = "insert into fresh_facts select {} where true on conflict do nothing"
 _NAMED = "insert into named_offers select * from unnest(%b::text[], %b::text[])"
 _FORGET_DECISIONS = "delete from decisions where decision_id = any(%b) and event_id = any(%b)"
-_IDS = (
-    "insert into {0} select * from unnest(%b::text[], %b::text[])"
+_KEYS = (
+    "insert into {0} select * from unnest(%b::text[], %b::{2}[])"
     " on conflict ({1}) do nothing returning {1}"
 )
-_PLACES = ", ".join(
-    {"BIGINT": "%b::bigint[]", "BLOB": "%b::bytea[]"}.get(str(column.type), "%b::text[]")
-    for column in facts.columns
-)
-_FACTS = f"""
-with incoming as (
-    select * from unnest({_PLACES}) as incoming ({", ".join(facts.columns.keys())})
-), new as (
-    insert into fact_ids select event_id, occurred_at from incoming
-    on conflict (event_id) do nothing returning event_id
-), recorded as (
-    insert into facts select incoming.* from incoming join new using (event_id)
-)
-select event_id from new
-"""  # noqa: S608 - names of our own tables

@@ -67,6 +67,13 @@ def test_a_batch_of_any_size_is_written_whole(store: Store) -> None:
     assert recorded(store) == [f"e{number}" for number in numbers]
 
 
+def test_a_dropped_fact_is_recorded_again_though_no_roll_up_has_seen_it(store: Store) -> None:
+    store.facts.append([view(1)])
+    assert store.facts.drop_before(1_800_000_000_000_000, lambda _n_facts: None) == 1
+    assert store.facts.append([view(1)]).recorded == 1
+    assert recorded(store) == ["e1"]
+
+
 @settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
