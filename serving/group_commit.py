@@ -13,6 +13,9 @@ from typing import Generic, TypeVar
 
 _log = logging.getLogger("mersalg.intake")
 
+_LIGHT = 64
+"""Size from which on a batch does not wait: an fsync less saves less time than the wait takes."""
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -51,9 +54,9 @@ class GroupCommit(Generic[Job, Result]):
     backlog
         Jobs that may wait before `submit` refuses.
     linger
-        Seconds a batch may wait for as many jobs as the one before it had. Under load callers come
-        back together, and one write for all of them beats many small ones; a caller who is alone
-        never waits.
+        Seconds a light batch may wait for as many jobs as the one before it had. Under load callers
+        come back together, and one write for all of them beats many small ones; a caller who is
+        alone never waits.
     threads
         Number of threads; more than one where `commit` only reads, so that one that hangs does not
         stop all.
@@ -135,9 +138,10 @@ class GroupCommit(Generic[Job, Result]):
         until = time.monotonic() + self._linger
         last = False
         while weight < self._maximum:
-            left = until - time.monotonic() if len(batch) < self._expected else 0.0
+            lingers = len(batch) < self._expected and weight < _LIGHT
+            left = max(until - time.monotonic(), 0.0) if lingers else 0.0
             try:
-                waiting = self._queue.get(timeout=max(left, 0.0))
+                waiting = self._queue.get(timeout=left)
             except queue.Empty:
                 break
             if waiting is None:

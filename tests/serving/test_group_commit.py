@@ -152,6 +152,21 @@ def test_under_load_a_write_waits_for_as_many_as_the_last_time() -> None:
     assert disk.batches == [[1, 2], [3, 4], [5], [6]]
 
 
+def test_a_heavy_batch_waits_for_no_other() -> None:
+    disk = Disk()
+    group = GroupCommit("test", disk.commit, weight=lambda job: job, linger=3_600)
+
+    async def run() -> None:
+        together = [group.submit(number) for number in (100, 200)]
+        group.start()
+        await asyncio.gather(*together)
+        assert await asyncio.wait_for(group.submit(300), WAIT_SECONDS) == 3_000
+
+    asyncio.run(run())
+    group.close()
+    assert disk.batches == [[100, 200], [300]]
+
+
 def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
     begun, gate = threading.Event(), threading.Event()
 
