@@ -53,12 +53,12 @@ def parse_fact(data: object) -> Fact:
     FactRejected
         Reason `invalid`, with a message that names the field.
     """
-    return fact_of(schema.convert(data))
+    return fact_of(schema.convert_fact(data))
 
 
 def unpack(record: bytes | str) -> Fact:
     """Return a fact from its JSON text; raise as `parse_fact`."""
-    return fact_of(schema.decode(record))
+    return fact_of(schema.decode_fact(record))
 
 
 def fact_of(body: schema.FactBody) -> Fact:

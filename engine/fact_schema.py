@@ -217,7 +217,7 @@ _decoder = msgspec.json.Decoder(FactBody, float_hook=exact_number)
 _any_decoder = msgspec.json.Decoder(float_hook=exact_number)
 
 
-def decode(raw: bytes | str | msgspec.Raw) -> FactBody:
+def decode_fact(raw: bytes | str | msgspec.Raw) -> FactBody:
     """Return the body of a fact from its JSON.
 
     Raises
@@ -264,8 +264,8 @@ def _no_json(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejec
     return FactRejected("invalid", f"not JSON: {error}" if is_text else "not UTF-8 text")
 
 
-def convert(data: object) -> FactBody:
-    """Return the body of a fact from a JSON object that was decoded before; raise as `decode`."""
+def convert_fact(data: object) -> FactBody:
+    """Return the body of a fact from a decoded JSON object; raise as `decode_fact`."""
     try:
         return cast(FactBody, msgspec.convert(data, FactBody))
     except msgspec.ValidationError as error:

@@ -49,7 +49,7 @@ class Explainer:
 
     def explain(self, decision: Decision, most: int) -> ExplainedDecision:
         """Return the decision with all that explains it, and at most `most` rejected candidates."""
-        body = cast(fact_schema.DecisionBody, fact_schema.decode(pack(decision)))
+        body = cast(fact_schema.DecisionBody, fact_schema.decode_fact(pack(decision)))
         return ExplainedDecision(*astuple(body), explanation=self._explanation(decision, most))
 
     def _explanation(self, decision: Decision, most: int) -> DecisionExplanation:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.adapters.shopify import OWN_PREFIX
 from engine.errors import FactRejected
 from engine.fact_json import fact_of
-from engine.fact_schema import DecisionBody, OrderBody, convert, decode, people_in
+from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
 from engine.facts import Event, Fact
 from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
@@ -74,7 +74,7 @@ async def take(
     rejected: list[Rejection] = []
     for index, event in enumerate(events):
         try:
-            body = decode(event) if isinstance(event, msgspec.Raw) else convert(event)
+            body = decode_fact(event) if isinstance(event, msgspec.Raw) else convert_fact(event)
             if isinstance(body, DecisionBody):
                 raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
             if not is_server and isinstance(body, OrderBody):

@@ -166,7 +166,7 @@ def test_long_numbers_mean_what_their_digits_say(price: str) -> None:
 )
 def test_what_is_no_fact_is_refused_with_its_field(raw: bytes, message: str) -> None:
     with pytest.raises(FactRejected) as caught:
-        fact_schema.decode(raw)
+        fact_schema.decode_fact(raw)
     assert message in caught.value.message
 
 
@@ -193,4 +193,4 @@ def test_a_long_whole_number_is_an_id(digits: str) -> None:
 def test_a_list_has_a_largest_length() -> None:
     many = [{"item_id": "a"}] * (fact_schema.LONGEST_LIST + 1)
     with pytest.raises(FactRejected, match="items holds more than 10000 entries"):
-        fact_schema.convert({"type": "cancel", "items": many})
+        fact_schema.convert_fact({"type": "cancel", "items": many})
