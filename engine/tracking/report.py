@@ -25,7 +25,12 @@ from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
 from engine.tracking.cuped import COVARIATE, Unit, adjusted_difference, known_pasts, past_spend
-from engine.tracking.incremental import incremental_of, mismatch_p_value, mismatch_reason
+from engine.tracking.incremental import (
+    effect_text,
+    incremental_of,
+    mismatch_p_value,
+    mismatch_reason,
+)
 from engine.tracking.intervals import newcombe
 from engine.tracking.many import Measured, judge_together
 from engine.tracking.measures import (
@@ -306,7 +311,7 @@ class _Entries:
                 entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
             return {"value": None, "lower": None, "upper": None, **entry}
         value, lower, upper = (
-            self._money(round(each))
+            effect_text(each, self._currency)
             for each in (found.interval.value, found.interval.lower, found.interval.upper)
         )
         return {

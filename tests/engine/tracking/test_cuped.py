@@ -134,10 +134,10 @@ def test_a_report_tells_it_where_it_is_asked_for() -> None:
     cuped = money["cuped"]
     assert (cuped["status"], cuped["units_with_history"]) == ("ok", 60)
     # Everybody spends what they spent before: the difference is wholly explained.
-    assert cuped["value"] == "0.00"
+    assert cuped["value"] == "0.0000"
     assert cuped["theta"] == pytest.approx(1.0)
     assert cuped["correlation"] == pytest.approx(1.0)
-    assert money["value"] != "0.00"
+    assert money["value"] != "0.0000"
     random.Random(4).shuffle(facts)
     assert json.dumps(report_of(facts, ReportQuery(adjusted=True))) == json.dumps(report)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from scipy import stats
 
 from engine.fact_json import parse_fact
 from engine.tracking import intervals
-from engine.tracking.incremental import mismatch_p_value
+from engine.tracking.incremental import effect_text, mismatch_p_value
 from engine.tracking.rates import Drawing
 from engine.tracking.report import ReportQuery, report_of
 
@@ -61,11 +62,13 @@ def test_both_arms_are_judged_alike_though_nobody_saw_anything() -> None:
     assert (entry["status"], entry["reason"]) == ("ok", None)
     # Baskets of 30 or 55: (12 - 5) x 25 over 20 checkouts more in the treatment arm.
     money = entry["revenue_per_checkout"]
-    assert (money["value"], money["treatment"], money["control"]) == ("8.75", "45.00", "36.25")
+    assert (money["value"], money["treatment"], money["control"]) == (
+        "8.7500", "45.0000", "36.2500",
+    )  # fmt: skip
     first, second = [55] * 12 + [30] * 8, [55] * 5 + [30] * 15
     error = (stats.sem(first) ** 2 + stats.sem(second) ** 2) ** 0.5
-    assert float(money["lower"]) == pytest.approx(8.75 - 1.959964 * error, abs=0.006)
-    assert entry["offer_revenue_per_checkout"]["value"] == "8.75"
+    assert float(money["lower"]) == pytest.approx(8.75 - 1.959964 * error, abs=6e-5)
+    assert entry["offer_revenue_per_checkout"]["value"] == "8.7500"
     assert entry["completion"]["value"] == 0
     assert entry["margin_per_checkout"]["status"] == "no_data"
 
@@ -86,8 +89,19 @@ def test_a_missing_arm_is_no_data() -> None:
 def test_one_unit_has_no_interval_of_money() -> None:
     entry = report(*trial(3, 1, 1, 0))["total"]["cross_sell"]["incremental"]
     money = entry["revenue_per_checkout"]
-    assert (money["value"], money["lower"], money["upper"]) == ("8.33", None, None)
+    assert (money["value"], money["lower"], money["upper"]) == ("8.3333", None, None)
     assert "fewer than two units" in money["reason"]
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "text"),
+    [("EUR", 9.59, "0.0959"), ("JPY", 12.354, "12.35"), ("KWD", -0.004, "0.00000"),
+     ("NOK", -1.0, "-0.0100"), ("NOK", math.inf, None), (None, 1.0, None)],
+)  # fmt: skip
+def test_money_of_effects_is_finer_than_the_minor_unit(
+    currency: str | None, minor: float, text: str | None
+) -> None:
+    assert effect_text(minor, currency) == text
 
 
 def test_arms_that_are_not_as_drawn_block_every_effect() -> None:
