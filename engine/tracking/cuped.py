@@ -17,7 +17,7 @@ from engine.clock import MICROS_PER_DAY
 from engine.facts import Arm
 from engine.tracking.history import History
 from engine.tracking.incremental import Cluster, order_value
-from engine.tracking.intervals import Interval, normal_quantile
+from engine.tracking.intervals import Interval, welch_quantile
 
 HISTORY_DAYS = 90
 COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"
@@ -89,8 +89,9 @@ def adjusted_difference(
     outcome = math.fsum(z * z for arm in arms for z in arm.outcome)
     theta = shared / spread
     value = arms[0].ratio - arms[1].ratio - theta * (arms[0].mean_past - arms[1].mean_past)
-    variance = math.fsum(arm.variance(theta) for arm in arms)
-    half = normal_quantile(level) * math.sqrt(variance)
+    variances = (arms[0].variance(theta), arms[1].variance(theta))
+    quantile = welch_quantile(variances, (len(treatment), len(control)), level)
+    half = quantile * math.sqrt(sum(variances))
     correlation = shared / math.sqrt(spread * outcome) if outcome > 0 else 0.0
     return Adjusted(Interval(value, value - half, value + half), theta, correlation)
 

@@ -35,6 +35,17 @@ from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_
 MISMATCH = 0.001
 """Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
 
+FEWEST_UNITS = 10
+"""Units of an arm below which no effect is given."""
+
+FEWEST_UNITS_OF_MONEY = 100
+FEWEST_PURCHASES_OF_MONEY = 20
+"""Units, and purchases, of an arm below which no effect on money is given.
+
+Few large amounts make most of a sum. Where none of them was seen by chance, the variance is far too
+small as well, and every interval of means with it.
+"""
+
 WHOLE = 1_000_000
 """Shares are stored as integers, in parts of this number."""
 
@@ -269,13 +280,15 @@ def incremental_of(
         reason = f"no eligible checkout in {' and '.join(empty)}"
     elif reason is not None:
         status = "blocked"
+    elif few := _too_few(arms, FEWEST_UNITS):
+        status, reason = "no_data", few
 
     def share(field: str, by_unit: str) -> Entry:
         counts = [(getattr(arm, field), arm.eligible) for arm in (treatment, control)]
         sums: list[RatioSums] = [getattr(arm, by_unit) for arm in (treatment, control)]
         (x1, n1), (x2, n2) = counts
         interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
-        (x1, n1), (x2, n2) = map(effective_counts, sums)
+        (x1, n1), (x2, n2) = (effective_counts(each, level) for each in sums)
         p_value = difference_p_value(x1, n1, x2, n2) if interval else None
         if interval and watched:
             interval = watched_difference(x1, n1, x2, n2, level)
@@ -295,31 +308,51 @@ def incremental_of(
             "clustered": _clustered(sums, level) if interval and not watched else None,
         }
 
-    def amount(field: str) -> Entry:
+    def amount(field: str, purchases: str) -> Entry:
         sums: list[RatioSums] = [getattr(arm, field) for arm in (treatment, control)]
-        if status != "ok" or currency is None:
-            why = reason if status != "ok" else "no one currency is known"
-            return _amount(None, sums, None, "no_data" if status == "ok" else status, why)
-        quantile = None
-        if watched and sums[0].n and sums[1].n:
-            quantile = anytime_quantile(intrinsic_time(sums[0].n, sums[1].n), level)
-        interval = clustered_difference(sums[0], sums[1], level, quantile=quantile)
-        few = min(each.n for each in sums) < 2
-        why = "an arm has fewer than two units, too few for an interval" if few else None
-        return _amount(interval, sums, currency, "ok", why, SEQUENCE if watched else "delta")
+        of_money, why = status, reason
+        if status == "ok" and currency is None:
+            of_money, why = "no_data", "no one currency is known"
+        elif status == "ok" and (few := _too_few(arms, FEWEST_UNITS_OF_MONEY, purchases)):
+            of_money, why = "no_data", few
+        interval = None
+        if of_money == "ok":
+            trials = intrinsic_time(sums[0].n, sums[1].n)
+            quantile = anytime_quantile(trials, level) if watched else None
+            interval = clustered_difference(sums[0], sums[1], level, quantile=quantile)
+        return _amount(
+            interval, sums, currency, of_money, why, SEQUENCE if watched else "welch_t_clustered"
+        )
 
     return {
         **share("converted", "conversions"),
-        "revenue_per_checkout": amount("order_revenue"),
-        "offer_revenue_per_checkout": amount("offer_revenue"),
+        "revenue_per_checkout": amount("order_revenue", "completed"),
+        "offer_revenue_per_checkout": amount("offer_revenue", "converted"),
         "margin_per_checkout": _amount(None, None, None, "no_data", "costs are not in the facts"),
         "completion": share("completed", "completions"),
     }
 
 
+def _too_few(arms: Arms, n_units: int, purchases: str | None = None) -> str | None:
+    """Return the reason for which an arm is too small for an interval; None where none is.
+
+    With `purchases`, a field of `ArmCounts`, at least `FEWEST_PURCHASES_OF_MONEY` are needed too.
+    """
+    for arm, counts in arms.items():
+        units = counts.conversions.n
+        if units < n_units:
+            return f"{units} units in {arm} are too few for an interval: {n_units} are needed"
+        if purchases is not None and getattr(counts, purchases) < FEWEST_PURCHASES_OF_MONEY:
+            return (
+                f"{getattr(counts, purchases)} purchases in {arm} are too few for an interval of"
+                f" money: {FEWEST_PURCHASES_OF_MONEY} are needed"
+            )
+    return None
+
+
 def _clustered(sums: Sequence[RatioSums], level: float) -> Entry:
     """Return the interval where units return; that of the counts where each comes once."""
-    (x1, n1), (x2, n2) = map(effective_counts, sums)
+    (x1, n1), (x2, n2) = (effective_counts(each, level) for each in sums)
     interval = newcombe(x1, n1, x2, n2, level)
     assert interval is not None
     return {
@@ -342,7 +375,7 @@ def _amount(
     currency: str | None,
     status: str,
     reason: str | None,
-    method: str = "delta",
+    method: str = "welch_t_clustered",
 ) -> Entry:
     return {
         "value": effect_text(interval.value, currency) if interval else None,

@@ -292,14 +292,16 @@ class _Presenter:
             ),
         ]
         whole = entry["revenue_per_checkout"]
-        for phrase, money in (
-            ("worth", whole),
-            ("offer_worth", entry["offer_revenue_per_checkout"]),
+        for phrase, unknown, money in (
+            ("worth", "worth_not_known", whole),
+            ("offer_worth", "offer_worth_not_known", entry["offer_revenue_per_checkout"]),
         ):
             if money["value"] is not None:
                 interval = self._words.money_interval(money)
                 amount = self._money(money["value"], sign=True)
                 lines.append(self._phrase(phrase, amount=amount, interval=interval).rstrip())
+            else:
+                lines.append(self._phrase(unknown, reason=self._words.reason(money)))
         cuped = whole.get("cuped")
         if cuped is not None and cuped["value"] is None:
             lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.tracking.incremental import FEWEST_UNITS_OF_MONEY
 from engine.tracking.intervals import (
     RatioSums,
     clustered_difference,
     effective_counts,
     newcombe,
+    normal_quantile,
+    t_quantile,
+    wilson,
 )
 
 CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
@@ -36,8 +40,10 @@ def test_copies_of_one_trial_tell_no_more_than_one(outcomes: list[bool], copies:
     """Every unit comes `copies` times and does the same each time."""
     sums = RatioSums.of([(copies * bought, copies) for bought in outcomes])
     _, n = effective_counts(sums)
+    widened = (t_quantile(0.95, len(outcomes) - 1) / normal_quantile(0.95)) ** 2
     # The delta method divides by n - 1.
-    assert len(outcomes) - 1 - 1e-9 <= n <= len(outcomes) + 1e-9
+    least = 1 if 0 < sum(outcomes) < len(outcomes) else len(outcomes)
+    assert max(least, (len(outcomes) - 1) / widened) - 1e-9 <= n <= len(outcomes) + 1e-9
 
 
 def _arm(rng: np.random.Generator, units: int, share: float, alike: float) -> RatioSums:
@@ -86,3 +92,43 @@ def test_intervals_cover_where_each_comes_once() -> None:
         assert interval is not None
         covered += interval.lower <= 0 <= interval.upper
     assert 0.94 <= covered / runs <= 0.96
+
+
+@pytest.mark.parametrize("n_control", [10, 20, 30, 200])
+@pytest.mark.parametrize("share", [0.12, 0.3])
+def test_intervals_of_shares_cover_with_few_units(n_control: int, share: float) -> None:
+    """Nine times as many units see offers, which change nothing."""
+    rng = np.random.default_rng(n_control)
+    runs, covered, gains, rates = 2_000, 0, 0, 0
+    for _ in range(runs):
+        arms = [_arm(rng, units, share, 0.25) for units in (9 * n_control, n_control)]
+        (x1, n1), (x2, n2) = map(effective_counts, arms)
+        interval, rate = newcombe(x1, n1, x2, n2), wilson(x2, n2)
+        assert interval is not None
+        assert rate is not None
+        covered += interval.lower <= 0 <= interval.upper
+        gains += interval.lower > 0
+        rates += rate.lower <= share <= rate.upper
+    assert 0.93 <= covered / runs <= 0.98
+    assert gains / runs <= 0.045
+    assert 0.925 <= rates / runs <= 0.985
+
+
+def _spent(rng: np.random.Generator, units: int) -> RatioSums:
+    """Units of 1 to 6 checkouts, of which 7 in 10 end in a lognormal amount."""
+    visits = rng.integers(1, 7, units)
+    unit = np.repeat(np.arange(units), visits)
+    amounts = rng.lognormal(3, 1, len(unit)) * (rng.random(len(unit)) < 0.7)
+    spent = np.rint(np.bincount(unit, amounts, units) * 100).astype(int)
+    return RatioSums.of(list(zip(spent.tolist(), visits.tolist(), strict=True)))
+
+
+@pytest.mark.parametrize(("n_control", "least"), [(FEWEST_UNITS_OF_MONEY, 0.925), (200, 0.935)])
+def test_intervals_of_skewed_money_cover(n_control: int, least: float) -> None:
+    rng = np.random.default_rng(n_control)
+    runs, covered = 1_000, 0
+    for _ in range(runs):
+        interval = clustered_difference(_spent(rng, 600), _spent(rng, n_control))
+        assert interval is not None
+        covered += interval.lower <= 0 <= interval.upper
+    assert least <= covered / runs <= 0.975

@@ -84,7 +84,7 @@ def shop() -> list[Fact]:
     """Buyers who spend after as they did before; five in six see offers."""
     draw = random.Random(3)
     facts: list[Fact] = []
-    for number in range(60):
+    for number in range(600):
         spends, customer = draw.randrange(10, 200), f"c{number}"
 
         def bought(name: str, day: str, spends: int = spends, customer: str = customer) -> Fact:
@@ -132,7 +132,7 @@ def test_a_report_tells_it_where_it_is_asked_for() -> None:
     report: Any = report_of(facts, ReportQuery(adjusted=True))
     money = report["total"]["cross_sell"]["incremental"]["revenue_per_checkout"]
     cuped = money["cuped"]
-    assert (cuped["status"], cuped["units_with_history"]) == ("ok", 60)
+    assert (cuped["status"], cuped["units_with_history"]) == ("ok", 600)
     # Everybody spends what they spent before: the difference is wholly explained.
     assert cuped["value"] == "0.0000"
     assert cuped["theta"] == pytest.approx(1.0)

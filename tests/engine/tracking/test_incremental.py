@@ -51,23 +51,25 @@ def trial(treated: int, converted: int, held_out: int, anyway: int) -> list[list
 
 
 def test_both_arms_are_judged_alike_though_nobody_saw_anything() -> None:
-    entry = report(*trial(20, 12, 20, 5))["total"]["cross_sell"]["incremental"]
-    assert entry["treatment"] == {"value": 0.6, "numerator": 12, "denominator": 20}
-    assert entry["control"] == {"value": 0.25, "numerator": 5, "denominator": 20}
-    expected = intervals.newcombe(12, 20, 5, 20)
+    entry = report(*trial(120, 72, 120, 30))["total"]["cross_sell"]["incremental"]
+    assert entry["treatment"] == {"value": 0.6, "numerator": 72, "denominator": 120}
+    assert entry["control"] == {"value": 0.25, "numerator": 30, "denominator": 120}
+    expected = intervals.newcombe(72, 120, 30, 120)
     assert expected is not None
     assert (entry["value"], entry["lower"], entry["upper"]) == (
         expected.value, expected.lower, expected.upper,
     )  # fmt: skip
     assert (entry["status"], entry["reason"]) == ("ok", None)
-    # Baskets of 30 or 55: (12 - 5) x 25 over 20 checkouts more in the treatment arm.
+    # Baskets of 30 or 55: (72 - 30) x 25 over 120 checkouts more in the treatment arm.
     money = entry["revenue_per_checkout"]
     assert (money["value"], money["treatment"], money["control"]) == (
         "8.7500", "45.0000", "36.2500",
     )  # fmt: skip
-    first, second = [55] * 12 + [30] * 8, [55] * 5 + [30] * 15
-    error = (stats.sem(first) ** 2 + stats.sem(second) ** 2) ** 0.5
-    assert float(money["lower"]) == pytest.approx(8.75 - 1.959964 * error, abs=6e-5)
+    first, second = [55] * 72 + [30] * 48, [55] * 30 + [30] * 90
+    welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
+    bounds = (float(money["lower"]), float(money["upper"]))
+    assert bounds == pytest.approx((welch.low, welch.high), abs=1e-4)
+    assert money["method"] == "welch_t_clustered"
     assert entry["offer_revenue_per_checkout"]["value"] == "8.7500"
     assert entry["completion"]["value"] == 0
     assert entry["margin_per_checkout"]["status"] == "no_data"
@@ -86,11 +88,34 @@ def test_a_missing_arm_is_no_data() -> None:
     assert entry["reason"] == "no eligible checkout in control"
 
 
-def test_one_unit_has_no_interval_of_money() -> None:
-    entry = report(*trial(3, 1, 1, 0))["total"]["cross_sell"]["incremental"]
-    money = entry["revenue_per_checkout"]
-    assert (money["value"], money["lower"], money["upper"]) == ("8.3333", None, None)
-    assert "fewer than two units" in money["reason"]
+@pytest.mark.parametrize(
+    ("sizes", "share", "whole", "offered"),
+    [
+        ((20, 8, 9, 3), "9 units in control are too few", "9 units", "9 units"),
+        ((99, 40, 120, 30), None, "99 units in treatment are too few", "99 units"),
+        ((120, 40, 100, 19), None, None, "19 purchases in control are too few"),
+        ((120, 40, 100, 20), None, None, None),
+    ],
+)
+def test_arms_too_small_for_an_interval_have_no_effect(
+    sizes: tuple[int, int, int, int],
+    share: str | None,
+    whole: str | None,
+    offered: str | None,
+) -> None:
+    entry = report(*trial(*sizes), holdout=0.5)["total"]["cross_sell"]["incremental"]
+    of_money = (entry["revenue_per_checkout"], entry["offer_revenue_per_checkout"])
+    expected = zip((entry, entry["completion"], *of_money), (share, share, whole, offered),
+                   strict=True)  # fmt: skip
+    for measure, reason in expected:
+        assert measure["status"] == ("ok" if reason is None else "no_data")
+        assert (measure["reason"] or "").startswith(reason or "")
+        assert (measure["reason"] is None) == (reason is None)
+        bounds = [measure[name] for name in ("value", "lower", "upper")]
+        assert all((bound is None) == (reason is not None) for bound in bounds)
+    # What was counted is reported all the same.
+    assert entry["control"]["denominator"] == sizes[2]
+    assert of_money[0]["control"] is not None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +145,7 @@ def test_arms_that_are_not_as_drawn_block_every_effect() -> None:
 def test_days_too_few_to_tell_by_themselves_are_blocked_with_the_whole() -> None:
     """What moved units moved them on every day, though no day alone shows it."""
     visits: list[list[dict[str, Any]]] = []
-    for number in range(36):
+    for number in range(60):
         arm = "control" if number % 2 else "treatment"
         day = f"2026-01-0{1 + number % 3}"
         facts = visit(number, arm, share=0.25)

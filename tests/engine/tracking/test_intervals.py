@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from engine.tracking import intervals
-from engine.tracking.intervals import RatioSums
+from engine.tracking.intervals import RatioSums, normal_quantile
 from tests.support.shared_data import shared_data
 
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -104,15 +103,35 @@ def test_sums_of_clusters_add_up(clusters: list[tuple[int, int]], cut: int) -> N
     assert RatioSums.of(clusters[:cut]) + RatioSums.of(clusters[cut:]) == RatioSums.of(clusters)
 
 
-def test_single_checkouts_give_the_interval_of_welch_with_normal_quantiles() -> None:
-    first, second = [100, 250, 0, 0, 420], [0, 0, 130, 90]
+AMOUNTS = st.lists(st.integers(0, 90_000), min_size=10, max_size=60)
+
+
+@given(first=AMOUNTS, second=AMOUNTS, level=LEVELS)
+def test_single_checkouts_give_the_interval_of_welch(
+    first: list[int], second: list[int], level: float
+) -> None:
+    assume(len({*first}) > 1 or len({*second}) > 1)
     interval = intervals.clustered_difference(
-        RatioSums.of([(x, 1) for x in first]), RatioSums.of([(x, 1) for x in second])
+        RatioSums.of([(x, 1) for x in first]), RatioSums.of([(x, 1) for x in second]), level
     )
     assert interval is not None
-    error = math.sqrt(np.var(first, ddof=1) / 5 + np.var(second, ddof=1) / 4)
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
+    half = (expected.high - expected.low) / 2
     assert interval.value == pytest.approx(np.mean(first) - np.mean(second))
-    assert interval.upper - interval.value == pytest.approx(1.959963984540054 * error)
+    assert interval.upper - interval.value == pytest.approx(half, rel=1e-4)
+    assert interval.value - interval.lower == pytest.approx(half, rel=1e-4)
+
+
+@given(degrees=st.floats(1, 1e9), level=st.floats(0.5, 0.9999))
+def test_quantiles_of_student_are_those_of_scipy(degrees: float, level: float) -> None:
+    expected = stats.t.ppf((1 + level) / 2, degrees)
+    # Only effects are refused for few units: rates have an interval from the first on.
+    if degrees >= 9:
+        assert intervals.t_quantile(level, degrees) == pytest.approx(expected, rel=2e-3)
+    elif degrees in (1, 2):
+        assert intervals.t_quantile(level, degrees) == pytest.approx(expected, rel=1e-6)
+    else:
+        assert intervals.t_quantile(level, degrees) > normal_quantile(level)
 
 
 def test_repeated_checkouts_of_one_unit_are_not_independent() -> None:

@@ -73,7 +73,7 @@ def test_no_trials_no_interval_and_shares_of_nothing_are_not_certain() -> None:
 
 
 def test_a_report_says_which_interval_it_shows() -> None:
-    facts = [parse_fact(fact) for visit in trial(60, 36, 60, 15) for fact in visit]
+    facts = [parse_fact(fact) for visit in trial(120, 72, 120, 30) for fact in visit]
     query = ReportQuery(timezone="Europe/Oslo", currency="NOK")
     fixed = report_of(facts, query)
     watched = report_of(facts, parse_query({"watched": "true"}).filled({"currency": "NOK"}))
@@ -83,7 +83,7 @@ def test_a_report_says_which_interval_it_shows() -> None:
     assert once["value"] == often["value"]
     assert often["lower"] < once["lower"] < once["upper"] < often["upper"]
     money, money_often = (each["revenue_per_checkout"] for each in (once, often))
-    assert (money["method"], money_often["method"]) == ("delta", "confidence_sequence")
+    assert (money["method"], money_often["method"]) == ("welch_t_clustered", "confidence_sequence")
     assert float(money_often["lower"]) < float(money["lower"])
     assert fixed["total"]["cross_sell"]["customer"] == watched["total"]["cross_sell"]["customer"]
     with pytest.raises(ConfigError, match="watched"):

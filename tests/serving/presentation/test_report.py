@@ -24,7 +24,7 @@ from tests.engine.tracking.test_incremental import trial
 
 
 def report(**settings: Any) -> dict[str, Any]:
-    facts = [parse_fact(fact) for visit in trial(40, 24, 40, 10) for fact in visit]
+    facts = [parse_fact(fact) for visit in trial(120, 72, 120, 30) for fact in visit]
     query = replace(ReportQuery(impressions="served", holdout=0.5), **settings)
     return report_of(facts, query.filled({}))
 
@@ -129,3 +129,16 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     assert completion_text(entry["completion"], language) == line
     if language == "en":
         assert entry["reason"] in line
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "of the offered items: not known: 10 purchases in control are too few"),
+        ("nb", "av varene som ble tilbudt: ikke kjent: det er ikke nok data"),
+    ],
+)
+def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> None:
+    facts = [parse_fact(fact) for visit in trial(120, 40, 120, 10) for fact in visit]
+    view = present(report_of(facts, ReportQuery()), None, language)
+    assert any(line.startswith(text) for line in view.kinds[0].incremental)
