@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from operator import attrgetter
 
@@ -143,6 +144,14 @@ class Period:
     def day(self, instant: int) -> str:
         """Return the local day of an instant."""
         return self._buckets.text("day", instant)
+
+    def ends(self) -> tuple[date | None, date | None]:
+        """Return the local days of the first and the last decision or order; None without any."""
+        instants = [decision.occurred_at for decision in self.all.decisions]
+        instants += [order.placed_at for order in self.all.orders]
+        if not instants:
+            return None, None
+        return self._buckets.day(min(instants)), self._buckets.day(max(instants))
 
     def parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], Part]:
         """Split the period by local days, weeks or months; no part is empty."""

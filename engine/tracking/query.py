@@ -298,6 +298,33 @@ def other_period(query: ReportQuery) -> ReportQuery:
         raise ConfigError(f"compare: nothing comes before {since}") from error
 
 
+def length_of(query: ReportQuery, first: date | None, last: date | None) -> float | None:
+    """Return the length of a filled query's period in days, an integer where it is of whole days.
+
+    Parameters
+    ----------
+    query : ReportQuery
+        Filled.
+    first, last : date or None
+        Local days of the first and last decision or order of the period: its ends where the query
+        leaves them open. None where there are none.
+
+    Returns
+    -------
+    float or None
+        None for an open period without facts.
+    """
+    assert query.timezone is not None
+    since, until = _first(query.since, first), _first(query.until, last)
+    if since is None or until is None:
+        return None
+    if isinstance(since, datetime) or isinstance(until, datetime):
+        zone = zone_of(query.timezone)
+        begin, end = starts_at(since, zone), ends_at(until, zone)
+        return None if begin is None or end is None else (end - begin) / clock.MICROS_PER_DAY
+    return (until - since).days + 1
+
+
 def _flag(field: str, text: str | None) -> bool:
     if text is not None and text.lower() not in ("true", "false", "1", "0"):
         raise ConfigError(f"{field}: {text!r} is neither true nor false")

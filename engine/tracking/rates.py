@@ -91,6 +91,11 @@ class Rate:
     numerator: str
     denominator: str
 
+    @property
+    def is_per_unit(self) -> bool:
+        """Whether it counts units: the longer the period, the more of them have converted."""
+        return self.numerator.startswith("units_")
+
 
 RATES: Mapping[str, Rate] = {
     "customer": Rate("units_converted", "units_shown"),

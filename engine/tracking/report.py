@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -42,7 +43,14 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
-from engine.tracking.query import TIME_KEYS, ReportQuery, bound_text, other_period, parse_query
+from engine.tracking.query import (
+    TIME_KEYS,
+    ReportQuery,
+    bound_text,
+    length_of,
+    other_period,
+    parse_query,
+)
 from engine.tracking.rates import RATES, rates_of
 
 if TYPE_CHECKING:
@@ -111,33 +119,62 @@ def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, obj
     """Return the `comparison` entry of report `now`.
 
     Differences have Newcombe's interval for independent periods: customers who are in both make
-    it wider than necessary, never narrower.
+    it wider than necessary, never narrower. Rates per unit grow with the length of a period, so
+    those of periods of unequal length, or that overlap, are not comparable.
     """
+    unequal = _why_not_comparable(now, before)
     kinds = cast("Mapping[str, Mapping[str, Any]]", now["total"])
     return {
         "from": before["from"],
         "to": before["to"],
+        "days": before["days"],
         "total": before["total"],
         "change": {
-            kind: _change(measured, before["total"][kind], float(now["level"]))
+            kind: _change(measured, before["total"][kind], float(now["level"]), unequal)
             for kind, measured in kinds.items()
         },
     }
 
 
-def _change(now: Mapping[str, Any], before: Mapping[str, Any], level: float) -> dict[str, object]:
+def _why_not_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    """Return why rates per unit of two reports cannot be compared; None where they can."""
+    if now["days"] is not None and before["days"] is not None and now["days"] != before["days"]:
+        return (
+            f"the periods are {now['days']:g} and {before['days']:g} days long, and the share of"
+            " customers who buy one grows with the days: compare periods of equal length"
+        )
+    bounds = [
+        bounds_of(
+            replace(
+                parse_query({name: each[name] for name in ("from", "to")}), timezone=now["timezone"]
+            )
+        )
+        for each in (now, before)
+    ]
+    if max(since or 0 for since, _ in bounds) < min(until or math.inf for _, until in bounds):
+        return "the periods overlap, so that customers are in both: compare periods that do not"
+    return None
+
+
+def _change(
+    now: Mapping[str, Any], before: Mapping[str, Any], level: float, unequal: str | None
+) -> dict[str, object]:
     found: dict[str, object] = {}
-    for rate in RATES:
-        left, right = now[rate], before[rate]
+    for name, rate in RATES.items():
+        left, right = now[name], before[name]
         interval = newcombe(
             left["numerator"], left["denominator"], right["numerator"], right["denominator"], level
         )
-        found[rate] = {
+        status = "ok" if interval else "no_data"
+        if interval and rate.is_per_unit and unequal:
+            interval, status = None, "not_comparable"
+        found[name] = {
             "value": interval.value if interval else None,
             "lower": interval.lower if interval else None,
             "upper": interval.upper if interval else None,
             "method": "newcombe",
-            "status": "ok" if interval else "no_data",
+            "status": status,
+            "reason": unequal if status == "not_comparable" else None,
         }
     for name in ("revenue", "net_revenue"):
         known = now[name] is not None and before[name] is not None
@@ -189,7 +226,8 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
         ),
         "currency": status,
     }
-    return entries.report(total, _groups(period, filled, entries, measuring), quality)
+    days = length_of(filled, *period.ends())
+    return entries.report(total, _groups(period, filled, entries, measuring), quality, days)
 
 
 def _groups(
@@ -230,7 +268,7 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
         "currency": status,
     }
     groups = [(bucket, entries.kinds(measures)) for bucket, measures in buckets]
-    return entries.report(total, groups, quality)
+    return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
 
 
 class _Entries:
@@ -244,12 +282,17 @@ class _Entries:
         self._query, self._currency, self._mismatch = query, currency, mismatch
 
     def report(
-        self, total: Measures, groups: list[Group], quality: Mapping[str, object]
+        self,
+        total: Measures,
+        groups: list[Group],
+        quality: Mapping[str, object],
+        days: float | None,
     ) -> dict[str, object]:
         query = self._query
         return {
             "from": bound_text(query.since),
             "to": bound_text(query.until),
+            "days": days,
             "timezone": query.timezone,
             "currency": self._currency,
             "impressions": query.impressions,

@@ -28,6 +28,10 @@ class Figures:
         """Return `1,234` or `1 234`."""
         return format_decimal(number, "#,##0", locale=self._language)
 
+    def days(self, number: float) -> str:
+        """Return `7` or, of a period that is not of whole days, `1.5`."""
+        return format_decimal(number, "#,##0.##", locale=self._language)
+
     def percent(self, share: float | None) -> str:
         """Return `12.3%` or `12,3 %`."""
         if share is None:

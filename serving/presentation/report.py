@@ -202,7 +202,10 @@ class _Words:
         """Why there is no number: the report says it in English, other languages in general."""
         if self._language == "en" and entry["reason"]:
             return str(entry["reason"])
-        return self.phrase("reason_blocked" if entry["status"] == "blocked" else "reason_no_data")
+        status = entry["status"]
+        return self.phrase(
+            f"reason_{status}" if status in ("blocked", "not_comparable") else "reason_no_data"
+        )
 
 
 class _Presenter:
@@ -238,7 +241,9 @@ class _Presenter:
     def _settings(self) -> tuple[str, ...]:
         report, days = self._report, self._report["attribution_window_days"]
         level = self._figures.level(report["level"])
+        length = report["days"]
         return (
+            *(() if length is None else (self._phrase("length", days=self._figures.days(length)),)),
             self._phrase("timezone", timezone=report["timezone"]),
             self._phrase("currency", currency=self._currency)
             if self._currency
@@ -324,13 +329,19 @@ class _Presenter:
         if other is None:
             return ()
         change, before = other["change"][kind], other["total"][kind]
-        return (
-            self._phrase(
+        customer = change["customer"]
+        rate = (
+            self._phrase("not_known", reason=self._words.reason(customer))
+            if customer["status"] == "not_comparable"
+            else self._phrase(
                 "change",
-                points=self._figures.points(change["customer"]["value"]),
-                interval=self._words.points_interval(change["customer"]),
+                points=self._figures.points(customer["value"]),
+                interval=self._words.points_interval(customer),
                 before=self._figures.percent(before["customer"]["value"]),
-            ),
+            )
+        )
+        return (
+            rate,
             self._phrase("change_revenue", amount=self._money(change["revenue"], sign=True)),
         )
 

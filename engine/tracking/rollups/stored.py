@@ -301,6 +301,11 @@ class RolledUp:
         """Return all that facts of the days name."""
         return frozenset[str]().union(*(day.notes.currencies for day in self.days.values()))
 
+    def ends(self) -> tuple[date | None, date | None]:
+        """Return the first and the last day with a decision or order; None without any."""
+        names = [date.fromisoformat(name) for name, day in self.days.items() if day.rows]
+        return (names[0], names[-1]) if names else (None, None)
+
     def measures(self, currency: str | None) -> tuple[Measures, list[tuple[Bucket, Measures]]]:
         """Return the measures of the period, and of each bucket of time with a decision or order.
 

@@ -100,6 +100,15 @@ def test_two_months_beside_each_other(tmp_path: Path) -> None:
     assert change["value"] == pytest.approx(24 / 60 - 10 / 40)
     expected = confint_proportions_2indep(24, 60, 10, 40, compare="diff", method="newcomb")
     assert (change["lower"], change["upper"]) == pytest.approx(expected)
+    # January has three days more than February, in which more customers may have bought one.
+    assert (report["days"], comparison["days"]) == (28, 31)
+    assert change["status"] == "ok"
+    for name in ("customer", "penetration", "net_customer", "net_penetration"):
+        per_unit = comparison["change"]["cross_sell"][name]
+        assert (per_unit["status"], per_unit["value"], per_unit["lower"]) == (
+            "not_comparable", None, None,
+        )  # fmt: skip
+        assert "28 and 31 days long" in per_unit["reason"]
     now, before = (float(each["total"]["cross_sell"]["revenue"]) for each in (report, comparison))
     assert float(comparison["change"]["cross_sell"]["revenue"]) == now - before > 0
 
@@ -109,9 +118,12 @@ def test_a_period_beside_itself_has_not_changed(facts: list[Fact]) -> None:
     report = report_of(facts, QUERY)
     for kind, change in compared(report, report)["change"].items():
         for rate in RATES:
-            assert change[rate]["value"] in (0, None)
             known = report["total"][kind][rate]["denominator"] > 0
-            assert change[rate]["status"] == ("ok" if known else "no_data")
+            same = RATES[rate].is_per_unit and report["days"]
+            status = "not_comparable" if same else "ok"
+            assert change[rate]["status"] == (status if known else "no_data")
+            assert change[rate]["value"] == (0 if change[rate]["status"] == "ok" else None)
+            assert (change[rate]["reason"] is None) == (change[rate]["status"] != "not_comparable")
 
 
 @given(histories(), st.sampled_from(["arm", "store", "segment", "family"]))
@@ -141,3 +153,36 @@ def test_groups_part_the_offers(facts: list[Fact], key: str) -> None:
         assert sum(shown) == report["total"][kind]["offer"]["denominator"]
     if key == "arm" and "control" in groups:
         assert groups["control"]["cross_sell"]["offer"]["denominator"] == 0
+
+
+@pytest.mark.parametrize(
+    ("period", "other", "reason"),
+    [
+        (("2026-01-01", "2026-01-14"), ("2026-02-01", "2026-02-14"), None),
+        (("2026-01-01", "2026-01-14"), ("2026-01-15", "2026-02-10"), "14 and 27 days long"),
+        (("2026-01-01", "2026-01-31"), ("2026-01-31", "2026-03-02"), "overlap"),
+        (("2026-01-15", None), ("2026-01-01", "2026-02-15"), "overlap"),
+        (
+            ("2026-03-01T00:00:00+01:00", "2026-03-02T00:00:00+01:00"),
+            ("2026-02-01T00:00:00+01:00", "2026-02-01T12:00:00+01:00"),
+            "1 and 0.5 days long",
+        ),
+    ],
+)
+def test_rates_per_customer_need_periods_of_equal_length(
+    period: tuple[str, str | None], other: tuple[str, str], reason: str | None
+) -> None:
+    facts = [*in_month(1, 40, 10), *in_month(2, 60, 24), *in_month(3, 60, 24)]
+
+    def report(bounds: tuple[str, str | None]) -> dict[str, object]:
+        asked = parse_query({"from": bounds[0], "to": bounds[1], "impressions": "served"})
+        return report_of(facts, replace(asked, timezone="Europe/Oslo", currency="NOK"))
+
+    now, before = report(period), report(other)
+    change = compared(now, before)["change"]["cross_sell"]["customer"]
+    if reason is None:
+        assert (change["status"], change["reason"]) == ("ok", None)
+        assert change["value"] is not None
+    else:
+        assert (change["status"], change["value"]) == ("not_comparable", None)
+        assert reason in change["reason"]
