@@ -10,14 +10,16 @@ method in metric analytics", section 3.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.clock import MICROS_PER_DAY
 from engine.facts import Arm
 from engine.tracking.history import History
-from engine.tracking.incremental import Cluster, order_value
+from engine.tracking.incremental import order_value
 from engine.tracking.intervals import Interval, welch_quantile
+from engine.tracking.strata import Cluster
 
 HISTORY_DAYS = 90
 COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"
@@ -30,6 +32,11 @@ class Unit:
     x: float
     m: float
     past: float
+
+
+Units = Mapping[str, Unit]
+Spending = Mapping[tuple[int, Arm], Units]
+"""Units by share and arm of their stratum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,70 +67,99 @@ def past_spend(history: History, currency: str | None) -> dict[str, int]:
 
 
 def with_past(
-    clusters: Mapping[Arm, Mapping[str, Cluster]], past: Mapping[str, int]
-) -> dict[Arm, list[Unit]]:
-    """Return the units of both arms, in a fixed order: sums are the same in any order of facts."""
+    clusters: Mapping[tuple[int, Arm], Mapping[str, Cluster]], past: Mapping[str, int]
+) -> Spending:
+    """Return the units of all strata, in a fixed order: sums are the same in any order of facts."""
     return {
-        arm: [
-            Unit(of_units[unit].order_revenue, of_units[unit].checkouts, past.get(unit, 0))
+        key: {
+            unit: Unit(of_units[unit].order_revenue, of_units[unit].checkouts, past.get(unit, 0))
             for unit in sorted(of_units)
-        ]
-        for arm, of_units in clusters.items()
+        }
+        for key, of_units in clusters.items()
     }
 
 
 def adjusted_difference(
-    treatment: Sequence[Unit], control: Sequence[Unit], level: float = 0.95
+    strata: Sequence[tuple[Units, Units]], level: float = 0.95
 ) -> Adjusted | None:
     """Return the difference of sum(x) / sum(m) between the arms, less what the past explains of it.
 
-    None where an arm has fewer than two units, or no unit's past differs from another's.
+    Strata are weighted by the checkouts of both arms. One slope serves all: it explains what it can
+    within arms and strata, so that it cannot move the effect.
+
+    Parameters
+    ----------
+    strata : sequence of (Units, Units)
+        Treatment and control of each.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    Adjusted or None
+        None where an arm has fewer than two units, or no unit's past differs from another's.
     """
-    if min(len(treatment), len(control)) < 2:
+    if not strata or min(len(units) for arms in strata for units in arms) < 2:
         return None
-    arms = [_Arm.of(units) for units in (treatment, control)]
-    spread = math.fsum(c * c for arm in arms for c in arm.past)
+    checkouts = [math.fsum(unit.m for units in arms for unit in units.values()) for arms in strata]
+    weights = [each / math.fsum(checkouts) for each in checkouts]
+    pairs = [(_Arm.of(treatment), _Arm.of(control)) for treatment, control in strata]
+    both = [arm for pair in pairs for arm in pair]
+    spread = math.fsum(c * c for arm in both for c in arm.past)
     if spread == 0:
         return None
-    shared = math.fsum(z * c for arm in arms for z, c in zip(arm.outcome, arm.past, strict=True))
-    outcome = math.fsum(z * z for arm in arms for z in arm.outcome)
+    shared = math.fsum(z * c for arm in both for z, c in zip(arm.outcome, arm.past, strict=True))
+    outcome = math.fsum(z * z for arm in both for z in arm.outcome)
     theta = shared / spread
-    value = arms[0].ratio - arms[1].ratio - theta * (arms[0].mean_past - arms[1].mean_past)
-    variances = (arms[0].variance(theta), arms[1].variance(theta))
-    quantile = welch_quantile(variances, (len(treatment), len(control)), level)
-    half = quantile * math.sqrt(sum(variances))
+    value = math.fsum(
+        weight * (first.ratio - second.ratio - theta * (first.mean_past - second.mean_past))
+        for weight, (first, second) in zip(weights, pairs, strict=True)
+    )
+    parts = [_variance([pair[at] for pair in pairs], weights, theta) for at in (0, 1)]
+    half = welch_quantile(parts, level) * math.sqrt(sum(variance for variance, _ in parts))
     correlation = shared / math.sqrt(spread * outcome) if outcome > 0 else 0.0
     return Adjusted(Interval(value, value - half, value + half), theta, correlation)
+
+
+def _variance(arms: Sequence[_Arm], weights: Sequence[float], theta: float) -> tuple[float, int]:
+    """Return the variance of an arm over all strata, and its number of units.
+
+    A unit that is in several strata is one cluster.
+    """
+    left: defaultdict[str, float] = defaultdict(float)
+    for weight, arm in zip(weights, arms, strict=True):
+        for unit, z, c in zip(arm.units, arm.outcome, arm.past, strict=True):
+            left[unit] += weight * (z - theta * c) / len(arm.units)
+    n = len(left)
+    return math.fsum(each * each for each in left.values()) * n / (n - 1), n
 
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
     """Ratio of an arm; its units' parts in it and their pasts, both around their means."""
 
+    units: Sequence[str]
     ratio: float
     mean_past: float
     outcome: Sequence[float]
     past: Sequence[float]
 
     @classmethod
-    def of(cls, units: Sequence[Unit]) -> _Arm:
+    def of(cls, by_unit: Units) -> _Arm:
+        units = list(by_unit.values())
         n, checkouts = len(units), math.fsum(unit.m for unit in units)
         ratio = math.fsum(unit.x for unit in units) / checkouts
         mean_past = math.fsum(unit.past for unit in units) / n
         mean_m = checkouts / n
         return cls(
+            list(by_unit),
             ratio,
             mean_past,
             [(unit.x - ratio * unit.m) / mean_m for unit in units],
             [unit.past - mean_past for unit in units],
         )
 
-    def variance(self, theta: float) -> float:
-        n = len(self.outcome)
-        left = (z - theta * c for z, c in zip(self.outcome, self.past, strict=True))
-        return math.fsum(each * each for each in left) / (n - 1) / n
 
-
-def known_pasts(units: Iterable[Unit]) -> int:
+def known_pasts(arms: Iterable[Units]) -> int:
     """Return the number of units that spent something before."""
-    return sum(unit.past != 0 for unit in units)
+    return len({name for units in arms for name, unit in units.items() if unit.past != 0})

@@ -1,8 +1,9 @@
 """The effect of offers: treatment less control by intention to treat.
 
 Eligible is every checkout with a decision that had offers of the kind, shown or withheld; its arm
-is that of its first decision. Its outcome is whether an offered item was bought in it by the
-conversion rule. Views, clicks and attribution play no part, so both arms are judged alike.
+and hold-out share are those of its first decision. Its outcome is whether an offered item was
+bought in it by the conversion rule. Views, clicks and attribution play no part, so both arms are
+judged alike. Arms are compared within strata of equal share (see `strata`).
 
 Units are randomised, so where they return their checkouts are no independent trials: `clustered`
 is the interval of the number of independent trials that would be as informative.
@@ -13,30 +14,32 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from engine import money
 from engine.facts import Arm, Decision
 from engine.tracking.attribution import Worth, rule_holds
 from engine.tracking.history import History, Order, PlacedOffer
-from engine.tracking.intervals import (
-    Interval,
-    RatioSums,
-    chi2_p_value,
-    clustered_difference,
-    effective_counts,
-    newcombe,
-)
+from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
 from engine.tracking.many import difference_p_value
-from engine.tracking.rates import ArmCounts, Drawing, Entry
+from engine.tracking.rates import Drawing, Entry
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
+from engine.tracking.strata import (
+    ARMS,
+    FEWEST_UNITS,
+    WHOLE,
+    Cluster,
+    Clusters,
+    Strata,
+    Stratum,
+    share_of,
+)
+
+SEQUENCE = "confidence_sequence"
+"""Method of intervals that stay valid however often a report is looked at."""
 
 MISMATCH = 0.001
 """Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
-
-FEWEST_UNITS = 10
-"""Units of an arm below which no effect is given."""
 
 FEWEST_UNITS_OF_MONEY = 100
 FEWEST_PURCHASES_OF_MONEY = 20
@@ -45,13 +48,6 @@ FEWEST_PURCHASES_OF_MONEY = 20
 Few large amounts make most of a sum. Where none of them was seen by chance, the variance is far too
 small as well, and every interval of means with it.
 """
-
-WHOLE = 1_000_000
-"""Shares are stored as integers, in parts of this number."""
-
-
-Stratum = tuple[Arm, int | None]
-"""Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
 
 
 def stratum_of(decision: Decision) -> Stratum:
@@ -80,7 +76,7 @@ def drawing_of(units: Mapping[Stratum, int], holdout: float) -> Drawing:
     """
     n = control = expected = variance = 0
     for (arm, stated), n_units in units.items():
-        share = round(holdout * WHOLE) if stated is None else stated
+        share = share_of(stated, holdout)
         n += n_units
         control += n_units if arm == "control" else 0
         expected += n_units * share
@@ -115,53 +111,6 @@ def mismatch_reason(drawing: Drawing) -> str | None:
     )
 
 
-SEQUENCE = "confidence_sequence"
-"""Method of intervals that stay valid however often a report is looked at."""
-
-ARMS: tuple[Arm, ...] = ("treatment", "control")
-Arms = Mapping[Arm, ArmCounts]
-
-MEASURES = ("converted", "completed", "order_revenue", "offer_revenue")
-"""The fields of `Cluster` that are compared between arms, for each of its checkouts."""
-
-
-@dataclass(slots=True)
-class Cluster:
-    """The eligible checkouts of one unit in one arm; money in minor units.
-
-    Attributes
-    ----------
-    checkouts : int
-        Their number.
-    converted : int
-        How many of them had an offered item bought by the conversion rule.
-    completed : int
-        How many of them ended in an order.
-    order_revenue : int
-        Worth of their orders, after discounts and before returns.
-    offer_revenue : int
-        Worth of the offered items in them, by the conversion rule.
-    """
-
-    checkouts: int = 0
-    converted: int = 0
-    completed: int = 0
-    order_revenue: int = 0
-    offer_revenue: int = 0
-
-    def add(self, other: Cluster) -> None:
-        """Add the checkouts of another cluster to this one."""
-        self.checkouts += other.checkouts
-        self.converted += other.converted
-        self.completed += other.completed
-        self.order_revenue += other.order_revenue
-        self.offer_revenue += other.offer_revenue
-
-
-Clusters = Mapping[tuple[Stratum, str], Cluster]
-"""By stratum of the checkout's first decision, and unit of that decision."""
-
-
 def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
     """Judge every checkout that had some of `offers`, all of one kind; money in `currency` only."""
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
@@ -181,42 +130,6 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
                 cluster.order_revenue += order_value(order)
                 cluster.offer_revenue += _offer_value(latest_first, order)
     return clusters
-
-
-def by_arm(clusters: Clusters) -> Mapping[Arm, Mapping[str, Cluster]]:
-    """Return the clusters of each arm by unit, added up over stated shares."""
-    arms: dict[Arm, defaultdict[str, Cluster]] = {arm: defaultdict(Cluster) for arm in ARMS}
-    for ((arm, _), unit), cluster in clusters.items():
-        arms[arm][unit].add(cluster)
-    return arms
-
-
-def arm_counts(arms: Mapping[Arm, Mapping[str, Cluster]]) -> Arms:
-    """Return the counts of both arms from the clusters of their units."""
-    return {
-        arm: arm_counts_of(
-            {
-                name: RatioSums.of(
-                    [(getattr(each, name), each.checkouts) for each in of_units.values()]
-                )
-                for name in MEASURES
-            }
-        )
-        for arm, of_units in arms.items()
-    }
-
-
-def arm_counts_of(sums: Mapping[str, RatioSums]) -> ArmCounts:
-    """Return the counts of an arm from the sums of each of `MEASURES` over its units."""
-    return ArmCounts(
-        eligible=sums["converted"].sum_m,
-        converted=sums["converted"].sum_x,
-        completed=sums["completed"].sum_x,
-        conversions=sums["converted"],
-        completions=sums["completed"],
-        order_revenue=sums["order_revenue"],
-        offer_revenue=sums["offer_revenue"],
-    )
 
 
 def order_value(order: Order) -> int:
@@ -250,18 +163,19 @@ def _offer_value(latest_first: Sequence[PlacedOffer], order: Order) -> int:
 
 
 def incremental_of(
-    arms: Arms,
+    strata: Strata,
     *,
     reason: str | None,
     currency: str | None,
     level: float,
     watched: bool = False,
+    unstated_by: str = "default",
 ) -> Entry:
     """Return the `incremental` entry of a report.
 
     Parameters
     ----------
-    arms : mapping
+    strata : Strata
         Counts of both arms.
     reason : str or None
         Why the entry is blocked; None where it is not.
@@ -271,122 +185,167 @@ def incremental_of(
         Confidence level of intervals.
     watched : bool
         Whether intervals stay valid however often the report is looked at.
+    unstated_by : str
+        Who stated the share of decisions that state none.
     """
-    treatment, control = arms["treatment"], arms["control"]
-    status = "ok"
-    if not treatment.eligible or not control.eligible:
-        status = "no_data"
-        empty = [arm for arm in arms if not arms[arm].eligible]
-        reason = f"no eligible checkout in {' and '.join(empty)}"
-    elif reason is not None:
-        status = "blocked"
-    elif few := _too_few(arms, FEWEST_UNITS):
-        status, reason = "no_data", few
+    return _Effects(strata, reason, currency, level, watched).entry(unstated_by)
 
-    def share(field: str, by_unit: str) -> Entry:
-        counts = [(getattr(arm, field), arm.eligible) for arm in (treatment, control)]
-        sums: list[RatioSums] = [getattr(arm, by_unit) for arm in (treatment, control)]
-        (x1, n1), (x2, n2) = counts
-        interval = newcombe(x1, n1, x2, n2, level) if status == "ok" else None
-        (x1, n1), (x2, n2) = (effective_counts(each, level) for each in sums)
-        p_value = difference_p_value(x1, n1, x2, n2) if interval else None
-        if interval and watched:
-            interval = watched_difference(x1, n1, x2, n2, level)
+
+class _Effects:
+    def __init__(
+        self,
+        strata: Strata,
+        reason: str | None,
+        currency: str | None,
+        level: float,
+        watched: bool,
+    ) -> None:
+        self._strata, self._currency = strata, currency
+        self._level, self._watched = level, watched
+        self._eligible, self._shares = strata.eligible(), strata.compared()
+        empty = [arm for arm in ARMS if not strata.units(arm, self._eligible)]
+        self._status, self._reason = "ok", None
+        if empty:
+            self._status = "no_data"
+            self._reason = f"no eligible checkout in {' and '.join(empty)}"
+        elif reason is not None:
+            self._status, self._reason = "blocked", reason
+        elif not self._shares:
+            self._status, self._reason = "no_data", self._too_few()
+
+    def entry(self, unstated_by: str) -> Entry:
         return {
-            "value": interval.value if interval else None,
-            "lower": interval.lower if interval else None,
-            "upper": interval.upper if interval else None,
-            "numerator": counts[0][0],
-            "denominator": counts[0][1],
-            "method": SEQUENCE if watched else "newcombe",
-            "status": status,
-            "reason": reason,
-            "p_value": p_value,
-            "treatment": _share(*counts[0]),
-            "control": _share(*counts[1]),
-            # A confidence sequence already allows for units that return.
-            "clustered": _clustered(sums, level) if interval and not watched else None,
+            **self._of_share("converted"),
+            "shares": [self._stratum(share, unstated_by) for share in self._strata.shares()],
+            "revenue_per_checkout": self._amount("order_revenue", "completed"),
+            "offer_revenue_per_checkout": self._amount("offer_revenue", "converted"),
+            "margin_per_checkout": {
+                **dict.fromkeys(("value", "lower", "upper", "treatment", "control")),
+                "method": "welch_t_clustered",
+                "status": "no_data",
+                "reason": "costs are not in the facts",
+            },
+            "completion": self._of_share("completed"),
         }
 
-    def amount(field: str, purchases: str) -> Entry:
-        sums: list[RatioSums] = [getattr(arm, field) for arm in (treatment, control)]
-        of_money, why = status, reason
-        if status == "ok" and currency is None:
-            of_money, why = "no_data", "no one currency is known"
-        elif status == "ok" and (few := _too_few(arms, FEWEST_UNITS_OF_MONEY, purchases)):
-            of_money, why = "no_data", few
-        interval = None
-        if of_money == "ok":
-            trials = intrinsic_time(sums[0].n, sums[1].n)
-            quantile = anytime_quantile(trials, level) if watched else None
-            interval = clustered_difference(sums[0], sums[1], level, quantile=quantile)
-        return _amount(
-            interval, sums, currency, of_money, why, SEQUENCE if watched else "welch_t_clustered"
-        )
+    def _stratum(self, share: int, unstated_by: str) -> Entry:
+        arms = {arm: self._strata.arms.get((share, arm)) for arm in ARMS}
+        sums = [each for each in arms.values() if each is not None]
+        unstated = sum(each.unstated for each in sums)
+        stated = sum(each.checkouts for each in sums) > unstated
+        return {
+            "share": share / WHOLE,
+            "stated_by": ["decisions"] * stated + [unstated_by] * (unstated > 0),
+            **{arm: 0 if each is None else each.checkouts for arm, each in arms.items()},
+            "compared": share in self._shares,
+        }
 
-    return {
-        **share("converted", "conversions"),
-        "revenue_per_checkout": amount("order_revenue", "completed"),
-        "offer_revenue_per_checkout": amount("offer_revenue", "converted"),
-        "margin_per_checkout": _amount(None, None, None, "no_data", "costs are not in the facts"),
-        "completion": share("completed", "completions"),
-    }
-
-
-def _too_few(arms: Arms, n_units: int, purchases: str | None = None) -> str | None:
-    """Return the reason for which an arm is too small for an interval; None where none is.
-
-    With `purchases`, a field of `ArmCounts`, at least `FEWEST_PURCHASES_OF_MONEY` are needed too.
-    """
-    for arm, counts in arms.items():
-        units = counts.conversions.n
-        if units < n_units:
-            return f"{units} units in {arm} are too few for an interval: {n_units} are needed"
-        if purchases is not None and getattr(counts, purchases) < FEWEST_PURCHASES_OF_MONEY:
+    def _too_few(self) -> str:
+        if len(self._eligible) > 1:
             return (
-                f"{getattr(counts, purchases)} purchases in {arm} are too few for an interval of"
-                f" money: {FEWEST_PURCHASES_OF_MONEY} are needed"
+                f"none of {len(self._eligible)} hold-out shares has {FEWEST_UNITS} units in both"
+                " arms, too few for an interval"
             )
-    return None
+        units = {arm: self._strata.units(arm, self._eligible) for arm in ARMS}
+        arm = min(units, key=lambda each: units[each])
+        return f"{units[arm]} units in {arm} are too few for an interval: {FEWEST_UNITS} are needed"
 
+    def _of_share(self, name: str) -> Entry:
+        treatment, control = (self._strata.total(name, arm, self._eligible) for arm in ARMS)
+        entry: Entry = {
+            "value": None,
+            "lower": None,
+            "upper": None,
+            "numerator": treatment[0],
+            "denominator": treatment[1],
+            "method": SEQUENCE if self._watched else "newcombe",
+            "status": self._status,
+            "reason": self._reason,
+            "p_value": None,
+            "treatment": _share(*treatment),
+            "control": _share(*control),
+            "clustered": None,
+        }
+        if self._status != "ok":
+            return entry
+        (x1, n1), (x2, n2) = (self._trials(name, arm) for arm in ARMS)
+        (y1, m1), (y2, m2) = (self._trials(name, arm, clustered=False) for arm in ARMS)
+        own = newcombe(x1, n1, x2, n2, self._level)
+        plain = newcombe(y1, m1, y2, m2, self._level)
+        if self._watched:
+            plain = watched_difference(x1, n1, x2, n2, self._level)
+        assert own is not None
+        assert plain is not None
+        entry |= {
+            "value": plain.value,
+            "lower": plain.lower,
+            "upper": plain.upper,
+            "p_value": difference_p_value(x1, n1, x2, n2),
+        }
+        if not self._watched:
+            # A confidence sequence already allows for units that return.
+            entry["clustered"] = {
+                "lower": own.lower,
+                "upper": own.upper,
+                "method": "newcombe_clustered",
+                "units": [self._strata.units(arm, self._shares) for arm in ARMS],
+                "effective_checkouts": [n1, n2],
+                "design_effect": max(1.0, (m1 + m2) / (n1 + n2)),
+                "control": x2 / n2,
+            }
+        return entry
 
-def _clustered(sums: Sequence[RatioSums], level: float) -> Entry:
-    """Return the interval where units return; that of the counts where each comes once."""
-    (x1, n1), (x2, n2) = (effective_counts(each, level) for each in sums)
-    interval = newcombe(x1, n1, x2, n2, level)
-    assert interval is not None
-    return {
-        "lower": interval.lower,
-        "upper": interval.upper,
-        "method": "newcombe_clustered",
-        "units": [each.n for each in sums],
-        "effective_checkouts": [n1, n2],
-    }
+    def _trials(self, name: str, arm: Arm, *, clustered: bool = True) -> tuple[float, float]:
+        return self._strata.effective(name, arm, self._shares, self._level, clustered=clustered)
+
+    def _amount(self, name: str, purchases: str) -> Entry:
+        status, reason, interval = self._status, self._reason, None
+        if status == "ok" and self._currency is None:
+            status, reason = "no_data", "no one currency is known"
+        elif status == "ok" and (few := self._too_few_for_money(purchases)):
+            status, reason = "no_data", few
+        if status == "ok":
+            treatment, control = (self._strata.mean(name, arm, self._shares) for arm in ARMS)
+            n1, n2 = (self._strata.units(arm, self._shares) for arm in ARMS)
+            quantile = anytime_quantile(intrinsic_time(n1, n2), self._level)
+            interval = clustered_difference(
+                treatment, control, self._level, quantile=quantile if self._watched else None
+            )
+
+        def text(minor: float | None) -> str | None:
+            return None if minor is None else effect_text(minor, self._currency)
+
+        totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
+        return {
+            "value": text(interval.value if interval else None),
+            "lower": text(interval.lower if interval else None),
+            "upper": text(interval.upper if interval else None),
+            **{arm: text(x / m if m else None) for arm, (x, m) in totals.items()},
+            "method": SEQUENCE if self._watched else "welch_t_clustered",
+            "status": status,
+            "reason": reason,
+        }
+
+    def _too_few_for_money(self, purchases: str) -> str | None:
+        for arm in ARMS:
+            units = self._strata.units(arm, self._shares)
+            if units < FEWEST_UNITS_OF_MONEY:
+                return (
+                    f"{units} units in {arm} are too few for an interval of money:"
+                    f" {FEWEST_UNITS_OF_MONEY} are needed"
+                )
+            bought, _ = self._strata.total(purchases, arm, self._shares)
+            if bought < FEWEST_PURCHASES_OF_MONEY:
+                return (
+                    f"{bought} purchases in {arm} are too few for an interval of money:"
+                    f" {FEWEST_PURCHASES_OF_MONEY} are needed"
+                )
+        return None
 
 
 def _share(numerator: int, denominator: int) -> Entry:
     value = numerator / denominator if denominator else None
     return {"value": value, "numerator": numerator, "denominator": denominator}
-
-
-def _amount(
-    interval: Interval | None,
-    sums: Sequence[RatioSums] | None,
-    currency: str | None,
-    status: str,
-    reason: str | None,
-    method: str = "welch_t_clustered",
-) -> Entry:
-    return {
-        "value": effect_text(interval.value, currency) if interval else None,
-        "lower": effect_text(interval.lower, currency) if interval else None,
-        "upper": effect_text(interval.upper, currency) if interval else None,
-        "treatment": effect_text(sums[0].value, currency) if sums and sums[0].sum_m else None,
-        "control": effect_text(sums[1].value, currency) if sums and sums[1].sum_m else None,
-        "method": method,
-        "status": status,
-        "reason": reason,
-    }
 
 
 def effect_text(minor: float, currency: str | None) -> str | None:

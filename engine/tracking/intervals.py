@@ -131,6 +131,74 @@ class RatioSums:
         residuals = self.sum_xx * m * m - 2 * x * m * self.sum_xm + x * x * self.sum_mm
         return self.n / (self.n - 1) * (residuals / m**4)
 
+    @property
+    def mean(self) -> Mean:
+        """The ratio as a mean of clusters."""
+        return Mean(self.value, ((self.variance(), self.n),))
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSums:
+    """Products of the totals (x, m) of clusters in two strata, the first before the second.
+
+    They add up; clusters that are in one of the two only have no part in them.
+    """
+
+    sum_xx: int = 0
+    sum_xm: int = 0
+    sum_mx: int = 0
+    sum_mm: int = 0
+
+    @classmethod
+    def of(cls, clusters: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> CrossSums:
+        """Return the sums over clusters, from (x, m) of each in both strata."""
+        return cls(
+            sum(x * other for (x, _), (other, _) in clusters),
+            sum(x * other for (x, _), (_, other) in clusters),
+            sum(m * other for (_, m), (other, _) in clusters),
+            sum(m * other for (_, m), (_, other) in clusters),
+        )
+
+    def __add__(self, other: CrossSums) -> CrossSums:
+        return CrossSums(
+            self.sum_xx + other.sum_xx,
+            self.sum_xm + other.sum_xm,
+            self.sum_mx + other.sum_mx,
+            self.sum_mm + other.sum_mm,
+        )
+
+    def covariance(self, first: RatioSums, second: RatioSums) -> float:
+        """Return the delta-method covariance of the ratios of two strata with shared clusters."""
+        # Over the common denominator the residuals stay integers, so nothing cancels.
+        x, m, y, n = first.sum_x, first.sum_m, second.sum_x, second.sum_m
+        residuals = (
+            self.sum_xx * m * n - self.sum_xm * m * y - self.sum_mx * x * n + self.sum_mm * x * y
+        )
+        return residuals / (m * m * n * n)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean of clusters, or a weighted sum of such means.
+
+    Attributes
+    ----------
+    value : float
+        The mean.
+    parts : sequence of (float, int)
+        Of each mean its variance, times the square of its weight, and its number of clusters.
+    covariance : float
+        Weighted covariances of the parts, each pair once.
+    """
+
+    value: float
+    parts: Sequence[tuple[float, int]]
+    covariance: float = 0.0
+
+    def variance(self) -> float:
+        """Return the variance of the mean; never less than 0."""
+        return max(0.0, math.fsum(each for each, _ in self.parts) + 2 * self.covariance)
+
 
 def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float]:
     """Return (x, n) of as many independent trials as would be as informative as clustered ones.
@@ -157,43 +225,38 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
 
 
 def clustered_difference(
-    first: RatioSums, second: RatioSums, level: float = 0.95, *, quantile: float | None = None
-) -> Interval | None:
-    """Return the difference of two arms' ratios; None where an arm has no data.
+    first: Mean, second: Mean, level: float = 0.95, *, quantile: float | None = None
+) -> Interval:
+    """Return Welch's interval of the difference of two means of clusters.
 
-    Welch's t on the parts of clusters in their ratio; `quantile` replaces that of Student's t.
+    `quantile` replaces that of Student's t.
     """
-    if first.sum_m == 0 or second.sum_m == 0:
-        return None
     difference = first.value - second.value
-    variances = (first.variance(), second.variance())
     if quantile is None:
-        quantile = welch_quantile(variances, (first.n, second.n), level)
-    spread = quantile * math.sqrt(sum(variances))
+        quantile = welch_quantile((*first.parts, *second.parts), level)
+    spread = quantile * math.sqrt(first.variance() + second.variance())
     return Interval(difference, difference - spread, difference + spread)
 
 
-def welch_quantile(variances: tuple[float, float], units: tuple[int, int], level: float) -> float:
-    """Return Student's quantile for the difference of two means.
+def welch_quantile(parts: Sequence[tuple[float, int]], level: float) -> float:
+    """Return Student's quantile for a sum or difference of several means.
 
     B. L. Welch (1947), "The generalization of Student's problem when several different population
     variances are involved"; degrees of freedom by F. E. Satterthwaite (1946).
 
     Parameters
     ----------
-    variances : tuple of float
-        Of both means.
-    units : tuple of int
-        How many units each is the mean of.
+    parts : sequence of (float, int)
+        Of each mean its variance and how many units it is of.
     level : float
         Confidence level.
     """
-    total = sum(variances)
+    total = math.fsum(variance for variance, _ in parts)
     if not 0 < total < math.inf:
         return normal_quantile(level)
-    parts = zip(variances, units, strict=True)
     # Divided by the total first, so that squares of tiny variances are not lost.
-    return t_quantile(level, 1 / sum((each / total) ** 2 / (n - 1) for each, n in parts))
+    inverse = math.fsum((variance / total) ** 2 / (n - 1) for variance, n in parts)
+    return t_quantile(level, 1 / inverse)
 
 
 def chi2_p_value(statistic: float) -> float:

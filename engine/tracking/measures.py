@@ -10,13 +10,14 @@ from functools import cached_property
 from operator import attrgetter
 
 from engine.errors import ConfigError
-from engine.facts import KINDS, Arm, Decision, Fact, Kind
+from engine.facts import KINDS, Decision, Fact, Kind
 from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.cuped import Unit, with_past
+from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
-from engine.tracking.incremental import arm_counts, by_arm, clusters_of, drawing_of, first_strata
+from engine.tracking.incremental import clusters_of, drawing_of, first_strata
 from engine.tracking.query import Buckets, ReportQuery, ends_at, starts_at, zone_of
-from engine.tracking.rates import ArmCounts, Counts, Drawing
+from engine.tracking.rates import Counts, Drawing
+from engine.tracking.strata import Strata, by_share
 
 NOT_FILLED = "the query was not filled"
 UNKNOWN = "unknown"
@@ -181,13 +182,16 @@ def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts of both kinds and both arms, and how the units of the period were assigned."""
+    """Counts of both kinds and both arms, and how the units of the period were assigned.
+
+    `spending` is what units spent and had spent before, by share and arm, where the query is
+    `adjusted`.
+    """
 
     counts: Mapping[Kind, Counts]
-    arms: Mapping[Kind, Mapping[Arm, ArmCounts]]
+    strata: Mapping[Kind, Strata]
     drawing: Drawing
-    spending: Mapping[Kind, Mapping[Arm, Sequence[Unit]]] | None = None
-    """What units spent and had spent before, where the query is `adjusted`."""
+    spending: Mapping[Kind, Spending] | None = None
 
 
 class Measuring:
@@ -213,6 +217,7 @@ class Measuring:
         past: Mapping[str, int] | None = None,
     ) -> None:
         self._history, self._currency, self._past = part.history, currency, past
+        self._holdout = holdout
         self._buying = part.buying_units()
         first = first_strata(part.history, part.decisions)
         self._drawing = drawing_of(Counter(first.values()), holdout)
@@ -220,17 +225,17 @@ class Measuring:
     def of(self, outcomes: Sequence[Outcome]) -> Measures:
         """Measure some outcomes of the part, of either kind."""
         counts: dict[Kind, Counts] = {}
-        arms: dict[Kind, Mapping[Arm, ArmCounts]] = {}
-        spending: dict[Kind, Mapping[Arm, Sequence[Unit]]] = {}
+        strata: dict[Kind, Strata] = {}
+        spending: dict[Kind, Spending] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
             counts[kind] = count(members, self._buying, self._history.orders_of, self._currency)
             placed = [each.placed for each in members]
-            clusters = by_arm(clusters_of(self._history, placed, self._currency))
-            arms[kind] = arm_counts(clusters)
+            clusters = clusters_of(self._history, placed, self._currency)
+            strata[kind] = Strata.of_clusters(clusters, self._holdout)
             if self._past is not None:
-                spending[kind] = with_past(clusters, self._past)
-        return Measures(counts, arms, self._drawing, None if self._past is None else spending)
+                spending[kind] = with_past(by_share(clusters, self._holdout), self._past)
+        return Measures(counts, strata, self._drawing, None if self._past is None else spending)
 
 
 def count(

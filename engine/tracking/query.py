@@ -132,6 +132,8 @@ class ReportQuery:
         0 to 30; the default 0 credits the same checkout only.
     holdout : float or None
         Control share of units whose decisions do not state one; default 0.1.
+    holdout_by : str or None
+        Who stated it, for a filled query: "query", "shop" or "default".
     bot_decisions_per_hour : int or None
         A session with more decisions than that within 60 minutes is a bot; default 120, and 0
         trusts every session.
@@ -156,6 +158,7 @@ class ReportQuery:
     impressions: Impressions | None = None
     attribution_window_days: int | None = None
     holdout: float | None = None
+    holdout_by: str | None = None
     bot_decisions_per_hour: int | None = None
     level: float = 0.95
     shop: str | None = None
@@ -192,6 +195,7 @@ class ReportQuery:
                 self.attribution_window_days, own.attribution_window_days, 0
             ),
             holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
+            holdout_by=self.holdout_by or _stated_by(self.holdout, own.holdout),
             bot_decisions_per_hour=_first(
                 self.bot_decisions_per_hour, own.bot_decisions_per_hour, DEFAULT_BOT_RATE
             ),
@@ -199,6 +203,12 @@ class ReportQuery:
         )
         _check(query)
         return query
+
+
+def _stated_by(asked: float | None, own: float | None) -> str:
+    if asked is not None:
+        return "query"
+    return "default" if own is None else "shop"
 
 
 def report_settings(

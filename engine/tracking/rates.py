@@ -8,10 +8,10 @@ always a subset of its denominator, since only a shown offer can convert.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
-from engine.tracking.intervals import RatioSums, wilson
+from engine.tracking.intervals import wilson
 
 Entry = dict[str, object]
 """A part of a report."""
@@ -51,23 +51,6 @@ class Counts(_Additive):
     units_buying: int = 0
     revenue_minor: int = 0
     net_revenue_minor: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ArmCounts(_Additive):
-    """One arm: checkouts that had offers of the kind, shown or withheld, clustered by unit."""
-
-    eligible: int = 0
-    converted: int = 0
-    completed: int = 0
-    conversions: RatioSums = field(default_factory=RatioSums)
-    """Clusters (checkouts that converted, eligible checkouts) of each unit."""
-    completions: RatioSums = field(default_factory=RatioSums)
-    """Clusters (checkouts that were completed, eligible checkouts)."""
-    order_revenue: RatioSums = field(default_factory=RatioSums)
-    """Clusters (minor units ordered, eligible checkouts) of each unit."""
-    offer_revenue: RatioSums = field(default_factory=RatioSums)
-    """Clusters (minor units of offered items by the conversion rule, eligible checkouts)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, cast
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
-from engine.facts import KINDS, Arm, Fact, Kind
+from engine.facts import KINDS, Fact, Kind
 from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
-from engine.tracking.cuped import COVARIATE, Unit, adjusted_difference, known_pasts, past_spend
+from engine.tracking.cuped import COVARIATE, Units, adjusted_difference, known_pasts, past_spend
 from engine.tracking.incremental import (
     effect_text,
     incremental_of,
@@ -311,17 +311,27 @@ class _Entries:
         return {kind: self._kind(measures, kind) for kind in self._query.kinds}
 
     def _kind(self, measures: Measures, kind: Kind) -> dict[str, object]:
-        counts = measures.counts[kind]
+        counts, strata = measures.counts[kind], measures.strata[kind]
         effect = incremental_of(
-            measures.arms[kind],
+            strata,
             reason=self._mismatch or mismatch_reason(measures.drawing),
             currency=self._currency,
             level=self._query.level,
             watched=self._query.watched,
+            unstated_by=self._query.holdout_by or "default",
         )
         if measures.spending is not None:
             revenue = cast("dict[str, object]", effect["revenue_per_checkout"])
-            revenue["cuped"] = self._adjusted(measures.spending[kind], revenue)
+            revenue["cuped"] = self._adjusted(
+                [
+                    (
+                        measures.spending[kind][share, "treatment"],
+                        measures.spending[kind][share, "control"],
+                    )
+                    for share in strata.compared()
+                ],
+                revenue,
+            )
         return {
             **rates_of(counts, self._query.level),
             "conversions": {
@@ -335,13 +345,12 @@ class _Entries:
         }
 
     def _adjusted(
-        self, spending: Mapping[Arm, Sequence[Unit]], plain: Mapping[str, object]
+        self, spending: Sequence[tuple[Units, Units]], plain: Mapping[str, object]
     ) -> dict[str, object]:
-        treatment, control = spending["treatment"], spending["control"]
-        known = known_pasts((*treatment, *control))
+        known = known_pasts(units for arms in spending for units in arms)
         found = None
         if plain["status"] == "ok":
-            found = adjusted_difference(treatment, control, self._query.level)
+            found = adjusted_difference(spending, self._query.level)
         entry: dict[str, object] = {
             "covariate": COVARIATE,
             "units_with_history": known,

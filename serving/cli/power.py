@@ -95,14 +95,12 @@ def _measured(database: str, design_effect: float | None) -> dict[str, tuple[flo
     found: dict[str, tuple[float, float]] = {}
     for kind, measured in report["total"].items():
         entry = measured["incremental"]
-        share = entry["control"]["value"]
+        clustered = entry["clustered"]
+        # Within strata of equal hold-out share, as the effect itself.
+        share = clustered["control"] if clustered else entry["control"]["value"]
         if not share or share >= 1:
             continue
-        widened = 1.0
-        if entry["clustered"] is not None:
-            told = sum(entry["clustered"]["effective_checkouts"])
-            n_checkouts = entry["treatment"]["denominator"] + entry["control"]["denominator"]
-            widened = max(1.0, n_checkouts / told)
+        widened = clustered["design_effect"] if clustered else 1.0
         found[kind] = (share, design_effect or widened)
     if not found:
         raise ConfigError("no control checkout has bought an offered item yet: give --baseline")

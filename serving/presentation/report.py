@@ -281,7 +281,7 @@ class _Presenter:
         """Return a plain sentence, then the effect, what it is worth, and what else changed."""
         treatment, control = entry["treatment"], entry["control"]
         if entry["value"] is None:
-            return [self._words.effect(entry)]
+            return [self._words.effect(entry), *self._holdout(entry)]
         lines = [
             self._phrase(
                 "anyway",
@@ -321,7 +321,24 @@ class _Presenter:
             )
         effect = self._words.effect(entry["completion"])
         name = self._terms["completion"].name
-        return [*lines, self._phrase("completion", name=name, effect=effect)]
+        return [
+            *lines,
+            self._phrase("completion", name=name, effect=effect),
+            *self._holdout(entry),
+        ]
+
+    def _holdout(self, entry: Report) -> Sequence[str]:
+        """Return which hold-out shares are compared, who stated them, and what is left out."""
+        texts = [
+            self._phrase(
+                "holdout_share" if each["compared"] else "holdout_left_out",
+                share=self._figures.level(each["share"]),
+                by=", ".join(self._phrase(f"stated_by_{by}") for by in each["stated_by"]),
+                checkouts=self._figures.count(each["treatment"] + each["control"]),
+            )
+            for each in entry["shares"]
+        ]
+        return [self._phrase("holdout", shares="; ".join(texts))] if texts else []
 
     def _change(self, kind: str) -> tuple[str, ...]:
         """Return the change of headline and revenue since another period, where one is asked."""

@@ -81,7 +81,7 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
         currency=draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None])),
         lines=tuple(lines),
         offers=tuple(offers),
-        control_share=draw(st.sampled_from([None, 0.1, 0.5])),
+        control_share=draw(st.sampled_from([None, 0.1, 0.5, 0.5, 0.0, 1.0])),
         is_bot=draw(st.integers(0, 9)) == 9,
         limits=draw(st.sampled_from([None, Limits(3, 1), Limits(0, 0)])),
         excluded_item_ids=draw(st.sampled_from([(), (), ("jug",), ("pot", "mug")])),

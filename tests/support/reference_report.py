@@ -29,7 +29,9 @@ class ReferenceReport:
         window_days: int,
         currency: str,
         bot_rate: int = 0,
+        holdout: float = 0.1,
     ) -> None:
+        self.holdout = holdout
         everything = sorted(
             {fact.event_id: fact for fact in facts}.values(),
             key=lambda fact: (fact.occurred_at, fact.event_id),
@@ -383,7 +385,8 @@ class ReferenceReport:
         for offer, decision in chosen.values():
             checkout = decision.checkout_id
             first = next(each for each in self.decisions if each.checkout_id == checkout)
-            if first.arm != arm:
+            share = self.holdout if first.control_share is None else first.control_share
+            if first.arm != arm or share in (0, 1):
                 continue
             eligible.add(checkout)
             for order in self.orders:

@@ -24,9 +24,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
-from engine.tracking.incremental import MEASURES, clusters_of, first_strata, stratum_of
+from engine.tracking.incremental import clusters_of, first_strata, stratum_of
 from engine.tracking.measures import Part, count
 from engine.tracking.rates import Counts
+from engine.tracking.strata import MEASURES
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:

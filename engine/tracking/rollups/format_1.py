@@ -14,9 +14,9 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.facts import KINDS
-from engine.tracking.incremental import ARMS
 from engine.tracking.rates import Counts
 from engine.tracking.rollups.day import FLAGS, MARKS, Key, Notes, pack
+from engine.tracking.strata import ARMS
 
 _ARROW = b"\xff" * 4
 """What every stream of Arrow begins with."""

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, reduce
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
-from engine.tracking.incremental import ARMS, MEASURES, Stratum, arm_counts_of, drawing_of
-from engine.tracking.intervals import RatioSums
+from engine.tracking.incremental import drawing_of
+from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import ArmCounts, Counts, Drawing
+from engine.tracking.rates import Counts, Drawing
 from engine.tracking.rollups.day import FLAGS, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.strata import ARMS, MEASURES, ArmSums, Strata, Stratum, share_of
 
 _ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
@@ -49,21 +51,17 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
                 of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
             counts[kind] += of_day
         rows += day.rows if has_money else [each.without_money() for each in day.rows]
-    arms = dict.fromkeys(KINDS, dict.fromkeys(ARMS, ArmCounts()))
     return reduce(
         _plus,
         _of_units(_parts(rows), holdout),
-        Measures(counts, arms, Drawing()),
+        Measures(counts, dict.fromkeys(KINDS, Strata()), Drawing()),
     )
 
 
 def _plus(left: Measures, right: Measures) -> Measures:
     return Measures(
         {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
-        {
-            kind: {arm: left.arms[kind][arm] + right.arms[kind][arm] for arm in ARMS}
-            for kind in KINDS
-        },
+        {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
         left.drawing + right.drawing,
     )
 
@@ -103,19 +101,20 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
         first = np.zeros(n, np.int32)
         np.maximum.at(first, places, decided)
         n_first = np.bincount(first, minlength=len(rows) + 1)[:0:-1].tolist()
-        strata: Counter[Stratum] = Counter()
+        drawn: Counter[Stratum] = Counter()
         for each, n_units in zip(rows, n_first, strict=True):
             if each.arm is not None:
-                strata[each.arm, each.share] += n_units
-        arms: dict[Arm, Mapping[Kind, ArmCounts]] = {}
+                drawn[each.arm, each.share] += n_units
+        strata = dict.fromkeys(KINDS, Strata())
         for arm in ARMS:
             chosen = [each for each in rows if each.arm == arm]
             own = places[np.repeat([each.arm == arm for each in rows], sizes)]
-            arms[arm] = _arm_counts(chosen, own)
+            for kind, of_arm in _strata_of(arm, chosen, own, holdout).items():
+                strata[kind] += of_arm
         yield Measures(
             {kind: _counts(kind, n_flags) for kind in KINDS},
-            {kind: {arm: arms[arm][kind] for arm in ARMS} for kind in KINDS},
-            drawing_of(strata, holdout),
+            strata,
+            drawing_of(drawn, holdout),
         )
 
 
@@ -147,35 +146,71 @@ def _counts(kind: Kind, n_flags: _Ints) -> Counts:
     )
 
 
-def _arm_counts(rows: Sequence[UnitRows], units: _Ints) -> Mapping[Kind, ArmCounts]:
-    """Return the counts of one arm, from its rows and the unit of each of them."""
+def _strata_of(
+    arm: Arm, rows: Sequence[UnitRows], units: _Ints, holdout: float
+) -> Mapping[Kind, Strata]:
+    """Return the strata of one arm, from its rows and the unit of each of them."""
     if not rows:
-        return dict.fromkeys(KINDS, ArmCounts())
+        return {}
     places, n = _numbered(units)
-    of_rows = np.empty(len(places), np.int64)
+    ends = np.cumsum([len(each.columns["unit"]) for each in rows]).tolist()
+    places_of = [
+        places[end - len(each.columns["unit"]) : end] for each, end in zip(rows, ends, strict=True)
+    ]
     stored = frozenset[str]().union(*(each.columns for each in rows))
     # One block: the allocator returns smaller ones to the system, which clears them for each part.
-    totals = dict(zip(TOTALS, np.zeros((len(TOTALS), n), np.int64), strict=True))
+    shares = sorted({share_of(each.share, holdout) for each in rows})
+    totals = np.zeros((len(shares), len(TOTALS), n), np.int64)
 
     @cache
-    def column(name: str) -> Column:
-        np.concatenate([each.column(name) for each in rows], out=of_rows)
-        np.add.at(totals[name], places, of_rows)
-        return Column(totals[name])
+    def column(share: int, name: str) -> Column:
+        total = totals[shares.index(share), TOTALS.index(name)]
+        for each, own in zip(rows, places_of, strict=True):
+            if share_of(each.share, holdout) == share:
+                # Of the same type: NumPy adds others one by one.
+                np.add.at(total, own, each.column(name).astype(np.int64))
+        return Column(total)
+
+    def source(kind: Kind, name: str) -> str:
+        return f"{kind}_{name}" if f"{kind}_{name}" in stored else TWINS[f"{kind}_{name}"]
 
     @cache
-    def ratio(x: str, m: str) -> RatioSums:
-        return column(x).per(column(m))
+    def ratio(share: int, x: str, m: str) -> RatioSums:
+        return column(share, x).per(column(share, m))
 
-    def source(name: str) -> str:
-        return name if name in stored else TWINS[name]
+    def sums(kind: Kind, share: int) -> ArmSums:
+        m = source(kind, "checkouts")
+        return ArmSums(
+            {name: ratio(share, source(kind, name), m) for name in MEASURES},
+            sum(
+                int(each.column(f"{kind}_checkouts").sum())
+                for each in rows
+                if each.share is None and share_of(None, holdout) == share
+            ),
+        )
+
+    def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:
+        m, n = (column(share, source(kind, "checkouts")) for share in (first, second))
+        both = m.times(n)
+        if not both:
+            return {}
+        pairs = {
+            name: [column(share, source(kind, name)) for share in (first, second)]
+            for name in MEASURES
+        }
+        return {
+            name: CrossSums(x.times(y), x.times(n), m.times(y), both)
+            for name, (x, y) in pairs.items()
+        }
 
     return {
-        kind: arm_counts_of(
+        kind: Strata(
+            {(share, arm): found for share in shares if (found := sums(kind, share)).checkouts},
             {
-                name: ratio(source(f"{kind}_{name}"), source(f"{kind}_checkouts"))
-                for name in MEASURES
-            }
+                (arm, first, second): found
+                for first, second in combinations(shares, 2)
+                if (found := products(kind, first, second))
+            },
         )
         for kind in KINDS
     }
@@ -196,7 +231,7 @@ class Column:
 
     def per(self, m: Column) -> RatioSums:
         """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
-        return RatioSums(m._n, self._sum, m._sum, self._squares, self._times(m), m._squares)
+        return RatioSums(m._n, self._sum, m._sum, self._squares, self.times(m), m._squares)
 
     @cached_property
     def _sum(self) -> int:
@@ -209,13 +244,13 @@ class Column:
 
     @cached_property
     def _squares(self) -> int:
-        return self._times(self)
+        return self.times(self)
 
-    def _times(self, other: Column) -> int:
+    def times(self, other: Column) -> int:
         """Return the sum of products, in two steps where 64 bits do not hold it."""
         if self._largest * other._largest * len(self._values) < _INT64:
             return int(np.dot(self._values, other._values))
         if self._largest < other._largest:
-            return other._times(self)
+            return other.times(self)
         high, low = Column(self._values >> _HALF), Column(self._values & (2**_HALF - 1))
-        return (high._times(other) << _HALF) + low._times(other)
+        return (high.times(other) << _HALF) + low.times(other)

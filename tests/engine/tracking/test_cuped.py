@@ -12,8 +12,17 @@ import statsmodels.api as sm
 
 from engine.fact_json import parse_fact
 from engine.facts import Fact
-from engine.tracking.cuped import Unit, adjusted_difference
+from engine.tracking.cuped import Adjusted, Unit, adjusted_difference
 from engine.tracking.report import ReportQuery, report_of
+
+
+def adjusted(treatment: list[Unit], control: list[Unit]) -> Adjusted | None:
+    """Return the adjusted difference of one stratum."""
+    named = (
+        {f"{arm}{n}": unit for n, unit in enumerate(units)}
+        for arm, units in (("t", treatment), ("c", control))
+    )
+    return adjusted_difference([tuple(named)])  # type: ignore[list-item]
 
 
 def arms(
@@ -31,7 +40,7 @@ def arms(
 def test_with_one_checkout_each_it_is_a_regression_on_arm_and_past() -> None:
     rng = np.random.default_rng(1)
     treatment, control = arms(rng, 3_000, 5.0)
-    found = adjusted_difference(treatment, control)
+    found = adjusted(treatment, control)
     assert found is not None
     units = [*treatment, *control]
     arm = np.array([1.0] * len(treatment) + [0.0] * len(control))
@@ -46,7 +55,7 @@ def test_with_one_checkout_each_it_is_a_regression_on_arm_and_past() -> None:
 def test_the_definition_by_hand() -> None:
     treatment = [Unit(10, 1, 4), Unit(20, 2, 8), Unit(6, 1, 0)]
     control = [Unit(4, 1, 2), Unit(8, 1, 6)]
-    found = adjusted_difference(treatment, control)
+    found = adjusted(treatment, control)
     assert found is not None
     # R = 9 and 6; z = (x - 9 m) / (4/3) and x - 6; c around 4 and 4.
     spread = 0 + 16 + 16 + 4 + 4
@@ -61,8 +70,8 @@ def test_intervals_cover_the_planted_effect_and_are_narrower() -> None:
     runs = 600
     for _ in range(runs):
         treatment, control = arms(rng, 300, 7.0, checkouts=3)
-        found = adjusted_difference(treatment, control)
-        plain = adjusted_difference(
+        found = adjusted(treatment, control)
+        plain = adjusted(
             [Unit(u.x, u.m, rng.normal()) for u in treatment],
             [Unit(u.x, u.m, rng.normal()) for u in control],
         )
@@ -76,8 +85,8 @@ def test_intervals_cover_the_planted_effect_and_are_narrower() -> None:
 
 
 def test_without_a_past_there_is_nothing_to_adjust_by() -> None:
-    assert adjusted_difference([Unit(1, 1, 0)] * 3, [Unit(2, 1, 0)] * 3) is None
-    assert adjusted_difference([Unit(1, 1, 5)], [Unit(2, 1, 0)] * 3) is None
+    assert adjusted([Unit(1, 1, 0)] * 3, [Unit(2, 1, 0)] * 3) is None
+    assert adjusted([Unit(1, 1, 5)], [Unit(2, 1, 0)] * 3) is None
 
 
 def shop() -> list[Fact]:

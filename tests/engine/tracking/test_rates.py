@@ -6,8 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from engine.tracking.intervals import RatioSums
-from engine.tracking.rates import RATES, ArmCounts, Counts, Drawing, rates_of
+from engine.tracking.rates import RATES, Counts, Drawing, rates_of
 
 COUNTS = Counts(
     offers_shown=40, offers_accepted=14, offers_converted=12, offers_kept=11,
@@ -48,6 +47,4 @@ def test_counts_of_separate_parts_add_up() -> None:
     twice = COUNTS + COUNTS
     assert twice.offers_shown == 80
     assert COUNTS + Counts() == COUNTS
-    arm = ArmCounts(2, 1, 1, RatioSums.of([(5, 1)]), RatioSums())
-    assert arm + ArmCounts() == arm
     assert (Drawing(1, 1, 5, 6) + Drawing(2, 0, 1, 1)) == Drawing(3, 1, 6, 7)

@@ -25,10 +25,10 @@ from engine.storage import writer
 from engine.storage.fact_import import Source, import_facts
 from engine.storage.facts import Facts, FactScope
 from engine.storage.store import Store, open_store
-from engine.tracking.incremental import ARMS, MEASURES, Stratum, arm_counts_of, drawing_of
+from engine.tracking.incremental import drawing_of
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import ArmCounts, Counts
+from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import stored, sums
 from engine.tracking.rollups.day import (
@@ -43,6 +43,7 @@ from engine.tracking.rollups.day import (
     same_numbers,
 )
 from engine.tracking.rollups.sums import Column, add_up
+from engine.tracking.strata import ARMS, MEASURES, Cluster, Strata, Stratum
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
@@ -282,16 +283,22 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     """The measures of days, unit by unit."""
     marks: defaultdict[int, set[str]] = defaultdict(set)
     first: dict[int, Stratum] = {}
-    clusters: defaultdict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
+    clusters: defaultdict[str, defaultdict[tuple[Stratum, str], Cluster]] = defaultdict(
+        lambda: defaultdict(Cluster)
+    )
     for rows, currency in days:
         for (arm, share, unit), row in rows.items():
             marks[unit] |= {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
             if arm is not None and row["flags"] & FLAGS["drawn"]:
                 first.setdefault(unit, (arm, share))
             for kind in KINDS if arm else ():
-                for name in ("checkouts", *MEASURES):
-                    counted = currency == "NOK" or name not in MONEY
-                    clusters[kind, arm or "", unit][name] += counted * row.get(f"{kind}_{name}", 0)
+                if row.get(f"{kind}_checkouts"):
+                    counted = {
+                        name: row.get(f"{kind}_{name}", 0)
+                        * (currency == "NOK" or name not in MONEY)
+                        for name in ("checkouts", *MEASURES)
+                    }
+                    clusters[kind][(arm, share), str(unit)].add(Cluster(**counted))
 
     def n_units(*wanted: str) -> int:
         return sum(marks[unit].issuperset(wanted) for unit in marks)
@@ -307,15 +314,9 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
             units_buying=len(buying),
         )
 
-    def sums_of(kind: str, arm: str) -> ArmCounts:
-        of_units = [c for key, c in clusters.items() if key[:2] == (kind, arm) and c["checkouts"]]
-        return arm_counts_of(
-            {name: RatioSums.of([(c[name], c["checkouts"]) for c in of_units]) for name in MEASURES}
-        )
-
     return Measures(
         {kind: counts(kind) for kind in KINDS},
-        {kind: {arm: sums_of(kind, arm) for arm in ARMS} for kind in KINDS},
+        {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
         drawing_of(Counter(first.values()), holdout),
     )
 

@@ -124,7 +124,8 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     made = report_of(decisions, ReportQuery(impressions="served").filled({}))
     entry = made["total"]["cross_sell"]["incremental"]
     assert entry["status"] == "blocked"
-    (line,) = present(made, None, language).kinds[0].incremental
+    line, holdout = present(made, None, language).kinds[0].incremental
+    assert holdout.startswith({"en": "hold-out: 90", "nb": "kontrollgruppe: 90"}[language])
     assert line.startswith({"en": "not known: ", "nb": "ikke kjent: "}[language])
     assert completion_text(entry["completion"], language) == line
     if language == "en":

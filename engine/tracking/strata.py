@@ -1,0 +1,283 @@
+"""Arms compared within strata of equal hold-out share, so that a share that varies changes nothing.
+
+Where the share rises while habits change, or stores have shares of their own, the arms differ in
+more than the offers. Within a stratum they do not: each arm's ratio is the mean of its ratios in
+the strata, weighted by the eligible checkouts of both arms. Decisions with share 0 or 1 have
+nothing to be compared with and stay out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.facts import Arm
+from engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_counts
+
+ARMS: tuple[Arm, ...] = ("treatment", "control")
+
+WHOLE = 1_000_000
+"""Shares are integers, in parts of this number."""
+
+FEWEST_UNITS = 10
+"""Units of an arm below which a stratum is left out, and no effect is given without any."""
+
+MEASURES = ("converted", "completed", "order_revenue", "offer_revenue")
+"""What is compared between arms, for each eligible checkout."""
+
+Stratum = tuple[Arm, int | None]
+"""Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """The eligible checkouts of one unit in one arm; money in minor units.
+
+    Attributes
+    ----------
+    checkouts : int
+        Their number.
+    converted : int
+        How many of them had an offered item bought by the conversion rule.
+    completed : int
+        How many of them ended in an order.
+    order_revenue : int
+        Worth of their orders, after discounts and before returns.
+    offer_revenue : int
+        Worth of the offered items in them, by the conversion rule.
+    """
+
+    checkouts: int = 0
+    converted: int = 0
+    completed: int = 0
+    order_revenue: int = 0
+    offer_revenue: int = 0
+
+    def ratio(self, name: str) -> tuple[int, int]:
+        """Return one of `MEASURES` and the number of checkouts."""
+        return getattr(self, name), self.checkouts
+
+    def add(self, other: Cluster) -> None:
+        """Add the checkouts of another cluster to this one."""
+        self.checkouts += other.checkouts
+        self.converted += other.converted
+        self.completed += other.completed
+        self.order_revenue += other.order_revenue
+        self.offer_revenue += other.offer_revenue
+
+
+Clusters = Mapping[tuple[Stratum, str], Cluster]
+"""By stratum of the checkout's first decision, and unit of that decision."""
+
+
+def share_of(stated: int | None, holdout: float) -> int:
+    """Return the share of a stratum, from that which decisions state or `holdout` where none."""
+    return round(holdout * WHOLE) if stated is None else stated
+
+
+def by_share(clusters: Clusters, holdout: float) -> Mapping[tuple[int, Arm], Mapping[str, Cluster]]:
+    """Return the cluster of each unit by share and arm; see `share_of`."""
+    found: defaultdict[tuple[int, Arm], defaultdict[str, Cluster]] = defaultdict(
+        lambda: defaultdict(Cluster)
+    )
+    for ((arm, stated), unit), cluster in clusters.items():
+        found[share_of(stated, holdout), arm][unit].add(cluster)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSums:
+    """One arm of a stratum: sums over its units for each of `MEASURES`.
+
+    Attributes
+    ----------
+    of : mapping
+        Clusters (measure, eligible checkouts) of each unit, by measure.
+    unstated : int
+        Eligible checkouts whose decisions stated no share.
+    """
+
+    of: Mapping[str, RatioSums]
+    unstated: int = 0
+
+    def __add__(self, other: ArmSums) -> ArmSums:
+        return ArmSums(
+            {name: sums + other.of[name] for name, sums in self.of.items()},
+            self.unstated + other.unstated,
+        )
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return self.of["converted"].n
+
+    @property
+    def checkouts(self) -> int:
+        """Number of eligible checkouts."""
+        return self.of["converted"].sum_m
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """Both arms of one kind in every stratum; strata of separate units add up.
+
+    Attributes
+    ----------
+    arms : mapping
+        By share and arm, as far as there is an eligible checkout.
+    across : mapping
+        By arm and two shares, in order, products of the totals of units that are in both.
+    """
+
+    arms: Mapping[tuple[int, Arm], ArmSums] = field(default_factory=dict[tuple[int, Arm], ArmSums])
+    across: Mapping[tuple[Arm, int, int], Mapping[str, CrossSums]] = field(
+        default_factory=dict[tuple[Arm, int, int], Mapping[str, CrossSums]]
+    )
+
+    def __add__(self, other: Strata) -> Strata:
+        arms, across = {**self.arms}, {**self.across}
+        for key, sums in other.arms.items():
+            arms[key] = arms[key] + sums if key in arms else sums
+        for pair, products in other.across.items():
+            known = across.get(pair)
+            across[pair] = (
+                {name: known[name] + each for name, each in products.items()} if known else products
+            )
+        return Strata(arms, across)
+
+    @classmethod
+    def of_clusters(cls, clusters: Clusters, holdout: float) -> Strata:
+        """Add up the clusters of units; `holdout` is the share where decisions state none."""
+        by_arm = by_share(clusters, holdout)
+        unstated: defaultdict[tuple[int, Arm], int] = defaultdict(int)
+        for ((arm, stated), _), cluster in clusters.items():
+            unstated[share_of(stated, holdout), arm] += cluster.checkouts if stated is None else 0
+        arms = {
+            key: ArmSums(
+                {
+                    name: RatioSums.of([each.ratio(name) for each in units.values()])
+                    for name in MEASURES
+                },
+                unstated[key],
+            )
+            for key, units in by_arm.items()
+        }
+        across: dict[tuple[Arm, int, int], Mapping[str, CrossSums]] = {}
+        for arm, first, second in _pairs(arms):
+            one, other = by_arm[first, arm], by_arm[second, arm]
+            shared = [(one[unit], other[unit]) for unit in one.keys() & other.keys()]
+            if shared:
+                across[arm, first, second] = {
+                    name: CrossSums.of([(a.ratio(name), b.ratio(name)) for a, b in shared])
+                    for name in MEASURES
+                }
+        return cls(arms, across)
+
+    def shares(self) -> Sequence[int]:
+        """Return the share of each stratum, in order."""
+        return sorted({share for share, _ in self.arms})
+
+    def eligible(self) -> Sequence[int]:
+        """Return the shares of the strata in which both arms can be drawn."""
+        return [share for share in self.shares() if 0 < share < WHOLE]
+
+    def compared(self) -> Sequence[int]:
+        """Return the shares of the strata that are large enough to be compared."""
+        return [
+            share
+            for share in self.eligible()
+            if all(self.units(arm, [share]) >= FEWEST_UNITS for arm in ARMS)
+        ]
+
+    def units(self, arm: Arm, shares: Iterable[int]) -> int:
+        """Return the number of units of an arm, counted in each stratum that they are in."""
+        return sum(self.arms[share, arm].units for share in shares if (share, arm) in self.arms)
+
+    def total(self, name: str, arm: Arm, shares: Iterable[int]) -> tuple[int, int]:
+        """Return the raw total of a measure in an arm, and its eligible checkouts."""
+        sums = [self.arms[share, arm].of[name] for share in shares if (share, arm) in self.arms]
+        return sum(each.sum_x for each in sums), sum(each.sum_m for each in sums)
+
+    def mean(self, name: str, arm: Arm, shares: Sequence[int]) -> Mean:
+        """Return the standardised ratio of an arm over some strata, each of which has the arm."""
+        weights = self._weights(shares)
+        parts = {share: self.arms[share, arm].of[name] for share in shares}
+        return Mean(
+            math.fsum(weights[share] * parts[share].value for share in shares),
+            tuple((weights[share] ** 2 * parts[share].variance(), parts[share].n)
+                  for share in shares),
+            self._covariance(name, arm, weights),
+        )  # fmt: skip
+
+    def effective(
+        self, name: str, arm: Arm, shares: Sequence[int], level: float, *, clustered: bool = True
+    ) -> tuple[float, float]:
+        """Return (x, n) of independent trials as informative as an arm's standardised share.
+
+        Parameters
+        ----------
+        name : str
+            A measure that is 0 or 1 for each checkout.
+        arm : Arm
+            Treatment or control.
+        shares : sequence of int
+            Strata, each of which has the arm.
+        level : float
+            Confidence level; see `effective_counts`.
+        clustered : bool
+            Whether units are the trials; else each checkout is one.
+        """
+        parts = {share: self.arms[share, arm].of[name] for share in shares}
+        trials = {
+            share: effective_counts(sums, level) if clustered else (sums.sum_x, sums.sum_m)
+            for share, sums in parts.items()
+        }
+        if len(shares) == 1:
+            return trials[shares[0]]
+        weights = self._weights(shares)
+        value = math.fsum(weights[share] * parts[share].value for share in shares)
+        variance = floor = 0.0
+        for share, (x, n) in trials.items():
+            # Where none or all succeed no variance is seen: that of all strata stands in for it.
+            each = value if x in (0, n) else parts[share].value
+            variance += weights[share] ** 2 * each * (1 - each) / n
+            floor += weights[share] ** 2 * each * (1 - each) / parts[share].sum_m
+        if clustered:
+            variance = max(floor, variance + 2 * self._covariance(name, arm, weights))
+        if not variance:
+            n = 1 / math.fsum(weights[share] ** 2 / trials[share][1] for share in shares)
+        else:
+            n = value * (1 - value) / variance
+        return value * n, n
+
+    def _weights(self, shares: Iterable[int]) -> Mapping[int, float]:
+        """Return the part of each stratum in the eligible checkouts of both arms."""
+        checkouts = {
+            share: sum(self.arms[share, arm].checkouts for arm in ARMS) for share in shares
+        }
+        return {share: n / sum(checkouts.values()) for share, n in checkouts.items()}
+
+    def _covariance(self, name: str, arm: Arm, weights: Mapping[int, float]) -> float:
+        """Return the weighted covariances of ratios in strata that share units, each pair once."""
+        return math.fsum(
+            weights[first]
+            * weights[second]
+            * products[name].covariance(
+                self.arms[first, arm].of[name], self.arms[second, arm].of[name]
+            )
+            for (of_arm, first, second), products in sorted(self.across.items())
+            if of_arm == arm and first in weights and second in weights
+        )
+
+
+def _pairs(arms: Iterable[tuple[int, Arm]]) -> list[tuple[Arm, int, int]]:
+    """Return every two strata that have the same arm."""
+    keys = sorted(arms)
+    return [
+        (arm, first, second)
+        for first, arm in keys
+        for second, other in keys
+        if other == arm and first < second
+    ]
