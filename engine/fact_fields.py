@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine import money
-from engine.facts import Quantity
+from engine.facts import Quantity, UnitPrice
 
 LONGEST_ID = 200
 LARGEST_QUANTITY = 10**9
@@ -66,6 +66,6 @@ def quantity_text(quantity: Quantity) -> int | str:
     return quantity if isinstance(quantity, int) else f"{quantity.normalize():f}"
 
 
-def amount_text(minor: int | None, currency: str | None) -> str | None:
+def amount_text(minor: UnitPrice | None, currency: str | None) -> str | None:
     """Return an amount as its decimal string, None where it or its currency is not known."""
     return None if minor is None or currency is None else money.to_text(minor, currency)

@@ -2,19 +2,21 @@
 
 A fact is written in two forms. The *body* is what is stored: all of the fact, a decision with
 what explains its offers. The *digest* covers the outward schema without the explanation, keys in
-order, so that two deliveries of one fact share it and a changed fact does not.
+order and prices in whole minor units, so that two deliveries of one fact share it and a changed
+fact does not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from engine import clock, money
 from engine import fact_schema as schema
@@ -34,12 +36,15 @@ from engine.facts import (
     Quantity,
     Replaces,
     Step,
+    UnitPrice,
 )
 
 _LARGEST_ID = 10**100  # Python itself refuses to write far longer numbers
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
 _STEPS: dict[str | None, Step] = {"size": "size", "tier": "tier"}
+
+_Minor = TypeVar("_Minor", int, UnitPrice)
 
 _body_encoder = msgspec.json.Encoder()
 _digest_encoder = msgspec.json.Encoder(order="sorted")
@@ -112,7 +117,7 @@ def _item(body: schema.ItemBody, where: str, currency: str | None) -> PurchaseIt
     return PurchaseItem(
         _required_id(body.item_id, "item_id", where),
         _quantity(body.quantity, where),
-        _amount(body.price, currency, where, "price"),
+        _price(body.price, currency, where, "price"),
         _amount(body.discount, currency, where, "discount") or 0,
         _id(body.offer_id, "offer_id", where) or _id(body.promotion_id, "promotion_id", where),
     )
@@ -176,7 +181,7 @@ def _line(body: schema.LineBody, where: str, currency: str | None) -> CartLine:
     return CartLine(
         _required_id(body.item_id, "item_id", where),
         _quantity(body.quantity, where),
-        _amount(body.unit_price, currency, where, "unit_price"),
+        _price(body.unit_price, currency, where, "unit_price"),
         _amount(body.discount, currency, where, "discount") or 0,
     )
 
@@ -259,6 +264,21 @@ def _text(value: str, field: str, where: str) -> str:
 
 def _amount(value: object, currency: str | None, where: str, field: str) -> int | None:
     """Return an amount of money in minor units, None where there is none."""
+    return _money(value, currency, where, field, money.to_minor)
+
+
+def _price(value: object, currency: str | None, where: str, field: str) -> UnitPrice | None:
+    """Return the price of one unit as `_amount`, however much finer than a minor unit."""
+    return _money(value, currency, where, field, money.to_price)
+
+
+def _money(
+    value: object,
+    currency: str | None,
+    where: str,
+    field: str,
+    to_minor: Callable[[Decimal | int | float | str, str], _Minor],
+) -> _Minor | None:
     if value is None:
         return None
     if type(value) is not str and type(value) not in NUMBERS:
@@ -266,7 +286,7 @@ def _amount(value: object, currency: str | None, where: str, field: str) -> int 
     if currency is None:
         raise _invalid("currency", f"is required where {where}.{field} is given")
     try:
-        minor = money.to_minor(cast("Decimal | int | float | str", value), currency)
+        minor = to_minor(cast("Decimal | int | float | str", value), currency)
     except ValueError as error:
         raise _invalid(field, str(error), where) from error
     if minor < 0:
@@ -304,14 +324,37 @@ def _invalid(field: str, message: str, where: str = "") -> FactRejected:
 
 def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
     """Return the digest of 16 bytes and the body."""
+    coarse = _in_minor_units(fact)
     if isinstance(fact, Event):
         body = event_body(fact)
-        return _digest(body), _body_encoder.encode(body)
+        digested = body if coarse is fact else event_body(cast(Event, coarse))
+        return _digest(digested), _body_encoder.encode(body)
     decision, outward = decision_body(fact), offer_bodies(fact)
-    decision.offers = cast("list[schema.ExplainedOfferBody]", outward)
-    digest = _digest(decision)
+    digested = decision if coarse is fact else decision_body(cast(Decision, coarse))
+    digested.offers = cast("list[schema.ExplainedOfferBody]", outward)
+    digest = _digest(digested)
     decision.offers = explained_bodies(fact, outward)
     return digest, _body_encoder.encode(decision)
+
+
+def _in_minor_units(fact: Fact) -> Fact:
+    """Return a fact with each unit price rounded to the minor unit; mostly the fact itself.
+
+    Version 0.1.0 stored prices so: a fact that it stored is the same when it comes again.
+    """
+    if isinstance(fact, Event):
+        if not any(isinstance(item.price_minor, Decimal) for item in fact.items):
+            return fact
+        items = [replace(item, price_minor=_rounded(item.price_minor)) for item in fact.items]
+        return replace(fact, items=tuple(items))
+    if not any(isinstance(line.unit_price_minor, Decimal) for line in fact.lines):
+        return fact
+    lines = [replace(line, unit_price_minor=_rounded(line.unit_price_minor)) for line in fact.lines]
+    return replace(fact, lines=tuple(lines))
+
+
+def _rounded(price: UnitPrice | None) -> int | None:
+    return None if price is None else money.scale(price, 1, 1)
 
 
 def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:

@@ -28,6 +28,9 @@ Tracking = Literal["recorded", "deferred", "off"]
 Quantity = int | Decimal
 """Units of an item: whole, or a Decimal for goods sold by weight."""
 
+UnitPrice = int | Decimal
+"""Minor units of the price of one unit: whole, or a Decimal where the price is finer."""
+
 PromotionType = Literal["view_promotion", "select_promotion", "add_to_cart", "dismiss_promotion"]
 OrderType = Literal["purchase", "refund", "cancel"]
 EventType = PromotionType | OrderType
@@ -46,7 +49,7 @@ class CartLine(msgspec.Struct, frozen=True, gc=False):
 
     item_id: str
     quantity: Quantity
-    unit_price_minor: int | None = None
+    unit_price_minor: UnitPrice | None = None
     discount_minor: int = 0
 
 
@@ -181,11 +184,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
-    """One line of a purchase or refund; `discount_minor` is for the whole line."""
+    """One line of a purchase or refund; `discount_minor` is for the whole line.
+
+    `price_minor` is None where the price is not known, which is not the same as 0.
+    """
 
     item_id: str
     quantity: Quantity
-    price_minor: int | None = None
+    price_minor: UnitPrice | None = None
     discount_minor: int = 0
     offer_id: str | None = None
 

@@ -14,6 +14,8 @@ _MINOR_DIGITS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 LARGEST_MINOR = 2**53  # exact in every JSON reader, far above any price
+_FINEST_PRICE = Decimal("1e-12")
+"""In minor units: a line of the largest quantity is then exact to a thousandth of one."""
 _LONGEST = 200  # characters of a number; what was read is kept in a cache
 _WRITTEN = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
 
@@ -33,6 +35,15 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     return _text_to_minor(amount, currency) if type(amount) is str else _to_minor(amount, currency)
 
 
+def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
+    """Minor units of the price of one unit: a Decimal where it is finer than the minor unit.
+
+    Raises:
+        ValueError: as `to_minor`.
+    """
+    return _text_to_price(amount, currency) if type(amount) is str else _to_price(amount, currency)
+
+
 def is_currency(code: str) -> bool:
     """Whether it is written as an ISO 4217 code."""
     return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
@@ -47,6 +58,16 @@ def is_written(text: str) -> bool:
 
 
 def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
+    return int(_scaled(amount, currency).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def _to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
+    price = _scaled(amount, currency).quantize(_FINEST_PRICE, rounding=ROUND_HALF_EVEN)
+    whole = int(price)
+    return whole if whole == price else price.normalize()
+
+
+def _scaled(amount: Decimal | str | int | float, currency: str) -> Decimal:
     if isinstance(amount, str) and not is_written(amount):
         raise ValueError(f"not an amount of money: {amount[:_LONGEST]!r}")
     try:
@@ -56,13 +77,14 @@ def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
     if not value.is_finite() or value.adjusted() > 15:
         raise ValueError(f"not an amount of money: {amount!r}")
-    minor = value.scaleb(minor_digits(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    minor = value.scaleb(minor_digits(currency))
     if abs(minor) > LARGEST_MINOR:
         raise ValueError(f"amount too large: {amount!r}")
-    return int(minor)
+    return minor
 
 
 _text_to_minor = lru_cache(8_192)(_to_minor)
+_text_to_price = lru_cache(8_192)(_to_price)
 
 
 def to_decimal(minor: int, currency: str) -> Decimal:
@@ -71,15 +93,17 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 
 @lru_cache(2_048)  # of one offer each amount is written several times
-def to_text(minor: int, currency: str) -> str:
+def to_text(minor: int | Decimal, currency: str) -> str:
     """The decimal string of the outward contract: `599000` NOK -> `"5990.00"`."""
     digits = minor_digits(currency)
+    if isinstance(minor, Decimal):
+        return f"{minor.scaleb(-digits):f}"
     if not digits:
         return str(minor)
     whole, part = divmod(abs(minor), 10**digits)
     return f"{'-' if minor < 0 else ''}{whole}.{part:0{digits}d}"
 
 
-def scale(minor: int, part: Decimal | int, whole: Decimal | int) -> int:
+def scale(minor: int | Decimal, part: Decimal | int, whole: Decimal | int) -> int:
     """`minor * part / whole`, rounded half to even: a share of an amount."""
     return int((Decimal(minor) * part / whole).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))

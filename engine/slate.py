@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self
 
 import numpy as np
@@ -201,7 +202,7 @@ def _price_minor(
             price = UNKNOWN if item < 0 else catalogue.price_minor.item(item)
             if price == UNKNOWN:
                 return None
-        total += max(price * float(line.quantity) - line.discount_minor, 0.0)
+        total += max(float(price) * float(line.quantity) - line.discount_minor, 0.0)
     return total or None
 
 
@@ -223,14 +224,15 @@ def _base_items(
     for item in sorted(found):
         own, price = found[item], catalogue.price_minor.item(item)
         line = own[0]
-        if len(own) > 1 or line.discount_minor:
+        finer = isinstance(line.unit_price_minor, Decimal)
+        if len(own) > 1 or line.discount_minor or finer:
             together = _of_lines(item, price, own)
             if together.quantity <= LARGEST_QUANTITY:
                 bases.append(together)
             continue
         # Nearly every item is like this, and long carts are many of them.
         if line.unit_price_minor is not None:
-            price = line.unit_price_minor
+            price = int(line.unit_price_minor)
         bases.append(BaseItem(item, line.quantity, None if price == UNKNOWN else price))
     return bases
 

@@ -194,7 +194,7 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
             line.quantity,
             None
             if line.unit_price is None or currency is None
-            else money.to_minor(line.unit_price, currency),
+            else money.to_price(line.unit_price, currency),
             0
             if line.discount is None or currency is None
             else money.to_minor(line.discount, currency),

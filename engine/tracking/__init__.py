@@ -3,6 +3,6 @@
 Start with `report.build_report`. Facts go through `history` (each once, with its unit and order)
 and `attribution` (which offers converted) to `measures` (the counts of a period), and from there to
 `rates`, `incremental` (the effect by the hold-out, within `strata`) and `intervals`. `rollups`
-counts whole days in advance. `query` is the question; `cuped`, `many` and `sequences` are parts of the answer.
-`guardrail`, `power` and `retention` are commands of their own.
+counts whole days in advance. `query` is the question; `cuped`, `many` and `sequences`
+are parts of the answer. `guardrail`, `power` and `retention` are commands of their own.
 """

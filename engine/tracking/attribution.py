@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.config import Impressions
-from engine.facts import Decision, Event, PurchaseItem, Quantity
+from engine.facts import Decision, Event, PurchaseItem, Quantity, UnitPrice
 from engine.tracking.history import History, Order, PlacedOffer
 
 
@@ -76,11 +76,10 @@ class Worth:
         """Return gross and net minor units of a credited line; None where a price is unknown.
 
         Cross-sell: unit price x quantity - discount. Upsell: (better - base unit price) x
-        replaced units; the discount of the line is not caused by the offer and is left out.
+        replaced units; the discount of the line is not caused by the offer and is left out. The
+        price of the offer never takes the place of one paid: the offer may have been a gift.
         """
         price = line.price_minor
-        if price is None:
-            price = self._same_money(placed, placed.offer.unit_price_minor)
         if placed.offer.kind == "cross_sell":
             if price is None:
                 return None, None
@@ -103,7 +102,7 @@ class Worth:
         self._replaced[base] += replaced
         return replaced
 
-    def _difference(self, placed: PlacedOffer, price: int | None) -> int | None:
+    def _difference(self, placed: PlacedOffer, price: UnitPrice | None) -> UnitPrice | None:
         """Return better less base unit price: the base as in the cart, else as in the offer."""
         replaces = placed.offer.replaces
         assert replaces is not None
@@ -114,10 +113,10 @@ class Worth:
         stated = self._same_money(placed, replaces.price_difference_minor)
         offered = placed.offer.unit_price_minor
         if stated is None or price is None or offered is None:
-            return stated
+            return None
         return price - (offered - stated)
 
-    def _same_money(self, placed: PlacedOffer, minor: int | None) -> int | None:
+    def _same_money(self, placed: PlacedOffer, minor: UnitPrice | None) -> UnitPrice | None:
         """Return a price of the decision where the order is in the same currency, else None."""
         same = placed.decision.currency in (None, self._order.currency)
         return minor if same else None

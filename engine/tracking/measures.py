@@ -78,15 +78,6 @@ class Part:
             for order in self.history.orders_of.get(checkout_id, ())
         ]
 
-    def unpriced(self, kinds: Sequence[str]) -> int:
-        """Return how many bought lines are credited to offers of `kinds` at an unknown worth."""
-        return sum(
-            credit.revenue_minor is None
-            for outcome in self.outcomes
-            if outcome.placed.offer.kind in kinds
-            for credit in outcome.credits
-        )
-
 
 class Period:
     """Facts, in any order and number, and what of them falls into the period of a query.
@@ -263,9 +254,8 @@ def count(
     shown = [outcome for outcome in outcomes if outcome.shown]
     converted = [outcome for outcome in shown if outcome.converted]
     kept = [outcome for outcome in shown if outcome.kept]
-    orders_converted = {
-        credit.order.transaction_id for outcome in converted for credit in outcome.credits
-    }
+    credited = [credit for outcome in converted for credit in outcome.credits]
+    orders_converted = {credit.order.transaction_id for credit in credited}
     orders_kept = {
         credit.order.transaction_id
         for outcome in kept
@@ -280,7 +270,7 @@ def count(
     }
     units_converted = _units(converted)
     all_buying = buying | units_converted
-    gross, net = _revenue(converted, currency)
+    paid = [credit for credit in credited if credit.order.currency == currency]
     return Counts(
         offers_shown=len(shown),
         offers_accepted=sum(outcome.accepted for outcome in shown),
@@ -297,8 +287,10 @@ def count(
         units_converted=len(units_converted),
         units_kept=len(_units(kept)),
         units_buying=len(all_buying),
-        revenue_minor=gross,
-        net_revenue_minor=net,
+        revenue_minor=sum(credit.revenue_minor or 0 for credit in paid),
+        net_revenue_minor=sum(credit.net_revenue_minor or 0 for credit in paid),
+        lines_credited=len(credited),
+        lines_unpriced=sum(credit.revenue_minor is None for credit in credited),
     )
 
 
@@ -308,13 +300,3 @@ def _checkouts(outcomes: Iterable[Outcome]) -> set[str]:
 
 def _units(outcomes: Iterable[Outcome]) -> set[str]:
     return {outcome.placed.unit for outcome in outcomes}
-
-
-def _revenue(outcomes: Iterable[Outcome], currency: str | None) -> tuple[int, int]:
-    gross = net = 0
-    for outcome in outcomes:
-        for credit in outcome.credits:
-            if credit.order.currency == currency:
-                gross += credit.revenue_minor or 0
-                net += credit.net_revenue_minor or 0
-    return gross, net

@@ -51,6 +51,14 @@ class Counts(_Additive):
     units_buying: int = 0
     revenue_minor: int = 0
     net_revenue_minor: int = 0
+    lines_credited: int = 0
+    lines_unpriced: int = 0
+    """Credited lines whose worth is unknown; they are in no revenue."""
+
+    @property
+    def has_revenue(self) -> bool:
+        """Whether the worth of some credited line is known, or none was credited."""
+        return not self.lines_credited or self.lines_unpriced < self.lines_credited
 
 
 @dataclass(frozen=True, slots=True)

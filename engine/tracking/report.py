@@ -220,7 +220,7 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
     quality = {
         **period.quality,
         "srm_p_value": mismatch_p_value(total.drawing),
-        "unpriced": period.all.unpriced(filled.kinds),
+        "unpriced": _unpriced(total, filled.kinds),
         "other_currency": sum(
             order.currency is not None and order.currency != currency for order in period.all.orders
         ),
@@ -263,12 +263,16 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
-        "unpriced": rolled.unpriced(query.kinds),
+        "unpriced": _unpriced(total, query.kinds),
         "other_currency": rolled.other_currency(currency),
         "currency": status,
     }
     groups = [(bucket, entries.kinds(measures)) for bucket, measures in buckets]
     return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
+
+
+def _unpriced(total: Measures, kinds: Sequence[Kind]) -> int:
+    return sum(total.counts[kind].lines_unpriced for kind in kinds)
 
 
 class _Entries:
@@ -339,8 +343,9 @@ class _Entries:
                 "view_through": counts.offers_converted - counts.offers_clicked_first,
                 "total": counts.offers_converted,
             },
-            "revenue": self._money(counts.revenue_minor),
-            "net_revenue": self._money(counts.net_revenue_minor),
+            "revenue": self._money(counts.revenue_minor) if counts.has_revenue else None,
+            "net_revenue": self._money(counts.net_revenue_minor) if counts.has_revenue else None,
+            "unpriced": {"numerator": counts.lines_unpriced, "denominator": counts.lines_credited},
             "incremental": effect,
         }
 

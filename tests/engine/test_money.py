@@ -53,6 +53,18 @@ def test_amounts_become_minor_units(
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="amount"):
         money.to_minor(amount, "NOK")
+    with pytest.raises(ValueError, match="amount"):
+        money.to_price(amount, "NOK")
+
+
+def test_a_unit_price_is_as_fine_as_it_was_written() -> None:
+    assert money.to_price("0.0042", "NOK") == Decimal("0.42")
+    assert money.to_text(Decimal("0.42"), "NOK") == "0.0042"
+    assert money.to_text(Decimal("0.5"), "JPY") == "0.5"
+    assert money.scale(money.to_price(0.0042, "NOK"), 10_000, 1) == 4_200
+    whole = money.to_price("199.900", "NOK")
+    assert (whole, type(whole)) == (19_990, int)
+    assert money.to_price("90071992547409.92", "NOK") == 2**53
 
 
 def test_a_float_that_is_no_number_is_refused() -> None:

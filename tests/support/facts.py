@@ -32,6 +32,8 @@ _MAYBE = {"customer_id": ("ann", "bob", None), "session_id": ("s1", "s2", None)}
 ITEMS = st.sampled_from(_ITEMS)
 QUANTITIES = st.sampled_from([1, 2, 3, Decimal("0.5")])
 PRICES = st.sampled_from([100, 250, 999, None])
+FINE_PRICES = st.sampled_from([100, 250, 999, Decimal("0.42"), Decimal("33.335"), None])
+"""Of lines: a unit may cost less than the smallest coin."""
 
 
 def _instants(earliest: int, latest: int) -> st.SearchStrategy[int]:
@@ -50,7 +52,9 @@ def _who() -> st.SearchStrategy[dict[str, str | None]]:
 @st.composite
 def decisions(draw: st.DrawFn, number: int) -> Decision:
     cart = st.sampled_from(["cup", "cup", "mug", "pot"])
-    lines = draw(st.lists(st.builds(CartLine, cart, QUANTITIES, PRICES, st.just(0)), max_size=3))
+    lines = draw(
+        st.lists(st.builds(CartLine, cart, QUANTITIES, FINE_PRICES, st.just(0)), max_size=3)
+    )
     offers = []
     for place in range(draw(st.sampled_from([1, 2, 2, 3, 0]))):
         kind = draw(st.sampled_from(["cross_sell", "upsell"]))
@@ -116,7 +120,7 @@ def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
         offer_id = draw(st.sampled_from([None, None, offer.offer_id]))
         offer_id = draw(_seldom(offer_id, "o-unknown"))
     discount = draw(st.sampled_from([0, 0, 30]))
-    return PurchaseItem(item_id, draw(QUANTITIES), draw(PRICES), discount, offer_id)
+    return PurchaseItem(item_id, draw(QUANTITIES), draw(FINE_PRICES), discount, offer_id)
 
 
 @st.composite

@@ -283,9 +283,7 @@ class ReferenceReport:
         offer, decision = self.offers[offer_id]
         line = order.items[place]
         same_money = decision.currency is None or decision.currency == self.money_of(order)
-        price = line.price_minor
-        if price is None and same_money:
-            price = offer.unit_price_minor
+        price = None if line.price_minor is None else Fraction(line.price_minor)
         quantity = Fraction(line.quantity)
         if offer.replaces is None:
             if price is None:
@@ -305,11 +303,9 @@ class ReferenceReport:
         if in_cart:
             if price is None or not same_money:
                 return None, None
-            difference = price - in_cart[0]
-        elif told is None or not same_money:
+            difference = price - Fraction(in_cart[0])
+        elif told is None or not same_money or price is None or offer.unit_price_minor is None:
             return None, None
-        elif price is None or offer.unit_price_minor is None:
-            difference = told
         else:
             difference = price - (offer.unit_price_minor - told)
         return round(difference * units), round(difference * min(units, left))
@@ -373,11 +369,19 @@ class ReferenceReport:
             "net_checkout": (len(checkouts(offers(kept))), len(checkouts(shown))),
             "net_penetration": (len(units(offers(kept))), len(buying)),
             "conversions": (len(clicked), len(offers(owed)) - len(clicked)),
-            "revenue": sum(each["gross"] or 0 for each in paid),
-            "net_revenue": sum(each["net"] or 0 for each in paid),
+            "revenue": self._sum(owed, paid, "gross"),
+            "net_revenue": self._sum(owed, paid, "net"),
+            "unpriced": (sum(each["gross"] is None for each in owed), len(owed)),
             "treatment": self._arm("treatment", chosen),
             "control": self._arm("control", chosen),
         }
+
+    @staticmethod
+    def _sum(owed: list[dict[str, Any]], paid: list[dict[str, Any]], which: str) -> int | None:
+        """Nothing is known of the money where no credited line has a price."""
+        if owed and all(each["gross"] is None for each in owed):
+            return None
+        return sum(each[which] or 0 for each in paid)
 
     def _arm(self, arm: str, chosen: dict[str, tuple[Offer, Decision]]) -> tuple[int, int, int]:
         """Converted, completed and eligible checkouts."""

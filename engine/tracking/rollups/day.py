@@ -105,8 +105,6 @@ class Notes(msgspec.Struct, frozen=True):
         Of both kinds; without those of units.
     quality : mapping
         The report's counts of facts that count for nothing.
-    unpriced : mapping
-        Credited lines of each kind whose worth is unknown.
     orders_by_currency : mapping
         Orders of the day.
     currency : str or None
@@ -117,7 +115,6 @@ class Notes(msgspec.Struct, frozen=True):
 
     counts: Mapping[Kind, Counts]
     quality: Mapping[str, int]
-    unpriced: Mapping[Kind, int]
     orders_by_currency: Mapping[str, int]
     currency: str | None
     currencies: frozenset[str]
@@ -302,8 +299,7 @@ def day_of(
             for name in ("checkouts", *MEASURES):
                 rows[*stratum, unit][f"{kind}_{name}"] = getattr(cluster, name)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    unpriced: dict[Kind, int] = {kind: part.unpriced((kind,)) for kind in KINDS}
-    notes = Notes(counts, quality, unpriced, orders, currency, currencies)
+    notes = Notes(counts, quality, orders, currency, currencies)
     number_of = numbers(sorted({unit for _, _, unit in rows}))
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes

@@ -7,13 +7,14 @@ narrowest type, written as one value where all are equal, or as the few that are
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.facts import KINDS
+from engine.facts import KINDS, Kind
 from engine.tracking.rates import Counts
 from engine.tracking.rollups.day import FLAGS, MARKS, Key, Notes, pack
 from engine.tracking.strata import ARMS
@@ -66,13 +67,22 @@ def _converted(body: bytes) -> bytes:
     return pack(
         rows,
         Notes(
-            {kind: Counts(**notes["counts"][kind]) for kind in KINDS},
+            {kind: _counts(kind, notes) for kind in KINDS},
             notes["quality"],
-            notes["unpriced"],
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),
         ),
+    )
+
+
+def _counts(kind: Kind, notes: Mapping[str, Any]) -> Counts:
+    """Return the counts of a kind; of the credited lines one for each offer is known."""
+    counts: dict[str, int] = notes["counts"][kind]
+    return Counts(
+        **counts,
+        lines_credited=max(counts["offers_converted"], notes["unpriced"][kind]),
+        lines_unpriced=notes["unpriced"][kind],
     )
 
 

@@ -29,7 +29,7 @@ from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 2
+_VERSION = 3
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -342,15 +342,6 @@ class RolledUp:
         """Return how many facts of the days count for nothing, by cause."""
         days = self.days.values()
         return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in CAUSES}
-
-    def unpriced(self, kinds: Sequence[str]) -> int:
-        """Return how many bought lines are credited to offers of `kinds` at an unknown worth."""
-        return self._shared_part(self.spanning.all).unpriced(kinds) + sum(
-            n
-            for day in self.days.values()
-            for kind, n in day.notes.unpriced.items()
-            if kind in kinds
-        )
 
     def other_currency(self, currency: str | None) -> int:
         """Return how many orders of the days are in another currency."""

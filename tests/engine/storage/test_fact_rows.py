@@ -25,12 +25,18 @@ OLD: list[dict[str, Any]] = [
 ]
 """What was sent, and the row that the version before this schema wrote of it."""
 
+FINER = {"p1": {'"2.66"': '"2.665"', '"2.68"': '"2.675"'}, "p3": {'"0.000"': '"0.0005"'}}
+"""Unit prices that it rounded to the minor unit. Their facts still have the same digests."""
+
 
 @pytest.mark.parametrize("old", OLD, ids=lambda old: old["columns"][1])
 def test_a_row_is_what_it_was(old: dict[str, Any]) -> None:
     row = row_of(parse_fact(old["sent"]), Pseudonyms(SECRET))
     assert list(row[:8]) == old["columns"]
-    assert (row.digest.hex(), row.body) == (old["digest"], old["body"])
+    body = old["body"]
+    for rounded, finer in FINER.get(old["columns"][0], {}).items():
+        body = body.replace(rounded, finer)
+    assert (row.digest.hex(), row.body) == (old["digest"], body)
     assert (row.decision_id, row.offer_ids, row.named) == (
         old["decision_id"],
         tuple(old["offer_ids"]),

@@ -249,3 +249,28 @@ def test_a_returned_unit_is_a_credited_one_first() -> None:
     refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2",
               "items": [{"item_id": "bun", "quantity": 1}]}  # fmt: skip
     assert outcome([decided(), *VIEWS, order, refund], "cross_sell") == (1, 1, "25.00", "0.00")
+
+
+def test_a_unit_cheaper_than_a_coin_keeps_its_price_until_its_line_is_summed() -> None:
+    screws = {"item_id": "bun", "quantity": 10_000, "price": "0.0042"}
+    assert outcome([decided(), *VIEWS, bought(screws)], "cross_sell")[2:] == ("42.00", "42.00")
+
+
+def test_a_line_without_a_price_is_unknown_and_not_zero() -> None:
+    facts = [decided(), *VIEWS, bought({"item_id": "bun"})]
+    k = measured(facts, "cross_sell")
+    assert k["offer"]["numerator"] == 1
+    assert (k["revenue"], k["net_revenue"]) == (None, None)
+    assert k["unpriced"] == {"numerator": 1, "denominator": 1}
+    again = decided(3, "z", checkout_id="k2")
+    priced = bought(item("bun"), hour=5, checkout_id="k2")
+    k = measured([*facts, again, seen("z-bun", 4), priced], "cross_sell")
+    assert (k["revenue"], k["unpriced"]) == ("25.00", {"numerator": 1, "denominator": 2})
+
+
+def test_a_free_upgrade_without_a_price_is_not_credited_from_the_price_of_the_offer() -> None:
+    facts = [decided(), *VIEWS, bought({"item_id": "large", "quantity": 2})]
+    k = measured(facts, "upsell")
+    assert (k["offer"]["numerator"], k["revenue"]) == (1, None)
+    free = [decided(), *VIEWS, bought(item("large", 2, price="0"))]
+    assert outcome(free, "upsell") == (1, 1, "-60.00", "-60.00")

@@ -61,10 +61,13 @@ def fractions_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: (measured[name]["numerator"], measured[name]["denominator"]) for name in RATES
     }
+    unpriced = measured["unpriced"]
+    found["unpriced"] = (unpriced["numerator"], unpriced["denominator"])
     conversions, incremental = measured["conversions"], measured["incremental"]
     found["conversions"] = (conversions["accepted_click"], conversions["view_through"])
     for name in ("revenue", "net_revenue"):
-        found[name] = int(Decimal(measured[name]) * 100)
+        amount = measured[name]
+        found[name] = None if amount is None else int(Decimal(amount) * 100)
     for arm in ("treatment", "control"):
         share = incremental[arm]
         completion = incremental["completion"][arm]
