@@ -8,13 +8,15 @@ conversion rule must hold for that one offer, else nothing converts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import groupby
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.config import Impressions
-from engine.facts import Decision, Event, PurchaseItem, Quantity, UnitPrice
+from engine.facts import CartLine, Decision, Event, PurchaseItem, Quantity
 from engine.tracking.history import History, Order, PlacedOffer
 
 
@@ -23,103 +25,195 @@ def cart_units(decision: Decision, item_id: str) -> Quantity:
     return sum((line.quantity for line in decision.lines if line.item_id == item_id), start=0)
 
 
-def rule_holds(placed: PlacedOffer, order: Order, window: int = 0) -> bool:
-    """Return whether buying the offer's item in `order` is a conversion.
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What one line of an order bought of an offer, by the conversion rule.
 
-    Cross-sell: bought in the decision's checkout (or within `window` after it), not before the
-    decision, and not in the decision's cart. Upsell: likewise, and the order holds fewer units of
-    the base item than the cart at the decision did.
-
-    Parameters
+    Attributes
     ----------
     placed : PlacedOffer
         The offer.
     order : Order
-        An order that has the offer's item.
-    window : int
-        Microseconds.
-    """
-    offer, decision = placed.offer, placed.decision
-    passed = order.placed_at - decision.occurred_at
-    elsewhere = order.checkout_id != decision.checkout_id
-    if passed < 0 or (elsewhere and (not window or passed > window)):
-        return False
-    if offer.kind == "cross_sell":
-        return cart_units(decision, offer.item_id) == 0
-    return replaceable_units(placed, order) > 0
-
-
-def replaceable_units(placed: PlacedOffer, order: Order) -> Quantity:
-    """Return the units of the base item that the cart had and the order has not.
-
-    0 for a cross-sell.
-    """
-    replaces = placed.offer.replaces
-    if replaces is None:
-        return 0
-    return cart_units(placed.decision, replaces.item_id) - order.quantities.get(replaces.item_id, 0)
-
-
-class Worth:
-    """The worth of the credited lines of one order; each replaced unit is counted once.
-
-    Call `of` in the order of the lines: earlier lines take the replaced units of a base item first.
+        The order.
+    line : int
+        Place of the line in it.
+    quantity : Quantity
+        Units of the line that the offer sold: all of a cross-sell, of an upsell those that took the
+        place of base units.
+    replaced : Quantity
+        Base units that left the cart for them; 0 for a cross-sell.
     """
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._replaced: defaultdict[str, Quantity] = defaultdict(int)
+    placed: PlacedOffer
+    order: Order
+    line: int
+    quantity: Quantity
+    replaced: Quantity
 
-    def of(
-        self, placed: PlacedOffer, line: PurchaseItem, remaining: Quantity
-    ) -> tuple[int | None, int | None]:
-        """Return gross and net minor units of a credited line; None where a price is unknown.
+    def worth(self, remaining: Quantity) -> tuple[int | None, int | None]:
+        """Return gross and net minor units; None where a price is unknown.
 
-        Cross-sell: unit price x quantity - discount. Upsell: (better - base unit price) x
-        replaced units; the discount of the line is not caused by the offer and is left out. The
-        price of the offer never takes the place of one paid: the offer may have been a gift.
+        Cross-sell: what the line cost after its discount. Upsell: what the better units cost less
+        what the replaced units cost in the cart, both after discounts; negative where the bill
+        fell. A price is never taken from the offer: what it offered may have been a gift.
+
+        Parameters
+        ----------
+        remaining : Quantity
+            Units of the line that were neither refunded nor cancelled.
         """
-        price = line.price_minor
-        if placed.offer.kind == "cross_sell":
-            if price is None:
-                return None, None
-            gross = money.scale(price, line.quantity, 1) - line.discount_minor
-            return gross, money.scale(gross, remaining, line.quantity)
-        replaced = self._take_replaced(placed, line.quantity)
-        difference = self._difference(placed, price)
-        if difference is None:
+        line, base = self.order.purchase.items[self.line], self._base_cost()
+        if line.price_minor is None or base is None:
             return None, None
-        return (
-            money.scale(difference, replaced, 1),
-            money.scale(difference, min(replaced, remaining), 1),
-        )
+        cost = Fraction(line.price_minor) * Fraction(line.quantity) - line.discount_minor
+        gross = round(cost * Fraction(self.quantity) / Fraction(line.quantity) - base)
+        return gross, money.scale(gross, min(self.quantity, remaining), self.quantity)
 
-    def _take_replaced(self, placed: PlacedOffer, quantity: Quantity) -> Quantity:
-        assert placed.offer.replaces is not None
-        base = placed.offer.replaces.item_id
-        free = replaceable_units(placed, self._order) - self._replaced[base]
-        replaced = max(0, min(quantity, free))
-        self._replaced[base] += replaced
-        return replaced
+    @property
+    def is_repriced(self) -> bool:
+        """Whether an upsell was bought at another unit price than it was offered at."""
+        offered, line = self.placed.offer.unit_price_minor, self.order.purchase.items[self.line]
+        if not self.replaced or not self._is_in_money_of_order:
+            return False
+        return None not in (offered, line.price_minor) and line.price_minor != offered
 
-    def _difference(self, placed: PlacedOffer, price: UnitPrice | None) -> UnitPrice | None:
-        """Return better less base unit price: the base as in the cart, else as in the offer."""
-        replaces = placed.offer.replaces
-        assert replaces is not None
-        for line in placed.decision.lines:
-            if line.item_id == replaces.item_id and line.unit_price_minor is not None:
-                base = self._same_money(placed, line.unit_price_minor)
-                return None if price is None or base is None else price - base
-        stated = self._same_money(placed, replaces.price_difference_minor)
-        offered = placed.offer.unit_price_minor
-        if stated is None or price is None or offered is None:
+    @property
+    def _is_in_money_of_order(self) -> bool:
+        return self.placed.decision.currency in (None, self.order.currency)
+
+    def _base_cost(self) -> Fraction | None:
+        """Return what the replaced units cost, by the cart, else by what the offer said of it."""
+        replaces, decision = self.placed.offer.replaces, self.placed.decision
+        if replaces is None:
+            return Fraction(0)
+        if not self._is_in_money_of_order:
             return None
-        return price - (offered - stated)
+        lines = [line for line in decision.lines if line.item_id == replaces.item_id]
+        paid = [_paid(line) for line in lines]
+        units = Fraction(self.replaced)
+        if None not in paid:
+            total = sum((each for each in paid if each is not None), start=Fraction(0))
+            return total * units / Fraction(cart_units(decision, replaces.item_id))
+        offered, difference = self.placed.offer.unit_price_minor, replaces.price_difference_minor
+        return None if offered is None or difference is None else (offered - difference) * units
 
-    def _same_money(self, placed: PlacedOffer, minor: UnitPrice | None) -> UnitPrice | None:
-        """Return a price of the decision where the order is in the same currency, else None."""
-        same = placed.decision.currency in (None, self._order.currency)
-        return minor if same else None
+
+def _paid(line: CartLine) -> Fraction | None:
+    if line.unit_price_minor is None:
+        return None
+    cost = Fraction(line.unit_price_minor) * Fraction(line.quantity) - line.discount_minor
+    return max(cost, Fraction(0))  # as in the offer: nobody is paid for taking something
+
+
+class ConversionRule:
+    """The rule by which buying the item of an offer is a conversion.
+
+    Cross-sell: bought in the decision's checkout (or within a window after it), not before the
+    decision, and not in the decision's cart. Upsell: bought so, and all orders of the checkout (and
+    of the unit within the window) together hold fewer units of the base item than the cart did: a
+    replacement and not an addition.
+
+    Parameters
+    ----------
+    history : History
+        The facts.
+    window : int
+        Microseconds after a decision in which orders of its unit count wherever they were made; 0
+        for none.
+    """
+
+    def __init__(self, history: History, window: int = 0) -> None:
+        self._history, self._window = history, window
+        self._by_unit: Mapping[str, list[Order]] = defaultdict(list)
+        for order in history.orders if window else ():
+            self._by_unit[order.unit].append(order)
+
+    def holds(self, placed: PlacedOffer, order: Order) -> bool:
+        """Return whether buying the offer's item in `order`, which has it, may be a conversion."""
+        if not self._in_reach(placed, order):
+            return False
+        if placed.offer.kind == "cross_sell":
+            return cart_units(placed.decision, placed.offer.item_id) == 0
+        return self._vanished(placed) > 0
+
+    def _in_reach(self, placed: PlacedOffer, order: Order) -> bool:
+        passed = order.placed_at - placed.decision.occurred_at
+        if order.checkout_id == placed.decision.checkout_id:
+            return passed >= 0
+        return 0 <= passed <= self._window and self._window > 0
+
+    def _vanished(self, placed: PlacedOffer) -> Quantity:
+        """Return the base units of an upsell that the cart had and nobody bought."""
+        assert placed.offer.replaces is not None
+        decision, base = placed.decision, placed.offer.replaces.item_id
+        orders = list(self._history.orders_of.get(decision.checkout_id, ()))
+        orders += [
+            order
+            for order in self._by_unit.get(placed.unit, ())
+            if order.checkout_id != decision.checkout_id and self._in_reach(placed, order)
+        ]
+        bought = sum((order.quantities.get(base, 0) for order in orders), start=0)
+        return cart_units(decision, base) - bought
+
+    def bought(self, lines: Iterable[tuple[PlacedOffer, Order, int]]) -> list[Bought]:
+        """Return what lines bought of the offers that the rule holds for.
+
+        Base units that left a cart are shared out one to each better unit, by the position of the
+        offers; what is left of them is charged to the last better unit. So there are no more
+        conversions than base units replaced.
+
+        Parameters
+        ----------
+        lines : iterable of (PlacedOffer, Order, int)
+            Each with the offer that it may be credited to, and its place in its order.
+
+        Returns
+        -------
+        list of Bought
+            In the order of the orders and their lines.
+        """
+        found: list[Bought] = []
+        exchanges: defaultdict[tuple[str, str], list[Bought]] = defaultdict(list)
+        for placed, order, place in lines:
+            each = Bought(placed, order, place, order.purchase.items[place].quantity, 0)
+            if placed.offer.replaces is None:
+                found.append(each)
+            else:
+                cart = (placed.decision.checkout_id, placed.offer.replaces.item_id)
+                exchanges[cart].append(each)
+        for candidates in exchanges.values():
+            found += self._exchanged(candidates)
+        return sorted(found, key=_in_order)
+
+    def _exchanged(self, candidates: Sequence[Bought]) -> list[Bought]:
+        """Share out the units of one base item that left one cart."""
+        sold: list[Bought] = []
+        taken: Quantity = 0
+        for each in sorted(candidates, key=_by_position):
+            units = min(each.quantity, self._vanished(each.placed) - taken)
+            if units > 0:
+                sold.append(replace(each, quantity=units, replaced=units))
+                taken += units
+        if sold:
+            rest = max(self._vanished(sold[-1].placed) - taken, 0)
+            sold[-1] = replace(sold[-1], replaced=sold[-1].replaced + rest)
+        return sold
+
+
+def _transaction(bought: Bought) -> str:
+    return bought.order.transaction_id
+
+
+def _in_order(bought: Bought) -> tuple[int, str, int]:
+    order = bought.order
+    return order.placed_at, order.purchase.event_id, bought.line
+
+
+def _by_position(
+    bought: Bought,
+) -> tuple[int, tuple[int, str, str, int, str], tuple[int, str, int]]:
+    placed = bought.placed
+    return placed.offer.position, placed.recency, _in_order(bought)
 
 
 def remaining_units(
@@ -162,15 +256,14 @@ def _take(
 class Credit:
     """One bought line credited to an offer; money in minor units of the order's currency.
 
-    `revenue_minor` is None where a price is unknown; `remaining` units were kept.
+    `revenue_minor` is None where a price is unknown; `remaining` units of the line were kept.
     """
 
     order: Order
-    line: int
-    quantity: Quantity
     remaining: Quantity
     revenue_minor: int | None
     net_revenue_minor: int | None
+    repriced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +307,7 @@ def outcomes(history: History, impressions: Impressions, window_days: int) -> di
 class _Attribution:
     def __init__(self, history: History, impressions: Impressions, window: int) -> None:
         self._history, self._window = history, window
+        self._rule = ConversionRule(history, window)
         self._shown_at = _first_shown(history, impressions)
         self._by_checkout: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
         self._by_unit: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
@@ -226,32 +320,31 @@ class _Attribution:
 
     def outcomes(self) -> dict[str, Outcome]:
         owed: defaultdict[str, list[Credit]] = defaultdict(list)
-        for order in self._history.orders:
-            for offer_id, credit in self._credits(order):
+        for _, bought in groupby(self._rule.bought(self._lines()), _transaction):
+            for offer_id, credit in self._credits(list(bought)):
                 owed[offer_id].append(credit)
         return {
             offer_id: self._outcome(placed, owed.get(offer_id, ()))
             for offer_id, placed in self._history.offers.items()
         }
 
-    def _credits(self, order: Order) -> list[tuple[str, Credit]]:
-        owed: dict[int, PlacedOffer] = {}
-        for place, line in enumerate(order.purchase.items):
-            placed = self._creditor(order, line)
-            if placed is not None and rule_holds(placed, order, self._window):
-                owed[place] = placed
-        if not owed:
-            return []
+    def _lines(self) -> Iterator[tuple[PlacedOffer, Order, int]]:
+        for order in self._history.orders:
+            for place, line in enumerate(order.purchase.items):
+                placed = self._creditor(order, line)
+                if placed is not None and self._rule.holds(placed, order):
+                    yield placed, order, place
+
+    def _credits(self, bought: Sequence[Bought]) -> Iterator[tuple[str, Credit]]:
+        """Yield the credits of one order."""
+        order = bought[0].order
         returns = self._history.returns.get(order.transaction_id, ())
-        left = remaining_units(order.purchase, returns, owed)
-        worth = Worth(order)
-        found: list[tuple[str, Credit]] = []
-        for place, placed in owed.items():
-            line = order.purchase.items[place]
-            gross, net = worth.of(placed, line, left[place])
-            credit = Credit(order, place, line.quantity, left[place], gross, net)
-            found.append((placed.offer.offer_id, credit))
-        return found
+        left = remaining_units(order.purchase, returns, {each.line for each in bought})
+        for each in bought:
+            remaining = left[each.line]
+            gross, net = each.worth(remaining)
+            credit = Credit(order, remaining, gross, net, each.is_repriced)
+            yield each.placed.offer.offer_id, credit
 
     def _creditor(self, order: Order, line: PurchaseItem) -> PlacedOffer | None:
         """Return the one offer that a line may be credited to."""

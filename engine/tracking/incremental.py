@@ -18,7 +18,7 @@ from decimal import Decimal
 
 from engine import money
 from engine.facts import Arm, Decision
-from engine.tracking.attribution import Worth, rule_holds
+from engine.tracking.attribution import Bought, ConversionRule
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
 from engine.tracking.many import difference_p_value
@@ -116,6 +116,7 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)
+    rule = ConversionRule(history)
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
     for checkout_id, of_checkout in by_checkout.items():
         first = history.checkouts[checkout_id][0]
@@ -123,12 +124,15 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
         latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
         cluster.checkouts += 1
-        cluster.converted += any(_bought(latest_first, order) for order in orders)
+        bought = _bought(rule, latest_first, orders)
+        cluster.converted += bool(bought)
         cluster.completed += bool(orders)
         for order in orders:
             if order.currency == currency:
                 cluster.order_revenue += order_value(order)
-                cluster.offer_revenue += _offer_value(latest_first, order)
+        for each in bought:
+            if each.order.currency == currency:
+                cluster.offer_revenue += each.worth(each.quantity)[0] or 0
     return clusters
 
 
@@ -141,25 +145,18 @@ def order_value(order: Order) -> int:
     )
 
 
-def _bought(offers: Sequence[PlacedOffer], order: Order) -> bool:
-    return any(
-        placed.offer.item_id in order.quantities and rule_holds(placed, order) for placed in offers
-    )
-
-
-def _offer_value(latest_first: Sequence[PlacedOffer], order: Order) -> int:
-    """Return the worth of the offered items in `order`.
-
-    Each line counts by the last offer that the conversion rule holds for.
-    """
-    worth = Worth(order)
-    total = 0
-    for line in order.purchase.items:
-        for placed in latest_first:
-            if placed.offer.item_id == line.item_id and rule_holds(placed, order):
-                total += worth.of(placed, line, line.quantity)[0] or 0
-                break
-    return total
+def _bought(
+    rule: ConversionRule, latest_first: Sequence[PlacedOffer], orders: Sequence[Order]
+) -> list[Bought]:
+    """Return what was bought of the offers, each line by the last for which the rule holds."""
+    lines: list[tuple[PlacedOffer, Order, int]] = []
+    for order in orders:
+        for place, line in enumerate(order.purchase.items):
+            for placed in latest_first:
+                if placed.offer.item_id == line.item_id and rule.holds(placed, order):
+                    lines.append((placed, order, place))
+                    break
+    return rule.bought(lines)
 
 
 def incremental_of(

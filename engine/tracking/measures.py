@@ -291,6 +291,7 @@ def count(
         net_revenue_minor=sum(credit.net_revenue_minor or 0 for credit in paid),
         lines_credited=len(credited),
         lines_unpriced=sum(credit.revenue_minor is None for credit in credited),
+        lines_repriced=sum(credit.repriced for credit in credited),
     )
 
 

@@ -54,6 +54,8 @@ class Counts(_Additive):
     lines_credited: int = 0
     lines_unpriced: int = 0
     """Credited lines whose worth is unknown; they are in no revenue."""
+    lines_repriced: int = 0
+    """Credited lines of upsells bought at another unit price than they were offered at."""
 
     @property
     def has_revenue(self) -> bool:

@@ -220,7 +220,7 @@ def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
     quality = {
         **period.quality,
         "srm_p_value": mismatch_p_value(total.drawing),
-        "unpriced": _unpriced(total, filled.kinds),
+        **_lines(total, filled.kinds),
         "other_currency": sum(
             order.currency is not None and order.currency != currency for order in period.all.orders
         ),
@@ -263,7 +263,7 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
-        "unpriced": _unpriced(total, query.kinds),
+        **_lines(total, query.kinds),
         "other_currency": rolled.other_currency(currency),
         "currency": status,
     }
@@ -271,8 +271,13 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
     return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
 
 
-def _unpriced(total: Measures, kinds: Sequence[Kind]) -> int:
-    return sum(total.counts[kind].lines_unpriced for kind in kinds)
+def _lines(total: Measures, kinds: Sequence[Kind]) -> dict[str, int]:
+    """Return how many credited lines have no known worth, and how many another price."""
+    counts = [total.counts[kind] for kind in kinds]
+    return {
+        "unpriced": sum(each.lines_unpriced for each in counts),
+        "repriced": sum(each.lines_repriced for each in counts),
+    }
 
 
 class _Entries:

@@ -15,7 +15,7 @@ RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through
 MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
     *("duplicates", "late", "unmatched", "bots_excluded", "bots_by_rate"),
-    *("unpriced", "other_currency"),
+    *("unpriced", "repriced", "other_currency"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown."""
 

@@ -34,6 +34,7 @@ QUANTITIES = st.sampled_from([1, 2, 3, Decimal("0.5")])
 PRICES = st.sampled_from([100, 250, 999, None])
 FINE_PRICES = st.sampled_from([100, 250, 999, Decimal("0.42"), Decimal("33.335"), None])
 """Of lines: a unit may cost less than the smallest coin."""
+DISCOUNTS = st.sampled_from([0, 0, 30])
 
 
 def _instants(earliest: int, latest: int) -> st.SearchStrategy[int]:
@@ -53,7 +54,7 @@ def _who() -> st.SearchStrategy[dict[str, str | None]]:
 def decisions(draw: st.DrawFn, number: int) -> Decision:
     cart = st.sampled_from(["cup", "cup", "mug", "pot"])
     lines = draw(
-        st.lists(st.builds(CartLine, cart, QUANTITIES, FINE_PRICES, st.just(0)), max_size=3)
+        st.lists(st.builds(CartLine, cart, QUANTITIES, FINE_PRICES, DISCOUNTS), max_size=3)
     )
     offers = []
     for place in range(draw(st.sampled_from([1, 2, 2, 3, 0]))):
@@ -119,8 +120,7 @@ def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
         item_id = draw(_seldom(offer.item_id, item_id))
         offer_id = draw(st.sampled_from([None, None, offer.offer_id]))
         offer_id = draw(_seldom(offer_id, "o-unknown"))
-    discount = draw(st.sampled_from([0, 0, 30]))
-    return PurchaseItem(item_id, draw(QUANTITIES), draw(FINE_PRICES), discount, offer_id)
+    return PurchaseItem(item_id, draw(QUANTITIES), draw(FINE_PRICES), draw(DISCOUNTS), offer_id)
 
 
 @st.composite

@@ -61,7 +61,7 @@ class ReferenceReport:
             if event.type == "purchase":
                 seen = any(event.transaction_id == order.transaction_id for order in self.orders)
                 (self.second if seen else self.orders).append(event)
-        self.credits = [credit for order in self.orders for credit in self._credits(order)]
+        self.credits = self._credits()
 
     def _too_fast(self, fact: Fact, everything: list[Fact], most: int) -> bool:
         """Some hour of the fact's session (or checkout) holds more than `most` decisions."""
@@ -207,8 +207,24 @@ class ReferenceReport:
             return False
         if offer.replaces is None:
             return all(line.item_id != offer.item_id for line in decision.lines)
-        base = offer.replaces.item_id
-        return self.in_order(order, base) < self.in_cart(decision, base)
+        return self.gone(offer, decision, window) > 0
+
+    def gone(self, offer: Offer, decision: Decision, window: int) -> Fraction:
+        """Base units that were in the cart and in no order that ended it."""
+        assert offer.replaces is not None
+        base, end = offer.replaces.item_id, decision.occurred_at + window
+        counted = [
+            order
+            for order in self.orders
+            if self.checkout(order) == decision.checkout_id
+            or (
+                window > 0
+                and self.unit(order) == self.unit(decision)
+                and decision.occurred_at <= order.occurred_at <= end
+            )
+        ]
+        bought = sum((self.in_order(order, base) for order in counted), Fraction(0))
+        return self.in_cart(decision, base) - bought
 
     def _creditor(self, order: Event, place: int) -> str | None:
         line = order.items[place]
@@ -235,18 +251,63 @@ class ReferenceReport:
             ]
         return max(here)[0][-1] if here else None
 
-    def _credits(self, order: Event) -> list[dict[str, Any]]:
-        owed: dict[int, str] = {}
-        for place in range(len(order.items)):
-            offer_id = self._creditor(order, place)
-            if offer_id and self.rule(*self.offers[offer_id], order, self.window):
-                owed[place] = offer_id
-        left = self._left(order, set(owed))
-        found, replaced = [], {}
-        for place, offer_id in owed.items():
-            gross, net = self._worth(order, place, offer_id, left[place], replaced)
+    def _sold(
+        self, lines: list[tuple[Event, int, str]], window: int
+    ) -> list[tuple[Event, int, str, Fraction, Fraction]]:
+        """Of each line how many better units its offer sold, and how many base units they cost."""
+        sold = []
+        carts: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        for order, place, offer_id in lines:
+            offer, decision = self.offers[offer_id]
+            if offer.replaces is None:
+                whole = Fraction(order.items[place].quantity)
+                sold.append((order, place, offer_id, whole, Fraction(0)))
+                continue
+            turn = (offer.position, decision.occurred_at, decision.decision_id, offer_id)
+            turn = (*turn, order.occurred_at, order.event_id, place)
+            cart = carts.setdefault((decision.checkout_id, offer.replaces.item_id), [])
+            cart.append((turn, order, place, offer_id))
+        for cart in carts.values():
+            shared: list[list[Any]] = []
+            for _, order, place, offer_id in sorted(cart, key=lambda each: each[0]):
+                left = self.gone(*self.offers[offer_id], window)
+                left -= sum((each[-1] for each in shared), Fraction(0))
+                mine = min(left, Fraction(order.items[place].quantity))
+                if mine > 0:
+                    shared.append([order, place, offer_id, mine, mine])
+            if shared:
+                gone = self.gone(*self.offers[shared[-1][2]], window)
+                rest = gone - sum((each[-1] for each in shared), Fraction(0))
+                shared[-1][-1] += max(rest, Fraction(0))
+            sold += [tuple(each) for each in shared]
+        return sold
+
+    def _credits(self) -> list[dict[str, Any]]:
+        lines = []
+        for order in self.orders:
+            for place in range(len(order.items)):
+                offer_id = self._creditor(order, place)
+                if offer_id and self.rule(*self.offers[offer_id], order, self.window):
+                    lines.append((order, place, offer_id))
+        sold, found = self._sold(lines, self.window), []
+        for order, place, offer_id, better, base in sold:
+            credited = {other[1] for other in sold if other[0] is order}
+            left = self._left(order, credited)[place]
+            gross, net = self._worth(order, place, offer_id, left, better, base)
+            offered = self.offers[offer_id][0].unit_price_minor
+            paid = order.items[place].price_minor
+            known = base > 0 and paid is not None and offered is not None
+            money = self.offers[offer_id][1].currency
+            known = known and money in (None, self.money_of(order))
             found.append(
-                {"order": order, "offer": offer_id, "left": left[place], "gross": gross, "net": net}
+                {
+                    "order": order,
+                    "offer": offer_id,
+                    "left": left,
+                    "gross": gross,
+                    "net": net,
+                    "repriced": known and paid != offered,
+                }
             )
         return found
 
@@ -278,37 +339,39 @@ class ReferenceReport:
         place: int,
         offer_id: str,
         left: Fraction,
-        replaced: dict[str, Fraction],
+        better: Fraction,
+        base: Fraction,
     ) -> tuple[int | None, int | None]:
+        """What the bill rose by: for the better units, less for the base units they replaced."""
         offer, decision = self.offers[offer_id]
         line = order.items[place]
-        same_money = decision.currency is None or decision.currency == self.money_of(order)
-        price = None if line.price_minor is None else Fraction(line.price_minor)
-        quantity = Fraction(line.quantity)
-        if offer.replaces is None:
-            if price is None:
-                return None, None
-            gross = round(price * quantity) - line.discount_minor
-            return gross, round(gross * left / quantity)
-        base = offer.replaces.item_id
-        free = self.in_cart(decision, base) - self.in_order(order, base) - replaced.get(base, 0)
-        units = max(Fraction(0), min(quantity, free))
-        replaced[base] = replaced.get(base, Fraction(0)) + units
-        in_cart = [
-            each.unit_price_minor
-            for each in decision.lines
-            if each.item_id == base and each.unit_price_minor is not None
-        ]
-        told = offer.replaces.price_difference_minor
-        if in_cart:
-            if price is None or not same_money:
-                return None, None
-            difference = price - Fraction(in_cart[0])
-        elif told is None or not same_money or price is None or offer.unit_price_minor is None:
+        if line.price_minor is None:
             return None, None
-        else:
-            difference = price - (offer.unit_price_minor - told)
-        return round(difference * units), round(difference * min(units, left))
+        quantity = Fraction(line.quantity)
+        rose = (Fraction(line.price_minor) * quantity - line.discount_minor) * better / quantity
+        if offer.replaces is not None:
+            if decision.currency not in (None, self.money_of(order)):
+                return None, None
+            item = offer.replaces.item_id
+            theirs = [each for each in decision.lines if each.item_id == item]
+            told = offer.replaces.price_difference_minor
+            if all(each.unit_price_minor is not None for each in theirs):
+                paid = [
+                    Fraction(each.unit_price_minor or 0) * Fraction(each.quantity)
+                    - each.discount_minor
+                    for each in theirs
+                ]
+                rose -= (
+                    sum(max(each, Fraction(0)) for each in paid)
+                    * base
+                    / self.in_cart(decision, item)
+                )
+            elif told is not None and offer.unit_price_minor is not None:
+                rose -= (offer.unit_price_minor - told) * base
+            else:
+                return None, None
+        gross = round(rose)
+        return gross, round(gross * min(left, better) / better)
 
     def measured(self, kind: str, matches: Any = lambda offer, decision: True) -> dict[str, Any]:
         chosen = {
@@ -427,6 +490,10 @@ class ReferenceReport:
             "bots_by_rate": sum(map(self.inside, self.hasty)),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
+                for credit in self.credits
+            ),
+            "repriced": sum(
+                credit["repriced"] and self.inside(self.offers[credit["offer"]][1])
                 for credit in self.credits
             ),
             "other_currency": sum(

@@ -85,14 +85,69 @@ def test_an_addition_is_no_upgrade() -> None:
     assert outcome([decided(), *VIEWS, order], "upsell") == (0, 1, "0.00", "0.00")
 
 
-def test_replaced_units_are_not_counted_twice() -> None:
-    huge = {"offer_id": "d-huge", "kind": "upsell", "item_id": "huge", "position": 2,
-            "unit_price": "50", "replaces": {"item_id": "small", "quantity": 2}}  # fmt: skip
-    decision = decided()
-    decision["offers"].append(huge)
-    order = bought(item("large", 2), {"item_id": "huge", "quantity": 1, "price": "50"})
-    k = measured([decision, *VIEWS, seen("d-huge"), order], "upsell")
-    assert (k["offer"]["numerator"], k["revenue"]) == (2, "24.00")  # both small ones became large
+HUGE = {"offer_id": "d-huge", "kind": "upsell", "item_id": "huge", "position": 2,
+        "unit_price": "50", "replaces": {"item_id": "small", "quantity": 2}}  # fmt: skip
+
+
+def huge_too(n_large: int, n_huge: int, n_small: int = 2) -> list[dict[str, Any]]:
+    """Large ones offered first and huge ones second, and so many of them bought."""
+    decision = decided(lines=[{"item_id": "small", "quantity": n_small, "unit_price": "30"}])
+    decision["offers"].append(HUGE)
+    order = bought({"item_id": "huge", "quantity": n_huge, "price": "50"}, item("large", n_large))
+    return [decision, *VIEWS, seen("d-huge"), order]
+
+
+def test_no_more_upsells_convert_than_base_units_were_replaced() -> None:
+    # Both small ones became large: none is left for the huge one.
+    assert outcome(huge_too(2, 1), "upsell") == (1, 2, "24.00", "24.00")
+    assert outcome(huge_too(1, 1), "upsell") == (2, 2, "32.00", "32.00")
+
+
+def test_what_is_left_of_the_base_units_is_charged_to_the_last_better_unit() -> None:
+    # Five small ones became one large and one huge: 42 - 30 and 50 - 4 x 30.
+    facts = huge_too(1, 1, n_small=5)
+    by_item: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery(by=("item",)))
+    worth = {row["key"]["item"]: row["upsell"]["revenue"] for row in by_item["groups"]}
+    assert (worth["large"], worth["huge"]) == ("12.00", "-70.00")
+
+
+def test_a_pack_that_lowers_the_bill_has_a_negative_worth() -> None:
+    facts = [decided(), *VIEWS, bought(item("large"))]  # 42 for two at 30
+    assert outcome(facts, "upsell") == (1, 1, "-18.00", "-18.00")
+
+
+def test_the_base_item_in_another_order_of_the_checkout_makes_it_an_addition() -> None:
+    for hour in (1, 5):
+        both = [bought(item("large", 2)), bought(item("small", 2), hour=hour)]
+        assert outcome([decided(), *VIEWS, *both], "upsell") == (0, 1, "0.00", "0.00")
+    one = [bought(item("large", 2)), bought(item("small"), hour=5)]
+    assert outcome([decided(), *VIEWS, *one], "upsell") == (1, 1, "12.00", "12.00")
+
+
+def test_within_a_window_orders_of_other_checkouts_count_too() -> None:
+    later = bought(item("small", 2), hour=30, checkout_id="elsewhere")
+    facts = [decided(), *VIEWS, bought(item("large", 2)), later]
+    assert outcome(facts, "upsell", attribution_window_days=1)[0] == 1
+    assert outcome(facts, "upsell", attribution_window_days=2)[0] == 0
+
+
+def test_an_upsell_is_worth_what_the_offer_said_where_nothing_changed() -> None:
+    """Two at 30 less 5, so 27.50 each; 42 less that is 14.50 for one of them."""
+    cart = [{"item_id": "small", "quantity": 2, "unit_price": "30", "discount": "5"}]
+    large = item("large", 2, discount="4")
+    assert outcome([decided(lines=cart), *VIEWS, bought(item("large", 2))], "upsell")[2] == "29.00"
+    assert outcome([decided(lines=cart), *VIEWS, bought(large)], "upsell")[2] == "25.00"
+    unpriced = decided(lines=[{"item_id": "small", "quantity": 2}])
+    replaces = {"item_id": "small", "quantity": 2, "price_difference": "14.50"}
+    unpriced["offers"][1]["replaces"] = replaces
+    assert outcome([unpriced, *VIEWS, bought(item("large", 2))], "upsell")[2] == "29.00"
+
+
+def test_an_upsell_bought_at_another_price_is_counted() -> None:
+    for price, n_repriced in (("42", 0), ("40", 1)):
+        facts = [decided(), *VIEWS, bought(item("large", 2, price=price))]
+        made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+        assert made["quality"]["repriced"] == n_repriced
 
 
 def test_what_was_in_the_cart_already_is_not_sold_by_the_offer() -> None:
