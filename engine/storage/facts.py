@@ -48,8 +48,9 @@ class FactScope:
 
     A store returns every fact inside the bounds and of their transactions; whenever they occurred,
     all facts of the checkouts these belong to or name an offer of, and all that name an offer of
-    those checkouts; and all that share a transaction or a session with any of them. It may return
-    more; it never returns less. So nothing of the period is cut in two.
+    those checkouts, with the other checkouts that they are of; and all that share a transaction or
+    a session with any of them. It may return more; it never returns less. So nothing of the period
+    is cut in two.
     """
 
     since: int | None = None
@@ -244,7 +245,23 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
             named_offers.c.offer_id.in_(select(offered.c.offer_id))
         ),
     ).cte("near")
-    return select(_with_sharing(select(near.c.event_id), "related").c.event_id)
+    of_order, of_offer = facts.alias("of_order"), facts.alias("of_offer")
+    tied = (
+        select(of_order.c.checkout_id.label("own"), of_offer.c.checkout_id.label("named"))
+        .join(named_offers, named_offers.c.event_id == of_order.c.event_id)
+        .join(offers, offers.c.offer_id == named_offers.c.offer_id)
+        .join(of_offer, of_offer.c.event_id == offers.c.event_id)
+        .where(of_order.c.event_id.in_(select(near.c.event_id)))
+        .where(of_order.c.checkout_id.is_distinct_from(of_offer.c.checkout_id))
+    ).cte("tied")
+    whole = union(
+        select(near.c.event_id),
+        *(
+            select(facts.c.event_id).where(facts.c.checkout_id.in_(select(side)))
+            for side in (tied.c.own, tied.c.named)
+        ),
+    ).cte("whole")
+    return select(_with_sharing(select(whole.c.event_id), "related").c.event_id)
 
 
 def _with_sharing(ids: Select[tuple[str]], name: str) -> CTE:

@@ -1,14 +1,14 @@
 """Which offer each bought line is credited to, and its worth: one outcome for each offer.
 
-In this order: the offer that the line names; else the last shown offer of its item in the same
-checkout; else, where a window is configured, the last such offer to the same unit. The
-conversion rule must hold for that one offer, else nothing converts.
+In this order: the offer that the line names, in whatever checkout it was made; else the last shown
+offer of its item in the same checkout; else, where a window is configured, the last such offer to
+the same unit. The conversion rule must hold for that one offer, else nothing converts.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
@@ -105,13 +105,22 @@ def _paid(line: CartLine) -> Fraction | None:
     return max(cost, Fraction(0))  # as in the offer: nobody is paid for taking something
 
 
+def _units(order: Order, item_id: str, of_checkout: Callable[[str | None], bool]) -> Quantity:
+    """Return the units of an item in the lines that belong to some checkouts."""
+    lines = zip(order.purchase.items, order.line_checkouts, strict=True)
+    return sum(
+        (line.quantity for line, of in lines if line.item_id == item_id and of_checkout(of)),
+        start=0,
+    )
+
+
 class ConversionRule:
     """The rule by which buying the item of an offer is a conversion.
 
     Cross-sell: bought in the decision's checkout (or within a window after it), not before the
     decision, and not in the decision's cart. Upsell: bought so, and all orders of the checkout (and
     of the unit within the window) together hold fewer units of the base item than the cart did: a
-    replacement and not an addition.
+    replacement and not an addition. A line that names an offer belongs to the offer's checkout.
 
     Parameters
     ----------
@@ -128,32 +137,31 @@ class ConversionRule:
         for order in history.orders if window else ():
             self._by_unit[order.unit].append(order)
 
-    def holds(self, placed: PlacedOffer, order: Order) -> bool:
-        """Return whether buying the offer's item in `order`, which has it, may be a conversion."""
-        if not self._in_reach(placed, order):
+    def holds(self, placed: PlacedOffer, order: Order, line: int) -> bool:
+        """Return whether a line of `order`, which has the offer's item, may be a conversion."""
+        passed = order.placed_at - placed.decision.occurred_at
+        in_checkout = order.line_checkouts[line] == placed.decision.checkout_id
+        if passed < 0 or not (in_checkout or self._is_within_window(placed, order)):
             return False
         if placed.offer.kind == "cross_sell":
             return cart_units(placed.decision, placed.offer.item_id) == 0
         return self._vanished(placed) > 0
 
-    def _in_reach(self, placed: PlacedOffer, order: Order) -> bool:
+    def _is_within_window(self, placed: PlacedOffer, order: Order) -> bool:
         passed = order.placed_at - placed.decision.occurred_at
-        if order.checkout_id == placed.decision.checkout_id:
-            return passed >= 0
         return 0 <= passed <= self._window and self._window > 0
 
     def _vanished(self, placed: PlacedOffer) -> Quantity:
         """Return the base units of an upsell that the cart had and nobody bought."""
         assert placed.offer.replaces is not None
         decision, base = placed.decision, placed.offer.replaces.item_id
-        orders = list(self._history.orders_of.get(decision.checkout_id, ()))
-        orders += [
-            order
-            for order in self._by_unit.get(placed.unit, ())
-            if order.checkout_id != decision.checkout_id and self._in_reach(placed, order)
-        ]
-        bought = sum((order.quantities.get(base, 0) for order in orders), start=0)
-        return cart_units(decision, base) - bought
+        left = cart_units(decision, base)
+        for order in self._history.orders_of.get(decision.checkout_id, ()):
+            left -= _units(order, base, lambda checkout_id: checkout_id == decision.checkout_id)
+        for order in self._by_unit.get(placed.unit, ()):
+            if self._is_within_window(placed, order):
+                left -= _units(order, base, lambda checkout_id: checkout_id != decision.checkout_id)
+        return left
 
     def bought(self, lines: Iterable[tuple[PlacedOffer, Order, int]]) -> list[Bought]:
         """Return what lines bought of the offers that the rule holds for.
@@ -332,7 +340,7 @@ class _Attribution:
         for order in self._history.orders:
             for place, line in enumerate(order.purchase.items):
                 placed = self._creditor(order, line)
-                if placed is not None and self._rule.holds(placed, order):
+                if placed is not None and self._rule.holds(placed, order, place):
                     yield placed, order, place
 
     def _credits(self, bought: Sequence[Bought]) -> Iterator[tuple[str, Credit]]:

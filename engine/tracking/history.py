@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from engine.experiment import unit_of
-from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer, Quantity
+from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
 
 _HOUR = 3_600_000_000  # microseconds
 
@@ -35,15 +35,28 @@ class PlacedOffer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction: its first purchase, who bought, and the checkout it ended."""
+    """One transaction: its first purchase, who bought, and the checkouts it ended.
+
+    Attributes
+    ----------
+    checkout_id : str or None
+        That of the purchase, else that of the first offer that a line names.
+    line_checkouts : sequence of str or None
+        That of each line: of the offer that it names, else `checkout_id`.
+    """
 
     purchase: Event
     transaction_id: str
     checkout_id: str | None
+    line_checkouts: Sequence[str | None]
     unit: str
     currency: str | None
-    quantities: Mapping[str, Quantity]
-    """Units of each item over all lines."""
+
+    @property
+    def checkouts(self) -> list[str]:
+        """The checkouts that it ended, each once."""
+        ended = dict.fromkeys((self.checkout_id, *self.line_checkouts))
+        return [checkout_id for checkout_id in ended if checkout_id is not None]
 
     @property
     def placed_at(self) -> int:
@@ -76,7 +89,7 @@ class History:
     orders : sequence of Order
         By (placed_at, event_id of the purchase).
     orders_of : mapping
-        checkout_id -> its orders, in order.
+        checkout_id -> the orders that ended it, in order.
     viewed_at, accepted_at : mapping
         offer_id -> the first such instant.
     returns : mapping
@@ -97,12 +110,17 @@ class History:
     uncounted: Mapping[str, Sequence[int]]
 
     def buyers(self, order: Order) -> frozenset[str]:
-        """Return the units that bought by `order`: the purchase's and those of its checkout.
+        """Return the units that bought by `order`: the purchase's and those of its checkouts.
 
-        They differ only where a session shared by several customers cannot be assigned to one.
+        They differ only where a session shared by several customers cannot be assigned to one, or
+        lines name offers made to others.
         """
-        decided = self.checkouts.get(order.checkout_id or "", ())
-        return frozenset((order.unit, *(self.units[each.decision_id] for each in decided)))
+        decided = [
+            self.units[decision.decision_id]
+            for checkout_id in order.checkouts
+            for decision in self.checkouts.get(checkout_id, ())
+        ]
+        return frozenset((order.unit, *decided))
 
 
 def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> History:
@@ -260,26 +278,21 @@ class _Reading:
             else:
                 order = self._order(event, transaction)
                 self._orders[transaction] = order
-                if order.checkout_id is not None:
-                    self._orders_of[order.checkout_id].append(order)
+                for checkout_id in order.checkouts:
+                    self._orders_of[checkout_id].append(order)
         for transaction in self._returns.keys() - self._orders.keys():
             self._unmatched += [event.occurred_at for event in self._returns[transaction]]
 
     def _order(self, purchase: Event, transaction: str) -> Order:
-        quantities: dict[str, Quantity] = {}
-        named: list[PlacedOffer] = []
-        unknown = False
-        for line in purchase.items:
-            quantities[line.item_id] = quantities.get(line.item_id, 0) + line.quantity
-            if line.offer_id in self._offers:
-                named.append(self._offers[line.offer_id])
-            elif line.offer_id is not None and line.offer_id not in self._bot_offers:
-                unknown = True
-        if unknown:
+        offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
+        if any(
+            offer is None and line.offer_id not in (None, *self._bot_offers)
+            for offer, line in zip(offers, purchase.items, strict=True)
+        ):
             self._unmatched.append(purchase.occurred_at)
-        checkout = purchase.checkout_id
-        if checkout is None and named:
-            checkout = named[0].decision.checkout_id
+        named = [None if offer is None else offer.decision.checkout_id for offer in offers]
+        checkout = purchase.checkout_id or next(filter(None, named), None)
+        of_lines = [of_offer or checkout for of_offer in named]
         decided = self._checkouts.get(checkout or "", ())
         if purchase.customer_id or purchase.session_id:
             unit = self._units.of(purchase)
@@ -289,7 +302,7 @@ class _Reading:
             unit = unit_of(None, None, checkout) if checkout else f"t:{transaction}"
         currencies = (purchase.currency, *(decision.currency for decision in decided))
         currency = next((code for code in currencies if code is not None), None)
-        return Order(purchase, transaction, checkout, unit, currency, quantities)
+        return Order(purchase, transaction, checkout, of_lines, unit, currency)
 
     def _read_promotions(self, events: Sequence[Event]) -> None:
         self._viewed: dict[str, int] = {}

@@ -120,7 +120,12 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
     for checkout_id, of_checkout in by_checkout.items():
         first = history.checkouts[checkout_id][0]
-        orders = history.orders_of.get(checkout_id, ())
+        # Only treatment can name an offer, so what a line names ties no order to a checkout here.
+        orders = [
+            order
+            for order in history.orders_of.get(checkout_id, ())
+            if order.checkout_id == checkout_id
+        ]
         latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
         cluster.checkouts += 1
@@ -153,7 +158,7 @@ def _bought(
     for order in orders:
         for place, line in enumerate(order.purchase.items):
             for placed in latest_first:
-                if placed.offer.item_id == line.item_id and rule.holds(placed, order):
+                if placed.offer.item_id == line.item_id and rule.holds(placed, order, place):
                     lines.append((placed, order, place))
                     break
     return rule.bought(lines)

@@ -120,14 +120,36 @@ class Period:
 
     @cached_property
     def shared_checkouts(self) -> Mapping[str, tuple[str, str]]:
-        """First and last day of each checkout of the period with decisions on several days."""
+        """First and last day of each checkout of the period that several days share.
+
+        These have decisions on several days, or are tied to checkouts of other days: by an order
+        that ended both, which counts once.
+        """
         shared: dict[str, tuple[str, str]] = {}
+        of_order = self._tied()
         for checkout_id in {decision.checkout_id for decision in self.all.decisions}:
-            decided = self.history.checkouts[checkout_id]
-            first, last = self.day(decided[0].occurred_at), self.day(decided[-1].occurred_at)
-            if first != last:
-                shared[checkout_id] = (first, last)
+            days = {checkout_id: self._days_of(checkout_id)}
+            unseen = [checkout_id]
+            while unseen:
+                for other in of_order.get(unseen.pop(), set[str]()) - days.keys():
+                    days[other] = self._days_of(other)
+                    unseen.append(other)
+            if len({*days.values()}) > 1 or days[checkout_id][0] != days[checkout_id][1]:
+                shared[checkout_id] = days[checkout_id]
         return shared
+
+    def _tied(self) -> Mapping[str, set[str]]:
+        """Return the checkouts with decisions that share an order with each checkout."""
+        tied: defaultdict[str, set[str]] = defaultdict(set)
+        for order in self.history.orders:
+            ended = {each for each in order.checkouts if each in self.history.checkouts}
+            for checkout_id in ended if len(ended) > 1 else ():
+                tied[checkout_id] |= ended
+        return tied
+
+    def _days_of(self, checkout_id: str) -> tuple[str, str]:
+        decided = self.history.checkouts[checkout_id]
+        return self.day(decided[0].occurred_at), self.day(decided[-1].occurred_at)
 
     def _has(self, instant: int) -> bool:
         since, until = self._since, self._until

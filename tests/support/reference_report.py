@@ -145,6 +145,14 @@ class ReferenceReport:
                 return self.offers[line.offer_id][1].checkout_id
         return None
 
+    def line_checkout(self, order: Event, place: int) -> str | None:
+        known = self.offers.get(order.items[place].offer_id or "")
+        return self.checkout(order) if known is None else known[1].checkout_id
+
+    def touched(self, order: Event) -> set[str | None]:
+        lines = {self.line_checkout(order, place) for place in range(len(order.items))}
+        return (lines | {self.checkout(order)}) - {None}
+
     def money_of(self, order: Event) -> str | None:
         if order.currency is not None:
             return order.currency
@@ -190,20 +198,12 @@ class ReferenceReport:
             Fraction(0),
         )
 
-    @staticmethod
-    def in_order(order: Event, item: str) -> Fraction:
-        return sum(
-            (Fraction(line.quantity) for line in order.items if line.item_id == item), Fraction(0)
-        )
-
-    def rule(self, offer: Offer, decision: Decision, order: Event, window: int) -> bool:
-        if order.occurred_at < decision.occurred_at:
+    def rule(self, offer: Offer, decision: Decision, order: Event, place: int, window: int) -> bool:
+        if order.items[place].item_id != offer.item_id or order.occurred_at < decision.occurred_at:
             return False
-        if self.checkout(order) != decision.checkout_id and not (
+        if self.line_checkout(order, place) != decision.checkout_id and not (
             window > 0 and order.occurred_at <= decision.occurred_at + window
         ):
-            return False
-        if not any(line.item_id == offer.item_id for line in order.items):
             return False
         if offer.replaces is None:
             return all(line.item_id != offer.item_id for line in decision.lines)
@@ -213,18 +213,18 @@ class ReferenceReport:
         """Base units that were in the cart and in no order that ended it."""
         assert offer.replaces is not None
         base, end = offer.replaces.item_id, decision.occurred_at + window
-        counted = [
-            order
-            for order in self.orders
-            if self.checkout(order) == decision.checkout_id
-            or (
+        left = self.in_cart(decision, base)
+        for order in self.orders:
+            of_unit = (
                 window > 0
                 and self.unit(order) == self.unit(decision)
                 and decision.occurred_at <= order.occurred_at <= end
             )
-        ]
-        bought = sum((self.in_order(order, base) for order in counted), Fraction(0))
-        return self.in_cart(decision, base) - bought
+            for place, line in enumerate(order.items):
+                here = self.line_checkout(order, place) == decision.checkout_id
+                if line.item_id == base and (here or of_unit):
+                    left -= Fraction(line.quantity)
+        return left
 
     def _creditor(self, order: Event, place: int) -> str | None:
         line = order.items[place]
@@ -287,7 +287,7 @@ class ReferenceReport:
         for order in self.orders:
             for place in range(len(order.items)):
                 offer_id = self._creditor(order, place)
-                if offer_id and self.rule(*self.offers[offer_id], order, self.window):
+                if offer_id and self.rule(*self.offers[offer_id], order, place, self.window):
                     lines.append((order, place, offer_id))
         sold, found = self._sold(lines, self.window), []
         for order, place, offer_id, better, base in sold:
@@ -398,17 +398,15 @@ class ReferenceReport:
         decided = {each.checkout_id for each in self.decisions if self.inside(each)}
         buying = units(offers(owed))
         for order in self.orders:
-            if self.inside(order) or self.checkout(order) in decided:
+            if self.inside(order) or self.touched(order) & decided:
                 buying.add(self.unit(order))
                 buying |= {
                     self.unit(each)
                     for each in self.decisions
-                    if each.checkout_id == self.checkout(order)
+                    if each.checkout_id in self.touched(order)
                 }
         orders_shown = transactions(owed) | {
-            order.transaction_id
-            for order in self.orders
-            if self.checkout(order) in checkouts(shown)
+            order.transaction_id for order in self.orders if self.touched(order) & checkouts(shown)
         }
         clicked = {
             credit["offer"]
@@ -459,8 +457,9 @@ class ReferenceReport:
             for order in self.orders:
                 if self.checkout(order) == checkout:
                     completed.add(checkout)
-                    if self.rule(offer, decision, order, 0):
-                        converted.add(checkout)
+                    for place in range(len(order.items)):
+                        if self.rule(offer, decision, order, place, 0):
+                            converted.add(checkout)
         return len(converted), len(completed), len(eligible)
 
     def quality(self) -> dict[str, int]:
@@ -477,7 +476,7 @@ class ReferenceReport:
             elif event.offer_id in self.offers:
                 checkout = self.offers[event.offer_id][1].checkout_id
                 late += any(
-                    self.checkout(order) == checkout and order.occurred_at < event.occurred_at
+                    checkout in self.touched(order) and order.occurred_at < event.occurred_at
                     for order in self.orders
                 )
             else:

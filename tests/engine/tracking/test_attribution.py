@@ -166,6 +166,32 @@ def test_a_line_that_names_the_offer_shows_and_credits_it() -> None:
     assert outcome([decided(), order], "cross_sell")[:2] == (1, 1)
 
 
+def two_checkouts(second_day: int = 0) -> list[dict[str, Any]]:
+    """Offers of two checkouts, both named by one purchase that names no checkout."""
+    other = decided(24 * second_day, "z", checkout_id="k2")
+    other["offers"][0]["item_id"] = "cake"
+    lines = [
+        {"item_id": "bun", "price": "9", "offer_id": "d-bun"},
+        {"item_id": "cake", "price": "20", "offer_id": "z-bun"},
+    ]
+    return [decided(), other, bought(*lines, hour=30 + 24 * second_day, checkout_id=None)]
+
+
+@pytest.mark.parametrize("second_day", [0, 1])
+def test_a_named_line_belongs_to_the_checkout_of_its_offer(second_day: int) -> None:
+    k = measured(two_checkouts(second_day), "cross_sell")
+    counts = {
+        name: (k[name]["numerator"], k[name]["denominator"]) for name in ("checkout", "order")
+    }
+    assert counts == {"checkout": (2, 2), "order": (1, 1)}
+    assert (k["conversions"]["total"], k["revenue"]) == (2, "29.00")
+
+
+def test_a_line_that_names_an_offer_of_another_checkout_converts_it() -> None:
+    facts = [decided(), bought(item("bun", offer_id="d-bun"), checkout_id="elsewhere")]
+    assert outcome(facts, "cross_sell") == (1, 1, "25.00", "25.00")
+
+
 def test_a_line_that_names_another_items_offer_credits_nobody() -> None:
     order = bought(item("bun", offer_id="d-large"))
     assert outcome([decided(), *VIEWS, order], "cross_sell")[0] == 0

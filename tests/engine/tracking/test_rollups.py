@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from engine.facts import KINDS, Decision, Fact
+from engine.clock import MICROS_PER_DAY
+from engine.facts import KINDS, Decision, Event, Fact, Offer, PurchaseItem
 from engine.progress import SilentProgress
 from engine.storage import writer
 from engine.storage.fact_import import Source, import_facts
@@ -173,6 +176,45 @@ def test_a_forgotten_customer_counts_as_before(
         store.people.erase("ann")
         assert json.dumps(build_report(store, ReportQuery(by=("day",)))) == before
         same(store, data.draw(queries()))
+
+
+@given(data=st.data(), days=st.lists(st.integers(0, 3), min_size=2, max_size=4))
+@settings(max_examples=repetitions(10))
+def test_an_order_of_several_checkouts_counts_once(
+    empty: Path, data: st.DataObject, days: list[int]
+) -> None:
+    """A chain of checkouts, each of two neighbours with an order that names offers of both."""
+    decided = [
+        replace(
+            _decision(f"d{number}"),
+            occurred_at=_decision("").occurred_at + day * MICROS_PER_DAY,
+            offers=(Offer(f"o{number}", "cross_sell", "bun", 1, 900),),
+        )
+        for number, day in enumerate(days)
+    ]
+    bought = [
+        Event(
+            event_id=f"p{number}",
+            type="purchase",
+            occurred_at=max(each.occurred_at for each in decided) + number,
+            checkout_id=data.draw(st.sampled_from([None, "elsewhere"])),
+            transaction_id=f"t{number}",
+            currency="NOK",
+            items=tuple(
+                PurchaseItem("bun", 1, 900, offer_id=f"o{place}") for place in (number, number + 1)
+            ),
+        )
+        for number in range(len(days) - 1)
+    ]
+    facts = data.draw(st.permutations([*decided, *bought]))
+    with copied(empty) as store:
+        for part in (facts[:2], facts[2:]):
+            store.facts.append(part)
+            same(store, data.draw(queries()))
+        rates: Any = build_report(store, ReportQuery())["total"]
+    of_order, of_checkout = (rates["cross_sell"][name] for name in ("order", "checkout"))
+    assert of_order["numerator"] == of_order["denominator"] == len(bought)
+    assert of_checkout["numerator"] == of_checkout["denominator"] == len(days)
 
 
 def test_a_day_rolled_up_from_facts_read_before_is_not_saved(empty: Path) -> None:
