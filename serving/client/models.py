@@ -249,7 +249,7 @@ class ErrorAnswer(TypedDict):
 
 class EventsAnswer(TypedDict):
     """
-    `recorded` + `duplicates` + the number of `rejected` is the number of events sent.
+    Counts whose sum, with the number of `rejected`, is the number of events sent.
     """
 
     recorded: int
