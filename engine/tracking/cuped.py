@@ -19,6 +19,7 @@ from engine.facts import Arm
 from engine.tracking.history import History
 from engine.tracking.incremental import order_value
 from engine.tracking.intervals import Interval, welch_quantile
+from engine.tracking.sequences import anytime_quantile, intrinsic_time
 from engine.tracking.strata import Cluster
 
 HISTORY_DAYS = 90
@@ -80,7 +81,7 @@ def with_past(
 
 
 def adjusted_difference(
-    strata: Sequence[tuple[Units, Units]], level: float = 0.95
+    strata: Sequence[tuple[Units, Units]], level: float = 0.95, *, watched: bool = False
 ) -> Adjusted | None:
     """Return the difference of sum(x) / sum(m) between the arms, less what the past explains of it.
 
@@ -93,6 +94,8 @@ def adjusted_difference(
         Treatment and control of each.
     level : float
         Confidence level.
+    watched : bool
+        Whether the interval stays valid however often the report is looked at.
 
     Returns
     -------
@@ -116,7 +119,11 @@ def adjusted_difference(
         for weight, (first, second) in zip(weights, pairs, strict=True)
     )
     parts = [_variance([pair[at] for pair in pairs], weights, theta) for at in (0, 1)]
-    half = welch_quantile(parts, level) * math.sqrt(sum(variance for variance, _ in parts))
+    (_, n1), (_, n2) = parts
+    quantile = (
+        anytime_quantile(intrinsic_time(n1, n2), level) if watched else welch_quantile(parts, level)
+    )
+    half = quantile * math.sqrt(sum(variance for variance, _ in parts))
     correlation = shared / math.sqrt(spread * outcome) if outcome > 0 else 0.0
     return Adjusted(Interval(value, value - half, value + half), theta, correlation)
 

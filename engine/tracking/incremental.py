@@ -273,16 +273,21 @@ class _Effects:
         (x1, n1), (x2, n2) = (self._trials(name, arm) for arm in ARMS)
         (y1, m1), (y2, m2) = (self._trials(name, arm, clustered=False) for arm in ARMS)
         own = newcombe(x1, n1, x2, n2, self._level)
-        plain = newcombe(y1, m1, y2, m2, self._level)
+        plain, p_value = (
+            newcombe(y1, m1, y2, m2, self._level),
+            difference_p_value(x1, n1, x2, n2),
+        )
         if self._watched:
-            plain = watched_difference(x1, n1, x2, n2, self._level)
+            watched = watched_difference(x1, n1, x2, n2, self._level)
+            assert watched is not None
+            plain, p_value = watched
         assert own is not None
         assert plain is not None
         entry |= {
             "value": plain.value,
             "lower": plain.lower,
             "upper": plain.upper,
-            "p_value": difference_p_value(x1, n1, x2, n2),
+            "p_value": p_value,
         }
         if not self._watched:
             # A confidence sequence already allows for units that return.

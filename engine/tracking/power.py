@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 from engine.errors import ConfigError
 from engine.tracking.intervals import normal_quantile
+from engine.tracking.sequences import anytime_quantile, intrinsic_time
 
 
 def checkouts_needed(
@@ -17,6 +18,7 @@ def checkouts_needed(
     power: float = 0.8,
     level: float = 0.95,
     design_effect: float = 1.0,
+    watched: bool = False,
 ) -> int:
     """Return the checkouts of both arms with which a two-sided test finds the effect with `power`.
 
@@ -38,6 +40,9 @@ def checkouts_needed(
         One less the error of the test, in (0, 1).
     design_effect : float
         Number of checkouts of returning customers that are as informative as one.
+    watched : bool
+        Whether the report is looked at again and again, so that its confidence sequence has to
+        exclude 0 with `power` by then.
 
     Raises
     ------
@@ -50,10 +55,41 @@ def checkouts_needed(
     null = math.sqrt(pooled * (1 - pooled) / (holdout * (1 - holdout)))
     true = math.sqrt(treated * (1 - treated) / (1 - holdout) + baseline * (1 - baseline) / holdout)
     try:
-        needed = ((z * null + NormalDist().inv_cdf(power) * true) / effect) ** 2
+        beyond = NormalDist().inv_cdf(power)
+        needed = ((z * null + beyond * true) / effect) ** 2
+        if watched:
+            needed = _watched(abs(effect) / true, beyond, holdout, level, max(needed, 1.0))
         return math.ceil(needed * design_effect)
     except OverflowError as error:
         raise ConfigError(f"effect: {effect} takes more checkouts than can be counted") from error
+
+
+def _watched(effect: float, beyond: float, holdout: float, level: float, at_least: float) -> float:
+    """Return the checkouts at which the effect is `beyond` standard errors outside the sequence.
+
+    Parameters
+    ----------
+    effect : float
+        In standard deviations of the difference at one checkout.
+    beyond : float
+        Normal quantile of the power.
+    holdout, level : float
+        As in `checkouts_needed`.
+    at_least : float
+        The checkouts of a single look: watching never takes fewer.
+    """
+
+    def is_enough(checkouts: float) -> bool:
+        trials = intrinsic_time(checkouts * (1 - holdout), checkouts * holdout)
+        return effect * math.sqrt(checkouts) - anytime_quantile(trials, level) >= beyond
+
+    low = high = at_least
+    while not is_enough(high):
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
 
 
 def _check(

@@ -360,11 +360,11 @@ class _Entries:
         known = known_pasts(units for arms in spending for units in arms)
         found = None
         if plain["status"] == "ok":
-            found = adjusted_difference(spending, self._query.level)
+            found = adjusted_difference(spending, self._query.level, watched=self._query.watched)
         entry: dict[str, object] = {
             "covariate": COVARIATE,
             "units_with_history": known,
-            "method": "cuped",
+            "method": "cuped_confidence_sequence" if self._query.watched else "cuped",
             "status": plain["status"] if found is None and plain["status"] != "ok" else "ok",
             "reason": plain["reason"],
         }

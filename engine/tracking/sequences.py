@@ -26,10 +26,33 @@ def anytime_quantile(trials: float, level: float = 0.95) -> float:
     level : float
         Of the confidence sequence.
     """
-    alpha = 1 - level
-    log = -2 * math.log(alpha)
-    scaled = trials * (log + math.log(log + 1)) / TIGHTEST
-    return math.sqrt(2 * (1 + 1 / scaled) * math.log(math.sqrt(scaled + 1) / alpha))
+    scaled = _scaled(trials, level)
+    return math.sqrt(2 * (1 + 1 / scaled) * math.log(math.sqrt(scaled + 1) / (1 - level)))
+
+
+def anytime_p_value(deviation: float, trials: float, level: float = 0.95) -> float:
+    """Return a p-value that holds however often it is looked at: at most p with probability p.
+
+    It is the error at which the confidence sequence, tuned for `level`, ends at 0: it is below
+    1 - level where that of `level` excludes 0.
+
+    Parameters
+    ----------
+    deviation : float
+        The estimate over its standard error.
+    trials : float
+        Intrinsic time; see `anytime_quantile`.
+    level : float
+        Of the confidence sequence.
+    """
+    scaled = _scaled(trials, level)
+    return min(1.0, math.sqrt(scaled + 1) * math.exp(-(deviation**2) / (2 * (1 + 1 / scaled))))
+
+
+def _scaled(trials: float, level: float) -> float:
+    """Return intrinsic time times the square of rho, which makes the sequence tight."""
+    log = -2 * math.log(1 - level)
+    return trials * (log + math.log(log + 1)) / TIGHTEST
 
 
 def intrinsic_time(n1: float, n2: float) -> float:
@@ -39,11 +62,12 @@ def intrinsic_time(n1: float, n2: float) -> float:
 
 def watched_difference(
     x1: float, n1: float, x2: float, n2: float, level: float = 0.95
-) -> Interval | None:
-    """Return the confidence sequence of x1/n1 - x2/n2; None where a denominator is 0.
+) -> tuple[Interval, float] | None:
+    """Return the confidence sequence of x1/n1 - x2/n2, and the p-value of no difference.
 
     Its error, over all looks together, is at most 1 - level for samples not tiny. Variances are
-    of (x + 2) / (n + 4), so that shares of 0 and 1 do not claim to be certain.
+    of (x + 2) / (n + 4), so that shares of 0 and 1 do not claim to be certain. None where a
+    denominator is 0.
     """
     if n1 <= 0 or n2 <= 0:
         return None
@@ -51,6 +75,7 @@ def watched_difference(
     for x, n in ((x1, n1), (x2, n2)):
         share = (x + 2) / (n + 4)
         variance += share * (1 - share) / n
-    value = x1 / n1 - x2 / n2
-    spread = anytime_quantile(intrinsic_time(n1, n2), level) * math.sqrt(variance)
-    return Interval(value, max(-1.0, value - spread), min(1.0, value + spread))
+    value, error, trials = x1 / n1 - x2 / n2, math.sqrt(variance), intrinsic_time(n1, n2)
+    spread = anytime_quantile(trials, level) * error
+    interval = Interval(value, max(-1.0, value - spread), min(1.0, value + spread))
+    return interval, anytime_p_value(value / error, trials, level)

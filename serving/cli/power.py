@@ -28,6 +28,9 @@ def command(
         float | None,
         typer.Option(help="Checkouts of returning customers that tell as much as one; 1."),
     ] = None,
+    watched: Annotated[
+        bool, typer.Option("--watched", help="For reports that are looked at again and again.")
+    ] = False,
     per_day: Annotated[
         float | None, typer.Option(help="Checkouts a day, to say how long that takes.")
     ] = None,
@@ -55,7 +58,13 @@ def command(
             if effect is None and 0 < share < 1 and share + change >= 1:
                 continue
             needed = checkouts_needed(
-                share, change, holdout, power=power, level=level, design_effect=widened
+                share,
+                change,
+                holdout,
+                power=power,
+                level=level,
+                design_effect=widened,
+                watched=watched,
             )
             rows.append(
                 {
@@ -66,6 +75,7 @@ def command(
                     "power": power,
                     "level": level,
                     "design_effect": widened,
+                    "watched": watched,
                     "checkouts": needed,
                     "days": None if per_day is None else needed / per_day,
                 }

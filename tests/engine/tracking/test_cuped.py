@@ -14,15 +14,18 @@ from engine.fact_json import parse_fact
 from engine.facts import Fact
 from engine.tracking.cuped import Adjusted, Unit, adjusted_difference
 from engine.tracking.report import ReportQuery, report_of
+from engine.tracking.sequences import anytime_quantile
 
 
-def adjusted(treatment: list[Unit], control: list[Unit]) -> Adjusted | None:
+def adjusted(
+    treatment: list[Unit], control: list[Unit], *, watched: bool = False
+) -> Adjusted | None:
     """Return the adjusted difference of one stratum."""
     named = (
         {f"{arm}{n}": unit for n, unit in enumerate(units)}
         for arm, units in (("t", treatment), ("c", control))
     )
-    return adjusted_difference([tuple(named)])  # type: ignore[list-item]
+    return adjusted_difference([tuple(named)], watched=watched)  # type: ignore[list-item]
 
 
 def arms(
@@ -82,6 +85,18 @@ def test_intervals_cover_the_planted_effect_and_are_narrower() -> None:
         narrower += width < plain.interval.upper - plain.interval.lower
     assert 0.93 <= covered / runs <= 0.97
     assert narrower == runs
+
+
+def test_watched_intervals_are_wider_by_the_sequence() -> None:
+    treatment, control = arms(np.random.default_rng(4), 900, 7.0)
+    once, often = adjusted(treatment, control), adjusted(treatment, control, watched=True)
+    assert once is not None
+    assert often is not None
+    assert often.interval.value == once.interval.value
+    wider = (often.interval.upper - once.interval.value) / (
+        once.interval.upper - once.interval.value
+    )
+    assert wider == pytest.approx(anytime_quantile(2 * 900 * 300 / 1_200) / 1.96, rel=0.01)
 
 
 def test_without_a_past_there_is_nothing_to_adjust_by() -> None:
@@ -147,6 +162,9 @@ def test_a_report_tells_it_where_it_is_asked_for() -> None:
     assert cuped["theta"] == pytest.approx(1.0)
     assert cuped["correlation"] == pytest.approx(1.0)
     assert money["value"] != "0.0000"
+    watched: Any = report_of(facts, ReportQuery(adjusted=True, watched=True))
+    often = watched["total"]["cross_sell"]["incremental"]["revenue_per_checkout"]["cuped"]
+    assert (cuped["method"], often["method"]) == ("cuped", "cuped_confidence_sequence")
     random.Random(4).shuffle(facts)
     assert json.dumps(report_of(facts, ReportQuery(adjusted=True))) == json.dumps(report)
 

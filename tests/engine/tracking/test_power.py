@@ -14,6 +14,7 @@ from statsmodels.stats.proportion import power_proportions_2indep
 from engine.errors import ConfigError
 from engine.tracking.intervals import newcombe
 from engine.tracking.power import checkouts_needed
+from engine.tracking.sequences import watched_difference
 from tests.support.commands import run
 
 
@@ -45,6 +46,25 @@ def test_trials_of_that_size_find_the_effect_as_often() -> None:
         interval = newcombe(x1, n1, x2, n2)
         assert interval is not None
         found += interval.lower > 0
+    assert found / 2_000 == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(("baseline", "effect"), [(0.11, 0.005), (0.11, 0.02), (0.4, -0.03)])
+def test_reports_that_are_watched_need_about_twice_as_many(baseline: float, effect: float) -> None:
+    once = checkouts_needed(baseline, effect, 0.2)
+    total = checkouts_needed(baseline, effect, 0.2, watched=True)
+    assert 1.7 < total / once < 2.6
+    twice = checkouts_needed(baseline, effect, 0.2, watched=True, design_effect=2)
+    assert twice == pytest.approx(2 * total, abs=1)
+    rng = np.random.default_rng(6)
+    n2 = round(total * 0.2)
+    n1 = total - n2
+    found = 0
+    for _ in range(2_000):
+        x1, x2 = int(rng.binomial(n1, baseline + effect)), int(rng.binomial(n2, baseline))
+        sequence = watched_difference(x1, n1, x2, n2)
+        assert sequence is not None
+        found += not sequence[0].lower <= 0 <= sequence[0].upper
     assert found / 2_000 == pytest.approx(0.8, abs=0.03)
 
 
@@ -82,6 +102,8 @@ def test_the_command_says_it_in_a_sentence(tmp_path: Path) -> None:
     needed = checkouts_needed(0.11, 0.01, 0.1)
     assert f"with 10% hold-out you need {needed:,} checkouts to see +1 points on 11%" in told
     assert f"about {needed / 1000:,.0f} days" in told
+    watched = run("power", "--baseline", 0.11, "--effect", 0.01, "--watched")
+    assert f"{checkouts_needed(0.11, 0.01, 0.1, watched=True):,} checkouts" in watched
     several = json.loads(run("power", "--baseline", 0.11, "--json"))["needed"]
     assert [row["effect"] for row in several] == [0.0025, 0.005, 0.01, 0.02, 0.05]
     database = tmp_path / "facts.db"

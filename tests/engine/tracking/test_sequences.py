@@ -30,7 +30,10 @@ def test_looking_all_the_time_at_nothing(holdout: float, share: float) -> None:
         n2, x2 = np.cumsum(control)[looks], np.cumsum(control & bought)[looks]
         n1, x1 = np.cumsum(~control)[looks], np.cumsum(~control & bought)[looks]
         counts = np.column_stack([x1, n1, x2, n2])[(n1 > 0) & (n2 > 0)].tolist()
-        wrong += _ever(watched_difference, counts)
+        sequence = [each for row in counts if (each := watched_difference(*row)) is not None]
+        excluded = [not interval.lower <= 0 <= interval.upper for interval, _ in sequence]
+        assert excluded == [p_value < 0.05 for _, p_value in sequence]
+        wrong += any(excluded)
         fixed_wrong += _ever(newcombe, counts)
     assert wrong / runs <= 0.05
     assert fixed_wrong / runs > 0.25
@@ -46,8 +49,10 @@ def _ever(method: object, counts: list[list[int]]) -> bool:
 
 
 def test_a_true_effect_is_found_in_the_end() -> None:
-    interval = watched_difference(13_000, 100_000, 11_000, 100_000)
-    assert interval is not None
+    sequence = watched_difference(13_000, 100_000, 11_000, 100_000)
+    assert sequence is not None
+    interval, p_value = sequence
+    assert p_value < 1e-6
     assert 0 < interval.lower < interval.value < interval.upper
     fixed = newcombe(13_000, 100_000, 11_000, 100_000)
     assert fixed is not None
@@ -69,7 +74,8 @@ def test_no_trials_no_interval_and_shares_of_nothing_are_not_certain() -> None:
     assert watched_difference(0, 0, 1, 2) is None
     nothing = watched_difference(0, 50, 0, 50)
     assert nothing is not None
-    assert nothing.lower < 0 < nothing.upper
+    assert nothing[0].lower < 0 < nothing[0].upper
+    assert nothing[1] == 1
 
 
 def test_a_report_says_which_interval_it_shows() -> None:
@@ -81,6 +87,7 @@ def test_a_report_says_which_interval_it_shows() -> None:
     once, often = (each["total"]["cross_sell"]["incremental"] for each in (fixed, watched))
     assert (once["method"], often["method"]) == ("newcombe", "confidence_sequence")
     assert once["value"] == often["value"]
+    assert once["p_value"] < often["p_value"] < 0.05
     assert often["lower"] < once["lower"] < once["upper"] < often["upper"]
     money, money_often = (each["revenue_per_checkout"] for each in (once, often))
     assert (money["method"], money_often["method"]) == ("welch_t_clustered", "confidence_sequence")
