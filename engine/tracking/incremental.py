@@ -21,7 +21,13 @@ from engine.facts import Arm, Decision
 from engine.tracking.attribution import Bought, ConversionRule
 from engine.tracking.history import History, Order, PlacedOffer
 from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
-from engine.tracking.many import difference_p_value
+from engine.tracking.many import (
+    FEWEST_EXPECTED,
+    MANY_EXPECTED,
+    difference_p_value,
+    exact_p_value,
+    expected_units,
+)
 from engine.tracking.rates import Drawing, Entry
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import (
@@ -273,21 +279,24 @@ class _Effects:
         (x1, n1), (x2, n2) = (self._trials(name, arm) for arm in ARMS)
         (y1, m1), (y2, m2) = (self._trials(name, arm, clustered=False) for arm in ARMS)
         own = newcombe(x1, n1, x2, n2, self._level)
-        plain, p_value = (
-            newcombe(y1, m1, y2, m2, self._level),
-            difference_p_value(x1, n1, x2, n2),
-        )
+        plain = newcombe(y1, m1, y2, m2, self._level)
+        tables = self._strata.tables(name, self._shares)
+        expected = expected_units(tables)
         if self._watched:
             watched = watched_difference(x1, n1, x2, n2, self._level)
             assert watched is not None
             plain, p_value = watched
+        elif expected < MANY_EXPECTED:
+            p_value = exact_p_value(tables)
+        else:
+            p_value = difference_p_value(x1, n1, x2, n2)
         assert own is not None
         assert plain is not None
         entry |= {
             "value": plain.value,
             "lower": plain.lower,
             "upper": plain.upper,
-            "p_value": p_value,
+            "p_value": None if expected < FEWEST_EXPECTED else p_value,
         }
         if not self._watched:
             # A confidence sequence already allows for units that return.

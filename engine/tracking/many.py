@@ -6,8 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 Measured = dict[str, Any]
 """One kind of one group of a report."""
+
+Table = tuple[int, int, int, int]
+"""Units of both arms: those that convert in treatment, all of it, those in control, all of it."""
 
 SHRUNKEN = ("customer", "offer", "order", "checkout")
 
@@ -57,6 +63,54 @@ def difference_p_value(x1: float, n1: float, x2: float, n2: float) -> float | No
     if variance <= 0:
         return 1.0
     return math.erfc(abs(x1 / n1 - x2 / n2) / math.sqrt(2 * variance))
+
+
+FEWEST_EXPECTED = 1.0
+"""Converting units expected in an arm without an effect, below which there is no p-value."""
+
+MANY_EXPECTED = 200.0
+"""Those from which on the normal distribution serves for the tails that many groups need."""
+
+
+def expected_units(tables: Sequence[Table]) -> float:
+    """Return the smallest number of units that would convert, or not, in an arm by chance alone."""
+    cells = [0.0] * 4
+    for x1, n1, x2, n2 in tables:
+        total = x1 + x2
+        for at, n in enumerate((n1, n2)):
+            cells[2 * at] += total * n / (n1 + n2)
+            cells[2 * at + 1] += (n1 + n2 - total) * n / (n1 + n2)
+    return min(cells)
+
+
+def exact_p_value(tables: Sequence[Table]) -> float:
+    """Return the p-value of Fisher's exact test of equal shares; with several tables, within each.
+
+    Without an effect any units of a table are as likely to be in either arm: the number of those in
+    control that convert is hypergeometric, a sum of several is the convolution. As likely or less
+    than what was seen counts as extreme.
+
+    R. A. Fisher (1935), "The logic of inductive inference"; several tables as in N. Mantel and
+    W. Haenszel (1959), "Statistical aspects of the analysis of data from retrospective studies".
+    """
+    chances, offset = np.ones(1), 0
+    for x1, n1, x2, n2 in tables:
+        of_table, least = _hypergeometric(x1 + x2, n2, n1 + n2)
+        chances, offset = np.convolve(chances, of_table), offset + least
+    seen = sum(x2 for _, _, x2, _ in tables) - offset
+    # Equal chances differ by rounding.
+    extreme = chances <= chances[seen] * (1 + 1e-7)
+    return min(1.0, float(chances[extreme].sum()))
+
+
+def _hypergeometric(successes: int, drawn: int, total: int) -> tuple[NDArray[np.float64], int]:
+    """Return the chances of each possible number of successes among those drawn, from the least."""
+    least, most = max(0, successes + drawn - total), min(successes, drawn)
+    k = np.arange(least, most, dtype=np.float64)
+    ratios = (successes - k) * (drawn - k) / ((k + 1) * (total - successes - drawn + k + 1))
+    logs = np.concatenate([np.zeros(1), np.cumsum(np.log(ratios))])
+    chances = np.exp(logs - logs.max())
+    return chances / chances.sum(), least
 
 
 def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:

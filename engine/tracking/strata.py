@@ -27,6 +27,9 @@ FEWEST_UNITS = 10
 MEASURES = ("converted", "completed", "order_revenue", "offer_revenue")
 """What is compared between arms, for each eligible checkout."""
 
+COUNTED = ("converted", "completed")
+"""Those that are numbers of checkouts."""
+
 Stratum = tuple[Arm, int | None]
 """Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
 
@@ -97,15 +100,19 @@ class ArmSums:
         Clusters (measure, eligible checkouts) of each unit, by measure.
     unstated : int
         Eligible checkouts whose decisions stated no share.
+    having : mapping
+        Units with at least one checkout that counts, for each of `COUNTED`.
     """
 
     of: Mapping[str, RatioSums]
-    unstated: int = 0
+    unstated: int
+    having: Mapping[str, int]
 
     def __add__(self, other: ArmSums) -> ArmSums:
         return ArmSums(
             {name: sums + other.of[name] for name, sums in self.of.items()},
             self.unstated + other.unstated,
+            {name: n + other.having[name] for name, n in self.having.items()},
         )
 
     @property
@@ -161,6 +168,7 @@ class Strata:
                     for name in MEASURES
                 },
                 unstated[key],
+                {name: sum(getattr(each, name) > 0 for each in units.values()) for name in COUNTED},
             )
             for key, units in by_arm.items()
         }
@@ -194,6 +202,23 @@ class Strata:
     def units(self, arm: Arm, shares: Iterable[int]) -> int:
         """Return the number of units of an arm, counted in each stratum that they are in."""
         return sum(self.arms[share, arm].units for share in shares if (share, arm) in self.arms)
+
+    def tables(self, name: str, shares: Iterable[int]) -> Sequence[tuple[int, int, int, int]]:
+        """Return units in treatment and control of each stratum: those with one of `COUNTED`, all.
+
+        Every stratum has both arms.
+        """
+        return [
+            (
+                treatment.having[name],
+                treatment.units,
+                control.having[name],
+                control.units,
+            )
+            for treatment, control in (
+                (self.arms[share, "treatment"], self.arms[share, "control"]) for share in shares
+            )
+        ]
 
     def total(self, name: str, arm: Arm, shares: Iterable[int]) -> tuple[int, int]:
         """Return the raw total of a measure in an arm, and its eligible checkouts."""

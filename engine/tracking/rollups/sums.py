@@ -18,7 +18,7 @@ from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import Counts, Drawing
 from engine.tracking.rollups.day import FLAGS, TOTALS, TWINS, Day, UnitRows
-from engine.tracking.strata import ARMS, MEASURES, ArmSums, Strata, Stratum, share_of
+from engine.tracking.strata import ARMS, COUNTED, MEASURES, ArmSums, Strata, Stratum, share_of
 
 _ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
@@ -187,6 +187,7 @@ def _strata_of(
                 for each in rows
                 if each.share is None and share_of(None, holdout) == share
             ),
+            {name: column(share, source(kind, name)).n_positive for name in COUNTED},
         )
 
     def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:
@@ -241,6 +242,11 @@ class Column:
     @cached_property
     def _n(self) -> int:
         return int(np.count_nonzero(self._values))
+
+    @cached_property
+    def n_positive(self) -> int:
+        """Number of units whose total is above 0."""
+        return int(np.count_nonzero(self._values > 0))
 
     @cached_property
     def _squares(self) -> int:
