@@ -26,6 +26,7 @@ from engine.mining_engines import EngineName
 
 Impressions = Literal["viewed", "served"]
 Consent = Literal["assumed", "required"]
+CHECKOUT_DAYS = 30
 
 
 class ShopSection(Section):
@@ -253,6 +254,8 @@ class TrackingSection(Section):
     """When an offer counts as shown."""
     attribution_window_days: int = Field(default=0, ge=0, le=30)
     """0: only purchases of the same checkout are credited."""
+    checkout_days: int = Field(default=CHECKOUT_DAYS, ge=1, le=365)
+    """Days after an offer in which a purchase of its checkout is credited."""
     bot_decisions_per_hour: int = Field(default=120, ge=0)
     """A session that asks for more suggestions than that within an hour is a bot, and reports
     leave it out; 0 trusts every session."""

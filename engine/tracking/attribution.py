@@ -1,8 +1,9 @@
 """Which offer each bought line is credited to, and its worth: one outcome for each offer.
 
 In this order: the offer that the line names, in whatever checkout it was made; else the last shown
-offer of its item in the same checkout; else, where a window is configured, the last such offer to
-the same unit. The conversion rule must hold for that one offer, else nothing converts.
+offer of its item in the same checkout; both for some days after the decision; else, where a window
+is configured, the last such offer to the same unit. The conversion rule must hold for that one
+offer, else nothing converts.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from itertools import groupby
 
 from engine import money
 from engine.clock import MICROS_PER_DAY
-from engine.config import Impressions
+from engine.config import CHECKOUT_DAYS, Impressions
 from engine.facts import CartLine, Decision, Event, PurchaseItem, Quantity
-from engine.tracking.history import History, Order, PlacedOffer
+from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
 
 
 def cart_units(decision: Decision, item_id: str) -> Quantity:
@@ -129,23 +130,41 @@ class ConversionRule:
     window : int
         Microseconds after a decision in which orders of its unit count wherever they were made; 0
         for none.
+    checkout : int or None
+        Microseconds after a decision in which orders of its checkout count; None for ever.
     """
 
-    def __init__(self, history: History, window: int = 0) -> None:
-        self._history, self._window = history, window
+    def __init__(self, history: History, window: int = 0, checkout: int | None = None) -> None:
+        self._history, self._window, self._checkout = history, window, checkout
         self._by_unit: Mapping[str, list[Order]] = defaultdict(list)
         for order in history.orders if window else ():
             self._by_unit[order.unit].append(order)
 
-    def holds(self, placed: PlacedOffer, order: Order, line: int) -> bool:
-        """Return whether a line of `order`, which has the offer's item, may be a conversion."""
+    def holds(self, placed: PlacedOffer, order: Order, line: int, *, named: bool = False) -> bool:
+        """Return whether a line of `order`, which has the offer's item, may be a conversion.
+
+        Parameters
+        ----------
+        placed, order, line
+            The offer, the order, and the place of the line in it.
+        named : bool
+            Whether the line names the offer: it was then bought after the decision, whatever the
+            clocks say as far as they may differ.
+        """
         passed = order.placed_at - placed.decision.occurred_at
-        in_checkout = order.line_checkouts[line] == placed.decision.checkout_id
-        if passed < 0 or not (in_checkout or self._is_within_window(placed, order)):
+        if order.line_checkouts[line] == placed.decision.checkout_id:
+            if passed < (-CLOCK_TOLERANCE if named else 0) or self._is_over(placed, order):
+                return False
+        elif not self._is_within_window(placed, order):
             return False
         if placed.offer.kind == "cross_sell":
             return cart_units(placed.decision, placed.offer.item_id) == 0
         return self._vanished(placed) > 0
+
+    def _is_over(self, placed: PlacedOffer, order: Order) -> bool:
+        """Return whether an order comes after the time in which those of the checkout count."""
+        passed = order.placed_at - placed.decision.occurred_at
+        return self._checkout is not None and passed > self._checkout
 
     def _is_within_window(self, placed: PlacedOffer, order: Order) -> bool:
         passed = order.placed_at - placed.decision.occurred_at
@@ -157,6 +176,8 @@ class ConversionRule:
         decision, base = placed.decision, placed.offer.replaces.item_id
         left = cart_units(decision, base)
         for order in self._history.orders_of.get(decision.checkout_id, ()):
+            if self._is_over(placed, order):
+                break
             left -= _units(order, base, lambda checkout_id: checkout_id == decision.checkout_id)
         for order in self._by_unit.get(placed.unit, ()):
             if self._is_within_window(placed, order):
@@ -296,7 +317,12 @@ class Outcome:
         return any(credit.remaining > 0 for credit in self.credits)
 
 
-def outcomes(history: History, impressions: Impressions, window_days: int) -> dict[str, Outcome]:
+def outcomes(
+    history: History,
+    impressions: Impressions,
+    window_days: int = 0,
+    checkout_days: int = CHECKOUT_DAYS,
+) -> dict[str, Outcome]:
     """Return the outcome of each offer_id, in the order of decisions.
 
     Parameters
@@ -308,14 +334,19 @@ def outcomes(history: History, impressions: Impressions, window_days: int) -> di
     window_days : int
         Days after a decision in which a purchase of the same unit outside of the checkout is
         credited; 0 credits the same checkout only.
+    checkout_days : int
+        Days after a decision in which a purchase of its checkout is credited.
     """
-    return _Attribution(history, impressions, window_days * MICROS_PER_DAY).outcomes()
+    window, checkout = window_days * MICROS_PER_DAY, checkout_days * MICROS_PER_DAY
+    return _Attribution(history, impressions, window, checkout).outcomes()
 
 
 class _Attribution:
-    def __init__(self, history: History, impressions: Impressions, window: int) -> None:
-        self._history, self._window = history, window
-        self._rule = ConversionRule(history, window)
+    def __init__(
+        self, history: History, impressions: Impressions, window: int, checkout: int
+    ) -> None:
+        self._history, self._window, self._checkout = history, window, checkout
+        self._rule = ConversionRule(history, window, checkout)
         self._shown_at = _first_shown(history, impressions)
         self._by_checkout: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
         self._by_unit: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
@@ -340,7 +371,8 @@ class _Attribution:
         for order in self._history.orders:
             for place, line in enumerate(order.purchase.items):
                 placed = self._creditor(order, line)
-                if placed is not None and self._rule.holds(placed, order, place):
+                named = line.offer_id is not None
+                if placed is not None and self._rule.holds(placed, order, place, named=named):
                     yield placed, order, place
 
     def _credits(self, bought: Sequence[Bought]) -> Iterator[tuple[str, Credit]]:
@@ -362,7 +394,7 @@ class _Attribution:
             return placed if placed and shown and placed.offer.item_id == line.item_id else None
         if order.checkout_id is not None:
             in_checkout = self._by_checkout.get((order.checkout_id, line.item_id), ())
-            last = self._last(in_checkout, order, None)
+            last = self._last(in_checkout, order, order.placed_at - self._checkout)
             if last is not None:
                 return last
         if not self._window:
@@ -371,11 +403,11 @@ class _Attribution:
         return self._last(to_unit, order, order.placed_at - self._window)
 
     def _last(
-        self, latest_first: Sequence[PlacedOffer], order: Order, since: int | None
+        self, latest_first: Sequence[PlacedOffer], order: Order, since: int
     ) -> PlacedOffer | None:
         for placed in latest_first:
             decided_at = placed.decision.occurred_at
-            if since is not None and decided_at < since:
+            if decided_at < since:
                 return None
             shown_at = self._shown_at[placed.offer.offer_id]
             if decided_at <= order.placed_at and shown_at <= order.placed_at:

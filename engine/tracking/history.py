@@ -15,6 +15,8 @@ from engine.experiment import unit_of
 from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
 
 _HOUR = 3_600_000_000  # microseconds
+CLOCK_TOLERANCE = 300_000_000
+"""Microseconds by which the clocks of those who send facts may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,10 @@ class Order:
         return self.purchase.occurred_at
 
 
-CAUSES = ("duplicates", "late", "unmatched", "bots_excluded", "bots_by_rate")
-"""Why facts count for nothing.
+CAUSES = ("duplicates", "late", "early", "unmatched", "bots_excluded", "bots_by_rate")
+"""Why facts count for nothing, or are in doubt.
 
+`early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
 `bots_by_rate`: decisions of sessions that made them faster than people do; they are among
 `bots_excluded`.
 """
@@ -238,6 +241,7 @@ class _Reading:
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
         self._duplicates: list[int] = []
         self._late: list[int] = []
+        self._early: list[int] = []
         self._unmatched: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._bot_offers = bots.offers
@@ -290,6 +294,8 @@ class _Reading:
             for offer, line in zip(offers, purchase.items, strict=True)
         ):
             self._unmatched.append(purchase.occurred_at)
+        if any(offer is not None and _is_early(purchase, offer) for offer in offers):
+            self._early.append(purchase.occurred_at)
         named = [None if offer is None else offer.decision.checkout_id for offer in offers]
         checkout = purchase.checkout_id or next(filter(None, named), None)
         of_lines = [of_offer or checkout for of_offer in named]
@@ -316,6 +322,8 @@ class _Reading:
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:
                 self._late.append(event.occurred_at)
+            if _is_early(event, placed):
+                self._early.append(event.occurred_at)
             if event.type == "view_promotion":
                 self._viewed.setdefault(offer_id, event.occurred_at)
             elif event.type in ACCEPT_TYPES:
@@ -335,11 +343,16 @@ class _Reading:
             uncounted={
                 "duplicates": self._duplicates,
                 "late": self._late,
+                "early": self._early,
                 "unmatched": self._unmatched,
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
             },
         )
+
+
+def _is_early(event: Event, placed: PlacedOffer) -> bool:
+    return event.occurred_at < placed.decision.occurred_at - CLOCK_TOLERANCE
 
 
 def _distinct(facts: Iterable[Fact]) -> list[Fact]:

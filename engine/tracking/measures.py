@@ -102,11 +102,14 @@ class Period:
     def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
         assert query.impressions is not None, NOT_FILLED
         assert query.attribution_window_days is not None, NOT_FILLED
+        assert query.checkout_days is not None, NOT_FILLED
         assert query.timezone is not None, NOT_FILLED
         self._buckets = Buckets(zone_of(query.timezone))
         self._since, self._until = bounds_of(query)
         history = build_history(facts, query.bot_decisions_per_hour or 0)
-        found = outcomes(history, query.impressions, query.attribution_window_days)
+        found = outcomes(
+            history, query.impressions, query.attribution_window_days, query.checkout_days
+        )
         self.history = history
         self.all = Part(
             history,

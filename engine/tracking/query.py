@@ -9,7 +9,13 @@ from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import clock, money
-from engine.config import ExperimentSection, Impressions, ShopSection, TrackingSection
+from engine.config import (
+    CHECKOUT_DAYS,
+    ExperimentSection,
+    Impressions,
+    ShopSection,
+    TrackingSection,
+)
 from engine.errors import ConfigError
 from engine.facts import KINDS, Kind
 from engine.storage.store import Store
@@ -25,6 +31,7 @@ GROUP_KEYS = (*TIME_KEYS, *OFFER_KEYS)
 _T = TypeVar("_T")
 
 MAX_WINDOW_DAYS = 30
+MAX_CHECKOUT_DAYS = 365
 _DEFAULT_HOLDOUT = 0.1
 DEFAULT_BOT_RATE = 120
 _PREVIOUS = "previous"
@@ -130,6 +137,8 @@ class ReportQuery:
         When an offer counts as shown; default "viewed".
     attribution_window_days : int or None
         0 to 30; the default 0 credits the same checkout only.
+    checkout_days : int or None
+        Days after a decision in which purchases of its checkout are credited, 1 to 365; default 30.
     holdout : float or None
         Control share of units whose decisions do not state one; default 0.1.
     holdout_by : str or None
@@ -157,6 +166,7 @@ class ReportQuery:
     currency: str | None = None
     impressions: Impressions | None = None
     attribution_window_days: int | None = None
+    checkout_days: int | None = None
     holdout: float | None = None
     holdout_by: str | None = None
     bot_decisions_per_hour: int | None = None
@@ -194,6 +204,7 @@ class ReportQuery:
             attribution_window_days=_first(
                 self.attribution_window_days, own.attribution_window_days, 0
             ),
+            checkout_days=_first(self.checkout_days, own.checkout_days, CHECKOUT_DAYS),
             holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
             holdout_by=self.holdout_by or _stated_by(self.holdout, own.holdout),
             bot_decisions_per_hour=_first(
@@ -222,6 +233,7 @@ def report_settings(
         "timezone": shop.timezone,
         "impressions": tracking.impressions,
         "attribution_window_days": str(tracking.attribution_window_days),
+        "checkout_days": str(tracking.checkout_days),
         "holdout": str(experiment.holdout),
         "bot_decisions_per_hour": str(tracking.bot_decisions_per_hour),
     }
@@ -229,7 +241,7 @@ def report_settings(
 
 _SETTINGS = (
     *("timezone", "currency", "impressions", "attribution_window_days", "holdout"),
-    "bot_decisions_per_hour",
+    *("checkout_days", "bot_decisions_per_hour"),
 )
 
 
@@ -240,8 +252,8 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     ----------
     texts : mapping
         Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-        attribution_window_days), holdout, bot_decisions_per_hour, level, compare, watched and
-        adjusted (true or false). A missing, None or empty text leaves its default.
+        attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, level, compare,
+        watched and adjusted (true or false). A missing, None or empty text leaves its default.
 
     Raises
     ------
@@ -254,6 +266,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
 
     window = text("window", "attribution_window_days")
     days = None if window is None else int(_number("window", window, whole=True))
+    checkout = text("checkout_days")
     holdout, level = text("holdout"), text("level")
     rate = text("bot_decisions_per_hour")
     query = ReportQuery(
@@ -265,6 +278,9 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         currency=text("currency"),
         impressions=cast("Impressions | None", text("impressions")),
         attribution_window_days=days,
+        checkout_days=None
+        if checkout is None
+        else int(_number("checkout_days", checkout, whole=True)),
         holdout=None if holdout is None else _number("holdout", holdout),
         bot_decisions_per_hour=None
         if rate is None
@@ -381,6 +397,9 @@ def _check(query: ReportQuery) -> None:
     days = query.attribution_window_days
     if days is not None and not 0 <= days <= MAX_WINDOW_DAYS:
         raise ConfigError(f"window: must be 0 to {MAX_WINDOW_DAYS} days, not {days}")
+    days = query.checkout_days
+    if days is not None and not 1 <= days <= MAX_CHECKOUT_DAYS:
+        raise ConfigError(f"checkout_days: must be 1 to {MAX_CHECKOUT_DAYS} days, not {days}")
     if query.holdout is not None and not 0 <= query.holdout <= 1:
         raise ConfigError(f"holdout: must be a share from 0 to 1, not {query.holdout}")
     rate = query.bot_decisions_per_hour

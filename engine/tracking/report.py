@@ -306,6 +306,7 @@ class _Entries:
             "currency": self._currency,
             "impressions": query.impressions,
             "attribution_window_days": query.attribution_window_days,
+            "checkout_days": query.checkout_days,
             "level": query.level,
             "watched": query.watched,
             "total": self.kinds(total),

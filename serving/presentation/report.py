@@ -249,7 +249,11 @@ class _Presenter:
             if self._currency
             else self._phrase("no_currency"),
             self._phrase(f"shown_{report['impressions']}"),
-            self._phrase("credited_window" if days else "credited_checkout", days=days),
+            self._phrase(
+                "credited_window" if days else "credited_checkout",
+                days=days,
+                checkout_days=report["checkout_days"],
+            ),
             self._phrase(
                 "intervals_watched" if report["watched"] else "intervals_once", level=level
             ),

@@ -67,7 +67,6 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
     notes = Notes(
         counts,  # type: ignore[arg-type]
         {"duplicates": 0, "late": 0, "unmatched": 0, "bots_excluded": 0, "bots_by_rate": 0},
-        dict.fromkeys(KINDS, 0),
         {"NOK": int(completed.sum())},
         "NOK",
         frozenset(("NOK",)),

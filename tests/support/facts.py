@@ -26,6 +26,7 @@ START = clock.to_micros(datetime.fromisoformat("2026-03-28T20:00:00+00:00"))
 """Four hours before the day that loses an hour in Oslo."""
 
 _STEP = 90 * 60 * 1_000_000
+_LATER = [steps * _STEP for steps in range(9)]
 _ITEMS = ("cup", "mug", "jug", "pot")
 _MAYBE = {"customer_id": ("ann", "bob", None), "session_id": ("s1", "s2", None)}
 
@@ -143,7 +144,8 @@ def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Even
 @st.composite
 def visits(draw: st.DrawFn, number: int, decision: Decision) -> list[Fact]:
     """What a buyer usually does after a decision: see the offers, buy some of them."""
-    later = st.integers(0, 8).map(lambda steps: decision.occurred_at + steps * _STEP)
+    later = st.sampled_from([*_LATER, *(-minutes * 60_000_000 for minutes in (4, 6))])
+    later = later.map(lambda passed: decision.occurred_at + passed)
     who = {"customer_id": decision.customer_id, "session_id": decision.session_id}
     facts: list[Fact] = [
         Event(f"e-v{offer.offer_id}", "view_promotion", draw(later), offer.offer_id, **who)

@@ -28,6 +28,7 @@ class ReferenceReport:
         impressions: str,
         window_days: int,
         currency: str,
+        checkout_days: int = 30,
         bot_rate: int = 0,
         holdout: float = 0.1,
     ) -> None:
@@ -42,6 +43,7 @@ class ReferenceReport:
             replace(fact, is_bot=True) if fact in self.hasty else fact for fact in everything
         ]
         self.impressions, self.window = impressions, window_days * DAY
+        self.checkout_time = checkout_days * DAY
         self.everything = everything
         self.bots = [fact for fact in everything if self._is_bots(fact)]
         self.facts = [fact for fact in everything if not self._is_bots(fact)]
@@ -198,31 +200,40 @@ class ReferenceReport:
             Fraction(0),
         )
 
-    def rule(self, offer: Offer, decision: Decision, order: Event, place: int, window: int) -> bool:
-        if order.items[place].item_id != offer.item_id or order.occurred_at < decision.occurred_at:
+    def rule(
+        self, offer: Offer, decision: Decision, order: Event, place: int, *, credited: bool
+    ) -> bool:
+        """`credited`: by attribution; effects look neither at windows nor at named offers."""
+        if order.items[place].item_id != offer.item_id:
             return False
-        if self.line_checkout(order, place) != decision.checkout_id and not (
-            window > 0 and order.occurred_at <= decision.occurred_at + window
-        ):
+        passed, named = order.occurred_at - decision.occurred_at, order.items[place].offer_id
+        if self.line_checkout(order, place) == decision.checkout_id:
+            earliest = -5 * 60 * 10**6 if credited and named == offer.offer_id else 0
+            if passed < earliest or (credited and passed > self.checkout_time):
+                return False
+        elif not credited or not 0 <= passed <= self.window or self.window == 0:
             return False
         if offer.replaces is None:
             return all(line.item_id != offer.item_id for line in decision.lines)
-        return self.gone(offer, decision, window) > 0
+        return self.gone(offer, decision, credited=credited) > 0
 
-    def gone(self, offer: Offer, decision: Decision, window: int) -> Fraction:
+    def gone(self, offer: Offer, decision: Decision, *, credited: bool) -> Fraction:
         """Base units that were in the cart and in no order that ended it."""
         assert offer.replaces is not None
-        base, end = offer.replaces.item_id, decision.occurred_at + window
+        base = offer.replaces.item_id
         left = self.in_cart(decision, base)
         for order in self.orders:
+            passed = order.occurred_at - decision.occurred_at
+            in_time = not credited or passed <= self.checkout_time
             of_unit = (
-                window > 0
+                credited
+                and self.window > 0
                 and self.unit(order) == self.unit(decision)
-                and decision.occurred_at <= order.occurred_at <= end
+                and 0 <= passed <= self.window
             )
             for place, line in enumerate(order.items):
                 here = self.line_checkout(order, place) == decision.checkout_id
-                if line.item_id == base and (here or of_unit):
+                if line.item_id == base and (in_time if here else of_unit):
                     left -= Fraction(line.quantity)
         return left
 
@@ -241,7 +252,12 @@ class ReferenceReport:
             if max(shown, decision.occurred_at) <= order.occurred_at:
                 same_time = (decision.decision_id, offer.kind, offer.position, offer_id)
                 candidates.append(((decision.occurred_at, *same_time), decision))
-        here = [each for each in candidates if each[1].checkout_id == self.checkout(order)]
+        here = [
+            (key, decision)
+            for key, decision in candidates
+            if decision.checkout_id == self.checkout(order)
+            and order.occurred_at - decision.occurred_at <= self.checkout_time
+        ]
         if not here and self.window:
             here = [
                 (key, decision)
@@ -252,7 +268,7 @@ class ReferenceReport:
         return max(here)[0][-1] if here else None
 
     def _sold(
-        self, lines: list[tuple[Event, int, str]], window: int
+        self, lines: list[tuple[Event, int, str]]
     ) -> list[tuple[Event, int, str, Fraction, Fraction]]:
         """Of each line how many better units its offer sold, and how many base units they cost."""
         sold = []
@@ -270,13 +286,13 @@ class ReferenceReport:
         for cart in carts.values():
             shared: list[list[Any]] = []
             for _, order, place, offer_id in sorted(cart, key=lambda each: each[0]):
-                left = self.gone(*self.offers[offer_id], window)
+                left = self.gone(*self.offers[offer_id], credited=True)
                 left -= sum((each[-1] for each in shared), Fraction(0))
                 mine = min(left, Fraction(order.items[place].quantity))
                 if mine > 0:
                     shared.append([order, place, offer_id, mine, mine])
             if shared:
-                gone = self.gone(*self.offers[shared[-1][2]], window)
+                gone = self.gone(*self.offers[shared[-1][2]], credited=True)
                 rest = gone - sum((each[-1] for each in shared), Fraction(0))
                 shared[-1][-1] += max(rest, Fraction(0))
             sold += [tuple(each) for each in shared]
@@ -287,9 +303,9 @@ class ReferenceReport:
         for order in self.orders:
             for place in range(len(order.items)):
                 offer_id = self._creditor(order, place)
-                if offer_id and self.rule(*self.offers[offer_id], order, place, self.window):
+                if offer_id and self.rule(*self.offers[offer_id], order, place, credited=True):
                     lines.append((order, place, offer_id))
-        sold, found = self._sold(lines, self.window), []
+        sold, found = self._sold(lines), []
         for order, place, offer_id, better, base in sold:
             credited = {other[1] for other in sold if other[0] is order}
             left = self._left(order, credited)[place]
@@ -458,15 +474,25 @@ class ReferenceReport:
                 if self.checkout(order) == checkout:
                     completed.add(checkout)
                     for place in range(len(order.items)):
-                        if self.rule(offer, decision, order, place, 0):
+                        if self.rule(offer, decision, order, place, credited=False):
                             converted.add(checkout)
         return len(converted), len(completed), len(eligible)
 
     def quality(self) -> dict[str, int]:
         transactions = {order.transaction_id for order in self.orders}
-        unmatched = late = 0
+        unmatched = late = early = 0
         to_bots = self._offered(is_bot=True)
         for event in filter(self.inside, self.events):
+            named = (
+                {event.offer_id} if event.type not in ("refund", "cancel", "purchase") else set()
+            )
+            if event in self.orders:
+                named = {line.offer_id for line in event.items}
+            early += any(
+                event.occurred_at < self.offers[offer_id][1].occurred_at - 5 * 60 * 10**6
+                for offer_id in named
+                if offer_id in self.offers
+            )
             if event.type in ("refund", "cancel"):
                 unmatched += event.transaction_id not in transactions
             elif event.type == "purchase":
@@ -484,6 +510,7 @@ class ReferenceReport:
         return {
             "duplicates": sum(map(self.inside, self.second)),
             "late": late,
+            "early": early,
             "unmatched": unmatched,
             "bots_excluded": sum(map(self.inside, self.bots)),
             "bots_by_rate": sum(map(self.inside, self.hasty)),

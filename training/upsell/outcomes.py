@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import Impressions
+from engine.config import CHECKOUT_DAYS, Impressions
 from engine.errors import ModelError
 from engine.model import Model
 from engine.registry import Registry
@@ -52,6 +52,7 @@ def outcomes_from_facts(
     platt_of: Callable[[str], Platt | None],
     impressions: Impressions = "viewed",
     window_days: int = 0,
+    checkout_days: int = CHECKOUT_DAYS,
 ) -> Answers:
     """The last shown upsell offers of a database, judged as reports judge them.
 
@@ -62,7 +63,7 @@ def outcomes_from_facts(
     history = build_history(store.facts.read(FactScope()), DEFAULT_BOT_RATE)
     shown = [
         found
-        for found in outcomes(history, impressions, window_days).values()
+        for found in outcomes(history, impressions, window_days, checkout_days).values()
         if found.shown and found.placed.offer.kind == "upsell"
     ]
     shown.sort(key=lambda found: found.placed.recency)
@@ -116,6 +117,7 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
             lru_cache(None)(partial(_platt_of, registry)),
             tracking.impressions,
             tracking.attribution_window_days,
+            tracking.checkout_days,
         )
     finally:
         store.close()

@@ -48,6 +48,7 @@ def made_with(query: ReportQuery) -> str:
         "timezone": query.timezone,
         "currency": query.currency,
         "impressions": query.impressions,
+        "checkout_days": query.checkout_days,
         "bot_decisions_per_hour": query.bot_decisions_per_hour,
     }
     return orjson.dumps(settings).decode()
@@ -250,7 +251,9 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     period = Period(_facts_of(store, alone), alone)
     shared = period.shared_checkouts
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
-    found = outcomes(period.history, query.impressions or "viewed", 0)
+    assert query.impressions is not None, NOT_FILLED
+    assert query.checkout_days is not None, NOT_FILLED
+    found = outcomes(period.history, query.impressions, 0, query.checkout_days)
     counted = [
         each
         for each in found.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -164,6 +164,40 @@ def test_an_offer_never_seen_is_neither_shown_nor_credited() -> None:
 def test_a_line_that_names_the_offer_shows_and_credits_it() -> None:
     order = bought(item("bun", offer_id="d-bun"))
     assert outcome([decided(), order], "cross_sell")[:2] == (1, 1)
+
+
+def minutes(n: int) -> str:
+    return (datetime.fromisoformat(at(24)) + timedelta(minutes=n)).isoformat()
+
+
+def test_clocks_may_differ_by_five_minutes_where_a_line_names_its_offer() -> None:
+    for passed, name, expected in (
+        (-5, "d-bun", (1, 0)),
+        (-6, "d-bun", (0, 1)),
+        (-1, None, (0, 0)),
+        (0, None, (1, 0)),
+    ):
+        order = bought(item("bun", offer_id=name)) | {"occurred_at": minutes(passed)}
+        view = seen("d-bun") | {"occurred_at": minutes(-1)}
+        facts = [decided(24), view, order]
+        made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+        n_converted = made["total"]["cross_sell"]["offer"]["numerator"]
+        assert (n_converted, made["quality"]["early"]) == expected
+
+
+def test_a_view_long_before_its_offer_is_counted() -> None:
+    facts = [decided(24), seen("d-bun", hour=20), bought(item("bun"), hour=26)]
+    made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+    assert made["quality"]["early"] == 1
+
+
+@pytest.mark.parametrize("name", [None, "d-bun"])
+def test_attribution_within_a_checkout_ends(name: str | None) -> None:
+    facts = [decided(), *VIEWS, bought(item("bun", offer_id=name), hour=72)]
+    assert outcome(facts, "cross_sell", checkout_days=3)[0] == 1
+    assert outcome(facts, "cross_sell", checkout_days=2)[0] == 0
+    facts[-1]["occurred_at"] = minutes(30 * 24 * 60)  # 31 days after the decision
+    assert outcome(facts, "cross_sell")[0] == 0
 
 
 def two_checkouts(second_day: int = 0) -> list[dict[str, Any]]:

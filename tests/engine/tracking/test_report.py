@@ -35,6 +35,7 @@ def queries(draw: st.DrawFn) -> ReportQuery:
         currency="NOK",
         impressions=draw(st.sampled_from(["viewed", "served"])),
         attribution_window_days=draw(st.sampled_from([0, 0, 1, 30])),
+        checkout_days=draw(st.sampled_from([1, 2, 30])),
         holdout=0.1,
         bot_decisions_per_hour=draw(st.sampled_from([0, 1, 2, 120])),
     )
@@ -52,6 +53,7 @@ def reference(facts: list[Fact], query: ReportQuery) -> ReferenceReport:
         impressions=query.impressions or "",
         window_days=query.attribution_window_days or 0,
         currency="NOK",
+        checkout_days=query.checkout_days or 0,
         bot_rate=query.bot_decisions_per_hour or 0,
     )
 

@@ -156,6 +156,7 @@ def test_another_setting_of_the_shop_rolls_up_anew(
                     [
                         {"timezone": "Asia/Tokyo"},
                         {"impressions": "served"},
+                        {"checkout_days": "1"},
                         {"currency": "NOK"},
                         {"bot_decisions_per_hour": "1"},
                     ]
