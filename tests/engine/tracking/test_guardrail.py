@@ -137,10 +137,11 @@ def test_policies_without_harm_are_paused_in_less_than_one_of_twenty() -> None:
 
 
 def one_look(completed: dict[str, int], seen: dict[str, int]) -> dict[str, Any]:
-    found = watched_difference(
+    sequence = watched_difference(
         completed["treatment"], seen["treatment"], completed["control"], seen["control"], LEVEL
     )
-    assert found is not None
+    assert sequence is not None
+    found, _ = sequence
     arms = {
         arm: {
             "value": completed[arm] / seen[arm],
