@@ -1,0 +1,123 @@
+"""How often the intervals of effects and rates hold the truth, in worlds where it is known.
+
+`python -m tests.benchmarks.coverage [RUNS]` prints a line for each world: the share of runs whose
+interval holds the truth, the share that show a gain that is none, and how often no effect is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.tracking.incremental import incremental_of
+from engine.tracking.strata import Cluster, Clusters, Strata, Stratum
+
+UNITS = (10, 20, 30, 100, 200, 1_000)
+"""Units in control; nine times as many see offers."""
+
+World = Callable[[np.random.Generator, int], Clusters]
+
+
+def _arm(rng: np.random.Generator, units: int, share: float, visits: int) -> list[Cluster]:
+    """Units of up to `visits` checkouts that end in a lognormal amount, alike among themselves."""
+    m = rng.integers(1, visits + 1, units)
+    chance = rng.beta(3 * share, 3 * (1 - share), units)
+    bought, completed = rng.binomial(m, chance), rng.binomial(m, 0.7)
+    per_unit = rng.lognormal(0, 0.5, units)
+    amounts = [
+        round(sum(rng.lognormal(7, 0.8, n)) * own) for n, own in zip(bought, per_unit, strict=True)
+    ]
+    orders = [
+        round(sum(rng.lognormal(8, 0.8, n)) * own)
+        for n, own in zip(completed, per_unit, strict=True)
+    ]
+    return [
+        Cluster(*each)
+        for each in zip(
+            m.tolist(), bought.tolist(), completed.tolist(), orders, amounts, strict=True
+        )
+    ]
+
+
+def constant(share: float, visits: int) -> World:
+    """Return a world of one hold-out share, in which offers change nothing."""
+
+    def world(rng: np.random.Generator, n_control: int) -> Clusters:
+        clusters: dict[tuple[Stratum, str], Cluster] = {}
+        for arm, units in (("treatment", 9 * n_control), ("control", n_control)):
+            for n, cluster in enumerate(_arm(rng, units, share, visits)):
+                clusters[(arm, 100_000), f"{arm}{n}"] = cluster  # type: ignore[index]
+        return clusters
+
+    return world
+
+
+def raised(rng: np.random.Generator, n_control: int) -> Clusters:
+    """Return two weeks without an effect: 10% held out, then half, while habits change.
+
+    Every second unit returns; it keeps its place in the draw.
+    """
+    n = 10 * n_control
+    place, clusters = rng.random(n), dict[tuple[Stratum, str], Cluster]()
+    zeal = rng.beta(2, 2, n) * 2
+    for week, (held_out, chance) in enumerate(((0.1, 0.1), (0.5, 0.3))):
+        m = rng.integers(1, 4, n)
+        bought = rng.binomial(m, np.minimum(1, chance * zeal))
+        for unit in range(week * n // 2, n):
+            arm = "control" if place[unit] < held_out else "treatment"
+            x, amount = int(bought[unit]), round(bought[unit] * rng.lognormal(7, 0.8))
+            key: Stratum = (arm, round(held_out * 1_000_000))
+            clusters[key, str(unit)] = Cluster(int(m[unit]), x, int(m[unit]), amount, amount)
+    return clusters
+
+
+WORLDS: Sequence[tuple[str, World]] = (
+    ("12%, one checkout a unit", constant(0.12, 1)),
+    ("12%, up to six checkouts a unit", constant(0.12, 6)),
+    ("40%, up to six checkouts a unit", constant(0.4, 6)),
+    ("share raised from 10% to 50%", raised),
+)
+
+
+def main(runs: int) -> None:
+    """Print the coverage of each measure in each world."""
+    for label, world in WORLDS:
+        for n_control in UNITS:
+            rng = np.random.default_rng(n_control)
+            counted: dict[str, list[tuple[float, float] | None]] = {}
+            # Larger worlds take longer, and fewer runs say as much of what they are asked.
+            for _ in range(max(200, min(runs, runs * 100 // n_control))):
+                strata = Strata.of_clusters(world(rng, n_control), 0.1)
+                for name, watched in (("fixed", False), ("watched", True)):
+                    entry = incremental_of(
+                        strata, reason=None, currency="EUR", level=0.95, watched=watched
+                    )
+                    for measure, each in (
+                        ("share", entry["clustered"] or entry),
+                        ("basket", entry["revenue_per_checkout"]),
+                        ("offered", entry["offer_revenue_per_checkout"]),
+                    ):
+                        lower, upper = each["lower"], each["upper"]  # type: ignore[index]
+                        counted.setdefault(f"{name} {measure}", []).append(
+                            None if lower is None else (float(lower), float(upper))
+                        )
+            for name, bounds in counted.items():
+                known = [each for each in bounds if each is not None]
+                covered = sum(lower <= 0 <= upper for lower, upper in known)
+                gains = sum(lower > 0 for lower, _ in known)
+                text = (
+                    f"covers {covered / len(known):6.1%}, gains {gains / len(known):5.1%}"
+                    if known
+                    else "covers      –, gains     –"
+                )
+                refused = 1 - len(known) / len(bounds)
+                print(
+                    f"{label:34} {n_control:5} units {name:16} {text}, not given {refused:6.1%}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000)
