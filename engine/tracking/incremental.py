@@ -1,9 +1,11 @@
 """The effect of offers: treatment less control by intention to treat.
 
-Eligible is every checkout with a decision that had offers of the kind, shown or withheld; its arm
-and hold-out share are those of its first decision. Its outcome is whether an offered item was
-bought in it by the conversion rule. Views, clicks and attribution play no part, so both arms are
-judged alike. Arms are compared within strata of equal share (see `strata`).
+Eligible is every checkout with a decision that had offers of the kind, shown or withheld. The first
+of them gives its arm, its hold-out share and the offers that it is judged by: what buyers do with
+these decides what they are offered next, and only those who saw them do anything. The outcome is
+whether one of the items was bought in the checkout by the conversion rule. Views, clicks and
+attribution play no part, so both arms are judged alike. Arms are compared within strata of equal
+share (see `strata`).
 
 Units are randomised, so where they return their checkouts are no independent trials: `clustered`
 is the interval of the number of independent trials that would be as informative.
@@ -118,21 +120,32 @@ def mismatch_reason(drawing: Drawing) -> str | None:
 
 
 def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
-    """Judge every checkout that had some of `offers`, all of one kind; money in `currency` only."""
+    """Judge every checkout whose first decision with offers of their kind had some of `offers`.
+
+    Money in `currency` only.
+    """
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)
     rule = ConversionRule(history)
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
     for checkout_id, of_checkout in by_checkout.items():
-        first = history.checkouts[checkout_id][0]
+        kind = of_checkout[0].offer.kind
+        first = next(
+            decision
+            for decision in history.checkouts[checkout_id]
+            if any(offer.kind == kind for offer in decision.offers)
+        )
+        judged = [each for each in of_checkout if each.decision.decision_id == first.decision_id]
+        if not judged:
+            continue
         # Only treatment can name an offer, so what a line names ties no order to a checkout here.
         orders = [
             order
             for order in history.orders_of.get(checkout_id, ())
             if order.checkout_id == checkout_id
         ]
-        latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
+        latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
         cluster.checkouts += 1
         bought = _bought(rule, latest_first, orders)

@@ -72,7 +72,7 @@ class Cluster:
 
 
 Clusters = Mapping[tuple[Stratum, str], Cluster]
-"""By stratum of the checkout's first decision, and unit of that decision."""
+"""By stratum of a checkout's first decision with offers of the kind, and unit of that decision."""
 
 
 def share_of(stated: int | None, holdout: float) -> int:

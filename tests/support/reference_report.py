@@ -478,7 +478,14 @@ class ReferenceReport:
         eligible, converted, completed = set(), set(), set()
         for offer, decision in chosen.values():
             checkout = decision.checkout_id
-            first = next(each for each in self.decisions if each.checkout_id == checkout)
+            first = next(
+                each
+                for each in self.decisions
+                if each.checkout_id == checkout
+                and any(other.kind == offer.kind for other in each.offers)
+            )
+            if decision.decision_id != first.decision_id:
+                continue
             share = self.holdout if first.control_share is None else first.control_share
             if first.arm != arm or share in (0, 1):
                 continue

@@ -82,6 +82,30 @@ def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
     assert entry["completion"]["treatment"] == {"value": 0.8, "numerator": 4, "denominator": 5}
 
 
+def test_what_only_those_with_offers_are_asked_next_is_no_effect() -> None:
+    """Who dismisses a bun is offered a cake; all buy a cake, offered to no control checkout."""
+    visits = trial(30, 6, 30, 6)
+    for number in range(30):
+        facts = visits[number]
+        again = {
+            **facts[0], "event_id": f"x{number}", "decision_id": f"x{number}",
+            "occurred_at": "2026-01-01T10:05:00+00:00",
+            "offers": [{"offer_id": f"x{number}", "kind": "cross_sell", "item_id": "cake"}],
+        }  # fmt: skip
+        visits[number] = [facts[0], again, *facts[1:]]
+    for facts in visits:
+        facts[-1]["items"] = [*facts[-1]["items"], {"item_id": "cake", "price": "40"}]
+    made = report(*visits, impressions="served", by=("item",))
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert (entry["treatment"]["numerator"], entry["control"]["numerator"]) == (6, 6)
+    assert entry["value"] == 0
+    # The rates are of all that was shown.
+    assert made["total"]["cross_sell"]["offer"]["denominator"] == 60
+    cake = next(row for row in made["groups"] if row["key"] == {"item": "cake"})
+    assert cake["cross_sell"]["incremental"]["treatment"]["denominator"] == 0
+    assert cake["cross_sell"]["offer"]["numerator"] == 30
+
+
 def test_a_missing_arm_is_no_data() -> None:
     entry = report(*trial(5, 2, 0, 0), holdout=0.0)["total"]["cross_sell"]["incremental"]
     assert (entry["value"], entry["status"]) == (None, "no_data")
