@@ -21,7 +21,7 @@ from decimal import Decimal
 from engine import money
 from engine.facts import Arm, Decision
 from engine.tracking.attribution import Bought, ConversionRule
-from engine.tracking.history import History, Order, PlacedOffer
+from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
 from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
 from engine.tracking.many import (
     FEWEST_EXPECTED,
@@ -144,6 +144,7 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
             order
             for order in history.orders_of.get(checkout_id, ())
             if order.checkout_id == checkout_id
+            and order.placed_at >= first.occurred_at - CLOCK_TOLERANCE
         ]
         latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
@@ -177,7 +178,13 @@ def _bought(
     for order in orders:
         for place, line in enumerate(order.purchase.items):
             for placed in latest_first:
-                if placed.offer.item_id == line.item_id and rule.holds(placed, order, place):
+                if placed.offer.item_id == line.item_id and rule.holds(
+                    placed,
+                    order,
+                    place,
+                    # As far as clocks may differ, in both arms: only treatment names offers.
+                    named=True,
+                ):
                     lines.append((placed, order, place))
                     break
     return rule.bought(lines)

@@ -221,7 +221,7 @@ class ReferenceReport:
             return False
         passed, named = order.occurred_at - decision.occurred_at, order.items[place].offer_id
         if self.line_checkout(order, place) == decision.checkout_id:
-            earliest = -5 * 60 * 10**6 if credited and named == offer.offer_id else 0
+            earliest = 0 if credited and named != offer.offer_id else -5 * 60 * 10**6
             if passed < earliest or (credited and passed > self.checkout_time):
                 return False
         elif not credited or not 0 <= passed <= self.window or self.window == 0:
@@ -491,7 +491,8 @@ class ReferenceReport:
                 continue
             eligible.add(checkout)
             for order in self.orders:
-                if self.checkout(order) == checkout:
+                in_time = order.occurred_at >= first.occurred_at - 5 * 60 * 10**6
+                if self.checkout(order) == checkout and in_time:
                     completed.add(checkout)
                     for place in range(len(order.items)):
                         if self.rule(offer, decision, order, place, credited=False):

@@ -106,6 +106,20 @@ def test_what_only_those_with_offers_are_asked_next_is_no_effect() -> None:
     assert cake["cross_sell"]["offer"]["numerator"] == 30
 
 
+@pytest.mark.parametrize(("minutes", "counted"), [(5, 6), (6, 0)])
+def test_clocks_may_differ_as_much_in_both_arms(minutes: int, counted: int) -> None:
+    """Purchases stamped before their decisions; those of treatment name their offers."""
+    visits = trial(30, 6, 30, 6)
+    for facts in visits:
+        facts[1]["occurred_at"] = f"2026-01-01T09:{60 - minutes}:00+00:00"
+        if facts[0]["arm"] == "treatment" and len(facts[1]["items"]) > 1:
+            facts[1]["items"][1]["offer_id"] = facts[0]["offers"][0]["offer_id"]
+    entry = report(*visits)["total"]["cross_sell"]["incremental"]
+    for arm in ("treatment", "control"):
+        assert entry[arm]["numerator"] == counted
+        assert entry["completion"][arm]["numerator"] == (30 if counted else 0)
+
+
 def test_a_missing_arm_is_no_data() -> None:
     entry = report(*trial(5, 2, 0, 0), holdout=0.0)["total"]["cross_sell"]["incremental"]
     assert (entry["value"], entry["status"]) == (None, "no_data")
