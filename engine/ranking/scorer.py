@@ -37,8 +37,8 @@ class Scorer:
         layer = (features - self.mean) / self.scale
         # What lies far outside of all that was seen in training is not trusted to mean more.
         np.clip(layer, -8, 8, out=layer)
-        # Products of finite numbers of this size are valid; kernels of some linear algebra libraries
-        # set the flag all the same, for lanes of a register that they do not use.
+        # Products of such numbers are valid. Some libraries of linear algebra set the flag anyway,
+        # for lanes of a register that they do not use.
         with np.errstate(invalid="ignore"):
             for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
                 layer = np.maximum(layer @ weights + bias, 0)

@@ -16,7 +16,8 @@ import orjson
 
 from engine import clock
 from engine.storage.store import Store
-from engine.tracking.query import ReportQuery, zone_of
+from engine.tracking.local_days import zone_of
+from engine.tracking.query import ReportQuery
 from engine.tracking.report import build_report
 
 SETTING = "guardrail"

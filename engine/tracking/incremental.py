@@ -20,7 +20,7 @@ from decimal import Decimal
 
 from engine import money
 from engine.facts import Arm, Decision
-from engine.tracking.attribution import Bought, ConversionRule
+from engine.tracking.conversion import Bought, ConversionRule
 from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
 from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
 from engine.tracking.many import (

@@ -15,7 +15,8 @@ from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
 from engine.tracking.incremental import clusters_of, drawing_of, first_strata
-from engine.tracking.query import Buckets, ReportQuery, ends_at, starts_at, zone_of
+from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
+from engine.tracking.query import ReportQuery
 from engine.tracking.rates import Counts, Drawing
 from engine.tracking.strata import Strata, by_share
 

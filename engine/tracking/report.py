@@ -7,11 +7,9 @@ settings it is added up from roll-ups, to the same bytes.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from engine import money
 from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
-from engine.facts import KINDS, Fact, Kind
+from engine.facts import Fact, Kind
 from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
@@ -33,6 +31,7 @@ from engine.tracking.incremental import (
     mismatch_reason,
 )
 from engine.tracking.intervals import newcombe
+from engine.tracking.local_days import bound_text
 from engine.tracking.many import Measured, judge_together
 from engine.tracking.measures import (
     NOT_FILLED,
@@ -43,28 +42,16 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
-from engine.tracking.query import (
-    TIME_KEYS,
-    ReportQuery,
-    bound_text,
-    length_of,
-    other_period,
-    parse_query,
-)
+from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
 from engine.tracking.rates import RATES, rates_of
 
 if TYPE_CHECKING:
     from engine.tracking.rollups.stored import RolledUp
 
-__all__ = ["ReportQuery", "build_report", "csv_text", "parse_query", "report_of"]
+__all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 
 Report = Mapping[str, Any]
 Group = tuple[tuple[str, ...], dict[str, object]]
-
-_MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
-_TOGETHER = ("q_value", "shrunken")
-_MONEY = ("revenue", "net_revenue")
-_INCREMENTAL_MONEY = ("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout")
 
 
 def build_report(
@@ -400,58 +387,3 @@ def _currency(named: Iterable[str], wanted: str | None) -> tuple[str | None, str
     if not found:
         return None, "unknown: no fact names one"
     return None, f"several: {', '.join(found)}; choose one"
-
-
-def csv_text(report: Report) -> str:
-    """Return a report as CSV: a row for each group, kind and rate.
-
-    Group columns are empty in the rows of the total.
-    """
-    keys = _group_keys(report)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, "kind", "rate", *_MEASURES, *_TOGETHER])
-    for key, kind, rate, entry in _entries(report):
-        cells = [_safe(str(key.get(name, ""))) for name in keys]
-        writer.writerow(
-            [*cells, kind, rate, *(entry.get(name) for name in (*_MEASURES, *_TOGETHER))]
-        )
-    return text.getvalue()
-
-
-def _group_keys(report: Report) -> Sequence[str]:
-    groups = cast("Sequence[Report]", report["groups"])
-    return list(groups[0]["key"]) if groups else []
-
-
-def _entries(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Report]]:
-    rows: list[Report] = [{"key": {}, **report["total"]}, *report["groups"]]
-    for row in rows:
-        for kind in KINDS:
-            if kind in row:
-                for rate, entry in _of_kind(row[kind]):
-                    yield row["key"], kind, rate, entry
-    if "comparison" in report:
-        for kind, change in report["comparison"]["change"].items():
-            for rate in RATES:
-                yield {}, kind, f"change_{rate}", change[rate]
-
-
-def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
-    for rate in RATES:
-        yield rate, measured[rate]
-    for name, number in measured["conversions"].items():
-        yield f"conversions_{name}", {"value": number, "status": "ok"}
-    for name in _MONEY:
-        amount = measured[name]
-        yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
-    incremental = measured["incremental"]
-    yield "incremental", incremental
-    for name in _INCREMENTAL_MONEY:
-        yield f"incremental_{name}", incremental[name]
-    yield "incremental_completion", incremental["completion"]
-
-
-def _safe(cell: str) -> str:
-    """Return a cell that no spreadsheet runs as a formula: ids come from outside."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -8,7 +8,8 @@ from datetime import date
 from engine.errors import ConfigError
 from engine.progress import Progress
 from engine.storage.store import Store
-from engine.tracking.query import ReportQuery, starts_at, zone_of
+from engine.tracking.local_days import starts_at, zone_of
+from engine.tracking.query import ReportQuery
 from engine.tracking.rollups.stored import folded, refresh
 
 

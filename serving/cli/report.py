@@ -96,7 +96,8 @@ def command(
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
     from engine.errors import ConfigError
     from engine.locales import is_spoken, language_of
-    from engine.tracking.report import build_report, csv_text, parse_query
+    from engine.tracking.report import build_report, parse_query
+    from engine.tracking.report_csv import csv_text
     from serving.cli import report_tables
     from serving.presentation.report import present
 

@@ -30,7 +30,8 @@ def command(
     midnight counts in the day it began; reports by item, rule or store can then look no further
     back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
     """
-    from engine.tracking.query import ReportQuery, zone_of
+    from engine.tracking.local_days import zone_of
+    from engine.tracking.query import ReportQuery
     from engine.tracking.retention import drop_before, first_kept, would_drop
     from serving.auditing import audited_here
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from engine.locales import language_of
-from engine.tracking.query import ReportQuery, zone_of
+from engine.tracking.local_days import zone_of
+from engine.tracking.query import ReportQuery
 from serving import errors
 from serving.dashboard import plotly_script, sessions
 from serving.dashboard.templating import STATIC, page

@@ -23,8 +23,9 @@ from engine.storage.rollups import StaleDay
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.history import CAUSES
+from engine.tracking.local_days import Buckets, bucket_of, zone_of
 from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_of
-from engine.tracking.query import TIME_KEYS, Buckets, ReportQuery, bucket_of, zone_of
+from engine.tracking.query import TIME_KEYS, ReportQuery
 from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
 from engine.tracking.rollups.sums import add_up

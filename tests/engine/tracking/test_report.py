@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.facts import Decision, Fact, Offer
-from engine.tracking.query import ends_at, starts_at, zone_of
+from engine.tracking.local_days import ends_at, starts_at, zone_of
 from engine.tracking.rates import RATES
 from engine.tracking.report import ReportQuery, parse_query, report_of
 from tests.support.facts import histories

@@ -1,0 +1,268 @@
+"""The conversion rule: which bought lines an offer sold, and what they are worth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from engine import money
+from engine.facts import CartLine, Decision, Event, PurchaseItem, Quantity
+from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
+
+
+def cart_units(decision: Decision, item_id: str) -> Quantity:
+    """Return the units of an item in the cart of a decision."""
+    return sum((line.quantity for line in decision.lines if line.item_id == item_id), start=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What one line of an order bought of an offer, by the conversion rule.
+
+    Attributes
+    ----------
+    placed : PlacedOffer
+        The offer.
+    order : Order
+        The order.
+    line : int
+        Place of the line in it.
+    quantity : Quantity
+        Units of the line that the offer sold: all of a cross-sell, of an upsell those that took the
+        place of base units.
+    replaced : Quantity
+        Base units that left the cart for them; 0 for a cross-sell.
+    """
+
+    placed: PlacedOffer
+    order: Order
+    line: int
+    quantity: Quantity
+    replaced: Quantity
+
+    def worth(self, remaining: Quantity) -> tuple[int | None, int | None]:
+        """Return gross and net minor units; None where a price is unknown.
+
+        Cross-sell: what the line cost after its discount. Upsell: what the better units cost less
+        what the replaced units cost in the cart, both after discounts; negative where the bill
+        fell. A price is never taken from the offer: what it offered may have been a gift.
+
+        Parameters
+        ----------
+        remaining : Quantity
+            Units of the line that were neither refunded nor cancelled.
+        """
+        line, base = self.order.purchase.items[self.line], self._base_cost()
+        if line.price_minor is None or base is None:
+            return None, None
+        cost = Fraction(line.price_minor) * Fraction(line.quantity) - line.discount_minor
+        gross = round(cost * Fraction(self.quantity) / Fraction(line.quantity) - base)
+        return gross, money.scale(gross, min(self.quantity, remaining), self.quantity)
+
+    @property
+    def is_repriced(self) -> bool:
+        """Whether an upsell was bought at another unit price than it was offered at."""
+        offered, line = self.placed.offer.unit_price_minor, self.order.purchase.items[self.line]
+        if not self.replaced or not self._is_in_money_of_order:
+            return False
+        return None not in (offered, line.price_minor) and line.price_minor != offered
+
+    @property
+    def _is_in_money_of_order(self) -> bool:
+        return self.placed.decision.currency in (None, self.order.currency)
+
+    def _base_cost(self) -> Fraction | None:
+        """Return what the replaced units cost, by the cart, else by what the offer said of it."""
+        replaces, decision = self.placed.offer.replaces, self.placed.decision
+        if replaces is None:
+            return Fraction(0)
+        if not self._is_in_money_of_order:
+            return None
+        lines = [line for line in decision.lines if line.item_id == replaces.item_id]
+        paid = [_paid(line) for line in lines]
+        units = Fraction(self.replaced)
+        if None not in paid:
+            total = sum((each for each in paid if each is not None), start=Fraction(0))
+            return total * units / Fraction(cart_units(decision, replaces.item_id))
+        offered, difference = self.placed.offer.unit_price_minor, replaces.price_difference_minor
+        return None if offered is None or difference is None else (offered - difference) * units
+
+
+def _paid(line: CartLine) -> Fraction | None:
+    if line.unit_price_minor is None:
+        return None
+    cost = Fraction(line.unit_price_minor) * Fraction(line.quantity) - line.discount_minor
+    return max(cost, Fraction(0))  # as in the offer: nobody is paid for taking something
+
+
+def _units(order: Order, item_id: str, of_checkout: Callable[[str | None], bool]) -> Quantity:
+    """Return the units of an item in the lines that belong to some checkouts."""
+    lines = zip(order.purchase.items, order.line_checkouts, strict=True)
+    return sum(
+        (line.quantity for line, of in lines if line.item_id == item_id and of_checkout(of)),
+        start=0,
+    )
+
+
+class ConversionRule:
+    """The rule by which buying the item of an offer is a conversion.
+
+    Cross-sell: bought in the decision's checkout (or within a window after it), not before the
+    decision, and not in the decision's cart. Upsell: bought so, and all orders of the checkout (and
+    of the unit within the window) together hold fewer units of the base item than the cart did: a
+    replacement and not an addition. A line that names an offer belongs to the offer's checkout.
+
+    Parameters
+    ----------
+    history : History
+        The facts.
+    window : int
+        Microseconds after a decision in which orders of its unit count wherever they were made; 0
+        for none.
+    checkout : int or None
+        Microseconds after a decision in which orders of its checkout count; None for ever.
+    """
+
+    def __init__(self, history: History, window: int = 0, checkout: int | None = None) -> None:
+        self._history, self._window, self._checkout = history, window, checkout
+        self._by_unit: Mapping[str, list[Order]] = defaultdict(list)
+        for order in history.orders if window else ():
+            self._by_unit[order.unit].append(order)
+
+    def holds(self, placed: PlacedOffer, order: Order, line: int, *, named: bool = False) -> bool:
+        """Return whether a line of `order`, which has the offer's item, may be a conversion.
+
+        Parameters
+        ----------
+        placed, order, line
+            The offer, the order, and the place of the line in it.
+        named : bool
+            Whether the line names the offer: it was then bought after the decision, whatever the
+            clocks say as far as they may differ.
+        """
+        passed = order.placed_at - placed.decision.occurred_at
+        if order.line_checkouts[line] == placed.decision.checkout_id:
+            if passed < (-CLOCK_TOLERANCE if named else 0) or self._is_over(placed, order):
+                return False
+        elif not self._is_within_window(placed, order):
+            return False
+        if placed.offer.kind == "cross_sell":
+            return cart_units(placed.decision, placed.offer.item_id) == 0
+        return self._vanished(placed) > 0
+
+    def _is_over(self, placed: PlacedOffer, order: Order) -> bool:
+        """Return whether an order comes after the time in which those of the checkout count."""
+        passed = order.placed_at - placed.decision.occurred_at
+        return self._checkout is not None and passed > self._checkout
+
+    def _is_within_window(self, placed: PlacedOffer, order: Order) -> bool:
+        passed = order.placed_at - placed.decision.occurred_at
+        return 0 <= passed <= self._window and self._window > 0
+
+    def _vanished(self, placed: PlacedOffer) -> Quantity:
+        """Return the base units of an upsell that the cart had and nobody bought."""
+        assert placed.offer.replaces is not None
+        decision, base = placed.decision, placed.offer.replaces.item_id
+        left = cart_units(decision, base)
+        for order in self._history.orders_of.get(decision.checkout_id, ()):
+            if self._is_over(placed, order):
+                break
+            left -= _units(order, base, lambda checkout_id: checkout_id == decision.checkout_id)
+        for order in self._by_unit.get(placed.unit, ()):
+            if self._is_within_window(placed, order):
+                left -= _units(order, base, lambda checkout_id: checkout_id != decision.checkout_id)
+        return left
+
+    def bought(self, lines: Iterable[tuple[PlacedOffer, Order, int]]) -> list[Bought]:
+        """Return what lines bought of the offers that the rule holds for.
+
+        Base units that left a cart are shared out one to each better unit, by the position of the
+        offers; what is left of them is charged to the last better unit. So there are no more
+        conversions than base units replaced.
+
+        Parameters
+        ----------
+        lines : iterable of (PlacedOffer, Order, int)
+            Each with the offer that it may be credited to, and its place in its order.
+
+        Returns
+        -------
+        list of Bought
+            In the order of the orders and their lines.
+        """
+        found: list[Bought] = []
+        exchanges: defaultdict[tuple[str, str], list[Bought]] = defaultdict(list)
+        for placed, order, place in lines:
+            each = Bought(placed, order, place, order.purchase.items[place].quantity, 0)
+            if placed.offer.replaces is None:
+                found.append(each)
+            else:
+                cart = (placed.decision.checkout_id, placed.offer.replaces.item_id)
+                exchanges[cart].append(each)
+        for candidates in exchanges.values():
+            found += self._exchanged(candidates)
+        return sorted(found, key=_in_order)
+
+    def _exchanged(self, candidates: Sequence[Bought]) -> list[Bought]:
+        """Share out the units of one base item that left one cart."""
+        sold: list[Bought] = []
+        taken: Quantity = 0
+        for each in sorted(candidates, key=_by_position):
+            units = min(each.quantity, self._vanished(each.placed) - taken)
+            if units > 0:
+                sold.append(replace(each, quantity=units, replaced=units))
+                taken += units
+        if sold:
+            rest = max(self._vanished(sold[-1].placed) - taken, 0)
+            sold[-1] = replace(sold[-1], replaced=sold[-1].replaced + rest)
+        return sold
+
+
+def _in_order(bought: Bought) -> tuple[int, str, int]:
+    order = bought.order
+    return order.placed_at, order.purchase.event_id, bought.line
+
+
+def _by_position(
+    bought: Bought,
+) -> tuple[int, tuple[int, str, str, int, str], tuple[int, str, int]]:
+    placed = bought.placed
+    return placed.offer.position, placed.recency, _in_order(bought)
+
+
+def remaining_units(
+    order: Event, returns: Sequence[Event], credited: Collection[int]
+) -> list[Quantity]:
+    """Return the units kept of each line of `order` after refunds and cancellations.
+
+    A cancellation, and a refund that names no items, takes everything. A refunded item is taken
+    from lines that name the same offer first, then from the `credited` lines (so that net rates
+    never flatter), then from the others; never more than was bought.
+    """
+    left: list[Quantity] = [line.quantity for line in order.items]
+    for event in returns:
+        if event.type == "cancel" or not event.items:
+            return [0] * len(left)
+        for item in event.items:
+            _take(order.items, left, item, credited)
+    return left
+
+
+def _take(
+    lines: Sequence[PurchaseItem],
+    left: list[Quantity],
+    item: PurchaseItem,
+    credited: Collection[int],
+) -> None:
+    def turn(place: int) -> tuple[bool, bool, int]:
+        same_offer = item.offer_id is not None and lines[place].offer_id == item.offer_id
+        return (not same_offer, place not in credited, place)
+
+    wanted = item.quantity
+    for place in sorted(range(len(lines)), key=turn):
+        if lines[place].item_id == item.item_id and wanted > 0:
+            taken = min(wanted, left[place])
+            left[place] -= taken
+            wanted -= taken

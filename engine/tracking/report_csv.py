@@ -1,0 +1,73 @@
+"""A report as CSV: a row for each group, kind and rate."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from engine.facts import KINDS
+from engine.tracking.rates import RATES
+
+Report = Mapping[str, Any]
+
+_MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
+_TOGETHER = ("q_value", "shrunken")
+_MONEY = ("revenue", "net_revenue")
+_INCREMENTAL_MONEY = ("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout")
+
+
+def csv_text(report: Report) -> str:
+    """Return a report as CSV: a row for each group, kind and rate.
+
+    Group columns are empty in the rows of the total.
+    """
+    keys = _group_keys(report)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*keys, "kind", "rate", *_MEASURES, *_TOGETHER])
+    for key, kind, rate, entry in _entries(report):
+        cells = [_safe(str(key.get(name, ""))) for name in keys]
+        writer.writerow(
+            [*cells, kind, rate, *(entry.get(name) for name in (*_MEASURES, *_TOGETHER))]
+        )
+    return text.getvalue()
+
+
+def _group_keys(report: Report) -> Sequence[str]:
+    groups = cast("Sequence[Report]", report["groups"])
+    return list(groups[0]["key"]) if groups else []
+
+
+def _entries(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Report]]:
+    rows: list[Report] = [{"key": {}, **report["total"]}, *report["groups"]]
+    for row in rows:
+        for kind in KINDS:
+            if kind in row:
+                for rate, entry in _of_kind(row[kind]):
+                    yield row["key"], kind, rate, entry
+    if "comparison" in report:
+        for kind, change in report["comparison"]["change"].items():
+            for rate in RATES:
+                yield {}, kind, f"change_{rate}", change[rate]
+
+
+def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
+    for rate in RATES:
+        yield rate, measured[rate]
+    for name, number in measured["conversions"].items():
+        yield f"conversions_{name}", {"value": number, "status": "ok"}
+    for name in _MONEY:
+        amount = measured[name]
+        yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
+    incremental = measured["incremental"]
+    yield "incremental", incremental
+    for name in _INCREMENTAL_MONEY:
+        yield f"incremental_{name}", incremental[name]
+    yield "incremental_completion", incremental["completion"]
+
+
+def _safe(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula: ids come from outside."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
