@@ -70,7 +70,7 @@ CAUSES = ("duplicates", "late", "early", "unmatched", "bots_excluded", "bots_by_
 """Why facts count for nothing, or are in doubt.
 
 `early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
-`bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
+`bots_by_rate`: decisions of sessions that made them faster than people do; they are among
 `bots_excluded`.
 """
 
@@ -134,8 +134,8 @@ def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> His
     facts : iterable of Fact
         Facts of one shop.
     bot_decisions_per_hour : int
-        A session with more decisions than that within any 60 minutes is a bot for these minutes,
-        as if its decisions in them said so; 0 trusts every session.
+        A session with more decisions than that within any 60 minutes is a bot, as if all its
+        decisions said so; 0 trusts every session.
     """
     return _Reading(facts, bot_decisions_per_hour).history()
 
@@ -143,30 +143,24 @@ def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> His
 class _Units:
     """The unit that each fact belongs to.
 
-    A session that facts name together with exactly one customer is that customer's from the start,
-    else a checkout; with several, the facts that name none of them stay with the session.
+    A session seen with exactly one customer is that customer's from the start; with several, the
+    facts that name none of them stay with the session.
     """
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
-        self._of_session = _only_customers((fact.session_id, fact.customer_id) for fact in facts)
-        self._of_checkout = _only_customers((fact.checkout_id, fact.customer_id) for fact in facts)
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        seen: defaultdict[str, set[str]] = defaultdict(set)
+        for fact in facts:
+            if fact.session_id and fact.customer_id:
+                seen[fact.session_id].add(fact.customer_id)
+        self._owner = {
+            session: next(iter(customers))
+            for session, customers in seen.items()
+            if len(customers) == 1
+        }
 
     def of(self, fact: Fact) -> str:
-        customer = (
-            fact.customer_id
-            or self._of_session.get(fact.session_id or "")
-            or self._of_checkout.get(fact.checkout_id or "")
-        )
+        customer = fact.customer_id or self._owner.get(fact.session_id or "")
         return unit_of(customer, fact.session_id, fact.checkout_id)
-
-
-def _only_customers(pairs: Iterable[tuple[str | None, str | None]]) -> dict[str, str]:
-    """Return the customer of each session or checkout that is named with exactly one."""
-    seen: defaultdict[str, set[str]] = defaultdict(set)
-    for name, customer in pairs:
-        if name and customer:
-            seen[name].add(customer)
-    return {name: next(iter(theirs)) for name, theirs in seen.items() if len(theirs) == 1}
 
 
 class _Bots:
@@ -210,10 +204,9 @@ class _Bots:
 
 
 def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
-    """Return event ids of the decisions of sessions in an hour that has more than `maximum`.
+    """Return event ids of the decisions of sessions with more than `maximum` in an hour.
 
-    A decision without a session counts with those of its checkout. Other hours of the session are
-    not a bot's: many customers may share a till.
+    A decision without a session counts with those of its checkout.
     """
     if not maximum:
         return frozenset()
@@ -227,9 +220,11 @@ def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
     return frozenset(
         decision.event_id
         for theirs in asked.values()
-        for begin, last in enumerate(theirs[maximum:])
-        if last.occurred_at - theirs[begin].occurred_at < _HOUR
-        for decision in theirs[begin : begin + maximum + 1]
+        if any(
+            later.occurred_at - earlier.occurred_at < _HOUR
+            for earlier, later in zip(theirs, theirs[maximum:], strict=False)
+        )
+        for decision in theirs
     )
 
 

@@ -66,7 +66,7 @@ class ReferenceReport:
         self.credits = self._credits()
 
     def _too_fast(self, fact: Fact, everything: list[Fact], most: int) -> bool:
-        """Some hour of the session (or checkout) holds it and more than `most` decisions."""
+        """Some hour of the fact's session (or checkout) holds more than `most` decisions."""
         if not most or not isinstance(fact, Decision) or fact.is_bot:
             return False
         theirs = [
@@ -78,11 +78,7 @@ class ReferenceReport:
             and (fact.session_id is not None or other.checkout_id == fact.checkout_id)
         ]
         hour = 3_600 * 10**6
-        return any(
-            begin <= fact.occurred_at < begin + hour
-            and sum(begin <= at < begin + hour for at in theirs) > most
-            for begin in theirs
-        )
+        return any(sum(begin <= at < begin + hour for at in theirs) > most for begin in theirs)
 
     def _decided(self, *, is_bot: bool) -> list[Decision]:
         return [
@@ -132,15 +128,6 @@ class ReferenceReport:
             }
             if len(customers) == 1:
                 return f"customer {customers.pop()}"
-        if fact.checkout_id:
-            customers = {
-                other.customer_id
-                for other in self.everything
-                if other.checkout_id == fact.checkout_id and other.customer_id
-            }
-            if len(customers) == 1:
-                return f"customer {customers.pop()}"
-        if fact.session_id:
             return f"session {fact.session_id}"
         if isinstance(fact, Event):
             checkout = self.checkout(fact)

@@ -304,30 +304,6 @@ def test_an_anonymous_visit_belongs_to_the_one_customer_of_its_session() -> None
     assert (customer["numerator"], customer["denominator"]) == (1, 1)
 
 
-def test_a_session_and_a_customer_in_one_checkout_are_one_unit() -> None:
-    """Three checkouts of one buyer: decisions name the session, purchases the customer."""
-    facts: list[dict[str, Any]] = []
-    for number in range(3):
-        checkout = {"checkout_id": f"k{number}", "session_id": f"s{number}"}
-        facts.append(decided(number, f"d{number}", customer_id=None, **checkout))
-        facts.append(seen(f"d{number}-bun", number))
-        order = bought(item("bun"), hour=10 + number, checkout_id=f"k{number}")
-        facts.append(order)
-    k = measured(facts, "cross_sell")
-    for name in ("customer", "penetration"):
-        assert (k[name]["numerator"], k[name]["denominator"]) == (1, 1)
-
-
-def test_a_session_is_a_bot_only_in_the_hour_in_which_it_is_one() -> None:
-    """A till that many share: three decisions in one minute, and one the next day."""
-    till = [decided(0, f"d{n}", checkout_id=f"k{n}", session_id="till") for n in range(3)]
-    next_day = decided(24, "z", session_id="till")
-    facts = [parse_fact(fact) for fact in [*till, next_day, seen("z-bun", 25)]]
-    made: Any = report_of(facts, ReportQuery(bot_decisions_per_hour=2, impressions="served"))
-    assert made["quality"]["bots_by_rate"] == 3
-    assert made["total"]["cross_sell"]["offer"]["denominator"] == 1
-
-
 def test_another_currency_never_adds() -> None:
     other = bought(item("bun"), hour=3, currency="EUR")
     parsed = [parse_fact(fact) for fact in (decided(), *VIEWS, bought(item("bun")), other)]
