@@ -11,7 +11,8 @@ import orjson
 from engine.locales import LANGUAGES, Language
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import glossary_of
-from serving.presentation.report import ReportText, chart_series, present
+from serving.presentation.report import chart_series, present
+from serving.presentation.texts import ReportText
 
 _PERIODS = (7, 28, 90, 365)
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -94,7 +95,7 @@ def test_a_shop_sells_through_it(shop: Mersalg, admin: Mersalg) -> None:
         {
             "type": "purchase",
             "event_id": "p",
-            "occurred_at": "2099-03-02T10:01:00+01:00",
+            "occurred_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
             "checkout_id": "k",
             "transaction_id": "t",
             "currency": "NOK",

@@ -1,0 +1,105 @@
+"""The texts of a report as plain values, and as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.locales import Language
+from serving.presentation.glossary import Glossary, Term
+
+
+@dataclass(frozen=True, slots=True)
+class RateText:
+    """One rate: its term, the numbers gross, and its twin net of returns (empty without one)."""
+
+    term: Term
+    value: str
+    interval: str
+    fraction: str
+    net_value: str = ""
+    net_interval: str = ""
+    net_fraction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KindText:
+    """One of the two rates with everything that belongs to it; `rates` begins with the headline."""
+
+    kind: str
+    term: Term
+    translation: str
+    rates: tuple[RateText, ...]
+    conversions: str
+    revenue: str
+    net_revenue: str
+    incremental: tuple[str, ...]
+    change: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityText:
+    """One count of facts that do not count, with its definition."""
+
+    term: Term
+    value: str
+    is_notable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportText:
+    """Every text of a report.
+
+    Attributes
+    ----------
+    glossary : Glossary
+        Words of the language that the texts are in.
+    other_language : {"en", "nb"}
+        Language of `KindText.translation`.
+    against : str
+        The period compared with; empty without one.
+    notes : tuple of str
+        Problems with the data, one sentence each; one that says so where there are none.
+    """
+
+    glossary: Glossary
+    other_language: Language
+    shop: str
+    period: str
+    settings: tuple[str, ...]
+    kinds: tuple[KindText, ...]
+    against: str
+    group_headers: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    quality: tuple[QualityText, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:
+        """The report as a table: a label, then for each kind the lines of its cell."""
+        terms = self.glossary.terms
+        first = self.kinds[0] if self.kinds else None
+        rows: list[tuple[str, Sequence[Sequence[str]]]] = [
+            (rate.term.name, [self._cell(kind.rates[at]) for kind in self.kinds])
+            for at, rate in enumerate(first.rates if first else ())
+        ]
+        rows.append((terms["conversions"].name, [[kind.conversions] for kind in self.kinds]))
+        money = [
+            [
+                f"{kind.revenue} ({kind.term.counted})",
+                self.glossary.phrase("net_value", value=kind.net_revenue),
+            ]
+            for kind in self.kinds
+        ]
+        rows.append((terms["revenue"].name, money))
+        rows.append((terms["incremental"].name, [kind.incremental for kind in self.kinds]))
+        if self.against:
+            rows.append((self.against, [kind.change for kind in self.kinds]))
+        return rows
+
+    def _cell(self, rate: RateText) -> Sequence[str]:
+        cell = [f"{rate.value} {rate.interval}".rstrip(), rate.fraction]
+        if rate.net_value:
+            net = self.glossary.phrase("net_value", value=rate.net_value)
+            cell.append(f"{net} {rate.net_interval}".rstrip())
+        return cell
