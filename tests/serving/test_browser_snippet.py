@@ -16,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
+from engine import clock
 from engine.facts import Event
 from engine.storage.facts import FactScope
 from engine.storage.store import open_store
@@ -178,7 +179,7 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     bought = {
         "type": "purchase",
         "event_id": "p-1",
-        "occurred_at": "2099-01-01T00:00:00+00:00",
+        "occurred_at": clock.to_iso(clock.now() + clock.MICROS_PER_DAY),
         "checkout_id": "k-1",
         "session_id": "s-k-1",
         "transaction_id": "t-1",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from engine import clock
 from engine.registry import Registry
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
@@ -499,7 +500,7 @@ def test_the_report_has_both_rates(server: Server, shop: httpx.Client) -> None:
     cart = {**CART, "checkout_id": "ch-report", "customer_id": "c-report", "session_id": "s-r"}
     offers = shop.post("/v1/suggestions", json=cart).json()["offers"]
     case = next(offer for offer in offers if offer["item_id"] == "case-1")
-    now = "2099-01-01T00:00:00+00:00"  # after the decision, whenever this runs
+    now = clock.to_iso(clock.now() + clock.MICROS_PER_DAY)
     events = [
         {"type": "view_promotion", "event_id": "report-view", "occurred_at": now,
          "offer_id": case["offer_id"]},
