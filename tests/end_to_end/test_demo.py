@@ -25,7 +25,7 @@ from training.demo_shop import SAMPLE_HOUSEHOLDS
 
 pytestmark = pytest.mark.demo
 
-HOUSEHOLDS, FOLDER = 60, "sample-60"
+HOUSEHOLDS, FOLDER = 160, "sample-160"  # fewer leave too few without offers to compare
 SHOPPERS = 800
 SIZE = ("--households", str(HOUSEHOLDS))
 STEPS = ("prepare the data", "train", "check out", "compute both rates")
