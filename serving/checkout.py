@@ -33,7 +33,6 @@ from serving.ids import new_id
 from serving.offer_cache import CachedOffers, OfferCache
 from serving.schemas import SuggestionRequest
 
-_DECIMALS = 6
 _MOST_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""
 

@@ -95,13 +95,13 @@ class RateLimits:
         _wait(self._refusals.take(self.address_of(request), time.monotonic()))
 
     def address_of(self, request: Request) -> str:
-        """Return the address of the caller, or what the nearest trusted proxy was told of it."""
+        """Return the address of the caller, or that which the nearest trusted proxy states."""
         address = request.client.host if request.client is not None else ""
         if not self._trusted:
             return address
         # A proxy may add a line of its own behind that of whoever called it.
-        told = ",".join(request.headers.getlist("x-forwarded-for"))
-        for hop in reversed([part.strip() for part in told.split(",") if part.strip()]):
+        stated = ",".join(request.headers.getlist("x-forwarded-for"))
+        for hop in reversed([part.strip() for part in stated.split(",") if part.strip()]):
             if not _is_in(address, self._trusted):
                 break
             address = hop

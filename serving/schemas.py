@@ -2,8 +2,8 @@
 
 `SuggestionRequest` and `SuggestionResponse` are what a checkout sends and gets, and
 `ExplainedDecision` is a fact of `engine.fact_schema` with what was not offered. The OpenAPI
-document is made of these structs; what their fields mean stands in `serving.openapi_words`, but
-for what is written here.
+document is made of these structs; `serving.openapi_words` says what their fields mean, except for
+what is written here.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Watchdog:
         A loop that did not beat for so long answers nobody and never will: the
         process says where it stands and ends itself, so that another takes its place. 0: never.
     stopping
-        The file that `mersalg serve` makes when it is told to stop.
+        The file that `mersalg serve` makes when it is asked to stop.
     """
 
     def __init__(

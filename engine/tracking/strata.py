@@ -76,7 +76,7 @@ Clusters = Mapping[tuple[Stratum, str], Cluster]
 
 
 def share_of(stated: int | None, holdout: float) -> int:
-    """Return the share of a stratum, from that which decisions state or `holdout` where none."""
+    """Return the share of a stratum, as decisions state it, else `holdout`."""
     return round(holdout * WHOLE) if stated is None else stated
 
 
@@ -265,7 +265,7 @@ class Strata:
         value = math.fsum(weights[share] * parts[share].value for share in shares)
         variance = floor = 0.0
         for share, (x, n) in trials.items():
-            # Where none or all succeed no variance is seen: that of all strata stands in for it.
+            # Where none or all succeed no variance is seen: the share over all strata is taken.
             each = value if x in (0, n) else parts[share].value
             variance += weights[share] ** 2 * each * (1 - each) / n
             floor += weights[share] ** 2 * each * (1 - each) / parts[share].sum_m

@@ -140,7 +140,7 @@ class Mersalg:
         Raises
         ------
         Refused
-            The batch as a whole; single events are told in the answer's `rejected`.
+            The batch as a whole; single events are named in the answer's `rejected`.
         Unreachable
             No answer to any of the attempts; try later, with the same events.
         """

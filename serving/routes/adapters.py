@@ -11,7 +11,7 @@ from engine.adapters import shopify
 from engine.adapters.choosing import Adapter, adapter_named
 from engine.errors import FactRejected
 from serving import errors, openapi
-from serving.request_body import read_body, read_json
+from serving.request_body import parse_json, read_body, read_json
 from serving.routes.direct import DirectRoute
 from serving.routes.events import EventsAnswer, take
 from serving.security import ANYONE, admit
@@ -55,7 +55,7 @@ async def from_segment(request: Request) -> Response:
 
 @router.post(
     "/v1/adapters/shopify",
-    summary="Record orders and refunds that Shopify tells of",
+    summary="Record orders and refunds of a Shopify webhook",
     response_model=EventsAnswer,
     responses=_ANSWERS,
     openapi_extra=openapi.foreign_body(openapi.SHOPIFY_EXAMPLE, signed=True),
@@ -76,12 +76,8 @@ async def from_shopify(request: Request) -> Response:
     signature = request.headers.get("x-shopify-hmac-sha256", "")
     if not shopify.is_from_shopify(body, signature, secret):
         raise errors.ApiError(401, "unauthorized", "the signature is not that of the body")
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
     topic = request.headers.get("x-shopify-topic")
-    events = _translated(lambda data, _: shopify.translate(data, topic), payload, service)
+    events = _translated(lambda data, _: shopify.translate(data, topic), parse_json(body), service)
     return _answer(await take(service, ANYONE, events))
 
 

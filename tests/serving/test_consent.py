@@ -72,7 +72,7 @@ def test_only_who_agreed_is_kept(
     for number in range(12):
         name = f"{consent}-{number}"
         arm = _checkout(client, name, consent)
-        # Whoever is not remembered is counted by the checkout, and so drawn by it.
+        # A buyer who is not remembered is counted by the checkout, and so drawn by it.
         unit = unit_of(f"c-{name}", None) if agreed else unit_of(None, None, name)
         assert arm == assign_arm(unit, salt="mersalg-1", holdout=0.5)
         arms.add(arm)

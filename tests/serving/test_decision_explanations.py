@@ -41,9 +41,9 @@ def explain(model: Model, decision: Decision, folder: Path, most: int = 100) -> 
     stored = unpack(pack(decision))
     assert isinstance(stored, Decision)
     explained = Explainer(Registry(folder), lambda: model, lambda *_: []).explain(stored, most)
-    told = json.loads(msgspec_json.encode(explained))
-    assert fits("ExplainedDecision", told)
-    return told["explanation"]
+    answer = json.loads(msgspec_json.encode(explained))
+    assert fits("ExplainedDecision", answer)
+    return answer["explanation"]
 
 
 def reasons(explanation: dict[str, Any], kind: str = "cross_sell") -> dict[str, str]:
