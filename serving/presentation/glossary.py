@@ -32,6 +32,8 @@ class Term:
         One sentence for readers without technical background.
     formula : str
         How the number is computed.
+    advice : str
+        When not to trust it, or what to do about it.
     counted : str
         What the denominator of a rate counts, or what the revenue of a kind is; else empty.
     """
@@ -39,6 +41,7 @@ class Term:
     name: str
     definition: str
     formula: str
+    advice: str
     counted: str = ""
 
 
