@@ -49,8 +49,8 @@ SEQUENCE = "confidence_sequence"
 MISMATCH = 0.001
 """Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
 
-FEWEST_UNITS_OF_MONEY = 100
-FEWEST_PURCHASES_OF_MONEY = 20
+FEWEST_UNITS_OF_MONEY = 30
+FEWEST_PURCHASES_OF_MONEY = 10
 """Units, and purchases, of an arm below which no effect on money is given.
 
 Few large amounts make most of a sum. Where none of them was seen by chance, the variance is far too

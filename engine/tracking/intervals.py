@@ -124,12 +124,16 @@ class RatioSums:
         n / (n - 1) * sum((x - R m)^2) / sum(m)^2: A. Deng et al. (2018), "Applying the delta
         method in metric analytics", section 2, with residuals around R = sum(x) / sum(m).
         """
-        if self.n < 2 or self.sum_m == 0:
+        return self.n * self.spread() / self.sum_m**2 if self.sum_m else math.inf
+
+    def spread(self) -> float:
+        """Return the variance of a cluster's residual around the ratio; infinite of fewer than 2."""
+        if self.n < 2:
             return math.inf
         # Over the common denominator the residuals stay integers, so nothing cancels.
         x, m = self.sum_x, self.sum_m
         residuals = self.sum_xx * m * m - 2 * x * m * self.sum_xm + x * x * self.sum_mm
-        return self.n / (self.n - 1) * (residuals / m**4)
+        return residuals / (m * m) / (self.n - 1)
 
     @property
     def mean(self) -> Mean:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tracking.incremental import FEWEST_UNITS_OF_MONEY
 from engine.tracking.intervals import (
     RatioSums,
     clustered_difference,
@@ -17,6 +16,7 @@ from engine.tracking.intervals import (
     t_quantile,
     wilson,
 )
+from engine.tracking.strata import ARMS, Cluster, Clusters, Strata
 
 CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
 
@@ -113,20 +113,37 @@ def test_intervals_of_shares_cover_with_few_units(n_control: int, share: float) 
     assert 0.925 <= rates / runs <= 0.985
 
 
-def _spent(rng: np.random.Generator, units: int) -> RatioSums:
-    """Units of 1 to 6 checkouts, of which 7 in 10 end in a lognormal amount."""
+def _skewed(rng: np.random.Generator, units: int, share: float, spread: float) -> list[Cluster]:
+    """Units of 1 to 6 checkouts, of which a share end in a lognormal amount."""
     visits = rng.integers(1, 7, units)
     unit = np.repeat(np.arange(units), visits)
-    amounts = rng.lognormal(3, 1, len(unit)) * (rng.random(len(unit)) < 0.7)
-    spent = np.rint(np.bincount(unit, amounts, units) * 100).astype(int)
-    return RatioSums.of(list(zip(spent.tolist(), visits.tolist(), strict=True)))
+    bought = rng.random(len(unit)) < share
+    amounts = np.rint(np.bincount(unit, rng.lognormal(3, spread, len(unit)) * bought * 100, units))
+    return [
+        Cluster(m, order_revenue=int(x), completed=int(n))
+        for m, x, n in zip(visits.tolist(), amounts, np.bincount(unit, bought, units), strict=True)
+    ]
 
 
-@pytest.mark.parametrize(("n_control", "least"), [(FEWEST_UNITS_OF_MONEY, 0.925), (200, 0.935)])
-def test_intervals_of_skewed_money_cover(n_control: int, least: float) -> None:
+@pytest.mark.parametrize(
+    ("n_control", "share", "spread"),
+    [(30, 0.7, 1.0), (100, 0.3, 1.0), (200, 0.7, 1.0), (200, 0.05, 1.0), (200, 0.3, 1.3)],
+)
+def test_intervals_of_skewed_money_cover(n_control: int, share: float, spread: float) -> None:
+    """Nine times as many units see offers, which change nothing."""
     rng = np.random.default_rng(n_control)
-    runs, covered = 1_000, 0
+    runs, covered, gains = 400, 0, 0
     for _ in range(runs):
-        interval = clustered_difference(_spent(rng, 600).mean, _spent(rng, n_control).mean)
+        clusters: Clusters = {
+            ((arm, 100_000), f"{n}"): cluster
+            for arm, units in (("treatment", 9 * n_control), ("control", n_control))
+            for n, cluster in enumerate(_skewed(rng, units, share, spread))
+        }
+        strata = Strata.of_clusters(clusters, 0.1)
+        interval = clustered_difference(
+            *(strata.mean("order_revenue", arm, [100_000]) for arm in ARMS)
+        )
         covered += interval.lower <= 0 <= interval.upper
-    assert least <= covered / runs <= 0.975
+        gains += interval.lower > 0
+    assert (0.935 if n_control == 200 else 0.925) <= covered / runs <= 0.985
+    assert gains / runs <= 0.06

@@ -130,9 +130,9 @@ def test_a_missing_arm_is_no_data() -> None:
     ("sizes", "share", "whole", "offered"),
     [
         ((20, 8, 9, 3), "9 units in control are too few", "9 units", "9 units"),
-        ((99, 40, 120, 30), None, "99 units in treatment are too few", "99 units"),
-        ((120, 40, 100, 19), None, None, "19 purchases in control are too few"),
-        ((120, 40, 100, 20), None, None, None),
+        ((29, 20, 32, 30), None, "29 units in treatment are too few", "29 units"),
+        ((32, 20, 30, 9), None, None, "9 purchases in control are too few"),
+        ((32, 20, 30, 10), None, None, None),
     ],
 )
 def test_arms_too_small_for_an_interval_have_no_effect(

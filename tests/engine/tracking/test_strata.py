@@ -146,11 +146,18 @@ def test_one_share_is_compared_as_before(first: list[Any], second: list[Any]) ->
         for n, (x, m) in enumerate(units)
     }
     strata = Strata.of_clusters(clusters, 0.1)
-    for arm, units in (("treatment", first), ("control", second)):
-        sums = RatioSums.of(units)
+    left = [
+        np.array([x - m * sum(x for x, _ in units) / sum(m for _, m in units) for x, m in units])
+        for units in (first, second)
+    ]
+    together = sum(float(each @ each) for each in left) / sum(len(each) - 1 for each in left)
+    for arm, units, each in (("treatment", first, left[0]), ("control", second, left[1])):
         mean = strata.mean("order_revenue", arm, [100_000])  # type: ignore[arg-type]
-        assert mean.value == pytest.approx(sums.value)
-        assert mean.variance() == pytest.approx(sums.variance())
+        spread = 2 / 3 * float(each @ each) / (len(each) - 1) + together / 3
+        assert mean.value == pytest.approx(RatioSums.of(units).value)
+        assert mean.variance() == pytest.approx(
+            spread * len(units) / sum(m for _, m in units) ** 2, abs=1e-9
+        )
 
 
 def test_past_spend_is_taken_out_within_strata() -> None:
