@@ -257,8 +257,8 @@ class TrackingSection(Section):
     checkout_days: int = Field(default=CHECKOUT_DAYS, ge=1, le=365)
     """Days after an offer in which a purchase of its checkout is credited."""
     bot_decisions_per_hour: int = Field(default=120, ge=0)
-    """A session that asks for more suggestions than that within an hour is a bot, and reports
-    leave it out; 0 trusts every session."""
+    """A session that asks for more suggestions than that within an hour is a bot for that hour, and
+    reports leave it out; 0 trusts every session."""
     consent: Consent = "assumed"
     """Whether customer and session ids are kept (hashed) of a call or event that does not say. A
     `consent` of its own decides otherwise; the counts work either way."""

@@ -48,9 +48,10 @@ class FactScope:
 
     A store returns every fact inside the bounds and of their transactions; whenever they occurred,
     all facts of the checkouts these belong to or name an offer of, and all that name an offer of
-    those checkouts, with the other checkouts that they are of; and all that share a transaction or
-    a session with any of them. It may return more; it never returns less. So nothing of the period
-    is cut in two.
+    those checkouts, with the other checkouts that they are of and all that name an offer of these;
+    and all that share a transaction or a session with any of them. It may return more; it never
+    returns less. So nothing of the period is cut in two, and the unit of each of its facts is
+    known.
     """
 
     since: int | None = None
@@ -254,11 +255,23 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
         .where(of_order.c.event_id.in_(select(near.c.event_id)))
         .where(of_order.c.checkout_id.is_distinct_from(of_offer.c.checkout_id))
     ).cte("tied")
-    whole = union(
-        select(near.c.event_id),
+    of_tied = union(
         *(
             select(facts.c.event_id).where(facts.c.checkout_id.in_(select(side)))
             for side in (tied.c.own, tied.c.named)
+        )
+    ).cte("of_tied")
+    offered_there = (
+        select(offers.c.offer_id)
+        .where(offers.c.event_id.in_(select(of_tied.c.event_id)))
+        .cte("offered_there")
+    )
+    whole = union(
+        select(near.c.event_id),
+        select(of_tied.c.event_id),
+        *(
+            select(each.c.event_id).where(each.c.offer_id.in_(select(offered_there.c.offer_id)))
+            for each in (facts, named_offers)
         ),
     ).cte("whole")
     return select(_with_sharing(select(whole.c.event_id), "related").c.event_id)

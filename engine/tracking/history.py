@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from engine.experiment import unit_of
 from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
+from engine.tracking.units import Units
 
 _HOUR = 3_600_000_000  # microseconds
 CLOCK_TOLERANCE = 300_000_000
@@ -70,7 +70,7 @@ CAUSES = ("duplicates", "late", "early", "unmatched", "bots_excluded", "bots_by_
 """Why facts count for nothing, or are in doubt.
 
 `early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
-`bots_by_rate`: decisions of sessions that made them faster than people do; they are among
+`bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
 """
 
@@ -134,33 +134,10 @@ def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> His
     facts : iterable of Fact
         Facts of one shop.
     bot_decisions_per_hour : int
-        A session with more decisions than that within any 60 minutes is a bot, as if all its
-        decisions said so; 0 trusts every session.
+        A session with more decisions than that within any 60 minutes is a bot for these minutes,
+        as if its decisions in them said so; 0 trusts every session.
     """
     return _Reading(facts, bot_decisions_per_hour).history()
-
-
-class _Units:
-    """The unit that each fact belongs to.
-
-    A session seen with exactly one customer is that customer's from the start; with several, the
-    facts that name none of them stay with the session.
-    """
-
-    def __init__(self, facts: Iterable[Fact]) -> None:
-        seen: defaultdict[str, set[str]] = defaultdict(set)
-        for fact in facts:
-            if fact.session_id and fact.customer_id:
-                seen[fact.session_id].add(fact.customer_id)
-        self._owner = {
-            session: next(iter(customers))
-            for session, customers in seen.items()
-            if len(customers) == 1
-        }
-
-    def of(self, fact: Fact) -> str:
-        customer = fact.customer_id or self._owner.get(fact.session_id or "")
-        return unit_of(customer, fact.session_id, fact.checkout_id)
 
 
 class _Bots:
@@ -204,9 +181,10 @@ class _Bots:
 
 
 def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
-    """Return event ids of the decisions of sessions with more than `maximum` in an hour.
+    """Return event ids of the decisions of sessions in an hour that has more than `maximum`.
 
-    A decision without a session counts with those of its checkout.
+    A decision without a session counts with those of its checkout. Other hours of the session are
+    not a bot's: many customers may share a till.
     """
     if not maximum:
         return frozenset()
@@ -220,11 +198,9 @@ def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
     return frozenset(
         decision.event_id
         for theirs in asked.values()
-        if any(
-            later.occurred_at - earlier.occurred_at < _HOUR
-            for earlier, later in zip(theirs, theirs[maximum:], strict=False)
-        )
-        for decision in theirs
+        for begin, last in enumerate(theirs[maximum:])
+        if last.occurred_at - theirs[begin].occurred_at < _HOUR
+        for decision in theirs[begin : begin + maximum + 1]
     )
 
 
@@ -246,7 +222,7 @@ class _Reading:
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._bot_offers = bots.offers
         # Bots are included, for facts far from a session may decide which facts are those of bots.
-        self._units = _Units(distinct)
+        self._units = Units(distinct)
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
@@ -262,7 +238,7 @@ class _Reading:
             if decision.decision_id in self._decisions:
                 self._duplicates.append(decision.occurred_at)
                 continue
-            unit = self._units.of(decision)
+            unit = self._units.of(decision, decision.checkout_id)
             self._decisions[decision.decision_id] = decision
             self._units_of[decision.decision_id] = unit
             self._checkouts[decision.checkout_id].append(decision)
@@ -300,12 +276,12 @@ class _Reading:
         checkout = purchase.checkout_id or next(filter(None, named), None)
         of_lines = [of_offer or checkout for of_offer in named]
         decided = self._checkouts.get(checkout or "", ())
-        if purchase.customer_id or purchase.session_id:
-            unit = self._units.of(purchase)
-        elif decided:
-            unit = self._units_of[decided[0].decision_id]
-        else:
-            unit = unit_of(None, None, checkout) if checkout else f"t:{transaction}"
+        unit = self._units.of(purchase, checkout)
+        if purchase.customer_id is None and purchase.session_id is None:
+            if decided:
+                unit = self._units_of[decided[0].decision_id]
+            elif checkout is None:
+                unit = f"t:{transaction}"
         currencies = (purchase.currency, *(decision.currency for decision in decided))
         currency = next((code for code in currencies if code is not None), None)
         return Order(purchase, transaction, checkout, of_lines, unit, currency)

@@ -127,7 +127,7 @@ class RatioSums:
         return self.n * self.spread() / self.sum_m**2 if self.sum_m else math.inf
 
     def spread(self) -> float:
-        """Return the variance of a cluster's residual around the ratio; infinite of fewer than 2."""
+        """Return the variance of a cluster's residual around the ratio; infinite for one alone."""
         if self.n < 2:
             return math.inf
         # Over the common denominator the residuals stay integers, so nothing cancels.

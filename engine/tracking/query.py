@@ -65,8 +65,8 @@ class ReportQuery:
     holdout_by : str or None
         Who stated it, for a filled query: "query", "shop" or "default".
     bot_decisions_per_hour : int or None
-        A session with more decisions than that within 60 minutes is a bot; default 120, and 0
-        trusts every session.
+        A session with more decisions than that within 60 minutes is a bot for these minutes;
+        default 120, and 0 trusts every session.
     level : float
         Confidence level of every interval.
     shop : str or None

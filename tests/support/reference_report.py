@@ -66,7 +66,7 @@ class ReferenceReport:
         self.credits = self._credits()
 
     def _too_fast(self, fact: Fact, everything: list[Fact], most: int) -> bool:
-        """Some hour of the fact's session (or checkout) holds more than `most` decisions."""
+        """Some hour of the session (or checkout) holds it and more than `most` decisions."""
         if not most or not isinstance(fact, Decision) or fact.is_bot:
             return False
         theirs = [
@@ -78,7 +78,11 @@ class ReferenceReport:
             and (fact.session_id is not None or other.checkout_id == fact.checkout_id)
         ]
         hour = 3_600 * 10**6
-        return any(sum(begin <= at < begin + hour for at in theirs) > most for begin in theirs)
+        return any(
+            begin <= fact.occurred_at < begin + hour
+            and sum(begin <= at < begin + hour for at in theirs) > most
+            for begin in theirs
+        )
 
     def _decided(self, *, is_bot: bool) -> list[Decision]:
         return [
@@ -118,26 +122,44 @@ class ReferenceReport:
         return self.since <= fact.occurred_at < self.until
 
     def unit(self, fact: Fact) -> str:
+        """The customer, by name or by checkout or by session; the session; the checkout."""
         if fact.customer_id:
             return f"customer {fact.customer_id}"
-        if fact.session_id:
+        checkout = fact.checkout_id if isinstance(fact, Decision) else self.checkout(fact)
+        for alike in (
+            lambda other: checkout is not None and checkout in self.spoken_of(other),
+            lambda other: fact.session_id is not None and other.session_id == fact.session_id,
+        ):
             customers = {
-                other.customer_id
-                for other in self.everything
-                if other.session_id == fact.session_id and other.customer_id
+                other.customer_id for other in self.everything if other.customer_id and alike(other)
             }
             if len(customers) == 1:
                 return f"customer {customers.pop()}"
+        if fact.session_id:
             return f"session {fact.session_id}"
         if isinstance(fact, Event):
-            checkout = self.checkout(fact)
             for decision in self.decisions:
                 if checkout is not None and decision.checkout_id == checkout:
                     return self.unit(decision)
             if checkout is None:
                 return f"transaction {fact.transaction_id}"
-            return f"checkout {checkout}"
-        return f"checkout {fact.checkout_id}"
+        return f"checkout {checkout}"
+
+    def spoken_of(self, fact: Fact) -> set[str]:
+        """The checkouts that a fact names, or an offer of which it names, bots' too."""
+        named = (
+            {fact.offer_id, *(line.offer_id for line in fact.items)}
+            if isinstance(fact, Event)
+            else set()
+        )
+        of_offers = {
+            each.checkout_id
+            for each in self.everything
+            if isinstance(each, Decision)
+            for offer in each.offers
+            if offer.offer_id in named
+        }
+        return of_offers | ({fact.checkout_id} if fact.checkout_id else set())
 
     def checkout(self, order: Event) -> str | None:
         if order.checkout_id is not None:

@@ -304,6 +304,71 @@ def test_an_anonymous_visit_belongs_to_the_one_customer_of_its_session() -> None
     assert (customer["numerator"], customer["denominator"]) == (1, 1)
 
 
+def units_of(facts: list[dict[str, Any]]) -> tuple[int, int, int]:
+    """Customers who bought an offered bun, customers shown one who bought, and all who bought."""
+    k = measured(facts, "cross_sell")
+    assert k["customer"]["numerator"] == k["penetration"]["numerator"]
+    return (*(k["customer"][name] for name in ("numerator", "denominator")),
+            k["penetration"]["denominator"])  # fmt: skip
+
+
+def visit(number: int, session: str, line: dict[str, Any], **order: Any) -> list[dict[str, Any]]:
+    """A checkout whose decision names the session, and an order that does not."""
+    name, checkout = f"d{number}", f"k{number}"
+    return [
+        decided(number, name, customer_id=None, checkout_id=checkout, session_id=session),
+        seen(f"{name}-bun", number),
+        bought(line, hour=10 + number, **{"checkout_id": checkout, **order}),
+    ]
+
+
+def test_a_session_and_a_customer_in_one_checkout_are_one_unit() -> None:
+    """Three checkouts of one buyer: decisions name the session, purchases the customer."""
+    lines = [item("bun"), item("small"), item("small")]
+    visits = [visit(number, f"s{number}", line) for number, line in enumerate(lines)]
+    assert units_of([fact for each in visits for fact in each]) == (1, 1, 1)
+
+
+def test_the_checkouts_of_a_shared_session_are_those_of_their_customers() -> None:
+    people = ("ann", "bob", "ann")
+    facts = [
+        fact
+        for number, customer in enumerate(people)
+        for fact in visit(number, "till", item("bun"), customer_id=customer)
+    ]
+    assert units_of(facts) == (2, 2, 2)
+    # Of those that no customer claims there is one unit, the session.
+    assert units_of(facts + visit(3, "till", item("bun"), customer_id=None)) == (3, 3, 3)
+
+
+def test_the_customer_of_the_checkout_comes_before_that_of_the_session() -> None:
+    login = seen("d1-bun", 3, "select_promotion") | {"session_id": "s", "customer_id": "ann"}
+    other = visit(0, "s", item("bun"), customer_id="bob")
+    assert units_of([*other, login]) == (1, 1, 1)
+
+
+def test_a_purchase_that_names_an_offer_says_whose_its_checkout_is() -> None:
+    facts = visit(0, "s", item("bun", offer_id="d0-bun"), checkout_id=None)
+    assert units_of(facts) == (1, 1, 1)
+
+
+def test_an_order_of_nobody_is_that_of_the_customer_of_its_checkout() -> None:
+    """Two orders of a checkout without a decision, only one of which names the customer."""
+    orders = [bought(item("small"), hour=hour, customer_id=customer)
+              for hour, customer in ((3, "ann"), (4, None))]  # fmt: skip
+    assert units_of(orders) == (0, 0, 1)
+
+
+def test_a_session_is_a_bot_only_in_the_hour_in_which_it_is_one() -> None:
+    """A till that many share: three decisions in one minute, and one the next day."""
+    till = [decided(0, f"d{n}", checkout_id=f"k{n}", session_id="till") for n in range(3)]
+    next_day = decided(24, "z", session_id="till")
+    facts = [parse_fact(fact) for fact in [*till, next_day, seen("z-bun", 25)]]
+    made: Any = report_of(facts, ReportQuery(bot_decisions_per_hour=2, impressions="served"))
+    assert made["quality"]["bots_by_rate"] == 3
+    assert made["total"]["cross_sell"]["offer"]["denominator"] == 1
+
+
 def test_another_currency_never_adds() -> None:
     other = bought(item("bun"), hour=3, currency="EUR")
     parsed = [parse_fact(fact) for fact in (decided(), *VIEWS, bought(item("bun")), other)]

@@ -218,6 +218,45 @@ def test_an_order_of_several_checkouts_counts_once(
     assert of_checkout["numerator"] == of_checkout["denominator"] == len(days)
 
 
+def test_days_know_the_customer_that_a_later_fact_names(empty: Path) -> None:
+    """Decisions of two days name sessions; whose they are is said by other facts, days later."""
+    facts: list[Fact] = []
+    for number, day in enumerate((0, 2)):
+        offer = Offer(f"o{number}", "cross_sell", "bun", 1, 900)
+        instant = _decision("").occurred_at + day * MICROS_PER_DAY
+        made = {"occurred_at": instant, "session_id": f"s{number}", "offers": (offer,)}
+        facts.append(replace(_decision(f"d{number}"), **made))
+        facts.append(
+            Event(
+                event_id=f"p{number}",
+                type="purchase",
+                occurred_at=instant + 1,
+                checkout_id=f"d{number}",
+                transaction_id=f"t{number}",
+                currency="NOK",
+                items=(PurchaseItem("bun", 1, 900, offer_id=f"o{number}"),),
+            )
+        )
+    late = [
+        Event(
+            event_id=f"v{number}",
+            type="view_promotion",
+            occurred_at=_decision("").occurred_at + (4 + number) * MICROS_PER_DAY,
+            offer_id=f"o{number}",
+            customer_id="ann",
+        )
+        for number in range(2)
+    ]
+    n_buyers: list[int] = []
+    with copied(empty) as store:
+        for part in (facts, late[:1], late[1:]):
+            store.facts.append(part)
+            same(store, ReportQuery())
+            rates: Any = build_report(store, ReportQuery())["total"]
+            n_buyers.append(rates["cross_sell"]["penetration"]["denominator"])
+    assert n_buyers == [2, 2, 1]
+
+
 def test_a_day_rolled_up_from_facts_read_before_is_not_saved(empty: Path) -> None:
     with copied(empty) as store:
         rollups = store.reports.rollups
