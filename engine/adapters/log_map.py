@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from engine import clock
 from engine.errors import ConfigError, FactRejected
@@ -16,6 +16,16 @@ from engine.facts import KINDS, Kind
 
 Step = Literal["received", "viewed", "completed", "purchased"]
 STEPS: tuple[Step, ...] = ("received", "viewed", "completed", "purchased")
+Outcome = Literal["accepted", "declined"]
+OUTCOMES: tuple[Outcome, ...] = ("accepted", "declined")
+
+_USUAL: Mapping[Outcome, str] = {
+    "accepted": "accepted accept yes y true t 1 ja j sant",
+    "declined": "declined decline rejected refused no n false f 0 nei usann",
+}
+"""Words of outcomes where the map names none, whatever their case."""
+
+_Meaning = TypeVar("_Meaning", Step, Outcome)
 
 _UNITS = {
     "milliseconds": 1_000,
@@ -30,25 +40,48 @@ _UNITS = {
 class LogMap:
     """How rows of an offer log are read.
 
-    Attributes:
-        event, customer, offer, time: columns; `amount` that of a purchase's worth, `duration` that
-            of the days an offer stays open and `segment` that of what offers are grouped by, None
-            where there is no such column.
-        steps: a word in the event column -> what it means; rows of other words are passed over.
-        unit: microseconds of one unit of a time that is a number, counted from `start`; None where
-            times are ISO 8601.
-        durations: offer -> days it stays open; `days` for all others.
-        kind: what the offers are; `currency` of the amounts.
+    A log has either a column `event`, of what happened to an offer, or a column `outcome`: one row
+    for each offer, with whether it was accepted.
+
+    Attributes
+    ----------
+    event, customer, offer, time : str or None
+        Columns. Without `customer` each row has a unit of its own; without `time` rows are in the
+        order of the file, from `start` on.
+    steps : mapping
+        A word in the event column -> what it means; rows of other words are left out.
+    amount, duration, segment : str or None
+        Columns of a purchase's worth, of the days an offer stays open, and of what offers are
+        grouped by.
+    outcome : str or None
+        Column of the outcome.
+    outcomes : mapping
+        A word in it -> what it means; empty for the usual words.
+    id : str or None
+        Column that tells rows apart: a second row of an id is a copy of the first. Without it equal
+        rows are different offers.
+    unit : int or None
+        Microseconds of one unit of a time that is a number, counted from `start`; None where times
+        are ISO 8601.
+    durations : mapping
+        offer -> days it stays open; `days` for all others.
+    kind : Kind
+        What the offers are.
+    currency : str or None
+        Of the amounts.
     """
 
-    event: str
-    customer: str
+    event: str | None
+    customer: str | None
     offer: str
-    time: str
+    time: str | None
     steps: Mapping[str, Step]
     amount: str | None = None
     duration: str | None = None
     segment: str | None = None
+    outcome: str | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict[str, Outcome])
+    id: str | None = None
     unit: int | None = None
     start: int = 0
     days: Decimal = Decimal(7)
@@ -56,8 +89,23 @@ class LogMap:
     kind: Kind = "cross_sell"
     currency: str | None = None
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the map names."""
+        named = (self.event, self.outcome, self.customer, self.offer, self.time, self.amount)
+        return [each for each in (*named, self.duration, self.segment, self.id) if each is not None]
+
+    def outcome_of(self, word: str) -> Outcome | None:
+        """Return what a word of the outcome column means; None for an unknown one."""
+        if self.outcomes:
+            return self.outcomes.get(word)
+        for outcome, words in _USUAL.items():
+            if word.strip().lower() in words.split():
+                return outcome
+        return None
+
     def instant(self, text: str) -> int:
-        """Raises FactRejected for what is no time."""
+        """Return the instant of a time; raises FactRejected for what is no time."""
         try:
             if self.unit is None:
                 return clock.parse_instant(text)
@@ -68,7 +116,13 @@ class LogMap:
         return instant
 
     def open_for(self, offer: str, duration: str | None) -> int:
-        """Microseconds an offer stays open; raises FactRejected for what is no number of days."""
+        """Return how many microseconds an offer stays open.
+
+        Raises
+        ------
+        FactRejected
+            The duration is no number of days.
+        """
         days = self.durations.get(offer, self.days)
         if duration:
             try:
@@ -84,8 +138,10 @@ class LogMap:
 def load_map(path: Path) -> LogMap:
     """Read a map; see `README.md` for one.
 
-    Raises:
-        ConfigError: missing file, broken TOML, or keys that are missing, unknown or impossible.
+    Raises
+    ------
+    ConfigError
+        Missing file, broken TOML, or keys that are missing, unknown or impossible.
     """
     try:
         data = tomllib.loads(path.read_text("utf-8"))
@@ -99,16 +155,21 @@ def load_map(path: Path) -> LogMap:
 class _Reading:
     def __init__(self, path: Path, data: Mapping[str, Any]) -> None:
         self._path, self._data = path, data
-        self._only("", data, ("columns", "events", "time", "offers"))
+        self._only("", data, ("columns", "events", "outcomes", "time", "offers"))
 
     def map(self) -> LogMap:
         columns = self._table("columns")
-        required = ("event", "customer", "offer", "time")
-        self._only("columns.", columns, (*required, "amount", "duration", "segment"))
-        named = {name: self._text("columns.", columns, name) for name in columns}
-        for name in required:
-            if name not in named:
-                raise self._wrong(f"columns.{name} is missing")
+        known = ("event", "outcome", "customer", "offer", "time", "amount", "duration", "segment")
+        self._only("columns.", columns, (*known, "id"))
+        named: dict[str, Any] = dict.fromkeys(("event", "customer", "time"))
+        named |= {name: self._text("columns.", columns, name) for name in columns}
+        if "offer" not in named:
+            raise self._wrong("columns.offer is missing")
+        if ("event" in columns) == ("outcome" in columns):
+            raise self._wrong(
+                "columns must name either event (what happened to an offer) or outcome (whether the"
+                " offer of the row was accepted)"
+            )
         time, offers = self._table("time"), self._table("offers")
         self._only("time.", time, ("unit", "start"))
         self._only("offers.", offers, ("kind", "days", "durations", "currency"))
@@ -123,7 +184,8 @@ class _Reading:
             raise self._wrong("offers.durations is not a table of days by offer")
         return LogMap(
             **named,
-            steps=self._steps(),
+            steps=self._words("events", STEPS) if "event" in columns else {},
+            outcomes=self._words("outcomes", OUTCOMES) if "outcomes" in self._data else {},
             unit=None if unit is None else _UNITS[unit],
             start=self._start(time.get("start")),
             days=self._days("offers.days", offers.get("days", 7)),
@@ -135,24 +197,25 @@ class _Reading:
             currency=self._text("offers.", offers, "currency") if "currency" in offers else None,
         )
 
-    def _steps(self) -> dict[str, Step]:
-        events = self._table("events")
-        self._only("events.", events, STEPS)
-        steps: dict[str, Step] = {}
-        for step in STEPS:
-            words = events.get(step, [])
+    def _words(self, name: str, meanings: tuple[_Meaning, ...]) -> dict[str, _Meaning]:
+        """Return what each word means, by a table of the words for each meaning."""
+        table = self._table(name)
+        self._only(f"{name}.", table, meanings)
+        found: dict[str, _Meaning] = {}
+        for meaning in meanings:
+            words = table.get(meaning, [])
             words = [words] if isinstance(words, str) else words
             if not isinstance(words, list) or not all(
                 isinstance(word, str) for word in cast("list[object]", words)
             ):
-                raise self._wrong(f"events.{step} is neither a word nor a list of words")
+                raise self._wrong(f"{name}.{meaning} is neither a word nor a list of words")
             for word in cast("list[str]", words):
-                if word in steps:
-                    raise self._wrong(f"events: {word!r} is both {steps[word]} and {step}")
-                steps[word] = step
-        if "received" not in steps.values():
-            raise self._wrong("events.received is missing: what says that an offer was made?")
-        return steps
+                if word in found:
+                    raise self._wrong(f"{name}: {word!r} is both {found[word]} and {meaning}")
+                found[word] = meaning
+        if meanings[0] not in found.values():
+            raise self._wrong(f"{name}.{meanings[0]} is missing: which words mean that?")
+        return found
 
     def _table(self, name: str) -> Mapping[str, Any]:
         table = self._data.get(name, {})

@@ -2,8 +2,10 @@
 
 A view or a completion belongs to a sending of the same offer to the same customer that was open
 then. Where several were, the completion is ambiguous and is credited to one: the last that had
-been viewed, else the last that was sent. A completion without a view is nobody's doing: it is
-recorded as a purchase and credited to no offer.
+been viewed, else the last that was sent, of those without a completion if there are any. A
+completion without a view is nobody's doing: it is recorded as a purchase and credited to no offer.
+
+A log of outcomes has one row for each offer: it was shown, and accepted or not.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from engine import clock
-from engine.adapters.log_map import STEPS, LogMap, Step
+from engine.adapters.log_map import STEPS, LogMap, Outcome, Step
 from engine.adapters.reading import Record, amount_of
 from engine.errors import DataError, FactRejected
 from engine.fact_fields import is_id
@@ -31,15 +33,22 @@ Row = Mapping[str, str]
 class LogCounts:
     """Rows by what became of them.
 
-    `duplicates` repeat another row in every column and are left out; `other` are of events the map
-    does not name. `unmatched` views and completions found no open sending. Of the completions
-    `ambiguous` fit several, and `unviewed` had not been seen before.
+    `duplicates` have the id of another row and are left out; `repeated` equal another row in every
+    column and count, for nothing says that they are copies. `other` are of events the map does not
+    name. `without_customer` and `without_time` name none. `unmatched` views and completions found
+    no open sending. Of the completions `ambiguous` fit several, and `unviewed` had not been seen
+    before.
     """
 
     rows: int = 0
     duplicates: int = 0
+    repeated: int = 0
     other: int = 0
     rejected: int = 0
+    without_customer: int = 0
+    without_time: int = 0
+    accepted: int = 0
+    declined: int = 0
     received: int = 0
     viewed: int = 0
     completed: int = 0
@@ -50,6 +59,7 @@ class LogCounts:
     unmatched_completions: int = 0
 
     def json(self) -> dict[str, int]:
+        """Return the counts by name."""
         return asdict(self)
 
 
@@ -63,7 +73,10 @@ class Refused:
 
 
 class _Happening(NamedTuple):
-    """One row understood; sorts by time, and at one time offers come before what is done."""
+    """One row understood; sorts by time, and at one time offers come before what is done.
+
+    `customer` is empty where the row names none.
+    """
 
     at: int
     order: int
@@ -82,27 +95,33 @@ class _Sending:
     at: int
     until: int
     viewed_at: int | None = None
+    is_completed: bool = False
 
 
 @dataclass(slots=True)
 class Translation:
-    """Facts of a log in our schema, in order of time, and how they came about."""
+    """Facts of a log in our schema, in order of time, and how they came about.
+
+    `words` counts the words of the column of outcomes, or those of events that the map does not
+    name, with what each was read as.
+    """
 
     facts: list[Record] = field(default_factory=list[Record])
     counts: LogCounts = field(default_factory=LogCounts)
     refused: list[Refused] = field(default_factory=list[Refused])
+    words: Counter[tuple[str, Outcome | None]] = field(
+        default_factory=Counter[tuple[str, Outcome | None]]
+    )
 
 
 def read_rows(path: Path, log_map: LogMap) -> Iterator[Row]:
-    """Rows of a CSV file with a header, or of JSON Lines (`.jsonl`), as texts.
+    """Yield the rows of a CSV file with a header, or of JSON Lines (`.jsonl`), as texts.
 
-    Raises:
-        DataError: the file cannot be read, or lacks a column the map names.
+    Raises
+    ------
+    DataError
+        The file cannot be read, or lacks a column the map names.
     """
-    wanted = [log_map.event, log_map.customer, log_map.offer, log_map.time]
-    wanted += [
-        name for name in (log_map.amount, log_map.duration, log_map.segment) if name is not None
-    ]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix in (".jsonl", ".ndjson"):
@@ -111,7 +130,7 @@ def read_rows(path: Path, log_map: LogMap) -> Iterator[Row]:
                         yield _texts(json.loads(line), number)
                 return
             reader = csv.DictReader(file, restval="")
-            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+            missing = [name for name in log_map.columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(
                     f"there is no column {', '.join(missing)}; there are"
@@ -134,51 +153,130 @@ def _texts(data: object, number: int) -> Row:
 
 
 def translate(rows: Iterable[Row], log_map: LogMap) -> Translation:
-    """All facts of a log; rows may come in any order, and the same rows give the same facts."""
+    """Return all facts of a log; the same rows give the same facts.
+
+    Rows may come in any order, except those without a time: these are dated just after the row
+    before them.
+
+    Raises
+    ------
+    DataError
+        An outcome is neither accepted nor declined.
+    """
     done = Translation()
-    seen: set[tuple[tuple[str, str], ...]] = set()
+    reading = _Rows(log_map, done)
     happenings: list[_Happening] = []
     for number, row in enumerate(rows, start=1):
         done.counts.rows += 1
-        whole = tuple(sorted(row.items()))
-        if whole in seen:
-            done.counts.duplicates += 1
-            continue
-        seen.add(whole)
-        step = log_map.steps.get(row.get(log_map.event, ""))
-        if step is None:
-            done.counts.other += 1
-            continue
         try:
-            happenings.append(_understood(row, step, log_map))
+            happenings += reading.read(number, row)
         except FactRejected as error:
             done.counts.rejected += 1
             done.refused.append(Refused(number, row, error.message))
-    _match(sorted(happenings), log_map, done)
+    if log_map.outcome is None:
+        _match(sorted(happenings), log_map, done)
+    else:
+        for each in sorted(happenings):
+            _record_outcome(each, log_map, done)
     return done
 
 
-def _understood(row: Row, step: Step, log_map: LogMap) -> _Happening:
-    customer, offer = row.get(log_map.customer, ""), row.get(log_map.offer, "")
-    if not is_id(customer):
-        raise FactRejected("invalid", f"{log_map.customer}: {customer[:50]!r} is no id")
-    if step != "purchased" and not is_id(offer):
-        raise FactRejected("invalid", f"{log_map.offer}: {offer[:50]!r} is no id")
-    amount = None if log_map.amount is None else amount_of(row, log_map.amount)
-    if amount is not None and amount < 0:
-        raise FactRejected("invalid", f"{log_map.amount}: {amount} is below 0")
-    duration = None if log_map.duration is None else row.get(log_map.duration)
-    return _Happening(
-        log_map.instant(row.get(log_map.time, "")),
-        STEPS.index(step),
-        customer,
-        offer,
-        repr(sorted(row.items())),
-        step,
-        log_map.open_for(offer, duration) if step == "received" else 0,
-        amount,
-        (row.get(log_map.segment) or None) if log_map.segment is not None else None,
-    )
+class _Rows:
+    """Reads the rows of a file, in its order."""
+
+    def __init__(self, log_map: LogMap, done: Translation) -> None:
+        self._map, self._done = log_map, done
+        self._at = log_map.start - 1
+        self._copies: Counter[str] = Counter()
+        self._by_id: dict[str, tuple[int, str]] = {}
+
+    def read(self, number: int, row: Row) -> list[_Happening]:
+        """Return what a row says: nothing where it is left out.
+
+        Raises
+        ------
+        FactRejected
+            It cannot be read.
+        DataError
+            Its outcome is an unknown word.
+        """
+        whole = repr(sorted(row.items()))
+        if self._is_copy(number, row, whole):
+            return []
+        counts, digest = self._done.counts, _key(whole)
+        self._copies[digest] += 1
+        counts.repeated += self._copies[digest] > 1
+        step = self._step(number, row)
+        if step is None:
+            counts.other += 1
+            return []
+        return [self._understood(row, step, f"{whole}/{self._copies[digest]}")]
+
+    def _is_copy(self, number: int, row: Row, whole: str) -> bool:
+        name = row.get(self._map.id or "")
+        if not name:
+            return False
+        content = _key(whole)
+        first, known = self._by_id.setdefault(name, (number, content))
+        if content != known:
+            message = f"{self._map.id}: {name[:50]!r} is that of row {first}, which says otherwise"
+            raise FactRejected("conflict", message)
+        self._done.counts.duplicates += first != number
+        return first != number
+
+    def _step(self, number: int, row: Row) -> Step | None:
+        log_map, done = self._map, self._done
+        if log_map.outcome is None:
+            word = row.get(log_map.event or "", "")
+            step = log_map.steps.get(word)
+            if step is None:
+                done.words[word, None] += 1
+            return step
+        word = row.get(log_map.outcome, "")
+        outcome = log_map.outcome_of(word)
+        if outcome is None:
+            raise DataError(
+                f"{word[:50]!r} is neither accepted nor declined; nothing was recorded. Name it in"
+                " the map, in outcomes.accepted or outcomes.declined",
+                row=number,
+                column=log_map.outcome,
+            )
+        done.words[word, outcome] += 1
+        return "completed" if outcome == "accepted" else "received"
+
+    def _understood(self, row: Row, step: Step, text: str) -> _Happening:
+        log_map = self._map
+        customer = row.get(log_map.customer or "", "")
+        offer = row.get(log_map.offer, "")
+        if customer and not is_id(customer):
+            raise FactRejected("invalid", f"{log_map.customer}: {customer[:50]!r} is no id")
+        if step != "purchased" and not is_id(offer):
+            raise FactRejected("invalid", f"{log_map.offer}: {offer[:50]!r} is no id")
+        amount = None if log_map.amount is None else amount_of(row, log_map.amount)
+        if amount is not None and amount < 0:
+            raise FactRejected("invalid", f"{log_map.amount}: {amount} is below 0")
+        duration = None if log_map.duration is None else row.get(log_map.duration)
+        open_for = log_map.open_for(offer, duration) if step == "received" else 0
+        time = row.get(log_map.time or "", "")
+        self._at = log_map.instant(time) if time else self._at + 1
+        self._done.counts.without_time += not time
+        self._done.counts.without_customer += not customer
+        segment = (row.get(log_map.segment) or None) if log_map.segment is not None else None
+        order = STEPS.index(step)
+        return _Happening(self._at, order, customer, offer, text, step, open_for, amount, segment)
+
+
+def _record_outcome(each: _Happening, log_map: LogMap, done: Translation) -> None:
+    """Add the facts of an offer that was shown, and accepted or not."""
+    key = _key("outcome", each.text)
+    sending = _Sending(key, each.at, each.at)
+    done.facts += [_decision(key, each, log_map), _view(_key("shown", each.text), each, sending)]
+    if each.step == "completed":
+        done.counts.accepted += 1
+        name = _key("accepted", each.text)
+        done.facts.append(_completion(name, each, sending, log_map, credited=True))
+    else:
+        done.counts.declined += 1
 
 
 def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation) -> None:
@@ -188,7 +286,8 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
         name = (each.step, each.customer, each.offer, each.at)
         numbers[name] += 1
         key = _key(*map(str, name), str(numbers[name]))
-        theirs = sendings[each.customer, each.offer]
+        # Of offers to nobody in particular nothing says which of them a view means.
+        theirs = sendings[each.customer, each.offer] if each.customer else []
         opened = [sending for sending in theirs if each.at <= sending.until]
         if each.step == "received":
             done.counts.received += 1
@@ -212,7 +311,11 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
                 continue
             viewed = [sending for sending in opened if sending.viewed_at is not None]
             done.counts.unviewed += not viewed
-            sending = (viewed or opened)[-1]
+            fitting = viewed or opened
+            sending = next(
+                (sending for sending in reversed(fitting) if not sending.is_completed), fitting[-1]
+            )
+            sending.is_completed = True
             done.facts.append(_completion(key, each, sending, log_map, credited=bool(viewed)))
         else:
             done.counts.purchased += 1
@@ -220,27 +323,31 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
 
 
 def _key(*parts: str) -> str:
-    """The same at every import, and unlike any id of another log's row."""
+    """Return an id that is the same at every import, and unlike that of another log's row."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
 
 
 def _decision(key: str, each: _Happening, log_map: LogMap) -> Record:
     offer: Record = {"offer_id": f"{key}/0", "kind": log_map.kind, "item_id": each.offer}
+    cart: list[Record] = []
     if log_map.kind == "upsell":
-        offer["replaces"] = {"item_id": "unknown", "quantity": 1}
+        # What was in the cart is not known; who takes the better item leaves one thing for it.
+        cart.append({"item_id": "unknown", "quantity": 1})
+        offer["replaces"] = cart[0]
     return {
         "type": "decision",
         "event_id": key,
         "decision_id": key,
         "occurred_at": clock.to_iso(each.at),
         "checkout_id": key,
-        "customer_id": each.customer,
+        "customer_id": each.customer or None,
         # Nobody was left out on purpose: there is no control arm in such a log.
         "arm": "treatment",
         "control_share": 0,
         "placement": "offer log",
         "segment": each.segment,
         "currency": log_map.currency,
+        "lines": cart,
         "offers": [offer],
     }
 
@@ -251,7 +358,7 @@ def _view(key: str, each: _Happening, sending: _Sending) -> Record:
         "event_id": key,
         "occurred_at": clock.to_iso(each.at),
         "offer_id": f"{sending.key}/0",
-        "customer_id": each.customer,
+        "customer_id": each.customer or None,
     }
 
 
@@ -269,7 +376,7 @@ def _completion(
         "transaction_id": key,
         "occurred_at": clock.to_iso(each.at),
         "checkout_id": sending.key,
-        "customer_id": each.customer,
+        "customer_id": each.customer or None,
         "currency": log_map.currency,
         "items": [item],
     }
@@ -284,7 +391,7 @@ def _purchase(key: str, each: _Happening, log_map: LogMap) -> Record:
         "event_id": key,
         "transaction_id": key,
         "occurred_at": clock.to_iso(each.at),
-        "customer_id": each.customer,
+        "customer_id": each.customer or None,
         "currency": log_map.currency,
         "items": [item],
     }

@@ -16,6 +16,8 @@ from serving.cli import console
 from serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
+    from engine.adapters.log_map import LogMap
+    from engine.adapters.offer_log import Translation
     from engine.progress import Progress
     from engine.storage.store import Store
 
@@ -119,7 +121,7 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
     import orjson
 
     from engine.adapters.log_map import load_map
-    from engine.adapters.offer_log import Translation, read_rows, translate
+    from engine.adapters.offer_log import read_rows, translate
     from engine.storage.fact_import import Source, import_facts
 
     mapped = load_map(log_map)
@@ -132,7 +134,7 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
                     task.advance()
                     yield row
 
-            done: Translation = translate(counted(), mapped)
+            done = translate(counted(), mapped)
         with TemporaryFile() as spool:
             for fact in done.facts:
                 spool.write(orjson.dumps(fact) + b"\n")
@@ -154,21 +156,18 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
                 "duplicates": result.duplicates,
                 "rejected": n_rejected,
                 "rejected_file": str(rejects) if n_rejected else None,
-                "log": counts.json(),
+                "log": {
+                    **counts.json(),
+                    "words": [
+                        {"word": word, "read_as": meaning, "rows": n}
+                        for (word, meaning), n in sorted(done.words.items(), key=str)
+                    ],
+                },
             }
         )
     else:
-        console.out.print(
-            f"{counts.rows:,} rows, {counts.duplicates:,} exact duplicates left out;"
-            f" {counts.received:,} offers sent, {counts.viewed:,} views,"
-            f" {counts.completed:,} completions, {counts.purchased:,} other purchases"
-        )
-        console.out.print(
-            f"of the completions {counts.ambiguous:,} fit several open offers and are credited to"
-            f" one, {counts.unviewed:,} had not been viewed and are credited to none,"
-            f" {counts.unmatched_completions:,} fit none;"
-            f" {counts.unmatched_views:,} views fit none"
-        )
+        for line in _log_lines(done, mapped):
+            console.out.print(line, markup=False, highlight=False)
         console.out.print(
             f"{result.recorded:,} facts recorded, {result.duplicates:,} known already,"
             f" {n_rejected:,} rejected"
@@ -179,6 +178,51 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
     if n_rejected:
         console.err.print(f"the rejected rows and why: {rejects}", markup=False, highlight=False)
         raise typer.Exit(console.BAD_INPUT)
+
+
+def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
+    """Yield what became of the rows of a log, and all that had to be guessed."""
+    counts = done.counts
+    words = [
+        f"{word!r} ({n:,})" if meaning is None else f"{word!r} as {meaning} ({n:,})"
+        for (word, meaning), n in done.words.most_common(10)
+    ]
+    if mapped.outcome is not None:
+        yield (
+            f"{counts.rows:,} rows, {counts.accepted:,} offers accepted, {counts.declined:,}"
+            f" declined; {mapped.outcome} was read: {', '.join(words)}"
+        )
+        yield "each row counts as an offer that was shown"
+    else:
+        yield (
+            f"{counts.rows:,} rows; {counts.received:,} offers sent, {counts.viewed:,} views,"
+            f" {counts.completed:,} completions, {counts.purchased:,} other purchases"
+        )
+        yield (
+            f"of the completions {counts.ambiguous:,} fit several open offers and are credited to"
+            f" one, {counts.unviewed:,} had not been viewed and are credited to none,"
+            f" {counts.unmatched_completions:,} fit none;"
+            f" {counts.unmatched_views:,} views fit none"
+        )
+    if counts.other:
+        yield f"{counts.other:,} rows of events that the map does not name: {', '.join(words)}"
+    if counts.duplicates:
+        yield f"{counts.duplicates:,} rows have the {mapped.id} of another and were left out"
+    if counts.repeated:
+        yield (
+            f"{counts.repeated:,} rows equal another in every column and count on their own; to"
+            " leave out copies, name a column that tells rows apart in columns.id"
+        )
+    if counts.without_customer:
+        yield (
+            f"{counts.without_customer:,} rows name no customer: each has a unit of its own, and"
+            " a view or a completion without one fits no offer"
+        )
+    if counts.without_time:
+        yield (
+            f"{counts.without_time:,} rows have no time: each is dated just after the row before"
+            f" it, from {clock.to_iso(mapped.start)} on"
+        )
 
 
 @group.command("campaigns")
