@@ -39,6 +39,8 @@ def event_body(event: Event) -> schema.EventBody:
             )
             for item in event.items
         ]
+        body.refund_id = event.refund_id
+        body.amount = amount_text(event.amount_minor, currency)
     return body
 
 

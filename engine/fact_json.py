@@ -77,6 +77,7 @@ def _event(body: schema.EventBody) -> Event:
     offer_id = _id(body.offer_id, "offer_id") or _id(body.promotion_id, "promotion_id")
     transaction_id = _id(body.transaction_id, "transaction_id")
     items: tuple[PurchaseItem, ...] = ()
+    refund_id, amount = None, None
     if isinstance(body, schema.OrderBody):
         if transaction_id is None:
             raise _invalid("transaction_id", "is required")
@@ -86,6 +87,9 @@ def _event(body: schema.EventBody) -> Event:
                 for index, entry in enumerate(body.items or ())
             ]
         )
+        if kind == "refund":
+            refund_id = _id(body.refund_id, "refund_id")
+            amount = _amount(body.amount, currency, "refund", "amount")
         if kind == "purchase" and not items:
             raise _invalid("items", "a purchase needs at least one item")
     elif offer_id is None:
@@ -103,6 +107,8 @@ def _event(body: schema.EventBody) -> Event:
         currency,
         items,
         body.is_bot is True,
+        refund_id,
+        amount,
     )
 
 

@@ -123,6 +123,8 @@ class OrderBody(EventBody, omit_defaults=True):
     """A purchase, refund or cancellation of an order."""
 
     items: Annotated[Sequence[ItemBody], Meta(max_length=LONGEST_LIST)] | None = None
+    refund_id: Id = None
+    amount: Number = None
 
 
 class ViewPromotion(EventBody, tag="view_promotion"):
@@ -146,7 +148,7 @@ class Purchase(OrderBody, tag="purchase"):
 
 
 class Refund(OrderBody, tag="refund"):
-    """Items of an order were returned; without items, all of it."""
+    """Items of an order were returned, or an amount given back; with neither, all of it."""
 
 
 class Cancel(OrderBody, tag="cancel"):

@@ -197,7 +197,15 @@ class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Anything that happened after a decision; `occurred_at` in microseconds since the epoch."""
+    """Anything that happened after a decision; `occurred_at` in microseconds since the epoch.
+
+    Attributes
+    ----------
+    refund_id
+        Of a refund: it counts once in its transaction, whatever systems report it.
+    amount_minor
+        Of a refund: the money given back. Without `items` no unit was returned.
+    """
 
     event_id: str
     type: EventType
@@ -210,6 +218,13 @@ class Event(msgspec.Struct, frozen=True):
     currency: str | None = None
     items: tuple[PurchaseItem, ...] = ()
     is_bot: bool = False
+    refund_id: str | None = None
+    amount_minor: int | None = None
+
+    @property
+    def returns_all(self) -> bool:
+        """Whether it takes back a whole order: a cancellation, or a refund of nothing stated."""
+        return self.type == "cancel" or (not self.items and self.amount_minor is None)
 
 
 Fact = Decision | Event

@@ -9,6 +9,8 @@ from serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 FIELDS: Mapping[str, str] = {
     "action": "What was done: `publish`, `roll back`, `export customer`, `erase customer`, ...",
+    "amount": "Of a `refund`: money given back, in `currency`. Without `items` no unit is returned;"
+    " with neither, all of the order is",
     "antecedent_item_ids": "Items of the cart that the rule starts from; none of a popular item",
     "arm": "`treatment` sees offers, `control` does not and is compared with; fixed for a unit",
     "attribute": "A column of the catalogue",
@@ -62,6 +64,7 @@ FIELDS: Mapping[str, str] = {
     "published": "The version that `models/current.json` names",
     "quantity": "Units; a decimal string for goods sold by weight",
     "recorded": "Events that were new and are on disk now",
+    "refund_id": "Of a `refund`: it counts once in its transaction, whatever system sends it",
     "score": "How likely the offer is taken, from 0 to 1",
     "serving": "The version that answers",
     "session_id": "The shop's id of the session; stored as a keyed hash",

@@ -119,6 +119,7 @@ class _Event:
                 "type": self._name,
                 "event_id": own,
                 "transaction_id": transaction,
+                "refund_id": text_of(self._params, "refund_id"),
                 "currency": text_of(self._params, "currency"),
                 "items": [self._line(item) for item in list_of(self._params, "items")],
                 **self._common,

@@ -67,6 +67,7 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
         lines = [_line(record_of(each, "products")) for each in list_of(properties, "products")]
         record |= {
             "transaction_id": order,
+            "refund_id": text_of(properties, "refund_id"),
             "currency": text_of(properties, "currency"),
             "items": lines if kind != "cancel" else None,
         }

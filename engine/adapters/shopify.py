@@ -22,6 +22,8 @@ OWN_PREFIX = "shopify/"
 """Of event ids that are made of what Shopify calls an order: anybody can work them out."""
 
 OFFER_PROPERTY = "_mersalg_offer_id"
+_PAID_BACK = ("refund", "success")
+"""Kind and status of a transaction that gave money back."""
 CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
 
 
@@ -104,20 +106,38 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
         # Refunds name no currency: what the line cost is the purchase's to tell.
         item = {name: part for name, part in item.items() if name not in ("price", "discount")}
         items.append({**item, "quantity": item["quantity"] if quantity is None else str(quantity)})
-    if not items:
-        # Money back without goods (shipping, goodwill): nothing that was bought came back.
+    paid = [record_of(each, "transactions") for each in list_of(refund, "transactions")]
+    paid = [each for each in paid if (each.get("kind"), each.get("status")) == _PAID_BACK]
+    amount = max(_given_back(refund, paid), Decimal(0)) if paid else None
+    if not items and not amount:
+        # Only shipping was paid back: nothing of what was bought.
         return []
     return [
         without_none(
             {
                 "type": "refund",
                 "event_id": f"{OWN_PREFIX}refund/{_required(refund, 'id')}",
+                "refund_id": _required(refund, "id"),
                 "occurred_at": _required(refund, "created_at"),
                 "transaction_id": _required(refund, "order_id"),
-                "items": items,
+                "items": items or None,
+                "amount": None if amount is None else str(amount),
+                "currency": None if amount is None else _required(paid[0], "currency"),
             }
         )
     ]
+
+
+def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
+    """The money paid back, less that for shipping, which nothing credits."""
+    amount = sum((amount_of(each, "amount") or Decimal(0) for each in paid), Decimal(0))
+    for each in list_of(refund, "order_adjustments"):
+        change = record_of(each, "order_adjustments")
+        if change.get("kind") == "shipping_refund":
+            # Both are negative.
+            for part in ("amount", "tax_amount"):
+                amount -= abs(amount_of(change, part) or Decimal(0))
+    return amount
 
 
 def _lines(lines: Sequence[object]) -> list[Record]:

@@ -16,8 +16,9 @@ from itertools import groupby
 from engine.clock import MICROS_PER_DAY
 from engine.config import CHECKOUT_DAYS, Impressions
 from engine.facts import PurchaseItem, Quantity
-from engine.tracking.conversion import Bought, ConversionRule, remaining_units
+from engine.tracking.conversion import Bought, ConversionRule
 from engine.tracking.history import History, Order, PlacedOffer
+from engine.tracking.returns import given_back, remaining_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,12 @@ class _Attribution:
         """Yield the credits of one order."""
         order = bought[0].order
         returns = self._history.returns.get(order.transaction_id, ())
-        left = remaining_units(order.purchase, returns, {each.line for each in bought})
+        lines = {each.line for each in bought}
+        left = remaining_units(order.purchase, returns, lines)
+        beyond = given_back(order.purchase, returns, lines)
         for each in bought:
             remaining = left[each.line]
-            gross, net = each.worth(remaining)
+            gross, net = each.worth(remaining, beyond[each.line])
             credit = Credit(order, remaining, gross, net, each.is_repriced)
             yield each.placed.offer.offer_id, credit
 

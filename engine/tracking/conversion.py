@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from engine import money
-from engine.facts import CartLine, Decision, Event, PurchaseItem, Quantity
+from engine.facts import CartLine, Decision, Quantity
 from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
 
 
@@ -42,7 +42,9 @@ class Bought:
     quantity: Quantity
     replaced: Quantity
 
-    def worth(self, remaining: Quantity) -> tuple[int | None, int | None]:
+    def worth(
+        self, remaining: Quantity, given_back: Fraction = Fraction(0)
+    ) -> tuple[int | None, int | None]:
         """Return gross and net minor units; None where a price is unknown.
 
         Cross-sell: what the line cost after its discount. Upsell: what the better units cost less
@@ -53,13 +55,17 @@ class Bought:
         ----------
         remaining : Quantity
             Units of the line that were neither refunded nor cancelled.
+        given_back : Fraction
+            Minor units of the line that were given back beyond what the returned units cost.
         """
         line, base = self.order.purchase.items[self.line], self._base_cost()
         if line.price_minor is None or base is None:
             return None, None
         cost = Fraction(line.price_minor) * Fraction(line.quantity) - line.discount_minor
-        gross = round(cost * Fraction(self.quantity) / Fraction(line.quantity) - base)
-        return gross, money.scale(gross, min(self.quantity, remaining), self.quantity)
+        part = Fraction(self.quantity) / Fraction(line.quantity)
+        gross = round(cost * part - base)
+        kept = money.scale(gross, min(self.quantity, remaining), self.quantity)
+        return gross, kept - round(given_back * part)
 
     @property
     def is_repriced(self) -> bool:
@@ -230,39 +236,3 @@ def _by_position(
 ) -> tuple[int, tuple[int, str, str, int, str], tuple[int, str, int]]:
     placed = bought.placed
     return placed.offer.position, placed.recency, _in_order(bought)
-
-
-def remaining_units(
-    order: Event, returns: Sequence[Event], credited: Collection[int]
-) -> list[Quantity]:
-    """Return the units kept of each line of `order` after refunds and cancellations.
-
-    A cancellation, and a refund that names no items, takes everything. A refunded item is taken
-    from lines that name the same offer first, then from the `credited` lines (so that net rates
-    never flatter), then from the others; never more than was bought.
-    """
-    left: list[Quantity] = [line.quantity for line in order.items]
-    for event in returns:
-        if event.type == "cancel" or not event.items:
-            return [0] * len(left)
-        for item in event.items:
-            _take(order.items, left, item, credited)
-    return left
-
-
-def _take(
-    lines: Sequence[PurchaseItem],
-    left: list[Quantity],
-    item: PurchaseItem,
-    credited: Collection[int],
-) -> None:
-    def turn(place: int) -> tuple[bool, bool, int]:
-        same_offer = item.offer_id is not None and lines[place].offer_id == item.offer_id
-        return (not same_offer, place not in credited, place)
-
-    wanted = item.quantity
-    for place in sorted(range(len(lines)), key=turn):
-        if lines[place].item_id == item.item_id and wanted > 0:
-            taken = min(wanted, left[place])
-            left[place] -= taken
-            wanted -= taken

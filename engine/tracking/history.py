@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
+from engine.tracking.returns import mismatched
 from engine.tracking.units import Units
 
 _HOUR = 3_600_000_000  # microseconds
@@ -66,10 +67,15 @@ class Order:
         return self.purchase.occurred_at
 
 
-CAUSES = ("duplicates", "late", "early", "unmatched", "bots_excluded", "bots_by_rate")
+CAUSES = (
+    *("duplicates", "late", "early", "unmatched", "refund_mismatch"),
+    *("bots_excluded", "bots_by_rate"),
+)
 """Why facts count for nothing, or are in doubt.
 
 `early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
+`refund_mismatch`: refunds of items or units that their order did not have, of more money than it
+came to, or of money in another currency.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
 """
@@ -218,6 +224,7 @@ class _Reading:
         self._duplicates: list[int] = []
         self._late: list[int] = []
         self._early: list[int] = []
+        self._refund_mismatch: list[int] = []
         self._unmatched: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._bot_offers = bots.offers
@@ -249,9 +256,14 @@ class _Reading:
         self._orders: dict[str, Order] = {}
         self._orders_of: defaultdict[str, list[Order]] = defaultdict(list)
         self._returns: defaultdict[str, list[Event]] = defaultdict(list)
+        refunds: set[tuple[str, str | None]] = set()
         for event in events:
             transaction = event.transaction_id or event.event_id
             if event.type != "purchase":
+                if event.refund_id is not None and (transaction, event.refund_id) in refunds:
+                    self._duplicates.append(event.occurred_at)
+                    continue
+                refunds.add((transaction, event.refund_id))
                 self._returns[transaction].append(event)
             elif transaction in self._orders:
                 self._duplicates.append(event.occurred_at)
@@ -260,8 +272,13 @@ class _Reading:
                 self._orders[transaction] = order
                 for checkout_id in order.checkouts:
                     self._orders_of[checkout_id].append(order)
-        for transaction in self._returns.keys() - self._orders.keys():
-            self._unmatched += [event.occurred_at for event in self._returns[transaction]]
+        for transaction, returns in self._returns.items():
+            order = self._orders.get(transaction)
+            if order is None:
+                self._unmatched += [event.occurred_at for event in returns]
+            else:
+                wrong = mismatched(order.purchase, returns)
+                self._refund_mismatch += [event.occurred_at for event in wrong]
 
     def _order(self, purchase: Event, transaction: str) -> Order:
         offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
@@ -321,6 +338,7 @@ class _Reading:
                 "late": self._late,
                 "early": self._early,
                 "unmatched": self._unmatched,
+                "refund_mismatch": self._refund_mismatch,
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
             },

@@ -31,6 +31,7 @@ from engine.tracking.many import (
     expected_units,
 )
 from engine.tracking.rates import Drawing, Entry
+from engine.tracking.returns import line_values
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import (
     ARMS,
@@ -163,11 +164,7 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
 
 def order_value(order: Order) -> int:
     """Return minor units of the order's priced lines, after discounts, before returns."""
-    return sum(
-        money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
-        for line in order.purchase.items
-        if line.price_minor is not None
-    )
+    return sum(value or 0 for value in line_values(order.purchase))
 
 
 def _bought(

@@ -275,6 +275,8 @@ class OrderBody(TypedDict):
     promotion_id: NotRequired[str | int | None]
     consent: NotRequired[bool | None]
     items: NotRequired[list[ItemBody] | None]
+    refund_id: NotRequired[str | int | None]
+    amount: NotRequired[float | str]
 
 
 class SuggestionRequest(TypedDict):

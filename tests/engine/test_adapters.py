@@ -314,3 +314,24 @@ def test_ga4_lines_come_to_what_was_paid(price: Decimal, off: Decimal, quantity:
     (line,) = purchase.items
     assert line.price_minor is not None
     assert line.price_minor * quantity - line.discount_minor == int(price * 100) * quantity
+
+
+def paid_back(amount: str, status: str = "success") -> dict[str, str]:
+    return {"kind": "refund", "status": status, "amount": amount, "currency": "NOK"}
+
+
+def test_shopify_says_what_was_paid_back_less_that_for_shipping() -> None:
+    shipping = {"kind": "shipping_refund", "amount": "-40.00", "tax_amount": "-10.00"}
+    refund = {"id": 7, "order_id": 450789469, "created_at": "2026-02-03T12:00:00+01:00"}
+    refund |= {"transactions": [paid_back("60.00", "failure"), paid_back("60.00")]}
+    goodwill = refund | {"refund_line_items": [], "order_adjustments": [shipping]}
+    (fact,) = facts(shopify.translate(goodwill))
+    assert (fact.refund_id, fact.amount_minor, fact.items) == ("7", 1_000, ())
+    whole = shipping | {"amount": "-50.00"}
+    assert shopify.translate(goodwill | {"order_adjustments": [whole]}) == []
+    returned = {"refund_line_items": [{"quantity": 1, "line_item": ORDER["line_items"][0]}]}
+    (fact,) = facts(shopify.translate(refund | returned))
+    assert (fact.amount_minor, [line.quantity for line in fact.items]) == (6_000, [1])
+    # Nothing was paid back yet: the goods are worth what they cost.
+    (fact,) = facts(shopify.translate(refund | returned | {"transactions": []}))
+    assert (fact.refund_id, fact.amount_minor, len(fact.items)) == ("7", None, 1)

@@ -31,6 +31,10 @@ PURCHASE: dict[str, Any] = {
     "transaction_id": "t", "currency": "NOK",
     "items": [{"item_id": "case-1", "quantity": "1.50", "price": 199.9, "discount": "0.10"}],
 }  # fmt: skip
+REFUND: dict[str, Any] = {
+    "type": "refund", "event_id": "r", "occurred_at": "2026-01-31T12:00:00Z",
+    "transaction_id": "t", "currency": "NOK", "refund_id": 7, "amount": "12.50",
+}  # fmt: skip
 VIEW: dict[str, Any] = {
     "type": "view_promotion", "event_id": "v", "occurred_at": "2026-01-31T12:00:00Z",
     "promotion_id": "o1",
@@ -54,6 +58,14 @@ def test_an_event_reads_as_written() -> None:
     assert fact.occurred_at == 1_769_860_800_000_001
     (item,) = fact.items
     assert (item.quantity, item.price_minor, item.discount_minor) == (Decimal("1.5"), 19_990, 10)
+
+
+def test_a_refund_reads_as_written() -> None:
+    fact = parse_fact(REFUND)
+    assert isinstance(fact, Event)
+    assert (fact.refund_id, fact.amount_minor, fact.returns_all) == ("7", 1_250, False)
+    assert unpack(pack(fact)) == fact
+    assert body_digest(parse_fact({**REFUND, "amount": 13})) != body_digest(fact)
 
 
 def test_the_name_of_google_analytics_is_taken_for_an_offer() -> None:
@@ -90,6 +102,8 @@ def test_numbered_ids_are_texts() -> None:
         ({**PURCHASE, "currency": "nok"}, "currency must be an ISO 4217 code"),
         ({**PURCHASE, "currency": "N1K"}, "currency must be an ISO 4217 code"),
         ({**PURCHASE, "currency": None}, "currency is required where items[0].price is given"),
+        ({**REFUND, "amount": -1}, "refund.amount must not be negative"),
+        ({**REFUND, "currency": None}, "currency is required where refund.amount is given"),
         ({**DECISION, "arm": "both"}, "arm must be treatment or control"),
         ({**DECISION, "offers": [{"kind": "sidesell"}]}, "offers[0].kind must be cross_sell"),
         ({**DECISION, "offers": DECISION["offers"][:1] * 2}, "the same offer_id stands twice"),

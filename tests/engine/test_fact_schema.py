@@ -103,6 +103,8 @@ ORDERS = an_object(
     },
     items=st.lists(ITEMS, max_size=3) | st.none(),
     offer_id=FEW_IDS,
+    refund_id=IDS,
+    amount=AMOUNTS,
     **WHOSE,
 )
 DECISIONS = an_object(

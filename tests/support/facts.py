@@ -125,6 +125,13 @@ def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
 
 
 @st.composite
+def _refunded(draw: st.DrawFn) -> dict[str, object]:
+    refund: dict[str, object] = {"refund_id": draw(st.sampled_from([None, None, "r1"]))}
+    amount = draw(st.sampled_from([None, None, None, 0, 70, 5_000]))
+    return refund if amount is None else refund | {"amount_minor": amount, "currency": "NOK"}
+
+
+@st.composite
 def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Event:
     """A purchase, refund or cancellation."""
     smallest = 1 if kind == "purchase" else draw(st.sampled_from([1, 1, 0]))
@@ -135,9 +142,10 @@ def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Even
         occurred_at=draw(_instants(10, 45)),
         checkout_id=draw(st.sampled_from(["k1", "k1", "k2", "k3", None])),
         transaction_id=draw(st.sampled_from(["t1", "t1", "t2", "t3"])),
-        currency=draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None])),
         items=() if kind == "cancel" else tuple(items),
-        **draw(_who()),
+        **draw(_who())
+        | {"currency": draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None]))}
+        | (draw(_refunded()) if kind == "refund" else {}),
     )
 
 
@@ -175,6 +183,7 @@ def visits(draw: st.DrawFn, number: int, decision: Decision) -> list[Fact]:
                 occurred_at=draw(later),
                 transaction_id=transaction,
                 items=kept,
+                **draw(_refunded()),
             )
         )
     return facts

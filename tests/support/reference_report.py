@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.facts import Decision, Event, Fact, Offer
+from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 
 DAY = 86_400_000_000
 
@@ -330,8 +330,10 @@ class ReferenceReport:
         sold, found = self._sold(lines), []
         for order, place, offer_id, better, base in sold:
             credited = {other[1] for other in sold if other[0] is order}
-            left = self._left(order, credited)[place]
+            left, beyond = self._left(order, credited)[place]
             gross, net = self._worth(order, place, offer_id, left, better, base)
+            if net is not None:
+                net -= round(beyond * better / Fraction(order.items[place].quantity))
             offered = self.offers[offer_id][0].unit_price_minor
             paid = order.items[place].price_minor
             known = base > 0 and paid is not None and offered is not None
@@ -349,14 +351,64 @@ class ReferenceReport:
             )
         return found
 
-    def _left(self, order: Event, credited: set[int]) -> list[Fraction]:
-        left = [Fraction(line.quantity) for line in order.items]
+    def _returns(self, order: Event) -> list[Event]:
+        """Refunds and cancellations of an order; of those with one refund_id the first."""
+        theirs: list[Event] = []
         for event in self.events:
-            if event.type not in ("refund", "cancel"):
-                continue
-            if event.transaction_id != order.transaction_id:
-                continue
-            if event.type == "cancel" or not event.items:
+            if event.type in ("refund", "cancel") and event.transaction_id == order.transaction_id:
+                again = [each for each in theirs if each.refund_id == event.refund_id]
+                if event.refund_id is None or not again:
+                    theirs.append(event)
+        return theirs
+
+    @staticmethod
+    def line_worth(line: PurchaseItem) -> int | None:
+        if line.price_minor is None:
+            return None
+        return round(Fraction(line.price_minor) * Fraction(line.quantity)) - line.discount_minor
+
+    def _too_much(self, order: Event) -> list[Event]:
+        found: list[Event] = []
+        returns = self._returns(order)
+        worth = [self.line_worth(line) for line in order.items]
+        for n, event in enumerate(returns, start=1):
+            so_far = [item for each in returns[:n] for item in each.items]
+            more_units = any(
+                sum(Fraction(i.quantity) for i in so_far if i.item_id == item.item_id)
+                > sum(Fraction(i.quantity) for i in order.items if i.item_id == item.item_id)
+                for item in event.items
+            )
+            money = sum(
+                each.amount_minor or 0 for each in returns[:n] if each.currency == order.currency
+            )
+            foreign = event.currency != order.currency
+            more_money = None not in worth and money > sum(max(each or 0, 0) for each in worth)
+            if more_units or (event.amount_minor is not None and (foreign or more_money)):
+                found.append(event)
+        return found
+
+    def _again(self) -> int:
+        """Refunds of the period whose refund_id an earlier one of their transaction had."""
+        returns = [each for each in self.events if each.type in ("refund", "cancel")]
+        return sum(
+            self.inside(event)
+            and event.refund_id is not None
+            and any(
+                (each.refund_id, each.transaction_id) == (event.refund_id, event.transaction_id)
+                for each in returns[:n]
+            )
+            for n, event in enumerate(returns)
+        )
+
+    def _left(self, order: Event, credited: set[int]) -> list[tuple[Fraction, Fraction]]:
+        """Of each line the units kept, and the money given back beyond the price of the others."""
+        bought = [Fraction(line.quantity) for line in order.items]
+        left = list(bought)
+        cost = [Fraction(max(self.line_worth(line) or 0, 0)) for line in order.items]
+        back = [Fraction(0) for _ in cost]
+        for event in self._returns(order):
+            before = list(left)
+            if event.type == "cancel" or (not event.items and event.amount_minor is None):
                 left = [Fraction(0) for _ in left]
             for item in event.items:
                 places = [p for p, line in enumerate(order.items) if line.item_id == item.item_id]
@@ -369,7 +421,26 @@ class ReferenceReport:
                 for place in [*same, *theirs, *rest]:
                     taken = min(left[place], wanted)
                     left[place], wanted = left[place] - taken, wanted - taken
-        return left
+            gone = [cost[p] * (before[p] - left[p]) / bought[p] for p in range(len(cost))]
+            if event.amount_minor is None or event.currency != order.currency:
+                back = [back[p] + gone[p] for p in range(len(cost))]
+                continue
+            for_goods = min(Fraction(event.amount_minor), sum(gone))
+            goodwill = event.amount_minor - for_goods
+            for p in range(len(cost)):
+                if gone[p]:
+                    back[p] += for_goods * gone[p] / sum(gone)
+                if cost[p]:
+                    back[p] += goodwill * cost[p] / sum(cost)
+        if not any(left) and any(
+            event.type == "cancel" or (not event.items and event.amount_minor is None)
+            for event in self._returns(order)
+        ):
+            back = list(cost)
+        return [
+            (left[p], min(back[p], cost[p]) - cost[p] * (bought[p] - left[p]) / bought[p])
+            for p in range(len(cost))
+        ]
 
     def _worth(
         self,
@@ -524,7 +595,11 @@ class ReferenceReport:
                 if offer_id in self.offers
             )
             if event.type in ("refund", "cancel"):
-                unmatched += event.transaction_id not in transactions
+                again = event.refund_id is not None and any(
+                    (each.refund_id, each.transaction_id) == (event.refund_id, event.transaction_id)
+                    for each in self.events[: self.events.index(event)]
+                )
+                unmatched += event.transaction_id not in transactions and not again
             elif event.type == "purchase":
                 named = {line.offer_id for line in event.items} - {None}
                 counts = event in self.orders
@@ -538,7 +613,10 @@ class ReferenceReport:
             else:
                 unmatched += 1
         return {
-            "duplicates": sum(map(self.inside, self.second)),
+            "duplicates": sum(map(self.inside, self.second)) + self._again(),
+            "refund_mismatch": sum(
+                self.inside(event) for order in self.orders for event in self._too_much(order)
+            ),
             "late": late,
             "early": early,
             "unmatched": unmatched,

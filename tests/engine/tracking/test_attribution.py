@@ -280,6 +280,66 @@ def test_net_of_returns(returned: dict[str, Any], expected: tuple[int, str]) -> 
     assert (k["offer"]["numerator"], k["revenue"]) == (1, "75.00")
 
 
+def goodwill(amount: str, name: str = "r", **more: Any) -> dict[str, Any]:
+    return {"type": "refund", "event_id": name, "occurred_at": at(5), "transaction_id": "t-2",
+            "currency": "NOK", "amount": amount, **more}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("refunds", "kept", "net"),
+    [
+        # 60 and 75 were paid: of 27 given back 15 are the buns'.
+        ([goodwill("27")], 1, "60.00"),
+        ([goodwill("0")], 1, "75.00"),
+        # The shop kept 5 of the price of a bun, and 15 of that of three.
+        ([goodwill("20", items=[{"item_id": "bun"}])], 1, "55.00"),
+        ([goodwill("60", items=[{"item_id": "bun", "quantity": 3}])], 0, "15.00"),
+        # 25 for a bun, and of 27 more the buns' 15.
+        ([goodwill("52", items=[{"item_id": "bun"}])], 1, "35.00"),
+        ([goodwill("27"), {**goodwill("45", "all"), "amount": None}], 0, "0.00"),
+        ([goodwill("27"), goodwill("75", "buns", items=[{"item_id": "bun", "quantity": 3}])],
+         0, "0.00"),
+        # In another currency the units come back at their price.
+        ([goodwill("20", currency="EUR", items=[{"item_id": "bun"}])], 1, "50.00"),
+    ],
+)  # fmt: skip
+def test_money_given_back(refunds: list[dict[str, Any]], kept: int, net: str) -> None:
+    facts = [decided(), *VIEWS, bought(item("small", 2), item("bun", 3)), *refunds]
+    k = measured(facts, "cross_sell")
+    assert (k["net_offer"]["numerator"], k["revenue"], k["net_revenue"]) == (kept, "75.00", net)
+
+
+def test_money_given_back_of_an_upgrade_is_taken_off_the_difference() -> None:
+    facts = [decided(), *VIEWS, bought(item("large", 2)), goodwill("8.40")]
+    assert outcome(facts, "upsell") == (1, 1, "24.00", "15.60")
+
+
+def test_a_refund_counts_once_whatever_reports_it() -> None:
+    facts = [decided(), *VIEWS, bought(item("bun", 3))]
+    twice = [goodwill("5", "shop", refund_id="r1"), goodwill("5", "till", refund_id="r1")]
+    made: Any = report_of([parse_fact(fact) for fact in [*facts, *twice]], ReportQuery())
+    assert made["total"]["cross_sell"]["net_revenue"] == "70.00"
+    assert made["quality"]["duplicates"] == 1
+    other = goodwill("5", "other", refund_id="r2")
+    assert measured([*facts, *twice, other], "cross_sell")["net_revenue"] == "65.00"
+
+
+@pytest.mark.parametrize(
+    "refund",
+    [
+        goodwill("80"),
+        goodwill("5", currency="EUR"),
+        {**goodwill("5"), "amount": None, "items": [{"item_id": "cake"}]},
+        {**goodwill("5"), "amount": None, "items": [{"item_id": "bun", "quantity": 4}]},
+    ],
+)
+def test_refunds_of_more_than_was_bought_are_counted(refund: dict[str, Any]) -> None:
+    facts = [decided(), *VIEWS, bought(item("bun", 3)), refund]
+    made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+    assert made["quality"]["refund_mismatch"] == 1
+    assert float(made["total"]["cross_sell"]["net_revenue"]) >= 0
+
+
 def test_an_upgrade_partly_returned_keeps_the_difference_of_the_rest() -> None:
     refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2",
               "items": [{"item_id": "large", "quantity": 1}]}  # fmt: skip

@@ -1,0 +1,139 @@
+"""What refunds and cancellations leave of an order: its units, and the money paid for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
+
+from engine import money
+from engine.facts import Event, PurchaseItem, Quantity
+
+
+def line_values(order: Event) -> list[int | None]:
+    """Return minor units of each line of an order after its discount; None without a price."""
+    return [
+        None
+        if line.price_minor is None
+        else money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
+        for line in order.items
+    ]
+
+
+def remaining_units(
+    order: Event, returns: Sequence[Event], credited: Collection[int]
+) -> list[Quantity]:
+    """Return the units kept of each line of `order` after refunds and cancellations.
+
+    A cancellation, and a refund that names neither items nor an amount, takes everything. A
+    refunded item is taken from lines that name the same offer first, then from the `credited` lines
+    (so that net rates never flatter), then from the others; never more than was bought.
+    """
+    left: list[Quantity] = [line.quantity for line in order.items]
+    for _, taken in _taken(order, returns, credited):
+        left = [units - gone for units, gone in zip(left, taken, strict=True)]
+    return left
+
+
+def given_back(order: Event, returns: Sequence[Event], credited: Collection[int]) -> list[Fraction]:
+    """Return the minor units of each line given back beyond what the returned units cost.
+
+    An amount pays for the units that its refund returns, by what they cost; what is left of it is
+    spread over all lines by what they cost. So the result is negative where the shop kept a part of
+    the price of returned units. Of no line is more given back than was paid for it.
+
+    Parameters
+    ----------
+    order : Event
+        The purchase.
+    returns : sequence of Event
+        Its refunds and cancellations.
+    credited : collection of int
+        Places of lines; see `remaining_units`.
+    """
+    if all(event.amount_minor is None for event in returns):
+        return [Fraction(0)] * len(order.items)
+    values = [Fraction(max(value or 0, 0)) for value in line_values(order)]
+    beyond = [Fraction(0)] * len(values)
+    kept = list(values)
+    for event, taken in _taken(order, returns, credited):
+        if event.returns_all:
+            return [Fraction(0)] * len(values)
+        cost = [
+            value * Fraction(units) / Fraction(line.quantity)
+            for value, units, line in zip(values, taken, order.items, strict=True)
+        ]
+        kept = [value - part for value, part in zip(kept, cost, strict=True)]
+        if event.amount_minor is None or event.currency != order.currency:
+            continue
+        for_units = min(Fraction(event.amount_minor), sum(cost, Fraction(0)))
+        paid = _spread(for_units, cost)
+        rest = _spread(event.amount_minor - for_units, values)
+        for place in range(len(values)):
+            beyond[place] += paid[place] + rest[place] - cost[place]
+    return [min(more, value) for more, value in zip(beyond, kept, strict=True)]
+
+
+def mismatched(order: Event, returns: Sequence[Event]) -> Iterator[Event]:
+    """Yield the refunds of more than was left of an order, or of money in another currency.
+
+    Parameters
+    ----------
+    order : Event
+        The purchase.
+    returns : sequence of Event
+        Its refunds and cancellations, in order of time.
+    """
+    left: defaultdict[str, Quantity] = defaultdict(int)
+    for line in order.items:
+        left[line.item_id] += line.quantity
+    values = line_values(order)
+    money_left = None if None in values else sum(max(value or 0, 0) for value in values)
+    for event in returns:
+        for item in event.items:
+            left[item.item_id] -= item.quantity
+        is_wrong = any(left[item.item_id] < 0 for item in event.items)
+        if event.amount_minor is not None and event.currency != order.currency:
+            is_wrong = True
+        elif event.amount_minor is not None and money_left is not None:
+            money_left -= event.amount_minor
+            is_wrong |= money_left < 0
+        if is_wrong:
+            yield event
+
+
+def _spread(amount: Fraction, weights: Sequence[Fraction]) -> list[Fraction]:
+    total = sum(weights, Fraction(0))
+    return [amount * weight / total if total else Fraction(0) for weight in weights]
+
+
+def _taken(
+    order: Event, returns: Sequence[Event], credited: Collection[int]
+) -> Iterator[tuple[Event, list[Quantity]]]:
+    """Yield each refund and cancellation with the units that it takes of each line."""
+    left: list[Quantity] = [line.quantity for line in order.items]
+    for event in returns:
+        before = list(left)
+        if event.returns_all:
+            left = [0] * len(left)
+        for item in event.items:
+            _take(order.items, left, item, credited)
+        yield event, [units - now for units, now in zip(before, left, strict=True)]
+
+
+def _take(
+    lines: Sequence[PurchaseItem],
+    left: list[Quantity],
+    item: PurchaseItem,
+    credited: Collection[int],
+) -> None:
+    def turn(place: int) -> tuple[bool, bool, int]:
+        same_offer = item.offer_id is not None and lines[place].offer_id == item.offer_id
+        return (not same_offer, place not in credited, place)
+
+    wanted = item.quantity
+    for place in sorted(range(len(lines)), key=turn):
+        if lines[place].item_id == item.item_id and wanted > 0:
+            taken = min(wanted, left[place])
+            left[place] -= taken
+            wanted -= taken
