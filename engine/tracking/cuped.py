@@ -73,8 +73,9 @@ def with_past(
     """Return the units of all strata, in a fixed order: sums are the same in any order of facts."""
     return {
         key: {
-            unit: Unit(of_units[unit].order_revenue, of_units[unit].checkouts, past.get(unit, 0))
+            unit: Unit(*ratio, past.get(unit, 0))
             for unit in sorted(of_units)
+            if (ratio := of_units[unit].ratio("order_revenue"))[1]
         }
         for key, of_units in clusters.items()
     }

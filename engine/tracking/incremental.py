@@ -123,7 +123,7 @@ def mismatch_reason(drawing: Drawing) -> str | None:
 def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
     """Judge every checkout whose first decision with offers of their kind had some of `offers`.
 
-    Money in `currency` only.
+    Money in `currency` only: checkouts with an order in another have no part in it.
     """
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
@@ -153,12 +153,11 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
         bought = _bought(rule, latest_first, orders)
         cluster.converted += bool(bought)
         cluster.completed += bool(orders)
-        for order in orders:
-            if order.currency == currency:
-                cluster.order_revenue += order_value(order)
-        for each in bought:
-            if each.order.currency == currency:
-                cluster.offer_revenue += each.worth(each.quantity)[0] or 0
+        if any(order.currency not in (None, currency) for order in orders):
+            cluster.foreign += 1
+            continue
+        cluster.order_revenue += sum(map(order_value, orders))
+        cluster.offer_revenue += sum(each.worth(each.quantity)[0] or 0 for each in bought)
     return clusters
 
 
@@ -335,11 +334,12 @@ class _Effects:
         status, reason, interval = self._status, self._reason, None
         if status == "ok" and self._currency is None:
             status, reason = "no_data", "no one currency is known"
-        elif status == "ok" and (few := self._too_few_for_money(purchases)):
+        elif status == "ok" and (few := self._too_few_for_money(name, purchases)):
             status, reason = "no_data", few
         if status == "ok":
-            treatment, control = (self._strata.mean(name, arm, self._shares) for arm in ARMS)
-            n1, n2 = (self._strata.units(arm, self._shares) for arm in ARMS)
+            shares = self._strata.compared(name)
+            treatment, control = (self._strata.mean(name, arm, shares) for arm in ARMS)
+            n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
             quantile = anytime_quantile(intrinsic_time(n1, n2), self._level)
             interval = clustered_difference(
                 treatment, control, self._level, quantile=quantile if self._watched else None
@@ -359,20 +359,27 @@ class _Effects:
             "reason": reason,
         }
 
-    def _too_few_for_money(self, purchases: str) -> str | None:
+    def _too_few_for_money(self, name: str, purchases: str) -> str | None:
+        shares = self._strata.compared(name)
         for arm in ARMS:
-            units = self._strata.units(arm, self._shares)
+            units = self._strata.units(arm, shares, name)
             if units < FEWEST_UNITS_OF_MONEY:
                 return (
                     f"{units} units in {arm} are too few for an interval of money:"
                     f" {FEWEST_UNITS_OF_MONEY} are needed"
                 )
-            bought, _ = self._strata.total(purchases, arm, self._shares)
+            bought, checkouts = self._strata.total(purchases, arm, shares)
+            completed, _ = self._strata.total("completed", arm, shares)
+            _, in_currency = self._strata.total(name, arm, shares)
+            # Whoever has an order in another currency completed the checkout.
+            bought = min(bought, completed - (checkouts - in_currency))
             if bought < FEWEST_PURCHASES_OF_MONEY:
                 return (
                     f"{bought} purchases in {arm} are too few for an interval of money:"
                     f" {FEWEST_PURCHASES_OF_MONEY} are needed"
                 )
+            if not any(self._strata.arms[share, arm].of[name].sum_xx for share in shares):
+                return f"of nothing that was bought in {arm} a price is known"
         return None
 
 

@@ -325,7 +325,7 @@ class _Entries:
                         measures.spending[kind][share, "treatment"],
                         measures.spending[kind][share, "control"],
                     )
-                    for share in strata.compared()
+                    for share in strata.compared("order_revenue")
                 ],
                 revenue,
             )

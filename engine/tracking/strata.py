@@ -39,6 +39,9 @@ intervals of skewed amounts cover what they say (tests/benchmarks/coverage.py).
 COUNTED = ("converted", "completed")
 """Those that are numbers of checkouts."""
 
+MONEY = ("order_revenue", "offer_revenue")
+"""Those that are money, for each eligible checkout without an order in another currency."""
+
 Stratum = tuple[Arm, int | None]
 """Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
 
@@ -59,6 +62,8 @@ class Cluster:
         Worth of their orders, after discounts and before returns.
     offer_revenue : int
         Worth of the offered items in them, by the conversion rule.
+    foreign : int
+        How many of them have an order in another currency, and so no part in money.
     """
 
     checkouts: int = 0
@@ -66,10 +71,11 @@ class Cluster:
     completed: int = 0
     order_revenue: int = 0
     offer_revenue: int = 0
+    foreign: int = 0
 
     def ratio(self, name: str) -> tuple[int, int]:
-        """Return one of `MEASURES` and the number of checkouts."""
-        return getattr(self, name), self.checkouts
+        """Return one of `MEASURES` and the number of checkouts that it is of."""
+        return getattr(self, name), self.checkouts - (self.foreign if name in MONEY else 0)
 
     def add(self, other: Cluster) -> None:
         """Add the checkouts of another cluster to this one."""
@@ -78,6 +84,7 @@ class Cluster:
         self.completed += other.completed
         self.order_revenue += other.order_revenue
         self.offer_revenue += other.offer_revenue
+        self.foreign += other.foreign
 
 
 Clusters = Mapping[tuple[Stratum, str], Cluster]
@@ -106,7 +113,7 @@ class ArmSums:
     Attributes
     ----------
     of : mapping
-        Clusters (measure, eligible checkouts) of each unit, by measure.
+        Clusters (measure, eligible checkouts that it is of) of each unit with such, by measure.
     unstated : int
         Eligible checkouts whose decisions stated no share.
     having : mapping
@@ -173,7 +180,9 @@ class Strata:
         arms = {
             key: ArmSums(
                 {
-                    name: RatioSums.of([each.ratio(name) for each in units.values()])
+                    name: RatioSums.of(
+                        [ratio for each in units.values() if (ratio := each.ratio(name))[1]]
+                    )
                     for name in MEASURES
                 },
                 unstated[key],
@@ -200,17 +209,18 @@ class Strata:
         """Return the shares of the strata in which both arms can be drawn."""
         return [share for share in self.shares() if 0 < share < WHOLE]
 
-    def compared(self) -> Sequence[int]:
-        """Return the shares of the strata that are large enough to be compared."""
+    def compared(self, name: str = "converted") -> Sequence[int]:
+        """Return the shares of the strata that are large enough to be compared by a measure."""
         return [
             share
             for share in self.eligible()
-            if all(self.units(arm, [share]) >= FEWEST_UNITS for arm in ARMS)
+            if all(self.units(arm, [share], name) >= FEWEST_UNITS for arm in ARMS)
         ]
 
-    def units(self, arm: Arm, shares: Iterable[int]) -> int:
+    def units(self, arm: Arm, shares: Iterable[int], name: str = "converted") -> int:
         """Return the number of units of an arm, counted in each stratum that they are in."""
-        return sum(self.arms[share, arm].units for share in shares if (share, arm) in self.arms)
+        sums = [self.arms[share, arm] for share in shares if (share, arm) in self.arms]
+        return sum(each.of[name].n for each in sums)
 
     def tables(self, name: str, shares: Iterable[int]) -> Sequence[tuple[int, int, int, int]]:
         """Return units in treatment and control of each stratum: those with one of `COUNTED`, all.
@@ -236,7 +246,7 @@ class Strata:
 
     def mean(self, name: str, arm: Arm, shares: Sequence[int]) -> Mean:
         """Return the standardised ratio of an arm over some strata, each of which has the arm."""
-        weights = self._weights(shares)
+        weights = self._weights(shares, name)
         parts = {share: self.arms[share, arm].of[name] for share in shares}
         return Mean(
             math.fsum(weights[share] * parts[share].value for share in shares),
@@ -280,7 +290,7 @@ class Strata:
         }
         if len(shares) == 1:
             return trials[shares[0]]
-        weights = self._weights(shares)
+        weights = self._weights(shares, name)
         value = math.fsum(weights[share] * parts[share].value for share in shares)
         variance = floor = 0.0
         for share, (x, n) in trials.items():
@@ -296,10 +306,10 @@ class Strata:
             n = value * (1 - value) / variance
         return value * n, n
 
-    def _weights(self, shares: Iterable[int]) -> Mapping[int, float]:
+    def _weights(self, shares: Iterable[int], name: str) -> Mapping[int, float]:
         """Return the part of each stratum in the eligible checkouts of both arms."""
         checkouts = {
-            share: sum(self.arms[share, arm].checkouts for arm in ARMS) for share in shares
+            share: sum(self.arms[share, arm].of[name].sum_m for arm in ARMS) for share in shares
         }
         return {share: n / sum(checkouts.values()) for share, n in checkouts.items()}
 

@@ -6,6 +6,7 @@ Everything is found by scanning all facts; only the plain data classes of facts 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -553,9 +554,12 @@ class ReferenceReport:
             return None
         return sum(each[which] or 0 for each in paid)
 
-    def _arm(self, arm: str, chosen: dict[str, tuple[Offer, Decision]]) -> tuple[int, int, int]:
-        """Converted, completed and eligible checkouts."""
-        eligible, converted, completed = set(), set(), set()
+    def _arm(
+        self, arm: str, chosen: dict[str, tuple[Offer, Decision]]
+    ) -> tuple[int, int, int, str | None]:
+        """Converted, completed and eligible checkouts, and what was ordered in each on average."""
+        eligible, converted, completed, foreign = set(), set(), set(), set()
+        ordered: dict[tuple[str, str | None], int] = {}
         for offer, decision in chosen.values():
             checkout = decision.checkout_id
             first = next(
@@ -574,10 +578,18 @@ class ReferenceReport:
                 in_time = order.occurred_at >= first.occurred_at - 5 * 60 * 10**6
                 if self.checkout(order) == checkout and in_time:
                     completed.add(checkout)
+                    if self.money_of(order) not in (None, self.currency):
+                        foreign.add(checkout)
+                    ordered[checkout, order.transaction_id] = sum(
+                        self.line_worth(line) or 0 for line in order.items
+                    )
                     for place in range(len(order.items)):
                         if self.rule(offer, decision, order, place, credited=False):
                             converted.add(checkout)
-        return len(converted), len(completed), len(eligible)
+        n = len(eligible - foreign)
+        spent = sum(worth for (checkout, _), worth in ordered.items() if checkout not in foreign)
+        mean = f"{Decimal(round(spent / n * 100)).scaleb(-4):f}" if n else None
+        return len(converted), len(completed), len(eligible), mean
 
     def quality(self) -> dict[str, int]:
         transactions = {order.transaction_id for order in self.orders}

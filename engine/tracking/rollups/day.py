@@ -27,7 +27,7 @@ from engine.facts import KINDS, Arm, Kind
 from engine.tracking.incremental import clusters_of, first_strata, stratum_of
 from engine.tracking.measures import Part, count
 from engine.tracking.rates import Counts
-from engine.tracking.strata import MEASURES
+from engine.tracking.strata import MEASURES, MONEY
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -62,10 +62,13 @@ those was kept. `buying`: the unit bought, which is on one of its rows. `drawn`:
 decision of the day is in this row.
 """
 
-TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in ("checkouts", *MEASURES))
+OF_CLUSTER = ("checkouts", *MEASURES, "foreign")
+TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in OF_CLUSTER)
 """Columns of the fields of `Cluster`: of a unit, over the day's eligible checkouts of a kind."""
 
-MONEY = ("order_revenue", "offer_revenue")
+FOREIGN = tuple(f"{kind}_foreign" for kind in KINDS)
+"""Columns that are left out where all of them are 0, as in every shop with one currency."""
+
 TWINS = dict(zip(TOTALS[len(TOTALS) // 2 :], TOTALS, strict=False))
 """Columns of the second kind, and those of the first: equal where every decision offers both."""
 
@@ -79,7 +82,7 @@ FIELDS = (
 
 `unit` is a number of the table `rollup_units`. Each of `TOTALS` has the smallest type of integers
 that holds it on that day, for a year of days has to fit into memory. Those of `TWINS` that are
-equal to their twins on that day are left out.
+equal to their twins on that day are left out, and those of `FOREIGN` where all are 0.
 """
 
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
@@ -137,7 +140,9 @@ class UnitRows:
     columns: Columns
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return a column, or its twin where it is left out."""
+        """Return a column, or its twin or zeros where it is left out."""
+        if name in FOREIGN and self.columns.keys().isdisjoint(FOREIGN):
+            return np.zeros_like(self.columns["unit"])
         return self.columns[name if name in self.columns else TWINS[name]]
 
     def part(self, rows: slice) -> UnitRows:
@@ -217,6 +222,8 @@ def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Colum
         for name, twin in TWINS.items()
         if all(np.array_equal(columns[name], columns[twin]) for columns in strata.values())
     }
+    if not any(columns[name].any() for columns in strata.values() for name in FOREIGN):
+        left_out |= {*FOREIGN}
     fields = [
         field.with_type(_smallest([columns[field.name] for columns in strata.values()]))
         if field.name in TOTALS
@@ -296,7 +303,7 @@ def day_of(
                 )
         clusters = clusters_of(history, [each.placed for each in members], currency)
         for (stratum, unit), cluster in clusters.items():
-            for name in ("checkouts", *MEASURES):
+            for name in OF_CLUSTER:
                 rows[*stratum, unit][f"{kind}_{name}"] = getattr(cluster, name)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
     notes = Notes(counts, quality, orders, currency, currencies)

@@ -17,8 +17,17 @@ from engine.tracking.incremental import drawing_of
 from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import Counts, Drawing
-from engine.tracking.rollups.day import FLAGS, TOTALS, TWINS, Day, UnitRows
-from engine.tracking.strata import ARMS, COUNTED, MEASURES, ArmSums, Strata, Stratum, share_of
+from engine.tracking.rollups.day import FLAGS, FOREIGN, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.strata import (
+    ARMS,
+    COUNTED,
+    MEASURES,
+    MONEY,
+    ArmSums,
+    Strata,
+    Stratum,
+    share_of,
+)
 
 _ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
@@ -174,14 +183,28 @@ def _strata_of(
     def source(kind: Kind, name: str) -> str:
         return f"{kind}_{name}" if f"{kind}_{name}" in stored else TWINS[f"{kind}_{name}"]
 
+    def without(kind: Kind, name: str) -> str | None:
+        """Return the column of checkouts that a measure is not of, where there are any."""
+        is_stored = name in MONEY and not stored.isdisjoint(FOREIGN)
+        return source(kind, "foreign") if is_stored else None
+
     @cache
-    def ratio(share: int, x: str, m: str) -> RatioSums:
-        return column(share, x).per(column(share, m))
+    def checkouts(share: int, m: str, foreign: str | None) -> Column:
+        of_all = column(share, m)
+        return of_all if foreign is None else of_all.less(column(share, foreign))
+
+    @cache
+    def ratio(share: int, x: str, m: str, foreign: str | None) -> RatioSums:
+        return column(share, x).per(checkouts(share, m, foreign))
+
+    @cache
+    def both(first: int, second: int, m: str, foreign: str | None) -> int:
+        return checkouts(first, m, foreign).times(checkouts(second, m, foreign))
 
     def sums(kind: Kind, share: int) -> ArmSums:
         m = source(kind, "checkouts")
         return ArmSums(
-            {name: ratio(share, source(kind, name), m) for name in MEASURES},
+            {name: ratio(share, source(kind, name), m, without(kind, name)) for name in MEASURES},
             sum(
                 int(each.column(f"{kind}_checkouts").sum())
                 for each in rows
@@ -191,18 +214,17 @@ def _strata_of(
         )
 
     def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:
-        m, n = (column(share, source(kind, "checkouts")) for share in (first, second))
-        both = m.times(n)
-        if not both:
+        own = source(kind, "checkouts")
+        if not both(first, second, own, None):
             return {}
-        pairs = {
-            name: [column(share, source(kind, name)) for share in (first, second)]
-            for name in MEASURES
-        }
-        return {
-            name: CrossSums(x.times(y), x.times(n), m.times(y), both)
-            for name, (x, y) in pairs.items()
-        }
+
+        def products_of(name: str) -> CrossSums:
+            foreign = without(kind, name)
+            x, y = (column(share, source(kind, name)) for share in (first, second))
+            m, n = (checkouts(share, own, foreign) for share in (first, second))
+            return CrossSums(x.times(y), x.times(n), m.times(y), both(first, second, own, foreign))
+
+        return {name: products_of(name) for name in MEASURES}
 
     return {
         kind: Strata(
@@ -229,6 +251,10 @@ class Column:
     def __init__(self, values: NDArray[np.int64]) -> None:
         self._values = values
         self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+
+    def less(self, other: Column) -> Column:
+        """Return the totals less those of another column."""
+        return Column(self._values - other._values)
 
     def per(self, m: Column) -> RatioSums:
         """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""

@@ -75,6 +75,50 @@ def test_both_arms_are_judged_alike_though_nobody_saw_anything() -> None:
     assert entry["margin_per_checkout"]["status"] == "no_data"
 
 
+def priced(visits: list[list[dict[str, Any]]], **fields: Any) -> list[list[dict[str, Any]]]:
+    """The visits with every order and line changed."""
+    for facts in visits:
+        for fact in facts[1:]:
+            fact |= {name: value for name, value in fields.items() if name != "price"}
+            if "price" in fields:
+                fact["items"] = [{**line, "price": fields["price"]} for line in fact["items"]]
+    return visits
+
+
+def test_checkouts_with_orders_in_another_currency_have_no_part_in_money() -> None:
+    abroad = [visit(5_000 + n, "treatment", buys_bun=True) for n in range(40)]
+    abroad += [visit(6_000 + n, "control", buys_bun=True) for n in range(10)]
+    at_home = trial(120, 72, 120, 30)
+    made = report(*at_home, *priced(abroad, currency="EUR"), currency="NOK")
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert (entry["treatment"]["numerator"], entry["treatment"]["denominator"]) == (112, 160)
+    assert (entry["control"]["numerator"], entry["control"]["denominator"]) == (40, 130)
+    assert entry["completion"]["treatment"]["numerator"] == 160
+    alone = report(*at_home)["total"]["cross_sell"]["incremental"]
+    for name in ("revenue_per_checkout", "offer_revenue_per_checkout"):
+        assert entry[name] == alone[name]
+        assert entry[name]["status"] == "ok"
+    assert made["quality"]["other_currency"] == 50
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"currency": "EUR"}, "0 units in treatment are too few"),
+        ({"price": None}, "of nothing that was bought in treatment a price is known"),
+    ],
+)
+def test_no_effect_on_money_is_made_of_orders_without_any(
+    fields: dict[str, Any], reason: str
+) -> None:
+    visits = priced(trial(120, 72, 120, 30), **fields)
+    entry = report(*visits, currency="NOK")["total"]["cross_sell"]["incremental"]
+    assert entry["status"] == "ok"
+    for name in ("revenue_per_checkout", "offer_revenue_per_checkout"):
+        assert (entry[name]["value"], entry[name]["status"]) == (None, "no_data")
+        assert entry[name]["reason"].startswith(reason)
+
+
 def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
     visits = [*trial(4, 2, 4, 1), visit(50, "treatment", ends=False)]
     entry = report(*visits)["total"]["cross_sell"]["incremental"]

@@ -73,7 +73,8 @@ def fractions_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     for arm in ("treatment", "control"):
         share = incremental[arm]
         completion = incremental["completion"][arm]
-        found[arm] = (share["numerator"], completion["numerator"], share["denominator"])
+        counts = (share["numerator"], completion["numerator"], share["denominator"])
+        found[arm] = (*counts, incremental["revenue_per_checkout"][arm])
     return found
 
 

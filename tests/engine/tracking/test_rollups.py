@@ -36,7 +36,7 @@ from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import stored, sums
 from engine.tracking.rollups.day import (
     FLAGS,
-    MONEY,
+    OF_CLUSTER,
     TOTALS,
     Day,
     Key,
@@ -46,7 +46,7 @@ from engine.tracking.rollups.day import (
     same_numbers,
 )
 from engine.tracking.rollups.sums import Column, add_up
-from engine.tracking.strata import ARMS, MEASURES, Cluster, Strata, Stratum
+from engine.tracking.strata import ARMS, MEASURES, MONEY, Cluster, Strata, Stratum
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions
@@ -299,6 +299,7 @@ STRATA = st.sampled_from([(None, None), *itertools.product(ARMS, (None, 100_000,
 def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) -> Rows:
     """Rows as a day has them: without an arm there are no sums, without checkouts neither."""
     rows: dict[Key, dict[str, int]] = {}
+    foreigners = draw(st.sampled_from([st.just(0), st.integers(0, 3)]))
     for arm, share in draw(st.lists(STRATA, unique=True)):
         for unit in draw(UNITS):
             row = {"flags": draw(st.integers(0, FLAGS["drawn"] - 1))}
@@ -307,8 +308,11 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
             for kind in KINDS if arm else ():
                 checkouts = draw(st.integers(0, 3))
                 row[f"{kind}_checkouts"] = checkouts
+                foreign = min(draw(foreigners), checkouts)
+                row[f"{kind}_foreign"] = foreign
                 for name in MEASURES if checkouts else ():
-                    row[f"{kind}_{name}"] = draw(amounts)
+                    if name not in MONEY or foreign < checkouts:
+                        row[f"{kind}_{name}"] = draw(amounts)
             rows[arm, share, unit] = row
     return rows
 
@@ -377,7 +381,7 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
                     counted = {
                         name: row.get(f"{kind}_{name}", 0)
                         * (currency == "NOK" or name not in MONEY)
-                        for name in ("checkouts", *MEASURES)
+                        for name in OF_CLUSTER
                     }
                     clusters[kind][(arm, share), str(unit)].add(Cluster(**counted))
 
