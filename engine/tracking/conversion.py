@@ -103,15 +103,6 @@ def _paid(line: CartLine) -> Fraction | None:
     return max(cost, Fraction(0))  # as in the offer: nobody is paid for taking something
 
 
-def _units(order: Order, item_id: str, of_checkout: Callable[[str | None], bool]) -> Quantity:
-    """Return the units of an item in the lines that belong to some checkouts."""
-    lines = zip(order.purchase.items, order.line_checkouts, strict=True)
-    return sum(
-        (line.quantity for line, of in lines if line.item_id == item_id and of_checkout(of)),
-        start=0,
-    )
-
-
 class ConversionRule:
     """The rule by which buying the item of an offer is a conversion.
 
@@ -129,10 +120,21 @@ class ConversionRule:
         for none.
     checkout : int or None
         Microseconds after a decision in which orders of its checkout count; None for ever.
+    by_offers : bool
+        Whether lines belong to the checkouts of the offers they name; else all lines of an order
+        belong to the checkout that the purchase itself names.
     """
 
-    def __init__(self, history: History, window: int = 0, checkout: int | None = None) -> None:
+    def __init__(
+        self,
+        history: History,
+        window: int = 0,
+        checkout: int | None = None,
+        *,
+        by_offers: bool = True,
+    ) -> None:
         self._history, self._window, self._checkout = history, window, checkout
+        self._by_offers = by_offers
         self._by_unit: Mapping[str, list[Order]] = defaultdict(list)
         for order in history.orders if window else ():
             self._by_unit[order.unit].append(order)
@@ -149,7 +151,7 @@ class ConversionRule:
             clocks say as far as they may differ.
         """
         passed = order.placed_at - placed.decision.occurred_at
-        if order.line_checkouts[line] == placed.decision.checkout_id:
+        if self._checkouts(order)[line] == placed.decision.checkout_id:
             if passed < (-CLOCK_TOLERANCE if named else 0) or self._is_over(placed, order):
                 return False
         elif not self._is_within_window(placed, order):
@@ -175,11 +177,27 @@ class ConversionRule:
         for order in self._history.orders_of.get(decision.checkout_id, ()):
             if self._is_over(placed, order):
                 break
-            left -= _units(order, base, lambda checkout_id: checkout_id == decision.checkout_id)
+            left -= self._units(order, base, lambda of: of == decision.checkout_id)
         for order in self._by_unit.get(placed.unit, ()):
             if self._is_within_window(placed, order):
-                left -= _units(order, base, lambda checkout_id: checkout_id != decision.checkout_id)
+                left -= self._units(order, base, lambda of: of != decision.checkout_id)
         return left
+
+    def _units(
+        self, order: Order, item_id: str, of_checkout: Callable[[str | None], bool]
+    ) -> Quantity:
+        """Return the units of an item in the lines that belong to some checkouts."""
+        lines = zip(order.purchase.items, self._checkouts(order), strict=True)
+        return sum(
+            (line.quantity for line, of in lines if line.item_id == item_id and of_checkout(of)),
+            start=0,
+        )
+
+    def _checkouts(self, order: Order) -> Sequence[str | None]:
+        """Return the checkout that each line of an order belongs to."""
+        if self._by_offers:
+            return order.line_checkouts
+        return [order.purchase.checkout_id] * len(order.purchase.items)
 
     def bought(self, lines: Iterable[tuple[PlacedOffer, Order, int]]) -> list[Bought]:
         """Return what lines bought of the offers that the rule holds for.

@@ -69,13 +69,14 @@ class Order:
 
 CAUSES = (
     *("duplicates", "late", "early", "unmatched", "refund_mismatch"),
-    *("bots_excluded", "bots_by_rate"),
+    *("orders_without_checkout", "bots_excluded", "bots_by_rate"),
 )
 """Why facts count for nothing, or are in doubt.
 
 `early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
 `refund_mismatch`: refunds of items or units that their order did not have, of more money than it
 came to, or of money in another currency.
+`orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
 """
@@ -226,6 +227,7 @@ class _Reading:
         self._early: list[int] = []
         self._refund_mismatch: list[int] = []
         self._unmatched: list[int] = []
+        self._without_checkout: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._bot_offers = bots.offers
         # Bots are included, for facts far from a session may decide which facts are those of bots.
@@ -289,6 +291,8 @@ class _Reading:
             self._unmatched.append(purchase.occurred_at)
         if any(offer is not None and _is_early(purchase, offer) for offer in offers):
             self._early.append(purchase.occurred_at)
+        if purchase.checkout_id is None:
+            self._without_checkout.append(purchase.occurred_at)
         named = [None if offer is None else offer.decision.checkout_id for offer in offers]
         checkout = purchase.checkout_id or next(filter(None, named), None)
         of_lines = [of_offer or checkout for of_offer in named]
@@ -339,6 +343,7 @@ class _Reading:
                 "early": self._early,
                 "unmatched": self._unmatched,
                 "refund_mismatch": self._refund_mismatch,
+                "orders_without_checkout": self._without_checkout,
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
             },

@@ -128,7 +128,8 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
     by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
     for placed in offers:
         by_checkout[placed.decision.checkout_id].append(placed)
-    rule = ConversionRule(history)
+    # Only treatment can name an offer, so what a line names ties nothing to a checkout here.
+    rule = ConversionRule(history, by_offers=False)
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
     for checkout_id, of_checkout in by_checkout.items():
         kind = of_checkout[0].offer.kind
@@ -140,11 +141,10 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
         judged = [each for each in of_checkout if each.decision.decision_id == first.decision_id]
         if not judged:
             continue
-        # Only treatment can name an offer, so what a line names ties no order to a checkout here.
         orders = [
             order
             for order in history.orders_of.get(checkout_id, ())
-            if order.checkout_id == checkout_id
+            if order.purchase.checkout_id == checkout_id
             and order.placed_at >= first.occurred_at - CLOCK_TOLERANCE
         ]
         latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)

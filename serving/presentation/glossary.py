@@ -15,7 +15,7 @@ RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through
 MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
     *("duplicates", "late", "early", "unmatched", "refund_mismatch"),
-    *("bots_excluded", "bots_by_rate"),
+    *("orders_without_checkout", "bots_excluded", "bots_by_rate"),
     *("unpriced", "repriced", "other_currency"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown."""

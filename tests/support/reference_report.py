@@ -230,7 +230,8 @@ class ReferenceReport:
         if order.items[place].item_id != offer.item_id:
             return False
         passed, named = order.occurred_at - decision.occurred_at, order.items[place].offer_id
-        if self.line_checkout(order, place) == decision.checkout_id:
+        mine = self.line_checkout(order, place) if credited else order.checkout_id
+        if mine == decision.checkout_id:
             earliest = 0 if credited and named != offer.offer_id else -5 * 60 * 10**6
             if passed < earliest or (credited and passed > self.checkout_time):
                 return False
@@ -255,7 +256,8 @@ class ReferenceReport:
                 and 0 <= passed <= self.window
             )
             for place, line in enumerate(order.items):
-                here = self.line_checkout(order, place) == decision.checkout_id
+                mine = self.line_checkout(order, place) if credited else order.checkout_id
+                here = mine == decision.checkout_id
                 if line.item_id == base and (in_time if here else of_unit):
                     left -= Fraction(line.quantity)
         return left
@@ -576,7 +578,7 @@ class ReferenceReport:
             eligible.add(checkout)
             for order in self.orders:
                 in_time = order.occurred_at >= first.occurred_at - 5 * 60 * 10**6
-                if self.checkout(order) == checkout and in_time:
+                if order.checkout_id == checkout and in_time:
                     completed.add(checkout)
                     if self.money_of(order) not in (None, self.currency):
                         foreign.add(checkout)
@@ -628,6 +630,9 @@ class ReferenceReport:
             "duplicates": sum(map(self.inside, self.second)) + self._again(),
             "refund_mismatch": sum(
                 self.inside(event) for order in self.orders for event in self._too_much(order)
+            ),
+            "orders_without_checkout": sum(
+                self.inside(order) and order.checkout_id is None for order in self.orders
             ),
             "late": late,
             "early": early,

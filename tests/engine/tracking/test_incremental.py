@@ -75,6 +75,46 @@ def test_both_arms_are_judged_alike_though_nobody_saw_anything() -> None:
     assert entry["margin_per_checkout"]["status"] == "no_data"
 
 
+def test_no_offer_that_a_line_names_ties_it_to_a_checkout() -> None:
+    """What only buyers with offers can do is no effect: nobody buys more here."""
+    visits = trial(30, 6, 30, 6)
+    for number in range(20, 30):
+        # Of the treatment arm, and its order is known by its offer alone.
+        visits[number][1] |= {"checkout_id": None, "items": [
+            {"item_id": "bun", "price": "25", "offer_id": f"o{number}"}]}  # fmt: skip
+    made = report(*visits, impressions="served")
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert entry["treatment"] == {"value": 0.2, "numerator": 6, "denominator": 30}
+    assert entry["completion"]["treatment"]["numerator"] == 20
+    assert made["quality"]["orders_without_checkout"] == 10
+    # The rates credit what a line names.
+    assert made["total"]["cross_sell"]["checkout"]["numerator"] == 16
+
+
+def test_a_line_that_names_an_offer_of_another_checkout_is_of_its_order_in_effects() -> None:
+    visits = trial(30, 6, 30, 6)
+    for number in range(6):
+        visits[number][1]["items"][1]["offer_id"] = f"o{number + 10}"
+    made = report(*visits, impressions="served")
+    entry = made["total"]["cross_sell"]["incremental"]
+    assert (entry["treatment"]["numerator"], entry["control"]["numerator"]) == (6, 6)
+
+
+def test_the_base_item_in_a_line_that_names_another_offer_makes_an_upsell_an_addition() -> None:
+    visits = trial(2, 0, 2, 0)
+    for facts in visits:
+        decision, order = facts
+        name = decision["decision_id"]
+        decision["offers"] = [{"offer_id": f"u{name}", "kind": "upsell", "item_id": "large",
+                               "replaces": {"item_id": "coffee", "quantity": 1}}]  # fmt: skip
+        order["items"] = [{"item_id": "large", "price": "40"}, {"item_id": "coffee", "price": "30"}]
+        if decision["arm"] == "treatment":
+            other = "d1" if name == "d0" else "d0"
+            order["items"][1]["offer_id"] = f"u{other}"
+    entry = report(*visits)["total"]["upsell"]["incremental"]
+    assert (entry["treatment"]["numerator"], entry["control"]["numerator"]) == (0, 0)
+
+
 def priced(visits: list[list[dict[str, Any]]], **fields: Any) -> list[list[dict[str, Any]]]:
     """The visits with every order and line changed."""
     for facts in visits:
