@@ -38,6 +38,9 @@ class ShopSection(Section):
     """IANA name; days, weeks and months of reports are those of this zone."""
     locale: str = "en"
     """Language of offer texts where a call names none: `en` or `nb`."""
+    prices_include_tax: bool = True
+    """Whether prices of the catalogue, of carts and of purchases include tax: they are those that
+    buyers are shown. Reports credit offers without tax, as far as purchases say how much it was."""
 
     @field_validator("currency")
     @classmethod

@@ -35,12 +35,14 @@ def event_body(event: Event) -> schema.EventBody:
                 quantity_text(item.quantity),
                 amount_text(item.price_minor, currency),
                 amount_text(item.discount_minor or None, currency),
+                amount_text(item.tax_minor, currency),
                 item.offer_id,
             )
             for item in event.items
         ]
         body.refund_id = event.refund_id
         body.amount = amount_text(event.amount_minor, currency)
+        body.prices_include_tax = event.prices_include_tax
     return body
 
 

@@ -77,7 +77,7 @@ def _event(body: schema.EventBody) -> Event:
     offer_id = _id(body.offer_id, "offer_id") or _id(body.promotion_id, "promotion_id")
     transaction_id = _id(body.transaction_id, "transaction_id")
     items: tuple[PurchaseItem, ...] = ()
-    refund_id, amount = None, None
+    refund_id, amount, prices_include_tax = None, None, None
     if isinstance(body, schema.OrderBody):
         if transaction_id is None:
             raise _invalid("transaction_id", "is required")
@@ -90,8 +90,10 @@ def _event(body: schema.EventBody) -> Event:
         if kind == "refund":
             refund_id = _id(body.refund_id, "refund_id")
             amount = _amount(body.amount, currency, "refund", "amount")
-        if kind == "purchase" and not items:
-            raise _invalid("items", "a purchase needs at least one item")
+        if kind == "purchase":
+            prices_include_tax = body.prices_include_tax
+            if not items:
+                raise _invalid("items", "a purchase needs at least one item")
     elif offer_id is None:
         raise _invalid("offer_id", f"is required for {kind}")
     session_id, customer_id = _people(body)
@@ -109,6 +111,7 @@ def _event(body: schema.EventBody) -> Event:
         body.is_bot is True,
         refund_id,
         amount,
+        prices_include_tax,
     )
 
 
@@ -126,6 +129,7 @@ def _item(body: schema.ItemBody, where: str, currency: str | None) -> PurchaseIt
         _price(body.price, currency, where, "price"),
         _amount(body.discount, currency, where, "discount") or 0,
         _id(body.offer_id, "offer_id", where) or _id(body.promotion_id, "promotion_id", where),
+        _amount(body.tax, currency, where, "tax"),
     )
 
 

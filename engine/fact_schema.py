@@ -57,6 +57,7 @@ class ItemBody(Struct, omit_defaults=True):
     quantity: Number = UNSET
     price: Number = None
     discount: Number = None
+    tax: Number = None
     offer_id: Id = None
     promotion_id: Id = None
 
@@ -125,6 +126,7 @@ class OrderBody(EventBody, omit_defaults=True):
     items: Annotated[Sequence[ItemBody], Meta(max_length=LONGEST_LIST)] | None = None
     refund_id: Id = None
     amount: Number = None
+    prices_include_tax: bool | None = None
 
 
 class ViewPromotion(EventBody, tag="view_promotion"):
@@ -284,6 +286,7 @@ _BY_FIELD = {
     "occurred_at": "is required, as ISO 8601 with an offset",
     "arm": "must be treatment or control",
     "consent": "must be true or false",
+    "prices_include_tax": "must be true or false",
     "kind": "must be cross_sell or upsell",
     "mode": "must be one of discovery, complete",
     "control_share": "must be a number from 0 to 1",

@@ -186,7 +186,8 @@ class Decision(msgspec.Struct, frozen=True):
 class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
     """One line of a purchase or refund; `discount_minor` is for the whole line.
 
-    `price_minor` is None where the price is not known, which is not the same as 0.
+    `price_minor` is None where the price is not known, which is not the same as 0. `tax_minor` is
+    the tax of the whole line after its discount, None where it is not known.
     """
 
     item_id: str
@@ -194,6 +195,7 @@ class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
     price_minor: UnitPrice | None = None
     discount_minor: int = 0
     offer_id: str | None = None
+    tax_minor: int | None = None
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -205,6 +207,8 @@ class Event(msgspec.Struct, frozen=True):
         Of a refund: it counts once in its transaction, whatever systems report it.
     amount_minor
         Of a refund: the money given back. Without `items` no unit was returned.
+    prices_include_tax
+        Of a purchase: whether the prices of its lines do; None where it is as the shop says.
     """
 
     event_id: str
@@ -220,6 +224,7 @@ class Event(msgspec.Struct, frozen=True):
     is_bot: bool = False
     refund_id: str | None = None
     amount_minor: int | None = None
+    prices_include_tax: bool | None = None
 
     @property
     def returns_all(self) -> bool:

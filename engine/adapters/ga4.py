@@ -5,7 +5,9 @@
 session is that of `client_id` and `ga_session_id`, and the customer is `user_id`.
 
 In GA4 `price` is what is paid for one unit and `discount` what was taken off one; here a line has
-the price before its discount, and the discount of all its units.
+the price before its discount, and the discount of all its units. The `tax` of a purchase is that of
+the whole order: it is spread over the lines by what they cost. Whether prices include it is as
+`[shop] prices_include_tax` says, unless the parameters have a `prices_include_tax` of their own.
 Source: the measurement reference of GA4, events `view_promotion`, `select_promotion`,
 `add_to_cart`, `purchase` and `refund`.
 """
@@ -21,9 +23,11 @@ from engine.adapters.reading import (
     Record,
     amount_of,
     derived_id,
+    flag_of,
     list_of,
     record_of,
     text_of,
+    with_tax_of_order,
     without_none,
 )
 from engine.errors import FactRejected
@@ -114,14 +118,19 @@ class _Event:
                 if self._name == "purchase"
                 else derived_id("ga4", self._identity)
             )
+        currency = text_of(self._params, "currency")
+        items = [self._line(item) for item in list_of(self._params, "items")]
+        if self._name == "purchase" and currency is not None:
+            items = with_tax_of_order(items, amount_of(self._params, "tax"), currency)
         yield without_none(
             {
                 "type": self._name,
                 "event_id": own,
                 "transaction_id": transaction,
                 "refund_id": text_of(self._params, "refund_id"),
-                "currency": text_of(self._params, "currency"),
-                "items": [self._line(item) for item in list_of(self._params, "items")],
+                "currency": currency,
+                "items": items,
+                "prices_include_tax": flag_of(self._params, "prices_include_tax"),
                 **self._common,
             }
         )

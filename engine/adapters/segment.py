@@ -1,7 +1,10 @@
 """Segment's e-commerce events, version 2, as `track` messages or batches of them.
 
 `promotion_id` is the `offer_id` of a suggestion, on a promotion's properties or on a product;
-`session_id` may stand among the properties, else the anonymous id is the session.
+`session_id` may stand among the properties, else the anonymous id is the session. The `discount`
+and the `tax` of an order are spread over its products by what they cost. Whether prices include tax
+is as `[shop] prices_include_tax` says, unless the properties have a `prices_include_tax` of their
+own.
 Source: Segment's specification of e-commerce events v2.
 """
 
@@ -10,7 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine import clock
-from engine.adapters.reading import Record, amount_of, list_of, record_of, text_of, without_none
+from engine.adapters.reading import (
+    Record,
+    amount_of,
+    flag_of,
+    list_of,
+    record_of,
+    text_of,
+    with_discount_of_order,
+    with_tax_of_order,
+    without_none,
+)
 from engine.errors import FactRejected
 
 _TYPES = {
@@ -65,11 +78,16 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
         if order is None:
             raise FactRejected("invalid", f"{name} needs an order_id")
         lines = [_line(record_of(each, "products")) for each in list_of(properties, "products")]
+        currency = text_of(properties, "currency")
+        if kind == "purchase" and currency is not None:
+            lines = with_discount_of_order(lines, amount_of(properties, "discount"), currency)
+            lines = with_tax_of_order(lines, amount_of(properties, "tax"), currency)
         record |= {
             "transaction_id": order,
             "refund_id": text_of(properties, "refund_id"),
-            "currency": text_of(properties, "currency"),
+            "currency": currency,
             "items": lines if kind != "cancel" else None,
+            "prices_include_tax": flag_of(properties, "prices_include_tax"),
         }
     else:
         record["offer_id"] = text_of(properties, "promotion_id")

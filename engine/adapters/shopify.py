@@ -3,7 +3,10 @@
 A shop hands on what it knows in note attributes of the cart (`mersalg_checkout_id`,
 `mersalg_session_id`) and, on a line that came of an offer, in the property `_mersalg_offer_id`
 (properties that start with an underscore are hidden from buyers). Items are known by `sku`, else
-by variant, else by product. Source: Shopify's reference of the resources Order and Refund.
+by variant, else by product. Prices include tax where `taxes_included` says so, and the tax of a
+line is the sum of its `tax_lines`. Discounts on the order are spread over its lines by what they
+cost, as Shopify does in `discount_allocations`, where it does not. Source: Shopify's reference of
+the resources Order and Refund.
 """
 
 from __future__ import annotations
@@ -15,13 +18,23 @@ import hmac
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from engine.adapters.reading import Record, amount_of, list_of, record_of, text_of, without_none
+from engine.adapters.reading import (
+    Record,
+    amount_of,
+    flag_of,
+    list_of,
+    record_of,
+    text_of,
+    with_discount_of_order,
+    without_none,
+)
 from engine.errors import FactRejected
 
 OWN_PREFIX = "shopify/"
 """Of event ids that are made of what Shopify calls an order: anybody can work them out."""
 
 OFFER_PROPERTY = "_mersalg_offer_id"
+_MONEY = ("price", "discount", "tax")
 _PAID_BACK = ("refund", "success")
 """Kind and status of a transaction that gave money back."""
 CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
@@ -77,7 +90,8 @@ def _order(order: Mapping[str, object]) -> list[Record]:
                 # Later webhooks of the order (paid, updated) tell of the same purchase.
                 "event_id": f"{OWN_PREFIX}order/{number}",
                 "occurred_at": _required(order, "created_at"),
-                "items": _lines(list_of(order, "line_items")),
+                "items": _lines(order),
+                "prices_include_tax": flag_of(order, "taxes_included"),
                 **common,
             }
         )
@@ -104,7 +118,7 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
         item = _line(record_of(line.get("line_item", {}), "line_item"))
         quantity = amount_of(line, "quantity")
         # Refunds name no currency: what the line cost is the purchase's to tell.
-        item = {name: part for name, part in item.items() if name not in ("price", "discount")}
+        item = {name: part for name, part in item.items() if name not in _MONEY}
         items.append({**item, "quantity": item["quantity"] if quantity is None else str(quantity)})
     paid = [record_of(each, "transactions") for each in list_of(refund, "transactions")]
     paid = [each for each in paid if (each.get("kind"), each.get("status")) == _PAID_BACK]
@@ -140,8 +154,15 @@ def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object
     return amount
 
 
-def _lines(lines: Sequence[object]) -> list[Record]:
-    return [_line(record_of(line, "line_items")) for line in lines]
+def _lines(order: Mapping[str, object]) -> list[Record]:
+    """The lines, with discounts on the order where no line says what it has of them."""
+    lines = [record_of(line, "line_items") for line in list_of(order, "line_items")]
+    items, currency = [_line(line) for line in lines], text_of(order, "currency")
+    if currency is None or any("discount_allocations" in line for line in lines):
+        return items
+    on_lines = sum((amount_of(each, "discount") or Decimal(0) for each in items), Decimal(0))
+    discount = (amount_of(order, "total_discounts") or Decimal(0)) - on_lines
+    return with_discount_of_order(items, max(discount, Decimal(0)), currency)
 
 
 def _line(line: Mapping[str, object]) -> Record:
@@ -152,6 +173,8 @@ def _line(line: Mapping[str, object]) -> Record:
         for each in list_of(line, "discount_allocations")
     ]
     discount = sum(allocated, Decimal(0)) if allocated else amount_of(line, "total_discount")
+    taxes = [record_of(each, "tax_lines") for each in list_of(line, "tax_lines")]
+    tax = sum((amount_of(each, "price") or Decimal(0) for each in taxes), Decimal(0))
     quantity, price = amount_of(line, "quantity"), amount_of(line, "price")
     return without_none(
         {
@@ -159,6 +182,8 @@ def _line(line: Mapping[str, object]) -> Record:
             "quantity": "1" if quantity is None else str(quantity),
             "price": None if price is None else str(price),
             "discount": str(discount) if discount else None,
+            # A list that is empty says that there is none; without a list it is not known.
+            "tax": None if line.get("tax_lines") is None else str(tax),
             "offer_id": next(offers, None),
         }
     )

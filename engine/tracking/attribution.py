@@ -26,6 +26,7 @@ class Credit:
     """One bought line credited to an offer; money in minor units of the order's currency.
 
     `revenue_minor` is None where a price is unknown; `remaining` units of the line were kept.
+    `untaxed`: it includes a tax that is not known.
     """
 
     order: Order
@@ -33,6 +34,7 @@ class Credit:
     revenue_minor: int | None
     net_revenue_minor: int | None
     repriced: bool
+    untaxed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,12 @@ class _Attribution:
         returns = self._history.returns.get(order.transaction_id, ())
         lines = {each.line for each in bought}
         left = remaining_units(order.purchase, returns, lines)
-        beyond = given_back(order.purchase, returns, lines)
+        beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax)
         for each in bought:
             remaining = left[each.line]
             gross, net = each.worth(remaining, beyond[each.line])
-            credit = Credit(order, remaining, gross, net, each.is_repriced)
+            untaxed = gross is not None and each.is_untaxed
+            credit = Credit(order, remaining, gross, net, each.is_repriced, untaxed)
             yield each.placed.offer.offer_id, credit
 
     def _creditor(self, order: Order, line: PurchaseItem) -> PlacedOffer | None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from engine import money
 from engine.facts import CartLine, Decision, Quantity
 from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
+from engine.tracking.prices import tax_of
 
 
 def cart_units(decision: Decision, item_id: str) -> Quantity:
@@ -34,6 +35,8 @@ class Bought:
         place of base units.
     replaced : Quantity
         Base units that left the cart for them; 0 for a cross-sell.
+    cart_with_tax : bool
+        Whether prices of carts include tax.
     """
 
     placed: PlacedOffer
@@ -41,6 +44,7 @@ class Bought:
     line: int
     quantity: Quantity
     replaced: Quantity
+    cart_with_tax: bool
 
     def worth(
         self, remaining: Quantity, given_back: Fraction = Fraction(0)
@@ -49,7 +53,8 @@ class Bought:
 
         Cross-sell: what the line cost after its discount. Upsell: what the better units cost less
         what the replaced units cost in the cart, both after discounts; negative where the bill
-        fell. A price is never taken from the offer: what it offered may have been a gift.
+        fell. Both are without tax, by the tax of the line. A price is never taken from the offer:
+        what it offered may have been a gift.
 
         Parameters
         ----------
@@ -62,10 +67,22 @@ class Bought:
         if line.price_minor is None or base is None:
             return None, None
         cost = Fraction(line.price_minor) * Fraction(line.quantity) - line.discount_minor
+        tax = tax_of(line, with_tax=self.order.with_tax) or 0
+        paid = cost if self.order.with_tax else cost + tax
+        cost = paid - tax
+        if self.cart_with_tax and paid:
+            base *= cost / paid
         part = Fraction(self.quantity) / Fraction(line.quantity)
         gross = round(cost * part - base)
         kept = money.scale(gross, min(self.quantity, remaining), self.quantity)
         return gross, kept - round(given_back * part)
+
+    @property
+    def is_untaxed(self) -> bool:
+        """Whether a price includes tax and it is not known how much."""
+        line, with_tax = self.order.purchase.items[self.line], self.order.with_tax
+        includes = with_tax or (self.cart_with_tax and self.replaced > 0)
+        return includes and tax_of(line, with_tax=with_tax) is None
 
     @property
     def is_repriced(self) -> bool:
@@ -73,6 +90,8 @@ class Bought:
         offered, line = self.placed.offer.unit_price_minor, self.order.purchase.items[self.line]
         if not self.replaced or not self._is_in_money_of_order:
             return False
+        if self.order.with_tax != self.cart_with_tax:
+            return False  # one of them is with tax, the other without
         return None not in (offered, line.price_minor) and line.price_minor != offered
 
     @property
@@ -219,7 +238,8 @@ class ConversionRule:
         found: list[Bought] = []
         exchanges: defaultdict[tuple[str, str], list[Bought]] = defaultdict(list)
         for placed, order, place in lines:
-            each = Bought(placed, order, place, order.purchase.items[place].quantity, 0)
+            quantity = order.purchase.items[place].quantity
+            each = Bought(placed, order, place, quantity, 0, self._history.prices_include_tax)
             if placed.offer.replaces is None:
                 found.append(each)
             else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
+from engine.tracking.prices import includes_tax
 from engine.tracking.returns import mismatched
 from engine.tracking.units import Units
 
@@ -54,6 +55,8 @@ class Order:
     line_checkouts: Sequence[str | None]
     unit: str
     currency: str | None
+    with_tax: bool
+    """Whether prices of its lines include tax."""
 
     @property
     def checkouts(self) -> list[str]:
@@ -74,8 +77,7 @@ CAUSES = (
 """Why facts count for nothing, or are in doubt.
 
 `early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
-`refund_mismatch`: refunds of items or units that their order did not have, of more money than it
-came to, or of money in another currency.
+`refund_mismatch`: refunds of items, units or money that their order did not have.
 `orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
@@ -106,6 +108,8 @@ class History:
         transaction_id -> refunds and cancellations by (occurred_at, event_id).
     uncounted : mapping
         Each of `CAUSES` -> the instants of the facts that count for nothing by it.
+    prices_include_tax : bool
+        Whether prices of carts do, and of purchases that do not say.
     """
 
     decisions: Sequence[Decision]
@@ -118,6 +122,7 @@ class History:
     accepted_at: Mapping[str, int]
     returns: Mapping[str, Sequence[Event]]
     uncounted: Mapping[str, Sequence[int]]
+    prices_include_tax: bool
 
     def buyers(self, order: Order) -> frozenset[str]:
         """Return the units that bought by `order`: the purchase's and those of its checkouts.
@@ -133,7 +138,9 @@ class History:
         return frozenset((order.unit, *decided))
 
 
-def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> History:
+def build_history(
+    facts: Iterable[Fact], bot_decisions_per_hour: int = 0, *, prices_include_tax: bool = True
+) -> History:
     """Index `facts`, given in any order and any number of times.
 
     Parameters
@@ -143,8 +150,10 @@ def build_history(facts: Iterable[Fact], bot_decisions_per_hour: int = 0) -> His
     bot_decisions_per_hour : int
         A session with more decisions than that within any 60 minutes is a bot for these minutes,
         as if its decisions in them said so; 0 trusts every session.
+    prices_include_tax : bool
+        Whether prices do, unless a purchase says otherwise of its own.
     """
-    return _Reading(facts, bot_decisions_per_hour).history()
+    return _Reading(facts, bot_decisions_per_hour, prices_include_tax).history()
 
 
 class _Bots:
@@ -212,7 +221,10 @@ def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
 
 
 class _Reading:
-    def __init__(self, facts: Iterable[Fact], bot_decisions_per_hour: int) -> None:
+    def __init__(
+        self, facts: Iterable[Fact], bot_decisions_per_hour: int, prices_include_tax: bool
+    ) -> None:
+        self._prices_include_tax = prices_include_tax
         distinct = _distinct(facts)
         hasty = _hasty(distinct, bot_decisions_per_hour)
         if hasty:
@@ -257,16 +269,13 @@ class _Reading:
     def _read_orders(self, events: Sequence[Event]) -> None:
         self._orders: dict[str, Order] = {}
         self._orders_of: defaultdict[str, list[Order]] = defaultdict(list)
-        self._returns: defaultdict[str, list[Event]] = defaultdict(list)
-        refunds: set[tuple[str, str | None]] = set()
+        self._returns: defaultdict[str, dict[object, Event]] = defaultdict(dict)
         for event in events:
             transaction = event.transaction_id or event.event_id
             if event.type != "purchase":
-                if event.refund_id is not None and (transaction, event.refund_id) in refunds:
+                key = (event.refund_id, None if event.refund_id else event.event_id)
+                if self._returns[transaction].setdefault(key, event) is not event:
                     self._duplicates.append(event.occurred_at)
-                    continue
-                refunds.add((transaction, event.refund_id))
-                self._returns[transaction].append(event)
             elif transaction in self._orders:
                 self._duplicates.append(event.occurred_at)
             else:
@@ -277,9 +286,9 @@ class _Reading:
         for transaction, returns in self._returns.items():
             order = self._orders.get(transaction)
             if order is None:
-                self._unmatched += [event.occurred_at for event in returns]
+                self._unmatched += [event.occurred_at for event in returns.values()]
             else:
-                wrong = mismatched(order.purchase, returns)
+                wrong = mismatched(order.purchase, returns.values(), with_tax=order.with_tax)
                 self._refund_mismatch += [event.occurred_at for event in wrong]
 
     def _order(self, purchase: Event, transaction: str) -> Order:
@@ -305,7 +314,8 @@ class _Reading:
                 unit = f"t:{transaction}"
         currencies = (purchase.currency, *(decision.currency for decision in decided))
         currency = next((code for code in currencies if code is not None), None)
-        return Order(purchase, transaction, checkout, of_lines, unit, currency)
+        with_tax = includes_tax(purchase, shop=self._prices_include_tax)
+        return Order(purchase, transaction, checkout, of_lines, unit, currency, with_tax)
 
     def _read_promotions(self, events: Sequence[Event]) -> None:
         self._viewed: dict[str, int] = {}
@@ -336,7 +346,7 @@ class _Reading:
             orders_of=self._orders_of,
             viewed_at=self._viewed,
             accepted_at=self._accepted,
-            returns=self._returns,
+            returns={name: [*events.values()] for name, events in self._returns.items()},
             uncounted={
                 "duplicates": self._duplicates,
                 "late": self._late,
@@ -347,6 +357,7 @@ class _Reading:
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
             },
+            prices_include_tax=self._prices_include_tax,
         )
 
 

@@ -30,8 +30,8 @@ from engine.tracking.many import (
     exact_p_value,
     expected_units,
 )
+from engine.tracking.prices import line_values
 from engine.tracking.rates import Drawing, Entry
-from engine.tracking.returns import line_values
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import (
     ARMS,
@@ -162,8 +162,8 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
 
 
 def order_value(order: Order) -> int:
-    """Return minor units of the order's priced lines, after discounts, before returns."""
-    return sum(value or 0 for value in line_values(order.purchase))
+    """Return minor units of the order's priced lines without tax, before returns."""
+    return sum(value or 0 for value in line_values(order.purchase, with_tax=order.with_tax))
 
 
 def _bought(

@@ -104,10 +104,13 @@ class Period:
         assert query.impressions is not None, NOT_FILLED
         assert query.attribution_window_days is not None, NOT_FILLED
         assert query.checkout_days is not None, NOT_FILLED
+        assert query.prices_include_tax is not None, NOT_FILLED
         assert query.timezone is not None, NOT_FILLED
         self._buckets = Buckets(zone_of(query.timezone))
         self._since, self._until = bounds_of(query)
-        history = build_history(facts, query.bot_decisions_per_hour or 0)
+        history = build_history(
+            facts, query.bot_decisions_per_hour or 0, prices_include_tax=query.prices_include_tax
+        )
         found = outcomes(
             history, query.impressions, query.attribution_window_days, query.checkout_days
         )
@@ -318,6 +321,7 @@ def count(
         lines_credited=len(credited),
         lines_unpriced=sum(credit.revenue_minor is None for credit in credited),
         lines_repriced=sum(credit.repriced for credit in credited),
+        lines_untaxed=sum(credit.untaxed for credit in credited),
     )
 
 

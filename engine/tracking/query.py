@@ -64,6 +64,8 @@ class ReportQuery:
         Control share of units whose decisions do not state one; default 0.1.
     holdout_by : str or None
         Who stated it, for a filled query: "query", "shop" or "default".
+    prices_include_tax : bool or None
+        Whether prices do, unless a purchase says otherwise of its own; default True.
     bot_decisions_per_hour : int or None
         A session with more decisions than that within 60 minutes is a bot for these minutes;
         default 120, and 0 trusts every session.
@@ -90,6 +92,7 @@ class ReportQuery:
     checkout_days: int | None = None
     holdout: float | None = None
     holdout_by: str | None = None
+    prices_include_tax: bool | None = None
     bot_decisions_per_hour: int | None = None
     level: float = 0.95
     shop: str | None = None
@@ -128,6 +131,7 @@ class ReportQuery:
             checkout_days=_first(self.checkout_days, own.checkout_days, CHECKOUT_DAYS),
             holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
             holdout_by=self.holdout_by or _stated_by(self.holdout, own.holdout),
+            prices_include_tax=_first(self.prices_include_tax, own.prices_include_tax, True),
             bot_decisions_per_hour=_first(
                 self.bot_decisions_per_hour, own.bot_decisions_per_hour, DEFAULT_BOT_RATE
             ),
@@ -152,6 +156,7 @@ def report_settings(
         "locale": shop.locale,
         "currency": shop.currency,
         "timezone": shop.timezone,
+        "prices_include_tax": str(shop.prices_include_tax).lower(),
         "impressions": tracking.impressions,
         "attribution_window_days": str(tracking.attribution_window_days),
         "checkout_days": str(tracking.checkout_days),
@@ -162,7 +167,7 @@ def report_settings(
 
 _SETTINGS = (
     *("timezone", "currency", "impressions", "attribution_window_days", "holdout"),
-    *("checkout_days", "bot_decisions_per_hour"),
+    *("checkout_days", "prices_include_tax", "bot_decisions_per_hour"),
 )
 
 
@@ -174,7 +179,8 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     texts : mapping
         Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
         attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, level, compare,
-        watched and adjusted (true or false). A missing, None or empty text leaves its default.
+        prices_include_tax, watched and adjusted (true or false). A missing, None or empty text
+        leaves its default.
 
     Raises
     ------
@@ -189,7 +195,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     days = None if window is None else int(_number("window", window, whole=True))
     checkout = text("checkout_days")
     holdout, level = text("holdout"), text("level")
-    rate = text("bot_decisions_per_hour")
+    rate, taxed = text("bot_decisions_per_hour"), text("prices_include_tax")
     query = ReportQuery(
         since=_bound("from", text("from", "since")),
         until=_bound("to", text("to", "until")),
@@ -203,6 +209,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         if checkout is None
         else int(_number("checkout_days", checkout, whole=True)),
         holdout=None if holdout is None else _number("holdout", holdout),
+        prices_include_tax=None if taxed is None else _flag("prices_include_tax", taxed),
         bot_decisions_per_hour=None
         if rate is None
         else int(_number("bot_decisions_per_hour", rate, whole=True)),

@@ -56,6 +56,8 @@ class Counts(_Additive):
     """Credited lines whose worth is unknown; they are in no revenue."""
     lines_repriced: int = 0
     """Credited lines of upsells bought at another unit price than they were offered at."""
+    lines_untaxed: int = 0
+    """Credited lines whose worth includes a tax that is not known."""
 
     @property
     def has_revenue(self) -> bool:

@@ -259,11 +259,12 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
 
 
 def _lines(total: Measures, kinds: Sequence[Kind]) -> dict[str, int]:
-    """Return how many credited lines have no known worth, and how many another price."""
+    """Return how many credited lines have no known worth, another price, or an unknown tax."""
     counts = [total.counts[kind] for kind in kinds]
     return {
         "unpriced": sum(each.lines_unpriced for each in counts),
         "repriced": sum(each.lines_repriced for each in counts),
+        "untaxed": sum(each.lines_untaxed for each in counts),
     }
 
 

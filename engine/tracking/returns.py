@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from engine import money
 from engine.facts import Event, PurchaseItem, Quantity
-
-
-def line_values(order: Event) -> list[int | None]:
-    """Return minor units of each line of an order after its discount; None without a price."""
-    return [
-        None
-        if line.price_minor is None
-        else money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
-        for line in order.items
-    ]
+from engine.tracking.prices import line_payments, line_values
 
 
 def remaining_units(
@@ -35,12 +25,15 @@ def remaining_units(
     return left
 
 
-def given_back(order: Event, returns: Sequence[Event], credited: Collection[int]) -> list[Fraction]:
+def given_back(
+    order: Event, returns: Sequence[Event], credited: Collection[int], *, with_tax: bool
+) -> list[Fraction]:
     """Return the minor units of each line given back beyond what the returned units cost.
 
     An amount pays for the units that its refund returns, by what they cost; what is left of it is
     spread over all lines by what they cost. So the result is negative where the shop kept a part of
-    the price of returned units. Of no line is more given back than was paid for it.
+    the price of returned units. Of no line is more given back than was paid for it. Amounts are
+    with tax, the result is without, as far as it is known.
 
     Parameters
     ----------
@@ -50,45 +43,57 @@ def given_back(order: Event, returns: Sequence[Event], credited: Collection[int]
         Its refunds and cancellations.
     credited : collection of int
         Places of lines; see `remaining_units`.
+    with_tax : bool
+        Whether prices of the order include tax.
     """
     if all(event.amount_minor is None for event in returns):
         return [Fraction(0)] * len(order.items)
-    values = [Fraction(max(value or 0, 0)) for value in line_values(order)]
-    beyond = [Fraction(0)] * len(values)
-    kept = list(values)
+    values = [max(value or 0, 0) for value in line_values(order, with_tax=with_tax)]
+    payments = line_payments(order, with_tax=with_tax)
+    paid = [
+        Fraction(value if payment is None else max(payment, 0))
+        for value, payment in zip(values, payments, strict=True)
+    ]
+    beyond = [Fraction(0)] * len(paid)
+    kept = list(paid)
     for event, taken in _taken(order, returns, credited):
         if event.returns_all:
-            return [Fraction(0)] * len(values)
+            return [Fraction(0)] * len(paid)
         cost = [
-            value * Fraction(units) / Fraction(line.quantity)
-            for value, units, line in zip(values, taken, order.items, strict=True)
+            whole * Fraction(units) / Fraction(line.quantity)
+            for whole, units, line in zip(paid, taken, order.items, strict=True)
         ]
-        kept = [value - part for value, part in zip(kept, cost, strict=True)]
+        kept = [whole - part for whole, part in zip(kept, cost, strict=True)]
         if event.amount_minor is None or event.currency != order.currency:
             continue
         for_units = min(Fraction(event.amount_minor), sum(cost, Fraction(0)))
-        paid = _spread(for_units, cost)
-        rest = _spread(event.amount_minor - for_units, values)
-        for place in range(len(values)):
-            beyond[place] += paid[place] + rest[place] - cost[place]
-    return [min(more, value) for more, value in zip(beyond, kept, strict=True)]
+        of_units = _spread(for_units, cost)
+        rest = _spread(event.amount_minor - for_units, paid)
+        for place in range(len(paid)):
+            beyond[place] += of_units[place] + rest[place] - cost[place]
+    return [
+        min(more, left) * value / whole if whole else Fraction(0)
+        for more, left, value, whole in zip(beyond, kept, values, paid, strict=True)
+    ]
 
 
-def mismatched(order: Event, returns: Sequence[Event]) -> Iterator[Event]:
+def mismatched(order: Event, returns: Iterable[Event], *, with_tax: bool) -> Iterator[Event]:
     """Yield the refunds of more than was left of an order, or of money in another currency.
 
     Parameters
     ----------
     order : Event
         The purchase.
-    returns : sequence of Event
+    returns : iterable of Event
         Its refunds and cancellations, in order of time.
+    with_tax : bool
+        Whether prices of the order include tax.
     """
     left: defaultdict[str, Quantity] = defaultdict(int)
     for line in order.items:
         left[line.item_id] += line.quantity
-    values = line_values(order)
-    money_left = None if None in values else sum(max(value or 0, 0) for value in values)
+    paid = line_payments(order, with_tax=with_tax)
+    money_left = None if None in paid else sum(max(each or 0, 0) for each in paid)
     for event in returns:
         for item in event.items:
             left[item.item_id] -= item.quantity

@@ -114,6 +114,7 @@ class ItemBody(TypedDict):
     quantity: NotRequired[float | str]
     price: NotRequired[float | str]
     discount: NotRequired[float | str]
+    tax: NotRequired[float | str]
     offer_id: NotRequired[str | int | None]
     promotion_id: NotRequired[str | int | None]
 
@@ -277,6 +278,7 @@ class OrderBody(TypedDict):
     items: NotRequired[list[ItemBody] | None]
     refund_id: NotRequired[str | int | None]
     amount: NotRequired[float | str]
+    prices_include_tax: NotRequired[bool | None]
 
 
 class SuggestionRequest(TypedDict):

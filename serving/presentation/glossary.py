@@ -16,7 +16,7 @@ MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
     *("duplicates", "late", "early", "unmatched", "refund_mismatch"),
     *("orders_without_checkout", "bots_excluded", "bots_by_rate"),
-    *("unpriced", "repriced", "other_currency"),
+    *("unpriced", "repriced", "untaxed", "other_currency"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown."""
 

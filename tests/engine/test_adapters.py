@@ -76,13 +76,14 @@ def test_ga4_promotions_by_their_id_wherever_it_stands() -> None:
 
 def test_ga4_purchases_have_the_price_before_the_discount() -> None:
     """Three socks at 6, 2 off each: GA4 tells a price of 4 and a discount of 2."""
-    push = {
+    push: dict[str, Any] = {
         "event": "purchase",
         "ecommerce": {
             "transaction_id": "T_12345",
             "coupon": "socksSale",
             "value": 12.00,
             "currency": "USD",
+            "tax": 2.2,
             "checkout_id": "ch_81",
             "items": [
                 {"item_id": "SKU_12345", "discount": 2.00, "price": 4.00, "quantity": 3},
@@ -94,6 +95,12 @@ def test_ga4_purchases_have_the_price_before_the_discount() -> None:
     socks, other = purchase.items
     assert (socks.price_minor, socks.quantity, socks.discount_minor) == (600, 3, 600)
     assert (other.price_minor, other.quantity, other.offer_id) == (500, 1, "off_1")
+    # 2.20 over 12 and 5.
+    assert [line.tax_minor for line in purchase.items] == [155, 65]
+    assert purchase.prices_include_tax is None
+    push["ecommerce"]["prices_include_tax"] = False
+    (net_of_tax,) = facts(ga4.translate(push, NOW))
+    assert net_of_tax.prices_include_tax is False
     assert (purchase.transaction_id, purchase.checkout_id) == ("T_12345", "ch_81")
     assert (purchase.event_id, purchase.occurred_at) == ("ga4/purchase/T_12345", NOW)
     refunds = [
@@ -141,6 +148,8 @@ def test_segment_messages() -> None:
                     "affiliation": "Google Store",
                     "total": 27.50,
                     "revenue": 25.00,
+                    "tax": 2,
+                    "discount": 2.5,
                     "currency": "USD",
                     "products": [
                         {
@@ -178,6 +187,9 @@ def test_segment_messages() -> None:
         ("45790-32", 1900, 1),
         ("505bd76785ebb509fc183733", 300, 2),
     ]
+    # 2.50 over 19 and 6, then 2.00 over 17.10 and 5.40.
+    assert [line.discount_minor for line in order.items] == [190, 60]
+    assert [line.tax_minor for line in order.items] == [152, 48]
     assert (refund.type, refund.items, cancel.type) == ("refund", (), "cancel")
     assert view.occurred_at == clock.parse_instant("2026-03-02T10:00:05+00:00")
     assert [each.event_id for each in (view, order)] == ["segment/m-1", "segment/m-3"]
@@ -287,6 +299,8 @@ FIELDS = (
     *("events", "name", "event", "params", "items", "promotion_id", "transaction_id"),
     *("batch", "messageId", "properties", "products", "order_id", "id", "line_items", "type"),
     *("refund_line_items", "line_item", "price", "quantity", "timestamp_micros"),
+    *("tax", "discount", "currency", "tax_lines", "taxes_included", "total_discounts"),
+    *("transactions", "amount", "order_adjustments", "kind", "status"),
 )
 WORDS = st.sampled_from(["purchase", "view_promotion", "Order Completed", "track", "1e9"])
 JSON = st.recursive(
@@ -314,6 +328,53 @@ def test_ga4_lines_come_to_what_was_paid(price: Decimal, off: Decimal, quantity:
     (line,) = purchase.items
     assert line.price_minor is not None
     assert line.price_minor * quantity - line.discount_minor == int(price * 100) * quantity
+
+
+def test_shopify_says_whether_prices_include_tax_and_how_much() -> None:
+    first, second = ORDER["line_items"]
+    taxes = [{"price": "60.00", "rate": 0.2}, {"price": "16.50", "rate": 0.05}]
+    lines = [{**first, "tax_lines": taxes}, {**second, "tax_lines": []}]
+    order = {**ORDER, "taxes_included": False, "line_items": lines}
+    (purchase,) = facts(shopify.translate(order))
+    assert purchase.prices_include_tax is False
+    assert [line.tax_minor for line in purchase.items] == [7_650, 0]
+    (unknown,) = facts(shopify.translate(ORDER))
+    assert [line.tax_minor for line in unknown.items] == [None, None]
+    returned = {"id": 7, "order_id": 1, "created_at": "2026-02-03T12:00:00+01:00"}
+    returned |= {"refund_line_items": [{"quantity": 1, "line_item": lines[0]}]}
+    (refund,) = facts(shopify.translate(returned))
+    assert [line.item_id for line in refund.items] == ["IPOD2008PINK"]
+
+
+def test_discounts_on_a_shopify_order_are_spread_where_no_line_has_its_part() -> None:
+    lines = [{**line} for line in ORDER["line_items"]]
+    del lines[0]["discount_allocations"]
+    lines[0]["total_discount"] = "8.00"
+    # 52 less the line's own 8, over 390 and 50.
+    (order,) = facts(shopify.translate({**ORDER, "line_items": lines, "total_discounts": "52.00"}))
+    assert [line.discount_minor for line in order.items] == [4_700, 500]
+    (allocated,) = facts(shopify.translate({**ORDER, "total_discounts": "52.00"}))
+    assert [line.discount_minor for line in allocated.items] == [1_500, 0]
+
+
+MONEY = st.decimals(0, 1000, places=2)
+
+
+@given(MONEY, st.lists(st.tuples(MONEY, st.integers(1, 9)), min_size=1, max_size=9))
+def test_what_is_of_the_order_is_spread_to_the_last_coin(
+    tax: Decimal, lines: list[tuple[Decimal, int]]
+) -> None:
+    items = [{"item_id": "a", "price": str(price), "quantity": n} for price, n in lines]
+    params = {"transaction_id": "t", "currency": "NOK", "items": items, "tax": str(tax)}
+    (purchase,) = facts(ga4.translate({"name": "purchase", "params": params}, NOW))
+    shares = [line.tax_minor for line in purchase.items]
+    total = sum(price * n for price, n in lines)
+    if not total:
+        assert set(shares) == {None if tax else 0}
+        return
+    assert sum(share or 0 for share in shares) == int(tax * 100)
+    for (price, n), share in zip(lines, shares, strict=True):
+        assert share == pytest.approx(float(tax * price * n * 100 / total), abs=1)
 
 
 def paid_back(amount: str, status: str = "success") -> dict[str, str]:

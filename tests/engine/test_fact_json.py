@@ -58,6 +58,18 @@ def test_an_event_reads_as_written() -> None:
     assert fact.occurred_at == 1_769_860_800_000_001
     (item,) = fact.items
     assert (item.quantity, item.price_minor, item.discount_minor) == (Decimal("1.5"), 19_990, 10)
+    assert (item.tax_minor, fact.prices_include_tax) == (None, None)
+
+
+def test_tax_reads_as_written() -> None:
+    fact = parse_fact(
+        {**PURCHASE, "prices_include_tax": False,
+         "items": [{"item_id": "a", "price": 10, "tax": "2.505"}, {"item_id": "b", "tax": 0}]}
+    )  # fmt: skip
+    assert isinstance(fact, Event)
+    assert [line.tax_minor for line in fact.items] == [250, 0]
+    assert fact.prices_include_tax is False
+    assert unpack(pack(fact)) == fact
 
 
 def test_a_refund_reads_as_written() -> None:
@@ -102,6 +114,7 @@ def test_numbered_ids_are_texts() -> None:
         ({**PURCHASE, "currency": "nok"}, "currency must be an ISO 4217 code"),
         ({**PURCHASE, "currency": "N1K"}, "currency must be an ISO 4217 code"),
         ({**PURCHASE, "currency": None}, "currency is required where items[0].price is given"),
+        ({**PURCHASE, "prices_include_tax": 1}, "prices_include_tax must be true or false"),
         ({**REFUND, "amount": -1}, "refund.amount must not be negative"),
         ({**REFUND, "currency": None}, "currency is required where refund.amount is given"),
         ({**DECISION, "arm": "both"}, "arm must be treatment or control"),
@@ -137,6 +150,7 @@ def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
         ("price", -0.01, "must not be negative"),
         ("price", [], "must be an amount of money"),
         ("discount", -1, "must not be negative"),
+        ("tax", -1, "must not be negative"),
     ],
 )
 def test_a_wrong_line_is_told_what_is_wrong(field: str, value: object, message: str) -> None:

@@ -56,6 +56,7 @@ ITEMS = an_object(
     quantity=QUANTITIES,
     price=AMOUNTS,
     discount=AMOUNTS,
+    tax=AMOUNTS,
     offer_id=FEW_IDS,
 )
 LINES = an_object(
@@ -105,6 +106,7 @@ ORDERS = an_object(
     offer_id=FEW_IDS,
     refund_id=IDS,
     amount=AMOUNTS,
+    prices_include_tax=FLAGS,
     **WHOSE,
 )
 DECISIONS = an_object(

@@ -36,6 +36,9 @@ PRICES = st.sampled_from([100, 250, 999, None])
 FINE_PRICES = st.sampled_from([100, 250, 999, Decimal("0.42"), Decimal("33.335"), None])
 """Of lines: a unit may cost less than the smallest coin."""
 DISCOUNTS = st.sampled_from([0, 0, 30])
+TAXES = st.sampled_from([None, None, 0, 20, 70])
+"""Of lines, some of which cost less."""
+INCLUDE_TAX = st.sampled_from([None, None, None, True, False])
 
 
 def _instants(earliest: int, latest: int) -> st.SearchStrategy[int]:
@@ -121,7 +124,8 @@ def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
         item_id = draw(_seldom(offer.item_id, item_id))
         offer_id = draw(st.sampled_from([None, None, offer.offer_id]))
         offer_id = draw(_seldom(offer_id, "o-unknown"))
-    return PurchaseItem(item_id, draw(QUANTITIES), draw(FINE_PRICES), draw(DISCOUNTS), offer_id)
+    price, discount, tax = draw(FINE_PRICES), draw(DISCOUNTS), draw(TAXES)
+    return PurchaseItem(item_id, draw(QUANTITIES), price, discount, offer_id, tax)
 
 
 @st.composite
@@ -143,6 +147,7 @@ def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Even
         checkout_id=draw(st.sampled_from(["k1", "k1", "k2", "k3", None])),
         transaction_id=draw(st.sampled_from(["t1", "t1", "t2", "t3"])),
         items=() if kind == "cancel" else tuple(items),
+        prices_include_tax=draw(INCLUDE_TAX) if kind == "purchase" else None,
         **draw(_who())
         | {"currency": draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None]))}
         | (draw(_refunded()) if kind == "refund" else {}),
@@ -169,6 +174,7 @@ def visits(draw: st.DrawFn, number: int, decision: Decision) -> list[Fact]:
         transaction_id=draw(st.sampled_from([f"t{number}", f"t{number}", "t1"])),
         currency=decision.currency,
         items=tuple(draw(items)),
+        prices_include_tax=draw(INCLUDE_TAX),
         **who,
     )
     facts.append(purchase)

@@ -30,10 +30,12 @@ class ReferenceReport:
         window_days: int,
         currency: str,
         checkout_days: int = 30,
+        prices_include_tax: bool = True,
         bot_rate: int = 0,
         holdout: float = 0.1,
     ) -> None:
         self.holdout = holdout
+        self.shop_includes = prices_include_tax
         everything = sorted(
             {fact.event_id: fact for fact in facts}.values(),
             key=lambda fact: (fact.occurred_at, fact.event_id),
@@ -342,6 +344,7 @@ class ReferenceReport:
             known = base > 0 and paid is not None and offered is not None
             money = self.offers[offer_id][1].currency
             known = known and money in (None, self.money_of(order))
+            known = known and self.includes(order) == self.shop_includes
             found.append(
                 {
                     "order": order,
@@ -350,6 +353,9 @@ class ReferenceReport:
                     "gross": gross,
                     "net": net,
                     "repriced": known and paid != offered,
+                    "untaxed": gross is not None
+                    and self.tax(order, place) is None
+                    and (self.includes(order) or (base > 0 and self.shop_includes)),
                 }
             )
         return found
@@ -365,15 +371,47 @@ class ReferenceReport:
         return theirs
 
     @staticmethod
-    def line_worth(line: PurchaseItem) -> int | None:
+    def stated(line: PurchaseItem) -> int | None:
+        """What a line cost by its price, which may include tax."""
         if line.price_minor is None:
             return None
         return round(Fraction(line.price_minor) * Fraction(line.quantity)) - line.discount_minor
 
+    def includes(self, order: Event) -> bool:
+        if order.prices_include_tax is None:
+            return self.shop_includes
+        return order.prices_include_tax
+
+    def tax(self, order: Event, place: int) -> int | None:
+        """Nothing is known where a price is said to include more tax than the line cost."""
+        line = order.items[place]
+        stated = self.stated(line)
+        if stated is None or (self.includes(order) and (line.tax_minor or 0) > stated):
+            return None
+        return line.tax_minor
+
+    def line_worth(self, order: Event, place: int) -> int | None:
+        """Without tax, as far as it is known."""
+        stated = self.stated(order.items[place])
+        if stated is None or not self.includes(order):
+            return stated
+        return stated - (self.tax(order, place) or 0)
+
+    def line_paid(self, order: Event, place: int) -> int | None:
+        """With tax; nothing is known where it is not in the price and not stated."""
+        stated, tax = self.stated(order.items[place]), order.items[place].tax_minor
+        if stated is None or self.includes(order):
+            return stated
+        return None if tax is None else stated + tax
+
+    @staticmethod
+    def places(order: Event) -> range:
+        return range(len(order.items))
+
     def _too_much(self, order: Event) -> list[Event]:
         found: list[Event] = []
         returns = self._returns(order)
-        worth = [self.line_worth(line) for line in order.items]
+        worth = [self.line_paid(order, place) for place in self.places(order)]
         for n, event in enumerate(returns, start=1):
             so_far = [item for each in returns[:n] for item in each.items]
             more_units = any(
@@ -407,7 +445,12 @@ class ReferenceReport:
         """Of each line the units kept, and the money given back beyond the price of the others."""
         bought = [Fraction(line.quantity) for line in order.items]
         left = list(bought)
-        cost = [Fraction(max(self.line_worth(line) or 0, 0)) for line in order.items]
+        bare = [max(self.line_worth(order, p) or 0, 0) for p in self.places(order)]
+        paid = [self.line_paid(order, p) for p in self.places(order)]
+        cost = [
+            Fraction(bare[p] if paid[p] is None else max(paid[p] or 0, 0))
+            for p in self.places(order)
+        ]
         back = [Fraction(0) for _ in cost]
         for event in self._returns(order):
             before = list(left)
@@ -440,8 +483,12 @@ class ReferenceReport:
             for event in self._returns(order)
         ):
             back = list(cost)
+        beyond = [
+            min(back[p], cost[p]) - cost[p] * (bought[p] - left[p]) / bought[p]
+            for p in range(len(cost))
+        ]
         return [
-            (left[p], min(back[p], cost[p]) - cost[p] * (bought[p] - left[p]) / bought[p])
+            (left[p], beyond[p] * bare[p] / cost[p] if cost[p] else Fraction(0))
             for p in range(len(cost))
         ]
 
@@ -460,7 +507,11 @@ class ReferenceReport:
         if line.price_minor is None:
             return None, None
         quantity = Fraction(line.quantity)
-        rose = (Fraction(line.price_minor) * quantity - line.discount_minor) * better / quantity
+        cost = Fraction(line.price_minor) * quantity - line.discount_minor
+        tax = self.tax(order, place)
+        with_tax = cost if self.includes(order) else cost + (tax or 0)
+        share = (tax or 0) / with_tax if with_tax and self.shop_includes else Fraction(0)
+        rose = (with_tax - (tax or 0)) * better / quantity
         if offer.replaces is not None:
             if decision.currency not in (None, self.money_of(order)):
                 return None, None
@@ -473,13 +524,10 @@ class ReferenceReport:
                     - each.discount_minor
                     for each in theirs
                 ]
-                rose -= (
-                    sum(max(each, Fraction(0)) for each in paid)
-                    * base
-                    / self.in_cart(decision, item)
-                )
+                whole = sum(max(each, Fraction(0)) for each in paid)
+                rose -= (1 - share) * whole * base / self.in_cart(decision, item)
             elif told is not None and offer.unit_price_minor is not None:
-                rose -= (offer.unit_price_minor - told) * base
+                rose -= (1 - share) * (offer.unit_price_minor - told) * base
             else:
                 return None, None
         gross = round(rose)
@@ -583,7 +631,7 @@ class ReferenceReport:
                     if self.money_of(order) not in (None, self.currency):
                         foreign.add(checkout)
                     ordered[checkout, order.transaction_id] = sum(
-                        self.line_worth(line) or 0 for line in order.items
+                        self.line_worth(order, place) or 0 for place in self.places(order)
                     )
                     for place in range(len(order.items)):
                         if self.rule(offer, decision, order, place, credited=False):
@@ -645,6 +693,10 @@ class ReferenceReport:
             ),
             "repriced": sum(
                 credit["repriced"] and self.inside(self.offers[credit["offer"]][1])
+                for credit in self.credits
+            ),
+            "untaxed": sum(
+                credit["untaxed"] and self.inside(self.offers[credit["offer"]][1])
                 for credit in self.credits
             ),
             "other_currency": sum(

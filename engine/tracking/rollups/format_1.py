@@ -77,12 +77,17 @@ def _converted(body: bytes) -> bytes:
 
 
 def _counts(kind: Kind, notes: Mapping[str, Any]) -> Counts:
-    """Return the counts of a kind; of the credited lines one for each offer is known."""
-    counts: dict[str, int] = notes["counts"][kind]
+    """Return the counts of a kind; of the credited lines one for each offer is known.
+
+    No purchase stated its tax then, so all money is taken to include one.
+    """
+    counts, unpriced = notes["counts"][kind], notes["unpriced"][kind]
+    credited = max(counts["offers_converted"], unpriced)
     return Counts(
         **counts,
-        lines_credited=max(counts["offers_converted"], notes["unpriced"][kind]),
-        lines_unpriced=notes["unpriced"][kind],
+        lines_credited=credited,
+        lines_unpriced=unpriced,
+        lines_untaxed=credited - unpriced,
     )
 
 

@@ -50,6 +50,7 @@ def made_with(query: ReportQuery) -> str:
         "currency": query.currency,
         "impressions": query.impressions,
         "checkout_days": query.checkout_days,
+        "prices_include_tax": query.prices_include_tax,
         "bot_decisions_per_hour": query.bot_decisions_per_hour,
     }
     return orjson.dumps(settings).decode()

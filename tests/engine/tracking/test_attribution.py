@@ -340,6 +340,74 @@ def test_refunds_of_more_than_was_bought_are_counted(refund: dict[str, Any]) -> 
     assert float(made["total"]["cross_sell"]["net_revenue"]) >= 0
 
 
+TAXED = [item("bun", 4, discount="10", tax="18"), item("large", 2, tax="16.80")]
+"""Of 90 and 84, with a fifth of tax in them."""
+
+
+def test_credit_is_without_tax() -> None:
+    facts = [decided(), *VIEWS, bought(*TAXED)]
+    assert outcome(facts, "cross_sell")[2:] == ("72.00", "72.00")
+    # 84 - 60 = 24 with tax, of which a fifth is tax on both sides.
+    assert outcome(facts, "upsell")[2:] == ("19.20", "19.20")
+    made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+    assert made["quality"]["untaxed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shop", "purchase", "cross_sell", "upsell"),
+    [
+        (True, None, "72.00", "19.20"),
+        (True, True, "72.00", "19.20"),
+        (False, None, "90.00", "24.00"),
+        (False, False, "90.00", "24.00"),
+        # Lines without tax, a cart with a sixth of it: 84 - 60 / 1.2.
+        (True, False, "90.00", "34.00"),
+        # Lines with tax, a cart without: 67.20 - 60.
+        (False, True, "72.00", "7.20"),
+    ],
+)
+def test_prices_include_tax_as_shop_or_purchase_says(
+    shop: bool, purchase: bool | None, cross_sell: str, upsell: str
+) -> None:
+    facts = [decided(), *VIEWS, bought(*TAXED, prices_include_tax=purchase)]
+    assert measured(facts, "cross_sell", prices_include_tax=shop)["revenue"] == cross_sell
+    assert measured(facts, "upsell", prices_include_tax=shop)["revenue"] == upsell
+
+
+@pytest.mark.parametrize(
+    ("shop", "purchase", "untaxed"),
+    [(True, None, 2), (True, True, 2), (False, None, 0), (True, False, 1), (False, True, 2)],
+)
+def test_credited_lines_with_an_unknown_tax_are_counted(
+    shop: bool, purchase: bool | None, untaxed: int
+) -> None:
+    order = bought(item("bun"), item("large", 2), prices_include_tax=purchase)
+    facts = [parse_fact(fact) for fact in (decided(), *VIEWS, order)]
+    made: Any = report_of(facts, ReportQuery(prices_include_tax=shop))
+    assert made["quality"]["untaxed"] == untaxed
+    assert made["total"]["cross_sell"]["revenue"] == "25.00"
+    assert made["total"]["upsell"]["revenue"] == "24.00"
+
+
+def test_a_tax_of_more_than_its_line_cost_is_not_known() -> None:
+    facts = [decided(), *VIEWS, bought(item("bun", tax="25.01"))]
+    made: Any = report_of([parse_fact(fact) for fact in facts], ReportQuery())
+    assert made["total"]["cross_sell"]["revenue"] == "25.00"
+    assert made["quality"]["untaxed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("includes", "amount", "net"),
+    [(True, "45", "36.00"), (False, "54", "45.00"), (True, "90", "0.00"), (False, "108", "0.00")],
+)
+def test_money_given_back_is_with_tax(includes: bool, amount: str, net: str) -> None:
+    order = bought(item("bun", 4, discount="10", tax="18"), prices_include_tax=includes)
+    facts = [parse_fact(fact) for fact in (decided(), *VIEWS, order, goodwill(amount))]
+    made: Any = report_of(facts, ReportQuery())
+    assert made["total"]["cross_sell"]["net_revenue"] == net
+    assert made["quality"]["refund_mismatch"] == 0
+
+
 def test_an_upgrade_partly_returned_keeps_the_difference_of_the_rest() -> None:
     refund = {"type": "refund", "event_id": "r", "occurred_at": at(5), "transaction_id": "t-2",
               "items": [{"item_id": "large", "quantity": 1}]}  # fmt: skip

@@ -159,6 +159,18 @@ def test_no_effect_on_money_is_made_of_orders_without_any(
         assert entry[name]["reason"].startswith(reason)
 
 
+def test_money_of_effects_is_without_tax() -> None:
+    visits = trial(120, 72, 120, 30)
+    for facts in visits:
+        for line in facts[1]["items"]:
+            line["tax"] = "6" if line["item_id"] == "coffee" else "5"
+    entry = report(*visits)["total"]["cross_sell"]["incremental"]
+    # A fifth of the prices is tax: 24 and 20 are left.
+    assert entry["revenue_per_checkout"]["value"] == "7.0000"
+    assert entry["revenue_per_checkout"]["control"] == "29.0000"
+    assert entry["offer_revenue_per_checkout"]["value"] == "7.0000"
+
+
 def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
     visits = [*trial(4, 2, 4, 1), visit(50, "treatment", ends=False)]
     entry = report(*visits)["total"]["cross_sell"]["incremental"]

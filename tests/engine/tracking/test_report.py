@@ -36,6 +36,7 @@ def queries(draw: st.DrawFn) -> ReportQuery:
         impressions=draw(st.sampled_from(["viewed", "served"])),
         attribution_window_days=draw(st.sampled_from([0, 0, 1, 30])),
         checkout_days=draw(st.sampled_from([1, 2, 30])),
+        prices_include_tax=draw(st.sampled_from([None, True, False])),
         holdout=0.1,
         bot_decisions_per_hour=draw(st.sampled_from([0, 1, 2, 120])),
     )
@@ -54,6 +55,7 @@ def reference(facts: list[Fact], query: ReportQuery) -> ReferenceReport:
         window_days=query.attribution_window_days or 0,
         currency="NOK",
         checkout_days=query.checkout_days or 0,
+        prices_include_tax=query.prices_include_tax is not False,
         bot_rate=query.bot_decisions_per_hour or 0,
     )
 

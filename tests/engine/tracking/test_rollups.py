@@ -157,6 +157,7 @@ def test_another_setting_of_the_shop_rolls_up_anew(
                         {"timezone": "Asia/Tokyo"},
                         {"impressions": "served"},
                         {"checkout_days": "1"},
+                        {"prices_include_tax": "false"},
                         {"currency": "NOK"},
                         {"bot_decisions_per_hour": "1"},
                     ]

@@ -100,7 +100,7 @@ def test_table_page_and_dashboard_share_every_text(language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_problems_with_the_data_are_named_with_what_they_count(language: Language) -> None:
-    made = report()
+    made = report(prices_include_tax=False)
     view = present(made, None, language)
     assert view.notes == (view.glossary.phrase("no_problems"),)
     quality = {**made["quality"], "unmatched": 3, "srm_p_value": 0.0002, "currency": "several"}
