@@ -135,11 +135,11 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("en", "of the offered items: not known: 10 purchases in control are too few"),
+        ("en", "of the offered items: not known: 9 purchases in control are too few"),
         ("nb", "av varene som ble tilbudt: ikke kjent: det er ikke nok data"),
     ],
 )
 def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> None:
-    facts = [parse_fact(fact) for visit in trial(120, 40, 120, 10) for fact in visit]
+    facts = [parse_fact(fact) for visit in trial(120, 40, 120, 9) for fact in visit]
     view = present(report_of(facts, ReportQuery()), None, language)
     assert any(line.startswith(text) for line in view.kinds[0].incremental)
