@@ -178,6 +178,8 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
             },
             "groups": [],
             "quality": {
+                "orders": 1_204,
+                "without_decision": 0,
                 "duplicates": 0,
                 "late": 0,
                 "unmatched": 0,
@@ -333,6 +335,10 @@ def _report_fields() -> dict[str, object]:
         "total": {
             "type": "object",
             "properties": described(KINDS, type="object", properties=rates),
+        },
+        "groups": {
+            "type": "array",
+            "items": {"type": "object", "properties": described(("immature",), type="integer")},
         },
         "quality": {"type": "object", "properties": quality},
     }

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, select, text, union
+from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, func, select, text, union
 from sqlalchemy.exc import DBAPIError
 
 from engine.clock import MICROS_PER_DAY
@@ -161,6 +161,11 @@ class Facts:
         with self._database.reading() as connection:
             body = connection.scalar(query)
         return None if body is None else cast(Decision, unpack(body))
+
+    def newest(self) -> int | None:
+        """Return the time of the newest fact (microseconds); None without any."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.max(facts.c.occurred_at)))
 
     def count_before(self, instant: int) -> int:
         """Return the number of facts that occurred before an instant (microseconds)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from engine.clock import MICROS_PER_DAY
 from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
 from engine.tracking.prices import includes_tax
 from engine.tracking.returns import mismatched
@@ -71,12 +72,15 @@ class Order:
 
 
 CAUSES = (
-    *("duplicates", "late", "early", "unmatched", "refund_mismatch"),
+    *("duplicates", "reused_transactions", "late", "early", "unmatched", "refund_mismatch"),
     *("orders_without_checkout", "bots_excluded", "bots_by_rate"),
 )
 """Why facts count for nothing, or are in doubt.
 
-`early`: events and purchases that name an offer, dated more than `CLOCK_TOLERANCE` before it.
+`reused_transactions`: purchases left out as duplicates that may be other orders, for they name
+another customer than the one that counts, or came more than a day later.
+`early`: events and purchases dated more than `CLOCK_TOLERANCE` before the offer that they name, or
+before the first decision of their checkout.
 `refund_mismatch`: refunds of items, units or money that their order did not have.
 `orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
@@ -110,6 +114,8 @@ class History:
         Each of `CAUSES` -> the instants of the facts that count for nothing by it.
     prices_include_tax : bool
         Whether prices of carts do, and of purchases that do not say.
+    newest : int or None
+        Time of the last fact; None without any.
     """
 
     decisions: Sequence[Decision]
@@ -123,6 +129,7 @@ class History:
     returns: Mapping[str, Sequence[Event]]
     uncounted: Mapping[str, Sequence[int]]
     prices_include_tax: bool
+    newest: int | None
 
     def buyers(self, order: Order) -> frozenset[str]:
         """Return the units that bought by `order`: the purchase's and those of its checkouts.
@@ -234,7 +241,9 @@ class _Reading:
         self._hasty = [fact.occurred_at for fact in distinct if fact.event_id in hasty]
         bots = _Bots(distinct)
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
+        self._newest = distinct[-1].occurred_at if distinct else None
         self._duplicates: list[int] = []
+        self._reused: list[int] = []
         self._late: list[int] = []
         self._early: list[int] = []
         self._refund_mismatch: list[int] = []
@@ -278,6 +287,8 @@ class _Reading:
                     self._duplicates.append(event.occurred_at)
             elif transaction in self._orders:
                 self._duplicates.append(event.occurred_at)
+                if _is_another_order(event, self._orders[transaction].purchase):
+                    self._reused.append(event.occurred_at)
             else:
                 order = self._order(event, transaction)
                 self._orders[transaction] = order
@@ -298,14 +309,15 @@ class _Reading:
             for offer, line in zip(offers, purchase.items, strict=True)
         ):
             self._unmatched.append(purchase.occurred_at)
-        if any(offer is not None and _is_early(purchase, offer) for offer in offers):
-            self._early.append(purchase.occurred_at)
         if purchase.checkout_id is None:
             self._without_checkout.append(purchase.occurred_at)
         named = [None if offer is None else offer.decision.checkout_id for offer in offers]
         checkout = purchase.checkout_id or next(filter(None, named), None)
         of_lines = [of_offer or checkout for of_offer in named]
         decided = self._checkouts.get(checkout or "", ())
+        answered = [*decided[:1], *(offer.decision for offer in offers if offer is not None)]
+        if any(_is_early(purchase, decision) for decision in answered):
+            self._early.append(purchase.occurred_at)
         unit = self._units.of(purchase, checkout)
         if purchase.customer_id is None and purchase.session_id is None:
             if decided:
@@ -329,7 +341,7 @@ class _Reading:
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:
                 self._late.append(event.occurred_at)
-            if _is_early(event, placed):
+            if _is_early(event, placed.decision):
                 self._early.append(event.occurred_at)
             if event.type == "view_promotion":
                 self._viewed.setdefault(offer_id, event.occurred_at)
@@ -349,6 +361,7 @@ class _Reading:
             returns={name: [*events.values()] for name, events in self._returns.items()},
             uncounted={
                 "duplicates": self._duplicates,
+                "reused_transactions": self._reused,
                 "late": self._late,
                 "early": self._early,
                 "unmatched": self._unmatched,
@@ -358,11 +371,18 @@ class _Reading:
                 "bots_by_rate": self._hasty,
             },
             prices_include_tax=self._prices_include_tax,
+            newest=self._newest,
         )
 
 
-def _is_early(event: Event, placed: PlacedOffer) -> bool:
-    return event.occurred_at < placed.decision.occurred_at - CLOCK_TOLERANCE
+def _is_early(event: Event, decision: Decision) -> bool:
+    return event.occurred_at < decision.occurred_at - CLOCK_TOLERANCE
+
+
+def _is_another_order(purchase: Event, first: Event) -> bool:
+    """Return whether a purchase of a known transaction seems to be no copy of the first."""
+    customers = {purchase.customer_id, first.customer_id} - {None}
+    return len(customers) > 1 or purchase.occurred_at - first.occurred_at > MICROS_PER_DAY
 
 
 def _distinct(facts: Iterable[Fact]) -> list[Fact]:

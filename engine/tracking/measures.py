@@ -16,6 +16,7 @@ from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
 from engine.tracking.incremental import clusters_of, drawing_of, first_strata
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
+from engine.tracking.quality import counted_at
 from engine.tracking.query import ReportQuery
 from engine.tracking.rates import Counts, Drawing
 from engine.tracking.strata import Strata, by_share
@@ -97,7 +98,7 @@ class Period:
     all : Part
         What falls into the period.
     quality : mapping
-        How many facts of the period count for nothing, by cause.
+        Each of `COUNTED`, as far as it is of the period.
     """
 
     def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
@@ -122,7 +123,8 @@ class Period:
             [each for each in found.values() if self._has(each.placed.decision.occurred_at)],
         )
         self.quality = {
-            cause: sum(map(self._has, instants)) for cause, instants in history.uncounted.items()
+            cause: sum(map(self._has, instants))
+            for cause, instants in counted_at(history, query.checkout_days).items()
         }
 
     @cached_property
@@ -173,6 +175,10 @@ class Period:
         if not instants:
             return None, None
         return self._buckets.day(min(instants)), self._buckets.day(max(instants))
+
+    def immature(self, part: Part, since: date) -> int:
+        """Return how many decisions of a part are not before a local day; see `open_since`."""
+        return sum(self._buckets.day(each.occurred_at) >= since for each in part.decisions)
 
     def parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], Part]:
         """Split the period by local days, weeks or months; no part is empty."""

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +42,7 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
+from engine.tracking.quality import currency_of, lines_in_doubt, open_since
 from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
 from engine.tracking.rates import RATES, rates_of
 
@@ -84,6 +85,7 @@ def build_report(
     # Roll-ups load pyarrow, which only processes that make reports may.
     from engine.tracking.rollups.stored import rolled_up
 
+    newest = store.facts.newest()
     settings = store.reports.settings()
     filled, own = query.filled(settings), ReportQuery().filled(settings)
     other = None if filled.compare is None else other_period(filled)
@@ -92,9 +94,9 @@ def build_report(
         if not from_facts:
             rolled = rolled_up(store, asked, own, progress or SilentProgress())
             if rolled is not None:
-                return _report_of_days(rolled, asked)
+                return _report_of_days(rolled, asked, newest)
         _check_facts_are_there(store, asked)
-        return report_of(store.facts.read(_scope_of(asked)), asked)
+        return report_of(store.facts.read(_scope_of(asked)), asked, newest)
 
     report = of_period(replace(filled, compare=None))
     if other is None:
@@ -191,36 +193,57 @@ def _scope_of(filled: ReportQuery) -> FactScope:
     )
 
 
-def report_of(facts: Iterable[Fact], query: ReportQuery) -> dict[str, object]:
-    """Return the report JSON over `facts`, in any order; see `build_report`."""
+def report_of(
+    facts: Iterable[Fact], query: ReportQuery, newest: int | None = None
+) -> dict[str, object]:
+    """Return the report JSON over `facts`, in any order; see `build_report`.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        All of the period, and those of other days that belong to its checkouts.
+    query : ReportQuery
+        What is left open has its default.
+    newest : int, optional
+        Time of the newest fact where `facts` are some of all; the last of them by default.
+    """
     filled = query.filled({})
     assert filled.holdout is not None, NOT_FILLED
     period, holdout = Period(facts, filled), filled.holdout
-    currency, status = _currency(period.all.currencies(), filled.currency)
+    currency, status = currency_of(period.all.currencies(), filled.currency)
     past = past_spend(period.history, currency) if filled.adjusted else None
 
     def measuring(part: Part) -> Measuring:
         return Measuring(part, currency, holdout, past)
 
     total = measuring(period.all).of(period.all.outcomes)
+    since = open_since(filled, period.history.newest if newest is None else newest)
     entries = _Entries(filled, currency, mismatch_reason(total.drawing))
+    others = [order for order in period.all.orders if order.currency not in (None, currency)]
     quality = {
         **period.quality,
         "srm_p_value": mismatch_p_value(total.drawing),
-        **_lines(total, filled.kinds),
-        "other_currency": sum(
-            order.currency is not None and order.currency != currency for order in period.all.orders
-        ),
+        **lines_in_doubt(total.counts[kind] for kind in filled.kinds),
+        "other_currency": len(others),
+        "immature": period.immature(period.all, since),
         "currency": status,
     }
     days = length_of(filled, *period.ends())
-    return entries.report(total, _groups(period, filled, entries, measuring), quality, days)
+    groups = _groups(period, filled, entries, measuring, since)
+    return entries.report(total, groups, quality, days)
 
 
 def _groups(
-    period: Period, query: ReportQuery, entries: _Entries, measuring: Callable[[Part], Measuring]
+    period: Period,
+    query: ReportQuery,
+    entries: _Entries,
+    measuring: Callable[[Part], Measuring],
+    since: date,
 ) -> list[Group]:
-    """Return a row for each bucket of time with a decision or order, split by keys of offers."""
+    """Return a row for each bucket of time with a decision or order, split by keys of offers.
+
+    Rows of a bucket say how many of its decisions are not before `since`.
+    """
     if not query.by:
         return []
     time_keys = [key for key in query.by if key in TIME_KEYS]
@@ -233,39 +256,35 @@ def _groups(
             groups = defaultdict(list)
             for outcome in part.outcomes:
                 groups[tuple(offer_key(key, outcome.placed) for key in offer_keys)].append(outcome)
+        immature = {"immature": period.immature(part, since)} if time_keys else {}
         beside: list[dict[str, object]] = []
         for group, members in groups.items():
             named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
-            beside.append(entries.kinds(measured.of(members)))
+            beside.append({**immature, **entries.kinds(measured.of(members))})
             rows.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
     return rows
 
 
-def _report_of_days(rolled: RolledUp, query: ReportQuery) -> dict[str, object]:
-    currency, status = _currency(rolled.currencies(), query.currency)
+def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) -> dict[str, object]:
+    currency, status = currency_of(rolled.currencies(), query.currency)
     total, buckets = rolled.measures(currency)
+    immature = rolled.immature(open_since(query, newest))
     entries = _Entries(query, currency, mismatch_reason(total.drawing))
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
-        **_lines(total, query.kinds),
+        **lines_in_doubt(total.counts[kind] for kind in query.kinds),
         "other_currency": rolled.other_currency(currency),
+        "immature": immature.total(),
         "currency": status,
     }
-    groups = [(bucket, entries.kinds(measures)) for bucket, measures in buckets]
+    groups = [
+        (bucket, {"immature": immature[bucket], **entries.kinds(measures)})
+        for bucket, measures in buckets
+    ]
     return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
-
-
-def _lines(total: Measures, kinds: Sequence[Kind]) -> dict[str, int]:
-    """Return how many credited lines have no known worth, another price, or an unknown tax."""
-    counts = [total.counts[kind] for kind in kinds]
-    return {
-        "unpriced": sum(each.lines_unpriced for each in counts),
-        "repriced": sum(each.lines_repriced for each in counts),
-        "untaxed": sum(each.lines_untaxed for each in counts),
-    }
 
 
 class _Entries:
@@ -376,15 +395,3 @@ class _Entries:
 
     def _money(self, minor: int) -> str | None:
         return None if self._currency is None else money.to_text(minor, self._currency)
-
-
-def _currency(named: Iterable[str], wanted: str | None) -> tuple[str | None, str]:
-    """Return the currency that money is added in, and how it was chosen."""
-    if wanted is not None:
-        return wanted, "ok"
-    found = sorted(named)
-    if len(found) == 1:
-        return found[0], "ok"
-    if not found:
-        return None, "unknown: no fact names one"
-    return None, f"several: {', '.join(found)}; choose one"

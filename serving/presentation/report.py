@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.facts import KINDS
 from engine.locales import Language
+from engine.tracking.query import TIME_KEYS
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import QUALITY, RATES, glossary_of
 from serving.presentation.texts import KindText, QualityText, RateText, ReportText
@@ -279,7 +280,12 @@ class _Presenter:
         return tuple(headers)
 
     def _group(self, row: Report) -> tuple[str, ...]:
-        cells = [str(text) for text in row["key"].values()]
+        cells = [
+            self._phrase("bucket_not_over", bucket=text)
+            if name in TIME_KEYS and row["immature"]
+            else str(text)
+            for name, text in row["key"].items()
+        ]
         for kind in self._kinds:
             entry = row[kind]["customer"]
             rate = self._words.rate("customer", entry, None)
@@ -296,7 +302,9 @@ class _Presenter:
         return (
             *(
                 QualityText(
-                    self._terms[name], self._figures.count(quality[name]), quality[name] > 0
+                    self._terms[name],
+                    self._figures.count(quality[name]),
+                    quality[name] > 0 and name != "orders",
                 )
                 for name in QUALITY
             ),

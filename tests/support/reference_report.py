@@ -33,8 +33,9 @@ class ReferenceReport:
         prices_include_tax: bool = True,
         bot_rate: int = 0,
         holdout: float = 0.1,
+        open_from: int = 2**63,
     ) -> None:
-        self.holdout = holdout
+        self.holdout, self.open_from = holdout, open_from
         self.shop_includes = prices_include_tax
         everything = sorted(
             {fact.event_id: fact for fact in facts}.values(),
@@ -641,9 +642,28 @@ class ReferenceReport:
         mean = f"{Decimal(round(spent / n * 100)).scaleb(-4):f}" if n else None
         return len(converted), len(completed), len(eligible), mean
 
+    def _begun(self, checkout: str | None) -> int | None:
+        """When the first decision of a checkout was made."""
+        instants = [each.occurred_at for each in self.decisions if each.checkout_id == checkout]
+        return min(instants, default=None)
+
+    def _is_reused(self, checkout: str) -> bool:
+        """Its decisions and orders are of several customers, or too far apart."""
+        facts: list[Fact] = [each for each in self.decisions if each.checkout_id == checkout]
+        facts += [order for order in self.orders if self.checkout(order) == checkout]
+        customers = {each.customer_id for each in facts if each.customer_id}
+        instants = [each.occurred_at for each in facts]
+        return len(customers) > 1 or max(instants) - min(instants) > self.checkout_time
+
     def quality(self) -> dict[str, int]:
         transactions = {order.transaction_id for order in self.orders}
-        unmatched = late = early = 0
+        unmatched = late = early = reused = 0
+        for event in filter(self.inside, self.second):
+            (first,) = (each for each in self.orders if each.transaction_id == event.transaction_id)
+            reused += (
+                None not in (first.customer_id, event.customer_id)
+                and first.customer_id != event.customer_id
+            ) or event.occurred_at - first.occurred_at > DAY
         to_bots = self._offered(is_bot=True)
         for event in filter(self.inside, self.events):
             named = (
@@ -651,11 +671,11 @@ class ReferenceReport:
             )
             if event in self.orders:
                 named = {line.offer_id for line in event.items}
-            early += any(
-                event.occurred_at < self.offers[offer_id][1].occurred_at - 5 * 60 * 10**6
-                for offer_id in named
-                if offer_id in self.offers
-            )
+            since = [self.offers[each][1].occurred_at for each in named if each in self.offers]
+            if event in self.orders:
+                decided = self._begun(self.checkout(event))
+                since += [] if decided is None else [decided]
+            early += any(event.occurred_at < instant - 5 * 60 * 10**6 for instant in since)
             if event.type in ("refund", "cancel"):
                 again = event.refund_id is not None and any(
                     (each.refund_id, each.transaction_id) == (event.refund_id, event.transaction_id)
@@ -676,6 +696,20 @@ class ReferenceReport:
                 unmatched += 1
         return {
             "duplicates": sum(map(self.inside, self.second)) + self._again(),
+            "reused_transactions": reused,
+            "reused_checkouts": sum(
+                self.since <= begin < self.until
+                for checkout in {each.checkout_id for each in self.decisions}
+                if (begin := self._begun(checkout)) is not None and self._is_reused(checkout)
+            ),
+            "orders": sum(map(self.inside, self.orders)),
+            "without_decision": sum(
+                all(self._begun(checkout) is None for checkout in self.touched(order))
+                for order in filter(self.inside, self.orders)
+            ),
+            "immature": sum(
+                each.occurred_at >= self.open_from for each in filter(self.inside, self.decisions)
+            ),
             "refund_mismatch": sum(
                 self.inside(event) for order in self.orders for event in self._too_much(order)
             ),

@@ -114,6 +114,8 @@ class Notes(msgspec.Struct, frozen=True):
         Of all money in the roll-up.
     currencies : frozenset of str
         All that facts of the day name.
+    decisions : int
+        Made on the day.
     """
 
     counts: Mapping[Kind, Counts]
@@ -121,6 +123,7 @@ class Notes(msgspec.Struct, frozen=True):
     orders_by_currency: Mapping[str, int]
     currency: str | None
     currencies: frozenset[str]
+    decisions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +309,8 @@ def day_of(
             for name in OF_CLUSTER:
                 rows[*stratum, unit][f"{kind}_{name}"] = getattr(cluster, name)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    notes = Notes(counts, quality, orders, currency, currencies)
+    n_decisions = len(part.decisions)
+    notes = Notes(counts, quality, orders, currency, currencies, n_decisions)
     number_of = numbers(sorted({unit for _, _, unit in rows}))
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes

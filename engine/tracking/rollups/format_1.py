@@ -68,7 +68,7 @@ def _converted(body: bytes) -> bytes:
         rows,
         Notes(
             {kind: _counts(kind, notes) for kind in KINDS},
-            notes["quality"],
+            {**notes["quality"], "orders": sum(notes["orders"].values())},
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -22,15 +22,15 @@ from engine.storage.facts import FactScope
 from engine.storage.rollups import StaleDay
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.history import CAUSES
 from engine.tracking.local_days import Buckets, bucket_of, zone_of
 from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_of
+from engine.tracking.quality import COUNTED
 from engine.tracking.query import TIME_KEYS, ReportQuery
 from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 5
+_VERSION = 6
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -344,9 +344,17 @@ class RolledUp:
         return replace(part, decisions=[], orders=[], outcomes=outcomes)
 
     def quality(self) -> dict[str, int]:
-        """Return how many facts of the days count for nothing, by cause."""
+        """Return each of `COUNTED`."""
         days = self.days.values()
-        return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in CAUSES}
+        return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
+
+    def immature(self, since: date) -> Counter[Bucket]:
+        """Return how many decisions of each bucket of time are not before a day."""
+        found: Counter[Bucket] = Counter()
+        for name, day in self.days.items():
+            if date.fromisoformat(name) >= since:
+                found[self._bucket_of(name)] += day.notes.decisions
+        return found
 
     def other_currency(self, currency: str | None) -> int:
         """Return how many orders of the days are in another currency."""

@@ -251,7 +251,10 @@ def test_days_that_version_0_1_0_sealed_keep_their_numbers(store: Store, tmp_pat
     drop_before(now, SINCE, SilentProgress())
     rebuild(now, ReportQuery.from_store(now), SilentProgress())  # of its facts, as they are now
     for by in ((), ("day",), ("week",), ("month",)):
-        assert json.dumps(report(store, *by)) == json.dumps(report(now, *by))
+        reports = [report(each, *by) for each in (store, now)]
+        for each in (entry for made in reports for entry in (made["quality"], *made["groups"])):
+            each.pop("immature", None)  # how many decisions a day had was not stored
+        assert json.dumps(reports[0]) == json.dumps(reports[1])
     total: Any = report(store)["total"]
     assert total["cross_sell"]["conversions"]["total"] == 4
     assert total["upsell"]["conversions"]["total"] == 1

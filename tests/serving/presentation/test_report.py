@@ -100,10 +100,17 @@ def test_table_page_and_dashboard_share_every_text(language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_problems_with_the_data_are_named_with_what_they_count(language: Language) -> None:
-    made = report(prices_include_tax=False)
+    made = report(by=("day",), prices_include_tax=False)
     view = present(made, None, language)
+    (note,) = view.notes
+    assert view.glossary.terms["immature"].name in note
+    assert all(row[0].endswith(")") for row in view.groups)
+    over = {"groups": [{**row, "immature": 0} for row in made["groups"]]}
+    over["quality"] = {**made["quality"], "immature": 0}
+    view = present({**made, **over}, None, language)
     assert view.notes == (view.glossary.phrase("no_problems"),)
-    quality = {**made["quality"], "unmatched": 3, "srm_p_value": 0.0002, "currency": "several"}
+    assert [row[0] for row in view.groups] == [row["key"]["day"] for row in made["groups"]]
+    quality = {**over["quality"], "unmatched": 3, "srm_p_value": 0.0002, "currency": "several"}
     view = present({**made, "quality": quality}, None, language)
     unmatched = view.quality[QUALITY.index("unmatched")]
     assert (unmatched.value, unmatched.is_notable) == ("3", True)

@@ -1,0 +1,85 @@
+"""What of the facts of a period counts for nothing or is in doubt: the `quality` of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+
+from engine.clock import MICROS_PER_DAY
+from engine.tracking.history import CAUSES, History
+from engine.tracking.local_days import Buckets, zone_of
+from engine.tracking.query import ReportQuery
+from engine.tracking.rates import Counts
+
+COUNTED = (*CAUSES, "orders", "without_decision", "reused_checkouts")
+"""The counts of `quality` that days add.
+
+`orders`: all of them, and `without_decision` those in whose checkouts nothing was decided.
+`reused_checkouts`: checkouts with facts of several customers, or more than `checkout_days` apart,
+at their first decision.
+"""
+
+
+def counted_at(history: History, checkout_days: int) -> Mapping[str, Sequence[int]]:
+    """Return the instants of each of `COUNTED`."""
+    decided = history.checkouts.keys()
+    return {
+        **history.uncounted,
+        "orders": [order.placed_at for order in history.orders],
+        "without_decision": [
+            order.placed_at for order in history.orders if decided.isdisjoint(order.checkouts)
+        ],
+        "reused_checkouts": list(_reused(history, checkout_days * MICROS_PER_DAY)),
+    }
+
+
+def _reused(history: History, longest: int) -> Iterator[int]:
+    for checkout_id, decisions in history.checkouts.items():
+        orders = history.orders_of.get(checkout_id, ())
+        facts = (*decisions, *(each.purchase for each in orders if each.checkout_id == checkout_id))
+        instants = [fact.occurred_at for fact in facts]
+        customers = {fact.customer_id for fact in facts} - {None}
+        if len(customers) > 1 or max(instants) - min(instants) > longest:
+            yield decisions[0].occurred_at
+
+
+def open_since(query: ReportQuery, newest: int | None) -> date:
+    """Return the first local day whose decisions may still be credited with purchases.
+
+    Parameters
+    ----------
+    query : ReportQuery
+        Filled.
+    newest : int or None
+        Time of the newest fact: attribution goes on until it is `checkout_days`, or the window,
+        after a decision. None without facts.
+    """
+    assert query.timezone is not None
+    if newest is None:
+        return date.max
+    last = Buckets(zone_of(query.timezone)).day(newest).toordinal()
+    return date.fromordinal(
+        max(last - max(query.checkout_days or 0, query.attribution_window_days or 0), 1)
+    )
+
+
+def lines_in_doubt(counts: Iterable[Counts]) -> dict[str, int]:
+    """Return how many credited lines have no known worth, another price, or an unknown tax."""
+    of_kinds = list(counts)
+    return {
+        "unpriced": sum(each.lines_unpriced for each in of_kinds),
+        "repriced": sum(each.lines_repriced for each in of_kinds),
+        "untaxed": sum(each.lines_untaxed for each in of_kinds),
+    }
+
+
+def currency_of(named: Iterable[str], wanted: str | None) -> tuple[str | None, str]:
+    """Return the currency that money is added in, and how it was chosen."""
+    if wanted is not None:
+        return wanted, "ok"
+    found = sorted(named)
+    if len(found) == 1:
+        return found[0], "ok"
+    if not found:
+        return None, "unknown: no fact names one"
+    return None, f"several: {', '.join(found)}; choose one"
