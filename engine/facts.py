@@ -40,6 +40,9 @@ ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
 
+OFFER_LOG = "offer log"
+"""Placement of the decisions that are read from the offer log of another system."""
+
 
 class CartLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a cart. `unit_price_minor` is None where the shop did not say.

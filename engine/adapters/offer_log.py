@@ -25,6 +25,7 @@ from engine.adapters.log_map import STEPS, LogMap, Outcome, Step
 from engine.adapters.reading import Record, amount_of
 from engine.errors import DataError, FactRejected
 from engine.fact_fields import is_id
+from engine.facts import OFFER_LOG
 
 Row = Mapping[str, str]
 
@@ -344,7 +345,7 @@ def _decision(key: str, each: _Happening, log_map: LogMap) -> Record:
         # Nobody was left out on purpose: there is no control arm in such a log.
         "arm": "treatment",
         "control_share": 0,
-        "placement": "offer log",
+        "placement": OFFER_LOG,
         "segment": each.segment,
         "currency": log_map.currency,
         "lines": cart,

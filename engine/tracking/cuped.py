@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from engine.clock import MICROS_PER_DAY
 from engine.facts import Arm
 from engine.tracking.history import History
-from engine.tracking.incremental import order_value
+from engine.tracking.incremental import effect_text, order_value
 from engine.tracking.intervals import Interval, welch_quantile
+from engine.tracking.rates import Entry
 from engine.tracking.sequences import anytime_quantile, intrinsic_time
 from engine.tracking.strata import Cluster
 
@@ -127,6 +128,55 @@ def adjusted_difference(
     half = quantile * math.sqrt(sum(variance for variance, _ in parts))
     correlation = shared / math.sqrt(spread * outcome) if outcome > 0 else 0.0
     return Adjusted(Interval(value, value - half, value + half), theta, correlation)
+
+
+def adjusted_entry(
+    spending: Sequence[tuple[Units, Units]],
+    plain: Entry,
+    currency: str | None,
+    level: float,
+    *,
+    watched: bool,
+) -> Entry:
+    """Return the entry `cuped` of a report beside the plain effect on revenue per checkout.
+
+    Parameters
+    ----------
+    spending : sequence of (Units, Units)
+        Of treatment and control, within each stratum compared.
+    plain : Entry
+        The effect; where it has no value, neither has this one, for its reason.
+    currency : str or None
+        Of the amounts.
+    level : float
+        Confidence level.
+    watched : bool
+        Whether the interval has to hold however often it is looked at.
+    """
+    found = None
+    if plain["status"] == "ok":
+        found = adjusted_difference(spending, level, watched=watched)
+    entry: Entry = {
+        "covariate": COVARIATE,
+        "units_with_history": known_pasts(units for arms in spending for units in arms),
+        "method": "cuped_confidence_sequence" if watched else "cuped",
+        "status": "ok" if found else plain["status"],
+        "reason": plain["reason"],
+    }
+    if found is None:
+        if plain["status"] == "ok":
+            entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
+        return {"value": None, "lower": None, "upper": None, **entry}
+    interval = found.interval
+    texts = [
+        effect_text(each, currency) for each in (interval.value, interval.lower, interval.upper)
+    ]
+    return {
+        **dict(zip(("value", "lower", "upper"), texts, strict=True)),
+        **entry,
+        "theta": found.theta,
+        "correlation": found.correlation,
+    }
 
 
 def _variance(arms: Sequence[_Arm], weights: Sequence[float], theta: float) -> tuple[float, int]:

@@ -34,7 +34,7 @@ def judge_together(groups: Sequence[Measured]) -> None:
         entries = [group[rate] for group in groups]
         counts = [(entry["numerator"], entry["denominator"]) for entry in entries]
         for entry, value in zip(entries, shrunken(counts), strict=True):
-            entry["shrunken"] = value
+            entry["shrunken"] = None if entry["status"] == "not_comparable" else value
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
 from engine.tracking.incremental import clusters_of, drawing_of, first_strata
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
-from engine.tracking.quality import counted_at
+from engine.tracking.quality import counted_at, n_logged
 from engine.tracking.query import ReportQuery
 from engine.tracking.rates import Counts, Drawing
 from engine.tracking.strata import Strata, by_share
@@ -175,6 +175,12 @@ class Period:
         if not instants:
             return None, None
         return self._buckets.day(min(instants)), self._buckets.day(max(instants))
+
+    def knows_only_accepted(self) -> bool:
+        """Return whether all decisions and orders are of offer logs; see `without_buyers`."""
+        part = self.all
+        logged = n_logged(self.history, part.decisions, part.orders)
+        return 0 < logged == len(part.decisions) + len(part.orders)
 
     def immature(self, part: Part, since: date) -> int:
         """Return how many decisions of a part are not before a local day; see `open_since`."""

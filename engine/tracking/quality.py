@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from engine.clock import MICROS_PER_DAY
-from engine.tracking.history import CAUSES, History
+from engine.facts import OFFER_LOG, Decision
+from engine.tracking.history import CAUSES, History, Order
 from engine.tracking.local_days import Buckets, zone_of
 from engine.tracking.query import ReportQuery
-from engine.tracking.rates import Counts
+from engine.tracking.rates import RATES, Counts, Entry
 
 COUNTED = (*CAUSES, "orders", "without_decision", "reused_checkouts")
 """The counts of `quality` that days add.
@@ -18,6 +19,12 @@ COUNTED = (*CAUSES, "orders", "without_decision", "reused_checkouts")
 `reused_checkouts`: checkouts with facts of several customers, or more than `checkout_days` apart,
 at their first decision.
 """
+
+ONLY_ACCEPTED = (
+    "the log knows only who accepted: nobody else is in it as a buyer, so that of all buyers 100%"
+    " accepted; see the checkout rate, which counts all who were shown an offer"
+)
+_OF_BUYERS = ("units_shown", "units_buying", "orders_shown")
 
 
 def counted_at(history: History, checkout_days: int) -> Mapping[str, Sequence[int]]:
@@ -41,6 +48,28 @@ def _reused(history: History, longest: int) -> Iterator[int]:
         customers = {fact.customer_id for fact in facts} - {None}
         if len(customers) > 1 or max(instants) - min(instants) > longest:
             yield decisions[0].occurred_at
+
+
+def n_logged(history: History, decisions: Sequence[Decision], orders: Sequence[Order]) -> int:
+    """Return how many decisions and orders are of offer logs that are read by a map.
+
+    An order that such a log knows apart from its offers is none of them, for it has no checkout.
+    """
+    logged = {each.checkout_id for each in history.decisions if each.placement == OFFER_LOG}
+    return sum(each.placement == OFFER_LOG for each in decisions) + sum(
+        bool(each.checkouts) and logged.issuperset(each.checkouts) for each in orders
+    )
+
+
+def without_buyers(rates: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return the rates of a log that knows only who accepted: those of buyers say nothing."""
+    unknown = {**dict.fromkeys(("value", "lower", "upper")), "reason": ONLY_ACCEPTED}
+    return {
+        name: {**entry, **unknown, "status": "not_comparable"}
+        if RATES[name].denominator in _OF_BUYERS
+        else entry
+        for name, entry in rates.items()
+    }
 
 
 def open_since(query: ReportQuery, newest: int | None) -> date:

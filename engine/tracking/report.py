@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,9 +23,8 @@ from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
-from engine.tracking.cuped import COVARIATE, Units, adjusted_difference, known_pasts, past_spend
+from engine.tracking.cuped import adjusted_entry, past_spend
 from engine.tracking.incremental import (
-    effect_text,
     incremental_of,
     mismatch_p_value,
     mismatch_reason,
@@ -42,7 +41,7 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
-from engine.tracking.quality import currency_of, lines_in_doubt, open_since
+from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
 from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
 from engine.tracking.rates import RATES, rates_of
 
@@ -155,7 +154,10 @@ def _change(
             left["numerator"], left["denominator"], right["numerator"], right["denominator"], level
         )
         status = "ok" if interval else "no_data"
-        if interval and rate.is_per_unit and unequal:
+        reason = (
+            left.get("reason") or right.get("reason") or (unequal if rate.is_per_unit else None)
+        )
+        if interval and reason:
             interval, status = None, "not_comparable"
         found[name] = {
             "value": interval.value if interval else None,
@@ -163,7 +165,7 @@ def _change(
             "upper": interval.upper if interval else None,
             "method": "newcombe",
             "status": status,
-            "reason": unequal if status == "not_comparable" else None,
+            "reason": reason if status == "not_comparable" else None,
         }
     for name in ("revenue", "net_revenue"):
         known = now[name] is not None and before[name] is not None
@@ -218,7 +220,8 @@ def report_of(
 
     total = measuring(period.all).of(period.all.outcomes)
     since = open_since(filled, period.history.newest if newest is None else newest)
-    entries = _Entries(filled, currency, mismatch_reason(total.drawing))
+    only_accepted = period.knows_only_accepted()
+    entries = _Entries(filled, currency, mismatch_reason(total.drawing), only_accepted)
     others = [order for order in period.all.orders if order.currency not in (None, currency)]
     quality = {
         **period.quality,
@@ -271,7 +274,8 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) ->
     currency, status = currency_of(rolled.currencies(), query.currency)
     total, buckets = rolled.measures(currency)
     immature = rolled.immature(open_since(query, newest))
-    entries = _Entries(query, currency, mismatch_reason(total.drawing))
+    only_accepted = rolled.knows_only_accepted()
+    entries = _Entries(query, currency, mismatch_reason(total.drawing), only_accepted)
     quality = {
         **rolled.quality(),
         "srm_p_value": mismatch_p_value(total.drawing),
@@ -291,11 +295,15 @@ class _Entries:
     """The entries of a report from measures.
 
     `mismatch` is the reason why the whole report can have no incremental figure: it holds for each
-    group, too, where days have too few units to show a mismatch of their own.
+    group, too, where days have too few units to show a mismatch of their own. Where only offers
+    that were accepted led to purchases (`only_accepted`), there are no rates of buyers.
     """
 
-    def __init__(self, query: ReportQuery, currency: str | None, mismatch: str | None) -> None:
+    def __init__(
+        self, query: ReportQuery, currency: str | None, mismatch: str | None, only_accepted: bool
+    ) -> None:
         self._query, self._currency, self._mismatch = query, currency, mismatch
+        self._only_accepted = only_accepted
 
     def report(
         self,
@@ -339,18 +347,20 @@ class _Entries:
         )
         if measures.spending is not None:
             revenue = cast("dict[str, object]", effect["revenue_per_checkout"])
-            revenue["cuped"] = self._adjusted(
+            spent = measures.spending[kind]
+            revenue["cuped"] = adjusted_entry(
                 [
-                    (
-                        measures.spending[kind][share, "treatment"],
-                        measures.spending[kind][share, "control"],
-                    )
+                    (spent[share, "treatment"], spent[share, "control"])
                     for share in strata.compared("order_revenue")
                 ],
                 revenue,
+                self._currency,
+                self._query.level,
+                watched=self._query.watched,
             )
+        rates = rates_of(counts, self._query.level)
         return {
-            **rates_of(counts, self._query.level),
+            **(without_buyers(rates) if self._only_accepted else rates),
             "conversions": {
                 "accepted_click": counts.offers_clicked_first,
                 "view_through": counts.offers_converted - counts.offers_clicked_first,
@@ -360,37 +370,6 @@ class _Entries:
             "net_revenue": self._money(counts.net_revenue_minor) if counts.has_revenue else None,
             "unpriced": {"numerator": counts.lines_unpriced, "denominator": counts.lines_credited},
             "incremental": effect,
-        }
-
-    def _adjusted(
-        self, spending: Sequence[tuple[Units, Units]], plain: Mapping[str, object]
-    ) -> dict[str, object]:
-        known = known_pasts(units for arms in spending for units in arms)
-        found = None
-        if plain["status"] == "ok":
-            found = adjusted_difference(spending, self._query.level, watched=self._query.watched)
-        entry: dict[str, object] = {
-            "covariate": COVARIATE,
-            "units_with_history": known,
-            "method": "cuped_confidence_sequence" if self._query.watched else "cuped",
-            "status": plain["status"] if found is None and plain["status"] != "ok" else "ok",
-            "reason": plain["reason"],
-        }
-        if found is None:
-            if plain["status"] == "ok":
-                entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
-            return {"value": None, "lower": None, "upper": None, **entry}
-        value, lower, upper = (
-            effect_text(each, self._currency)
-            for each in (found.interval.value, found.interval.lower, found.interval.upper)
-        )
-        return {
-            "value": value,
-            "lower": lower,
-            "upper": upper,
-            **entry,
-            "theta": found.theta,
-            "correlation": found.correlation,
         }
 
     def _money(self, minor: int) -> str | None:

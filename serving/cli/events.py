@@ -204,6 +204,11 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
             f" {counts.unmatched_completions:,} fit none;"
             f" {counts.unmatched_views:,} views fit none"
         )
+    if not counts.purchased:
+        yield (
+            "the log knows only who accepted, so that of all buyers 100% did: the rate to read is"
+            " that of checkouts"
+        )
     if counts.other:
         yield f"{counts.other:,} rows of events that the map does not name: {', '.join(words)}"
     if counts.duplicates:

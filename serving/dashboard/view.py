@@ -11,7 +11,7 @@ import orjson
 from engine.locales import LANGUAGES, Language
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import glossary_of
-from serving.presentation.report import chart_series, present
+from serving.presentation.report import chart_series, headline_of, present
 from serving.presentation.texts import ReportText
 
 _PERIODS = (7, 28, 90, 365)
@@ -116,8 +116,9 @@ def _notices(
 
 
 def _chart(report: Mapping[str, Any], language: Language) -> str:
+    headline = headline_of(report)
     if all(
-        measured["customer"]["value"] is None
+        measured[headline]["value"] is None
         for group in report["groups"]
         for measured in (group["cross_sell"], group["upsell"])
     ):

@@ -28,13 +28,22 @@ def completion_text(entry: Report, language: Language) -> str:
     return _Words(language).effect(entry)
 
 
+def headline_of(report: Report) -> str:
+    """Return the rate that comes first: that of customers, of checkouts where only these are known.
+
+    An offer log may know only who accepted, so that its rates of buyers are not comparable.
+    """
+    entries = (measured["customer"] for measured in report["total"].values())
+    return "checkout" if any(each["status"] == "not_comparable" for each in entries) else "customer"
+
+
 def chart_series(report: Report, language: Language) -> list[dict[str, object]]:
     """Return the headline of each group for the chart: numbers to draw and a text for each."""
-    words = _Words(language)
+    words, headline = _Words(language), headline_of(report)
     series: list[dict[str, object]] = []
     for kind in KINDS:
-        entries = [group[kind]["customer"] for group in report["groups"]]
-        texts = [words.rate("customer", entry, None) for entry in entries]
+        entries = [group[kind][headline] for group in report["groups"]]
+        texts = [words.rate(headline, entry, None) for entry in entries]
         series.append(
             {
                 "kind": kind,
@@ -57,6 +66,8 @@ class _Words:
 
     def rate(self, name: str, entry: Report, net: Report | None) -> RateText:
         term = self.terms[name]
+        if entry["status"] == "not_comparable":
+            return RateText(term, self.phrase("only_accepted"), "", "")
         if entry["value"] is None:
             fraction = self.phrase("nothing_counted", counted=term.counted)
             return RateText(term, self.phrase("no_data"), "", fraction)
@@ -121,6 +132,7 @@ class _Presenter:
         self._figures = self._words.figures
         self._currency: str | None = report["currency"]
         self._kinds = tuple(report["total"])
+        self._headline = headline_of(report)
 
     def present(self, shop: str | None) -> ReportText:
         report = self._report
@@ -172,7 +184,7 @@ class _Presenter:
             translation=glossary_of(_OTHER[self._language]).terms[kind].name.lower(),
             rates=tuple(
                 self._words.rate(name, measured[name], measured.get(f"net_{name}"))
-                for name in RATES
+                for name in sorted(RATES, key=lambda name: name != self._headline)
             ),
             conversions=self._phrase(
                 "conversions",
@@ -255,15 +267,15 @@ class _Presenter:
         if other is None:
             return ()
         change, before = other["change"][kind], other["total"][kind]
-        customer = change["customer"]
+        headline = change[self._headline]
         rate = (
-            self._phrase("not_known", reason=self._words.reason(customer))
-            if customer["status"] == "not_comparable"
+            self._phrase("not_known", reason=self._words.reason(headline))
+            if headline["status"] == "not_comparable"
             else self._phrase(
                 "change",
-                points=self._figures.points(customer["value"]),
-                interval=self._words.points_interval(customer),
-                before=self._figures.percent(before["customer"]["value"]),
+                points=self._figures.points(headline["value"]),
+                interval=self._words.points_interval(headline),
+                before=self._figures.percent(before[self._headline]["value"]),
             )
         )
         return (
@@ -287,8 +299,8 @@ class _Presenter:
             for name, text in row["key"].items()
         ]
         for kind in self._kinds:
-            entry = row[kind]["customer"]
-            rate = self._words.rate("customer", entry, None)
+            entry = row[kind][self._headline]
+            rate = self._words.rate(self._headline, entry, None)
             cells += [
                 f"{rate.value} {rate.interval}".rstrip(),
                 self._words.fraction(entry),
@@ -327,6 +339,8 @@ class _Presenter:
             if text.is_notable
         ]
         quality = self._report["quality"]
+        if self._headline != RATES[0]:
+            notes.append(self._phrase("only_checkouts", name=self._terms[self._headline].name))
         if quality["currency"] != "ok":
             notes.append(self._phrase("currency_problem", status=quality["currency"]))
         p_value = quality["srm_p_value"]

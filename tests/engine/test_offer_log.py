@@ -20,7 +20,9 @@ from engine.adapters.offer_log import Translation, read_rows, translate
 from engine.errors import ConfigError, DataError
 from engine.fact_json import parse_fact
 from engine.facts import KINDS, Kind
+from engine.locales import LANGUAGES, Language
 from engine.tracking.report import ReportQuery, report_of
+from serving.presentation.report import present
 from tests.support.repetitions import EFFORT
 from tests.support.shared_data import shared_data
 
@@ -148,6 +150,41 @@ def test_a_log_of_outcomes_has_a_row_for_each_offer(kind: Kind) -> None:
     # What a better item replaced, and so what the bill rose by, such a log does not say.
     assert measured["revenue"] == (None if kind == "upsell" else "15.50")
     assert translate(rows, replace(OUTCOMES, kind=kind)).facts == done.facts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_log_that_knows_only_who_accepted_has_no_rate_of_buyers(language: Language) -> None:
+    rows = [answer("yes", 0), answer("no", 1, who="bob"), answer("yes", 30, who="eve")]
+    facts = translate(rows, OUTCOMES).facts
+    made: Any = report_of(map(parse_fact, facts), ReportQuery(by=("day",)))
+    for measured in (made["total"]["cross_sell"], made["groups"][0]["cross_sell"]):
+        for name in ("customer", "order", "penetration", "net_customer"):
+            entry = measured[name]
+            assert (entry["value"], entry["status"]) == (None, "not_comparable")
+            assert "only who accepted" in entry["reason"]
+    checkout = made["total"]["cross_sell"]["checkout"]
+    assert (checkout["numerator"], checkout["denominator"]) == (2, 3)
+    view = present(made, None, language)
+    headline, customer = view.kinds[0].rates[:2]
+    assert (headline.term, customer.term) == tuple(
+        view.glossary.terms[name] for name in ("checkout", "customer")
+    )
+    assert headline.value == view.rows[0][1][0][0].split(" [")[0]
+    assert customer.value == view.glossary.phrase("only_accepted")
+    assert view.groups[0][1].startswith("50")
+    assert any(headline.term.name in note for note in view.notes)
+
+
+def test_a_log_with_purchases_of_others_has_a_rate_of_buyers() -> None:
+    """Who bought without an offer, or beside the log, is a buyer who did not accept."""
+    rows = [row("sent", 0), row("seen", 1), row("done", 2), row("sent", 0, who="bob"),
+            row("seen", 1, who="bob"), row("paid", 2, what="", who="bob")]  # fmt: skip
+    with_others, alone = translate(rows, MAP).facts, translate(rows[:-1], MAP).facts
+    for facts, status in ((with_others, "ok"), (alone, "not_comparable")):
+        made: Any = report_of(map(parse_fact, facts), ReportQuery())
+        customer = made["total"]["cross_sell"]["customer"]
+        assert customer["status"] == status
+        assert (customer["numerator"], customer["denominator"]) == (1, 1 + (status == "ok"))
 
 
 def test_an_unknown_outcome_stops_with_its_row() -> None:

@@ -86,7 +86,7 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
         checkout_id=draw(st.sampled_from(["k1", "k1", "k2"])),
         arm=draw(st.sampled_from(["treatment", "treatment", "treatment", "control"])),
         model_version=draw(st.sampled_from(["v1", "v2", None])),
-        placement=draw(st.sampled_from(["checkout", "cart"])),
+        placement=draw(st.sampled_from(["checkout", "checkout", "cart", "cart", "offer log"])),
         currency=draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None])),
         lines=tuple(lines),
         offers=tuple(offers),

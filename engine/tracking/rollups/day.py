@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from engine.facts import KINDS, Arm, Kind
 from engine.tracking.incremental import clusters_of, first_strata, stratum_of
 from engine.tracking.measures import Part, count
+from engine.tracking.quality import n_logged
 from engine.tracking.rates import Counts
 from engine.tracking.strata import MEASURES, MONEY
 
@@ -116,6 +117,8 @@ class Notes(msgspec.Struct, frozen=True):
         All that facts of the day name.
     decisions : int
         Made on the day.
+    logged : int
+        Decisions and orders of the day that are of offer logs.
     """
 
     counts: Mapping[Kind, Counts]
@@ -124,6 +127,7 @@ class Notes(msgspec.Struct, frozen=True):
     currency: str | None
     currencies: frozenset[str]
     decisions: int = 0
+    logged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +313,9 @@ def day_of(
             for name in OF_CLUSTER:
                 rows[*stratum, unit][f"{kind}_{name}"] = getattr(cluster, name)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
+    logged = n_logged(history, part.decisions, part.orders)
     n_decisions = len(part.decisions)
-    notes = Notes(counts, quality, orders, currency, currencies, n_decisions)
+    notes = Notes(counts, quality, orders, currency, currencies, n_decisions, logged)
     number_of = numbers(sorted({unit for _, _, unit in rows}))
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes

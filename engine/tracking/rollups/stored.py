@@ -30,7 +30,7 @@ from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 6
+_VERSION = 7
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -347,6 +347,12 @@ class RolledUp:
         """Return each of `COUNTED`."""
         days = self.days.values()
         return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
+
+    def knows_only_accepted(self) -> bool:
+        """Return whether all decisions and orders are of offer logs; see `without_buyers`."""
+        notes = [day.notes for day in self.days.values()]
+        logged = sum(each.logged for each in notes)
+        return 0 < logged == sum(each.decisions + each.quality.get("orders", 0) for each in notes)
 
     def immature(self, since: date) -> Counter[Bucket]:
         """Return how many decisions of each bucket of time are not before a day."""

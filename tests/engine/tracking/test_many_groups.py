@@ -28,7 +28,7 @@ from engine.tracking.report import report_of
 from engine.tracking.strata import Cluster, Strata, Stratum
 from tests.support.facts import histories
 
-NOTHING = {"numerator": 0, "denominator": 0}
+NOTHING = {"numerator": 0, "denominator": 0, "status": "no_data"}
 COUNTS = st.lists(
     st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1
 )

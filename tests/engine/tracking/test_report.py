@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.facts import Decision, Fact, Offer
+from engine.facts import OFFER_LOG, Decision, Fact, Offer
 from engine.tracking.local_days import ends_at, starts_at, zone_of
 from engine.tracking.rates import RATES
 from engine.tracking.report import ReportQuery, parse_query, report_of
@@ -170,7 +170,11 @@ def test_every_value_is_a_share_inside_its_interval(facts: list[Fact], query: Re
     for measured in report["total"].values():
         for name in RATES:
             entry = measured[name]
-            if entry["denominator"] == 0:
+            if entry["status"] == "not_comparable":
+                # All decisions are of an offer log that knows only who accepted.
+                assert entry["value"] is entry["lower"] is entry["upper"] is None
+                assert all(each.placement == OFFER_LOG for each in facts if _counts(each))
+            elif entry["denominator"] == 0:
                 assert entry["numerator"] == 0
                 assert entry["value"] is entry["lower"] is entry["upper"] is None
                 assert entry["status"] == "no_data"
@@ -181,6 +185,10 @@ def test_every_value_is_a_share_inside_its_interval(facts: list[Fact], query: Re
         conversions = measured["conversions"]
         assert conversions["total"] == measured["offer"]["numerator"]
         assert conversions["accepted_click"] <= measured["click_through"]["numerator"]
+
+
+def _counts(fact: Fact) -> bool:
+    return isinstance(fact, Decision) and not fact.is_bot
 
 
 def test_an_empty_report_says_no_data() -> None:
