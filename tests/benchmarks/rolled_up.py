@@ -62,6 +62,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
             "completed": completed,
             "order_revenue": ordered,
             "offer_revenue": np.where(converted, 4_900, 0),
+            "foreign": np.zeros(checkouts),
         }
         columns |= {f"{kind}_{name}": column.astype(np.int64) for name, column in measures.items()}
     notes = Notes(
