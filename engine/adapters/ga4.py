@@ -8,6 +8,7 @@ In GA4 `price` is what is paid for one unit and `discount` what was taken off on
 the price before its discount, and the discount of all its units. The `tax` of a purchase is that of
 the whole order: it is spread over the lines by what they cost. Whether prices include it is as
 `[shop] prices_include_tax` says, unless the parameters have a `prices_include_tax` of their own.
+The `value` of a refund is not read: without items it is of the whole order.
 Source: the measurement reference of GA4, events `view_promotion`, `select_promotion`,
 `add_to_cart`, `purchase` and `refund`.
 """
