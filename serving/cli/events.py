@@ -226,7 +226,7 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
     if counts.without_time:
         yield (
             f"{counts.without_time:,} rows have no time: each is dated just after the row before"
-            f" it, from {clock.to_iso(mapped.start)} on"
+            f" it, the first of a file at {clock.to_iso(mapped.start)}"
         )
 
 
