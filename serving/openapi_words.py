@@ -326,6 +326,7 @@ def _report_fields() -> dict[str, object]:
             for rate in RATES
             if rate != "click_through"
         },
+        "net_incremental": {"type": "object", "description": terms["net"].definition},
     }
     quality = {
         **described(QUALITY, type="integer"),

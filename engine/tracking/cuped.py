@@ -69,14 +69,17 @@ def past_spend(history: History, currency: str | None) -> dict[str, int]:
 
 
 def with_past(
-    clusters: Mapping[tuple[int, Arm], Mapping[str, Cluster]], past: Mapping[str, int]
+    clusters: Mapping[tuple[int, Arm], Mapping[str, Cluster]], past: Mapping[str, int], name: str
 ) -> Spending:
-    """Return the units of all strata, in a fixed order: sums are the same in any order of facts."""
+    """Return the units of all strata, in a fixed order: sums are the same in any order of facts.
+
+    `name` is that of the measure that says what they spent.
+    """
     return {
         key: {
             unit: Unit(*ratio, past.get(unit, 0))
             for unit in sorted(of_units)
-            if (ratio := of_units[unit].ratio("order_revenue"))[1]
+            if (ratio := of_units[unit].ratio(name))[1]
         }
         for key, of_units in clusters.items()
     }

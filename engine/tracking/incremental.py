@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from engine import money
 from engine.facts import Arm, Decision
 from engine.tracking.conversion import Bought, ConversionRule
 from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
-from engine.tracking.intervals import chi2_p_value, clustered_difference, newcombe
+from engine.tracking.intervals import clustered_difference, newcombe
 from engine.tracking.many import (
     FEWEST_EXPECTED,
     MANY_EXPECTED,
@@ -31,7 +31,8 @@ from engine.tracking.many import (
     expected_units,
 )
 from engine.tracking.prices import line_values
-from engine.tracking.rates import Drawing, Entry
+from engine.tracking.rates import Entry
+from engine.tracking.returns import given_back, remaining_units
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import (
     ARMS,
@@ -41,22 +42,23 @@ from engine.tracking.strata import (
     Clusters,
     Strata,
     Stratum,
-    share_of,
 )
 
 SEQUENCE = "confidence_sequence"
 """Method of intervals that stay valid however often a report is looked at."""
 
-MISMATCH = 0.001
-"""Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
-
-FEWEST_UNITS_OF_MONEY = 30
-FEWEST_PURCHASES_OF_MONEY = 10
-"""Units, and purchases, of an arm below which no effect on money is given.
+FEWEST_UNITS_OF_MEAN = 30
+FEWEST_PURCHASES_OF_MEAN = 10
+"""Units, and purchases, of an arm below which no effect on money or numbers of things is given.
 
 Few large amounts make most of a sum. Where none of them was seen by chance, the variance is far too
 small as well, and every interval of means with it.
 """
+
+
+GROSS = ("converted", "orders", "offered_units", "order_revenue", "offer_revenue")
+NET = ("kept", "kept_orders", "kept_units", "net_order_revenue", "net_offer_revenue")
+"""The measures of `incremental` and of `net_incremental`; both have `completed` beside them."""
 
 
 def stratum_of(decision: Decision) -> Stratum:
@@ -71,53 +73,6 @@ def first_strata(history: History, decisions: Iterable[Decision]) -> dict[str, S
     for decision in decisions:
         first.setdefault(history.units[decision.decision_id], stratum_of(decision))
     return first
-
-
-def drawing_of(units: Mapping[Stratum, int], holdout: float) -> Drawing:
-    """Add up how units were assigned to arms.
-
-    Parameters
-    ----------
-    units : mapping
-        Number of units in each stratum, each unit once, by its first decision.
-    holdout : float
-        Control share where none is stated.
-    """
-    n = control = expected = variance = 0
-    for (arm, stated), n_units in units.items():
-        share = share_of(stated, holdout)
-        n += n_units
-        control += n_units if arm == "control" else 0
-        expected += n_units * share
-        variance += n_units * share * (WHOLE - share)
-    return Drawing(n, control, expected, variance)
-
-
-def mismatch_p_value(drawing: Drawing) -> float | None:
-    """Return the p-value of the sample-ratio-mismatch test; None without units.
-
-    A chi-square test with one degree of freedom. With one share p for all n units this is
-    Pearson's sum over both arms, (O - n p)^2 / (n p (1 - p)); with several shares the variance is
-    summed over units.
-    """
-    if not drawing.units:
-        return None
-    deviation = drawing.control * WHOLE - drawing.expected_ppm
-    if not drawing.variance:
-        return 1.0 if deviation == 0 else 0.0
-    return chi2_p_value(deviation**2 / drawing.variance)
-
-
-def mismatch_reason(drawing: Drawing) -> str | None:
-    """Return why incremental figures are blocked, and what to do; None where they are not."""
-    p_value = mismatch_p_value(drawing)
-    if p_value is None or p_value >= MISMATCH:
-        return None
-    return (
-        f"the arms are not as drawn: of {drawing.units} units {drawing.expected_ppm / WHOLE:.1f}"
-        f" were expected in the control arm, {drawing.control} were seen (p = {p_value:.1g});"
-        " find what loses or moves units, or state the share they were drawn with by --holdout"
-    )
 
 
 def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
@@ -148,17 +103,48 @@ def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str |
             and order.placed_at >= first.occurred_at - CLOCK_TOLERANCE
         ]
         latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)
-        cluster = clusters[stratum_of(first), history.units[first.decision_id]]
-        cluster.checkouts += 1
         bought = _bought(rule, latest_first, orders)
-        cluster.converted += bool(bought)
-        cluster.completed += bool(orders)
-        if any(order.currency not in (None, currency) for order in orders):
-            cluster.foreign += 1
-            continue
-        cluster.order_revenue += sum(map(order_value, orders))
-        cluster.offer_revenue += sum(each.worth(each.quantity)[0] or 0 for each in bought)
+        cluster = clusters[stratum_of(first), history.units[first.decision_id]]
+        cluster.add(_checkout(history, orders, bought, currency))
     return clusters
+
+
+def _checkout(
+    history: History, orders: Sequence[Order], bought: Sequence[Bought], currency: str | None
+) -> Cluster:
+    """Count one checkout, its orders and what was bought in them of the offers."""
+    counted = Cluster(checkouts=1, converted=bool(bought), orders=len(orders))
+    counted.foreign = any(order.currency not in (None, currency) for order in orders)
+    for order in orders:
+        of_order = [each for each in bought if each.order is order]
+        returns = history.returns.get(order.transaction_id, ())
+        # Of lines alike, treatment alone could say which came back.
+        lines = {each.line for each in of_order}
+        left = remaining_units(order.purchase, returns, lines, by_offer=False)
+        beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False)
+        counted.kept_orders += any(left)
+        counted.completed |= all(each.type != "cancel" for each in returns)
+        for each in of_order:
+            kept = min(each.quantity, left[each.line])
+            counted.offered_units += round(each.quantity * WHOLE)
+            counted.kept_units += round(kept * WHOLE)
+            counted.kept |= kept > 0
+        if not counted.foreign:
+            amounts = [each.worth(left[each.line], beyond[each.line]) for each in of_order]
+            counted.offer_revenue += sum(gross or 0 for gross, _ in amounts)
+            counted.net_offer_revenue += sum(net or 0 for _, net in amounts)
+            counted.order_revenue += order_value(order)
+            counted.net_order_revenue += sum(
+                money.scale(value or 0, units, line.quantity) - round(back)
+                for value, units, line, back in zip(
+                    line_values(order.purchase, with_tax=order.with_tax),
+                    left,
+                    order.purchase.items,
+                    beyond,
+                    strict=True,
+                )
+            )
+    return counted
 
 
 def order_value(order: Order) -> int:
@@ -194,6 +180,7 @@ def incremental_of(
     level: float,
     watched: bool = False,
     unstated_by: str = "default",
+    net: bool = False,
 ) -> Entry:
     """Return the `incremental` entry of a report.
 
@@ -211,8 +198,10 @@ def incremental_of(
         Whether intervals stay valid however often the report is looked at.
     unstated_by : str
         Who stated the share of decisions that state none.
+    net : bool
+        Whether to leave out what was refunded or cancelled: the `net_incremental` entry.
     """
-    return _Effects(strata, reason, currency, level, watched).entry(unstated_by)
+    return _Effects(strata, reason, currency, level, watched).entry(unstated_by, net=net)
 
 
 class _Effects:
@@ -237,12 +226,14 @@ class _Effects:
         elif not self._shares:
             self._status, self._reason = "no_data", self._too_few()
 
-    def entry(self, unstated_by: str) -> Entry:
+    def entry(self, unstated_by: str, *, net: bool) -> Entry:
+        """Return the entry of checkouts."""
+        converted, orders, units, order_revenue, offer_revenue = NET if net else GROSS
         return {
-            **self._of_share("converted"),
+            **self._of_share(converted),
             "shares": [self._stratum(share, unstated_by) for share in self._strata.shares()],
-            "revenue_per_checkout": self._amount("order_revenue", "completed"),
-            "offer_revenue_per_checkout": self._amount("offer_revenue", "converted"),
+            "revenue_per_checkout": self._amount(order_revenue, "completed"),
+            "offer_revenue_per_checkout": self._amount(offer_revenue, converted),
             "margin_per_checkout": {
                 **dict.fromkeys(("value", "lower", "upper", "treatment", "control")),
                 "method": "welch_t_clustered",
@@ -250,6 +241,8 @@ class _Effects:
                 "reason": "costs are not in the facts",
             },
             "completion": self._of_share("completed"),
+            "offered_units": self._mean(units, converted, lambda n: n / WHOLE),
+            "orders": self._mean(orders, "completed", lambda n: n),
         }
 
     def _stratum(self, share: int, unstated_by: str) -> Entry:
@@ -331,10 +324,16 @@ class _Effects:
         return self._strata.effective(name, arm, self._shares, self._level, clustered=clustered)
 
     def _amount(self, name: str, purchases: str) -> Entry:
+        entry = self._mean(name, purchases, lambda minor: effect_text(minor, self._currency))
+        if self._currency is None and self._status == "ok":
+            known = dict.fromkeys(("value", "lower", "upper"))
+            entry |= {**known, "status": "no_data", "reason": "no one currency is known"}
+        return entry
+
+    def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:
+        """Return the difference of what checkouts have of a measure, as `number` writes it."""
         status, reason, interval = self._status, self._reason, None
-        if status == "ok" and self._currency is None:
-            status, reason = "no_data", "no one currency is known"
-        elif status == "ok" and (few := self._too_few_for_money(name, purchases)):
+        if status == "ok" and (few := self._too_few_for_mean(name, purchases)):
             status, reason = "no_data", few
         if status == "ok":
             shares = self._strata.compared(name)
@@ -345,40 +344,38 @@ class _Effects:
                 treatment, control, self._level, quantile=quantile if self._watched else None
             )
 
-        def text(minor: float | None) -> str | None:
-            return None if minor is None else effect_text(minor, self._currency)
-
         totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
         return {
-            "value": text(interval.value if interval else None),
-            "lower": text(interval.lower if interval else None),
-            "upper": text(interval.upper if interval else None),
-            **{arm: text(x / m if m else None) for arm, (x, m) in totals.items()},
+            "value": number(interval.value) if interval else None,
+            "lower": number(interval.lower) if interval else None,
+            "upper": number(interval.upper) if interval else None,
+            **{arm: number(x / m) if m else None for arm, (x, m) in totals.items()},
             "method": SEQUENCE if self._watched else "welch_t_clustered",
             "status": status,
             "reason": reason,
         }
 
-    def _too_few_for_money(self, name: str, purchases: str) -> str | None:
+    def _too_few_for_mean(self, name: str, purchases: str) -> str | None:
         shares = self._strata.compared(name)
         for arm in ARMS:
             units = self._strata.units(arm, shares, name)
-            if units < FEWEST_UNITS_OF_MONEY:
+            if units < FEWEST_UNITS_OF_MEAN:
                 return (
-                    f"{units} units in {arm} are too few for an interval of money:"
-                    f" {FEWEST_UNITS_OF_MONEY} are needed"
+                    f"{units} units in {arm} are too few for an interval of a mean:"
+                    f" {FEWEST_UNITS_OF_MEAN} are needed"
                 )
             bought, checkouts = self._strata.total(purchases, arm, shares)
             completed, _ = self._strata.total("completed", arm, shares)
             _, in_currency = self._strata.total(name, arm, shares)
             # Whoever has an order in another currency completed the checkout.
             bought = min(bought, completed - (checkouts - in_currency))
-            if bought < FEWEST_PURCHASES_OF_MONEY:
+            if bought < FEWEST_PURCHASES_OF_MEAN:
                 return (
-                    f"{bought} purchases in {arm} are too few for an interval of money:"
-                    f" {FEWEST_PURCHASES_OF_MONEY} are needed"
+                    f"{bought} purchases in {arm} are too few for an interval of a mean:"
+                    f" {FEWEST_PURCHASES_OF_MEAN} are needed"
                 )
-            if not any(self._strata.arms[share, arm].of[name].sum_xx for share in shares):
+            gross = name.removeprefix("net_")
+            if not any(self._strata.arms[share, arm].of[gross].sum_xx for share in shares):
                 return f"of nothing that was bought in {arm} a price is known"
         return None
 

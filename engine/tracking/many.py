@@ -15,21 +15,23 @@ Measured = dict[str, Any]
 Table = tuple[int, int, int, int]
 """Units of both arms: those that convert in treatment, all of it, those in control, all of it."""
 
+EFFECTS = ("incremental", "net_incremental")
 SHRUNKEN = ("customer", "offer", "order", "checkout")
 
 
 def judge_together(groups: Sequence[Measured]) -> None:
-    """Add to every group the `q_value` of its effect and its `shrunken` rates.
+    """Add to every group the `q_value` of its `EFFECTS` and its `shrunken` rates.
 
     Both depend on all groups, which are those of one period, such as its items.
     """
-    effects = [group["incremental"] for group in groups]
-    tested = [effect for effect in effects if effect["p_value"] is not None]
-    q_values = benjamini_hochberg([effect["p_value"] for effect in tested])
-    for effect in effects:
-        effect["q_value"] = None
-    for effect, q_value in zip(tested, q_values, strict=True):
-        effect["q_value"] = q_value
+    for name in EFFECTS:
+        effects = [group[name] for group in groups]
+        tested = [effect for effect in effects if effect["p_value"] is not None]
+        q_values = benjamini_hochberg([effect["p_value"] for effect in tested])
+        for effect in effects:
+            effect["q_value"] = None
+        for effect, q_value in zip(tested, q_values, strict=True):
+            effect["q_value"] = q_value
     for rate in SHRUNKEN:
         entries = [group[rate] for group in groups]
         counts = [(entry["numerator"], entry["denominator"]) for entry in entries]

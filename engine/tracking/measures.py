@@ -14,16 +14,19 @@ from engine.facts import KINDS, Decision, Fact, Kind
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
-from engine.tracking.incremental import clusters_of, drawing_of, first_strata
+from engine.tracking.incremental import clusters_of, first_strata
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
 from engine.tracking.quality import counted_at, n_logged
 from engine.tracking.query import ReportQuery
 from engine.tracking.rates import Counts, Drawing
+from engine.tracking.sample_ratio import drawing_of
 from engine.tracking.strata import Strata, by_share
 
 NOT_FILLED = "the query was not filled"
 UNKNOWN = "unknown"
 """The group of offers that do not have the property."""
+SPENT = ("order_revenue", "net_order_revenue")
+"""What units spent, gross and net of returns."""
 
 _OF_DECISION: Mapping[str, Callable[[Decision], str | None]] = {
     "placement": attrgetter("placement"),
@@ -216,14 +219,14 @@ def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
 class Measures:
     """Counts of both kinds and both arms, and how the units of the period were assigned.
 
-    `spending` is what units spent and had spent before, by share and arm, where the query is
-    `adjusted`.
+    `spending` is, by kind and each of `SPENT`, what units spent and had spent before, by share and
+    arm, where the query is `adjusted`.
     """
 
     counts: Mapping[Kind, Counts]
     strata: Mapping[Kind, Strata]
     drawing: Drawing
-    spending: Mapping[Kind, Spending] | None = None
+    spending: Mapping[tuple[Kind, str], Spending] | None = None
 
 
 class Measuring:
@@ -258,7 +261,7 @@ class Measuring:
         """Measure some outcomes of the part, of either kind."""
         counts: dict[Kind, Counts] = {}
         strata: dict[Kind, Strata] = {}
-        spending: dict[Kind, Spending] = {}
+        spending: dict[tuple[Kind, str], Spending] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
             counts[kind] = count(members, self._buying, self._history.orders_of, self._currency)
@@ -266,7 +269,9 @@ class Measuring:
             clusters = clusters_of(self._history, placed, self._currency)
             strata[kind] = Strata.of_clusters(clusters, self._holdout)
             if self._past is not None:
-                spending[kind] = with_past(by_share(clusters, self._holdout), self._past)
+                of_arms = by_share(clusters, self._holdout)
+                for name in SPENT:
+                    spending[kind, name] = with_past(of_arms, self._past, name)
         return Measures(counts, strata, self._drawing, None if self._past is None else spending)
 
 

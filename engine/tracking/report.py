@@ -24,16 +24,13 @@ from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
 from engine.tracking.cuped import adjusted_entry, past_spend
-from engine.tracking.incremental import (
-    incremental_of,
-    mismatch_p_value,
-    mismatch_reason,
-)
+from engine.tracking.incremental import incremental_of
 from engine.tracking.intervals import newcombe
 from engine.tracking.local_days import bound_text
-from engine.tracking.many import Measured, judge_together
+from engine.tracking.many import EFFECTS, Measured, judge_together
 from engine.tracking.measures import (
     NOT_FILLED,
+    SPENT,
     Measures,
     Measuring,
     Part,
@@ -43,7 +40,8 @@ from engine.tracking.measures import (
 )
 from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
 from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
-from engine.tracking.rates import RATES, rates_of
+from engine.tracking.rates import RATES, Entry, rates_of
+from engine.tracking.sample_ratio import mismatch_p_value, mismatch_reason
 
 if TYPE_CHECKING:
     from engine.tracking.rollups.stored import RolledUp
@@ -337,27 +335,30 @@ class _Entries:
 
     def _kind(self, measures: Measures, kind: Kind) -> dict[str, object]:
         counts, strata = measures.counts[kind], measures.strata[kind]
-        effect = incremental_of(
-            strata,
-            reason=self._mismatch or mismatch_reason(measures.drawing),
-            currency=self._currency,
-            level=self._query.level,
-            watched=self._query.watched,
-            unstated_by=self._query.holdout_by or "default",
-        )
-        if measures.spending is not None:
-            revenue = cast("dict[str, object]", effect["revenue_per_checkout"])
-            spent = measures.spending[kind]
-            revenue["cuped"] = adjusted_entry(
-                [
-                    (spent[share, "treatment"], spent[share, "control"])
-                    for share in strata.compared("order_revenue")
-                ],
-                revenue,
-                self._currency,
-                self._query.level,
+        effects: dict[str, Entry] = {}
+        for name, spent in zip(EFFECTS, SPENT, strict=True):
+            effect = effects[name] = incremental_of(
+                strata,
+                reason=self._mismatch or mismatch_reason(measures.drawing),
+                currency=self._currency,
+                level=self._query.level,
                 watched=self._query.watched,
+                unstated_by=self._query.holdout_by or "default",
+                net=name == "net_incremental",
             )
+            if measures.spending is not None:
+                spending = measures.spending[kind, spent]
+                revenue = cast("dict[str, object]", effect["revenue_per_checkout"])
+                revenue["cuped"] = adjusted_entry(
+                    [
+                        (spending[share, "treatment"], spending[share, "control"])
+                        for share in strata.compared(spent)
+                    ],
+                    revenue,
+                    self._currency,
+                    self._query.level,
+                    watched=self._query.watched,
+                )
         rates = rates_of(counts, self._query.level)
         return {
             **(without_buyers(rates) if self._only_accepted else rates),
@@ -369,7 +370,7 @@ class _Entries:
             "revenue": self._money(counts.revenue_minor) if counts.has_revenue else None,
             "net_revenue": self._money(counts.net_revenue_minor) if counts.has_revenue else None,
             "unpriced": {"numerator": counts.lines_unpriced, "denominator": counts.lines_credited},
-            "incremental": effect,
+            **effects,
         }
 
     def _money(self, minor: int) -> str | None:

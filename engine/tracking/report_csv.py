@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from engine.facts import KINDS
+from engine.tracking.many import EFFECTS
 from engine.tracking.rates import RATES
 
 Report = Mapping[str, Any]
@@ -15,7 +16,10 @@ Report = Mapping[str, Any]
 _MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
 _TOGETHER = ("q_value", "shrunken")
 _MONEY = ("revenue", "net_revenue")
-_INCREMENTAL_MONEY = ("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout")
+_OF_EFFECTS = (
+    *("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout"),
+    *("completion", "offered_units", "orders"),
+)
 
 
 def csv_text(report: Report) -> str:
@@ -61,11 +65,10 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
     for name in _MONEY:
         amount = measured[name]
         yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
-    incremental = measured["incremental"]
-    yield "incremental", incremental
-    for name in _INCREMENTAL_MONEY:
-        yield f"incremental_{name}", incremental[name]
-    yield "incremental_completion", incremental["completion"]
+    for effect in EFFECTS:
+        yield effect, measured[effect]
+        for name in _OF_EFFECTS:
+            yield f"{effect}_{name}", measured[effect][name]
 
 
 def _safe(cell: str) -> str:

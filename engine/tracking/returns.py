@@ -11,22 +11,28 @@ from engine.tracking.prices import line_payments, line_values
 
 
 def remaining_units(
-    order: Event, returns: Sequence[Event], credited: Collection[int]
+    order: Event, returns: Sequence[Event], credited: Collection[int], *, by_offer: bool = True
 ) -> list[Quantity]:
     """Return the units kept of each line of `order` after refunds and cancellations.
 
     A cancellation, and a refund that names neither items nor an amount, takes everything. A
-    refunded item is taken from lines that name the same offer first, then from the `credited` lines
-    (so that net rates never flatter), then from the others; never more than was bought.
+    refunded item is taken from lines that name the same offer first (`by_offer`), then from the
+    `credited` lines (so that net rates never flatter), then from the others; never more than was
+    bought.
     """
     left: list[Quantity] = [line.quantity for line in order.items]
-    for _, taken in _taken(order, returns, credited):
+    for _, taken in _taken(order, returns, credited, by_offer):
         left = [units - gone for units, gone in zip(left, taken, strict=True)]
     return left
 
 
 def given_back(
-    order: Event, returns: Sequence[Event], credited: Collection[int], *, with_tax: bool
+    order: Event,
+    returns: Sequence[Event],
+    credited: Collection[int],
+    *,
+    with_tax: bool,
+    by_offer: bool = True,
 ) -> list[Fraction]:
     """Return the minor units of each line given back beyond what the returned units cost.
 
@@ -45,6 +51,8 @@ def given_back(
         Places of lines; see `remaining_units`.
     with_tax : bool
         Whether prices of the order include tax.
+    by_offer : bool
+        See `remaining_units`.
     """
     if all(event.amount_minor is None for event in returns):
         return [Fraction(0)] * len(order.items)
@@ -56,7 +64,7 @@ def given_back(
     ]
     beyond = [Fraction(0)] * len(paid)
     kept = list(paid)
-    for event, taken in _taken(order, returns, credited):
+    for event, taken in _taken(order, returns, credited, by_offer):
         if event.returns_all:
             return [Fraction(0)] * len(paid)
         cost = [
@@ -113,7 +121,7 @@ def _spread(amount: Fraction, weights: Sequence[Fraction]) -> list[Fraction]:
 
 
 def _taken(
-    order: Event, returns: Sequence[Event], credited: Collection[int]
+    order: Event, returns: Sequence[Event], credited: Collection[int], by_offer: bool
 ) -> Iterator[tuple[Event, list[Quantity]]]:
     """Yield each refund and cancellation with the units that it takes of each line."""
     left: list[Quantity] = [line.quantity for line in order.items]
@@ -122,7 +130,7 @@ def _taken(
         if event.returns_all:
             left = [0] * len(left)
         for item in event.items:
-            _take(order.items, left, item, credited)
+            _take(order.items, left, item, credited, item.offer_id if by_offer else None)
         yield event, [units - now for units, now in zip(before, left, strict=True)]
 
 
@@ -131,9 +139,10 @@ def _take(
     left: list[Quantity],
     item: PurchaseItem,
     credited: Collection[int],
+    offer_id: str | None,
 ) -> None:
     def turn(place: int) -> tuple[bool, bool, int]:
-        same_offer = item.offer_id is not None and lines[place].offer_id == item.offer_id
+        same_offer = offer_id is not None and lines[place].offer_id == offer_id
         return (not same_offer, place not in credited, place)
 
     wanted = item.quantity

@@ -19,12 +19,16 @@ from engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_coun
 ARMS: tuple[Arm, ...] = ("treatment", "control")
 
 WHOLE = 1_000_000
-"""Shares are integers, in parts of this number."""
+"""Shares, and units that are sold by weight, are integers, in parts of this number."""
 
 FEWEST_UNITS = 10
 """Units of an arm below which a stratum is left out, and no effect is given without any."""
 
-MEASURES = ("converted", "completed", "order_revenue", "offer_revenue")
+MEASURES = (
+    *("converted", "completed", "order_revenue", "offer_revenue"),
+    *("kept", "orders", "kept_orders", "net_order_revenue", "net_offer_revenue"),
+    *("offered_units", "kept_units"),
+)
 """What is compared between arms, for each eligible checkout."""
 
 POOLED = 1 / 3
@@ -36,10 +40,10 @@ models and empirical Bayes methods", moderates variances so; the weight is the o
 intervals of skewed amounts cover what they say (tests/benchmarks/coverage.py).
 """
 
-COUNTED = ("converted", "completed")
+COUNTED = ("converted", "completed", "kept")
 """Those that are numbers of checkouts."""
 
-MONEY = ("order_revenue", "offer_revenue")
+MONEY = ("order_revenue", "offer_revenue", "net_order_revenue", "net_offer_revenue")
 """Those that are money, for each eligible checkout without an order in another currency."""
 
 Stratum = tuple[Arm, int | None]
@@ -57,13 +61,19 @@ class Cluster:
     converted : int
         How many of them had an offered item bought by the conversion rule.
     completed : int
-        How many of them ended in an order.
-    order_revenue : int
-        Worth of their orders, after discounts and before returns.
-    offer_revenue : int
-        Worth of the offered items in them, by the conversion rule.
+        How many of them ended in an order that was not cancelled.
+    order_revenue, net_order_revenue : int
+        Worth of their orders, after discounts; net of what came back.
+    offer_revenue, net_offer_revenue : int
+        Worth of the offered items in them, by the conversion rule; net of what came back.
     foreign : int
         How many of them have an order in another currency, and so no part in money.
+    kept : int
+        How many of those that converted kept a unit of an offered item.
+    orders, kept_orders : int
+        Number of their orders; of those of which a unit was kept.
+    offered_units, kept_units : int
+        Units bought of offered items by the conversion rule, in parts of `WHOLE`; those kept.
     """
 
     checkouts: int = 0
@@ -72,6 +82,13 @@ class Cluster:
     order_revenue: int = 0
     offer_revenue: int = 0
     foreign: int = 0
+    kept: int = 0
+    orders: int = 0
+    kept_orders: int = 0
+    net_order_revenue: int = 0
+    net_offer_revenue: int = 0
+    offered_units: int = 0
+    kept_units: int = 0
 
     def ratio(self, name: str) -> tuple[int, int]:
         """Return one of `MEASURES` and the number of checkouts that it is of."""
@@ -79,12 +96,8 @@ class Cluster:
 
     def add(self, other: Cluster) -> None:
         """Add the checkouts of another cluster to this one."""
-        self.checkouts += other.checkouts
-        self.converted += other.converted
-        self.completed += other.completed
-        self.order_revenue += other.order_revenue
-        self.offer_revenue += other.offer_revenue
-        self.foreign += other.foreign
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 Clusters = Mapping[tuple[Stratum, str], Cluster]

@@ -51,6 +51,12 @@ class Figures:
         points = round(difference * 100, 1) + 0.0
         return format_decimal(points, "+#,##0.0;-#,##0.0", locale=self._language)
 
+    def difference(self, difference: float) -> str:
+        """Return a difference of two means of counts, with its sign."""
+        # Adding zero removes the sign of a rounded zero.
+        number = round(difference, 3) + 0.0
+        return format_decimal(number, "+#,##0.000;-#,##0.000", locale=self._language)
+
     def p_value(self, value: float) -> str:
         """Return a p-value to three significant digits."""
         text = f"{value:.3g}"

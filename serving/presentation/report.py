@@ -194,12 +194,17 @@ class _Presenter:
             ),
             revenue=self._money(measured["revenue"]),
             net_revenue=self._money(measured["net_revenue"]),
-            incremental=tuple(self._incremental(measured["incremental"])),
+            incremental=tuple(
+                self._incremental(measured["incremental"], measured["net_incremental"])
+            ),
             change=self._change(kind),
         )
 
-    def _incremental(self, entry: Report) -> Sequence[str]:
-        """Return a plain sentence, then the effect, what it is worth, and what else changed."""
+    def _incremental(self, entry: Report, net: Report) -> Sequence[str]:
+        """Return a plain sentence, then the effect, what it is worth, and what else changed.
+
+        Gross and net of returns, one after the other.
+        """
         treatment, control = entry["treatment"], entry["control"]
         if entry["value"] is None:
             return [self._words.effect(entry), *self._holdout(entry)]
@@ -216,19 +221,19 @@ class _Presenter:
                 treated=self._figures.count(treatment["denominator"]),
                 control=self._figures.count(control["denominator"]),
             ),
+            self._phrase("net_value", value=self._words.effect(net)),
         ]
-        whole = entry["revenue_per_checkout"]
-        for phrase, unknown, money in (
-            ("worth", "worth_not_known", whole),
-            ("offer_worth", "offer_worth_not_known", entry["offer_revenue_per_checkout"]),
+        for name, phrase, unknown in (
+            ("revenue_per_checkout", "worth", "worth_not_known"),
+            ("offer_revenue_per_checkout", "offer_worth", "offer_worth_not_known"),
+            ("offered_units", "units_bought", "units_bought_not_known"),
+            ("orders", "orders_placed", "orders_placed_not_known"),
         ):
-            if money["value"] is not None:
-                interval = self._words.money_interval(money)
-                amount = self._money(money["value"], sign=True)
-                lines.append(self._phrase(phrase, amount=amount, interval=interval).rstrip())
-            else:
-                lines.append(self._phrase(unknown, reason=self._words.reason(money)))
-        cuped = whole.get("cuped")
+            gross_text, net_text = (
+                self._mean(each[name], phrase, unknown) for each in (entry, net)
+            )
+            lines += [gross_text, self._phrase("net_value", value=net_text)]
+        cuped = entry["revenue_per_checkout"].get("cuped")
         if cuped is not None and cuped["value"] is None:
             lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
         elif cuped is not None:
@@ -247,6 +252,19 @@ class _Presenter:
             self._phrase("completion", name=name, effect=effect),
             *self._holdout(entry),
         ]
+
+    def _mean(self, entry: Report, phrase: str, unknown: str) -> str:
+        """Return an effect on what a checkout has of something: money as text, else a number."""
+        if entry["value"] is None:
+            return self._phrase(unknown, reason=self._words.reason(entry))
+        if isinstance(entry["value"], str):
+            amount = self._money(entry["value"], sign=True)
+            interval = self._words.money_interval(entry)
+        else:
+            amount = self._figures.difference(entry["value"])
+            lower, upper = (self._figures.difference(entry[end]) for end in ("lower", "upper"))
+            interval = self._phrase("interval", lower=lower, upper=upper)
+        return self._phrase(phrase, amount=amount, interval=interval).rstrip()
 
     def _holdout(self, entry: Report) -> Sequence[str]:
         """Return which hold-out shares are compared, who stated them, and what is left out."""

@@ -19,6 +19,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import create_engine
 
 from engine.facts import KINDS
@@ -37,13 +38,11 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
     units = np.sort(rng.choice(customers, checkouts, replace=False)) + 1
     control = units % 10 == 0
     completed = rng.random(checkouts) < 0.8
+    returned = completed & (rng.random(checkouts) < 0.04)
     ordered = np.where(completed, rng.integers(5_000, 200_000, checkouts), 0)
-    columns = {
-        "unit": units,
-        "drawn": np.ones(checkouts, np.int64),
-        "buying": (rng.random(checkouts) < 0.8).astype(np.int64),
-    }
+    flags = FLAGS["drawn"] + FLAGS["buying"] * (rng.random(checkouts) < 0.8)
     counts: dict[str, Counts] = {}
+    columns: dict[str, NDArray[np.int64]] = {}
     for kind in KINDS:
         converted = completed & (rng.random(checkouts) < 0.15)
         hit = converted & ~control
@@ -53,16 +52,23 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
             revenue_minor=n_hit * 4_900,
             net_revenue_minor=n_hit * 4_900,
         )
+        for name, marked in (("shown", ~control), ("sold", hit), ("kept", hit & ~returned)):
+            flags += FLAGS[f"{kind}_{name}"] * marked
         measures = {
-            "shown": ~control,
-            "sold": hit,
-            "kept": hit,
             "checkouts": np.ones(checkouts),
             "converted": converted,
             "completed": completed,
             "order_revenue": ordered,
             "offer_revenue": np.where(converted, 4_900, 0),
             "foreign": np.zeros(checkouts),
+            # As changes of others: some send back what they bought, some take two of it.
+            "kept": np.where(returned, -1 * converted, 0),
+            "orders": np.zeros(checkouts),
+            "kept_orders": np.where(returned, -1, 0),
+            "net_order_revenue": np.where(returned, -ordered, 0),
+            "net_offer_revenue": np.where(returned & converted, -4_900, 0),
+            "offered_units": converted * (rng.random(checkouts) < 0.1) * 1_000_000,
+            "kept_units": np.where(returned & converted, -1_000_000, 0),
         }
         columns |= {f"{kind}_{name}": column.astype(np.int64) for name, column in measures.items()}
     notes = Notes(
@@ -72,7 +78,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         "NOK",
         frozenset(("NOK",)),
     )
-    columns["flags"] = sum(columns[name] * flag for name, flag in FLAGS.items())
+    columns |= {"unit": units, "flags": flags}
     strata = {
         ("control" if is_control else "treatment", 100_000): {
             name: column[control == is_control] for name, column in columns.items()

@@ -16,7 +16,9 @@ from msgspec import json as msgspec_json
 from engine import clock
 from engine.fact_json import fact_to_json, parse_fact
 from engine.facts import Decision
-from engine.tracking.incremental import Stratum, drawing_of, mismatch_p_value, stratum_of
+from engine.tracking.incremental import stratum_of
+from engine.tracking.sample_ratio import drawing_of, mismatch_p_value
+from engine.tracking.strata import Stratum
 from serving.answers import answer_json
 from serving.checkout import decide, recommenders_of
 from serving.schemas import SuggestionRequest

@@ -5,8 +5,8 @@ Everything is found by scanning all facts; only the plain data classes of facts 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,11 @@ from msgspec.structs import replace
 from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 
 DAY = 86_400_000_000
+EFFECTS = (
+    *("converted", "kept", "completed", "orders", "kept_orders", "offered_units", "kept_units"),
+    *("order_revenue", "net_order_revenue", "offer_revenue", "net_offer_revenue"),
+)
+"""Measures of an eligible checkout."""
 
 
 class ReferenceReport:
@@ -296,7 +301,7 @@ class ReferenceReport:
         return max(here)[0][-1] if here else None
 
     def _sold(
-        self, lines: list[tuple[Event, int, str]]
+        self, lines: list[tuple[Event, int, str]], *, credited: bool
     ) -> list[tuple[Event, int, str, Fraction, Fraction]]:
         """Of each line how many better units its offer sold, and how many base units they cost."""
         sold = []
@@ -314,13 +319,13 @@ class ReferenceReport:
         for cart in carts.values():
             shared: list[list[Any]] = []
             for _, order, place, offer_id in sorted(cart, key=lambda each: each[0]):
-                left = self.gone(*self.offers[offer_id], credited=True)
+                left = self.gone(*self.offers[offer_id], credited=credited)
                 left -= sum((each[-1] for each in shared), Fraction(0))
                 mine = min(left, Fraction(order.items[place].quantity))
                 if mine > 0:
                     shared.append([order, place, offer_id, mine, mine])
             if shared:
-                gone = self.gone(*self.offers[shared[-1][2]], credited=True)
+                gone = self.gone(*self.offers[shared[-1][2]], credited=credited)
                 rest = gone - sum((each[-1] for each in shared), Fraction(0))
                 shared[-1][-1] += max(rest, Fraction(0))
             sold += [tuple(each) for each in shared]
@@ -333,7 +338,7 @@ class ReferenceReport:
                 offer_id = self._creditor(order, place)
                 if offer_id and self.rule(*self.offers[offer_id], order, place, credited=True):
                     lines.append((order, place, offer_id))
-        sold, found = self._sold(lines), []
+        sold, found = self._sold(lines, credited=True), []
         for order, place, offer_id, better, base in sold:
             credited = {other[1] for other in sold if other[0] is order}
             left, beyond = self._left(order, credited)[place]
@@ -442,7 +447,9 @@ class ReferenceReport:
             for n, event in enumerate(returns)
         )
 
-    def _left(self, order: Event, credited: set[int]) -> list[tuple[Fraction, Fraction]]:
+    def _left(
+        self, order: Event, credited: set[int], *, by_offer: bool = True
+    ) -> list[tuple[Fraction, Fraction]]:
         """Of each line the units kept, and the money given back beyond the price of the others."""
         bought = [Fraction(line.quantity) for line in order.items]
         left = list(bought)
@@ -460,7 +467,9 @@ class ReferenceReport:
             for item in event.items:
                 places = [p for p, line in enumerate(order.items) if line.item_id == item.item_id]
                 same = [
-                    p for p in places if item.offer_id and order.items[p].offer_id == item.offer_id
+                    p
+                    for p in places
+                    if by_offer and item.offer_id and order.items[p].offer_id == item.offer_id
                 ]
                 theirs = [p for p in places if p in credited and p not in same]
                 rest = [p for p in places if p not in same and p not in theirs]
@@ -605,42 +614,73 @@ class ReferenceReport:
             return None
         return sum(each[which] or 0 for each in paid)
 
-    def _arm(
-        self, arm: str, chosen: dict[str, tuple[Offer, Decision]]
-    ) -> tuple[int, int, int, str | None]:
-        """Converted, completed and eligible checkouts, and what was ordered in each on average."""
-        eligible, converted, completed, foreign = set(), set(), set(), set()
-        ordered: dict[tuple[str, str | None], int] = {}
-        for offer, decision in chosen.values():
-            checkout = decision.checkout_id
+    def _arm(self, arm: str, chosen: dict[str, tuple[Offer, Decision]]) -> dict[str, Any]:
+        """Of each measure its sum over the eligible checkouts, and the number that it is of."""
+        judged: dict[str, list[str]] = {}
+        for offer_id, (offer, decision) in chosen.items():
             first = next(
                 each
                 for each in self.decisions
-                if each.checkout_id == checkout
+                if each.checkout_id == decision.checkout_id
                 and any(other.kind == offer.kind for other in each.offers)
             )
-            if decision.decision_id != first.decision_id:
-                continue
             share = self.holdout if first.control_share is None else first.control_share
-            if first.arm != arm or share in (0, 1):
-                continue
-            eligible.add(checkout)
-            for order in self.orders:
-                in_time = order.occurred_at >= first.occurred_at - 5 * 60 * 10**6
-                if order.checkout_id == checkout and in_time:
-                    completed.add(checkout)
-                    if self.money_of(order) not in (None, self.currency):
-                        foreign.add(checkout)
-                    ordered[checkout, order.transaction_id] = sum(
-                        self.line_worth(order, place) or 0 for place in self.places(order)
-                    )
-                    for place in range(len(order.items)):
-                        if self.rule(offer, decision, order, place, credited=False):
-                            converted.add(checkout)
-        n = len(eligible - foreign)
-        spent = sum(worth for (checkout, _), worth in ordered.items() if checkout not in foreign)
-        mean = f"{Decimal(round(spent / n * 100)).scaleb(-4):f}" if n else None
-        return len(converted), len(completed), len(eligible), mean
+            if decision.decision_id == first.decision_id and first.arm == arm and 0 < share < 1:
+                judged.setdefault(first.checkout_id, []).append(offer_id)
+        sums: Counter[str] = Counter()
+        for offer_ids in judged.values():
+            sums.update(self._checkout(offer_ids))
+        n, n_money = len(judged), len(judged) - sums["foreign"]
+        return {name: (sums[name], n_money if "revenue" in name else n) for name in EFFECTS}
+
+    def _checkout(self, offer_ids: list[str]) -> dict[str, Any]:
+        """What came of one checkout that was offered, or denied, some items of a kind."""
+        decision = self.offers[offer_ids[0]][1]
+        orders = [
+            order
+            for order in self.orders
+            if order.checkout_id == decision.checkout_id
+            and order.occurred_at >= decision.occurred_at - 5 * 60 * 10**6
+        ]
+        lines = []
+        for order in orders:
+            for place in self.places(order):
+                holding = [
+                    (self.offers[i][0].position, i)
+                    for i in offer_ids
+                    if self.rule(*self.offers[i], order, place, credited=False)
+                ]
+                if holding:
+                    lines.append((order, place, max(holding)[1]))
+        sold, found = self._sold(lines, credited=False), Counter[str](orders=len(orders))
+        foreign = any(self.money_of(order) not in (None, self.currency) for order in orders)
+        found["foreign"] += foreign
+        for order in orders:
+            mine = [each for each in sold if each[0] is order]
+            lefts = self._left(order, {each[1] for each in mine}, by_offer=False)
+            found["kept_orders"] += any(left > 0 for left, _ in lefts)
+            found["completed"] |= not any(
+                event.type == "cancel" and event.transaction_id == order.transaction_id
+                for event in self.events
+            )
+            for place, (left, beyond) in enumerate(lefts):
+                if not foreign:
+                    worth = self.line_worth(order, place) or 0
+                    found["order_revenue"] += worth
+                    kept = worth * left / Fraction(order.items[place].quantity)
+                    found["net_order_revenue"] += round(kept) - round(beyond)
+            for _, place, offer_id, better, base in mine:
+                left, beyond = min(lefts[place][0], better), lefts[place][1]
+                found["converted"] = 1
+                found["kept"] |= left > 0
+                found["offered_units"] += better
+                found["kept_units"] += left
+                gross, net = self._worth(order, place, offer_id, left, better, base)
+                if gross is not None and net is not None and not foreign:
+                    found["offer_revenue"] += gross
+                    part = better / Fraction(order.items[place].quantity)
+                    found["net_offer_revenue"] += net - round(beyond * part)
+        return found
 
     def _begun(self, checkout: str | None) -> int | None:
         """When the first decision of a checkout was made."""

@@ -28,7 +28,7 @@ from engine.tracking.incremental import clusters_of, first_strata, stratum_of
 from engine.tracking.measures import Part, count
 from engine.tracking.quality import n_logged
 from engine.tracking.rates import Counts
-from engine.tracking.strata import MEASURES, MONEY
+from engine.tracking.strata import MEASURES, MONEY, WHOLE
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -67,8 +67,19 @@ OF_CLUSTER = ("checkouts", *MEASURES, "foreign")
 TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in OF_CLUSTER)
 """Columns of the fields of `Cluster`: of a unit, over the day's eligible checkouts of a kind."""
 
-FOREIGN = tuple(f"{kind}_foreign" for kind in KINDS)
-"""Columns that are left out where all of them are 0, as in every shop with one currency."""
+CHANGES = {
+    "kept": ("converted", 1),
+    "orders": ("completed", 1),
+    "kept_orders": ("orders", 1),
+    "net_order_revenue": ("order_revenue", 1),
+    "net_offer_revenue": ("offer_revenue", 1),
+    "offered_units": ("converted", WHOLE),
+    "kept_units": ("offered_units", 1),
+}
+"""Measures whose column holds what is added to a multiple of another one: 0 for most units.
+
+Few units send something back, order twice in a checkout or take two of an item.
+"""
 
 TWINS = dict(zip(TOTALS[len(TOTALS) // 2 :], TOTALS, strict=False))
 """Columns of the second kind, and those of the first: equal where every decision offers both."""
@@ -83,7 +94,8 @@ FIELDS = (
 
 `unit` is a number of the table `rollup_units`. Each of `TOTALS` has the smallest type of integers
 that holds it on that day, for a year of days has to fit into memory. Those of `TWINS` that are
-equal to their twins on that day are left out, and those of `FOREIGN` where all are 0.
+equal to their twins on that day are left out, and then those of `CHANGES`, and `foreign`, that are
+0.
 """
 
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
@@ -147,10 +159,11 @@ class UnitRows:
     columns: Columns
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return a column, or its twin or zeros where it is left out."""
-        if name in FOREIGN and self.columns.keys().isdisjoint(FOREIGN):
-            return np.zeros_like(self.columns["unit"])
-        return self.columns[name if name in self.columns else TWINS[name]]
+        """Return a column, or its twin where it is left out, or 0 where both are."""
+        stored = name if name in self.columns else TWINS.get(name, name)
+        if stored in self.columns:
+            return self.columns[stored]
+        return np.zeros(len(self.columns["unit"]), np.int8)
 
     def part(self, rows: slice) -> UnitRows:
         """Return some of the rows."""
@@ -229,8 +242,13 @@ def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Colum
         for name, twin in TWINS.items()
         if all(np.array_equal(columns[name], columns[twin]) for columns in strata.values())
     }
-    if not any(columns[name].any() for columns in strata.values() for name in FOREIGN):
-        left_out |= {*FOREIGN}
+    left_out |= {
+        name
+        for name in TOTALS
+        if name not in TWINS
+        and name.removeprefix(f"{KINDS[0]}_") in (*CHANGES, "foreign")
+        and not any(columns[name].any() for columns in strata.values())
+    }
     fields = [
         field.with_type(_smallest([columns[field.name] for columns in strata.values()]))
         if field.name in TOTALS
@@ -310,8 +328,10 @@ def day_of(
                 )
         clusters = clusters_of(history, [each.placed for each in members], currency)
         for (stratum, unit), cluster in clusters.items():
+            row = rows[*stratum, unit]
             for name in OF_CLUSTER:
-                rows[*stratum, unit][f"{kind}_{name}"] = getattr(cluster, name)
+                base, factor = CHANGES.get(name, ("checkouts", 0))
+                row[f"{kind}_{name}"] = getattr(cluster, name) - factor * getattr(cluster, base)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
     logged = n_logged(history, part.decisions, part.orders)
     n_decisions = len(part.decisions)

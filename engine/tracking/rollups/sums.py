@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, reduce
 from itertools import combinations
 from typing import Any
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
-from engine.tracking.incremental import drawing_of
 from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import Counts, Drawing
-from engine.tracking.rollups.day import FLAGS, FOREIGN, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.rollups.day import CHANGES, FLAGS, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.sample_ratio import drawing_of
 from engine.tracking.strata import (
     ARMS,
     COUNTED,
@@ -162,31 +162,45 @@ def _strata_of(
     if not rows:
         return {}
     places, n = _numbered(units)
-    ends = np.cumsum([len(each.columns["unit"]) for each in rows]).tolist()
-    places_of = [
-        places[end - len(each.columns["unit"]) : end] for each, end in zip(rows, ends, strict=True)
-    ]
     stored = frozenset[str]().union(*(each.columns for each in rows))
     # One block: the allocator returns smaller ones to the system, which clears them for each part.
     shares = sorted({share_of(each.share, holdout) for each in rows})
     totals = np.zeros((len(shares), len(TOTALS), n), np.int64)
 
     @cache
+    def of_share(share: int) -> tuple[Sequence[UnitRows], NDArray[np.intp]]:
+        chosen = [share_of(each.share, holdout) == share for each in rows]
+        own = [each for each, is_so in zip(rows, chosen, strict=True) if is_so]
+        sizes = [len(each.columns["unit"]) for each in rows]
+        return own, places[np.repeat(chosen, sizes)] if len(shares) > 1 else places
+
+    @cache
     def column(share: int, name: str) -> Column:
         total = totals[shares.index(share), TOTALS.index(name)]
-        for each, own in zip(rows, places_of, strict=True):
-            if share_of(each.share, holdout) == share:
-                # Of the same type: NumPy adds others one by one.
-                np.add.at(total, own, each.column(name).astype(np.int64))
+        own, at = of_share(share)
+        begin = 0
+        for each in own:
+            values = each.column(name)
+            # Of the same type: NumPy adds others one by one.
+            np.add.at(total, at[begin : begin + len(values)], values.astype(np.int64))
+            begin += len(values)
         return Column(total)
 
-    def source(kind: Kind, name: str) -> str:
-        return f"{kind}_{name}" if f"{kind}_{name}" in stored else TWINS[f"{kind}_{name}"]
+    @cache
+    def change(share: int, name: str) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        own, at = of_share(share)
+        values = np.concatenate([each.column(name) for each in own])
+        some = np.flatnonzero(values != 0)
+        return at[some], values[some].astype(np.int64)
 
-    def without(kind: Kind, name: str) -> str | None:
-        """Return the column of checkouts that a measure is not of, where there are any."""
-        is_stored = name in MONEY and not stored.isdisjoint(FOREIGN)
-        return source(kind, "foreign") if is_stored else None
+    @cache
+    def total(share: int, source: _Source) -> Changed:
+        found = [change(share, name) for name in source.changes]
+        at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in found)])
+        changed, inverse = np.unique(at, return_inverse=True)
+        added = np.zeros(len(changed), np.int64)
+        np.add.at(added, inverse, np.concatenate([added[:0], *(each for _, each in found)]))
+        return Changed(column(share, source.name), source.factor, changed, added)
 
     @cache
     def checkouts(share: int, m: str, foreign: str | None) -> Column:
@@ -194,15 +208,33 @@ def _strata_of(
         return of_all if foreign is None else of_all.less(column(share, foreign))
 
     @cache
-    def ratio(share: int, x: str, m: str, foreign: str | None) -> RatioSums:
-        return column(share, x).per(checkouts(share, m, foreign))
+    def ratio(share: int, x: _Source, m: str, foreign: str | None) -> RatioSums:
+        of = checkouts(share, m, foreign)
+        if x == _Source(x.name):
+            return column(share, x.name).per(of)
+        return total(share, x).per(of, ratio(share, _Source(x.name), m, foreign))
 
     @cache
     def both(first: int, second: int, m: str, foreign: str | None) -> int:
         return checkouts(first, m, foreign).times(checkouts(second, m, foreign))
 
+    def without(kind: Kind, name: str) -> str | None:
+        """Return the column of checkouts that a measure is not of, where there are any."""
+        foreign = source(kind, "foreign").name
+        return foreign if name in MONEY and foreign in stored else None
+
+    def source(kind: Kind, name: str) -> _Source:
+        column = f"{kind}_{name}"
+        column = column if column in stored else TWINS.get(column, column)
+        if name not in CHANGES:
+            return _Source(column)
+        base, factor = CHANGES[name]
+        of_base = source(kind, base)
+        names = (*of_base.changes, column) if column in stored else of_base.changes
+        return _Source(of_base.name, of_base.factor * factor, names)
+
     def sums(kind: Kind, share: int) -> ArmSums:
-        m = source(kind, "checkouts")
+        m = source(kind, "checkouts").name
         return ArmSums(
             {name: ratio(share, source(kind, name), m, without(kind, name)) for name in MEASURES},
             sum(
@@ -210,17 +242,17 @@ def _strata_of(
                 for each in rows
                 if each.share is None and share_of(None, holdout) == share
             ),
-            {name: column(share, source(kind, name)).n_positive for name in COUNTED},
+            {name: total(share, source(kind, name)).n_positive() for name in COUNTED},
         )
 
     def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:
-        own = source(kind, "checkouts")
+        own = source(kind, "checkouts").name
         if not both(first, second, own, None):
             return {}
 
         def products_of(name: str) -> CrossSums:
             foreign = without(kind, name)
-            x, y = (column(share, source(kind, name)) for share in (first, second))
+            x, y = (total(share, source(kind, name)).column() for share in (first, second))
             m, n = (checkouts(share, own, foreign) for share in (first, second))
             return CrossSums(x.times(y), x.times(n), m.times(y), both(first, second, own, foreign))
 
@@ -239,6 +271,15 @@ def _strata_of(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The columns of a measure: `factor` times one of them, and others that change it."""
+
+    name: str
+    factor: int = 1
+    changes: tuple[str, ...] = ()
+
+
 class Column:
     """A total of each unit, and exact sums over the units.
 
@@ -249,40 +290,93 @@ class Column:
     """
 
     def __init__(self, values: NDArray[np.int64]) -> None:
-        self._values = values
+        self.values = values
         self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
     def less(self, other: Column) -> Column:
         """Return the totals less those of another column."""
-        return Column(self._values - other._values)
+        return Column(self.values - other.values)
 
     def per(self, m: Column) -> RatioSums:
         """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
-        return RatioSums(m._n, self._sum, m._sum, self._squares, self.times(m), m._squares)
+        return RatioSums(m._n, self.sum, m.sum, self.squares, self.times(m), m.squares)
 
     @cached_property
-    def _sum(self) -> int:
-        fits = self._largest * len(self._values) < _INT64
-        return int(self._values.sum()) if fits else sum(self._values.tolist())
+    def sum(self) -> int:
+        """The sum."""
+        fits = self._largest * len(self.values) < _INT64
+        return int(self.values.sum()) if fits else sum(self.values.tolist())
 
     @cached_property
     def _n(self) -> int:
-        return int(np.count_nonzero(self._values))
+        return int(np.count_nonzero(self.values))
 
     @cached_property
     def n_positive(self) -> int:
         """Number of units whose total is above 0."""
-        return int(np.count_nonzero(self._values > 0))
+        return int(np.count_nonzero(self.values > 0))
 
     @cached_property
-    def _squares(self) -> int:
+    def squares(self) -> int:
+        """The sum of squares."""
         return self.times(self)
 
     def times(self, other: Column) -> int:
         """Return the sum of products, in two steps where 64 bits do not hold it."""
-        if self._largest * other._largest * len(self._values) < _INT64:
-            return int(np.dot(self._values, other._values))
+        if self._largest * other._largest * len(self.values) < _INT64:
+            return int(np.dot(self.values, other.values))
         if self._largest < other._largest:
             return other.times(self)
-        high, low = Column(self._values >> _HALF), Column(self._values & (2**_HALF - 1))
+        high, low = Column(self.values >> _HALF), Column(self.values & (2**_HALF - 1))
         return (high.times(other) << _HALF) + low.times(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A multiple of a column, with some of its values changed, and exact sums over the units.
+
+    Few values are: their sums are put right in those of the column.
+
+    Attributes
+    ----------
+    base : Column
+        The column.
+    factor : int
+        What it is multiplied by.
+    places : intp (k,)
+        Where values are changed, each place once.
+    change : int64 (k,)
+        What is added there.
+    """
+
+    base: Column
+    factor: int
+    places: NDArray[np.intp]
+    change: NDArray[np.int64]
+
+    def _before(self) -> NDArray[np.int64]:
+        return self.base.values[self.places] * self.factor
+
+    def per(self, m: Column, plain: RatioSums) -> RatioSums:
+        """Return the sums of the ratio to `m` from those of the column's, `plain`."""
+        change, before, factor = Column(self.change), Column(self._before()), self.factor
+        return RatioSums(
+            plain.n,
+            factor * plain.sum_x + change.sum,
+            plain.sum_m,
+            factor**2 * plain.sum_xx + 2 * before.times(change) + change.squares,
+            factor * plain.sum_xm + change.times(Column(m.values[self.places])),
+            plain.sum_mm,
+        )
+
+    def n_positive(self) -> int:
+        """Return the number of units whose total is above 0; `factor` is."""
+        before = self._before()
+        gained = np.count_nonzero(before + self.change > 0) - np.count_nonzero(before > 0)
+        return self.base.n_positive + int(gained)
+
+    def column(self) -> Column:
+        """Return all totals."""
+        total = self.base.values * self.factor
+        total[self.places] += self.change
+        return Column(total)

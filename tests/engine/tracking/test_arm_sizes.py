@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.tracking.incremental import MISMATCH, mismatch_p_value
 from engine.tracking.rates import Drawing
+from engine.tracking.sample_ratio import MISMATCH, mismatch_p_value
 
 
 def _drawn(control: int, units: int, share: float) -> float:

@@ -10,9 +10,10 @@ from scipy import stats
 
 from engine.fact_json import parse_fact
 from engine.tracking import intervals
-from engine.tracking.incremental import effect_text, mismatch_p_value
+from engine.tracking.incremental import effect_text
 from engine.tracking.rates import Drawing
 from engine.tracking.report import ReportQuery, report_of
+from engine.tracking.sample_ratio import mismatch_p_value
 
 
 def visit(
@@ -169,6 +170,76 @@ def test_money_of_effects_is_without_tax() -> None:
     assert entry["revenue_per_checkout"]["value"] == "7.0000"
     assert entry["revenue_per_checkout"]["control"] == "29.0000"
     assert entry["offer_revenue_per_checkout"]["value"] == "7.0000"
+
+
+def returned(number: int, kind: str, *item_ids: str) -> dict[str, Any]:
+    """What comes back of an order of `visit`; nothing named is all of it."""
+    items = [{"item_id": item_id, "quantity": 1} for item_id in item_ids]
+    return {"type": kind, "event_id": f"r{number}", "transaction_id": f"t{number}",
+            "occurred_at": "2026-01-05T11:00:00+00:00", "items": items}  # fmt: skip
+
+
+def test_an_effect_that_is_sent_back_is_none_net() -> None:
+    """Those who would not have bought a bun without the offer bring it back."""
+    visits = trial(120, 72, 120, 30)
+    for number in range(42):
+        visits[number].append(returned(number, "refund", "bun"))
+    measured = report(*visits)["total"]["cross_sell"]
+    gross, net = measured["incremental"], measured["net_incremental"]
+    assert gross.keys() == net.keys()
+    assert gross["value"] == pytest.approx(0.35)
+    assert net["treatment"] == {"value": 0.25, "numerator": 30, "denominator": 120}
+    assert net["value"] == 0
+    assert net["lower"] == -net["upper"]
+    assert (gross["p_value"] < 0.001, net["p_value"]) == (True, 1.0)
+    for name in ("revenue_per_checkout", "offer_revenue_per_checkout"):
+        assert (gross[name]["value"], net[name]["value"]) == ("8.7500", "0.0000")
+    assert net["revenue_per_checkout"]["treatment"] == "36.2500"
+    assert (gross["offered_units"]["treatment"], gross["offered_units"]["control"]) == (0.6, 0.25)
+    assert gross["offered_units"]["value"] == pytest.approx(0.35)
+    assert net["offered_units"]["value"] == 0
+    # The coffee was kept, so that as many orders are left.
+    for entry in (gross, net):
+        assert (entry["orders"]["value"], entry["orders"]["treatment"]) == (0, 1)
+        assert entry["completion"]["treatment"]["numerator"] == 120
+
+
+def test_a_cancelled_order_completes_nothing_and_a_refunded_one_did() -> None:
+    visits = trial(120, 72, 120, 30)
+    for number in range(10):
+        visits[number].append(returned(number, "cancel"))
+        visits[number + 20].append(returned(number + 20, "refund"))
+    measured = report(*visits)["total"]["cross_sell"]
+    for name, orders, converted in (("incremental", 120, 72), ("net_incremental", 100, 52)):
+        entry = measured[name]
+        assert entry["completion"]["treatment"]["numerator"] == 110
+        assert entry["orders"]["treatment"] == orders / 120
+        assert entry["treatment"]["numerator"] == converted
+        assert entry["offered_units"]["treatment"] == pytest.approx(converted / 120)
+        assert entry["offer_revenue_per_checkout"]["treatment"] == f"{25 * converted / 120:.4f}"
+
+
+def test_units_and_orders_are_counted_beside_money() -> None:
+    """Half of a bun for half of its price, by weight; and a second order in the checkout."""
+    visits = trial(120, 60, 120, 60)
+    for number in range(60):
+        visits[number][1]["items"][1] |= {"quantity": "0.5"}
+        visits[number + 120][1]["items"][1] |= {"quantity": 2}
+        again = visits[number][1] | {"event_id": f"x{number}", "transaction_id": f"x{number}"}
+        visits[number].append(again | {"items": [{"item_id": "coffee", "price": "30"}]})
+    entry = report(*visits)["total"]["cross_sell"]["incremental"]
+    assert entry["value"] == 0
+    units, orders = entry["offered_units"], entry["orders"]
+    assert (units["treatment"], units["control"], units["value"]) == (0.25, 1, -0.75)
+    assert (orders["treatment"], orders["control"], orders["value"]) == (1.5, 1, 0.5)
+    welch = stats.ttest_ind(
+        [0.5] * 60 + [0] * 60, [2] * 60 + [0] * 60, equal_var=False
+    ).confidence_interval()
+    assert (units["lower"], units["upper"]) == pytest.approx((welch.low, welch.high), abs=1e-3)
+    assert units["method"] == orders["method"] == "welch_t_clustered"
+    few = report(*trial(29, 12, 29, 12))["total"]["cross_sell"]["net_incremental"]["orders"]
+    assert (few["status"], few["value"]) == ("no_data", None)
+    assert few["reason"].startswith("29 units in treatment are too few")
 
 
 def test_abandoned_checkouts_are_eligible_and_told_of() -> None:

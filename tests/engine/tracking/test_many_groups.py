@@ -15,6 +15,7 @@ from statsmodels.stats.proportion import proportions_ztest
 from engine.facts import Fact
 from engine.tracking.incremental import incremental_of
 from engine.tracking.many import (
+    EFFECTS,
     SHRUNKEN,
     benjamini_hochberg,
     difference_p_value,
@@ -118,7 +119,9 @@ def test_no_item_is_named_where_no_offer_has_an_effect(share: float) -> None:
                 effect = incremental_of(
                     strata, reason=None, currency=None, level=0.95, watched=watched
                 )
-                of_world.append({"incremental": effect, **dict.fromkeys(SHRUNKEN, NOTHING)})
+                of_world.append(
+                    {**{name: dict(effect) for name in EFFECTS}, **dict.fromkeys(SHRUNKEN, NOTHING)}
+                )
         for watched, of_world in groups.items():
             judge_together(of_world)
             q_values = [group["incremental"]["q_value"] for group in of_world]
@@ -163,11 +166,12 @@ def test_a_report_judges_its_groups_together(facts: list[Fact]) -> None:
     query = ReportQuery(by=("item",), timezone="Europe/Oslo", currency="NOK", impressions="served")
     groups = report_of(facts, query)["groups"]
     for kind in ("cross_sell", "upsell"):
-        effects = [row[kind]["incremental"] for row in groups]
-        tested = [effect for effect in effects if effect["status"] == "ok"]
-        assert all((effect["p_value"] is None) == (effect not in tested) for effect in effects)
-        expected = benjamini_hochberg([effect["p_value"] for effect in tested])
-        assert [effect["q_value"] for effect in tested] == expected
+        for name in EFFECTS:
+            effects = [row[kind][name] for row in groups]
+            tested = [effect for effect in effects if effect["status"] == "ok"]
+            assert all((effect["p_value"] is None) == (effect not in tested) for effect in effects)
+            expected = benjamini_hochberg([effect["p_value"] for effect in tested])
+            assert [effect["q_value"] for effect in tested] == expected
         rates = [row[kind]["offer"] for row in groups]
         counts = [(rate["numerator"], rate["denominator"]) for rate in rates]
         assert [rate["shrunken"] for rate in rates] == shrunken(counts)

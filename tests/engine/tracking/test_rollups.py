@@ -28,13 +28,13 @@ from engine.storage import writer
 from engine.storage.fact_import import Source, import_facts
 from engine.storage.facts import Facts, FactScope
 from engine.storage.store import Store, open_store
-from engine.tracking.incremental import drawing_of
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import stored, sums
 from engine.tracking.rollups.day import (
+    CHANGES,
     FLAGS,
     OF_CLUSTER,
     TOTALS,
@@ -46,6 +46,7 @@ from engine.tracking.rollups.day import (
     same_numbers,
 )
 from engine.tracking.rollups.sums import Column, add_up
+from engine.tracking.sample_ratio import drawing_of
 from engine.tracking.strata import ARMS, MEASURES, MONEY, Cluster, Strata, Stratum
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
@@ -311,9 +312,10 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
                 row[f"{kind}_checkouts"] = checkouts
                 foreign = min(draw(foreigners), checkouts)
                 row[f"{kind}_foreign"] = foreign
+                changes = st.just(0) if draw(st.booleans()) else amounts
                 for name in MEASURES if checkouts else ():
                     if name not in MONEY or foreign < checkouts:
-                        row[f"{kind}_{name}"] = draw(amounts)
+                        row[f"{kind}_{name}"] = draw(changes if name in CHANGES else amounts)
             rows[arm, share, unit] = row
     return rows
 
@@ -384,6 +386,8 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
                         * (currency == "NOK" or name not in MONEY)
                         for name in OF_CLUSTER
                     }
+                    for name, (base, factor) in CHANGES.items():
+                        counted[name] += factor * counted[base]
                     clusters[kind][(arm, share), str(unit)].add(Cluster(**counted))
 
     def n_units(*wanted: str) -> int:
