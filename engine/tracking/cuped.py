@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from engine.clock import MICROS_PER_DAY
 from engine.facts import Arm
+from engine.tracking.clusters import order_value
 from engine.tracking.history import History
-from engine.tracking.incremental import effect_text, order_value
+from engine.tracking.incremental import effect_text
 from engine.tracking.intervals import Interval, welch_quantile
 from engine.tracking.rates import Entry
 from engine.tracking.sequences import anytime_quantile, intrinsic_time
@@ -82,6 +83,44 @@ def with_past(
             if (ratio := of_units[unit].ratio(name))[1]
         }
         for key, of_units in clusters.items()
+    }
+
+
+def adjusted_entry(
+    strata: Sequence[tuple[Units, Units]],
+    plain: Mapping[str, object],
+    *,
+    currency: str | None,
+    level: float,
+    watched: bool,
+) -> Entry:
+    """Return the `cuped` entry beside `plain`, the entry of the effect that is adjusted."""
+    known = known_pasts(units for arms in strata for units in arms)
+    found = None
+    if plain["status"] == "ok":
+        found = adjusted_difference(strata, level, watched=watched)
+    entry: Entry = {
+        "covariate": COVARIATE,
+        "units_with_history": known,
+        "method": "cuped_confidence_sequence" if watched else "cuped",
+        "status": plain["status"] if found is None and plain["status"] != "ok" else "ok",
+        "reason": plain["reason"],
+    }
+    if found is None:
+        if plain["status"] == "ok":
+            entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
+        return {"value": None, "lower": None, "upper": None, **entry}
+    value, lower, upper = (
+        effect_text(each, currency)
+        for each in (found.interval.value, found.interval.lower, found.interval.upper)
+    )
+    return {
+        "value": value,
+        "lower": lower,
+        "upper": upper,
+        **entry,
+        "theta": found.theta,
+        "correlation": found.correlation,
     }
 
 

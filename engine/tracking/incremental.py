@@ -14,14 +14,11 @@ is the interval of the number of independent trials that would be as informative
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 
 from engine import money
-from engine.facts import Arm, Decision
-from engine.tracking.conversion import Bought, ConversionRule
-from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
+from engine.facts import Arm
 from engine.tracking.intervals import clustered_difference, newcombe
 from engine.tracking.many import (
     FEWEST_EXPECTED,
@@ -30,19 +27,10 @@ from engine.tracking.many import (
     exact_p_value,
     expected_units,
 )
-from engine.tracking.prices import line_values
+from engine.tracking.per_unit import have_units_in_common, per_unit, why_checkouts_differ
 from engine.tracking.rates import Entry
-from engine.tracking.returns import given_back, remaining_units
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
-from engine.tracking.strata import (
-    ARMS,
-    FEWEST_UNITS,
-    WHOLE,
-    Cluster,
-    Clusters,
-    Strata,
-    Stratum,
-)
+from engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
 
 SEQUENCE = "confidence_sequence"
 """Method of intervals that stay valid however often a report is looked at."""
@@ -59,117 +47,6 @@ small as well, and every interval of means with it.
 GROSS = ("converted", "orders", "offered_units", "order_revenue", "offer_revenue")
 NET = ("kept", "kept_orders", "kept_units", "net_order_revenue", "net_offer_revenue")
 """The measures of `incremental` and of `net_incremental`; both have `completed` beside them."""
-
-
-def stratum_of(decision: Decision) -> Stratum:
-    """Return the arm and the stated control share of a decision."""
-    share = decision.control_share
-    return decision.arm, None if share is None else round(share * WHOLE)
-
-
-def first_strata(history: History, decisions: Iterable[Decision]) -> dict[str, Stratum]:
-    """Return the stratum of each unit's first decision; `decisions` are in order of time."""
-    first: dict[str, Stratum] = {}
-    for decision in decisions:
-        first.setdefault(history.units[decision.decision_id], stratum_of(decision))
-    return first
-
-
-def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
-    """Judge every checkout whose first decision with offers of their kind had some of `offers`.
-
-    Money in `currency` only: checkouts with an order in another have no part in it.
-    """
-    by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
-    for placed in offers:
-        by_checkout[placed.decision.checkout_id].append(placed)
-    # Only treatment can name an offer, so what a line names ties nothing to a checkout here.
-    rule = ConversionRule(history, by_offers=False)
-    clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
-    for checkout_id, of_checkout in by_checkout.items():
-        kind = of_checkout[0].offer.kind
-        first = next(
-            decision
-            for decision in history.checkouts[checkout_id]
-            if any(offer.kind == kind for offer in decision.offers)
-        )
-        judged = [each for each in of_checkout if each.decision.decision_id == first.decision_id]
-        if not judged:
-            continue
-        orders = [
-            order
-            for order in history.orders_of.get(checkout_id, ())
-            if order.purchase.checkout_id == checkout_id
-            and order.placed_at >= first.occurred_at - CLOCK_TOLERANCE
-        ]
-        latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)
-        bought = _bought(rule, latest_first, orders)
-        cluster = clusters[stratum_of(first), history.units[first.decision_id]]
-        cluster.add(_checkout(history, orders, bought, currency))
-    return clusters
-
-
-def _checkout(
-    history: History, orders: Sequence[Order], bought: Sequence[Bought], currency: str | None
-) -> Cluster:
-    """Count one checkout, its orders and what was bought in them of the offers."""
-    counted = Cluster(checkouts=1, converted=bool(bought), orders=len(orders))
-    counted.foreign = any(order.currency not in (None, currency) for order in orders)
-    for order in orders:
-        of_order = [each for each in bought if each.order is order]
-        returns = history.returns.get(order.transaction_id, ())
-        # Of lines alike, treatment alone could say which came back.
-        lines = {each.line for each in of_order}
-        left = remaining_units(order.purchase, returns, lines, by_offer=False)
-        beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False)
-        counted.kept_orders += any(left)
-        counted.completed |= all(each.type != "cancel" for each in returns)
-        for each in of_order:
-            kept = min(each.quantity, left[each.line])
-            counted.offered_units += round(each.quantity * WHOLE)
-            counted.kept_units += round(kept * WHOLE)
-            counted.kept |= kept > 0
-        if not counted.foreign:
-            amounts = [each.worth(left[each.line], beyond[each.line]) for each in of_order]
-            counted.offer_revenue += sum(gross or 0 for gross, _ in amounts)
-            counted.net_offer_revenue += sum(net or 0 for _, net in amounts)
-            counted.order_revenue += order_value(order)
-            counted.net_order_revenue += sum(
-                money.scale(value or 0, units, line.quantity) - round(back)
-                for value, units, line, back in zip(
-                    line_values(order.purchase, with_tax=order.with_tax),
-                    left,
-                    order.purchase.items,
-                    beyond,
-                    strict=True,
-                )
-            )
-    return counted
-
-
-def order_value(order: Order) -> int:
-    """Return minor units of the order's priced lines without tax, before returns."""
-    return sum(value or 0 for value in line_values(order.purchase, with_tax=order.with_tax))
-
-
-def _bought(
-    rule: ConversionRule, latest_first: Sequence[PlacedOffer], orders: Sequence[Order]
-) -> list[Bought]:
-    """Return what was bought of the offers, each line by the last for which the rule holds."""
-    lines: list[tuple[PlacedOffer, Order, int]] = []
-    for order in orders:
-        for place, line in enumerate(order.purchase.items):
-            for placed in latest_first:
-                if placed.offer.item_id == line.item_id and rule.holds(
-                    placed,
-                    order,
-                    place,
-                    # As far as clocks may differ, in both arms: only treatment names offers.
-                    named=True,
-                ):
-                    lines.append((placed, order, place))
-                    break
-    return rule.bought(lines)
 
 
 def incremental_of(
@@ -197,25 +74,26 @@ def incremental_of(
     watched : bool
         Whether intervals stay valid however often the report is looked at.
     unstated_by : str
-        Who stated the share of decisions that state none.
+        Who stated the share of decisions without one.
     net : bool
         Whether to leave out what was refunded or cancelled: the `net_incremental` entry.
     """
-    return _Effects(strata, reason, currency, level, watched).entry(unstated_by, net=net)
+    effects = _Effects(strata, reason, currency, level, watched)
+    units = _Effects(per_unit(strata), reason, currency, level, watched)
+    if effects.shares and have_units_in_common(strata, effects.shares):
+        units.refuse("no_data", "units came back under another hold-out share")
+    if why := why_checkouts_differ(strata, effects.shares):
+        effects.refuse("not_comparable", why)
+    return effects.entry(unstated_by, net=net) | {"per_unit": units.of_units(net=net)}
 
 
 class _Effects:
     def __init__(
-        self,
-        strata: Strata,
-        reason: str | None,
-        currency: str | None,
-        level: float,
-        watched: bool,
+        self, strata: Strata, reason: str | None, currency: str | None, level: float, watched: bool
     ) -> None:
         self._strata, self._currency = strata, currency
         self._level, self._watched = level, watched
-        self._eligible, self._shares = strata.eligible(), strata.compared()
+        self._eligible, self.shares = strata.eligible(), strata.compared()
         empty = [arm for arm in ARMS if not strata.units(arm, self._eligible)]
         self._status, self._reason = "ok", None
         if empty:
@@ -223,8 +101,22 @@ class _Effects:
             self._reason = f"no eligible checkout in {' and '.join(empty)}"
         elif reason is not None:
             self._status, self._reason = "blocked", reason
-        elif not self._shares:
+        elif not self.shares:
             self._status, self._reason = "no_data", self._too_few()
+
+    def refuse(self, status: str, reason: str) -> None:
+        """Give no effect, where one would be given."""
+        if self._status == "ok":
+            self._status, self._reason = status, reason
+
+    def of_units(self, *, net: bool) -> Entry:
+        """Return the entry `per_unit`, from the sums of units."""
+        converted, _, units, _, offer_revenue = NET if net else GROSS
+        return {
+            **self._of_share(converted),
+            "offer_revenue": self._amount(offer_revenue, converted),
+            "offered_units": self._mean(units, converted, lambda n: n / WHOLE),
+        }
 
     def entry(self, unstated_by: str, *, net: bool) -> Entry:
         """Return the entry of checkouts."""
@@ -254,7 +146,7 @@ class _Effects:
             "share": share / WHOLE,
             "stated_by": ["decisions"] * stated + [unstated_by] * (unstated > 0),
             **{arm: 0 if each is None else each.checkouts for arm, each in arms.items()},
-            "compared": share in self._shares,
+            "compared": share in self.shares,
         }
 
     def _too_few(self) -> str:
@@ -289,7 +181,7 @@ class _Effects:
         (y1, m1), (y2, m2) = (self._trials(name, arm, clustered=False) for arm in ARMS)
         own = newcombe(x1, n1, x2, n2, self._level)
         plain = newcombe(y1, m1, y2, m2, self._level)
-        tables = self._strata.tables(name, self._shares)
+        tables = self._strata.tables(name, self.shares)
         expected = expected_units(tables)
         if self._watched:
             watched = watched_difference(x1, n1, x2, n2, self._level)
@@ -313,7 +205,7 @@ class _Effects:
                 "lower": own.lower,
                 "upper": own.upper,
                 "method": "newcombe_clustered",
-                "units": [self._strata.units(arm, self._shares) for arm in ARMS],
+                "units": [self._strata.units(arm, self.shares) for arm in ARMS],
                 "effective_checkouts": [n1, n2],
                 "design_effect": max(1.0, (m1 + m2) / (n1 + n2)),
                 "control": x2 / n2,
@@ -321,7 +213,7 @@ class _Effects:
         return entry
 
     def _trials(self, name: str, arm: Arm, *, clustered: bool = True) -> tuple[float, float]:
-        return self._strata.effective(name, arm, self._shares, self._level, clustered=clustered)
+        return self._strata.effective(name, arm, self.shares, self._level, clustered=clustered)
 
     def _amount(self, name: str, purchases: str) -> Entry:
         entry = self._mean(name, purchases, lambda minor: effect_text(minor, self._currency))

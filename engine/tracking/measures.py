@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,19 +12,17 @@ from operator import attrgetter
 from engine.errors import ConfigError
 from engine.facts import KINDS, Decision, Fact, Kind
 from engine.tracking.attribution import Outcome, outcomes
+from engine.tracking.clusters import clusters_of
 from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
-from engine.tracking.incremental import clusters_of, first_strata
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
 from engine.tracking.quality import counted_at, n_logged
-from engine.tracking.query import ReportQuery
-from engine.tracking.rates import Counts, Drawing
-from engine.tracking.sample_ratio import drawing_of
+from engine.tracking.query import UNKNOWN, ReportQuery
+from engine.tracking.rates import Counts
+from engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
 from engine.tracking.strata import Strata, by_share
 
 NOT_FILLED = "the query was not filled"
-UNKNOWN = "unknown"
-"""The group of offers that do not have the property."""
 SPENT = ("order_revenue", "net_order_revenue")
 """What units spent, gross and net of returns."""
 
@@ -217,7 +215,7 @@ def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts of both kinds and both arms, and how the units of the period were assigned.
+    """Counts of both kinds and both arms; `drawn` are the units of the part, whatever its offers.
 
     `spending` is, by kind and each of `SPENT`, what units spent and had spent before, by share and
     arm, where the query is `adjusted`.
@@ -225,7 +223,7 @@ class Measures:
 
     counts: Mapping[Kind, Counts]
     strata: Mapping[Kind, Strata]
-    drawing: Drawing
+    drawn: Mapping[Kind, Drawn]
     spending: Mapping[tuple[Kind, str], Spending] | None = None
 
 
@@ -242,6 +240,11 @@ class Measuring:
         Control share of decisions that state none.
     past : mapping, optional
         What each unit spent before its first decision.
+
+    Attributes
+    ----------
+    drawn : mapping
+        By kind, the units of the part, each by its first eligible decision.
     """
 
     def __init__(
@@ -254,8 +257,10 @@ class Measuring:
         self._history, self._currency, self._past = part.history, currency, past
         self._holdout = holdout
         self._buying = part.buying_units()
-        first = first_strata(part.history, part.decisions)
-        self._drawing = drawing_of(Counter(first.values()), holdout)
+        first = first_eligible(part.history, part.decisions)
+        self.drawn: Mapping[Kind, Drawn] = {
+            kind: drawn_of(of_units.values()) for kind, of_units in first.items()
+        }
 
     def of(self, outcomes: Sequence[Outcome]) -> Measures:
         """Measure some outcomes of the part, of either kind."""
@@ -272,7 +277,7 @@ class Measuring:
                 of_arms = by_share(clusters, self._holdout)
                 for name in SPENT:
                     spending[kind, name] = with_past(of_arms, self._past, name)
-        return Measures(counts, strata, self._drawing, None if self._past is None else spending)
+        return Measures(counts, strata, self.drawn, None if self._past is None else spending)
 
 
 def count(

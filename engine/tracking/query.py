@@ -28,6 +28,9 @@ OFFER_KEYS = (
 GROUP_KEYS = (*TIME_KEYS, *OFFER_KEYS)
 """What a report can be split by: the time of the decision, or a property of the offer."""
 
+UNKNOWN = "unknown"
+"""The group of offers that do not have the property."""
+
 _T = TypeVar("_T")
 
 MAX_WINDOW_DAYS = 30

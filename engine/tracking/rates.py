@@ -66,20 +66,6 @@ class Counts(_Additive):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing(_Additive):
-    """Units in the arms, against the shares they were assigned with.
-
-    `expected_ppm` is the sum over units of p, the control share, in millionths; `variance` the
-    sum of p (1 - p) in millionths of millionths: integers, so that no order of addition matters.
-    """
-
-    units: int = 0
-    control: int = 0
-    expected_ppm: int = 0
-    variance: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Rate:
     """The fields of `Counts` that are numerator and denominator."""
 

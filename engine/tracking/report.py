@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from engine import money
@@ -41,7 +42,7 @@ from engine.tracking.measures import (
 from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
 from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
 from engine.tracking.rates import RATES, Entry, rates_of
-from engine.tracking.sample_ratio import mismatch_p_value, mismatch_reason
+from engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
 
 if TYPE_CHECKING:
     from engine.tracking.rollups.stored import RolledUp
@@ -218,12 +219,11 @@ def report_of(
 
     total = measuring(period.all).of(period.all.outcomes)
     since = open_since(filled, period.history.newest if newest is None else newest)
-    only_accepted = period.knows_only_accepted()
-    entries = _Entries(filled, currency, mismatch_reason(total.drawing), only_accepted)
+    entries = _Entries(filled, currency, total.drawn, period.knows_only_accepted())
     others = [order for order in period.all.orders if order.currency not in (None, currency)]
     quality = {
         **period.quality,
-        "srm_p_value": mismatch_p_value(total.drawing),
+        "srm_p_value": entries.p_value(),
         **lines_in_doubt(total.counts[kind] for kind in filled.kinds),
         "other_currency": len(others),
         "immature": period.immature(period.all, since),
@@ -252,6 +252,7 @@ def _groups(
     rows: list[Group] = []
     for bucket, part in period.parts(time_keys).items():
         measured = measuring(part)
+        ratios = entries.ratios(measured.drawn)
         groups: Mapping[tuple[str, ...], list[Outcome]] = {(): part.outcomes}
         if offer_keys:
             groups = defaultdict(list)
@@ -261,7 +262,7 @@ def _groups(
         beside: list[dict[str, object]] = []
         for group, members in groups.items():
             named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
-            beside.append({**immature, **entries.kinds(measured.of(members))})
+            beside.append({**immature, **entries.kinds(measured.of(members), ratios, named)})
             rows.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
@@ -272,18 +273,23 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) ->
     currency, status = currency_of(rolled.currencies(), query.currency)
     total, buckets = rolled.measures(currency)
     immature = rolled.immature(open_since(query, newest))
-    only_accepted = rolled.knows_only_accepted()
-    entries = _Entries(query, currency, mismatch_reason(total.drawing), only_accepted)
+    entries = _Entries(query, currency, total.drawn, rolled.knows_only_accepted())
     quality = {
         **rolled.quality(),
-        "srm_p_value": mismatch_p_value(total.drawing),
+        "srm_p_value": entries.p_value(),
         **lines_in_doubt(total.counts[kind] for kind in query.kinds),
         "other_currency": rolled.other_currency(currency),
         "immature": immature.total(),
         "currency": status,
     }
     groups = [
-        (bucket, {"immature": immature[bucket], **entries.kinds(measures)})
+        (
+            bucket,
+            {
+                "immature": immature[bucket],
+                **entries.kinds(measures, entries.ratios(measures.drawn)),
+            },
+        )
         for bucket, measures in buckets
     ]
     return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
@@ -292,16 +298,31 @@ def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) ->
 class _Entries:
     """The entries of a report from measures.
 
-    `mismatch` is the reason why the whole report can have no incremental figure: it holds for each
-    group, too, where days have too few units to show a mismatch of their own. Where only offers
-    that were accepted led to purchases (`only_accepted`), there are no rates of buyers.
+    `drawn` are the units of the whole period. Where they are uneven a row has no effect either, for
+    days have too few units to show a mismatch of their own. Where only offers that were accepted
+    led to purchases (`only_accepted`), there are no rates of buyers.
     """
 
     def __init__(
-        self, query: ReportQuery, currency: str | None, mismatch: str | None, only_accepted: bool
+        self,
+        query: ReportQuery,
+        currency: str | None,
+        drawn: Mapping[Kind, Drawn],
+        only_accepted: bool,
     ) -> None:
-        self._query, self._currency, self._mismatch = query, currency, mismatch
+        self._query, self._currency = query, currency
         self._only_accepted = only_accepted
+        self._whole = self.ratios(drawn)
+
+    def ratios(self, drawn: Mapping[Kind, Drawn]) -> Mapping[Kind, SampleRatio]:
+        """Test the arms of each kind."""
+        assert self._query.holdout is not None, NOT_FILLED
+        return {kind: sample_ratio(drawn[kind], self._query.holdout) for kind in self._query.kinds}
+
+    def p_value(self) -> float | None:
+        """Return the smallest p-value of the kinds; None without an eligible unit."""
+        p_values = [each.p_value for each in self._whole.values() if each.p_value is not None]
+        return min(p_values, default=None)
 
     def report(
         self,
@@ -322,7 +343,7 @@ class _Entries:
             "checkout_days": query.checkout_days,
             "level": query.level,
             "watched": query.watched,
-            "total": self.kinds(total),
+            "total": self.kinds(total, self._whole),
             "groups": [
                 {"key": dict(zip(query.by, key, strict=True)), **measured}
                 for key, measured in sorted(groups, key=lambda each: each[0])
@@ -330,16 +351,24 @@ class _Entries:
             "quality": quality,
         }
 
-    def kinds(self, measures: Measures) -> dict[str, object]:
-        return {kind: self._kind(measures, kind) for kind in self._query.kinds}
+    def kinds(
+        self,
+        measures: Measures,
+        ratios: Mapping[Kind, SampleRatio],
+        key: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, object]:
+        """Return a row; `ratios` are of the part of the period that it is of, `key` is its own."""
+        return {kind: self._kind(measures, kind, ratios[kind], key) for kind in self._query.kinds}
 
-    def _kind(self, measures: Measures, kind: Kind) -> dict[str, object]:
+    def _kind(
+        self, measures: Measures, kind: Kind, ratio: SampleRatio, key: Mapping[str, str]
+    ) -> dict[str, object]:
         counts, strata = measures.counts[kind], measures.strata[kind]
         effects: dict[str, Entry] = {}
         for name, spent in zip(EFFECTS, SPENT, strict=True):
-            effect = effects[name] = incremental_of(
+            effect = effects[name] = ratio.entry(key) | incremental_of(
                 strata,
-                reason=self._mismatch or mismatch_reason(measures.drawing),
+                reason=self._whole[kind].reason(key) or ratio.reason(key),
                 currency=self._currency,
                 level=self._query.level,
                 watched=self._query.watched,

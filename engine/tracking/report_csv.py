@@ -69,6 +69,10 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
         yield effect, measured[effect]
         for name in _OF_EFFECTS:
             yield f"{effect}_{name}", measured[effect][name]
+        per_unit = measured[effect]["per_unit"]
+        yield f"{effect}_per_unit", per_unit
+        for name in ("offer_revenue", "offered_units"):
+            yield f"{effect}_per_unit_{name}", per_unit[name]
 
 
 def _safe(cell: str) -> str:

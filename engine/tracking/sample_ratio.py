@@ -1,62 +1,208 @@
 """The sample-ratio-mismatch test: whether the arms have the sizes with which units were drawn.
 
+Units are counted by their first eligible decision, for what comes after it may be the work of the
+offers: each kind by itself, in all and in each group that is known before the draw.
+
 A. Fabijan et al. (2019), "Diagnosing sample ratio mismatch in online controlled experiments".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.facts import KINDS, Decision, Kind
+from engine.tracking.clusters import first_with_offers, stratum_of
+from engine.tracking.history import History
 from engine.tracking.intervals import chi2_p_value
-from engine.tracking.rates import Drawing
-from engine.tracking.strata import WHOLE, Stratum, share_of
+from engine.tracking.query import UNKNOWN
+from engine.tracking.rates import Entry
+from engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
 
-MISMATCH = 0.001
-"""Below this p-value of the sample-ratio-mismatch test every incremental figure is blocked."""
+GROUP_KEYS = ("store", "segment", "placement")
+"""Properties of a decision that are known before the unit is drawn."""
+
+Group = tuple[str, ...]
+"""The value of each of `GROUP_KEYS`."""
+
+Drawn = Counter[tuple[Stratum, Group]]
+"""Number of units by the stratum and the groups of their first eligible decision."""
+
+Arms = tuple[int, int]
+"""Units of both arms, and those in control."""
+
+_MANY = 10_000
+"""Variance of the number of units in control from which on the normal distribution serves."""
 
 
-def drawing_of(units: Mapping[Stratum, int], holdout: float) -> Drawing:
-    """Add up how units were assigned to arms.
+def first_eligible(
+    history: History, decisions: Iterable[Decision]
+) -> Mapping[Kind, Mapping[str, Decision]]:
+    """Return of each kind the first eligible decision of every unit.
+
+    `decisions` are in order of time. One that states no share is eligible.
+    """
+    found: dict[Kind, dict[str, Decision]] = {kind: {} for kind in KINDS}
+    for decision in decisions:
+        _, stated = stratum_of(decision)
+        for kind in KINDS if stated not in (0, WHOLE) else ():
+            first = first_with_offers(history, decision.checkout_id, kind)
+            if first is decision:
+                found[kind].setdefault(history.units[decision.decision_id], decision)
+    return found
+
+
+def group_of(decision: Decision) -> Group:
+    """Return the groups of a decision."""
+    return tuple(
+        value or UNKNOWN for value in (decision.store_id, decision.segment, decision.placement)
+    )
+
+
+def drawn_of(firsts: Iterable[Decision]) -> Drawn:
+    """Count units from the first eligible decision of each."""
+    return Counter((stratum_of(decision), group_of(decision)) for decision in firsts)
+
+
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """A group whose arms do not have the sizes with which they were drawn."""
+
+    key: str
+    value: str
+    p_value: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """The tests of one kind.
+
+    Attributes
+    ----------
+    p_value : float or None
+        Of all units; None without any.
+    text : str or None
+        What is uneven, where all units are.
+    uneven : sequence of Uneven
+        The groups that are, by Holm's correction over all groups.
+    """
+
+    p_value: float | None
+    text: str | None
+    uneven: Sequence[Uneven]
+
+    def of(self, key: Mapping[str, str]) -> Sequence[Uneven]:
+        """Return the uneven groups that a row of a report has units of; `key` is the row's."""
+        return [each for each in self.uneven if key.get(each.key, each.value) == each.value]
+
+    def entry(self, key: Mapping[str, str]) -> Entry:
+        """Return what a row says of the tests."""
+        uneven = [{"key": {each.key: each.value}, "p_value": each.p_value} for each in self.of(key)]
+        return {"srm_p_value": self.p_value, "uneven": uneven}
+
+    def reason(self, key: Mapping[str, str]) -> str | None:
+        """Return why a row has no effect, and what to do; None where it may have one."""
+        texts = [*filter(None, [self.text]), *(each.text for each in self.of(key))]
+        if not texts:
+            return None
+        return (
+            f"the arms are not as drawn: {'; '.join(texts)}; find what loses or moves units, or"
+            " state the share they were drawn with by --holdout"
+        )
+
+
+def sample_ratio(drawn: Drawn, holdout: float) -> SampleRatio:
+    """Test the units of a kind, and those of each group where there are several.
+
+    S. Holm (1979), "A simple sequentially rejective multiple test procedure".
 
     Parameters
     ----------
-    units : mapping
-        Number of units in each stratum, each unit once, by its first decision.
+    drawn : Drawn
+        The units.
     holdout : float
         Control share where none is stated.
     """
-    n = control = expected = variance = 0
-    for (arm, stated), n_units in units.items():
+    everybody: dict[int, Arms] = {}
+    groups: defaultdict[tuple[str, str], dict[int, Arms]] = defaultdict(dict)
+    for ((arm, stated), group), n in drawn.items():
         share = share_of(stated, holdout)
-        n += n_units
-        control += n_units if arm == "control" else 0
-        expected += n_units * share
-        variance += n_units * share * (WHOLE - share)
-    return Drawing(n, control, expected, variance)
+        if 0 < share < WHOLE:
+            for units in (
+                everybody,
+                *(groups[each] for each in zip(GROUP_KEYS, group, strict=True)),
+            ):
+                total, control = units.get(share, (0, 0))
+                units[share] = total + n, control + n * (arm == "control")
+    p_value = mismatch_p_value(everybody)
+    failed = p_value is not None and p_value < MISMATCH
+    values = Counter(key for key, _ in groups)
+    tested = sorted(
+        (mismatch_p_value(units) or 0.0, name)
+        for name, units in groups.items()
+        if values[name[0]] > 1
+    )
+    uneven: list[Uneven] = []
+    for place, (own, (key, value)) in enumerate(tested):
+        if own >= MISMATCH / (len(tested) - place):
+            break
+        text = f"in {key} {value} {_text(groups[key, value], own)}"
+        uneven.append(Uneven(key, value, own, text))
+    return SampleRatio(p_value, _text(everybody, p_value or 0.0) if failed else None, uneven)
 
 
-def mismatch_p_value(drawing: Drawing) -> float | None:
+def _text(arms: Mapping[int, Arms], p_value: float) -> str:
+    n, control = (sum(each[at] for each in arms.values()) for at in (0, 1))
+    expected = sum(total * share for share, (total, _) in arms.items()) / WHOLE
+    return (
+        f"of {n} units {expected:.1f} were expected in the control arm, {control} were seen"
+        f" (p = {p_value:.1g})"
+    )
+
+
+def mismatch_p_value(arms: Mapping[int, Arms]) -> float | None:
     """Return the p-value of the sample-ratio-mismatch test; None without units.
 
-    A chi-square test with one degree of freedom. With one share p for all n units this is
-    Pearson's sum over both arms, (O - n p)^2 / (n p (1 - p)); with several shares the variance is
-    summed over units.
+    Exact where the variance is small: the number of units in control is a sum of binomial numbers,
+    and those as likely as what was seen, or less, count as extreme. Else a chi-square test with one
+    degree of freedom.
+
+    Parameters
+    ----------
+    arms : mapping
+        Units by control share, which is in parts of `WHOLE`, above 0 and below 1.
     """
-    if not drawing.units:
+    if not arms:
         return None
-    deviation = drawing.control * WHOLE - drawing.expected_ppm
-    if not drawing.variance:
-        return 1.0 if deviation == 0 else 0.0
-    return chi2_p_value(deviation**2 / drawing.variance)
+    control = sum(each for _, each in arms.values())
+    expected = sum(n * share for share, (n, _) in arms.items())
+    variance = sum(n * share * (WHOLE - share) for share, (n, _) in arms.items())
+    if variance >= _MANY * WHOLE**2:
+        return chi2_p_value((control * WHOLE - expected) ** 2 / variance)
+    chances, least = np.ones(1), 0
+    for share, (n, _) in sorted(arms.items()):
+        of_share, begin = _binomial(n, share / WHOLE)
+        chances, least = np.convolve(chances, of_share), least + begin
+    if not least <= control < least + len(chances):
+        return 0.0
+    # Equal chances differ by rounding.
+    extreme = chances <= chances[control - least] * (1 + 1e-7)
+    return min(1.0, float(chances[extreme].sum()))
 
 
-def mismatch_reason(drawing: Drawing) -> str | None:
-    """Return why incremental figures are blocked, and what to do; None where they are not."""
-    p_value = mismatch_p_value(drawing)
-    if p_value is None or p_value >= MISMATCH:
-        return None
-    return (
-        f"the arms are not as drawn: of {drawing.units} units {drawing.expected_ppm / WHOLE:.1f}"
-        f" were expected in the control arm, {drawing.control} were seen (p = {p_value:.1g});"
-        " find what loses or moves units, or state the share they were drawn with by --holdout"
-    )
+def _binomial(n: int, share: float) -> tuple[NDArray[np.float64], int]:
+    """Return the chances of the numbers of successes that ever occur, from the least."""
+    mean = n * share
+    far = 12 * math.sqrt(mean * (1 - share)) + 30
+    least, most = max(0, math.floor(mean - far)), min(n, math.ceil(mean + far))
+    k = np.arange(least, most, dtype=np.float64)
+    ratios = (n - k) / (k + 1) * share / (1 - share)
+    logs = np.concatenate([np.zeros(1), np.cumsum(np.log(ratios))])
+    chances = np.exp(logs - logs.max())
+    return chances / chances.sum(), least

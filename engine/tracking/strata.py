@@ -24,6 +24,9 @@ WHOLE = 1_000_000
 FEWEST_UNITS = 10
 """Units of an arm below which a stratum is left out, and no effect is given without any."""
 
+MISMATCH = 0.001
+"""Below this p-value arms are not what was drawn, or not alike, and no effect is given."""
+
 MEASURES = (
     *("converted", "completed", "order_revenue", "offer_revenue"),
     *("kept", "orders", "kept_orders", "net_order_revenue", "net_offer_revenue"),

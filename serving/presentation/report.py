@@ -15,6 +15,17 @@ from serving.presentation.texts import KindText, QualityText, RateText, ReportTe
 Report = Mapping[str, Any]
 
 _MISMATCH = 0.001
+_OF_CHECKOUTS = (
+    ("revenue_per_checkout", "worth", "worth_not_known"),
+    ("offer_revenue_per_checkout", "offer_worth", "offer_worth_not_known"),
+    ("offered_units", "units_bought", "units_bought_not_known"),
+    ("orders", "orders_placed", "orders_placed_not_known"),
+)
+_OF_UNITS = (
+    ("offer_revenue", "offer_worth_of_unit", "offer_worth_not_known"),
+    ("offered_units", "bought_by_unit", "units_bought_not_known"),
+)
+"""Fields of effects, with the phrase of a number and that of none."""
 _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
@@ -119,6 +130,8 @@ class _Words:
         if self._language == "en" and entry["reason"]:
             return str(entry["reason"])
         status = entry["status"]
+        if status == "not_comparable" and "treatment" in entry:
+            return self.phrase("reason_unlike_checkouts")
         return self.phrase(
             f"reason_{status}" if status in ("blocked", "not_comparable") else "reason_no_data"
         )
@@ -205,34 +218,15 @@ class _Presenter:
 
         Gross and net of returns, one after the other.
         """
-        treatment, control = entry["treatment"], entry["control"]
+        if entry["status"] == "not_comparable":
+            return [
+                *self._effects(entry["per_unit"], net["per_unit"], "effect_of_units", _OF_UNITS),
+                self._phrase("by_checkout", effect=self._words.effect(entry)),
+                *self._holdout(entry),
+            ]
         if entry["value"] is None:
             return [self._words.effect(entry), *self._holdout(entry)]
-        lines = [
-            self._phrase(
-                "anyway",
-                treated=self._figures.percent(treatment["value"]),
-                control=self._figures.percent(control["value"]),
-            ),
-            self._phrase(
-                "effect_of",
-                points=self._figures.points(entry["value"]),
-                interval=self._words.points_interval(entry),
-                treated=self._figures.count(treatment["denominator"]),
-                control=self._figures.count(control["denominator"]),
-            ),
-            self._phrase("net_value", value=self._words.effect(net)),
-        ]
-        for name, phrase, unknown in (
-            ("revenue_per_checkout", "worth", "worth_not_known"),
-            ("offer_revenue_per_checkout", "offer_worth", "offer_worth_not_known"),
-            ("offered_units", "units_bought", "units_bought_not_known"),
-            ("orders", "orders_placed", "orders_placed_not_known"),
-        ):
-            gross_text, net_text = (
-                self._mean(each[name], phrase, unknown) for each in (entry, net)
-            )
-            lines += [gross_text, self._phrase("net_value", value=net_text)]
+        lines = self._effects(entry, net, "effect_of", _OF_CHECKOUTS)
         cuped = entry["revenue_per_checkout"].get("cuped")
         if cuped is not None and cuped["value"] is None:
             lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
@@ -252,6 +246,33 @@ class _Presenter:
             self._phrase("completion", name=name, effect=effect),
             *self._holdout(entry),
         ]
+
+    def _effects(
+        self, entry: Report, net: Report, phrase: str, means: Sequence[tuple[str, str, str]]
+    ) -> list[str]:
+        """Return the effect on a share, in which units or checkouts are counted, and on means."""
+        treatment, control = entry["treatment"], entry["control"]
+        if entry["value"] is None:
+            return [self._words.effect(entry)]
+        lines = [
+            self._phrase(
+                "anyway",
+                treated=self._figures.percent(treatment["value"]),
+                control=self._figures.percent(control["value"]),
+            ),
+            self._phrase(
+                phrase,
+                points=self._figures.points(entry["value"]),
+                interval=self._words.points_interval(entry),
+                treated=self._figures.count(treatment["denominator"]),
+                control=self._figures.count(control["denominator"]),
+            ),
+            self._phrase("net_value", value=self._words.effect(net)),
+        ]
+        for name, known, unknown in means:
+            gross_text, net_text = (self._mean(each[name], known, unknown) for each in (entry, net))
+            lines += [gross_text, self._phrase("net_value", value=net_text)]
+        return lines
 
     def _mean(self, entry: Report, phrase: str, unknown: str) -> str:
         """Return an effect on what a checkout has of something: money as text, else a number."""
@@ -365,6 +386,18 @@ class _Presenter:
         if p_value is not None and p_value < _MISMATCH:
             p_text = self._figures.p_value(p_value)
             notes.append(self._phrase("uneven_groups", p_value=p_text))
+        for kind in self._kinds:
+            for uneven in self._report["total"][kind]["incremental"]["uneven"]:
+                ((key, value),) = uneven["key"].items()
+                notes.append(
+                    self._phrase(
+                        "uneven_group",
+                        kind=self._terms[kind].name,
+                        key=self._phrase(f"key_{key}"),
+                        value=value,
+                        p_value=self._figures.p_value(uneven["p_value"]),
+                    )
+                )
         return tuple(notes) or (self._phrase("no_problems"),)
 
     def _money(self, text: str | None, *, sign: bool = False) -> str:

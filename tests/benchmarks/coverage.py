@@ -1,7 +1,8 @@
 """How often the intervals of effects and rates hold the truth, in worlds where it is known.
 
-`python -m tests.benchmarks.coverage [RUNS]` prints a line for each world: the share of runs whose
-interval holds the truth, the share that show a gain that is none, and how often no effect is given.
+`python -m tests.benchmarks.coverage [RUNS]` prints how often arms raise a false alarm, then a line
+for each world: the share of runs whose interval holds the truth, the share that show a gain that is
+none, and how often no effect is given.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.tracking.incremental import incremental_of
-from engine.tracking.strata import Cluster, Clusters, Strata, Stratum
+from engine.tracking.per_unit import why_checkouts_differ
+from engine.tracking.sample_ratio import Drawn, sample_ratio
+from engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
 
 UNITS = (10, 20, 30, 100, 200, 1_000)
 """Units in control; nine times as many see offers."""
@@ -81,6 +84,46 @@ WORLDS: Sequence[tuple[str, World]] = (
 )
 
 
+def false_alarms(runs: int) -> None:
+    """Print how often nothing is wrong and effects are refused all the same."""
+    rng = np.random.default_rng(1)
+    for share in (0.02, 0.1, 0.5):
+        alarms = {"of all": 0, "of a group": 0}
+        for _ in range(runs):
+            drawn = Drawn()
+            for store, units in enumerate(rng.geometric(1 / 300, 30).tolist()):
+                for segment in ("new", "loyal"):
+                    n = units // 2
+                    held_out = int(rng.binomial(n, share))
+                    group = (f"s{store}", segment, "checkout")
+                    drawn[("control", round(share * WHOLE)), group] += held_out
+                    drawn[("treatment", round(share * WHOLE)), group] += n - held_out
+            found = sample_ratio(drawn, 0.1)
+            alarms["of all"] += found.text is not None
+            alarms["of a group"] += bool(found.uneven)
+        for name, n in alarms.items():
+            print(f"30 stores, {share:.0%} held out: alarms {name} in {n / runs:.2%} of worlds")
+    for n_control in (10, 20, 30, 100, 1_000):
+        for label, alike in (("poisson", 1e9), ("skewed", 1.0), ("very skewed", 0.25)):
+            n_runs, alarms_of_visits = max(1_000, runs * 30 // n_control), 0
+            for _ in range(n_runs):
+                zeal = rng.gamma(alike, 2 / alike, 10 * n_control)
+                visits = (1 + rng.poisson(zeal)).tolist()
+                clusters: dict[tuple[Stratum, str], Cluster] = {
+                    (("control" if unit < n_control else "treatment", 100_000), str(unit)): Cluster(
+                        m
+                    )
+                    for unit, m in enumerate(visits)
+                }
+                strata = Strata.of_clusters(clusters, 0.1)
+                alarms_of_visits += why_checkouts_differ(strata, strata.compared()) is not None
+            print(
+                f"{n_control} units in control, {label} numbers of checkouts:"
+                f" not comparable in {alarms_of_visits / n_runs:.2%} of worlds",
+                flush=True,
+            )
+
+
 def main(runs: int) -> None:
     """Print the coverage of each measure in each world."""
     for label, world in WORLDS:
@@ -120,4 +163,6 @@ def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000)
+    n_runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    false_alarms(n_runs)
+    main(n_runs)

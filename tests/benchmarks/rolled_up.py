@@ -40,7 +40,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
     completed = rng.random(checkouts) < 0.8
     returned = completed & (rng.random(checkouts) < 0.04)
     ordered = np.where(completed, rng.integers(5_000, 200_000, checkouts), 0)
-    flags = FLAGS["drawn"] + FLAGS["buying"] * (rng.random(checkouts) < 0.8)
+    flags = FLAGS["buying"] * (rng.random(checkouts) < 0.8)
     counts: dict[str, Counts] = {}
     columns: dict[str, NDArray[np.int64]] = {}
     for kind in KINDS:
@@ -55,6 +55,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         for name, marked in (("shown", ~control), ("sold", hit), ("kept", hit & ~returned)):
             flags += FLAGS[f"{kind}_{name}"] * marked
         measures = {
+            "drawn": np.ones(checkouts),
             "checkouts": np.ones(checkouts),
             "converted": converted,
             "completed": completed,
@@ -77,6 +78,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         {"NOK": int(completed.sum())},
         "NOK",
         frozenset(("NOK",)),
+        (("unknown", "unknown", "checkout"),),
     )
     columns |= {"unit": units, "flags": flags}
     strata = {

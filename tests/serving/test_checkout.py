@@ -16,9 +16,7 @@ from msgspec import json as msgspec_json
 from engine import clock
 from engine.fact_json import fact_to_json, parse_fact
 from engine.facts import Decision
-from engine.tracking.incremental import stratum_of
-from engine.tracking.sample_ratio import drawing_of, mismatch_p_value
-from engine.tracking.strata import Stratum
+from engine.tracking.sample_ratio import drawn_of, sample_ratio
 from serving.answers import answer_json
 from serving.checkout import decide, recommenders_of
 from serving.schemas import SuggestionRequest
@@ -359,13 +357,13 @@ def test_arms_without_consent_are_as_even_as_those_of_single_checkouts() -> None
     p_values: list[float] = []
     for world in range(60):
         model = tiny_model(holdout=0.5)
-        strata: Counter[Stratum] = Counter()
+        decisions: list[Decision] = []
         for number in range(200):
             request = _request(
                 checkout_id=f"{world}-{number}", customer_id=f"{world}-{number % 10}", consent=False
             )
-            strata[stratum_of(decide(model, request))] += 1
-        p_value = mismatch_p_value(drawing_of(strata, 0.5))
+            decisions.append(decide(model, request))
+        p_value = sample_ratio(drawn_of(decisions), 0.5).p_value
         assert p_value is not None
         p_values.append(p_value)
     assert sum(p_value < 0.05 for p_value in p_values) <= 8  # 8 or fewer of 60: 99.5%

@@ -20,6 +20,8 @@ EFFECTS = (
     *("order_revenue", "net_order_revenue", "offer_revenue", "net_offer_revenue"),
 )
 """Measures of an eligible checkout."""
+OF_UNITS = ("offer_revenue", "net_offer_revenue", "offered_units", "kept_units")
+"""Those that are given a unit, too."""
 
 
 class ReferenceReport:
@@ -605,6 +607,7 @@ class ReferenceReport:
             "unpriced": (sum(each["gross"] is None for each in owed), len(owed)),
             "treatment": self._arm("treatment", chosen),
             "control": self._arm("control", chosen),
+            "srm_p_value": self.sample_ratio(kind),
         }
 
     @staticmethod
@@ -618,20 +621,62 @@ class ReferenceReport:
         """Of each measure its sum over the eligible checkouts, and the number that it is of."""
         judged: dict[str, list[str]] = {}
         for offer_id, (offer, decision) in chosen.items():
-            first = next(
-                each
-                for each in self.decisions
-                if each.checkout_id == decision.checkout_id
-                and any(other.kind == offer.kind for other in each.offers)
-            )
-            share = self.holdout if first.control_share is None else first.control_share
+            first = self._first(offer.kind, decision)
+            share = self._share(first)
             if decision.decision_id == first.decision_id and first.arm == arm and 0 < share < 1:
                 judged.setdefault(first.checkout_id, []).append(offer_id)
         sums: Counter[str] = Counter()
+        units: dict[tuple[str, float], Counter[str]] = {}
         for offer_ids in judged.values():
-            sums.update(self._checkout(offer_ids))
+            found, decision = self._checkout(offer_ids), self.offers[offer_ids[0]][1]
+            sums.update(found)
+            units.setdefault((self.unit(decision), self._share(decision)), Counter()).update(found)
         n, n_money = len(judged), len(judged) - sums["foreign"]
-        return {name: (sums[name], n_money if "revenue" in name else n) for name in EFFECTS}
+        n_units = len(units)
+        n_units_money = sum(each["checkouts"] > each["foreign"] for each in units.values())
+        return {
+            **{name: (sums[name], n_money if "revenue" in name else n) for name in EFFECTS},
+            **{
+                f"unit_{name}": (sum(each[name] > 0 for each in units.values()), n_units)
+                for name in ("converted", "kept")
+            },
+            **{
+                f"unit_{name}": (sums[name], n_units_money if "revenue" in name else n_units)
+                for name in OF_UNITS
+            },
+        }
+
+    def _share(self, decision: Decision) -> float:
+        return self.holdout if decision.control_share is None else decision.control_share
+
+    def _first(self, kind: str, decision: Decision) -> Decision:
+        """The decision that the checkout of another one is judged by."""
+        return next(
+            each
+            for each in self.decisions
+            if each.checkout_id == decision.checkout_id
+            and any(offer.kind == kind for offer in each.offers)
+        )
+
+    def sample_ratio(self, kind: str) -> float | None:
+        """How likely as many units in control are as there were, or any number less likely."""
+        units: dict[str, Decision] = {}
+        for decision in filter(self.inside, self.decisions):
+            offered = any(offer.kind == kind for offer in decision.offers)
+            may_be_drawn = decision.control_share not in (0, 1)
+            if offered and may_be_drawn and self._first(kind, decision) is decision:
+                units.setdefault(self.unit(decision), decision)
+        if not units:
+            return None
+        chances = [1.0]
+        for decision in units.values():
+            share = self._share(decision)
+            chances = [
+                without * (1 - share) + one_less * share
+                for without, one_less in zip([*chances, 0.0], [0.0, *chances], strict=True)
+            ]
+        seen = chances[sum(each.arm == "control" for each in units.values())]
+        return sum(chance for chance in chances if chance <= seen * (1 + 1e-7))
 
     def _checkout(self, offer_ids: list[str]) -> dict[str, Any]:
         """What came of one checkout that was offered, or denied, some items of a kind."""
@@ -652,7 +697,8 @@ class ReferenceReport:
                 ]
                 if holding:
                     lines.append((order, place, max(holding)[1]))
-        sold, found = self._sold(lines, credited=False), Counter[str](orders=len(orders))
+        sold = self._sold(lines, credited=False)
+        found = Counter[str](orders=len(orders), checkouts=1)
         foreign = any(self.money_of(order) not in (None, self.currency) for order in orders)
         found["foreign"] += foreign
         for order in orders:

@@ -24,11 +24,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
-from engine.tracking.incremental import clusters_of, first_strata, stratum_of
+from engine.tracking.clusters import clusters_of, stratum_of
 from engine.tracking.measures import Part, count
 from engine.tracking.quality import n_logged
 from engine.tracking.rates import Counts
-from engine.tracking.strata import MEASURES, MONEY, WHOLE
+from engine.tracking.sample_ratio import Group, first_eligible, group_of
+from engine.tracking.strata import MEASURES, MONEY, WHOLE, Stratum
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -53,19 +54,21 @@ the columns are there for roll-ups by one of them.
 MARKS = (
     *(f"{kind}_{name}" for kind in KINDS for name in ("shown", "sold", "kept")),
     "buying",
-    "drawn",
 )
 FLAGS = {name: 1 << bit for bit, name in enumerate(MARKS)}
 """The bit of each mark in the column `flags`.
 
 `shown`, `sold`, `kept`: the unit was shown an offer of the kind, one of them converted, one of
-those was kept. `buying`: the unit bought, which is on one of its rows. `drawn`: the unit's first
-decision of the day is in this row.
+those was kept. `buying`: the unit bought, which is on one of its rows.
 """
 
 OF_CLUSTER = ("checkouts", *MEASURES, "foreign")
-TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in OF_CLUSTER)
-"""Columns of the fields of `Cluster`: of a unit, over the day's eligible checkouts of a kind."""
+TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in ("drawn", *OF_CLUSTER))
+"""Columns of the fields of `Cluster`: of a unit, over the day's eligible checkouts of a kind.
+
+`drawn` is above 0 in the row of the unit's first eligible decision of the day: the place of its
+groups among `Notes.groups`, from 1.
+"""
 
 CHANGES = {
     "kept": ("converted", 1),
@@ -131,6 +134,8 @@ class Notes(msgspec.Struct, frozen=True):
         Made on the day.
     logged : int
         Decisions and orders of the day that are of offer logs.
+    groups : tuple of Group
+        Those of the day's first eligible decisions, in order.
     """
 
     counts: Mapping[Kind, Counts]
@@ -140,6 +145,7 @@ class Notes(msgspec.Struct, frozen=True):
     currencies: frozenset[str]
     decisions: int = 0
     logged: int = 0
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +158,14 @@ class UnitRows:
         The stratum; None for units without a decision.
     columns : mapping
         `unit` (ascending), `flags`, and those of `TOTALS` that are stored.
+    groups : sequence of Group
+        Those that the columns `drawn` number from 1.
     """
 
     arm: Arm | None
     share: int | None
     columns: Columns
+    groups: Sequence[Group]
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, or its twin where it is left out, or 0 where both are."""
@@ -167,8 +176,7 @@ class UnitRows:
 
     def part(self, rows: slice) -> UnitRows:
         """Return some of the rows."""
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        return UnitRows(self.arm, self.share, columns)
+        return replace(self, columns={name: each[rows] for name, each in self.columns.items()})
 
     def without_money(self) -> UnitRows:
         """Return the rows with no money in them."""
@@ -176,7 +184,7 @@ class UnitRows:
             name: np.zeros_like(column) if name.endswith(MONEY) else column
             for name, column in self.columns.items()
         }
-        return UnitRows(self.arm, self.share, columns)
+        return replace(self, columns=columns)
 
 
 class Day:
@@ -206,6 +214,7 @@ class Day:
                     batch["arm"].values[0].as_py(),
                     batch["share"].values[0].as_py(),
                     {name: batch[name].to_numpy() for name in names},
+                    self.notes.groups,
                 )
                 for batch in reader
             ]
@@ -310,11 +319,16 @@ def day_of(
     if currency is None and len(currencies) == 1:
         (currency,) = currencies
     rows: defaultdict[tuple[Arm | None, int | None, str], Counter[str]] = defaultdict(Counter)
-    first = first_strata(history, part.decisions)
-    for unit, stratum in first.items():
-        rows[*stratum, unit]["flags"] |= FLAGS["drawn"]
+    strata: dict[str, Stratum] = {}
+    for decision in part.decisions:
+        strata.setdefault(history.units[decision.decision_id], stratum_of(decision))
+    for unit, stratum in strata.items():
+        rows[*stratum, unit]["flags"] = 0
     for unit in part.buying_units():
-        rows[*first.get(unit, (None, None)), unit]["flags"] |= FLAGS["buying"]
+        rows[*strata.get(unit, (None, None)), unit]["flags"] |= FLAGS["buying"]
+    first = first_eligible(history, part.decisions)
+    groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
+    places = {group: place for place, group in enumerate(groups, 1)}
     counts: dict[Kind, Counts] = {}
     for kind in KINDS:
         members = [each for each in part.outcomes if each.placed.offer.kind == kind]
@@ -326,6 +340,8 @@ def day_of(
                 rows[*stratum_of(each.placed.decision), each.placed.unit]["flags"] |= sum(
                     FLAGS[f"{kind}_{name}"] for name, is_so in marks.items() if is_so
                 )
+        for unit, decision in first[kind].items():
+            rows[*stratum_of(decision), unit][f"{kind}_drawn"] = places[group_of(decision)]
         clusters = clusters_of(history, [each.placed for each in members], currency)
         for (stratum, unit), cluster in clusters.items():
             row = rows[*stratum, unit]
@@ -335,7 +351,9 @@ def day_of(
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
     logged = n_logged(history, part.decisions, part.orders)
     n_decisions = len(part.decisions)
-    notes = Notes(counts, quality, orders, currency, currencies, n_decisions, logged)
+    notes = Notes(
+        counts, quality, orders, currency, currencies, n_decisions, logged, tuple(groups)
+    )
     number_of = numbers(sorted({unit for _, _, unit in rows}))
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes

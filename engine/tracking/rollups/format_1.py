@@ -1,7 +1,8 @@
-"""Roll-ups as version 0.1.0 wrote them, for days whose facts are gone: their counts live on.
+"""Roll-ups of earlier formats, for days whose facts are gone: their counts live on.
 
-A body was a length, a JSON object and integer columns over the units of the day, each of the
-narrowest type, written as one value where all are equal, or as the few that are not 0.
+In version 0.1.0 a body was a length, a JSON object and integer columns over the units of the day,
+each of the narrowest type, written as one value where all are equal, or as the few that are not 0.
+Later ones are tables of Arrow; the first said which row has the unit's first decision by a flag.
 """
 
 from __future__ import annotations
@@ -10,19 +11,35 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Kind
+from engine.facts import KINDS, Arm, Kind
+from engine.tracking.query import UNKNOWN
 from engine.tracking.rates import Counts
-from engine.tracking.rollups.day import FLAGS, MARKS, Key, Notes, pack
+from engine.tracking.rollups.day import (
+    FLAGS,
+    MARKS,
+    TOTALS,
+    Columns,
+    Day,
+    Key,
+    Notes,
+    pack,
+    write_day,
+)
+from engine.tracking.sample_ratio import GROUP_KEYS
 from engine.tracking.strata import ARMS
 
 _ARROW = b"\xff" * 4
 """What every stream of Arrow begins with."""
 
-_MARKS = ("buying", *MARKS[:-2])
+_MARKS = ("buying", *MARKS[:-1])
+_DRAWN = 128
+"""The flag of the row of a unit's first decision of the day; now it is a column for each kind."""
+_GROUPS = ((UNKNOWN,) * len(GROUP_KEYS),)
 _UNKNOWN_SHARE = _NOT_DRAWN = -1
 _SUMS = {
     "checkouts": "checkouts",
@@ -34,8 +51,27 @@ _SUMS = {
 
 
 def renewed(body: bytes) -> bytes:
-    """Return a roll-up in the present format; one of version 0.1.0 keeps its numbers."""
-    return body if body.startswith(_ARROW) else _converted(body)
+    """Return a roll-up in the present format; one of an earlier format keeps its numbers."""
+    if not body.startswith(_ARROW):
+        return _converted(body)
+    day = Day(body)
+    if any(f"{KINDS[0]}_drawn" in rows.columns for rows in day.rows):
+        return body
+    strata: dict[tuple[Arm | None, int | None], Columns] = {}
+    for rows in day.rows:
+        flags = rows.column("flags")
+        strata[rows.arm, rows.share] = {
+            "unit": rows.column("unit"),
+            "flags": flags & ~np.uint8(_DRAWN),
+            **{name: rows.column(name).astype(np.int64) for name in TOTALS},
+            **{
+                f"{kind}_drawn": (
+                    (flags & _DRAWN > 0) & (rows.column(f"{kind}_checkouts") > 0)
+                ).astype(np.int64)
+                for kind in KINDS
+            },
+        }
+    return write_day(msgspec.structs.replace(day.notes, groups=_GROUPS), strata)
 
 
 def _converted(body: bytes) -> bytes:
@@ -51,7 +87,7 @@ def _converted(body: bytes) -> bytes:
         drawn: bool = arm != _NOT_DRAWN
         stated = None if share == _UNKNOWN_SHARE else int(share)
         keys.append((ARMS[int(arm)] if drawn else None, stated if drawn else None, int(unit)))
-        rows[keys[-1]]["flags"] = drawn * FLAGS["drawn"] | sum(
+        rows[keys[-1]]["flags"] = sum(
             FLAGS[name] for bit, name in enumerate(_MARKS) if flags >> bit & 1
         )
     for kind in KINDS:
@@ -64,6 +100,7 @@ def _converted(body: bytes) -> bytes:
                 row = rows[first if first[0] == arm else (arm, None, units[place])]
                 for name, column in zip(_SUMS.values(), sums, strict=True):
                     row[f"{kind}_{name}"] = column[at]
+                row[f"{kind}_drawn"] = int(first[0] == arm)
     return pack(
         rows,
         Notes(
@@ -72,6 +109,7 @@ def _converted(body: bytes) -> bytes:
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),
+            _GROUPS,
         ),
     )
 

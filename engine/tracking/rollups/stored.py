@@ -30,7 +30,7 @@ from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 8
+_VERSION = 9
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5

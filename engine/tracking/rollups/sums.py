@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from engine.facts import KINDS, Arm, Kind
 from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import Counts, Drawing
+from engine.tracking.rates import Counts
 from engine.tracking.rollups.day import CHANGES, FLAGS, TOTALS, TWINS, Day, UnitRows
-from engine.tracking.sample_ratio import drawing_of
+from engine.tracking.sample_ratio import Drawn
 from engine.tracking.strata import (
     ARMS,
     COUNTED,
@@ -25,7 +25,6 @@ from engine.tracking.strata import (
     MONEY,
     ArmSums,
     Strata,
-    Stratum,
     share_of,
 )
 
@@ -63,7 +62,7 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
     return reduce(
         _plus,
         _of_units(_parts(rows), holdout),
-        Measures(counts, dict.fromkeys(KINDS, Strata()), Drawing()),
+        Measures(counts, dict.fromkeys(KINDS, Strata()), {kind: Counter() for kind in KINDS}),
     )
 
 
@@ -71,7 +70,7 @@ def _plus(left: Measures, right: Measures) -> Measures:
     return Measures(
         {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
         {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
-        left.drawing + right.drawing,
+        {kind: left.drawn[kind] + right.drawn[kind] for kind in KINDS},
     )
 
 
@@ -99,21 +98,13 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
     # One loop for all parts: arrays are replaced one by one, so that their memory is used again.
     for rows in parts:
         places, n = _numbered(np.concatenate([each.columns["unit"] for each in rows]))
-        row_flags = np.concatenate([each.columns["flags"] for each in rows])
         flags = np.zeros(n, np.uint8)
-        np.bitwise_or.at(flags, places, row_flags)
+        np.bitwise_or.at(flags, places, np.concatenate([each.columns["flags"] for each in rows]))
         n_flags = np.bincount(flags, minlength=256)
         sizes = [len(each.columns["unit"]) for each in rows]
-        # The earlier a decision, the higher its number; 0 where the row has none.
-        decided = np.repeat(np.arange(len(rows), 0, -1, dtype=np.int32), sizes)
-        decided[row_flags & FLAGS["drawn"] == 0] = 0
-        first = np.zeros(n, np.int32)
-        np.maximum.at(first, places, decided)
-        n_first = np.bincount(first, minlength=len(rows) + 1)[:0:-1].tolist()
-        drawn: Counter[Stratum] = Counter()
-        for each, n_units in zip(rows, n_first, strict=True):
-            if each.arm is not None:
-                drawn[each.arm, each.share] += n_units
+        drawn = dict.fromkeys(KINDS, _drawn(KINDS[0], rows, places, n))
+        if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
+            drawn[KINDS[1]] = _drawn(KINDS[1], rows, places, n)
         strata = dict.fromkeys(KINDS, Strata())
         for arm in ARMS:
             chosen = [each for each in rows if each.arm == arm]
@@ -123,8 +114,32 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
         yield Measures(
             {kind: _counts(kind, n_flags) for kind in KINDS},
             strata,
-            drawing_of(drawn, holdout),
+            drawn,
         )
+
+
+def _drawn(kind: Kind, rows: Sequence[UnitRows], places: NDArray[np.intp], n: int) -> Drawn:
+    """Return the number of units of each stratum and group, by the first row of each unit."""
+    # The earlier a decision, the higher its number; 0 where the row has none.
+    ends = np.cumsum([len(each.groups) for each in reversed(rows)])
+    begins = [int(end) - len(each.groups) for end, each in zip(ends, reversed(rows), strict=True)]
+    begins.reverse()
+    decided = [
+        np.where(column > 0, column + np.int32(begin), np.int32(0))
+        for begin, column in zip(
+            begins, (each.column(f"{kind}_drawn") for each in rows), strict=True
+        )
+    ]
+    first = np.zeros(n, np.int32)
+    np.maximum.at(first, places, np.concatenate(decided))
+    n_first = np.bincount(first, minlength=int(ends[-1]) + 1)
+    drawn: Drawn = Counter()
+    for each, begin in zip(rows, begins, strict=True):
+        of_groups = n_first[begin + 1 : begin + 1 + len(each.groups)].tolist()
+        for group, n_units in zip(each.groups, of_groups, strict=True):
+            if n_units and each.arm is not None:
+                drawn[(each.arm, each.share), group] += n_units
+    return drawn
 
 
 def _numbered(units: _Ints) -> tuple[NDArray[np.intp], int]:

@@ -11,9 +11,7 @@ from scipy import stats
 from engine.fact_json import parse_fact
 from engine.tracking import intervals
 from engine.tracking.incremental import effect_text
-from engine.tracking.rates import Drawing
 from engine.tracking.report import ReportQuery, report_of
-from engine.tracking.sample_ratio import mismatch_p_value
 
 
 def visit(
@@ -337,7 +335,7 @@ def test_money_of_effects_is_finer_than_the_minor_unit(
 def test_arms_that_are_not_as_drawn_block_every_effect() -> None:
     made = report(*trial(60, 20, 20, 5))
     entry = made["total"]["cross_sell"]["incremental"]
-    assert made["quality"]["srm_p_value"] == pytest.approx(stats.chisquare([60, 20]).pvalue)
+    assert made["quality"]["srm_p_value"] == pytest.approx(stats.binomtest(20, 80).pvalue)
     assert entry["status"] == entry["completion"]["status"] == "blocked"
     assert entry["value"] is entry["lower"] is entry["upper"] is None
     assert entry["revenue_per_checkout"]["value"] is None
@@ -383,10 +381,62 @@ def test_a_unit_is_drawn_once_however_often_it_comes() -> None:
     assert made["quality"]["srm_p_value"] == 1.0
 
 
-@pytest.mark.parametrize(("drawing", "p_value"), [
-    (Drawing(), None),
-    (Drawing(5, 0, 0, 0), 1.0),
-    (Drawing(5, 1, 0, 0), 0.0),
-])  # fmt: skip
-def test_the_edges_of_the_draw(drawing: Drawing, p_value: float | None) -> None:
-    assert mismatch_p_value(drawing) == p_value
+def returning(held_out: int, more: float) -> list[list[dict[str, Any]]]:
+    """Units of one to three checkouts, of which one in three buys a bun in each; some come again.
+
+    `more` of those with offers do.
+    """
+    visits: list[list[dict[str, Any]]] = []
+    for arm in ("treatment", "control"):
+        for unit in range(held_out):
+            again = arm == "treatment" and unit < more * held_out
+            for _ in range(1 + unit % 3 + again):
+                facts = visit(len(visits), arm, buys_bun=unit % 3 == 1)
+                for fact in facts:
+                    fact["customer_id"] = f"{arm}{unit}"
+                visits.append(facts)
+    return visits
+
+
+def test_checkouts_are_compared_where_units_have_as_many() -> None:
+    entry = report(*returning(150, 0.0))["total"]["cross_sell"]["incremental"]
+    assert (entry["status"], entry["value"], entry["per_unit"]["value"]) == ("ok", 0, 0)
+    assert entry["per_unit"]["treatment"] == {"value": 1 / 3, "numerator": 50, "denominator": 150}
+
+
+def test_units_are_compared_where_offers_bring_more_checkouts() -> None:
+    """Half of those with offers have one checkout more."""
+    measured = report(*returning(150, 0.5))["total"]["cross_sell"]
+    for name in ("incremental", "net_incremental"):
+        entry = measured[name]
+        of_checkouts = ("completion", "orders", "offered_units", "revenue_per_checkout",
+                        "offer_revenue_per_checkout")  # fmt: skip
+        for each in (entry, *(entry[of] for of in of_checkouts)):
+            assert (each["status"], each["value"]) == ("not_comparable", None)
+        assert "with offers have 2.5 eligible checkouts each, those without 2" in entry["reason"]
+        units = entry["per_unit"]
+        expected = intervals.newcombe(50, 150, 50, 150)
+        assert expected is not None
+        assert (units["value"], units["lower"], units["upper"]) == (
+            expected.value, expected.lower, expected.upper,
+        )  # fmt: skip
+        assert units["offered_units"]["treatment"] == 125 / 150
+        assert units["offered_units"]["control"] == 100 / 150
+        assert units["offer_revenue"]["value"] == f"{25 * 25 / 150:.4f}"
+        bought = [[2 + (unit < 75) if unit % 3 == 1 else 0 for unit in range(150)],
+                  [2 if unit % 3 == 1 else 0 for unit in range(150)]]  # fmt: skip
+        welch = stats.ttest_ind(*bought, equal_var=False).confidence_interval()
+        found = (units["offered_units"]["lower"], units["offered_units"]["upper"])
+        assert found == pytest.approx((welch.low, welch.high), abs=1e-3)
+
+
+def test_units_in_two_strata_have_no_effect_of_their_own() -> None:
+    visits, seen = returning(150, 1.0), set[str]()
+    for facts in visits:
+        if facts[0]["customer_id"] in seen:
+            facts[0]["control_share"] = 0.4
+        seen.add(facts[0]["customer_id"])
+    entry = report(*visits)["total"]["cross_sell"]["incremental"]
+    assert entry["status"] == "not_comparable"
+    assert entry["per_unit"]["status"] == "no_data"
+    assert entry["per_unit"]["reason"] == "units came back under another hold-out share"

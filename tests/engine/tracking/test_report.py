@@ -87,6 +87,8 @@ def fractions_of(measured: Mapping[str, Any]) -> dict[str, Any]:
         found[arm] = {
             name: reduce(getitem, path, measured)[arm] for name, path in OF_EFFECTS.items()
         }
+    found["srm_p_value"] = measured["incremental"]["srm_p_value"]
+    assert measured["net_incremental"]["srm_p_value"] == found["srm_p_value"]
     return found
 
 
@@ -97,11 +99,17 @@ OF_EFFECTS: Mapping[str, Sequence[str]] = {
     "offered_units": ("incremental", "offered_units"),
     "order_revenue": ("incremental", "revenue_per_checkout"),
     "offer_revenue": ("incremental", "offer_revenue_per_checkout"),
+    "unit_converted": ("incremental", "per_unit"),
+    "unit_offer_revenue": ("incremental", "per_unit", "offer_revenue"),
+    "unit_offered_units": ("incremental", "per_unit", "offered_units"),
     "kept": ("net_incremental",),
     "kept_orders": ("net_incremental", "orders"),
     "kept_units": ("net_incremental", "offered_units"),
     "net_order_revenue": ("net_incremental", "revenue_per_checkout"),
     "net_offer_revenue": ("net_incremental", "offer_revenue_per_checkout"),
+    "unit_kept": ("net_incremental", "per_unit"),
+    "unit_net_offer_revenue": ("net_incremental", "per_unit", "offer_revenue"),
+    "unit_kept_units": ("net_incremental", "per_unit", "offered_units"),
 }
 """Measures of the oracle, and where a report has them."""
 
@@ -111,7 +119,7 @@ def expected_of(measured: dict[str, Any]) -> dict[str, Any]:
     arms = {arm: dict(measured[arm]) for arm in ("treatment", "control")}
     for of_arm in arms.values():
         for name, (total, n) in of_arm.items():
-            if name in ("converted", "kept", "completed"):
+            if name.removeprefix("unit_") in ("converted", "kept", "completed"):
                 value = total / n if n else None
                 of_arm[name] = {"value": value, "numerator": total, "denominator": n}
             elif n == 0:
@@ -120,7 +128,12 @@ def expected_of(measured: dict[str, Any]) -> dict[str, Any]:
                 of_arm[name] = f"{Decimal(round(Fraction(total, n) * 100)).scaleb(-4):f}"
             else:
                 of_arm[name] = pytest.approx(float(total / n))
-    return {**measured, **arms}
+    p_value = measured["srm_p_value"]
+    return {
+        **measured,
+        **arms,
+        "srm_p_value": None if p_value is None else pytest.approx(p_value),
+    }
 
 
 @settings(max_examples=repetitions(120, 1_000))

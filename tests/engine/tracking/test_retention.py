@@ -231,8 +231,13 @@ def counted_by_0_1_0(made: Any) -> str:
     for row in (made["total"], *made["groups"]):
         for kind in KINDS:
             del row[kind]["net_incremental"]
-            for name in ("orders", "offered_units"):
-                del row[kind]["incremental"][name]
+            effect = row[kind]["incremental"]
+            for entry, name in (
+                (effect, "orders"),
+                (effect, "offered_units"),
+                (effect["per_unit"], "offered_units"),
+            ):
+                del entry[name]
     return json.dumps(made)
 
 

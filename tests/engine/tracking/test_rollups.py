@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -32,7 +32,7 @@ from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups import stored, sums
+from engine.tracking.rollups import format_1, stored, sums
 from engine.tracking.rollups.day import (
     CHANGES,
     FLAGS,
@@ -46,7 +46,7 @@ from engine.tracking.rollups.day import (
     same_numbers,
 )
 from engine.tracking.rollups.sums import Column, add_up
-from engine.tracking.sample_ratio import drawing_of
+from engine.tracking.sample_ratio import Drawn
 from engine.tracking.strata import ARMS, MEASURES, MONEY, Cluster, Strata, Stratum
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories
@@ -292,6 +292,7 @@ def _decision(name: str) -> Decision:
     )
 
 
+GROUPS = (("oslo", "new", "cart"), ("oslo", "new", "checkout"), ("unknown", "new", "cart"))
 UNITS = st.lists(st.integers(0, 40), unique=True, max_size=12)
 AMOUNTS = st.one_of(st.integers(-3, 3), st.integers(-(2**40), 2**40))
 STRATA = st.sampled_from([(None, None), *itertools.product(ARMS, (None, 100_000, 500_000))])
@@ -304,10 +305,10 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
     foreigners = draw(st.sampled_from([st.just(0), st.integers(0, 3)]))
     for arm, share in draw(st.lists(STRATA, unique=True)):
         for unit in draw(UNITS):
-            row = {"flags": draw(st.integers(0, FLAGS["drawn"] - 1))}
-            if arm is not None and not any(key[2] == unit for key in rows):
-                row["flags"] |= FLAGS["drawn"]
+            row = {"flags": draw(st.integers(0, 127))}
             for kind in KINDS if arm else ():
+                if not any(key[2] == unit and rows[key].get(f"{kind}_drawn") for key in rows):
+                    row[f"{kind}_drawn"] = draw(st.integers(0, len(GROUPS)))
                 checkouts = draw(st.integers(0, 3))
                 row[f"{kind}_checkouts"] = checkouts
                 foreign = min(draw(foreigners), checkouts)
@@ -322,7 +323,7 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
 
 def noted(currency: str = "NOK") -> Notes:
     counts = dict.fromkeys(KINDS, Counts(offers_shown=2, revenue_minor=7))
-    return Notes(counts, {"late": 1}, {currency: 1}, currency, frozenset({currency}))
+    return Notes(counts, {"late": 1}, {currency: 1}, currency, frozenset({currency}), GROUPS)
 
 
 @given(rows=rows_of_a_day(AMOUNTS | st.sampled_from([-(2**63), 2**63 - 1])))
@@ -348,6 +349,46 @@ def test_a_day_comes_back(rows: Rows) -> None:
         assert keys < set(reader.schema.names)
 
 
+@given(rows=rows_of_a_day(st.integers(0, 3)))
+def test_a_day_of_the_first_tables_keeps_its_numbers(rows: Rows) -> None:
+    """A flag said which row has the unit's first decision, and nothing was counted net."""
+    new: dict[Key, dict[str, int]] = {}
+    for key, row in rows.items():
+        is_first = not any(each[2] == key[2] and new[each]["flags"] & 128 for each in new)
+        new[key] = {**row, "flags": row["flags"] | 128 * (key[0] is not None and is_first)}
+    table = pa.ipc.open_stream(pack(new, noted())).read_all()
+    gone = [name for name in table.column_names if name.endswith(("_drawn", *CHANGES))]
+    notes = json.loads(table.schema.metadata[b"notes"])
+    del notes["groups"]
+    # The first kind's columns were always there, and those of the second where they differ.
+    old = table.drop_columns([*gone]).replace_schema_metadata({"notes": json.dumps(notes)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, old.schema) as writer:
+        writer.write_table(old)
+    renewed = Day(format_1.renewed(sink.getvalue().to_pybytes()))
+    assert renewed.notes.groups == (("unknown",) * 3,)
+    expected = {
+        key: {
+            **{name: row.get(name, 0) for name in TOTALS if not name.endswith(tuple(CHANGES))},
+            "flags": row["flags"] & 127,
+            **{
+                f"{kind}_drawn": int(row["flags"] >= 128 and row.get(f"{kind}_checkouts", 0) > 0)
+                for kind in KINDS
+            },
+        }
+        for key, row in new.items()
+    }
+    found: dict[Key, dict[str, int]] = {}
+    for of_stratum in renewed.rows:
+        for place, unit in enumerate(of_stratum.column("unit").tolist()):
+            found[of_stratum.arm, of_stratum.share, unit] = {
+                name: int(of_stratum.column(name)[place]) for name in ("flags", *TOTALS)
+            }
+    for key, row in expected.items():
+        assert {name: found[key][name] for name in row} == row
+        assert not any(found[key][name] for name in TOTALS if name not in row)
+
+
 @pytest.mark.parametrize("rows_at_once", [3, 10**6])
 @given(
     days=st.lists(st.tuples(rows_of_a_day(), st.sampled_from(["NOK", "SEK"])), max_size=4),
@@ -370,16 +411,17 @@ def test_days_add_up_as_their_units_do(
 def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     """The measures of days, unit by unit."""
     marks: defaultdict[int, set[str]] = defaultdict(set)
-    first: dict[int, Stratum] = {}
+    first: dict[str, dict[int, tuple[Stratum, tuple[str, ...]]]] = {kind: {} for kind in KINDS}
     clusters: defaultdict[str, defaultdict[tuple[Stratum, str], Cluster]] = defaultdict(
         lambda: defaultdict(Cluster)
     )
     for rows, currency in days:
         for (arm, share, unit), row in rows.items():
             marks[unit] |= {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
-            if arm is not None and row["flags"] & FLAGS["drawn"]:
-                first.setdefault(unit, (arm, share))
             for kind in KINDS if arm else ():
+                if row.get(f"{kind}_drawn"):
+                    group = GROUPS[row[f"{kind}_drawn"] - 1]
+                    first[kind].setdefault(unit, ((arm, share), group))
                 if row.get(f"{kind}_checkouts"):
                     counted = {
                         name: row.get(f"{kind}_{name}", 0)
@@ -407,7 +449,7 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     return Measures(
         {kind: counts(kind) for kind in KINDS},
         {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
-        drawing_of(Counter(first.values()), holdout),
+        {kind: Drawn(of_units.values()) for kind, of_units in first.items()},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from serving.dashboard.view import build_view
 from serving.presentation.figures import Figures
 from serving.presentation.glossary import QUALITY
 from serving.presentation.report import completion_text, present
-from tests.engine.tracking.test_incremental import trial
+from tests.engine.tracking.test_incremental import returning, trial, visit
 
 
 def report(**settings: Any) -> dict[str, Any]:
@@ -150,3 +151,42 @@ def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> N
     facts = [parse_fact(fact) for visit in trial(120, 40, 120, 9) for fact in visit]
     view = present(report_of(facts, ReportQuery()), None, language)
     assert any(line.startswith(text) for line in view.kinds[0].incremental)
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("en", ("+0.0 points [", " of customers, 150 with and 150 without offers",
+                "+0.167 units of the offered items a customer [",
+                "a checkout: not known: units with offers have 2.5 eligible checkouts each")),
+        ("nb", ("+0,0 prosentpoeng [", " av kundene, 150 med og 150 uten tilbud",
+                "+0,167 enheter av varene som ble tilbudt per kunde [",
+                "per kassebesøk: ikke kjent: kunder med og uten tilbud har ulikt antall")),
+    ],
+)  # fmt: skip
+def test_customers_lead_where_checkouts_are_not_comparable(
+    language: Language, texts: Sequence[str]
+) -> None:
+    facts = [parse_fact(fact) for visit in returning(150, 0.5) for fact in visit]
+    view = present(report_of(facts, ReportQuery(impressions="served")), None, language)
+    lines = view.kinds[0].incremental
+    assert all(any(text in line for line in lines) for text in texts)
+    assert texts[0] in lines[1]
+    assert sum(line.startswith(view.glossary.phrase("net_value", value="")) for line in lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Cross-sell rate: in store oslo the groups"),
+        ("nb", "Kryssalgsrate: i butikk oslo har"),
+    ],
+)
+def test_an_uneven_store_is_named_with_the_data(language: Language, text: str) -> None:
+    visits = [visit(n, "control" if n % 2 else "treatment") for n in range(400)]
+    for number, facts in enumerate(visits):
+        facts[0]["store_id"] = "oslo" if number < 160 else "bergen"
+    kept = [facts for number, facts in enumerate(visits) if number % 4 != 1 or number >= 160]
+    made = report_of([parse_fact(fact) for facts in kept for fact in facts], ReportQuery())
+    (note,) = present(made, None, language).notes
+    assert note.startswith(text)
