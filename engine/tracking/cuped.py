@@ -86,44 +86,6 @@ def with_past(
     }
 
 
-def adjusted_entry(
-    strata: Sequence[tuple[Units, Units]],
-    plain: Mapping[str, object],
-    *,
-    currency: str | None,
-    level: float,
-    watched: bool,
-) -> Entry:
-    """Return the `cuped` entry beside `plain`, the entry of the effect that is adjusted."""
-    known = known_pasts(units for arms in strata for units in arms)
-    found = None
-    if plain["status"] == "ok":
-        found = adjusted_difference(strata, level, watched=watched)
-    entry: Entry = {
-        "covariate": COVARIATE,
-        "units_with_history": known,
-        "method": "cuped_confidence_sequence" if watched else "cuped",
-        "status": plain["status"] if found is None and plain["status"] != "ok" else "ok",
-        "reason": plain["reason"],
-    }
-    if found is None:
-        if plain["status"] == "ok":
-            entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
-        return {"value": None, "lower": None, "upper": None, **entry}
-    value, lower, upper = (
-        effect_text(each, currency)
-        for each in (found.interval.value, found.interval.lower, found.interval.upper)
-    )
-    return {
-        "value": value,
-        "lower": lower,
-        "upper": upper,
-        **entry,
-        "theta": found.theta,
-        "correlation": found.correlation,
-    }
-
-
 def adjusted_difference(
     strata: Sequence[tuple[Units, Units]], level: float = 0.95, *, watched: bool = False
 ) -> Adjusted | None:

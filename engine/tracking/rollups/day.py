@@ -351,9 +351,7 @@ def day_of(
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
     logged = n_logged(history, part.decisions, part.orders)
     n_decisions = len(part.decisions)
-    notes = Notes(
-        counts, quality, orders, currency, currencies, n_decisions, logged, tuple(groups)
-    )
+    notes = Notes(counts, quality, orders, currency, currencies, n_decisions, logged, tuple(groups))
     number_of = numbers(sorted({unit for _, _, unit in rows}))
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes

@@ -109,7 +109,7 @@ def _converted(body: bytes) -> bytes:
             notes["orders"],
             notes["currency"],
             frozenset(notes["currencies"]),
-            _GROUPS,
+            groups=_GROUPS,
         ),
     )
 
