@@ -78,7 +78,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         {"NOK": int(completed.sum())},
         "NOK",
         frozenset(("NOK",)),
-        (("unknown", "unknown", "checkout"),),
+        groups=(("unknown", "unknown", "checkout"),),
     )
     columns |= {"unit": units, "flags": flags}
     strata = {

@@ -323,7 +323,7 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
 
 def noted(currency: str = "NOK") -> Notes:
     counts = dict.fromkeys(KINDS, Counts(offers_shown=2, revenue_minor=7))
-    return Notes(counts, {"late": 1}, {currency: 1}, currency, frozenset({currency}), GROUPS)
+    return Notes(counts, {"late": 1}, {currency: 1}, currency, frozenset({currency}), groups=GROUPS)
 
 
 @given(rows=rows_of_a_day(AMOUNTS | st.sampled_from([-(2**63), 2**63 - 1])))

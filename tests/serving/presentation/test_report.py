@@ -188,5 +188,5 @@ def test_an_uneven_store_is_named_with_the_data(language: Language, text: str) -
         facts[0]["store_id"] = "oslo" if number < 160 else "bergen"
     kept = [facts for number, facts in enumerate(visits) if number % 4 != 1 or number >= 160]
     made = report_of([parse_fact(fact) for facts in kept for fact in facts], ReportQuery())
-    (note,) = present(made, None, language).notes
-    assert note.startswith(text)
+    notes = present(made, None, language).notes
+    assert len([note for note in notes if note.startswith(text)]) == 1
