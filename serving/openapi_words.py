@@ -124,8 +124,9 @@ _RATE = {
     "upper": 0.206,
     "numerator": 180,
     "denominator": 1000,
-    "method": "wilson",
+    "method": "wilson_clustered",
     "status": "ok",
+    "unclustered": {"lower": 0.157, "upper": 0.206, "method": "wilson"},
 }
 
 ANSWERS: Mapping[str, tuple[str, object]] = {
@@ -306,6 +307,20 @@ def described(document: Mapping[str, object]) -> None:
                 _objects(_objects(answer["content"])["application/json"])["example"] = example
 
 
+_BOUND = {"type": ["number", "null"]}
+_INTERVAL = {
+    "lower": _BOUND,
+    "upper": _BOUND,
+    "method": {"type": "string"},
+    "unclustered": {
+        "type": "object",
+        "description": "The textbook interval, as if each offer, checkout and order were that of"
+        " another customer; too narrow where they are not",
+    },
+}
+"""`lower` and `upper` hold where customers return."""
+
+
 def _report_fields() -> dict[str, object]:
     """Return the schema of the numbers in a report, described by the glossary of reports."""
     terms = glossary_of("en").terms
@@ -319,10 +334,15 @@ def _report_fields() -> dict[str, object]:
     amount = {"type": ["string", "null"]}
     rates = {
         **described(("revenue",), **amount),
-        **described((*RATES, "conversions", "incremental"), type="object"),
+        **described(("conversions",), type="object"),
+        **described((*RATES, "incremental"), type="object", properties=_INTERVAL),
         "net_revenue": {**amount, "description": terms["net"].definition},
         **{
-            f"net_{rate}": {"type": "object", "description": terms["net"].definition}
+            f"net_{rate}": {
+                "type": "object",
+                "description": terms["net"].definition,
+                "properties": _INTERVAL,
+            }
             for rate in RATES
             if rate != "click_through"
         },

@@ -7,8 +7,8 @@ whether one of the items was bought in the checkout by the conversion rule. View
 attribution play no part, so both arms are judged alike. Arms are compared within strata of equal
 share (see `strata`).
 
-Units are randomised, so where they return their checkouts are no independent trials: `clustered`
-is the interval of the number of independent trials that would be as informative.
+Units are randomised, so where they return their checkouts are no independent trials: the interval
+is that of the number of independent trials that would be as informative.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engine.tracking.many import (
     expected_units,
 )
 from engine.tracking.per_unit import have_units_in_common, per_unit, why_checkouts_differ
-from engine.tracking.rates import Entry
+from engine.tracking.rates import Entry, limits_of
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
 
@@ -167,12 +167,13 @@ class _Effects:
             "upper": None,
             "numerator": treatment[0],
             "denominator": treatment[1],
-            "method": SEQUENCE if self._watched else "newcombe",
+            "method": SEQUENCE if self._watched else "newcombe_clustered",
             "status": self._status,
             "reason": self._reason,
             "p_value": None,
             "treatment": _share(*treatment),
             "control": _share(*control),
+            "unclustered": {**limits_of(None), "method": "newcombe"},
             "clustered": None,
         }
         if self._status != "ok":
@@ -186,7 +187,7 @@ class _Effects:
         if self._watched:
             watched = watched_difference(x1, n1, x2, n2, self._level)
             assert watched is not None
-            plain, p_value = watched
+            own, p_value = watched
         elif expected < MANY_EXPECTED:
             p_value = exact_p_value(tables)
         else:
@@ -195,15 +196,14 @@ class _Effects:
         assert plain is not None
         entry |= {
             "value": plain.value,
-            "lower": plain.lower,
-            "upper": plain.upper,
+            **limits_of(own),
             "p_value": None if expected < FEWEST_EXPECTED else p_value,
         }
         if not self._watched:
             # A confidence sequence already allows for units that return.
+            entry["unclustered"] = {**limits_of(plain), "method": "newcombe"}
             entry["clustered"] = {
-                "lower": own.lower,
-                "upper": own.upper,
+                **limits_of(own),
                 "method": "newcombe_clustered",
                 "units": [self._strata.units(arm, self.shares) for arm in ARMS],
                 "effective_checkouts": [n1, n2],

@@ -68,8 +68,11 @@ def newcombe(x1: float, n1: float, x2: float, n2: float, level: float = 0.95) ->
     proportions", method 10 (no continuity correction).
     """
     first, second = wilson(x1, n1, level), wilson(x2, n2, level)
-    if first is None or second is None:
-        return None
+    return None if first is None or second is None else newcombe_of(first, second)
+
+
+def newcombe_of(first: Interval, second: Interval) -> Interval:
+    """Return Newcombe's interval of the difference of two shares, from Wilson's of each."""
     difference = first.value - second.value
     below = math.hypot(first.value - first.lower, second.upper - second.value)
     above = math.hypot(first.upper - first.value, second.value - second.lower)

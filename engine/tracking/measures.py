@@ -13,12 +13,13 @@ from engine.errors import ConfigError
 from engine.facts import KINDS, Decision, Fact, Kind
 from engine.tracking.attribution import Outcome, outcomes
 from engine.tracking.clusters import clusters_of
+from engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
 from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
 from engine.tracking.quality import counted_at, n_logged
 from engine.tracking.query import UNKNOWN, ReportQuery
-from engine.tracking.rates import Counts
+from engine.tracking.rates import Counts, Ratios, ratios_of
 from engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
 from engine.tracking.strata import Strata, by_share
 
@@ -66,6 +67,10 @@ class Part:
         """
         buyers = self.history.buyers
         return frozenset[str]().union(*map(buyers, self.orders), *map(buyers, self._followed()))
+
+    def last_orders(self) -> Mapping[str, int]:
+        """Return when each unit last bought in the part; microseconds."""
+        return {unit: each.placed_at for each in self.orders for unit in self.history.buyers(each)}
 
     def currencies(self) -> frozenset[str]:
         """Return the currencies named by the part's decisions and orders, and orders of these."""
@@ -217,11 +222,12 @@ def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
 class Measures:
     """Counts of both kinds and both arms; `drawn` are the units of the part, whatever its offers.
 
-    `spending` is, by kind and each of `SPENT`, what units spent and had spent before, by share and
-    arm, where the query is `adjusted`.
+    `ratios` are the sums of the rates over units. `spending` is, by kind and each of `SPENT`, what
+    units spent and had spent before, by share and arm, where the query is `adjusted`.
     """
 
     counts: Mapping[Kind, Counts]
+    ratios: Mapping[Kind, Ratios]
     strata: Mapping[Kind, Strata]
     drawn: Mapping[Kind, Drawn]
     spending: Mapping[tuple[Kind, str], Spending] | None = None
@@ -256,7 +262,7 @@ class Measuring:
     ) -> None:
         self._history, self._currency, self._past = part.history, currency, past
         self._holdout = holdout
-        self._buying = part.buying_units()
+        self._buying, self._last_orders = part.buying_units(), part.last_orders()
         first = first_eligible(part.history, part.decisions)
         self.drawn: Mapping[Kind, Drawn] = {
             kind: drawn_of(of_units.values()) for kind, of_units in first.items()
@@ -265,11 +271,16 @@ class Measuring:
     def of(self, outcomes: Sequence[Outcome]) -> Measures:
         """Measure some outcomes of the part, of either kind."""
         counts: dict[Kind, Counts] = {}
+        ratios: dict[Kind, Ratios] = {}
         strata: dict[Kind, Strata] = {}
         spending: dict[tuple[Kind, str], Spending] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
-            counts[kind] = count(members, self._buying, self._history.orders_of, self._currency)
+            of_units = count_by_unit(members, self._history.orders_of)
+            bought = buyers_shown(members, self._history.orders_of, self._last_orders)
+            counts[kind] = count(members, of_units, self._currency)
+            counts[kind] += count_units(of_units, bought, self._buying)
+            ratios[kind] = ratios_of(of_units)
             placed = [each.placed for each in members]
             clusters = clusters_of(self._history, placed, self._currency)
             strata[kind] = Strata.of_clusters(clusters, self._holdout)
@@ -277,79 +288,5 @@ class Measuring:
                 of_arms = by_share(clusters, self._holdout)
                 for name in SPENT:
                     spending[kind, name] = with_past(of_arms, self._past, name)
-        return Measures(counts, strata, self.drawn, None if self._past is None else spending)
-
-
-def count(
-    outcomes: Iterable[Outcome],
-    buying: frozenset[str],
-    orders_of: Mapping[str, Sequence[Order]],
-    currency: str | None,
-) -> Counts:
-    """Count `outcomes`, all of one kind; revenue in `currency` only.
-
-    An order in which a shown offer converted counts as an order that was shown one, also where a
-    window credits it to another checkout, and so does its buyer.
-
-    Parameters
-    ----------
-    outcomes : iterable of Outcome
-        Of one kind.
-    buying : frozenset of str
-        Units that bought.
-    orders_of : mapping
-        checkout_id -> its orders.
-    currency : str or None
-        Of the revenue.
-    """
-    shown = [outcome for outcome in outcomes if outcome.shown]
-    converted = [outcome for outcome in shown if outcome.converted]
-    kept = [outcome for outcome in shown if outcome.kept]
-    credited = [credit for outcome in converted for credit in outcome.credits]
-    orders_converted = {credit.order.transaction_id for credit in credited}
-    orders_kept = {
-        credit.order.transaction_id
-        for outcome in kept
-        for credit in outcome.credits
-        if credit.remaining > 0
-    }
-    checkouts_shown = _checkouts(shown)
-    orders_shown = {
-        order.transaction_id
-        for checkout_id in checkouts_shown
-        for order in orders_of.get(checkout_id, ())
-    }
-    units_converted = _units(converted)
-    all_buying = buying | units_converted
-    paid = [credit for credit in credited if credit.order.currency == currency]
-    return Counts(
-        offers_shown=len(shown),
-        offers_accepted=sum(outcome.accepted for outcome in shown),
-        offers_converted=len(converted),
-        offers_kept=len(kept),
-        offers_clicked_first=sum(outcome.clicked_first for outcome in converted),
-        checkouts_shown=len(checkouts_shown),
-        checkouts_converted=len(_checkouts(converted)),
-        checkouts_kept=len(_checkouts(kept)),
-        orders_shown=len(orders_shown | orders_converted),
-        orders_converted=len(orders_converted),
-        orders_kept=len(orders_kept),
-        units_shown=len(_units(shown) & all_buying),
-        units_converted=len(units_converted),
-        units_kept=len(_units(kept)),
-        units_buying=len(all_buying),
-        revenue_minor=sum(credit.revenue_minor or 0 for credit in paid),
-        net_revenue_minor=sum(credit.net_revenue_minor or 0 for credit in paid),
-        lines_credited=len(credited),
-        lines_unpriced=sum(credit.revenue_minor is None for credit in credited),
-        lines_repriced=sum(credit.repriced for credit in credited),
-        lines_untaxed=sum(credit.untaxed for credit in credited),
-    )
-
-
-def _checkouts(outcomes: Iterable[Outcome]) -> set[str]:
-    return {outcome.placed.decision.checkout_id for outcome in outcomes}
-
-
-def _units(outcomes: Iterable[Outcome]) -> set[str]:
-    return {outcome.placed.unit for outcome in outcomes}
+        found = None if self._past is None else spending
+        return Measures(counts, ratios, strata, self.drawn, found)

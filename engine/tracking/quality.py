@@ -63,11 +63,14 @@ def n_logged(history: History, decisions: Sequence[Decision], orders: Sequence[O
 
 def without_buyers(rates: Mapping[str, Entry]) -> dict[str, Entry]:
     """Return the rates of a log that knows only who accepted: those of buyers say nothing."""
-    unknown = {**dict.fromkeys(("value", "lower", "upper")), "reason": ONLY_ACCEPTED}
+    unknown = {
+        **dict.fromkeys(("value", "lower", "upper")),
+        "unclustered": {"lower": None, "upper": None, "method": "wilson"},
+        "status": "not_comparable",
+        "reason": ONLY_ACCEPTED,
+    }
     return {
-        name: {**entry, **unknown, "status": "not_comparable"}
-        if RATES[name].denominator in _OF_BUYERS
-        else entry
+        name: {**entry, **unknown} if RATES[name].denominator in _OF_BUYERS else entry
         for name, entry in rates.items()
     }
 

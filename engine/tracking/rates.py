@@ -3,15 +3,19 @@
 Cohorts: an offer belongs to the instant of its decision. For a kind k and a set S of treatment
 offers of that kind, every rate is a ratio of sums over S; 0/0 has no value. A numerator is
 always a subset of its denominator, since only a shown offer can convert.
+
+Offers, checkouts and orders of one unit are no independent trials: intervals are as wide as units
+make them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from engine.tracking.intervals import wilson
+from engine.tracking.intervals import Interval, RatioSums, effective_counts, wilson
 
 Entry = dict[str, object]
 """A part of a report."""
@@ -31,7 +35,8 @@ class Counts(_Additive):
     """One kind in one group and period.
 
     `shown`, `converted` and `kept` mean: shown at least one offer; at least one of them
-    converted; at least one of those not returned. Units are buying units only.
+    converted; at least one of those not returned. Units are buying units only; those shown one
+    bought in its checkout, or at or after its decision, or what was bought is credited to it.
     """
 
     offers_shown: int = 0
@@ -93,23 +98,73 @@ RATES: Mapping[str, Rate] = {
 }
 
 
-def rates_of(counts: Counts, level: float) -> dict[str, Entry]:
-    """Return every named rate with its Wilson interval."""
+CLUSTERED: Mapping[str, Rate] = {name: rate for name, rate in RATES.items() if not rate.is_per_unit}
+"""Rates of which a unit may have several trials."""
+
+UNIT_COUNTS = tuple(
+    dict.fromkeys(
+        name for rate in CLUSTERED.values() for name in (rate.denominator, rate.numerator)
+    )
+)
+"""The fields of `Counts` that these are ratios of: each is a sum over units."""
+
+Ratios = Mapping[str, RatioSums]
+"""Sums over units for each of `CLUSTERED`, by name."""
+
+NO_RATIOS: Ratios = dict.fromkeys(CLUSTERED, RatioSums())
+
+
+def add_ratios(left: Ratios, right: Ratios) -> Ratios:
+    """Return the sums over units that are in one of two sets."""
+    return {name: sums + right[name] for name, sums in left.items()}
+
+
+def ratios_of(of_units: Mapping[str, Counter[str]]) -> Ratios:
+    """Return the sums of every rate over units, from each of `UNIT_COUNTS` by unit."""
     return {
-        name: proportion(getattr(counts, rate.numerator), getattr(counts, rate.denominator), level)
+        name: RatioSums.of(
+            [
+                (of_units[rate.numerator][unit], trials)
+                for unit, trials in of_units[rate.denominator].items()
+            ]
+        )
+        for name, rate in CLUSTERED.items()
+    }
+
+
+def rates_of(counts: Counts, ratios: Ratios, level: float) -> dict[str, Entry]:
+    """Return every named rate with its interval; that of rates per unit is the textbook one."""
+    return {
+        name: proportion(
+            getattr(counts, rate.numerator),
+            getattr(counts, rate.denominator),
+            ratios.get(name),
+            level,
+        )
         for name, rate in RATES.items()
     }
 
 
-def proportion(numerator: int, denominator: int, level: float) -> Entry:
-    """Return one rate as an entry of the report."""
-    interval = wilson(numerator, denominator, level)
+def proportion(numerator: int, denominator: int, sums: RatioSums | None, level: float) -> Entry:
+    """Return one rate as an entry of the report; `sums` is None where each unit counts once."""
+    plain = wilson(numerator, denominator, level)
+    # Where no trial fails, or none succeeds, units do not vary, and there is no effect to see.
+    varies = sums is not None and 0 < numerator < denominator
+    own = wilson(*effective_counts(sums, level), level) if sums and varies else plain
     return {
-        "value": interval.value if interval else None,
-        "lower": interval.lower if interval else None,
-        "upper": interval.upper if interval else None,
+        "value": plain.value if plain else None,
+        **limits_of(own),
         "numerator": numerator,
         "denominator": denominator,
-        "method": "wilson",
-        "status": "ok" if interval else "no_data",
+        "method": "wilson_clustered",
+        "status": "ok" if plain else "no_data",
+        "unclustered": {**limits_of(plain), "method": "wilson"},
+    }
+
+
+def limits_of(interval: Interval | None) -> Entry:
+    """Return the bounds of an interval as they are in entries; null where there is none."""
+    return {
+        "lower": interval.lower if interval else None,
+        "upper": interval.upper if interval else None,
     }

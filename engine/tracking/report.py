@@ -7,12 +7,10 @@ settings it is added up from roll-ups, to the same bytes.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,9 +22,9 @@ from engine.progress import Progress, SilentProgress
 from engine.storage.facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
+from engine.tracking.comparison import compared
 from engine.tracking.cuped import adjusted_entry, past_spend
 from engine.tracking.incremental import incremental_of
-from engine.tracking.intervals import newcombe
 from engine.tracking.local_days import bound_text
 from engine.tracking.many import EFFECTS, Measured, judge_together
 from engine.tracking.measures import (
@@ -41,7 +39,7 @@ from engine.tracking.measures import (
 )
 from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
 from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
-from engine.tracking.rates import RATES, Entry, rates_of
+from engine.tracking.rates import Entry, rates_of
 from engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
 
 if TYPE_CHECKING:
@@ -100,76 +98,6 @@ def build_report(
     if other is None:
         return report
     return {**report, "comparison": compared(report, of_period(other))}
-
-
-def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, object]:
-    """Return the `comparison` entry of report `now`.
-
-    Differences have Newcombe's interval for independent periods: customers who are in both make
-    it wider than necessary, never narrower. Rates per unit grow with the length of a period, so
-    those of periods of unequal length, or that overlap, are not comparable.
-    """
-    unequal = _why_not_comparable(now, before)
-    kinds = cast("Mapping[str, Mapping[str, Any]]", now["total"])
-    return {
-        "from": before["from"],
-        "to": before["to"],
-        "days": before["days"],
-        "total": before["total"],
-        "change": {
-            kind: _change(measured, before["total"][kind], float(now["level"]), unequal)
-            for kind, measured in kinds.items()
-        },
-    }
-
-
-def _why_not_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
-    """Return why rates per unit of two reports cannot be compared; None where they can."""
-    if now["days"] is not None and before["days"] is not None and now["days"] != before["days"]:
-        return (
-            f"the periods are {now['days']:g} and {before['days']:g} days long, and the share of"
-            " customers who buy one grows with the days: compare periods of equal length"
-        )
-    bounds = [
-        bounds_of(
-            replace(
-                parse_query({name: each[name] for name in ("from", "to")}), timezone=now["timezone"]
-            )
-        )
-        for each in (now, before)
-    ]
-    if max(since or 0 for since, _ in bounds) < min(until or math.inf for _, until in bounds):
-        return "the periods overlap, so that customers are in both: compare periods that do not"
-    return None
-
-
-def _change(
-    now: Mapping[str, Any], before: Mapping[str, Any], level: float, unequal: str | None
-) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, rate in RATES.items():
-        left, right = now[name], before[name]
-        interval = newcombe(
-            left["numerator"], left["denominator"], right["numerator"], right["denominator"], level
-        )
-        status = "ok" if interval else "no_data"
-        reason = (
-            left.get("reason") or right.get("reason") or (unequal if rate.is_per_unit else None)
-        )
-        if interval and reason:
-            interval, status = None, "not_comparable"
-        found[name] = {
-            "value": interval.value if interval else None,
-            "lower": interval.lower if interval else None,
-            "upper": interval.upper if interval else None,
-            "method": "newcombe",
-            "status": status,
-            "reason": reason if status == "not_comparable" else None,
-        }
-    for name in ("revenue", "net_revenue"):
-        known = now[name] is not None and before[name] is not None
-        found[name] = str(Decimal(now[name]) - Decimal(before[name])) if known else None
-    return found
 
 
 def _check_facts_are_there(store: Store, asked: ReportQuery) -> None:
@@ -388,7 +316,7 @@ class _Entries:
                     self._query.level,
                     watched=self._query.watched,
                 )
-        rates = rates_of(counts, self._query.level)
+        rates = rates_of(counts, measures.ratios[kind], self._query.level)
         return {
             **(without_buyers(rates) if self._only_accepted else rates),
             "conversions": {

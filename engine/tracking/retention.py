@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from engine.errors import ConfigError
 from engine.progress import Progress
@@ -77,11 +77,11 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
             for checkout_id, days in rollups.spanning(None, None).items()
             if days[0] < day
         }
-        first_days = sorted({first for first, _ in shared.values()})
-        with progress.task("Sealing days", total=len(first_days)) as task:
+        shared_days = sorted({each for days in shared.values() for each in _days_until(*days, day)})
+        with progress.task("Sealing days", total=len(shared_days)) as task:
             bodies: dict[str, bytes] = {}
-            for first in first_days:
-                bodies[first] = folded(store, own, first, day)
+            for each in shared_days:
+                bodies[each] = folded(store, own, each, day)
                 task.advance()
         until = max((last for _, last in shared.values()), default="")
         opened = [kept for kept, _ in rollups.bodies(day, until)] if until >= day else []
@@ -90,6 +90,14 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
         dropped = store.facts.drop_before(_instant(store, since), task.advance)
     days = sum(1 for kept, _ in rollups.bodies(None, None) if kept < day)
     return Retained(since, dropped, days)
+
+
+def _days_until(first: str, last: str, before: str) -> list[str]:
+    """Return the days from `first` to `last` that are before another."""
+    begin, n_days = date.fromisoformat(first), 1
+    n_days += (date.fromisoformat(last) - begin).days
+    days = [(begin + timedelta(days=n)).isoformat() for n in range(n_days)]
+    return [each for each in days if each < before]
 
 
 def _instant(store: Store, since: date) -> int:

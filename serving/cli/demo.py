@@ -164,13 +164,12 @@ def _print_truth(label: str, measured: Mapping[str, Any], planted: Any) -> None:
     elif measured["value"] is None:
         text = f"  {label}: true effect {true:+.2%}; not measured ({measured['status']})"
     else:
-        bounds = measured["clustered"] or measured
-        inside = bounds["lower"] <= true <= bounds["upper"]
+        inside = measured["lower"] <= true <= measured["upper"]
         text = (
             f"  {label}: the offers truly changed the share of checkouts that convert by"
             f" {true * 100:+.2f} pp; the report, which sees only the facts, says"
             f" {measured['value'] * 100:+.2f} pp"
-            f" [{bounds['lower'] * 100:+.2f}, {bounds['upper'] * 100:+.2f}]"
+            f" [{measured['lower'] * 100:+.2f}, {measured['upper'] * 100:+.2f}]"
             f" ({'inside' if inside else 'outside'} its interval)"
         )
     console.out.print(text, markup=False, highlight=False)

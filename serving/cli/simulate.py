@@ -151,14 +151,13 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
 def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
     """Return the planted effect beside what the report says, in shares of checkouts."""
     found = measured["incremental"]
-    bounds = found["clustered"] or found
     known = planted is not None and found["value"] is not None
     return {
         "planted": planted,
         "measured": found["value"],
-        "lower": bounds["lower"],
-        "upper": bounds["upper"],
-        "inside": bounds["lower"] <= planted <= bounds["upper"] if known else None,
+        "lower": found["lower"],
+        "upper": found["upper"],
+        "inside": found["lower"] <= planted <= found["upper"] if known else None,
         "attributed": measured["checkout"]["value"],
         "treatment": found["treatment"]["value"],
         "control": found["control"]["value"],

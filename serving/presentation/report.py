@@ -103,9 +103,7 @@ class _Words:
         return self.phrase("interval", lower=lower, upper=upper)
 
     def points_interval(self, entry: Report) -> str:
-        """As wide as customers who return make it."""
-        bounds = entry.get("clustered") or entry
-        lower, upper = (self.figures.points(bounds[end]) for end in ("lower", "upper"))
+        lower, upper = (self.figures.points(entry[end]) for end in ("lower", "upper"))
         return self.phrase("interval", lower=lower, upper=upper)
 
     def money_interval(self, entry: Report) -> str:

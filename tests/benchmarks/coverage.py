@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.tracking.incremental import incremental_of
+from engine.tracking.intervals import RatioSums
 from engine.tracking.per_unit import why_checkouts_differ
+from engine.tracking.rates import proportion
 from engine.tracking.sample_ratio import Drawn, sample_ratio
 from engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
 
@@ -124,8 +126,33 @@ def false_alarms(runs: int) -> None:
             )
 
 
+def rates(runs: int) -> None:
+    """Print the coverage of a rate of offers, three a decision, to customers who return."""
+    for share in (0.02, 0.05, 0.1, 0.3, 0.6):
+        for alike in (0.05, 0.3):
+            for units in UNITS[2:]:
+                rng = np.random.default_rng(units)
+                covered = dict.fromkeys(("lower", "unclustered"), 0)
+                for _ in range(runs):
+                    trials = 3 * rng.integers(1, 7, units)
+                    spread = 1 / alike - 1
+                    chance = rng.beta(spread * share, spread * (1 - share), units)
+                    bought = rng.binomial(trials, chance)
+                    sums = RatioSums.of(list(zip(bought.tolist(), trials.tolist(), strict=True)))
+                    entry = proportion(sums.sum_x, sums.sum_m, sums, 0.95)
+                    for name, bounds in (("lower", entry), ("unclustered", entry["unclustered"])):
+                        covered[name] += bounds["lower"] <= share <= bounds["upper"]  # type: ignore[index,operator]
+                print(
+                    f"rate of {share:4.0%}, alike {alike:4.2f}, {units:5} units:"
+                    f" covers {covered['lower'] / runs:6.1%},"
+                    f" unclustered {covered['unclustered'] / runs:6.1%}",
+                    flush=True,
+                )
+
+
 def main(runs: int) -> None:
     """Print the coverage of each measure in each world."""
+    rates(runs)
     for label, world in WORLDS:
         for n_control in UNITS:
             rng = np.random.default_rng(n_control)
@@ -138,7 +165,7 @@ def main(runs: int) -> None:
                         strata, reason=None, currency="EUR", level=0.95, watched=watched
                     )
                     for measure, each in (
-                        ("share", entry["clustered"] or entry),
+                        ("share", entry),
                         ("basket", entry["revenue_per_checkout"]),
                         ("offered", entry["offer_revenue_per_checkout"]),
                     ):

@@ -40,22 +40,34 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
     completed = rng.random(checkouts) < 0.8
     returned = completed & (rng.random(checkouts) < 0.04)
     ordered = np.where(completed, rng.integers(5_000, 200_000, checkouts), 0)
-    flags = FLAGS["buying"] * (rng.random(checkouts) < 0.8)
+    columns: dict[str, NDArray[np.int64]] = {
+        "unit": units,
+        "buying": completed.astype(np.int64),
+        "ordered": completed.astype(np.int64),
+    }
     counts: dict[str, Counts] = {}
-    columns: dict[str, NDArray[np.int64]] = {}
     for kind in KINDS:
         converted = completed & (rng.random(checkouts) < 0.15)
         hit = converted & ~control
-        n_shown, n_hit = int((~control).sum()), int(hit.sum())
+        kept = hit & ~returned
+        of_units = {
+            "offers_shown": ~control,
+            "offers_accepted": (hit | (rng.random(checkouts) < 0.05)) & ~control,
+            "checkouts_shown": ~control,
+            "orders_shown": completed & ~control,
+            **{f"{name}_converted": hit for name in ("offers", "checkouts", "orders")},
+            **{f"{name}_kept": kept for name in ("offers", "checkouts", "orders")},
+        }
         counts[kind] = Counts(
-            *(n_shown, n_hit, n_hit, n_hit, n_hit, n_shown, n_hit, n_hit, n_shown, n_hit, n_hit),
-            revenue_minor=n_hit * 4_900,
-            net_revenue_minor=n_hit * 4_900,
+            **{name: int(column.sum()) for name, column in of_units.items()},
+            revenue_minor=int(hit.sum()) * 4_900,
+            net_revenue_minor=int(kept.sum()) * 4_900,
         )
-        for name, marked in (("shown", ~control), ("sold", hit), ("kept", hit & ~returned)):
-            flags += FLAGS[f"{kind}_{name}"] * marked
         measures = {
             "drawn": np.ones(checkouts),
+            **of_units,
+            "shown": ~control,
+            "bought": completed & ~control,
             "checkouts": np.ones(checkouts),
             "converted": converted,
             "completed": completed,
@@ -80,7 +92,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         frozenset(("NOK",)),
         groups=(("unknown", "unknown", "checkout"),),
     )
-    columns |= {"unit": units, "flags": flags}
+    columns["flags"] = np.sum([columns[name] * flag for name, flag in FLAGS.items()], axis=0)
     strata = {
         ("control" if is_control else "treatment", 100_000): {
             name: column[control == is_control] for name, column in columns.items()

@@ -5,9 +5,11 @@ Everything is found by scanning all facts; only the plain data classes of facts 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
+from statistics import NormalDist
 from typing import Any
 
 from msgspec.structs import replace
@@ -588,7 +590,7 @@ class ReferenceReport:
         }
         paid = [each for each in owed if self.money_of(each["order"]) == self.currency]
         n_accepted = sum(self.accepted_at(i) is not None for i in shown)
-        n_shown = len(units(shown) & buying)
+        n_shown = len({self.unit(chosen[i][1]) for i in shown if self._bought(i, chosen[i][1])})
         return {
             "customer": (len(units(offers(owed))), n_shown),
             "offer": (len(offers(owed)), len(shown)),
@@ -609,6 +611,74 @@ class ReferenceReport:
             "control": self._arm("control", chosen),
             "srm_p_value": self.sample_ratio(kind),
         }
+
+    def trials(
+        self, kind: str, matches: Any = lambda offer, decision: True
+    ) -> dict[str, list[tuple[int, int]]]:
+        """Successes and trials of each unit, for the rates of which a unit may have several.
+
+        A checkout or order is that of the first unit that was shown an offer in it.
+        """
+        shown = {
+            offer_id: decision
+            for offer_id, (offer, decision) in self.offers.items()
+            if offer.kind == kind and self.inside(decision) and matches(offer, decision)
+            if self.shown_at(offer_id) is not None
+        }
+        owed = [credit for credit in self.credits if credit["offer"] in shown]
+        kept = [credit for credit in owed if credit["left"] > 0]
+
+        def first(offers: Iterable[str]) -> str:
+            of_trial = set(offers)
+            return next(self.unit(each) for i, each in shown.items() if i in of_trial)
+
+        offers = {i: self.unit(decision) for i, decision in shown.items()}
+        checkouts = {
+            decision.checkout_id: first(
+                i for i, each in shown.items() if each.checkout_id == decision.checkout_id
+            )
+            for decision in shown.values()
+        }
+        orders = {}
+        for order in self.orders:
+            credited = {credit["offer"] for credit in owed if credit["order"] is order}
+            here = {i for i, each in shown.items() if each.checkout_id in self.touched(order)}
+            if credited | here:
+                orders[order.transaction_id] = first(credited | here)
+        ids: dict[str, Any] = {
+            "offer": lambda credit: credit["offer"],
+            "checkout": lambda credit: shown[credit["offer"]].checkout_id,
+            "order": lambda credit: credit["order"].transaction_id,
+        }
+        accepted = {i for i in shown if self.accepted_at(i) is not None}
+        wanted = [("click_through", offers, accepted)]
+        for name, owners in (("offer", offers), ("checkout", checkouts), ("order", orders)):
+            for prefix, credited in (("", owed), ("net_", kept)):
+                wanted.append((prefix + name, owners, {ids[name](each) for each in credited}))
+        return {
+            name: [
+                (
+                    sum(owner == unit and trial in hits for trial, owner in owners.items()),
+                    sum(owner == unit for owner in owners.values()),
+                )
+                for unit in sorted(set(owners.values()))
+            ]
+            for name, owners, hits in wanted
+        }
+
+    def _bought(self, offer_id: str, decision: Decision) -> bool:
+        """Whether the unit bought in the offer's checkout, after its decision, or by the offer."""
+        unit = self.unit(decision)
+        for order in self.orders:
+            buyers = {self.unit(order)} | {
+                self.unit(each)
+                for each in self.decisions
+                if each.checkout_id in self.touched(order)
+            }
+            later = self.inside(order) and order.occurred_at >= decision.occurred_at
+            if decision.checkout_id in self.touched(order) or (later and unit in buyers):
+                return True
+        return any(credit["offer"] == offer_id for credit in self.credits)
 
     @staticmethod
     def _sum(owed: list[dict[str, Any]], paid: list[dict[str, Any]], which: str) -> int | None:
@@ -825,3 +895,37 @@ class ReferenceReport:
                 if self.inside(order)
             ),
         }
+
+
+def clustered_bounds(trials: list[tuple[int, int]]) -> tuple[float, float]:
+    """Return Wilson's 95% limits on as many trials as units make of (successes, trials) of each."""
+    successes, n = sum(x for x, _ in trials), sum(m for _, m in trials)
+    z, share, units = NormalDist().inv_cdf(0.975), successes / n, len(trials)
+    effect = 1.0
+    if 0 < successes < n != units:
+        effect = float(n)
+        if units > 1:
+            spread = sum((x - m * Fraction(successes, n)) ** 2 for x, m in trials)
+            variance = float(spread * units / (units - 1) / n**2)
+            effect = variance / (share * (1 - share) / n) * (student(z, units - 1) / z) ** 2
+        effect = min(max(effect, 1.0), float(n))
+    trials_left = n / effect
+    middle = share + z * z / (2 * trials_left)
+    spread_of = z * math.sqrt(share * (1 - share) / trials_left + (z / (2 * trials_left)) ** 2)
+    scale = 1 + z * z / trials_left
+    return (middle - spread_of) / scale, (middle + spread_of) / scale
+
+
+def student(z: float, degrees: int) -> float:
+    """Return the 97.5% quantile of Student's t, by the expansion the report documents."""
+    if degrees == 1:
+        return math.tan(math.pi * 0.475)
+    if degrees == 2:
+        return 0.95 * math.sqrt(2 / (1 - 0.95**2))
+    return (
+        z
+        + (z**3 + z) / (4 * degrees)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92_160 * degrees**4)
+    )

@@ -12,8 +12,7 @@ that several days share are left out (see `spanning_checkouts`); a report counts
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -24,12 +23,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
-from engine.tracking.clusters import clusters_of, stratum_of
-from engine.tracking.measures import Part, count
-from engine.tracking.quality import n_logged
-from engine.tracking.rates import Counts
-from engine.tracking.sample_ratio import Group, first_eligible, group_of
-from engine.tracking.strata import MEASURES, MONEY, WHOLE, Stratum
+from engine.tracking.rates import UNIT_COUNTS, Counts
+from engine.tracking.sample_ratio import Group
+from engine.tracking.strata import MEASURES, MONEY, WHOLE
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -52,14 +48,17 @@ the columns are there for roll-ups by one of them.
 """
 
 MARKS = (
-    *(f"{kind}_{name}" for kind in KINDS for name in ("shown", "sold", "kept")),
+    *(f"{kind}_{name}" for kind in KINDS for name in ("shown", "bought")),
+    "ordered",
     "buying",
 )
 FLAGS = {name: 1 << bit for bit, name in enumerate(MARKS)}
 """The bit of each mark in the column `flags`.
 
-`shown`, `sold`, `kept`: the unit was shown an offer of the kind, one of them converted, one of
-those was kept. `buying`: the unit bought, which is on one of its rows.
+`shown`: the unit was shown an offer of the kind. `bought`: it also bought in the checkout of one of
+them, or on the same day at or after its decision, or what was bought is credited to one. `ordered`,
+`buying`: the unit has an order of that day, or of that day or its checkouts; on one of its rows.
+Other than counts and totals, marks are also of checkouts that several days share.
 """
 
 OF_CLUSTER = ("checkouts", *MEASURES, "foreign")
@@ -84,6 +83,9 @@ CHANGES = {
 Few units send something back, order twice in a checkout or take two of an item.
 """
 
+COUNT_COLUMNS = tuple(f"{kind}_{name}" for kind in KINDS for name in UNIT_COUNTS)
+"""Each of `UNIT_COUNTS`: of a unit, over the day's shown offers of a kind."""
+
 TWINS = dict(zip(TOTALS[len(TOTALS) // 2 :], TOTALS, strict=False))
 """Columns of the second kind, and those of the first: equal where every decision offers both."""
 
@@ -91,19 +93,24 @@ FIELDS = (
     *KEYS,
     pa.field("unit", pa.int32(), nullable=False),
     pa.field("flags", pa.uint8(), nullable=False),
+    *(pa.field(f"{kind}_counts", pa.uint8(), nullable=False) for kind in KINDS),
     *(pa.field(name, pa.int64(), nullable=False) for name in TOTALS),
 )
 """The columns, with a row for each unit and combination of `KEYS`.
 
-`unit` is a number of the table `rollup_units`. Each of `TOTALS` has the smallest type of integers
-that holds it on that day, for a year of days has to fit into memory. Those of `TWINS` that are
-equal to their twins on that day are left out, and then those of `CHANGES`, and `foreign`, that are
-0.
+`unit` is a number of the table `rollup_units`. Most units of a day did one of few things: each
+different row of `UNIT_COUNTS` is in a list beside the table, and `cross_sell_counts` and
+`upsell_counts` are places in these lists. All columns have the smallest type of integers that holds
+them on that day, for a year of days has to fit into memory. Those of `TWINS` that are equal to
+their twins on that day are left out, and then those of `CHANGES`, and `foreign`, that are 0.
 """
 
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
 """A day is small: to share its columns out takes longer than to read them."""
 _WRITING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+
+AnyStratum = tuple[Arm | None, int | None]
+"""Arm and stated share of rows; None for units without a decision."""
 
 Columns = Mapping[str, NDArray[Any]]
 """By name, of integers (n,)."""
@@ -112,7 +119,7 @@ Key = tuple[Arm | None, int | None, int]
 """Arm and stated share (millionths) of a row, and the number of its unit."""
 
 Rows = Mapping[Key, Mapping[str, int]]
-"""`flags` and `TOTALS` of each row, as far as they are not 0."""
+"""`flags`, `COUNT_COLUMNS` and `TOTALS` of each row, as far as they are not 0."""
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -157,15 +164,21 @@ class UnitRows:
     arm, share
         The stratum; None for units without a decision.
     columns : mapping
-        `unit` (ascending), `flags`, and those of `TOTALS` that are stored.
+        `unit` (ascending), `flags`, `..._counts`, and those of `TOTALS` that are stored.
     groups : sequence of Group
         Those that the columns `drawn` number from 1.
+    counts : mapping
+        Of each kind the different rows of `UNIT_COUNTS`, shape (m, 10).
+    day : int
+        The number of the day among those that are added up.
     """
 
     arm: Arm | None
     share: int | None
     columns: Columns
     groups: Sequence[Group]
+    counts: Mapping[Kind, NDArray[np.int64]]
+    day: int = 0
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, or its twin where it is left out, or 0 where both are."""
@@ -207,14 +220,21 @@ class Day:
         # Arrow's own memory pools keep more memory than a report needs.
         pool = pa.system_memory_pool()
         with pa.ipc.open_stream(body, options=_READING, memory_pool=pool) as reader:
-            self.notes = msgspec.json.decode(reader.schema.metadata[b"notes"], type=Notes)
-            names = [name for name in reader.schema.names if name in ("unit", "flags", *TOTALS)]
+            metadata = reader.schema.metadata
+            self.notes = msgspec.json.decode(metadata[b"notes"], type=Notes)
+            lists = msgspec.json.decode(metadata[b"counts"], type=dict[Kind, list[list[int]]])
+            counts: dict[Kind, NDArray[np.int64]] = {
+                kind: np.array(each, np.int64) for kind, each in lists.items()
+            }
+            keys = {field.name for field in KEYS}
+            names = [name for name in reader.schema.names if name not in keys]
             self.rows = [
                 UnitRows(
                     batch["arm"].values[0].as_py(),
                     batch["share"].values[0].as_py(),
                     {name: batch[name].to_numpy() for name in names},
                     self.notes.groups,
+                    counts,
                 )
                 for batch in reader
             ]
@@ -228,15 +248,20 @@ def same_numbers(body: bytes, other: bytes) -> bool:
 
 def pack(rows: Rows, notes: Notes) -> bytes:
     """Write a roll-up."""
-    strata: dict[tuple[Arm | None, int | None], Columns] = {}
+    return write_day(notes, columns_of(rows))
+
+
+def columns_of(rows: Rows) -> dict[AnyStratum, Columns]:
+    """Return the columns of each stratum, in order."""
+    strata: dict[AnyStratum, Columns] = {}
     for stratum, keys in groupby(sorted(rows, key=_order), key=lambda key: key[:2]):
         units = [unit for _, _, unit in keys]
         of_units = [rows[*stratum, unit] for unit in units]
         strata[stratum] = {"unit": np.array(units)} | {
             name: np.array([row.get(name, 0) for row in of_units], np.int64)
-            for name in ("flags", *TOTALS)
+            for name in ("flags", *COUNT_COLUMNS, *TOTALS)
         }
-    return write_day(notes, strata)
+    return strata
 
 
 def _order(key: Key) -> tuple[str, int, int]:
@@ -244,8 +269,18 @@ def _order(key: Key) -> tuple[str, int, int]:
     return arm or "", -1 if share is None else share, unit
 
 
-def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Columns]) -> bytes:
-    """Write a roll-up: the same bytes for the same notes and columns of each stratum."""
+def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
+    """Write a roll-up: the same bytes for the same notes and columns of each stratum.
+
+    The columns are `unit`, `flags`, and each of `COUNT_COLUMNS` and `TOTALS`.
+    """
+    lists: dict[Kind, list[list[int]]] = {}
+    for kind in KINDS:
+        lists[kind], places = _different(kind, [*strata.values()])
+        strata = {
+            stratum: {**columns, f"{kind}_counts": own}
+            for (stratum, columns), own in zip(strata.items(), places, strict=True)
+        }
     left_out = {
         name
         for name, twin in TWINS.items()
@@ -258,15 +293,20 @@ def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Colum
         and name.removeprefix(f"{KINDS[0]}_") in (*CHANGES, "foreign")
         and not any(columns[name].any() for columns in strata.values())
     }
+    types = {name: _smallest([columns[name] for columns in strata.values()]) for name in TOTALS} | {
+        f"{kind}_counts": pa.from_numpy_dtype(np.min_scalar_type(len(different) - 1))
+        for kind, different in lists.items()
+    }
     fields = [
-        field.with_type(_smallest([columns[field.name] for columns in strata.values()]))
-        if field.name in TOTALS
-        else field
+        field.with_type(types.get(field.name, field.type))
         for field in FIELDS
         if field.name not in left_out
     ]
-    encoded = msgspec.json.encode(notes, order="deterministic")
-    schema = pa.schema(fields, {"notes": encoded})
+    described = {
+        name: msgspec.json.encode(each, order="deterministic")
+        for name, each in (("notes", notes), ("counts", lists))
+    }
+    schema = pa.schema(fields, described)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
         for (arm, share), columns in strata.items():
@@ -284,75 +324,20 @@ def write_day(notes: Notes, strata: Mapping[tuple[Arm | None, int | None], Colum
     return sink.getvalue().to_pybytes()
 
 
+def _different(
+    kind: Kind, strata: Sequence[Columns]
+) -> tuple[list[list[int]], list[NDArray[np.intp]]]:
+    """Return the different rows of `UNIT_COUNTS`, and for each stratum the places of its rows."""
+    names = [f"{kind}_{name}" for name in UNIT_COUNTS]
+    nothing = np.zeros((1, len(names)), np.int64)
+    rows = [np.column_stack([columns[name] for name in names]) for columns in strata]
+    different, places = np.unique(np.concatenate([nothing, *rows]), axis=0, return_inverse=True)
+    ends = np.cumsum([1, *map(len, rows)])
+    return different.tolist(), np.split(places.ravel(), ends)[1:-1]
+
+
 def _smallest(columns: Iterable[NDArray[np.int64]]) -> pa.DataType:
     """Return the smallest type of signed integers that holds all values."""
     bounds = [(int(each.min()), int(each.max())) for each in columns]
     largest = max((max(-1 - lowest, highest) for lowest, highest in bounds), default=0)
     return pa.from_numpy_dtype(np.min_scalar_type(-1 - largest))
-
-
-def day_of(
-    part: Part,
-    quality: Mapping[str, int],
-    currency: str | None,
-    numbers: Callable[[Sequence[str]], Mapping[str, int]],
-) -> bytes:
-    """Count what falls into one day (or any period).
-
-    Parameters
-    ----------
-    part : Part
-        What falls into it, without the outcomes in checkouts that several days share.
-    quality : mapping
-        Counts of facts that count for nothing.
-    currency : str or None
-        Of all money; None where it is the only one that the facts name.
-    numbers : callable
-        Returns the number of each unit, the same for every day.
-
-    Returns
-    -------
-    bytes
-        The roll-up, as `Day` reads it.
-    """
-    history, currencies = part.history, part.currencies()
-    if currency is None and len(currencies) == 1:
-        (currency,) = currencies
-    rows: defaultdict[tuple[Arm | None, int | None, str], Counter[str]] = defaultdict(Counter)
-    strata: dict[str, Stratum] = {}
-    for decision in part.decisions:
-        strata.setdefault(history.units[decision.decision_id], stratum_of(decision))
-    for unit, stratum in strata.items():
-        rows[*stratum, unit]["flags"] = 0
-    for unit in part.buying_units():
-        rows[*strata.get(unit, (None, None)), unit]["flags"] |= FLAGS["buying"]
-    first = first_eligible(history, part.decisions)
-    groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
-    places = {group: place for place, group in enumerate(groups, 1)}
-    counts: dict[Kind, Counts] = {}
-    for kind in KINDS:
-        members = [each for each in part.outcomes if each.placed.offer.kind == kind]
-        of_units = {"units_shown": 0, "units_converted": 0, "units_kept": 0, "units_buying": 0}
-        counts[kind] = replace(count(members, frozenset(), history.orders_of, currency), **of_units)
-        for each in members:
-            if each.shown:
-                marks = {"shown": True, "sold": each.converted, "kept": each.kept}
-                rows[*stratum_of(each.placed.decision), each.placed.unit]["flags"] |= sum(
-                    FLAGS[f"{kind}_{name}"] for name, is_so in marks.items() if is_so
-                )
-        for unit, decision in first[kind].items():
-            rows[*stratum_of(decision), unit][f"{kind}_drawn"] = places[group_of(decision)]
-        clusters = clusters_of(history, [each.placed for each in members], currency)
-        for (stratum, unit), cluster in clusters.items():
-            row = rows[*stratum, unit]
-            for name in OF_CLUSTER:
-                base, factor = CHANGES.get(name, ("checkouts", 0))
-                row[f"{kind}_{name}"] = getattr(cluster, name) - factor * getattr(cluster, base)
-    orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    logged = n_logged(history, part.decisions, part.orders)
-    n_decisions = len(part.decisions)
-    notes = Notes(counts, quality, orders, currency, currencies, n_decisions, logged, tuple(groups))
-    number_of = numbers(sorted({unit for _, _, unit in rows}))
-    return pack(
-        {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes
-    )

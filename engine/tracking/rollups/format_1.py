@@ -3,7 +3,14 @@
 In version 0.1.0 a body was a length, a JSON object and integer columns over the units of the day,
 each of the narrowest type, written as one value where all are equal, or as the few that are not 0.
 Later ones are tables of Arrow; the first said which row has the unit's first decision by a flag.
+How many of the day's offers, checkouts and orders each unit had was in neither: the day's counts
+are shared out evenly among the units that may have had some. Nor was it said who bought when: units
+that bought that day did so after they were shown an offer.
 """
+
+# pyarrow has no types for a checker.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 
@@ -14,20 +21,22 @@ from typing import Any
 import msgspec
 import numpy as np
 import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Arm, Kind
+from engine.facts import KINDS, Kind
 from engine.tracking.query import UNKNOWN
-from engine.tracking.rates import Counts
+from engine.tracking.rates import UNIT_COUNTS, Counts
 from engine.tracking.rollups.day import (
     FLAGS,
-    MARKS,
+    KEYS,
     TOTALS,
+    TWINS,
+    AnyStratum,
     Columns,
-    Day,
     Key,
     Notes,
-    pack,
+    columns_of,
     write_day,
 )
 from engine.tracking.sample_ratio import GROUP_KEYS
@@ -36,9 +45,12 @@ from engine.tracking.strata import ARMS
 _ARROW = b"\xff" * 4
 """What every stream of Arrow begins with."""
 
-_MARKS = ("buying", *MARKS[:-1])
-_DRAWN = 128
-"""The flag of the row of a unit's first decision of the day; now it is a column for each kind."""
+_MARKS = (
+    *(f"{kind}_{name}" for kind in KINDS for name in ("shown", "sold", "kept")),
+    "buying",
+    "drawn",
+)
+"""Of the bits of `flags` in the first Arrow tables; in version 0.1.0 `buying` was the first."""
 _GROUPS = ((UNKNOWN,) * len(GROUP_KEYS),)
 _UNKNOWN_SHARE = _NOT_DRAWN = -1
 _SUMS = {
@@ -50,28 +62,64 @@ _SUMS = {
 }
 
 
+_COUNTED_OF = {"shown": "shown", "accepted": "shown", "converted": "sold", "kept": "kept"}
+"""The mark of the units that a count may be of, by the end of its name."""
+
+
 def renewed(body: bytes) -> bytes:
     """Return a roll-up in the present format; one of an earlier format keeps its numbers."""
-    if not body.startswith(_ARROW):
-        return _converted(body)
-    day = Day(body)
-    if any(f"{KINDS[0]}_drawn" in rows.columns for rows in day.rows):
-        return body
-    strata: dict[tuple[Arm | None, int | None], Columns] = {}
-    for rows in day.rows:
-        flags = rows.column("flags")
-        strata[rows.arm, rows.share] = {
-            "unit": rows.column("unit"),
-            "flags": flags & ~np.uint8(_DRAWN),
-            **{name: rows.column(name).astype(np.int64) for name in TOTALS},
-            **{
-                f"{kind}_drawn": (
-                    (flags & _DRAWN > 0) & (rows.column(f"{kind}_checkouts") > 0)
-                ).astype(np.int64)
-                for kind in KINDS
-            },
-        }
-    return write_day(msgspec.structs.replace(day.notes, groups=_GROUPS), strata)
+    return _with_counts_of_units(body) if body.startswith(_ARROW) else _converted(body)
+
+
+def _with_counts_of_units(body: bytes) -> bytes:
+    strata: dict[AnyStratum, Columns] = {}
+    with pa.ipc.open_stream(body) as reader:
+        metadata = reader.schema.metadata
+        if b"counts" in metadata:
+            return body
+        notes = msgspec.json.decode(metadata[b"notes"], type=Notes)
+        names = set(reader.schema.names) - {field.name for field in KEYS}
+        for batch in reader:
+            arm, share = (batch[name].values[0].as_py() for name in ("arm", "share"))
+            columns = {name: batch[name].to_numpy() for name in names}
+            columns |= {
+                name: columns.get(TWINS.get(name, ""), np.zeros(batch.num_rows, np.int64))
+                for name in TOTALS
+                if name not in names
+            }
+            strata[arm, share] = columns
+    return write_day(
+        msgspec.structs.replace(notes, groups=_GROUPS), _shared_out(notes.counts, strata)
+    )
+
+
+def _shared_out(
+    counts: Mapping[Kind, Counts], strata: Mapping[AnyStratum, Columns]
+) -> Mapping[AnyStratum, Columns]:
+    """Return columns with the day's counts among them, shared out among its units."""
+    lengths = [len(columns["flags"]) for columns in strata.values()]
+    flags = np.concatenate([np.zeros(0, np.int64), *(each["flags"] for each in strata.values())])
+    has = {name: flags >> bit & 1 for bit, name in enumerate(_MARKS)}
+    marks = {"ordered": has["buying"], "buying": has["buying"]}
+    found: dict[str, NDArray[np.int64]] = {}
+    for kind in KINDS:
+        shown, sold = has[f"{kind}_shown"], has[f"{kind}_sold"]
+        marks |= {f"{kind}_shown": shown, f"{kind}_bought": shown & (has["buying"] | sold)}
+        marks["buying"] = marks["buying"] | sold
+        eligible = [each[f"{kind}_checkouts"] > 0 for each in strata.values()]
+        found[f"{kind}_drawn"] = has["drawn"] * np.concatenate([has["drawn"][:0], *eligible])
+        for name in UNIT_COUNTS:
+            total, mark = getattr(counts[kind], name), _COUNTED_OF[name.partition("_")[2]]
+            units = np.flatnonzero(has[f"{kind}_{mark}"])
+            found[f"{kind}_{name}"] = column = np.zeros(len(flags), np.int64)
+            column[units] = total // max(len(units), 1)
+            column[units[: total % max(len(units), 1)]] += 1
+    found["flags"] = sum((marks[name] * flag for name, flag in FLAGS.items()), np.zeros_like(flags))
+    parts = {name: np.split(column, np.cumsum(lengths)[:-1]) for name, column in found.items()}
+    return {
+        stratum: {**columns, **{name: part[at] for name, part in parts.items()}}
+        for at, (stratum, columns) in enumerate(strata.items())
+    }
 
 
 def _converted(body: bytes) -> bytes:
@@ -87,9 +135,7 @@ def _converted(body: bytes) -> bytes:
         drawn: bool = arm != _NOT_DRAWN
         stated = None if share == _UNKNOWN_SHARE else int(share)
         keys.append((ARMS[int(arm)] if drawn else None, stated if drawn else None, int(unit)))
-        rows[keys[-1]]["flags"] = sum(
-            FLAGS[name] for bit, name in enumerate(_MARKS) if flags >> bit & 1
-        )
+        rows[keys[-1]]["flags"] = flags >> 1 | (flags & 1) << 6 | drawn << 7
     for kind in KINDS:
         for arm in ARMS:
             sums: list[list[int]] = [columns[f"{kind}/{arm}/{old}"].tolist() for old in _SUMS]
@@ -100,17 +146,17 @@ def _converted(body: bytes) -> bytes:
                 row = rows[first if first[0] == arm else (arm, None, units[place])]
                 for name, column in zip(_SUMS.values(), sums, strict=True):
                     row[f"{kind}_{name}"] = column[at]
-                row[f"{kind}_drawn"] = int(first[0] == arm)
-    return pack(
-        rows,
+    counts: dict[Kind, Counts] = {kind: _counts(kind, notes) for kind in KINDS}
+    return write_day(
         Notes(
-            {kind: _counts(kind, notes) for kind in KINDS},
+            counts,
             {**notes["quality"], "orders": sum(notes["orders"].values())},
             notes["orders"],
             notes["currency"],
-            frozenset(notes["currencies"]),
+            frozenset[str](notes["currencies"]),
             groups=_GROUPS,
         ),
+        _shared_out(counts, columns_of(rows)),
     )
 
 

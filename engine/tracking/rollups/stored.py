@@ -27,10 +27,11 @@ from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_
 from engine.tracking.quality import COUNTED
 from engine.tracking.query import TIME_KEYS, ReportQuery
 from engine.tracking.rollups import format_1
-from engine.tracking.rollups.day import Day, Notes, day_of, same_numbers
+from engine.tracking.rollups.day import Day, Notes, same_numbers
+from engine.tracking.rollups.day_count import day_of
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 9
+_VERSION = 10
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -239,15 +240,21 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     period = Period(facts, alone)
     shared = period.shared_checkouts
     checkouts = {decision.checkout_id for decision in period.all.decisions}
-    part = replace(period.all, outcomes=_whole(period, shared))
-    body = day_of(part, period.quality, alone.currency, store.reports.rollups.numbers)
+    body = day_of(
+        period.all,
+        _whole(period, shared),
+        period.quality,
+        alone.currency,
+        store.reports.rollups.numbers,
+    )
     store.reports.rollups.save(stale, body if facts else None, shared, checkouts - shared.keys())
 
 
 def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     """Return the roll-up of a day that also has the checkouts it shares with days until `before`.
 
-    Each is counted in its first day, with all its decisions. `query` is as in `refresh`.
+    Each is counted in its first day, with all its decisions, and in no other. `query` is as in
+    `refresh`.
     """
     alone = _of_day(query, day)
     period = Period(_facts_of(store, alone), alone)
@@ -262,8 +269,9 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
         if each.placed.decision.checkout_id in begun_here
         and period.day(each.placed.decision.occurred_at) < before
     ]
-    part = replace(period.all, outcomes=counted + _whole(period, shared))
-    return day_of(part, period.quality, alone.currency, store.reports.rollups.numbers)
+    counted += _whole(period, shared)
+    part = replace(period.all, outcomes=counted)
+    return day_of(part, counted, period.quality, alone.currency, store.reports.rollups.numbers)
 
 
 def _whole(period: Period, shared: Mapping[str, object]) -> list[Outcome]:
@@ -334,14 +342,10 @@ class RolledUp:
 
     def _shared_day(self, part: Part, currency: str | None) -> Day:
         """Return the roll-up of what the days left out."""
-        return Day(day_of(self._shared_part(part), {}, currency, self.numbers))
-
-    def _shared_part(self, part: Part) -> Part:
-        """Return the outcomes of shared checkouts; their decisions and orders are in the days."""
         outcomes = [
             each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
         ]
-        return replace(part, decisions=[], orders=[], outcomes=outcomes)
+        return Day(day_of(Part(part.history), outcomes, {}, currency, self.numbers))
 
     def quality(self) -> dict[str, int]:
         """Return each of `COUNTED`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, reduce
+from functools import cache, reduce
 from itertools import combinations
 from typing import Any
 
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from engine.facts import KINDS, Arm, Kind
 from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import Counts
+from engine.tracking.rates import NO_RATIOS, Counts, add_ratios
 from engine.tracking.rollups.day import CHANGES, FLAGS, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.rollups.exact_sums import Changed, Column
+from engine.tracking.rollups.unit_counts import converted
 from engine.tracking.sample_ratio import Drawn
 from engine.tracking.strata import (
     ARMS,
@@ -31,9 +33,6 @@ from engine.tracking.strata import (
 _ROWS = 2**19
 """Rows added up at once, so that the totals of their units fit into the processor's cache."""
 
-_INT64 = 2**63
-_HALF = 20
-"""Bits of the lower part of a number whose products 64 bits do not hold."""
 
 _Ints = NDArray[Any]
 
@@ -52,23 +51,30 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
     """
     counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
     rows: list[UnitRows] = []
-    for day in days:
+    for n, day in enumerate(days):
         has_money = day.notes.currency == currency
         for kind, of_day in day.notes.counts.items():
             if not has_money:
                 of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
             counts[kind] += of_day
-        rows += day.rows if has_money else [each.without_money() for each in day.rows]
+        of_units = day.rows if has_money else [each.without_money() for each in day.rows]
+        rows += [replace(each, day=n) for each in of_units]
     return reduce(
         _plus,
         _of_units(_parts(rows), holdout),
-        Measures(counts, dict.fromkeys(KINDS, Strata()), {kind: Counter() for kind in KINDS}),
+        Measures(
+            counts,
+            dict.fromkeys(KINDS, NO_RATIOS),
+            dict.fromkeys(KINDS, Strata()),
+            {kind: Counter() for kind in KINDS},
+        ),
     )
 
 
 def _plus(left: Measures, right: Measures) -> Measures:
     return Measures(
         {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
+        {kind: add_ratios(left.ratios[kind], right.ratios[kind]) for kind in KINDS},
         {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
         {kind: left.drawn[kind] + right.drawn[kind] for kind in KINDS},
     )
@@ -99,8 +105,11 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
     for rows in parts:
         places, n = _numbered(np.concatenate([each.columns["unit"] for each in rows]))
         flags = np.zeros(n, np.uint8)
-        np.bitwise_or.at(flags, places, np.concatenate([each.columns["flags"] for each in rows]))
+        row_flags = np.concatenate([each.columns["flags"] for each in rows])
+        np.bitwise_or.at(flags, places, row_flags)
+        _mark_later_orders(flags, rows, row_flags, places)
         n_flags = np.bincount(flags, minlength=256)
+        n_rows = np.bincount(places, minlength=n)
         sizes = [len(each.columns["unit"]) for each in rows]
         drawn = dict.fromkeys(KINDS, _drawn(KINDS[0], rows, places, n))
         if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
@@ -111,8 +120,10 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
             own = places[np.repeat([each.arm == arm for each in rows], sizes)]
             for kind, of_arm in _strata_of(arm, chosen, own, holdout).items():
                 strata[kind] += of_arm
+        counted = {kind: converted(kind, rows, places, n_rows) for kind in KINDS}
         yield Measures(
-            {kind: _counts(kind, n_flags) for kind in KINDS},
+            {kind: _counts(kind, n_flags) + counted[kind][0] for kind in KINDS},
+            {kind: counted[kind][1] for kind in KINDS},
             strata,
             drawn,
         )
@@ -152,6 +163,35 @@ def _numbered(units: _Ints) -> tuple[NDArray[np.intp], int]:
     return places, len(distinct)
 
 
+def _mark_later_orders(
+    flags: NDArray[np.uint8], rows: Sequence[UnitRows], row_flags: _Ints, units: _Ints
+) -> None:
+    """Mark units as buying that were shown an offer on one day and ordered on a later one.
+
+    Parameters
+    ----------
+    flags : uint8 (n_units,)
+        Of each unit, all of its rows together; changed in place.
+    rows, row_flags, units
+        All rows, and flags and unit of each.
+    """
+    ends = np.cumsum([len(each.columns["unit"]) for each in rows])
+    days = np.array([each.day for each in rows])
+    ordered = FLAGS["ordered"]
+    for kind in KINDS:
+        shown, bought = FLAGS[f"{kind}_shown"], FLAGS[f"{kind}_bought"]
+        # Days know who bought on the day of the offer; few units are left to be looked at.
+        undecided = flags & (shown | ordered | bought) == shown | ordered
+        at = np.flatnonzero(undecided[units])
+        own, days_of = units[at], days[np.searchsorted(ends, at, side="right")]
+        first = np.full(len(flags), days.max())
+        last = np.zeros(len(flags), np.int64)
+        is_shown, is_ordered = (row_flags[at] & mark > 0 for mark in (shown, ordered))
+        np.minimum.at(first, own[is_shown], days_of[is_shown])
+        np.maximum.at(last, own[is_ordered], days_of[is_ordered])
+        flags[undecided & (first < last)] |= bought
+
+
 def _counts(kind: Kind, n_flags: _Ints) -> Counts:
     """Return the counts of units from the number of them with each combination of flags."""
     combinations = np.arange(len(n_flags))
@@ -159,14 +199,9 @@ def _counts(kind: Kind, n_flags: _Ints) -> Counts:
     def has(name: str) -> NDArray[np.bool_]:
         return combinations & FLAGS[name] > 0
 
-    shown, sold, kept = (has(f"{kind}_{name}") for name in ("shown", "sold", "kept"))
-    # A window may credit the order of another unit, so that one with a conversion did not buy.
-    buying = has("buying") | sold
     return Counts(
-        units_shown=int(n_flags[shown & buying].sum()),
-        units_converted=int(n_flags[sold].sum()),
-        units_kept=int(n_flags[kept].sum()),
-        units_buying=int(n_flags[buying].sum()),
+        units_shown=int(n_flags[has(f"{kind}_bought")].sum()),
+        units_buying=int(n_flags[has("buying")].sum()),
     )
 
 
@@ -293,105 +328,3 @@ class _Source:
     name: str
     factor: int = 1
     changes: tuple[str, ...] = ()
-
-
-class Column:
-    """A total of each unit, and exact sums over the units.
-
-    Parameters
-    ----------
-    values : int64 (n,)
-        One for each unit.
-    """
-
-    def __init__(self, values: NDArray[np.int64]) -> None:
-        self.values = values
-        self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
-
-    def less(self, other: Column) -> Column:
-        """Return the totals less those of another column."""
-        return Column(self.values - other.values)
-
-    def per(self, m: Column) -> RatioSums:
-        """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
-        return RatioSums(m._n, self.sum, m.sum, self.squares, self.times(m), m.squares)
-
-    @cached_property
-    def sum(self) -> int:
-        """The sum."""
-        fits = self._largest * len(self.values) < _INT64
-        return int(self.values.sum()) if fits else sum(self.values.tolist())
-
-    @cached_property
-    def _n(self) -> int:
-        return int(np.count_nonzero(self.values))
-
-    @cached_property
-    def n_positive(self) -> int:
-        """Number of units whose total is above 0."""
-        return int(np.count_nonzero(self.values > 0))
-
-    @cached_property
-    def squares(self) -> int:
-        """The sum of squares."""
-        return self.times(self)
-
-    def times(self, other: Column) -> int:
-        """Return the sum of products, in two steps where 64 bits do not hold it."""
-        if self._largest * other._largest * len(self.values) < _INT64:
-            return int(np.dot(self.values, other.values))
-        if self._largest < other._largest:
-            return other.times(self)
-        high, low = Column(self.values >> _HALF), Column(self.values & (2**_HALF - 1))
-        return (high.times(other) << _HALF) + low.times(other)
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A multiple of a column, with some of its values changed, and exact sums over the units.
-
-    Few values are: their sums are put right in those of the column.
-
-    Attributes
-    ----------
-    base : Column
-        The column.
-    factor : int
-        What it is multiplied by.
-    places : intp (k,)
-        Where values are changed, each place once.
-    change : int64 (k,)
-        What is added there.
-    """
-
-    base: Column
-    factor: int
-    places: NDArray[np.intp]
-    change: NDArray[np.int64]
-
-    def _before(self) -> NDArray[np.int64]:
-        return self.base.values[self.places] * self.factor
-
-    def per(self, m: Column, plain: RatioSums) -> RatioSums:
-        """Return the sums of the ratio to `m` from those of the column's, `plain`."""
-        change, before, factor = Column(self.change), Column(self._before()), self.factor
-        return RatioSums(
-            plain.n,
-            factor * plain.sum_x + change.sum,
-            plain.sum_m,
-            factor**2 * plain.sum_xx + 2 * before.times(change) + change.squares,
-            factor * plain.sum_xm + change.times(Column(m.values[self.places])),
-            plain.sum_mm,
-        )
-
-    def n_positive(self) -> int:
-        """Return the number of units whose total is above 0; `factor` is."""
-        before = self._before()
-        gained = np.count_nonzero(before + self.change > 0) - np.count_nonzero(before > 0)
-        return self.base.n_positive + int(gained)
-
-    def column(self) -> Column:
-        """Return all totals."""
-        total = self.base.values * self.factor
-        total[self.places] += self.change
-        return Column(total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date
@@ -10,15 +11,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from engine.errors import ConfigError
 from engine.fact_json import parse_fact
 from engine.facts import Decision, Fact
 from engine.storage.store import open_store
+from engine.tracking.comparison import compared
 from engine.tracking.query import ReportQuery, other_period, parse_query
 from engine.tracking.rates import RATES
-from engine.tracking.report import build_report, compared, report_of
+from engine.tracking.report import build_report, report_of
 from tests.engine.tracking.test_incremental import trial
 from tests.support.facts import histories
 
@@ -100,6 +103,10 @@ def test_two_months_beside_each_other(tmp_path: Path) -> None:
     assert change["value"] == pytest.approx(24 / 60 - 10 / 40)
     expected = confint_proportions_2indep(24, 60, 10, 40, compare="diff", method="newcomb")
     assert (change["lower"], change["upper"]) == pytest.approx(expected)
+    # Each customer came once, so clustered intervals are the textbook ones.
+    assert change["method"] == "newcombe_clustered"
+    plain = change["unclustered"]
+    assert (plain["lower"], plain["upper"]) == (change["lower"], change["upper"])
     # January has three days more than February, in which more customers may have bought one.
     assert (report["days"], comparison["days"]) == (28, 31)
     assert change["status"] == "ok"
@@ -111,6 +118,28 @@ def test_two_months_beside_each_other(tmp_path: Path) -> None:
         assert "28 and 31 days long" in per_unit["reason"]
     now, before = (float(each["total"]["cross_sell"]["revenue"]) for each in (report, comparison))
     assert float(comparison["change"]["cross_sell"]["revenue"]) == now - before > 0
+
+
+def test_a_change_is_as_wide_as_returning_customers_make_it() -> None:
+    """Each customer comes once in January, six come ten times each in February."""
+
+    def report(month: int, visits: int) -> dict[str, object]:
+        facts = [
+            structs.replace(fact, customer_id=f"c{int(fact.customer_id.split('-c')[1]) // visits}")
+            for fact in in_month(month, 60, 24)
+        ]
+        query = replace(QUERY, since=date(2026, month, 1), until=date(2026, month, 28))
+        return report_of(facts, replace(query, impressions="served"))
+
+    january, february = report(1, 1), report(2, 10)
+    change = compared(february, january)["change"]["cross_sell"]["offer"]
+    now, before = (each["total"]["cross_sell"]["offer"] for each in (february, january))
+    assert change["value"] == 0
+    assert change["lower"] == pytest.approx(
+        -math.hypot(now["value"] - now["lower"], before["upper"] - before["value"])
+    )
+    assert change["lower"] < change["unclustered"]["lower"] < 0
+    assert change["unclustered"]["method"] == "newcombe"
 
 
 @given(histories())

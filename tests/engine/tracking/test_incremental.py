@@ -240,6 +240,32 @@ def test_units_and_orders_are_counted_beside_money() -> None:
     assert few["reason"].startswith("29 units in treatment are too few")
 
 
+def test_checkouts_of_one_customer_are_no_independent_trials() -> None:
+    """Every customer comes three times and does the same each time."""
+    visits = trial(120, 72, 120, 30)
+    for place, facts in enumerate(visits):
+        for fact in facts:
+            fact["customer_id"] = f"c{place // 3}"
+    made = report(*visits)["total"]["cross_sell"]
+    entry = made["incremental"]
+    plain, alone = intervals.newcombe(72, 120, 30, 120), intervals.newcombe(24, 40, 10, 40)
+    assert plain is not None
+    assert alone is not None
+    assert entry["unclustered"] == {
+        "lower": plain.lower, "upper": plain.upper, "method": "newcombe",
+    }  # fmt: skip
+    assert entry["value"] == plain.value
+    assert entry["lower"] < alone.lower < plain.lower
+    assert plain.upper < alone.upper < entry["upper"]
+    for name in ("lower", "upper", "method"):
+        assert entry[name] == entry["clustered"][name]
+    assert entry["completion"]["method"] == entry["method"] == "newcombe_clustered"
+    watched = report(*visits, watched=True)["total"]["cross_sell"]["incremental"]
+    assert watched["clustered"] is None
+    assert watched["unclustered"] == {"lower": None, "upper": None, "method": "newcombe"}
+    assert watched["lower"] < entry["lower"]
+
+
 def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
     visits = [*trial(4, 2, 4, 1), visit(50, "treatment", ends=False)]
     entry = report(*visits)["total"]["cross_sell"]["incremental"]

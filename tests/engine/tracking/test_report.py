@@ -21,7 +21,7 @@ from engine.tracking.local_days import ends_at, starts_at, zone_of
 from engine.tracking.rates import RATES
 from engine.tracking.report import ReportQuery, parse_query, report_of
 from tests.support.facts import histories
-from tests.support.reference_report import ReferenceReport
+from tests.support.reference_report import ReferenceReport, clustered_bounds
 from tests.support.repetitions import repetitions
 
 OSLO = "Europe/Oslo"
@@ -136,6 +136,23 @@ def expected_of(measured: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def check_intervals(measured: Mapping[str, Any], trials: dict[str, list[tuple[int, int]]]) -> None:
+    """Each rate has Wilson's interval of its units, beside that of independent trials."""
+    for name, rate in RATES.items():
+        entry, plain = measured[name], measured[name]["unclustered"]
+        assert (entry["method"], plain["method"]) == ("wilson_clustered", "wilson")
+        x, m = entry["numerator"], entry["denominator"]
+        if entry["status"] != "ok":
+            assert entry["lower"] is plain["lower"] is entry["upper"] is plain["upper"] is None
+            continue
+        alone = [(1, 1)] * x + [(0, 1)] * (m - x)
+        units = alone if rate.is_per_unit else trials[name]
+        assert (sum(x for x, _ in units), sum(m for _, m in units)) == (x, m)
+        for bounds, clusters in ((entry, units), (plain, alone)):
+            expected = clustered_bounds(clusters)
+            assert (bounds["lower"], bounds["upper"]) == pytest.approx(expected, abs=1e-9)
+
+
 @settings(max_examples=repetitions(120, 1_000))
 @given(facts=histories(), query=queries())
 def test_the_report_is_that_of_the_slow_oracle(facts: list[Fact], query: ReportQuery) -> None:
@@ -143,6 +160,7 @@ def test_the_report_is_that_of_the_slow_oracle(facts: list[Fact], query: ReportQ
     oracle = reference(facts, query)
     for kind in ("cross_sell", "upsell"):
         assert fractions_of(report["total"][kind]) == expected_of(oracle.measured(kind))
+        check_intervals(report["total"][kind], oracle.trials(kind))
     quality = oracle.quality()
     assert {name: report["quality"][name] for name in quality} == quality
 
@@ -174,6 +192,7 @@ def test_a_group_holds_the_offers_of_its_key(
 
         for kind in ("cross_sell", "upsell"):
             assert fractions_of(row[kind]) == expected_of(oracle.measured(kind, matches))
+            check_intervals(row[kind], oracle.trials(kind, matches))
 
 
 def _fields(query: ReportQuery) -> dict[str, Any]:

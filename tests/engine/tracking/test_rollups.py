@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -30,12 +31,15 @@ from engine.storage.facts import Facts, FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
-from engine.tracking.rates import Counts
+from engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import format_1, stored, sums
 from engine.tracking.rollups.day import (
     CHANGES,
+    COUNT_COLUMNS,
+    FIELDS,
     FLAGS,
+    KEYS,
     OF_CLUSTER,
     TOTALS,
     Day,
@@ -45,7 +49,8 @@ from engine.tracking.rollups.day import (
     pack,
     same_numbers,
 )
-from engine.tracking.rollups.sums import Column, add_up
+from engine.tracking.rollups.exact_sums import Column
+from engine.tracking.rollups.sums import add_up
 from engine.tracking.sample_ratio import Drawn
 from engine.tracking.strata import ARMS, MEASURES, MONEY, Cluster, Strata, Stratum
 from tests.benchmarks.importing import write_facts
@@ -305,7 +310,11 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
     foreigners = draw(st.sampled_from([st.just(0), st.integers(0, 3)]))
     for arm, share in draw(st.lists(STRATA, unique=True)):
         for unit in draw(UNITS):
-            row = {"flags": draw(st.integers(0, 127))}
+            row = {"flags": draw(st.integers(0, 2 ** len(FLAGS) - 1))}
+            for kind in KINDS:
+                for name in UNIT_COUNTS if draw(st.booleans()) else ():
+                    least = 1 if name.endswith("_shown") else 0
+                    row[f"{kind}_{name}"] = draw(st.sampled_from([least, least, 1, 2, 2**20]))
             for kind in KINDS if arm else ():
                 if not any(key[2] == unit and rows[key].get(f"{kind}_drawn") for key in rows):
                     row[f"{kind}_drawn"] = draw(st.integers(0, len(GROUPS)))
@@ -334,12 +343,13 @@ def test_a_day_comes_back(rows: Rows) -> None:
     found: dict[Key, dict[str, int]] = {}
     for of_stratum in day.rows:
         for place, unit in enumerate(of_stratum.column("unit").tolist()):
-            found[of_stratum.arm, of_stratum.share, unit] = {
-                name: int(of_stratum.column(name)[place]) for name in ("flags", *TOTALS)
-            }
-    assert found == {
-        key: {name: row.get(name, 0) for name in ("flags", *TOTALS)} for key, row in rows.items()
-    }
+            row = {name: int(of_stratum.column(name)[place]) for name in ("flags", *TOTALS)}
+            for kind in KINDS:
+                counts = of_stratum.counts[kind][of_stratum.column(f"{kind}_counts")[place]]
+                row |= {f"{kind}_{name}": n for name, n in zip(UNIT_COUNTS, counts, strict=True)}
+            found[of_stratum.arm, of_stratum.share, unit] = row
+    names = ("flags", *COUNT_COLUMNS, *TOTALS)
+    assert found == {key: {name: row.get(name, 0) for name in names} for key, row in rows.items()}
     assert body == pack(dict(reversed(list(rows.items()))), noted())
     assert same_numbers(body, body)
     assert not same_numbers(body, pack(rows, noted("SEK")))
@@ -347,46 +357,6 @@ def test_a_day_comes_back(rows: Rows) -> None:
     with pa.ipc.open_stream(body) as reader:
         keys = {"arm", "share", "vouched", "item", "rule", "placement", "store", "segment"}
         assert keys < set(reader.schema.names)
-
-
-@given(rows=rows_of_a_day(st.integers(0, 3)))
-def test_a_day_of_the_first_tables_keeps_its_numbers(rows: Rows) -> None:
-    """A flag said which row has the unit's first decision, and nothing was counted net."""
-    new: dict[Key, dict[str, int]] = {}
-    for key, row in rows.items():
-        is_first = not any(each[2] == key[2] and new[each]["flags"] & 128 for each in new)
-        new[key] = {**row, "flags": row["flags"] | 128 * (key[0] is not None and is_first)}
-    table = pa.ipc.open_stream(pack(new, noted())).read_all()
-    gone = [name for name in table.column_names if name.endswith(("_drawn", *CHANGES))]
-    notes = json.loads(table.schema.metadata[b"notes"])
-    del notes["groups"]
-    # The first kind's columns were always there, and those of the second where they differ.
-    old = table.drop_columns([*gone]).replace_schema_metadata({"notes": json.dumps(notes)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, old.schema) as writer:
-        writer.write_table(old)
-    renewed = Day(format_1.renewed(sink.getvalue().to_pybytes()))
-    assert renewed.notes.groups == (("unknown",) * 3,)
-    expected = {
-        key: {
-            **{name: row.get(name, 0) for name in TOTALS if not name.endswith(tuple(CHANGES))},
-            "flags": row["flags"] & 127,
-            **{
-                f"{kind}_drawn": int(row["flags"] >= 128 and row.get(f"{kind}_checkouts", 0) > 0)
-                for kind in KINDS
-            },
-        }
-        for key, row in new.items()
-    }
-    found: dict[Key, dict[str, int]] = {}
-    for of_stratum in renewed.rows:
-        for place, unit in enumerate(of_stratum.column("unit").tolist()):
-            found[of_stratum.arm, of_stratum.share, unit] = {
-                name: int(of_stratum.column(name)[place]) for name in ("flags", *TOTALS)
-            }
-    for key, row in expected.items():
-        assert {name: found[key][name] for name in row} == row
-        assert not any(found[key][name] for name in TOTALS if name not in row)
 
 
 @pytest.mark.parametrize("rows_at_once", [3, 10**6])
@@ -412,42 +382,56 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
     """The measures of days, unit by unit."""
     marks: defaultdict[int, set[str]] = defaultdict(set)
     first: dict[str, dict[int, tuple[Stratum, tuple[str, ...]]]] = {kind: {} for kind in KINDS}
+    on_days: defaultdict[int, list[tuple[int, set[str]]]] = defaultdict(list)
     clusters: defaultdict[str, defaultdict[tuple[Stratum, str], Cluster]] = defaultdict(
         lambda: defaultdict(Cluster)
     )
-    for rows, currency in days:
+    counted: dict[str, Counter[str]] = {name: Counter() for name in COUNT_COLUMNS}
+    for day, (rows, currency) in enumerate(days):
         for (arm, share, unit), row in rows.items():
-            marks[unit] |= {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
+            found = {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
+            on_days[unit].append((day, found))
+            marks[unit] |= found
+            for name in COUNT_COLUMNS:
+                counted[name][str(unit)] += row.get(name, 0)
             for kind in KINDS if arm else ():
                 if row.get(f"{kind}_drawn"):
                     group = GROUPS[row[f"{kind}_drawn"] - 1]
                     first[kind].setdefault(unit, ((arm, share), group))
                 if row.get(f"{kind}_checkouts"):
-                    counted = {
+                    sums = {
                         name: row.get(f"{kind}_{name}", 0)
                         * (currency == "NOK" or name not in MONEY)
                         for name in OF_CLUSTER
                     }
                     for name, (base, factor) in CHANGES.items():
-                        counted[name] += factor * counted[base]
-                    clusters[kind][(arm, share), str(unit)].add(Cluster(**counted))
+                        sums[name] += factor * sums[base]
+                    clusters[kind][(arm, share), str(unit)].add(Cluster(**sums))
 
-    def n_units(*wanted: str) -> int:
-        return sum(marks[unit].issuperset(wanted) for unit in marks)
+    def bought(kind: str, unit: int) -> bool:
+        shown, ordered = (
+            [day for day, found in on_days[unit] if mark in found]
+            for mark in (f"{kind}_shown", "ordered")
+        )
+        later = any(one < other for one in shown for other in ordered)
+        return later or f"{kind}_bought" in marks[unit]
 
     def counts(kind: str) -> Counts:
-        buying = [unit for unit in marks if marks[unit] & {"buying", f"{kind}_sold"}]
         return Counts(
             offers_shown=2 * len(days),
             revenue_minor=7 * sum(currency == "NOK" for _, currency in days),
-            units_shown=sum(f"{kind}_shown" in marks[unit] for unit in buying),
-            units_converted=n_units(f"{kind}_sold"),
-            units_kept=n_units(f"{kind}_kept"),
-            units_buying=len(buying),
+            units_shown=sum(bought(kind, unit) for unit in marks),
+            units_converted=len(+counted[f"{kind}_offers_converted"]),
+            units_kept=len(+counted[f"{kind}_offers_kept"]),
+            units_buying=sum("buying" in found for found in marks.values()),
         )
 
     return Measures(
         {kind: counts(kind) for kind in KINDS},
+        {
+            kind: ratios_of({name: +counted[f"{kind}_{name}"] for name in UNIT_COUNTS})
+            for kind in KINDS
+        },
         {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
         {kind: Drawn(of_units.values()) for kind, of_units in first.items()},
     )
@@ -491,3 +475,67 @@ def test_many_days_are_rolled_up_by_many_processes(
     assert reports[0] == reports[1]
     assert len(json.loads(reports[0])["groups"]) == 12
     assert started == [2]
+
+
+def in_the_first_tables(notes: Notes, flags: list[int], checkouts: list[int]) -> bytes:
+    """Return a roll-up as the first Arrow tables were: without counts of units or other money.
+
+    Each kind has the same totals, so that those of the second are left out.
+    """
+    later = ("drawn", *CHANGES, "foreign")
+    totals = [name for name in TOTALS if name.startswith("cross_sell") and not name.endswith(later)]
+    fields = [field for field in FIELDS if field.name in {"unit", "flags", *totals}]
+    schema = pa.schema([*KEYS, *fields], {"notes": msgspec.json.encode(notes)})
+    n = len(flags)
+    keys = [
+        pa.RunEndEncodedArray.from_arrays(
+            pa.array([n], pa.int32()), pa.array([value], field.type.value_type)
+        )
+        for field, value in zip(KEYS, ["treatment", 100_000, *[None] * 6], strict=True)
+    ]
+    columns = {"unit": list(range(1, n + 1)), "flags": flags} | {
+        name: checkouts if name == "cross_sell_checkouts" else [0] * n for name in totals
+    }
+    arrays = [pa.array(columns[field.name], field.type) for field in fields]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.record_batch([*keys, *arrays], schema=schema))
+    return sink.getvalue().to_pybytes()
+
+
+def test_days_of_the_first_tables_keep_their_numbers() -> None:
+    """Three units were shown 7 cross-sell offers; one bought one, another something else."""
+    counts = Counts(
+        offers_shown=7, offers_accepted=2, offers_converted=1, offers_kept=1, checkouts_shown=4,
+        checkouts_converted=1, checkouts_kept=1, orders_shown=2, orders_converted=1, orders_kept=1,
+    )  # fmt: skip
+    notes = Notes(
+        {"cross_sell": counts, "upsell": Counts()}, {}, {"NOK": 2}, "NOK", frozenset({"NOK"})
+    )
+    shown, sold, kept, buying, drawn = (1 << bit for bit in (0, 1, 2, 6, 7))
+    flags = [shown | sold | kept | buying | drawn, shown | buying | drawn, shown | drawn, buying]
+    body = format_1.renewed(in_the_first_tables(notes, flags, [2, 1, 1, 0]))
+    assert format_1.renewed(body) == body
+    day = Day(body)
+    unknown = ("unknown",) * 3
+    assert day.notes == replace(notes, groups=(unknown,))
+    measured = add_up([day], "NOK", 0.1)
+    for kind in KINDS:
+        assert measured.drawn[kind] == {(("treatment", 100_000), unknown): 3}
+    assert measured.counts["cross_sell"] == counts + Counts(
+        units_shown=2, units_converted=1, units_kept=1, units_buying=3
+    )
+    assert measured.counts["upsell"] == Counts(units_buying=3)
+    # What is not known of the units is shared out: 3, 2 and 2 offers.
+    ratios = measured.ratios["cross_sell"]
+    assert ratios["offer"] == RatioSums(3, 1, 7, 1, 3, 17)
+    assert ratios["net_checkout"] == RatioSums(3, 1, 4, 1, 2, 6)
+    assert {name: sums.sum_x for name, sums in ratios.items() if name.startswith("net")} == {
+        "net_offer": 1, "net_order": 1, "net_checkout": 1,
+    }  # fmt: skip
+    for kind in KINDS:
+        assert measured.strata[kind].total("converted", "treatment", [100_000]) == (0, 4)
+    # Who bought that day and sees an offer later has not bought since.
+    later = pack({("treatment", 100_000, 4): {"flags": FLAGS["cross_sell_shown"]}}, notes)
+    assert add_up([day, Day(later)], "NOK", 0.1).counts["cross_sell"].units_shown == 2
+    assert add_up([Day(later), day], "NOK", 0.1).counts["cross_sell"].units_shown == 3

@@ -85,7 +85,7 @@ def test_a_report_says_which_interval_it_shows() -> None:
     watched = report_of(facts, parse_query({"watched": "true"}).filled({"currency": "NOK"}))
     assert (fixed["watched"], watched["watched"]) == (False, True)
     once, often = (each["total"]["cross_sell"]["incremental"] for each in (fixed, watched))
-    assert (once["method"], often["method"]) == ("newcombe", "confidence_sequence")
+    assert (once["method"], often["method"]) == ("newcombe_clustered", "confidence_sequence")
     assert once["value"] == often["value"]
     assert once["p_value"] < often["p_value"] < 0.05
     assert often["lower"] < once["lower"] < once["upper"] < often["upper"]
