@@ -16,7 +16,7 @@ from engine.facts import KINDS, Arm, Kind
 from engine.tracking.intervals import CrossSums, RatioSums
 from engine.tracking.measures import Measures
 from engine.tracking.rates import NO_RATIOS, Counts, add_ratios
-from engine.tracking.rollups.day import CHANGES, FLAGS, TOTALS, TWINS, Day, UnitRows
+from engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, TWINS, Day, UnitRows
 from engine.tracking.rollups.exact_sums import Changed, Column
 from engine.tracking.rollups.unit_counts import converted
 from engine.tracking.sample_ratio import Drawn
@@ -213,9 +213,11 @@ def _strata_of(
         return {}
     places, n = _numbered(units)
     stored = frozenset[str]().union(*(each.columns for each in rows))
-    # One block: the allocator returns smaller ones to the system, which clears them for each part.
     shares = sorted({share_of(each.share, holdout) for each in rows})
-    totals = np.zeros((len(shares), len(TOTALS), n), np.int64)
+    whole = [f"{kind}_{name}" for kind in KINDS for name in OF_CLUSTER if name not in CHANGES]
+    whole = [name for name in whole if name in stored]
+    # One block: the allocator returns smaller ones to the system, which clears them for each part.
+    totals = np.zeros((len(shares), len(whole), n), np.int64)
 
     @cache
     def of_share(share: int) -> tuple[Sequence[UnitRows], NDArray[np.intp]]:
@@ -226,7 +228,7 @@ def _strata_of(
 
     @cache
     def column(share: int, name: str) -> Column:
-        total = totals[shares.index(share), TOTALS.index(name)]
+        total = totals[shares.index(share), whole.index(name)]
         own, at = of_share(share)
         begin = 0
         for each in own:
