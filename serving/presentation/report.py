@@ -9,23 +9,12 @@ from engine.facts import KINDS
 from engine.locales import Language
 from engine.tracking.query import TIME_KEYS
 from serving.presentation.figures import Figures
-from serving.presentation.glossary import QUALITY, RATES, glossary_of
+from serving.presentation.glossary import OF_CHECKOUTS, OF_UNITS, QUALITY, RATES, glossary_of
 from serving.presentation.texts import KindText, QualityText, RateText, ReportText
 
 Report = Mapping[str, Any]
 
 _MISMATCH = 0.001
-_OF_CHECKOUTS = (
-    ("revenue_per_checkout", "worth", "worth_not_known"),
-    ("offer_revenue_per_checkout", "offer_worth", "offer_worth_not_known"),
-    ("offered_units", "units_bought", "units_bought_not_known"),
-    ("orders", "orders_placed", "orders_placed_not_known"),
-)
-_OF_UNITS = (
-    ("offer_revenue", "offer_worth_of_unit", "offer_worth_not_known"),
-    ("offered_units", "bought_by_unit", "units_bought_not_known"),
-)
-"""Fields of effects, with the phrase of a number and that of none."""
 _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
@@ -218,13 +207,13 @@ class _Presenter:
         """
         if entry["status"] == "not_comparable":
             return [
-                *self._effects(entry["per_unit"], net["per_unit"], "effect_of_units", _OF_UNITS),
+                *self._effects(entry["per_unit"], net["per_unit"], "effect_of_units", OF_UNITS),
                 self._phrase("by_checkout", effect=self._words.effect(entry)),
                 *self._holdout(entry),
             ]
         if entry["value"] is None:
             return [self._words.effect(entry), *self._holdout(entry)]
-        lines = self._effects(entry, net, "effect_of", _OF_CHECKOUTS)
+        lines = self._effects(entry, net, "effect_of", OF_CHECKOUTS)
         cuped = entry["revenue_per_checkout"].get("cuped")
         if cuped is not None and cuped["value"] is None:
             lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
