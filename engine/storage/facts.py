@@ -49,9 +49,9 @@ class FactScope:
     A store returns every fact inside the bounds and of their transactions; whenever they occurred,
     all facts of the checkouts these belong to or name an offer of, and all that name an offer of
     those checkouts, with the other checkouts that they are of and all that name an offer of these;
-    and all that share a transaction or a session with any of them. It may return more; it never
-    returns less. So nothing of the period is cut in two, and the unit of each of its facts is
-    known.
+    all that share a transaction or a session with any of them; and the decisions of the checkouts
+    of all these orders. It may return more; it never returns less. So nothing of the period is cut
+    in two, and the unit of each of its facts is known.
     """
 
     since: int | None = None
@@ -200,9 +200,14 @@ def event_ids_in(scope: FactScope) -> Select[tuple[str]] | None:
 def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
     """Select the ids of all facts that a report may count differently because of the `seeds`.
 
-    These are the facts of their sessions and transactions, and what is in scope of those.
+    These are the facts of their sessions, of their transactions and of those of their checkouts,
+    and what is in scope of these.
     """
-    near = _with_sharing(seeds, "seeded")
+    seeded = facts.alias("of_seeds")
+    checkouts = select(seeded.c.checkout_id).where(seeded.c.event_id.in_(seeds))
+    beside = select(facts.c.event_id).where(facts.c.checkout_id.in_(checkouts))
+    whole = union(seeds, beside).cte("whole_seeds")
+    near = _with_sharing(select(whole.c.event_id), "seeded")
     return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
 
 
@@ -279,7 +284,21 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
             for each in (facts, named_offers)
         ),
     ).cte("whole")
-    return select(_with_sharing(select(whole.c.event_id), "related").c.event_id)
+    related = _with_sharing(select(whole.c.event_id), "related")
+    # A purchase counts for nothing in a checkout where only bots decided, and another one of its
+    # transaction then does: so the decisions of the checkouts of all of them are there, too.
+    ordered = facts.alias("ordered")
+    in_checkouts = (
+        select(ordered.c.checkout_id)
+        .where(ordered.c.event_id.in_(select(related.c.event_id)))
+        .where(ordered.c.transaction_id.is_not(None), ordered.c.checkout_id.is_not(None))
+    )
+    decided = (
+        select(decisions.c.event_id)
+        .join(facts, facts.c.event_id == decisions.c.event_id)
+        .where(facts.c.checkout_id.in_(in_checkouts))
+    )
+    return select(union(select(related.c.event_id), decided).cte("in_scope").c.event_id)
 
 
 def _with_sharing(ids: Select[tuple[str]], name: str) -> CTE:

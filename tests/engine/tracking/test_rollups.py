@@ -539,3 +539,43 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     later = pack({("treatment", 100_000, 4): {"flags": FLAGS["cross_sell_shown"]}}, notes)
     assert add_up([day, Day(later)], "NOK", 0.1).counts["cross_sell"].units_shown == 2
     assert add_up([Day(later), day], "NOK", 0.1).counts["cross_sell"].units_shown == 3
+
+
+@pytest.mark.parametrize("first", range(5))
+def test_an_order_of_a_bot_does_not_take_the_place_of_a_buyers(empty: Path, first: int) -> None:
+    """Both have one transaction id; the buyer sees the offer again two days later."""
+    begin, hour = 1_774_728_000_000_000, MICROS_PER_DAY // 24
+    offer = Offer("o1", "cross_sell", "jug", 1, 100)
+    cup = (PurchaseItem("cup", 1, 100),)
+    buyer = {"session_id": "s", "customer_id": "c"}
+    bought: dict[str, Any] = {"transaction_id": "t1", "currency": "NOK", "items": cup}
+    facts: list[Fact] = [
+        Decision(
+            event_id=f"e-{checkout}",
+            decision_id=checkout,
+            occurred_at=begin,
+            checkout_id=checkout,
+            session_id=None if is_bot else "s",
+            customer_id="c",
+            arm="treatment",
+            model_version=None,
+            placement="checkout",
+            currency="NOK",
+            lines=(),
+            offers=() if is_bot else (offer,),
+            is_bot=is_bot,
+        )
+        for checkout, is_bot in (("k1", True), ("k2", False))
+    ]
+    facts += [
+        Event("e-b1", "purchase", begin + 10 * hour, checkout_id="k2", **buyer, **bought),
+        Event("e-b2", "purchase", begin, checkout_id="k1", customer_id="c", **bought),
+        Event("e-v", "view_promotion", begin + 37 * hour, offer_id="o1", **buyer),
+    ]
+    with copied(empty) as store:
+        for fact in (*facts[first:], *facts[:first]):
+            store.facts.append([fact])
+            same(store, ReportQuery())
+        made: Any = build_report(store, ReportQuery())
+    assert made["quality"]["late"] == 1
+    assert made["total"]["cross_sell"]["order"]["denominator"] == 1
