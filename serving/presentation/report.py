@@ -258,7 +258,9 @@ class _Presenter:
         ]
         for name, known, unknown in means:
             gross_text, net_text = (self._mean(each[name], known, unknown) for each in (entry, net))
-            lines += [gross_text, self._phrase("net_value", value=net_text)]
+            lines.append(gross_text)
+            if net_text != gross_text or entry[name]["value"] is not None:
+                lines.append(self._phrase("net_value", value=net_text))
         return lines
 
     def _mean(self, entry: Report, phrase: str, unknown: str) -> str:

@@ -230,12 +230,8 @@ def _strata_of(
     def column(share: int, name: str) -> Column:
         total = totals[shares.index(share), whole.index(name)]
         own, at = of_share(share)
-        begin = 0
-        for each in own:
-            values = each.column(name)
-            # Of the same type: NumPy adds others one by one.
-            np.add.at(total, at[begin : begin + len(values)], values.astype(np.int64))
-            begin += len(values)
+        # Of the same type: NumPy adds others one by one.
+        np.add.at(total, at, np.concatenate([each.column(name) for each in own], dtype=np.int64))
         return Column(total)
 
     @cache
