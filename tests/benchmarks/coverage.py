@@ -192,4 +192,5 @@ def main(runs: int) -> None:
 if __name__ == "__main__":
     n_runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     false_alarms(n_runs)
+    rates(n_runs)
     main(n_runs)
