@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 
@@ -84,7 +84,8 @@ class RatioSums:
     """Sufficient statistics of a ratio of sums over clusters (units); adds up.
 
     With x the cluster's total and m its number of checkouts: n clusters, the sums of x and m,
-    and the sums of their squares and product. Integers stay exact in any order of addition.
+    and the sums of their squares and product. Of trials also the clusters with a success
+    (`n_some`), and those with a failure (`n_less`). Integers stay exact in any order of addition.
     """
 
     n: int = 0
@@ -93,6 +94,17 @@ class RatioSums:
     sum_xx: int = 0
     sum_xm: int = 0
     sum_mm: int = 0
+    n_some: int = 0
+    n_less: int = 0
+
+    @classmethod
+    def of_trials(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
+        """Return the sums over clusters of trials, from (successes, trials) of each."""
+        return replace(
+            cls.of(clusters),
+            n_some=sum(x > 0 for x, _ in clusters),
+            n_less=sum(x < m for x, m in clusters),
+        )
 
     @classmethod
     def of(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
@@ -114,6 +126,8 @@ class RatioSums:
             self.sum_xx + other.sum_xx,
             self.sum_xm + other.sum_xm,
             self.sum_mm + other.sum_mm,
+            self.n_some + other.n_some,
+            self.n_less + other.n_less,
         )
 
     @property
@@ -212,11 +226,21 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
 
     Both are divided by the design effect: the delta-method variance over that of independent
     trials, times the square of how much wider Student's t is, with a degree of freedom for every
-    unit less one, than the normal distribution at `level`. It is 1 where every cluster is one
+    unit less one, than the normal distribution at `level`. By how much units differ is known from
+    those alone that differ from most: this part of it has a degree of freedom for every unit with a
+    success, or with a failure where these are fewer, less one. It is 1 where every cluster is one
     trial and never taken to be less; at least one trial is left.
 
     E. L. Korn and B. I. Graubard (1998), "Confidence intervals for proportions with small expected
-    number of positive counts estimated from survey data".
+    number of positive counts estimated from survey data"; the second degrees of freedom are those
+    by which intervals cover what they say (tests/benchmarks/coverage.py).
+
+    Parameters
+    ----------
+    sums : RatioSums
+        As `RatioSums.of_trials` returns them.
+    level : float
+        Confidence level.
     """
     x, n = sums.sum_x, sums.sum_m
     if sums.n == n or x in (0, n):
@@ -225,8 +249,13 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
         return x * shrunk, n * shrunk
     if sums.n < 2:
         return x / n, 1.0
-    widened = t_quantile(level, sums.n - 1) / normal_quantile(level)
-    effect = sums.variance() * n / (sums.value * (1 - sums.value)) * widened**2
+    fewest = min(max(1, min(sums.n_some, sums.n_less) - 1), sums.n - 1)
+    widened, differing = (
+        (t_quantile(level, degrees) / normal_quantile(level)) ** 2
+        for degrees in (sums.n - 1, fewest)
+    )
+    effect = sums.variance() * n / (sums.value * (1 - sums.value))
+    effect = effect * widened + max(0.0, effect - 1) * (differing - widened)
     effect = min(max(1.0, effect), float(n))
     return x / effect, n / effect
 

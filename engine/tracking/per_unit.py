@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
-from engine.tracking.strata import ARMS, MISMATCH, ArmSums, Strata
+from engine.tracking.strata import ARMS, COUNTED, MISMATCH, ArmSums, Strata
 
 
 def per_unit(strata: Strata) -> Strata:
@@ -26,9 +26,10 @@ def _of_arm(sums: ArmSums) -> ArmSums:
         name: RatioSums(each.n, each.sum_x, each.n, each.sum_xx, each.sum_x, each.n)
         for name, each in sums.of.items()
     }
-    for name, having in sums.having.items():
-        of[name] = RatioSums(sums.units, having, sums.units, having, having, sums.units)
-    return ArmSums(of, sums.unstated, sums.having)
+    for name in COUNTED:
+        n, some = sums.units, sums.of[name].n_some
+        of[name] = RatioSums(n, some, n, some, some, n, some, n - some)
+    return ArmSums(of, sums.unstated)
 
 
 def have_units_in_common(strata: Strata, shares: Sequence[int]) -> bool:

@@ -122,7 +122,7 @@ def add_ratios(left: Ratios, right: Ratios) -> Ratios:
 def ratios_of(of_units: Mapping[str, Counter[str]]) -> Ratios:
     """Return the sums of every rate over units, from each of `UNIT_COUNTS` by unit."""
     return {
-        name: RatioSums.of(
+        name: RatioSums.of_trials(
             [
                 (of_units[rate.numerator][unit], trials)
                 for unit, trials in of_units[rate.denominator].items()

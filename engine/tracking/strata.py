@@ -132,19 +132,15 @@ class ArmSums:
         Clusters (measure, eligible checkouts that it is of) of each unit with such, by measure.
     unstated : int
         Eligible checkouts whose decisions stated no share.
-    having : mapping
-        Units with at least one checkout that counts, for each of `COUNTED`.
     """
 
     of: Mapping[str, RatioSums]
     unstated: int
-    having: Mapping[str, int]
 
     def __add__(self, other: ArmSums) -> ArmSums:
         return ArmSums(
             {name: sums + other.of[name] for name, sums in self.of.items()},
             self.unstated + other.unstated,
-            {name: n + other.having[name] for name, n in self.having.items()},
         )
 
     @property
@@ -196,13 +192,12 @@ class Strata:
         arms = {
             key: ArmSums(
                 {
-                    name: RatioSums.of(
+                    name: (RatioSums.of_trials if name in COUNTED else RatioSums.of)(
                         [ratio for each in units.values() if (ratio := each.ratio(name))[1]]
                     )
                     for name in MEASURES
                 },
                 unstated[key],
-                {name: sum(getattr(each, name) > 0 for each in units.values()) for name in COUNTED},
             )
             for key, units in by_arm.items()
         }
@@ -245,9 +240,9 @@ class Strata:
         """
         return [
             (
-                treatment.having[name],
+                treatment.of[name].n_some,
                 treatment.units,
-                control.having[name],
+                control.of[name].n_some,
                 control.units,
             )
             for treatment, control in (

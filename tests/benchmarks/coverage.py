@@ -138,7 +138,9 @@ def rates(runs: int) -> None:
                     spread = 1 / alike - 1
                     chance = rng.beta(spread * share, spread * (1 - share), units)
                     bought = rng.binomial(trials, chance)
-                    sums = RatioSums.of(list(zip(bought.tolist(), trials.tolist(), strict=True)))
+                    sums = RatioSums.of_trials(
+                        list(zip(bought.tolist(), trials.tolist(), strict=True))
+                    )
                     entry = proportion(sums.sum_x, sums.sum_m, sums, 0.95)
                     for name, bounds in (("lower", entry), ("unclustered", entry["unclustered"])):
                         covered[name] += bounds["lower"] <= share <= bounds["upper"]  # type: ignore[index,operator]

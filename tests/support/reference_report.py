@@ -907,7 +907,13 @@ def clustered_bounds(trials: list[tuple[int, int]]) -> tuple[float, float]:
         if units > 1:
             spread = sum((x - m * Fraction(successes, n)) ** 2 for x, m in trials)
             variance = float(spread * units / (units - 1) / n**2)
-            effect = variance / (share * (1 - share) / n) * (student(z, units - 1) / z) ** 2
+            effect = variance / (share * (1 - share) / n)
+            differing = min(sum(x > 0 for x, _ in trials), sum(x < m for x, m in trials))
+            wide, wider = (
+                (student(z, degrees) / z) ** 2
+                for degrees in (units - 1, min(max(1, differing - 1), units - 1))
+            )
+            effect = effect * wide + max(0.0, effect - 1) * (wider - wide)
         effect = min(max(effect, 1.0), float(n))
     trials_left = n / effect
     middle = share + z * z / (2 * trials_left)

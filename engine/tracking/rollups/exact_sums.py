@@ -32,9 +32,15 @@ class Column:
         """Return the totals less those of another column."""
         return Column(self.values - other.values)
 
-    def per(self, m: Column) -> RatioSums:
-        """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
-        return RatioSums(m._n, self.sum, m.sum, self.squares, self.times(m), m.squares)
+    def per(self, m: Column, *, trials: bool = False) -> RatioSums:
+        """Return the sums of the ratio of this column to `m`, which is 0 for units without any.
+
+        `trials` as in `RatioSums.of_trials`.
+        """
+        return RatioSums(
+            *(m._n, self.sum, m.sum, self.squares, self.times(m), m.squares),
+            *(_outcomes(self.values, m.values) if trials else ()),
+        )
 
     @cached_property
     def sum(self) -> int:
@@ -45,11 +51,6 @@ class Column:
     @cached_property
     def _n(self) -> int:
         return int(np.count_nonzero(self.values))
-
-    @cached_property
-    def n_positive(self) -> int:
-        """Number of units whose total is above 0."""
-        return int(np.count_nonzero(self.values > 0))
 
     @cached_property
     def squares(self) -> int:
@@ -64,6 +65,11 @@ class Column:
             return other.times(self)
         high, low = Column(self.values >> _HALF), Column(self.values & (2**_HALF - 1))
         return (high.times(other) << _HALF) + low.times(other)
+
+
+def _outcomes(x: NDArray[np.int64], m: NDArray[np.int64]) -> tuple[int, int]:
+    """Return how many units have a success, and how many a failure, of x in m trials each."""
+    return int(np.count_nonzero(x > 0)), int(np.count_nonzero(x < m))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +98,24 @@ class Changed:
     def _before(self) -> NDArray[np.int64]:
         return self.base.values[self.places] * self.factor
 
-    def per(self, m: Column, plain: RatioSums) -> RatioSums:
-        """Return the sums of the ratio to `m` from those of the column's, `plain`."""
+    def per(self, m: Column, plain: RatioSums, *, trials: bool = False) -> RatioSums:
+        """Return the sums of the ratio to `m` from those of the column's, `plain`.
+
+        Of `trials` the factor is 1.
+        """
         change, before, factor = Column(self.change), Column(self._before()), self.factor
+        own = m.values[self.places]
+        now, then = (_outcomes(each, own) for each in (before.values + self.change, before.values))
         return RatioSums(
             plain.n,
             factor * plain.sum_x + change.sum,
             plain.sum_m,
             factor**2 * plain.sum_xx + 2 * before.times(change) + change.squares,
-            factor * plain.sum_xm + change.times(Column(m.values[self.places])),
+            factor * plain.sum_xm + change.times(Column(own)),
             plain.sum_mm,
+            plain.n_some + now[0] - then[0] if trials else 0,
+            plain.n_less + now[1] - then[1] if trials else 0,
         )
-
-    def n_positive(self) -> int:
-        """Return the number of units whose total is above 0; `factor` is."""
-        before = self._before()
-        gained = np.count_nonzero(before + self.change > 0) - np.count_nonzero(before > 0)
-        return self.base.n_positive + int(gained)
 
     def column(self) -> Column:
         """Return all totals."""

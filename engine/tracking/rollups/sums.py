@@ -256,11 +256,12 @@ def _strata_of(
         return of_all if foreign is None else of_all.less(column(share, foreign))
 
     @cache
-    def ratio(share: int, x: _Source, m: str, foreign: str | None) -> RatioSums:
+    def ratio(share: int, x: _Source, m: str, foreign: str | None, trials: bool) -> RatioSums:
         of = checkouts(share, m, foreign)
         if x == _Source(x.name):
-            return column(share, x.name).per(of)
-        return total(share, x).per(of, ratio(share, _Source(x.name), m, foreign))
+            return column(share, x.name).per(of, trials=trials)
+        plain = ratio(share, _Source(x.name), m, foreign, trials)
+        return total(share, x).per(of, plain, trials=trials)
 
     @cache
     def both(first: int, second: int, m: str, foreign: str | None) -> int:
@@ -284,13 +285,17 @@ def _strata_of(
     def sums(kind: Kind, share: int) -> ArmSums:
         m = source(kind, "checkouts").name
         return ArmSums(
-            {name: ratio(share, source(kind, name), m, without(kind, name)) for name in MEASURES},
+            {
+                name: ratio(
+                    share, source(kind, name), m, without(kind, name), trials=name in COUNTED
+                )
+                for name in MEASURES
+            },
             sum(
                 int(each.column(f"{kind}_checkouts").sum())
                 for each in rows
                 if each.share is None and share_of(None, holdout) == share
             ),
-            {name: total(share, source(kind, name)).n_positive() for name in COUNTED},
         )
 
     def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:

@@ -40,7 +40,7 @@ def converted(
 
     def sums(rate: Rate) -> RatioSums:
         x, m = totals[rate.numerator], totals[rate.denominator]
-        columns = (m > 0, x, m, x * x, x * m, m * m)
+        columns = (m > 0, x, m, x * x, x * m, m * m, x > 0, x < m)
         return RatioSums(*(int(np.dot(times, column)) for column in columns))
 
     n_converted, n_kept = (

@@ -23,13 +23,13 @@ CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0,
 
 @given(st.lists(st.sampled_from([(0, 1), (1, 1)]), min_size=1))
 def test_who_comes_once_is_one_trial(clusters: list[tuple[int, int]]) -> None:
-    sums = RatioSums.of(clusters)
+    sums = RatioSums.of_trials(clusters)
     assert effective_counts(sums) == (sums.sum_x, sums.sum_m)
 
 
 @given(CLUSTERS.filter(lambda each: sum(m for _, m in each) > 0))
 def test_never_more_trials_than_there_were(clusters: list[tuple[int, int]]) -> None:
-    sums = RatioSums.of([each for each in clusters if each[1]])
+    sums = RatioSums.of_trials([each for each in clusters if each[1]])
     x, n = effective_counts(sums)
     assert 0 < n <= sums.sum_m
     assert x / n == pytest.approx(sums.value)
@@ -38,9 +38,10 @@ def test_never_more_trials_than_there_were(clusters: list[tuple[int, int]]) -> N
 @given(st.lists(st.booleans(), min_size=4), st.integers(2, 5))
 def test_copies_of_one_trial_tell_no_more_than_one(outcomes: list[bool], copies: int) -> None:
     """Every unit comes `copies` times and does the same each time."""
-    sums = RatioSums.of([(copies * bought, copies) for bought in outcomes])
+    sums = RatioSums.of_trials([(copies * bought, copies) for bought in outcomes])
     _, n = effective_counts(sums)
-    widened = (t_quantile(0.95, len(outcomes) - 1) / normal_quantile(0.95)) ** 2
+    fewer = max(1, min(sum(outcomes), len(outcomes) - sum(outcomes)) - 1)
+    widened = (t_quantile(0.95, fewer) / normal_quantile(0.95)) ** 2
     # The delta method divides by n - 1.
     least = 1 if 0 < sum(outcomes) < len(outcomes) else len(outcomes)
     assert max(least, (len(outcomes) - 1) / widened) - 1e-9 <= n <= len(outcomes) + 1e-9
@@ -58,6 +59,8 @@ def _arm(rng: np.random.Generator, units: int, share: float, alike: float) -> Ra
         int((bought**2).sum()),
         int((bought * visits).sum()),
         int((visits**2).sum()),
+        int((bought > 0).sum()),
+        int((bought < visits).sum()),
     )
 
 

@@ -528,8 +528,8 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     assert measured.counts["upsell"] == Counts(units_buying=3)
     # What is not known of the units is shared out: 3, 2 and 2 offers.
     ratios = measured.ratios["cross_sell"]
-    assert ratios["offer"] == RatioSums(3, 1, 7, 1, 3, 17)
-    assert ratios["net_checkout"] == RatioSums(3, 1, 4, 1, 2, 6)
+    assert ratios["offer"] == RatioSums(3, 1, 7, 1, 3, 17, 1, 3)
+    assert ratios["net_checkout"] == RatioSums(3, 1, 4, 1, 2, 6, 1, 3)
     assert {name: sums.sum_x for name, sums in ratios.items() if name.startswith("net")} == {
         "net_offer": 1, "net_order": 1, "net_checkout": 1,
     }  # fmt: skip
