@@ -249,7 +249,8 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
         return x * shrunk, n * shrunk
     if sums.n < 2:
         return x / n, 1.0
-    fewest = min(max(1, min(sums.n_some, sums.n_less) - 1), sums.n - 1)
+    # With one degree of freedom an interval says nothing, and two cover as often.
+    fewest = min(max(2, min(sums.n_some, sums.n_less) - 1), sums.n - 1)
     widened, differing = (
         (t_quantile(level, degrees) / normal_quantile(level)) ** 2
         for degrees in (sums.n - 1, fewest)

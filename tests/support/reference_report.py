@@ -911,7 +911,7 @@ def clustered_bounds(trials: list[tuple[int, int]]) -> tuple[float, float]:
             differing = min(sum(x > 0 for x, _ in trials), sum(x < m for x, m in trials))
             wide, wider = (
                 (student(z, degrees) / z) ** 2
-                for degrees in (units - 1, min(max(1, differing - 1), units - 1))
+                for degrees in (units - 1, min(max(2, differing - 1), units - 1))
             )
             effect = effect * wide + max(0.0, effect - 1) * (wider - wide)
         effect = min(max(effect, 1.0), float(n))

@@ -40,7 +40,7 @@ def test_copies_of_one_trial_tell_no_more_than_one(outcomes: list[bool], copies:
     """Every unit comes `copies` times and does the same each time."""
     sums = RatioSums.of_trials([(copies * bought, copies) for bought in outcomes])
     _, n = effective_counts(sums)
-    fewer = max(1, min(sum(outcomes), len(outcomes) - sum(outcomes)) - 1)
+    fewer = max(2, min(sum(outcomes), len(outcomes) - sum(outcomes)) - 1)
     widened = (t_quantile(0.95, fewer) / normal_quantile(0.95)) ** 2
     # The delta method divides by n - 1.
     least = 1 if 0 < sum(outcomes) < len(outcomes) else len(outcomes)
