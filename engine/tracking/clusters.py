@@ -71,7 +71,7 @@ def _checkout(
     for order in orders:
         of_order = [each for each in bought if each.order is order]
         returns = history.returns.get(order.transaction_id, ())
-        # Of lines alike, treatment alone could say which came back.
+        # A refund that names an offer says which of two equal lines came back; control cannot.
         lines = {each.line for each in of_order}
         left = remaining_units(order.purchase, returns, lines, by_offer=False)
         beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False)

@@ -259,7 +259,7 @@ class _Effects:
             bought, checkouts = self._strata.total(purchases, arm, shares)
             completed, _ = self._strata.total("completed", arm, shares)
             _, in_currency = self._strata.total(name, arm, shares)
-            # Whoever has an order in another currency completed the checkout.
+            # A checkout with an order in another currency is a completed one.
             bought = min(bought, completed - (checkouts - in_currency))
             if bought < FEWEST_PURCHASES_OF_MEAN:
                 return (

@@ -6,4 +6,4 @@ from tests.support.shop_page import PAGE, shop_page
 
 
 def test_every_setting_of_the_shop_file_is_documented() -> None:
-    assert PAGE.read_text() == shop_page(), "write it anew: make pages"
+    assert PAGE.read_text() == shop_page(), "write it again: make pages"

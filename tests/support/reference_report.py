@@ -531,7 +531,7 @@ class ReferenceReport:
                 return None, None
             item = offer.replaces.item_id
             theirs = [each for each in decision.lines if each.item_id == item]
-            told = offer.replaces.price_difference_minor
+            stated = offer.replaces.price_difference_minor
             if all(each.unit_price_minor is not None for each in theirs):
                 paid = [
                     Fraction(each.unit_price_minor or 0) * Fraction(each.quantity)
@@ -540,8 +540,8 @@ class ReferenceReport:
                 ]
                 whole = sum(max(each, Fraction(0)) for each in paid)
                 rose -= (1 - share) * whole * base / self.in_cart(decision, item)
-            elif told is not None and offer.unit_price_minor is not None:
-                rose -= (1 - share) * (offer.unit_price_minor - told) * base
+            elif stated is not None and offer.unit_price_minor is not None:
+                rose -= (1 - share) * (offer.unit_price_minor - stated) * base
             else:
                 return None, None
         gross = round(rose)

@@ -72,6 +72,7 @@ def renewed(body: bytes) -> bytes:
 
 
 def _with_counts_of_units(body: bytes) -> bytes:
+    """Return a roll-up in tables of Arrow with the counts of units, which the first ones lack."""
     strata: dict[AnyStratum, Columns] = {}
     with pa.ipc.open_stream(body) as reader:
         metadata = reader.schema.metadata
@@ -123,6 +124,7 @@ def _shared_out(
 
 
 def _converted(body: bytes) -> bytes:
+    """Return a roll-up of version 0.1.0 in the present format."""
     columns, notes = _read(body)
     units: list[int] = np.cumsum(columns["units"], dtype=np.int64).tolist()
     rows: defaultdict[Key, Counter[str]] = defaultdict(Counter)

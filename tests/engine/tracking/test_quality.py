@@ -49,7 +49,7 @@ def test_facts_in_doubt_are_counted_and_named(cause: str) -> None:
 
 
 def test_a_transaction_id_of_two_days_is_that_of_two_orders() -> None:
-    """A till that numbers its receipts anew every morning."""
+    """A till that starts the numbers of its receipts again every morning."""
     till = {"transaction_id": "0001", "customer_id": None}
     days = [bought(item("bun"), hour=9 + 25 * day, **till) for day in range(3)]
     again = bought(item("bun"), hour=10, **till)

@@ -13,7 +13,7 @@ from tests.support.number_pages import PAGES, number_page
 def test_the_page_is_what_the_glossary_says(language: Language) -> None:
     page = PAGES[language].read_text("utf-8")
 
-    assert page == number_page(language), "write it anew: make pages"
+    assert page == number_page(language), "write it again: make pages"
     for term in glossary_of(language).explained:
         assert term.definition in page
         assert term.advice in page
