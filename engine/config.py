@@ -235,8 +235,8 @@ class TrainingSection(Section):
     half_life_days: float | None = Field(default=None, gt=0)
     """Days after which an order counts half in ranking; evidence stays true counts. Off by
     default: every order counts the same."""
-    remember: bool = True
-    """Keep order lines and counts beside the versions, for `train --since-last` to build on."""
+    remember: bool | None = None
+    """Has no effect any more, and is accepted with a warning in this release alone."""
 
 
 class ExperimentSection(Section):

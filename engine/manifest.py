@@ -47,6 +47,7 @@ class Manifest:
         metrics: back-test results.
         libraries: versions of what wrote the files.
         summary: one line for people.
+        inputs: sha256 of what it was trained on; "" where that can change without notice.
     """
 
     version: str
@@ -59,6 +60,7 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     libraries: Mapping[str, Any] = field(default_factory=dict[str, Any])
     summary: str = ""
+    inputs: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,7 +91,7 @@ def settings_to_json(settings: Settings) -> dict[str, Any]:
     }
 
 
-OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary")
+OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary", "inputs")
 """Fields that training gives; the others the registry knows itself."""
 
 

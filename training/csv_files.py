@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -27,46 +26,26 @@ class RaggedRow:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CsvRest:
-    """The rows of a CSV file from a byte on, the header and `n_rows_before` rows being known."""
-
-    first_byte: int
-    columns: tuple[str, ...]
-    n_rows_before: int
-
-
-def read_csv(
-    path: Path, *, separator: str, encoding: str, rest: CsvRest | None = None
-) -> tuple[pa.Table, list[RaggedRow]]:
+def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
     """Every column as text; rows of another width than the header's are set aside.
 
     Raises:
         DataError: empty, unreadable, or not text of that encoding.
     """
     ragged: list[RaggedRow] = []
-    # The reader counts lines, and a header is a line.
-    first_number = 1 if rest is None else -rest.n_rows_before
 
     def set_aside(row: Any) -> str:
-        ragged.append(RaggedRow(str(path), row.number - first_number, row.text))
+        # The reader counts lines, and a header is a line.
+        ragged.append(RaggedRow(str(path), row.number - 1, row.text))
         return "skip"
 
     try:
         _refuse_other_unicode(path, encoding)
-        with path.open("rb") as file:
-            if rest is not None:
-                file.seek(rest.first_byte)
-            content: Any = path if rest is None else io.BytesIO(file.read())
         with _unraised():
             table = pyarrow.csv.read_csv(
-                content,
+                path,
                 # One thread: only then does the reader know the numbers of rows it cannot take.
-                read_options=pyarrow.csv.ReadOptions(
-                    use_threads=False,
-                    encoding=encoding,
-                    column_names=None if rest is None else rest.columns,
-                ),
+                read_options=pyarrow.csv.ReadOptions(use_threads=False, encoding=encoding),
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
                 ),
@@ -83,8 +62,7 @@ def read_csv(
         raise DataError(f"no such encoding: {encoding}", file=str(path)) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
-    n_before = 0 if rest is None else rest.n_rows_before
-    refuse_swallowed_rows(path, table, ragged, separator=separator, n_before=n_before)
+    refuse_swallowed_rows(path, table, ragged, separator=separator)
     return table, ragged
 
 

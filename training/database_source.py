@@ -17,8 +17,6 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from engine.errors import ConfigError, DataError
 
 _ROWS_AT_A_TIME = 50_000
-_MARKS = {"qmark": "?", "format": "%s", "pyformat": "%(since)s"}
-"""How a driver's SQL marks a bound value."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -33,46 +31,6 @@ def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
         # The query is the shop's own text: no marks in it (%, :) mean parameters.
         options = connection.execution_options(no_parameters=True, stream_results=True)
         return _rows(options.exec_driver_sql(query), name), name
-
-
-def read_query_since(
-    url: str, query: str, folder: Path, column: str, since: Any
-) -> tuple[pa.Table, int] | None:
-    """The rows of `query` whose `column` is at least `since`, and how many others there are.
-
-    Counted first: a row that comes in between is among those read, or missed by both and noticed
-    the next time. None where the driver has another way to bind a value.
-
-    Raises:
-        ConfigError, DataError: as `read_query`.
-    """
-    with _connected(url, folder) as (connection, name):
-        style = connection.dialect.paramstyle
-        if style not in _MARKS:
-            return None
-        # Where % marks a parameter, the shop's own % are doubled; nothing else in it is touched.
-        inner = query if style == "qmark" else query.replace("%", "%%")
-        inner = inner.strip().rstrip(";")
-        quoted = connection.dialect.identifier_preparer.quote_identifier(column)
-        mark = _MARKS[style]
-        # On lines of its own: the query may end in a comment.
-        rows = f"FROM (\n{inner}\n) AS shop_orders WHERE"
-        values: Any = {"since": since} if style == "pyformat" else (since,)
-        count = f"SELECT COUNT(*) {rows} {quoted} < {mark} OR {quoted} IS NULL"
-        n_before = int(connection.exec_driver_sql(count, values).scalar_one())
-        streamed = connection.execution_options(stream_results=True)
-        return _rows(
-            streamed.exec_driver_sql(f"SELECT * {rows} {quoted} >= {mark}", values), name
-        ), n_before
-
-
-def without_password(url: str) -> str:
-    """Which database a URL names.
-
-    Raises:
-        ConfigError: it is none, or a variable in it is not set.
-    """
-    return _parsed(expand_environment(url)).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -99,7 +57,7 @@ def _rows(result: CursorResult[Any], name: str) -> pa.Table:
         raise DataError("the query gives no rows: it must be a select", file=name)
     columns = list(result.keys())
     parts = [_as_table(columns, rows) for rows in result.partitions(_ROWS_AT_A_TIME) if rows]
-    return together(parts) if parts else _as_table(columns, [])
+    return _together(parts) if parts else _as_table(columns, [])
 
 
 def expand_environment(text: str) -> str:
@@ -158,7 +116,7 @@ def _as_text(values: Sequence[Any]) -> pa.Array:
     )
 
 
-def together(parts: Sequence[pa.Table]) -> pa.Table:
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
     """Rows of the same columns; as text where a column is of several types."""
     try:
         return pa.concat_tables(parts, promote_options="permissive")

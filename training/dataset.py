@@ -88,19 +88,13 @@ class Sources:
     catalogue: SourceTable | None
 
 
-def read_catalogue_source(
-    config: ShopConfig, folder: Path, progress: Progress
-) -> SourceTable | None:
-    """Raises ConfigError or DataError, as `load_dataset`."""
-    if config.catalogue is None:
-        return None
-    with progress.task("Reading the catalogue"):
-        needed = catalogue_file.needed_columns(config.catalogue)
-        return read_source(config.catalogue, folder, needed)
-
-
-def _read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
-    catalogue = read_catalogue_source(config, folder, progress)
+def read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
+    """Read the rows of the catalogue and the orders; raises as `load_dataset`."""
+    catalogue = None
+    if config.catalogue is not None:
+        with progress.task("Reading the catalogue"):
+            needed = catalogue_file.needed_columns(config.catalogue)
+            catalogue = read_source(config.catalogue, folder, needed)
     with progress.task("Reading orders"):
         needed = order_lines.needed_columns(config.orders)
         return Sources(read_source(config.orders, folder, needed), catalogue)
@@ -119,7 +113,7 @@ def load_dataset(
         ConfigError: the database of the shop file cannot be used.
         DataError: a file or column is missing, or nothing useful remains.
     """
-    sources = sources or _read_sources(config, folder, progress)
+    sources = sources or read_sources(config, folder, progress)
     source = sources.orders
     catalogue, catalogue_quality, catalogue_name = None, None, ""
     if config.catalogue is not None and sources.catalogue is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Generator
@@ -24,11 +25,11 @@ from engine.progress import Progress
 from engine.registry import Registry
 from engine.storage.pseudonyms import customer_key
 from engine.upsell.given import useless_upgrades
-from training.dataset import load_dataset
+from training.dataset import load_dataset, read_sources
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
 from training.gate import Verdict, judge, passed
-from training.incremental.memory import Memory, SinceLast
+from training.inputs import inputs_digest
 from training.mining.protocol import MiningEngine, get_engine
 from training.upsell.former import FormerCuts, nothing_former
 from training.upsell.outcomes import with_outcomes
@@ -55,7 +56,7 @@ class TrainingResult:
         quality: rows read, kept and left out by reason.
         warnings: names in pins and blocks that the catalogue does not hold; outcomes not used.
         seconds: time of each stage.
-        since_last: what it built on; None where it was not asked to.
+        unchanged: whether the inputs are those of `version`, so that none was written.
     """
 
     version: str
@@ -68,7 +69,7 @@ class TrainingResult:
     quality: dict[str, Any]
     seconds: dict[str, float]
     warnings: list[str] = field(default_factory=list[str])
-    since_last: SinceLast | None = None
+    unchanged: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,7 +83,7 @@ class TrainingResult:
             "quality": self.quality,
             "seconds": self.seconds,
             "warnings": self.warnings,
-            "since_last": self.since_last.to_json() if self.since_last else None,
+            "unchanged": self.unchanged,
         }
 
 
@@ -110,16 +111,16 @@ def train(
     engine: str | None = None,
     publish: bool = True,
     force: bool = False,
-    since_last: bool = False,
+    if_changed: bool = False,
     outcomes: str | None = None,
     n_back_test: int = BACK_TEST_SAMPLES,
     progress: Progress,
 ) -> TrainingResult:
     """Train a version and publish it if it passes the gate.
 
-    `since_last` reads and counts only what is new since the last training that is remembered; the
-    version is the same to the integer. Where nothing is new none is written, and the result is
-    that of the last one.
+    With `if_changed` nothing is written where shop file, rows and erased customers are those of the
+    newest version; the result is then what its manifest says. Outcomes change without notice: a
+    training that asks for them is never skipped.
 
     Args:
         folder: that of the shop file; relative data paths start there.
@@ -133,15 +134,19 @@ def train(
         ConfigError, DataError: the shop file or its data cannot serve.
         ModelError: the version could not be written or read back.
     """
-    plain_engine = get_engine(engine or config.training.engine)
+    mining = get_engine(engine or config.training.engine)
     watch, registry = _Stopwatch(), Registry(models)
-    memory = Memory.open(models, config, since_last=since_last)
+    told = _removed_state(models)
+    if config.training.remember is not None:
+        told.append("[training] remember has no effect any more: no order lines are kept")
     with watch.stage("read"):
-        sources = memory.read(folder, progress)
-        if memory.nothing_new and (earlier := _earlier(registry, memory)) is not None:
-            return earlier
+        sources = read_sources(config, folder, progress)
+        inputs = inputs_digest(config, models, mining.name, sources)
+        if if_changed and outcomes is None:
+            earlier = _unchanged(registry, config, inputs)
+            if earlier is not None:
+                return replace(earlier, warnings=[*earlier.warnings, *told])
         dataset = load_dataset(config, folder, progress, sources=sources)
-    mining = memory.engine(plain_engine, dataset.catalogue)
     if not dataset.n_orders:
         raise DataError("no order is left to train on")
     with watch.stage("tiers"):
@@ -166,11 +171,11 @@ def train(
             customer_key=customer_key(models),
             forgotten=Forgotten(models).hashes(),
         )
-    told: list[str] = []
     if outcomes is not None:
         with watch.stage("outcomes"), progress.task("Asking how offers were answered"):
-            model, told = with_outcomes(fitted.model, outcomes, registry)
+            model, problems = with_outcomes(fitted.model, outcomes, registry)
             fitted = replace(fitted, model=model)
+            told += problems
     counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}
     with watch.stage("write"), progress.task("Writing the version"):
@@ -182,6 +187,8 @@ def train(
                 "metrics": metrics,
                 "libraries": _libraries(),
                 "summary": _summary(counts, tested),
+                # A row dated in the future becomes an order without any file having changed.
+                "inputs": "" if "future_date" in dataset.quality.orders.left_out else inputs,
             },
         )
         verdicts = judge(
@@ -194,7 +201,6 @@ def train(
         allowed = passed(verdicts) or force
         if publish and allowed:
             registry.publish(name)
-        memory.remember(name, dataset.catalogue, quality)
     return TrainingResult(
         version=name,
         published=publish and allowed,
@@ -211,31 +217,41 @@ def train(
             *much_left_out(dataset.quality),
             *told,
         ],
-        since_last=memory.since_last() if since_last else None,
     )
 
 
-def _earlier(registry: Registry, memory: Memory) -> TrainingResult | None:
-    """What is left of the last training's result; None where its version cannot be used."""
-    assert memory.state is not None
+def _unchanged(registry: Registry, config: ShopConfig, inputs: str) -> TrainingResult | None:
+    """Return what the newest version says of itself; None unless it was trained on `inputs`."""
+    versions = registry.versions()
+    if not versions or versions[-1].inputs != inputs:
+        return None
+    manifest = versions[-1]
     try:
-        model = registry.load(memory.state.version)
-        manifest = registry.manifest(model.version)
+        model = registry.load(manifest.version)
     except ModelError:
         return None
     return TrainingResult(
-        version=model.version,
-        published=model.version == registry.current(),
+        version=manifest.version,
+        published=manifest.version == registry.current(),
         refused=False,
         verdicts=[],
         metrics=dict(manifest.metrics),
         counts=dict(manifest.counts),
         data_range=dict(manifest.data_range),
-        quality=dict(memory.state.quality),
+        quality={},
         seconds={},
-        warnings=unknown_names(model.catalogue, memory.config.offers),
-        since_last=memory.since_last(),
+        warnings=unknown_names(model.catalogue, config.offers),
+        unchanged=True,
     )
+
+
+def _removed_state(models: Path) -> list[str]:
+    """Remove the order lines that earlier releases kept below the versions; return a message."""
+    state = models / "state"
+    if not state.is_dir():
+        return []
+    shutil.rmtree(state)
+    return [f"{state} was removed: it held order lines, which are no longer kept"]
 
 
 def _former_cuts(registry: Registry) -> FormerCuts:

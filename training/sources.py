@@ -169,11 +169,6 @@ def read_parquet(path: Path) -> pa.Table:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
 
 
-def is_csv(path: Path) -> bool:
-    """Whatever is not Parquet is read as CSV."""
-    return path.suffix.lower() not in _PARQUET
-
-
 def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
     """One file of a section, and its rows that are not in the table.
 
@@ -182,7 +177,7 @@ def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[Ragged
     """
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
-    if not is_csv(path):
+    if path.suffix.lower() in _PARQUET:
         return read_parquet(path), []
     return read_csv(path, separator=section.separator, encoding=section.encoding)
 
@@ -192,22 +187,8 @@ def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
     ragged: list[tuple[RaggedRow, ...]] = []
     for path in paths:
         table, aside = read_file(path, section)
-        tables.append(aligned(table, tables[0], path, paths[0]) if tables else table)
+        tables.append(_aligned(table, tables[0], path, paths[0]) if tables else table)
         ragged.append(tuple(aside))
-    return joined(tables, ragged, paths, section.decimal)
-
-
-def joined(
-    tables: Sequence[pa.Table],
-    ragged: Sequence[Sequence[RaggedRow]],
-    paths: Sequence[Path],
-    decimal: str,
-) -> SourceTable:
-    """Files of the same columns as one table.
-
-    Raises:
-        DataError: a column is of two sorts.
-    """
     numbers = [
         _row_numbers(table.num_rows, [row.row for row in aside])
         for table, aside in zip(tables, ragged, strict=True)
@@ -218,7 +199,7 @@ def joined(
         file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
         row_numbers=np.concatenate(numbers),
         ragged=tuple(row for aside in ragged for row in aside),
-        decimal=decimal,
+        decimal=section.decimal,
     )
 
 
@@ -227,7 +208,7 @@ def _row_numbers(n_rows: int, aside: Sequence[int]) -> NDArray[np.int64]:
     return np.setdiff1d(every, np.asarray(aside, dtype=np.int64), assume_unique=True)
 
 
-def aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
+def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
     """`table` with its columns in the order of the first file's.
 
     Raises:

@@ -33,7 +33,6 @@ def refuse_swallowed_rows(
     *,
     separator: str,
     columns: int | None = None,
-    n_before: int = 0,
 ) -> None:
     """Look at what was read of a file.
 
@@ -41,14 +40,13 @@ def refuse_swallowed_rows(
         table: its rows, of all columns or of some.
         aside: the rows that are not in the table.
         columns: how many the file has; those of the table where not given.
-        n_before: rows of the file before the table's first.
 
     Raises:
         DataError: a value holds several lines that look like rows: who reads on has lost them.
     """
     columns = columns or len(table.column_names)
     # Nearly every file has a line a row, and then nothing can be swallowed.
-    if columns < 2 or _n_lines(path) <= n_before + table.num_rows + len(aside) + 1:
+    if columns < 2 or _n_lines(path) <= table.num_rows + len(aside) + 1:
         return
     for row in aside:
         swallowed = _rows_in(row.text, separator, columns)
@@ -59,7 +57,7 @@ def refuse_swallowed_rows(
         for place, text in _of_several_lines(values):
             swallowed = _rows_in(text, separator, columns)
             if swallowed >= _FEW:
-                raise _refusal(path, swallowed, _number(n_before + place + 1, taken), name)
+                raise _refusal(path, swallowed, _number(place + 1, taken), name)
 
 
 def _n_lines(path: Path) -> int:

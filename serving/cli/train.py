@@ -11,7 +11,6 @@ from engine.mining_engines import EngineName
 from serving.cli import console
 
 if TYPE_CHECKING:
-    from training.incremental.memory import SinceLast
     from training.pipeline import TrainingResult
 
 
@@ -27,11 +26,12 @@ def command(
         bool, typer.Option("--publish/--no-publish", help="Publish if the gate lets it by.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Publish whatever the gate says.")] = False,
-    since_last: Annotated[
+    if_changed: Annotated[
         bool,
-        typer.Option(
-            "--since-last", help="Read and count only what is new; the version is the same."
-        ),
+        typer.Option("--if-changed", help="Write nothing where shop file and data are unchanged."),
+    ] = False,
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Old name of --if-changed.", hidden=True)
     ] = False,
     outcomes: Annotated[
         str | None,
@@ -43,13 +43,12 @@ def command(
 
     A refused version is written all the same: see it by [bold]mersalg models show[/], publish it by
     [bold]mersalg models publish[/]. The exit code is then 1.
-
-    A training remembers its order lines and counts in [bold]state[/] below the versions. With
-    [bold]--since-last[/] the next one adds to them; where nothing is new it writes nothing.
     """
     from engine.config import load_config
     from training.pipeline import train
 
+    if since_last:
+        console.err.print("warning: --since-last is now --if-changed", style="yellow")
     shop = load_config(config)
     with console.progress_bars(quiet=as_json) as progress:
         result = train(
@@ -59,7 +58,7 @@ def command(
             engine=engine,
             publish=publish,
             force=force,
-            since_last=since_last,
+            if_changed=if_changed or since_last,
             outcomes=outcomes,
             progress=progress,
         )
@@ -79,12 +78,11 @@ def _print_people(result: TrainingResult, currency: str) -> None:
     from serving.cli.evaluate import print_back_test
 
     counts, out = result.counts, console.out
-    if result.since_last is not None:
-        _print_since_last(result.since_last)
-        if result.since_last.nothing_new:
-            fate = "published" if result.published else "written, not published"
-            out.print(f"nothing is new since version [bold]{result.version}[/] ({fate})")
-            return
+    if result.unchanged:
+        fate = "published" if result.published else "written, not published"
+        out.print(f"inputs unchanged since version [bold]{result.version}[/] ({fate})")
+        _print_warnings(result.warnings)
+        return
     span = result.data_range
     dates = f", {span['first'][:10]} to {span['last'][:10]}" if span["first"] else ""
     out.print(
@@ -109,50 +107,17 @@ def _print_people(result: TrainingResult, currency: str) -> None:
         print_back_test(result.metrics)
     else:
         out.print("no back-test: too few orders to hold some out")
-    for warning in result.warnings:
-        out.print("[bold yellow]warning[/] ", end="")
-        out.print(warning, markup=False, highlight=False)
+    _print_warnings(result.warnings)
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
     out.print(f"[dim]{stages}[/]")
     fate = "[bold green]published[/]" if result.published else "[bold]written, not published[/]"
     out.print(f"version [bold]{result.version}[/] {fate}")
 
 
-def _print_since_last(since: SinceLast) -> None:
-    """Print what was new, and why more than that was read or counted."""
-    out, reading = console.out, since.reading
-    if since.problem:
-        console.err.print(since.problem, style="yellow", markup=False, highlight=False)
-    if since.reason:
-        out.print("everything was read: ", end="")
-        out.print(since.reason, markup=False, highlight=False)
-    if since.version is None or since.nothing_new:
-        return
-    parts = [
-        f"{count:,} {words}"
-        for count, words in (
-            (reading.unchanged, "unchanged"),
-            (reading.grown, "with new rows"),
-            (reading.anew, "read whole"),
-            (reading.gone, "gone"),
-        )
-        if count
-    ]
-    out.print(
-        f"since version [bold]{since.version}[/]: {reading.rows_read:,} order lines read,"
-        f" {reading.rows_remembered:,} remembered; sources: {', '.join(parts)}"
-    )
-    whole = max(since.counts, key=lambda origin: origin.orders, default=None)
-    if whole is None:
-        return
-    if whole.remembered:
-        out.print(
-            f"counts of {whole.added:,} baskets added to those remembered,"
-            f" {whole.removed:,} taken away"
-        )
-    else:
-        out.print("every basket was counted: ", end="")
-        out.print(whole.reason, markup=False, highlight=False)
+def _print_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        console.out.print("[bold yellow]warning[/] ", end="")
+        console.out.print(warning, markup=False, highlight=False)
 
 
 def _print_quality(quality: dict[str, Any]) -> None:

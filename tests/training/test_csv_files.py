@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DataError
 from training.basket_files import read_baskets
-from training.csv_files import CsvRest, read_csv
+from training.csv_files import read_csv
 
 HEADER = "order,item,price"
 ROWS = [f"{number},item-{number % 7},10.00" for number in range(1, 101)]
@@ -25,9 +25,9 @@ def _written(folder: Path, rows: list[str], header: str = HEADER) -> Path:
     return path
 
 
-def _refusal(path: Path, rest: CsvRest | None = None) -> str:
+def _refusal(path: Path) -> str:
     with pytest.raises(DataError) as refused:
-        read_csv(path, separator=",", encoding="utf-8", rest=rest)
+        read_csv(path, separator=",", encoding="utf-8")
     return str(refused.value)
 
 
@@ -47,14 +47,6 @@ def test_two_stray_quotes_are_named_with_row_and_column(tmp_path: Path) -> None:
     said = _refusal(_written(tmp_path, rows))
     assert "over 19 lines" in said
     assert "row 10, column item" in said
-
-
-def test_rows_that_were_added_are_numbered_with_those_before(tmp_path: Path) -> None:
-    first_byte = _written(tmp_path, ROWS).stat().st_size
-    more = ['101,"item-3,10.00', *ROWS[:5], '107,item-2",10.00']
-    path = _written(tmp_path, [*ROWS, *more])
-    rest = CsvRest(first_byte, tuple(HEADER.split(",")), len(ROWS))
-    assert "row 101, column item" in _refusal(path, rest)
 
 
 def test_a_name_may_go_on_over_lines(tmp_path: Path) -> None:
