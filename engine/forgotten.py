@@ -42,19 +42,23 @@ class Forgotten:
         return np.unique(np.array([int(line, 16) for line in lines], dtype=np.uint64))
 
     def add(self, customer_hash: int) -> None:
-        """On disk when this returns; a hash that stands there already is not written again.
+        """Append a hash that is not in the list yet; it is on disk when this returns.
 
         Raises:
-            ModelError: the file cannot be written.
+            ModelError: the file cannot be read or written.
         """
-        if bool((self.hashes() == np.uint64(customer_hash)).any()):
-            return
+        line = f"{customer_hash:016x}".encode()
         try:
+            before = self.path.read_bytes() if self.path.exists() else b""
+            if line in before.split():
+                return
+            if before and not before.endswith(b"\n"):
+                line = b"\n" + line
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # One short appended line is whole or not there: processes may add at once.
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
-                os.write(descriptor, f"{customer_hash:016x}\n".encode())
+                os.write(descriptor, line + b"\n")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -38,6 +39,8 @@ from engine.storage.pseudonyms import customer_key
 
 __all__ = ["Manifest", "Registry", "self_check"]
 
+_log = logging.getLogger("mersalg.model")
+
 # joblib brings no types of its own.
 _joblib = cast("Any", joblib)
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -62,13 +65,18 @@ class Registry:
 
         Raises:
             ModelCorrupt: the model contradicts itself; nothing is written.
+            ModelError: the folder cannot be written to.
         """
         self_check(model)
         unknown = set(manifest_fields) - set(OPTIONAL)
         if unknown:
             raise ValueError(f"no manifest fields: {', '.join(sorted(unknown))}")
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
+        with self._writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._remove_abandoned()
+            return self._write(model, manifest_fields)
+
+    def _write(self, model: Model, manifest_fields: Mapping[str, Any]) -> str:
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
         try:
             version = self._fill(folder, model, manifest_fields)
@@ -173,31 +181,44 @@ class Registry:
         """The published model, or `version`; arrays are read-only maps of the files.
 
         No file is unpickled before its hash was found right. Customers who were erased since the
-        version was written are not in it.
+        version was written are not in it; while the list of them cannot be read, no customer is.
 
         Raises:
             ModelNotFound: no such version, or None while nothing is published.
-            ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other.
+            ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other, or
+                anything else that reading them raises.
         """
         wanted = version if version is not None else self.current()
         if wanted is None:
             raise ModelNotFound(f"no model is published in {self.root}")
-        manifest = self.verify(wanted)
+        try:
+            model = self._read(self.verify(wanted))
+            self_check(model)
+        except ModelError:
+            raise
+        except Exception as error:
+            # A class that moved in another release of a library, say: what a version of another
+            # day raises is not known here, and a service must not end of it.
+            why = f"{type(error).__name__}: {error}"
+            raise ModelCorrupt(f"model {wanted} cannot be read: {why}") from error
+        return model
+
+    def _read(self, manifest: Manifest) -> Model:
         settings = manifest.settings()
-        folder = self.root / wanted
+        folder = self.root / manifest.version
         components: dict[str, Arrays] = {
             Path(name).stem: load_mapped(folder / name) for name in manifest.files
         }
+        key = customer_key(self.root) if "customers" in components else b""
+        model = Model.from_components(manifest.version, settings, components, customer_key=key)
+        if model.customers is None:
+            return model
         try:
-            key = customer_key(self.root) if "customers" in components else b""
-            model = Model.from_components(wanted, settings, components, customer_key=key)
-            if model.customers is not None:
-                known = model.customers.without(Forgotten(self.root).hashes())
-                model = replace(model, customers=known)
-        except (KeyError, ValueError) as error:
-            raise ModelCorrupt(f"model {wanted} is incomplete: {error}") from error
-        self_check(model)
-        return model
+            erased = Forgotten(self.root).hashes()
+        except ModelError as error:
+            _log.warning("model %s is read without customers: %s", manifest.version, error.message)
+            return replace(model, customers=None)
+        return replace(model, customers=model.customers.without(erased))
 
     def current(self) -> str | None:
         """The published version, None where there is none."""
@@ -208,16 +229,22 @@ class Registry:
         return self._pointer()[1][::-1]
 
     def publish(self, version: str) -> None:
-        """Make `version` the one that is served, after verifying its files."""
-        self.verify(version)
+        """Make `version` the one that is served, after loading it.
+
+        Services look at it again where it was published already.
+
+        Raises:
+            ModelError: as `load`, or the folder cannot be written to; nothing changes.
+        """
+        self.load(version)
         with self._lock():
             try:
                 current, history = self._pointer()
             except ModelCorrupt:
                 current, history = None, []  # what is unusable is put right by naming a version
-            if version == current:
-                return
-            self._point(version, [*history, current] if current is not None else history)
+            if current is not None and current != version:
+                history = [*history, current]
+            self._point(version, history)
 
     def rollback(self) -> str:
         """Publish again what was published before; may be repeated. Returns that version.
@@ -226,7 +253,7 @@ class Registry:
 
         Raises:
             ModelNotFound: nothing was published before.
-            ModelCorrupt: the earlier version no longer verifies; nothing changes.
+            ModelError: as `publish`; nothing changes.
         """
         if not self.root.is_dir():
             raise ModelNotFound(f"no earlier model was published: there is no folder {self.root}")
@@ -237,7 +264,7 @@ class Registry:
             if not history:
                 raise ModelNotFound(f"no earlier model was published in {self.root}")
             version = history.pop()
-            self.verify(version)
+            self.load(version)
             self._point(version, history)
         return version
 
@@ -274,7 +301,18 @@ class Registry:
     @contextmanager
     def _lock(self) -> Generator[None, None, None]:
         """One publisher at a time, over all processes of this machine."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            with (self.root / ".lock").open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+
+    @contextmanager
+    def _writing(self) -> Generator[None, None, None]:
+        """Raise ModelError where the operating system refuses to write to the folder."""
+        try:
             yield
+        except OSError as error:
+            raise ModelError(
+                f"cannot write to the folder of models {self.root}: {error.strerror}"
+            ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _log = logging.getLogger("mersalg.model")
 
 _CHECKED_ITEMS = 3
 _TELLING_SECONDS = 1.0
+_CHECKED_AFTER = 3
+"""Failed calls after which the files of a model are looked at again."""
 _Stamp = tuple[int, int, int] | None
 _Seen = tuple[_Stamp, _Stamp]
 """The pointer to the published version, and the list of erased customers."""
@@ -56,12 +59,15 @@ class LiveModel:
     ) -> None:
         self._registry, self._metrics, self._loaded = registry, metrics, loaded
         self._pointer = registry.root / "current.json"
-        self._forgotten = Forgotten(registry.root).path
+        self._forgotten = Forgotten(registry.root)
         self._seen: _Seen = (None, None)
         self._reloading = asyncio.Lock()
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-model")
         self._ready: tuple[Model, _Stamp] | None = None
+        self._failing: Model | None = None
+        self._n_failed, self._logged = 0, set[tuple[str, int]]()
+        self._checking: asyncio.Task[None] | None = None
         self.model: Model | None = None
         self.status = ModelStatus(None, "no model was published yet")
 
@@ -83,11 +89,52 @@ class LiveModel:
         loop = asyncio.get_running_loop()
         async with self._reloading:
             taken = await loop.run_in_executor(self._thread, self._reload)
-        if taken is not None:
-            telling = loop.run_in_executor(None, self._loaded, taken)
-            done, _ = await asyncio.wait((telling,), timeout=_TELLING_SECONDS)
-            if done:
-                telling.result()
+        await self._tell(taken)
+
+    async def _tell(self, taken: Model | None) -> None:
+        if taken is None:
+            return
+        telling = asyncio.get_running_loop().run_in_executor(None, self._loaded, taken)
+        done, _ = await asyncio.wait((telling,), timeout=_TELLING_SECONDS)
+        if done:
+            telling.result()
+
+    def note_failure(self, model: Model | None, error: Exception) -> None:
+        """Note that a call to a model failed; after a few, its files are verified once.
+
+        Each place that raises is logged once for a model; the metric counts every call.
+        """
+        if model is not self._failing:
+            self._failing, self._n_failed, self._logged = model, 0, set()
+        self._n_failed += 1
+        innermost = traceback.extract_tb(error.__traceback__)[-1]
+        place = (innermost.filename, innermost.lineno or 0)
+        if place not in self._logged:
+            self._logged.add(place)
+            _log.error("no suggestions could be made", exc_info=error)
+        if model is not None and self._n_failed == _CHECKED_AFTER:
+            self._checking = asyncio.create_task(self._check(model))
+
+    async def _check(self, model: Model) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._reloading:
+            taken = await loop.run_in_executor(self._thread, self._verified, model)
+        await self._tell(taken)
+
+    def _verified(self, model: Model) -> Model | None:
+        """Return what is served instead of a model whose files were damaged in place, else None."""
+        if model is not self.model:
+            return None
+        try:
+            self._registry.verify(model.version)
+        except ModelError as error:
+            self._metrics.model_failures.inc()
+            self.model = self._earlier()
+            self._set_status(self.model, error.message)
+            _log.error("%s; serving %s", error.message, self.status.version or "no model")
+            return self.model
+        _log.error("the files of model %s are as written; the fault is Mersalg's", model.version)
+        return None
 
     async def watch(self, seconds: float) -> None:
         """Until cancelled: look at the files, reload where one changed."""
@@ -106,13 +153,14 @@ class LiveModel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _publish(self, version: str) -> None:
-        erased = _stamp(self._forgotten)
+        erased = _stamp(self._forgotten.path)
         model = load_checked(self._registry, version)
-        self._registry.publish(version)
+        with small_steps():
+            self._registry.publish(version)
         self._ready = (model, erased)
 
     def _look(self) -> _Seen:
-        return _stamp(self._pointer), _stamp(self._forgotten)
+        return _stamp(self._pointer), _stamp(self._forgotten.path)
 
     def _reload(self) -> Model | None:
         """Return the model that is served from now on; None where it is that of before."""
@@ -124,7 +172,7 @@ class LiveModel:
                 raise ModelNotFound("no model was published yet")
             erased = before[1] != self._seen[1]
             if self.model is not None and self.model.version == version and not erased:
-                self.status = ModelStatus(version, None)
+                self._set_status(self.model, None)
                 return None
             problem = None
             if ready is not None and (ready[0].version, ready[1]) == (version, self._seen[1]):
@@ -136,13 +184,12 @@ class LiveModel:
             if not isinstance(error, ModelNotFound):
                 self._metrics.model_failures.inc()
             model = self._earlier() if self.model is None else None
-            served = model or self.model
-            self.status = ModelStatus(served.version if served else None, problem)
+            self._set_status(model or self.model, problem)
             _log.warning("%s; serving %s", problem, self.status.version or "no model")
             if model is None:
                 return None
         self.model = model
-        self.status = ModelStatus(model.version, problem)
+        self._set_status(model, problem)
         self._metrics.serving(model.version)
         _log.info(
             "serving model %s (%d items) by %s",
@@ -151,6 +198,16 @@ class LiveModel:
             serving_by(),
         )
         return model
+
+    def _set_status(self, served: Model | None, problem: str | None) -> None:
+        """Say what is served, and why it is not all that was published."""
+        if problem is None:
+            try:
+                self._forgotten.hashes()
+            except ModelError as error:
+                problem = f"no customer is remembered: {error.message}"
+        self.status = ModelStatus(served.version if served else None, problem)
+        self._metrics.model_problem.set(problem is not None)
 
     def _earlier(self) -> Model | None:
         """Return the last published version that can be served: a new process has no old model."""

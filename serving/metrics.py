@@ -148,6 +148,12 @@ class Metrics:
             "mersalg_model_load_failures", "Published versions that could not be taken",
             registry=own,
         )  # fmt: skip
+        self.model_problem = Gauge(
+            "mersalg_model_problem",
+            "1 while another model than the published one is served, or less of it, or none",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
 
     def exposition(self) -> bytes:
         """Return the text format, of all workers where they share a folder."""

@@ -112,6 +112,7 @@ def _kernels() -> Iterator[Finding]:
 
 def _models(models: Path) -> Iterator[Finding]:
     from engine.errors import ModelError, ModelNotFound
+    from engine.forgotten import Forgotten
     from engine.registry import Registry
     from serving.live_model import check_answers
 
@@ -129,9 +130,14 @@ def _models(models: Path) -> Iterator[Finding]:
         return
     served = f"{model.version} answers: {len(model.catalogue):,} items, {len(model.rules):,} rules"
     yield Finding("models", "ok", served)
+    try:
+        Forgotten(models).hashes()
+    except ModelError as error:
+        advice = "mend the line; until then models remember no customer, and none can be trained"
+        yield Finding("models", "warning", error.message, advice)
     for version in sorted(manifest.version for manifest in registry.versions()):
         try:
-            registry.verify(version)
+            registry.load(version)
         except ModelError as error:
             yield Finding("models", "warning", error.message, "it cannot be rolled back to")
 

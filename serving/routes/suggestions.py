@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -18,8 +16,6 @@ from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest
 from serving.security import admit
 from serving.service import Service, service_of
-
-_log = logging.getLogger("mersalg.suggestions")
 
 router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 
@@ -95,10 +91,10 @@ def _decide(
             paused=service.guard.paused is not None,
             recall=recall,
         )
-    except Exception:
+    except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         decision = decide(None, asked, known_arm=buyer.arm)
         logs.decision_id.set(decision.decision_id)
-        _log.exception("no suggestions could be made")
+        service.live.note_failure(model, error)
         service.metrics.degraded["decide_failure"].inc()
         return decision

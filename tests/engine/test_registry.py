@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from engine import registry as registry_module
-from engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
+from engine.durable import sha256_of
+from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
 from engine.model import Model
 from engine.registry import Registry, self_check
 from tests.support.models import tiny_model
@@ -172,6 +173,30 @@ def test_nothing_is_unpickled_before_its_hash_was_found_right(
     assert not trace.exists()
 
 
+def test_whatever_reading_a_version_raises_is_corrupt(registry: Registry) -> None:
+    """No exception of a library, known or unknown, passes through as itself."""
+    good = registry.write(tiny_model(), {})
+    registry.publish(good)
+    version = registry.write(tiny_model(), {})
+    path = registry.root / version / "ladders.joblib"
+    for pickled in (
+        b"cnumpy.core.gone\nOldArray\n.",  # ModuleNotFoundError
+        b"cnumpy\nOldArray\n.",  # AttributeError
+        b"I7\n.",  # a number where arrays are expected
+        b"(I1\nI2\nd.",  # no arrays in it
+        b"\x80\x63.",  # a pickle of a later protocol
+        b"",
+    ):
+        path.write_bytes(pickled)
+        entry = {"sha256": sha256_of(path), "size": len(pickled)}
+        manifest = json.loads((registry.root / version / "manifest.json").read_text())
+        edit_manifest(registry, version, files={**manifest["files"], path.name: entry})
+        for read in (registry.load, registry.publish):
+            with pytest.raises(ModelCorrupt, match=version):
+                read(version)
+    assert registry.current() == good
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"{}", b'{"schema_version": "x"}', b"\xff"], ids=repr
 )
@@ -244,7 +269,7 @@ def test_a_failing_write_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(registry_module, "sync_file", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ModelError, match=r"cannot write to the folder of models .*: No space"):
         registry.write(tiny_model(), {})
     assert list(registry.root.iterdir()) == []
 

@@ -24,6 +24,7 @@ from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
 
 N_SWAPS = 6
+CART = {"checkout_id": "x", "lines": [{"item_id": "phone-64"}]}
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +170,20 @@ def _contradict(folder: Path) -> None:
     file = folder / "rules.joblib"
     arrays = joblib.load(file)
     joblib.dump({**arrays, "consequent": arrays["consequent"] + 99}, file)
+    _name_again(folder, file)
+
+
+def _name_again(folder: Path, file: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][file.name] = {"sha256": sha256_of(file), "size": file.stat().st_size}
     _edit_manifest(folder, files=manifest["files"])
+
+
+def _move_class(folder: Path) -> None:
+    """Written by a library whose class has another place in the release of today."""
+    file = folder / "ladders.joblib"
+    file.write_bytes(b"cnumpy.core.gone_in_this_release\nOldArray\n.")
+    _name_again(folder, file)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str, str]] = {
@@ -181,6 +193,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "newer": (_newer, "model_incompatible", "reads up to 1: update Mersalg"),
     "garbled": (_garble, "model_corrupt", "manifest.json is unusable"),
     "contradictory": (_contradict, "model_corrupt", "points outside"),
+    "of another library": (_move_class, "model_corrupt", "gone_in_this_release"),
 }
 
 
@@ -189,7 +202,6 @@ def test_versions_that_cannot_serve_are_refused_and_the_old_one_stays(tmp_path: 
     models = tmp_path / "models"
     registry = Registry(models)
     good = publish_model(models)
-    cart = {"checkout_id": "x", "lines": [{"item_id": "phone-64"}]}
     with running_server(tmp_path) as server, server.client() as client:
         for number, (name, (spoil, code, reason)) in enumerate(REFUSED.items(), start=1):
             bad = registry.write(tiny_model(), {})
@@ -210,13 +222,17 @@ def test_versions_that_cannot_serve_are_refused_and_the_old_one_stays(tmp_path: 
             eventually(lambda reason=reason: reason in str(_ready(server)["model_problem"]))
             assert _ready(server)["status"] == "degraded"
             assert _ready(server)["model_version"] == good
-            answer = client.post("/v1/suggestions", json=cart).json()
+            answer = client.post("/v1/suggestions", json=CART).json()
             assert answer["model_version"] == good
             assert answer["offers"]
-            assert f"mersalg_model_load_failures_total {number}.0" in client.get("/metrics").text
+            metrics = client.get("/metrics").text
+            assert f"mersalg_model_load_failures_total {number}.0" in metrics
+            assert "mersalg_model_problem 1.0" in metrics
+            assert reason in str(client.get("/v1/models").json()["problem"])
             rolled_back = client.post("/v1/models/rollback").json()
             assert rolled_back == {"published": good, "serving": good}
             assert _ready(server)["status"] == "ready"
+            assert "mersalg_model_problem 0.0" in client.get("/metrics").text
         # Nor is one gone back to that was spoilt since.
         second = publish_model(models)
         eventually(lambda: _ready(server)["model_version"] == second)
@@ -232,15 +248,82 @@ def _ready(server: Server) -> dict[str, object]:
         return state
 
 
-def test_a_service_that_starts_on_a_spoilt_version_serves_the_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoil", ["tampered", "of another library"])
+def test_a_service_that_starts_on_a_spoilt_version_serves_the_one_before(
+    tmp_path: Path, spoil: str
+) -> None:
     models = tmp_path / "models"
     gone, good, bad = (publish_model(models) for _ in range(3))
     shutil.rmtree(models / gone)
-    _tamper(models / bad)
+    damage, _, reason = REFUSED[spoil]
+    damage(models / bad)
     with running_server(tmp_path) as server:
         state = _ready(server)
         assert (state["status"], state["model_version"]) == ("degraded", good)
-        assert "sha256" in str(state["model_problem"])
+        assert reason in str(state["model_problem"])
         newest = publish_model(models)
         eventually(lambda: _ready(server)["model_version"] == newest)
         assert _ready(server)["status"] == "ready"
+
+
+def test_a_service_without_any_version_that_can_be_read_starts_and_offers_nothing(
+    tmp_path: Path,
+) -> None:
+    models = tmp_path / "models"
+    _move_class(models / publish_model(models))
+    with running_server(tmp_path) as server, server.client() as client:
+        refused = client.get("/readyz")
+        assert refused.status_code == 503
+        assert "gone_in_this_release" in refused.json()["error"]["message"]
+        assert client.post("/v1/suggestions", json=CART).json()["offers"] == []
+
+
+def _overwrite(folder: Path) -> None:
+    """Write over every file of a version, in place, as a failing disk or a copy does."""
+    for path in folder.glob("*.joblib"):
+        with path.open("r+b") as file:
+            file.write(b"\xff" * path.stat().st_size)
+
+
+def test_files_that_are_damaged_in_place_are_noticed_once(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    good, bad = publish_model(models), publish_model(models)
+    whole = tmp_path / "whole"
+    shutil.copytree(models / bad, whole)
+    with running_server(tmp_path) as server, server.client() as client:
+        _overwrite(models / bad)
+
+        def answer() -> dict[str, object]:
+            response = client.post("/v1/suggestions", json=CART)
+            assert response.status_code == 200
+            answered: dict[str, object] = response.json()
+            return answered
+
+        assert eventually(lambda: answer()["model_version"] == good)
+        for _ in range(20):
+            assert answer()["offers"]
+        state = _ready(server)
+        assert (state["status"], state["model_version"]) == ("degraded", good)
+        assert "sha256" in str(state["model_problem"])
+        assert server.said.count("(sha256); serving") == 1
+        assert 1 <= server.said.count("Traceback") <= 3, "one for each place that raised"
+        # Once its files are whole again, publishing the version is enough.
+        shutil.copytree(whole, models / bad, dirs_exist_ok=True)
+        Registry(models).publish(bad)
+        eventually(lambda: _ready(server)["status"] == "ready")
+        assert _ready(server)["model_version"] == bad
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    first, second = publish_model(models), publish_model(models)
+    (models / ".lock").unlink()
+    (models / ".lock").mkdir()  # No user, not even root, opens a folder as a file.
+    with running_server(tmp_path) as server, server.client() as client:
+        for response in (
+            client.post(f"/v1/models/{first}/publish"),
+            client.post("/v1/models/rollback"),
+        ):
+            assert response.status_code == 409
+            assert "cannot write to the folder of models" in response.json()["error"]["message"]
+        assert _ready(server)["model_version"] == second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,16 @@ from engine.facts import Event, Fact
 from engine.forgotten import Forgotten
 from engine.ranking.customers import Customers, hash_of
 from engine.ranking.purchases import Purchases
+from engine.registry import Registry
 from engine.storage.connection import parse_url
 from engine.storage.facts import FactScope
 from engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
 from engine.storage.store import open_store
 from engine.tracking.query import ReportQuery
 from engine.tracking.report import build_report
+from serving.live_model import LiveModel
+from serving.metrics import Metrics
+from tests.support.models import tiny_model
 
 OLD, NEW, NEWER = (f"{word} secret of the tests".encode() for word in ("first", "second", "third"))
 
@@ -217,6 +222,31 @@ def test_a_damaged_list_of_the_forgotten_is_told(tmp_path: Path) -> None:
         file.write("Kari\n")
     with pytest.raises(ModelError, match=r"line 3: 'Kari'"):
         Forgotten(tmp_path).hashes()
+
+
+def test_a_damaged_list_of_the_forgotten_takes_customers_away_and_no_model(tmp_path: Path) -> None:
+    """Whose line is damaged is not known, so nobody is remembered until it is mended."""
+    registry, key = Registry(tmp_path), customer_key(tmp_path)
+    registry.publish(registry.write(replace(tiny_model(), customers=_customers(key)), {}))
+    forgotten = Forgotten(tmp_path)
+    forgotten.add(hash_of("Ola", key))
+    whole = forgotten.path.read_text()
+    forgotten.path.write_text(whole[:-5])
+    live = LiveModel(registry, Metrics(), loaded=lambda _model: None)
+    asyncio.run(live.reload())
+    assert live.model is not None
+    assert live.model.customers is None
+    assert "line 1" in str(live.status.problem)
+    # Another erasure is not refused, and has a line of its own.
+    forgotten.add(hash_of("Kari", key))
+    assert forgotten.path.read_text().splitlines()[1] == f"{hash_of('Kari', key):016x}"
+    forgotten.path.write_text(whole)
+    asyncio.run(live.reload())
+    live.close()
+    assert live.status.problem is None
+    assert live.model.customers is not None
+    assert live.model.customers.row_of("Ola", key) == -1
+    assert live.model.customers.row_of("Kari", key) >= 0
 
 
 def test_hiding_nobody_hides_nobody() -> None:
