@@ -89,6 +89,8 @@ _register()
 
 def run() -> None:
     """Entry point of the script: every deliberate error becomes one line and an exit code."""
+    # Processes that a command starts import nothing from the folder that the user is in.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         command = typer.main.get_command(app)
         command(default_map=_defaults(command, _database_from_file()))

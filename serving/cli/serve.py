@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,12 +96,13 @@ def command(
 
     # Networks of this size are too small to share: threads would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    held = hold_port(host, port)
     settings = load_settings(
         os.environ,
         models=models,
         database=database,
         host=host,
-        port=free_port(host, port),
+        port=held.getsockname()[1],
         workers=workers,
         spool=spool,
         database_deadline_ms=database_deadline_ms,
@@ -121,7 +123,7 @@ def command(
             "a key has fewer than 16 characters and can be guessed;"
             " `mersalg keys create` makes one that cannot"
         )
-    with _shared_metrics(workers), _stopping_file() as stopping:
+    with held, _shared_metrics(workers), _stopping_file() as stopping:
         settings = settings.model_copy(update={"stopping": stopping})
         _prepare_database(settings.database)
         _say_where(settings, as_json)
@@ -148,14 +150,17 @@ def command(
         server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
 
 
-def free_port(host: str, port: int) -> int:
-    """`port`, or one that is free; refuses one that is taken.
+def hold_port(host: str, port: int) -> socket.socket:
+    """Return a socket that holds `port`, or a free one where it is 0, until it is closed.
 
-    Workers share their port by SO_REUSEPORT, so without this check a second service would
-    silently share it too and answer every other call.
+    Workers share their port by SO_REUSEPORT, so a second service could silently share it too and
+    answer every other call: also while the first one is being started, and nobody listens yet.
+
+    Raises
+    ------
+    ConfigError
+        The port is taken, or does not exist.
     """
-    import socket
-
     from engine.errors import ConfigError
 
     if not 0 <= port <= 65_535:
@@ -164,13 +169,22 @@ def free_port(host: str, port: int) -> int:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
+        with socket.socket(family, kind, protocol) as first:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(address)
+            # Of several sockets that were bound at the same time only one can listen.
+            first.listen()
+            held = socket.socket(family, kind, protocol)
+            for each in (first, held):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(first.getsockname())
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot listen on {host}, port {port}: {reason}") from error
+    # From now on only sockets with SO_REUSEPORT can be bound beside it: those of the workers.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return held
 
 
 @contextmanager

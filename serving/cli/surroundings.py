@@ -151,10 +151,10 @@ def _database_clock(url: str) -> float | None:
 def port(settings: ServeSettings) -> Iterator[Finding]:
     """Whether the service could listen where it is told to."""
     from engine.errors import ConfigError
-    from serving.cli.serve import free_port
+    from serving.cli.serve import hold_port
 
     try:
-        free_port(settings.host, settings.port)
+        hold_port(settings.host, settings.port).close()
     except ConfigError as error:
         advice = "a service that runs is asked by --url; else choose another MERSALG_PORT"
         yield Finding("port", "warning", error.message, advice)

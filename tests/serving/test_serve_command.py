@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.forked_commands import fork_command
+from tests.support.forked_commands import PROJECT, fork_command
+from tests.support.postgres import free_port
 from tests.support.processes import children_of
 from tests.support.servers import Server, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
@@ -45,6 +50,78 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert f"port {port}" in refused(tmp_path, "--port", str(port))
+
+
+def test_of_two_services_that_start_at_once_on_one_port_one_is_refused(tmp_path: Path) -> None:
+    """Neither listens yet when the other looks whether somebody does."""
+    port, own = free_port(), {"PATH": os.environ["PATH"]}
+    processes = [
+        fork_command(
+            ["serve", "--port", str(port), "--database", f"sqlite:///{tmp_path / name}"],
+            folder=tmp_path,
+            environment=own,
+            output=tmp_path / f"{name}.out",
+            log=tmp_path / f"{name}.log",
+        )
+        for name in ("first", "second")
+    ]
+    try:
+        eventually(lambda: any(each.poll() is not None for each in processes))
+        (refused,) = [place for place, each in enumerate(processes) if each.poll() is not None]
+        assert processes[refused].wait(WAIT_SECONDS) == 2
+        assert f"port {port}" in (tmp_path / ("first.log", "second.log")[refused]).read_text()
+        other = processes[1 - refused]
+        eventually(
+            lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success,
+            ignoring=(httpx.TransportError,),
+        )
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(WAIT_SECONDS) == 0
+    finally:
+        for each in processes:
+            each.kill_group()
+
+
+def test_helper_processes_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    """The service is started by a script, as pip installs it; its reports have own processes."""
+    here, script = tmp_path / "here", tmp_path / "bin" / "mersalg"
+    trap = f"open({str(tmp_path / 'imported')!r}, 'a').write(__name__ + chr(10))\n"
+    for name in ("engine", "serving"):
+        (here / name).mkdir(parents=True)
+        (here / name / "__init__.py").write_text(trap)
+    for name in ("sqlite3", "pickle", "socket", "multiprocessing"):
+        (here / f"{name}.py").write_text(trap)
+    script.parent.mkdir()
+    script.write_text("from serving.cli.main import run\nif __name__ == '__main__':\n    run()\n")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), own.get("PYTHONPATH")]))
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "log").open("wb") as log:
+        service = subprocess.Popen(
+            [sys.executable, str(script), "serve", "--port", "0", "--json"],
+            cwd=here,
+            env=own,
+            stdout=out,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        url = json.loads(eventually((tmp_path / "out").read_bytes))["url"]
+        period = {"from": "2026-01-01", "to": "2026-01-02"}
+        eventually(
+            lambda: (
+                httpx.get(
+                    f"{url}/v1/reports/rates", params=period, trust_env=False, timeout=WAIT_SECONDS
+                ).is_success
+            ),
+            ignoring=(httpx.TransportError,),
+        )
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(WAIT_SECONDS) == 0, (tmp_path / "log").read_text()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(service.pid, signal.SIGKILL)
+        service.wait(WAIT_SECONDS)
+    assert not (tmp_path / "imported").exists(), (tmp_path / "imported").read_text()
 
 
 @pytest.mark.parametrize(
