@@ -125,6 +125,13 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=own,
         )
+        self.connections_closed = Counter(
+            "mersalg_connections_closed",
+            "Quiet connections that were closed because their address, or all callers in total,"
+            " held too many",
+            ("reason",),
+            registry=own,
+        )
         self.model_age = Gauge(
             "mersalg_model_age_seconds",
             "Time since the model served was trained",

@@ -20,6 +20,8 @@ from engine.errors import StorageError, StorageUnavailable
 from engine.registry import Registry
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_store
+from serving.addresses import CallerAddresses
+from serving.connections import Connections
 from serving.draining import end_of
 from serving.explaining import Explainer
 from serving.guard import Guard
@@ -119,6 +121,13 @@ async def running(
         stuck_seconds=settings.stuck_seconds,
         stopping=settings.stopping,
     )
+    connections = Connections(
+        settings.port,
+        CallerAddresses(settings.trusted_proxies).is_limited,
+        metrics,
+        maximum=settings.connections,
+        of_address=settings.address_connections,
+    )
     service = Service(
         settings,
         metrics,
@@ -140,6 +149,7 @@ async def running(
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
         asyncio.create_task(guard.watch()),
         asyncio.create_task(watchdog.watch()),
+        asyncio.create_task(connections.watch()),
     ]
     serves, is_left = threading.Event(), threading.Event()
     asyncio.get_running_loop().call_later(_SERVES_AFTER_SECONDS, serves.set)

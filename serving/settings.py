@@ -20,6 +20,7 @@ from pydantic import (
 
 from engine.errors import ConfigError
 from engine.storage.connection import parse_url
+from serving.addresses import parse_network
 from serving.keys import KeyRing, load_keys
 from serving.logs import LogFormat, LogLevel
 
@@ -47,6 +48,12 @@ class ServeSettings(BaseModel):
     """Port to listen on; 0 takes a free one."""
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that answer."""
+    connections: int = Field(default=8192, ge=64)
+    """Connections of each worker; fewer where the system allows fewer open files."""
+    address_connections: int = Field(default=256, ge=0)
+    """Connections that one address may hold to each worker; 0 sets no limit."""
+    idle_seconds: float = Field(default=30, ge=0.1, le=600)
+    """How long a connection may take to send the head of its first request, and of each next."""
     body_limit_bytes: int = Field(default=1_048_576, ge=1024)
     """Largest request body."""
     max_events: int = Field(default=1000, ge=1)
@@ -123,7 +130,7 @@ class ServeSettings(BaseModel):
     def _networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         for text in named:
             try:
-                ipaddress.ip_network(text)
+                parse_network(text)
             except ValueError as error:
                 raise ValueError(f"{text} is no address or network: {error}") from error
         return named

@@ -17,6 +17,8 @@ _log = logging.getLogger("mersalg.serve")
 
 # Longer than everything a worker may still have to write when it is told to stop.
 _STOP_SECONDS = 45
+_BACKLOG = 4096
+"""Connections that the system holds until a worker takes them."""
 
 
 def command(
@@ -92,6 +94,7 @@ def command(
     from logging.config import dictConfig
 
     from serving import logs
+    from serving.connections import possible_connections
     from serving.settings import load_settings
 
     # Networks of this size are too small to share: threads would only wait for each other.
@@ -123,12 +126,20 @@ def command(
             "a key has fewer than 16 characters and can be guessed;"
             " `mersalg keys create` makes one that cannot"
         )
+    connections = possible_connections(settings.connections)
+    if connections < settings.connections:
+        _log.warning(
+            "the system allows so few open files that each worker takes %d connections instead"
+            " of %d; raise the limit of open files (ulimit -n)",
+            *(connections, settings.connections),
+        )
     with held, _shared_metrics(workers), _stopping_file() as stopping:
-        settings = settings.model_copy(update={"stopping": stopping})
+        settings = settings.model_copy(update={"stopping": stopping, "connections": connections})
         _prepare_database(settings.database)
         _say_where(settings, as_json)
 
-        from granian.constants import Interfaces
+        from granian.constants import HTTPModes, Interfaces
+        from granian.http import HTTP1Settings
 
         from serving.app import create_app
         from serving.draining import DrainingServer
@@ -140,6 +151,11 @@ def command(
             interface=Interfaces.ASGI,
             workers=settings.workers,
             websockets=False,
+            # Before it knows the version of HTTP, the server waits for ever.
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=round(settings.idle_seconds * 1000)),
+            backlog=_BACKLOG,
+            backpressure=connections,
             respawn_failed_workers=True,
             workers_kill_timeout=_STOP_SECONDS,
             log_dictconfig=lines,
