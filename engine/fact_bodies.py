@@ -26,6 +26,7 @@ def event_body(event: Event) -> schema.EventBody:
         event.transaction_id,
         event.currency,
         event.is_bot or None,
+        event.scope,
     )
     if isinstance(body, schema.OrderBody):
         currency = event.currency
@@ -64,6 +65,7 @@ def decision_body(
         currency,
         decision.control_share,
         decision.is_bot or None,
+        decision.scope,
         decision.limits,
         decision.excluded_item_ids or None,
         decision.declined_item_ids or None,

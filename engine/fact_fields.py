@@ -5,9 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine import money
+from engine.errors import FactRejected
 from engine.facts import Quantity, UnitPrice
 
 LONGEST_ID = 200
+STOREFRONT_PREFIX = "storefront/"
+"""Of the ids of events that storefront keys send."""
 LARGEST_QUANTITY = 10**9
 _FINEST_QUANTITY = Decimal("0.000001")
 NUMBERS = frozenset({int, float, Decimal})
@@ -27,6 +30,24 @@ def is_text(value: str) -> bool:
 def is_id(value: str | None) -> bool:
     """Return whether facts take it unchanged as an id; None stands for no id."""
     return value is None or (0 < len(value) <= LONGEST_ID and is_text(value))
+
+
+def storefront_id(event_id: str) -> str:
+    """Return the id of an event of a storefront key, by its prefix apart from all others.
+
+    Anybody may send such an event: whoever guessed the id of an order would keep the order out.
+
+    Raises
+    ------
+    FactRejected
+        The id is too long.
+    """
+    if event_id.startswith(STOREFRONT_PREFIX):
+        return event_id
+    longest = LONGEST_ID - len(STOREFRONT_PREFIX)
+    if len(event_id) > longest:
+        raise FactRejected("invalid", f"event_id must have at most {longest} characters")
+    return STOREFRONT_PREFIX + event_id
 
 
 def display(value: str, longest: int = LONGEST_ID) -> str:

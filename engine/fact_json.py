@@ -22,7 +22,7 @@ from engine import clock, money
 from engine import fact_schema as schema
 from engine.errors import FactRejected
 from engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
-from engine.fact_fields import LARGEST_QUANTITY, NUMBERS, is_text, parse_quantity
+from engine.fact_fields import LARGEST_QUANTITY, NUMBERS, is_text, parse_quantity, storefront_id
 from engine.facts import (
     CartLine,
     Change,
@@ -97,8 +97,11 @@ def _event(body: schema.EventBody) -> Event:
     elif offer_id is None:
         raise _invalid("offer_id", f"is required for {kind}")
     session_id, customer_id = _people(body)
+    event_id = _required_id(body.event_id, "event_id")
+    if body.scope in ("token", "storefront"):
+        event_id = storefront_id(event_id)
     return Event(
-        _required_id(body.event_id, "event_id"),
+        event_id,
         kind,
         _instant(body.occurred_at),
         offer_id,
@@ -112,6 +115,7 @@ def _event(body: schema.EventBody) -> Event:
         refund_id,
         amount,
         prices_include_tax,
+        body.scope,
     )
 
 
@@ -178,6 +182,7 @@ def _decision(body: schema.DecisionBody) -> Decision:
         model_customer=body.model_customer,
         store_id=_id(body.store_id, "store_id"),
         segment=_id(body.segment, "segment"),
+        scope=body.scope,
     )
 
 
@@ -337,8 +342,11 @@ def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
     coarse = _in_minor_units(fact)
     if isinstance(fact, Event):
         body = event_body(fact)
+        packed = _body_encoder.encode(body)
         digested = body if coarse is fact else event_body(cast(Event, coarse))
-        return _digest(digested), _body_encoder.encode(body)
+        # Its token may have expired when an event is sent again.
+        digested.scope = None
+        return _digest(digested), packed
     decision, outward = decision_body(fact), offer_bodies(fact)
     digested = decision if coarse is fact else decision_body(cast(Decision, coarse))
     digested.offers = cast("list[schema.ExplainedOfferBody]", outward)
@@ -369,11 +377,6 @@ def _rounded(price: UnitPrice | None) -> int | None:
 
 def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
     return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest()
-
-
-def body_digest(fact: Fact) -> bytes:
-    """Return 16 bytes that two deliveries of the same fact share and a changed one does not."""
-    return digest_and_pack(fact)[0]
 
 
 def pack(fact: Fact) -> bytes:

@@ -27,6 +27,7 @@ from engine.facts import (
     Kind,
     Limits,
     Mode,
+    Scope,
     Text,
 )
 
@@ -116,8 +117,10 @@ class EventBody(Struct, omit_defaults=True, tag_field="type"):
     transaction_id: Id = None
     currency: Id = None
     is_bot: bool | None = None
+    scope: Scope | None = None
     promotion_id: Id = None
     consent: bool | None = None
+    checkout_token: Id = None
 
 
 class OrderBody(EventBody, omit_defaults=True):
@@ -172,6 +175,7 @@ class DecisionBody(Struct, omit_defaults=True, tag_field="type", tag="decision")
     currency: Id = None
     control_share: float | None = None
     is_bot: bool | None = None
+    scope: Scope | None = None
     limits: Limits | None = None
     excluded_item_ids: Ids = None
     declined_item_ids: Ids = None
@@ -289,6 +293,7 @@ _BY_FIELD = {
     "prices_include_tax": "must be true or false",
     "kind": "must be cross_sell or upsell",
     "mode": "must be one of discovery, complete",
+    "scope": "must be one of server, token, storefront",
     "control_share": "must be a number from 0 to 1",
     "position": "must be a whole number from 1",
     "cross_sell": "must be a whole number from 0",

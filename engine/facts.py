@@ -22,6 +22,9 @@ Mode = Literal["discovery", "complete"]
 Step = Literal["size", "tier"]
 """Of an upsell: `size` is a bigger pack at a lower unit price, `tier` any other dearer version."""
 
+Scope = Literal["server", "token", "storefront"]
+"""Who sent a fact: a server key, or a storefront key with or without a valid checkout token."""
+
 Tracking = Literal["recorded", "deferred", "off"]
 """Where the fact of a decision is: in the database, waiting on disk, or not kept."""
 
@@ -161,6 +164,8 @@ class Decision(msgspec.Struct, frozen=True):
         Row of the model's own memory of customers that was used.
     store_id, segment
         The shop's own words for where the buyer was and which group of buyers it belonged to.
+    scope
+        Of the suggestion call; None where it is not known, or the service has no keys.
     """
 
     event_id: str
@@ -184,6 +189,12 @@ class Decision(msgspec.Struct, frozen=True):
     model_customer: int | None = None
     store_id: str | None = None
     segment: str | None = None
+    scope: Scope | None = None
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether the shop's server, and not only a page, stands behind the decision."""
+        return self.scope != "storefront"
 
 
 class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
@@ -212,6 +223,8 @@ class Event(msgspec.Struct, frozen=True):
         Of a refund: the money given back. Without `items` no unit was returned.
     prices_include_tax
         Of a purchase: whether the prices of its lines do; None where it is as the shop says.
+    scope
+        Of who sent it; None where it is not known, or the service has no keys.
     """
 
     event_id: str
@@ -228,6 +241,7 @@ class Event(msgspec.Struct, frozen=True):
     refund_id: str | None = None
     amount_minor: int | None = None
     prices_include_tax: bool | None = None
+    scope: Scope | None = None
 
     @property
     def returns_all(self) -> bool:

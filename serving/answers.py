@@ -13,7 +13,7 @@ _DECIMALS = 6
 _encoder = msgspec.json.Encoder()
 
 
-def answer_json(decision: Decision, tracking: Tracking) -> bytes:
+def answer_json(decision: Decision, tracking: Tracking, warnings: tuple[str, ...] = ()) -> bytes:
     """Return what the shop is answered, as JSON; it is not shown ghosts."""
     currency = decision.currency
     shown = decision.offers if decision.arm == "treatment" else ()
@@ -23,6 +23,7 @@ def answer_json(decision: Decision, tracking: Tracking) -> bytes:
         decision.model_version,
         tracking,
         [_offer(offer, currency) for offer in shown],
+        warnings,
     )
     return _encoder.encode(answer)
 

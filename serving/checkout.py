@@ -17,7 +17,7 @@ from engine import clock, money
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import assign_arm, unit_of
-from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces
+from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces, Scope
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
 from engine.model import Model
@@ -81,6 +81,7 @@ def decide(
     dismissed: Sequence[str] = (),
     paused: bool = False,
     recall: bool = True,
+    scope: Scope | None = None,
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
@@ -102,6 +103,8 @@ def decide(
         Nothing is offered, nor would be in the control arm; the decision counts all the same.
     recall
         Whether what the model remembers of the customer may be used for this caller.
+    scope
+        Of the caller, to be recorded.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
     share = experiment.holdout if holdout else 0.0
@@ -156,6 +159,7 @@ def decide(
         model_customer=row,
         store_id=request.store_id,
         segment=request.segment,
+        scope=scope,
     )
 
 

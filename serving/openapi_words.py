@@ -15,6 +15,8 @@ FIELDS: Mapping[str, str] = {
     "arm": "`treatment` sees offers, `control` does not and is compared with; fixed for a unit",
     "attribute": "A column of the catalogue",
     "checkout_id": "One attempt to buy a cart; the same in every call and event of it",
+    "checkout_token": "Made by the shop's server: it vouches for a checkout whose page calls the"
+    " service with a storefront key",
     "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `unauthorized`,"
     " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
     " `encoding_unknown`,"
@@ -68,6 +70,8 @@ FIELDS: Mapping[str, str] = {
     "quantity": "Units; a decimal string for goods sold by weight",
     "recorded": "Events that were new and are on disk now",
     "refund_id": "Of a `refund`: it counts once in its transaction, whatever system sends it",
+    "scope": "Who sent it: `server` key, or `storefront` key with (`token`) or without a valid"
+    " checkout token; the service sets it, and only imports may state it",
     "score": "How likely the offer is taken, from 0 to 1",
     "serving": "The version that answers",
     "session_id": "The shop's id of the session; stored as a keyed hash",
@@ -82,6 +86,7 @@ FIELDS: Mapping[str, str] = {
     "type": "What kind of fact it is",
     "unit_price": "Decimal, of one unit, before the discount of its line, as buyers are shown it",
     "upsell": "Maximum number of offers that replace something in the cart",
+    "warnings": "What was left out of account, for people; the field is missing where nothing was",
     "version": "Name of a folder in the models folder",
     "versions": "Manifests of what is on disk, oldest first",
 }

@@ -151,6 +151,7 @@ class SuggestionRequest(Struct):
             " another one are ignored, and nothing is upsold beside them"
         ),
     ] = None
+    checkout_token: OptionalId = None
     consent: Annotated[
         Consent | None,
         Meta(
@@ -166,6 +167,7 @@ class SuggestionRequest(Struct):
         self.checkout_id = _id(self.checkout_id, "checkout_id")
         self.session_id = _optional_id(self.session_id, "session_id")
         self.customer_id = _optional_id(self.customer_id, "customer_id")
+        self.checkout_token = _optional_id(self.checkout_token, "checkout_token")
         self.placement = _optional_id(self.placement, "placement")
         self.store_id = _optional_id(self.store_id, "store_id")
         self.segment = _optional_id(self.segment, "segment")
@@ -289,7 +291,7 @@ _OFFERS = {
 }
 
 
-class SuggestionResponse(Struct):
+class SuggestionResponse(Struct, omit_defaults=True):
     """One decision. In the control arm, and where nothing fits, `offers` is empty."""
 
     decision_id: str
@@ -304,6 +306,7 @@ class SuggestionResponse(Struct):
     ]
     # A tagged union of `msgspec` would write `kind` first.
     offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
+    warnings: Sequence[str] = ()
 
 
 class RejectedCandidate(Struct):

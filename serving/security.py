@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,7 +10,9 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 
+from engine.facts import Scope as FactScope
 from serving import errors
+from serving.checkout_token import token_problem
 from serving.keys import SCOPES
 from serving.keys import Scope as KeyScope
 from serving.rate_limits import RateLimits
@@ -46,6 +49,28 @@ def caller_with(settings: ServeSettings, key: str) -> Caller | None:
     if not held:
         return None
     return Caller(frozenset(scope for own in held for scope in _COVERS[own.scope]), held[0].id)
+
+
+def scope_of(
+    settings: ServeSettings,
+    caller: Caller,
+    token: str | None,
+    checkout_id: str | None,
+    customer_id: str | None,
+) -> tuple[FactScope | None, str | None]:
+    """Return the scope of the facts of a call, and why its checkout token is not valid, if so.
+
+    The scope is None where the service has no keys, and asks nobody who they are.
+    """
+    if not settings.keys:
+        return None, None
+    if caller.may("server"):
+        return "server", None
+    if not token:
+        return "storefront", None
+    secret = settings.checkout_secret
+    problem = token_problem(token, secret, checkout_id or "", customer_id, time.time())
+    return ("token", None) if problem is None else ("storefront", problem)
 
 
 def identify(request: Request) -> Caller:

@@ -25,6 +25,7 @@ from serving.keys import KeyRing, load_keys
 from serving.logs import LogFormat, LogLevel
 
 PREFIX = "MERSALG_"
+_SHORTEST_SECRET = 16
 
 
 def _as_words(value: object) -> object:
@@ -32,7 +33,7 @@ def _as_words(value: object) -> object:
 
 
 class ServeSettings(BaseModel):
-    """Frozen; every field but the last five can come from `MERSALG_<FIELD>`."""
+    """Frozen; every field but the last six can come from `MERSALG_<FIELD>`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True
@@ -111,6 +112,8 @@ class ServeSettings(BaseModel):
     """Signs dashboard sessions; shared by the workers, forgotten at a restart."""
     shopify_secret: bytes | None = Field(default=None, repr=False)
     """Proves Shopify's webhooks; none are taken without it."""
+    checkout_secret: bytes | None = Field(default=None, repr=False)
+    """Proves the checkout tokens of pages; none are valid without it."""
     stopping: Path | None = None
     """File that says that the service was told to stop; made by `mersalg serve`."""
     parent: int | None = None
@@ -124,6 +127,13 @@ class ServeSettings(BaseModel):
                 " (scope:key, scopes storefront, server, report, admin), or listen on 127.0.0.1"
             )
         return self
+
+    @field_validator("checkout_secret")
+    @classmethod
+    def _long(cls, secret: bytes | None) -> bytes | None:
+        if secret is not None and len(secret) < _SHORTEST_SECRET:
+            raise ValueError(f"is shorter than {_SHORTEST_SECRET} bytes")
+        return secret
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -161,7 +171,7 @@ def default_spool(database: str) -> Path:
 
 
 _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
-    *("keys", "session_secret", "shopify_secret", "parent", "stopping"),
+    *("keys", "session_secret", "shopify_secret", "checkout_secret", "parent", "stopping"),
 }
 
 
@@ -180,7 +190,8 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
     }
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
-    values.setdefault("shopify_secret", _secret(environment, "SHOPIFY_SECRET"))
+    for name in ("shopify_secret", "checkout_secret"):
+        values.setdefault(name, _secret(environment, name.upper()))
     if "database" not in values and (named := database_from_file(environment)):
         values["database"] = named
     try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.fact_fields import is_id
+from engine.fact_fields import STOREFRONT_PREFIX, is_id
 from engine.fact_json import digest_and_pack
 from engine.facts import Decision, Event, Fact
 from engine.storage.pseudonyms import Pseudonyms
@@ -20,6 +20,7 @@ OCCURRED_AT = 2
 """Place of the instant in a row of `facts`."""
 
 _NO_IDS = "an id is empty, too long, or holds characters that are not text"
+_NOT_APART = f"event_id begins with {STOREFRONT_PREFIX}, as only those of storefront keys do"
 
 
 class FactRow(NamedTuple):
@@ -56,7 +57,9 @@ def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Fact
     fact = pseudonyms.applied(fact, trusted=trusted)
     if isinstance(fact, Event):
         kind, offer_id, transaction_id = fact.type, fact.offer_id, fact.transaction_id
-        decision_id, offer_ids, problem = None, (), None
+        decision_id, offer_ids = None, ()
+        is_apart = fact.event_id.startswith(STOREFRONT_PREFIX)
+        problem = _NOT_APART if is_apart and fact.scope in (None, "server") else None
         named = tuple(sorted({item.offer_id for item in fact.items if item.offer_id}))
     else:
         kind, offer_id, transaction_id, named = "decision", None, None, ()

@@ -1,7 +1,7 @@
 // Mersalg in a shop's page: offers, and what becomes of them.
 {
   const run = async ({ url, key, element, cart, onAdd, onSelect, labels = {}, timeout = 2000 }) => {
-    const { checkout_id, session_id, customer_id, consent } = cart;
+    const { checkout_id, session_id, customer_id, consent, checkout_token } = cart;
     const post = (path, body, more) => fetch(url + path, {
       method: "POST", body: JSON.stringify(body), ...more,
       headers: { "Content-Type": "application/json", Authorization: "Bearer " + key },
@@ -9,7 +9,7 @@
     // Ids sent again count once.
     const send = (events, tries) => post("/v1/events", { events }, { keepalive: true })
       .then((answer) => {
-        if (answer.status == 429 || answer.status > 499) throw answer;
+        if (answer.status == 429 || answer.status > 499) throw 0;
       })
       .catch(() => tries && setTimeout(send, 6000 / tries, events, tries - 1));
     let due = [];
@@ -21,7 +21,7 @@
     const tell = (type, { offer_id }) => {
       if (!due.length) setTimeout(flush, 200);
       due.push({
-        type, offer_id, checkout_id, session_id, customer_id, consent,
+        type, offer_id, checkout_id, session_id, customer_id, consent, checkout_token,
         event_id: crypto.getRandomValues(new Uint32Array(4)).join("-"),
         occurred_at: new Date().toISOString(),
       });
@@ -47,17 +47,17 @@
       seen.observe(item);
     }));
     // Text is set as text, so that no name can be markup.
-    const add = (parent, tag, name, text) => {
+    const add = (into, tag, name, text) => {
       const made = document.createElement(tag);
       made.className = "mersalg-" + name;
       made.textContent = text;
-      return parent.appendChild(made);
+      return into.appendChild(made);
     };
     const list = document.createElement("ul");
     const render = (offer) => {
       const { kind, name, text, replaces, currency } = offer;
       const price = replaces ? "+" + replaces.price_difference : offer.unit_price;
-      const item = add(list, "li", kind, "");
+      const item = add(list, "li", kind);
       item.offer = offer;
       const title = add(item, onSelect ? "button" : "strong", "name", name);
       title.type = "button";
@@ -79,7 +79,7 @@
       };
       button("add", labels.add || "Add", () => {
         tell("add_to_cart", offer);
-        if (onAdd) onAdd(offer);
+        onAdd?.(offer);
       });
       button("dismiss", labels.dismiss || "No, thanks", () => {
         tell("dismiss_promotion", offer);

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
+from serving.checkout_token import make_token
 from serving.client.errors import Refused, Unreachable
 from serving.client.models import (
     AuditAnswer,
@@ -92,6 +93,15 @@ class Mersalg:
         """End all connections, without waiting for calls under way."""
         self._checkouts.shutdown(wait=False, cancel_futures=True)
         self._http.close()
+
+    @staticmethod
+    def checkout_token(secret: bytes, checkout_id: str, customer_id: str | None = None) -> str:
+        """Return a `checkout_token`, with which a page's calls count as those of the shop.
+
+        Make it on the shop's server, where it renders the page; it is valid for 24 hours.
+        `secret` is the service's `MERSALG_CHECKOUT_SECRET`.
+        """
+        return make_token(secret, checkout_id, customer_id)
 
     def suggest(self, cart: SuggestionRequest) -> SuggestionResponse:
         """Offers for a cart.

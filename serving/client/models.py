@@ -101,8 +101,10 @@ class EventBody(TypedDict):
     transaction_id: NotRequired[str | int | None]
     currency: NotRequired[str | int | None]
     is_bot: NotRequired[bool | None]
+    scope: NotRequired[Literal["server", "storefront", "token"] | None]
     promotion_id: NotRequired[str | int | None]
     consent: NotRequired[bool | None]
+    checkout_token: NotRequired[str | int | None]
 
 
 class ItemBody(TypedDict):
@@ -256,6 +258,7 @@ class EventsAnswer(TypedDict):
     recorded: int
     duplicates: int
     rejected: list[Rejection]
+    warnings: NotRequired[list[str]]
 
 
 class OrderBody(TypedDict):
@@ -273,8 +276,10 @@ class OrderBody(TypedDict):
     transaction_id: NotRequired[str | int | None]
     currency: NotRequired[str | int | None]
     is_bot: NotRequired[bool | None]
+    scope: NotRequired[Literal["server", "storefront", "token"] | None]
     promotion_id: NotRequired[str | int | None]
     consent: NotRequired[bool | None]
+    checkout_token: NotRequired[str | int | None]
     items: NotRequired[list[ItemBody] | None]
     refund_id: NotRequired[str | int | None]
     amount: NotRequired[float | str]
@@ -299,6 +304,7 @@ class SuggestionRequest(TypedDict):
     exclude_item_ids: NotRequired[list[str | int] | None]
     declined_item_ids: NotRequired[list[str | int] | None]
     currency: NotRequired[str | None]
+    checkout_token: NotRequired[str | int | None]
     consent: NotRequired[
         bool
         | Literal[0, 1]
@@ -399,6 +405,7 @@ class SuggestionResponse(TypedDict):
     model_version: str | None
     tracking: Literal["deferred", "off", "recorded"]
     offers: list[Offers]
+    warnings: NotRequired[list[str]]
 
 
 class ExplainedDecision(TypedDict):
@@ -419,6 +426,7 @@ class ExplainedDecision(TypedDict):
     currency: NotRequired[str | int | None]
     control_share: NotRequired[float | None]
     is_bot: NotRequired[bool | None]
+    scope: NotRequired[Literal["server", "storefront", "token"] | None]
     limits: NotRequired[Limits | None]
     excluded_item_ids: NotRequired[list[str | int | None] | None]
     declined_item_ids: NotRequired[list[str | int | None] | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -13,7 +12,7 @@ from engine.errors import FactRejected
 from serving import errors, openapi
 from serving.request_body import parse_json, read_body, read_json
 from serving.routes.direct import DirectRoute
-from serving.routes.events import EventsAnswer, take
+from serving.routes.events import EventsAnswer, answer_of, take
 from serving.security import ANYONE, admit
 from serving.service import Service, service_of
 
@@ -78,14 +77,14 @@ async def from_shopify(request: Request) -> Response:
         raise errors.ApiError(401, "unauthorized", "the signature is not that of the body")
     topic = request.headers.get("x-shopify-topic")
     events = _translated(lambda data, _: shopify.translate(data, topic), parse_json(body), service)
-    return _answer(await take(service, ANYONE, events))
+    return answer_of(await take(service, ANYONE, events))
 
 
 async def _from(request: Request, name: str) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     events = _translated(adapter_named(name), await read_json(request), service)
-    return _answer(await take(service, caller, events))
+    return answer_of(await take(service, caller, events))
 
 
 def _translated(adapter: Adapter, payload: object, service: Service) -> list[dict[str, object]]:
@@ -99,7 +98,3 @@ def _translated(adapter: Adapter, payload: object, service: Service) -> list[dic
             422, "too_many_events", f"send at most {most} events a call", details={"limit": most}
         )
     return events
-
-
-def _answer(answer: EventsAnswer) -> Response:
-    return Response(orjson.dumps(answer), media_type="application/json")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from engine.adapters.shopify import OWN_PREFIX
 from engine.errors import FactRejected
 from engine.fact_json import fact_of
 from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
@@ -19,7 +19,7 @@ from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
 from serving.request_body import read_body
 from serving.routes.direct import DirectRoute
-from serving.security import Caller, admit
+from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
 
 router = APIRouter(tags=["events"], route_class=DirectRoute)
@@ -32,6 +32,8 @@ class EventsAnswer:
     recorded: int
     duplicates: int
     rejected: list[Rejection]
+    warnings: list[str] = field(default_factory=list[str])
+    """Left out where there are none."""
 
 
 @router.post(
@@ -52,7 +54,13 @@ async def record_events(request: Request) -> Response:
     service = service_of(request)
     events = _events_of(await read_body(request), service.settings.max_events)
     taken = await take(service, caller, events)
-    return Response(orjson.dumps(taken), media_type="application/json")
+    return answer_of(taken)
+
+
+def answer_of(taken: EventsAnswer) -> Response:
+    """Return what the caller is answered."""
+    fields = {name: value for name, value in vars(taken).items() if value or name != "warnings"}
+    return Response(orjson.dumps(fields), media_type="application/json")
 
 
 class _Events(msgspec.Struct):
@@ -72,6 +80,7 @@ async def take(
     facts: list[Fact] = []
     indexes: list[int] = []
     rejected: list[Rejection] = []
+    warnings: Counter[str] = Counter()
     for index, event in enumerate(events):
         try:
             body = decode_fact(event) if isinstance(event, msgspec.Raw) else convert_fact(event)
@@ -80,11 +89,12 @@ async def take(
             if not is_server and isinstance(body, OrderBody):
                 kind = body.__struct_config__.tag
                 raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-            named = body.event_id
-            if not is_server and isinstance(named, str) and named.startswith(OWN_PREFIX):
-                # Such an id can be guessed, and who came first with it would keep the order out.
-                problem = f"ids that begin with {OWN_PREFIX} are those of webhooks"
-                raise FactRejected("forbidden", problem)
+            named = (
+                None if value is None else str(value)
+                for value in (body.checkout_token, body.checkout_id, body.customer_id)
+            )
+            body.scope, problem = scope_of(service.settings, caller, *named)
+            warnings.update([problem] if problem else [])
             if consent_required and body.consent is None:
                 body.consent = False
             facts.append(fact_of(body))
@@ -102,7 +112,8 @@ async def take(
         service.buyers.note_dismissal()
     rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
-    return EventsAnswer(result.recorded, result.duplicates, rejected)
+    said = [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
+    return EventsAnswer(result.recorded, result.duplicates, rejected, said)
 
 
 def _events_of(body: bytes, maximum: int) -> list[msgspec.Raw]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from engine.facts import Decision, Tracking
+from engine.facts import Decision, Scope, Tracking
 from engine.model import Model
 from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
@@ -14,7 +14,7 @@ from serving.checkout import decide
 from serving.request_body import decode, read_body
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest
-from serving.security import admit
+from serving.security import admit, scope_of
 from serving.service import Service, service_of
 
 router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
@@ -40,19 +40,23 @@ async def suggest(request: Request) -> Response:
     asked = decode(await read_body(request), SuggestionRequest)
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
+    scope, problem = scope_of(
+        service.settings, caller, asked.checkout_token, asked.checkout_id, asked.customer_id
+    )
     model, budget = service.live.model, service.intake.budget()
     # Otherwise a caller who names a customer would see by what is missing what they dismissed.
     recall = service.settings.storefront_recall or caller.may("server")
     buyer = await service.buyers.of(model, asked, budget, recall=recall)
     laps.lap("look_ups")
-    decision = _decide(service, model, asked, buyer, recall=recall)
+    decision = _decide(service, model, asked, buyer, recall=recall, scope=scope)
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
     service.buyers.set_arm(decision.session_id, decision.arm)
     tracking = await service.intake.record(decision, budget)
     laps.lap("record")
     _count(service, decision, tracking, late=budget.is_spent)
-    body = answer_json(decision, tracking)
+    warnings = () if problem is None else (f"checkout_token {problem}",)
+    body = answer_json(decision, tracking, warnings)
     laps.lap("answer")
     return Response(body, media_type="application/json")
 
@@ -80,6 +84,7 @@ def _decide(
     buyer: KnownBuyer,
     *,
     recall: bool,
+    scope: Scope | None,
 ) -> Decision:
     try:
         return decide(
@@ -90,10 +95,11 @@ def _decide(
             dismissed=buyer.dismissed_item_ids,
             paused=service.guard.paused is not None,
             recall=recall,
+            scope=scope,
         )
     except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
-        decision = decide(None, asked, known_arm=buyer.arm)
+        decision = decide(None, asked, known_arm=buyer.arm, scope=scope)
         logs.decision_id.set(decision.decision_id)
         service.live.note_failure(model, error)
         service.metrics.degraded["decide_failure"].inc()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.errors import FactRejected
-from engine.fact_json import body_digest, digest_and_pack, fact_to_json, pack, parse_fact, unpack
+from engine.fact_json import digest_and_pack, fact_to_json, pack, parse_fact, unpack
 from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from tests.support.facts import histories
 
@@ -39,6 +39,10 @@ VIEW: dict[str, Any] = {
     "type": "view_promotion", "event_id": "v", "occurred_at": "2026-01-31T12:00:00Z",
     "promotion_id": "o1",
 }  # fmt: skip
+
+
+def body_digest(fact: Fact) -> bytes:
+    return digest_and_pack(fact)[0]
 
 
 def test_a_decision_reads_as_written() -> None:

@@ -82,6 +82,7 @@ WHOSE = {
     "customer_id": IDS,
     "consent": FLAGS,
     "is_bot": FLAGS,
+    "scope": st.sampled_from(["server", "token", "storefront", None, "admin"]),
     "anything": IDS,
 }
 PROMOTIONS = an_object(

@@ -104,16 +104,6 @@ def test_no_other_spelling_gets_a_purchase_through(front: httpx.Client, kind: ob
     assert [each["code"] for each in answer["rejected"]] == ["invalid"]
 
 
-def test_a_storefront_key_takes_no_id_of_a_webhook(front: httpx.Client) -> None:
-    """Else an order that comes with that id would be another fact of the same name, and refused."""
-    view = {"type": "view_promotion", "occurred_at": WHEN, "offer_id": "off_anything"}
-    events = [{**view, "event_id": f"shopify/{kind}/450789469"}
-              for kind in ("order", "refund", "cancel")]  # fmt: skip
-    answer = front.post("/v1/events", json={"events": events}).json()
-    assert answer["recorded"] == 0
-    assert [each["code"] for each in answer["rejected"]] == ["forbidden"] * 3
-
-
 def test_a_decision_cannot_be_sent_over_http(server: Server) -> None:
     with server.client(key="server-key-k3y") as shop:
         fact = {"type": "decision", "event_id": "d", "decision_id": "d", "occurred_at": WHEN}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine import clock
+from engine.fact_fields import STOREFRONT_PREFIX
 from engine.fact_json import pack, unpack
 from engine.facts import (
     CartLine,
@@ -38,6 +39,7 @@ FINE_PRICES = st.sampled_from([100, 250, 999, Decimal("0.42"), Decimal("33.335")
 DISCOUNTS = st.sampled_from([0, 0, 30])
 TAXES = st.sampled_from([None, None, 0, 20, 70])
 """Of lines, some of which cost less."""
+SCOPES = st.sampled_from([None, None, "server", "token", "storefront"])
 INCLUDE_TAX = st.sampled_from([None, None, None, True, False])
 
 
@@ -97,6 +99,7 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
         declined_item_ids=draw(st.sampled_from([(), (), ("mug",)])),
         store_id=draw(st.sampled_from([None, "oslo"])),
         segment=draw(st.sampled_from([None, "new", "loyal"])),
+        scope=draw(SCOPES),
         **draw(_who()),
     )
 
@@ -105,8 +108,10 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
 def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
     kinds = ["view_promotion"] * 3 + ["select_promotion", "add_to_cart"]
     offer_ids = [offer.offer_id for offer in offers] or ["o-unknown"]
+    scope = draw(SCOPES)
     return Event(
-        event_id=f"e-p{number}",
+        event_id=f"{'' if scope in (None, 'server') else STOREFRONT_PREFIX}e-p{number}",
+        scope=scope,
         type=draw(st.sampled_from([*kinds, "dismiss_promotion"])),
         occurred_at=draw(_instants(5, 30)),
         offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),

@@ -27,6 +27,7 @@ from engine.facts import (
     Replaces,
 )
 from engine.storage.connection import connect, parse_url
+from engine.storage.fact_rows import AppendResult
 from engine.storage.facts import FactScope
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_existing_store, open_store
@@ -143,6 +144,22 @@ def test_the_same_id_with_another_body_is_a_conflict(store: Store) -> None:
     assert result.recorded == 1
     assert named(everything(store)) == ["e-1", "p-1", "p-2"]
     assert store.facts.decision("dec-10") is None
+
+
+def test_an_event_of_a_storefront_key_takes_no_id_of_another(store: Store) -> None:
+    when = "2026-03-02T10:00:00+01:00"
+    order = {"type": "purchase", "event_id": "shopify/order/1", "occurred_at": when}
+    order |= {"transaction_id": "t", "items": [{"item_id": "case-1"}]}
+    view = {"type": "view_promotion", "event_id": "shopify/order/1", "occurred_at": when}
+    view |= {"offer_id": "off-1-1"}
+    sent: list[Fact] = [
+        *(parse_fact({**view, "scope": scope}) for scope in ("storefront", "token")),
+        *(parse_fact({**order, "scope": scope}) for scope in (None, "server")),
+    ]
+    assert store.facts.append(sent) == AppendResult(2, 2, (), (1, 3))
+    assert named(everything(store)) == ["shopify/order/1", "storefront/shopify/order/1"]
+    result = store.facts.append([purchase(event_id="storefront/own")])
+    assert [(each.index, each.code) for each in result.rejected] == [(0, "invalid")]
 
 
 def test_two_decisions_of_one_batch_cannot_share_an_offer(store: Store) -> None:
