@@ -26,13 +26,14 @@ from engine.storage import connection, settings
 from engine.storage.audit import AuditLog
 from engine.storage.connection import Database
 from engine.storage.facts import Committing, Facts
+from engine.storage.months import fold_months
 from engine.storage.people import People
 from engine.storage.pseudonyms import Pseudonyms, load_secret
 from engine.storage.questions import Questions
 from engine.storage.rollups import Reports
 from engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536
@@ -157,7 +158,10 @@ class Store:
         StorageMismatch
             The database belongs to a later version.
         """
-        if self._schema() != SCHEMA_VERSION:
+        found = self._schema()
+        if found is not None and found < SCHEMA_VERSION:
+            fold_months(self._database)
+        if found != SCHEMA_VERSION:
             self._database.upgrade()
 
     def ping(self) -> None:

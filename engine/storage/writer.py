@@ -292,17 +292,11 @@ class PostgresWriter(Writer):
         """Leave the connection as it is made."""
 
     def _can_try_again(self, error: Exception) -> bool:
-        if "no partition" in str(error):
-            # Another process dropped an old month since this one looked.
-            self._months.forget()
-            return True
         # A connection kept from before may have ended with its server, which may be back.
         return is_connection_lost(error)
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
-        with speaking(self._database.url):
-            # In a transaction of its own: readers and writers do not wait for a new month.
-            self._months.ensure(row[OCCURRED_AT] for row in batch.rows)
+        self._months.ensure(row[OCCURRED_AT] for row in batch.rows)
         with connection.cursor() as cursor:
             if batch.rows:
                 self._write_rows(cursor, batch)

@@ -29,13 +29,13 @@ def schema_of(engine: Engine) -> str | None:
 
 
 def go_back(engine: Engine) -> None:
-    """To the schema before the present one."""
+    """To the last schema whose tables of facts were others."""
     config = Config()
     folder = Path(database.__file__).parent / "migrations"
     config.set_main_option("script_location", str(folder))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "-1")
+        command.downgrade(config, "0007")
 
 
 def bring_to(engine: Engine, version: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from engine.storage.months import create_month, months_between
+from engine.storage.months import create_default, create_month, month_of
 
 revision = "0004"
 down_revision = "0003"
@@ -59,12 +59,10 @@ def upgrade() -> None:
     )
     op.execute("create index fact_ids_by_time on fact_ids using brin (occurred_at)")
     op.execute("insert into fact_ids select event_id, occurred_at from facts_whole")
-    ends = connection.execute(
-        sa.text("select min(occurred_at), max(occurred_at) from facts_whole")
-    ).one()
-    if ends[0] is not None:
-        for month in months_between(ends[0], ends[1]):
-            create_month(connection, month)
+    create_default(connection)
+    daily = "select min(occurred_at) from facts_whole group by occurred_at / 86400000000"
+    for month in sorted({*map(month_of, connection.scalars(sa.text(daily)))}, reverse=True):
+        create_month(connection, month)
     op.execute(
         "insert into facts select event_id, type, occurred_at, checkout_id, session_id,"
         " customer_id, offer_id, transaction_id, digest, body from facts_whole"
