@@ -12,7 +12,7 @@ IN_PARALLEL := --numprocesses auto --no-loadscope-reorder
 
 _CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
 
-.PHONY: help demo test fast lint types contracts client pages benchmarks soak clean
+.PHONY: help demo test fast lint types contracts native client pages benchmarks soak clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after,"
@@ -21,6 +21,7 @@ help:
 	@echo "make fast        for the minute between two edits: lint, types of what changed, and the tests"
 	@echo "                 that start no process and train no model"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
+	@echo "make native      compile the extension module after an edit of engine/native"
 	@echo "make pages       write the page of the shop file's settings anew from the models that read it"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
 	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), then kills"
@@ -52,6 +53,9 @@ types: .venv/dev.stamp
 contracts: .venv/dev.stamp
 	$(BIN)/lint-imports
 
+native: .venv/dev.stamp
+	$(BIN)/python engine/native/build.py
+
 client: .venv/dev.stamp
 	$(BIN)/python -m tests.support.client_models
 
@@ -67,18 +71,20 @@ soak: .venv/dev.stamp
 	MERSALG_TEST_EFFORT=thorough $(BIN)/pytest -m thorough $(PYTEST_FLAGS)
 
 clean:
-	rm -rf .venv .demo engine/native/_kernels* .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .demo engine/native/kernels*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 .venv/bin/python:
 	@echo "making a virtual environment in .venv: some seconds ..."
 	@sh tests/support/virtual_environment.sh $(PYTHON) .venv
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml constraints.txt
+	@sh tests/support/python_headers.sh $(BIN)/python
 	@echo "installing mersalg[demo] into .venv, this time only: a minute or two, downloads included ..."
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt
+	@sh tests/support/python_headers.sh $(BIN)/python
 	@echo "installing mersalg[dev] ..."
 	@$(PIP) --editable '.[dev]'
 	@touch $@ .venv/demo.stamp

@@ -12,7 +12,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.finding import NativeFinding, native_finding
+from engine.native.finding import NativeFinding
+from engine.native.library import library
 
 _REMEMBERED = 4_096
 _FEW = 8
@@ -97,13 +98,13 @@ class Vocabulary:
     places: NDArray[np.int32]
     index_of: Callable[[str], int | None] = field(init=False, repr=False, compare=False)
     """The dense index of an external id, or None where it is unknown."""
-    _native: NativeFinding | None = field(init=False, repr=False, compare=False)
+    _native: NativeFinding = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         found = partial(_find, self.ids, self.sums.data, self.places.data)
         # Most carts hold what many carts hold.
         object.__setattr__(self, "index_of", lru_cache(_REMEMBERED)(found))
-        native = native_finding(self.ids.blob, self.ids.offsets, self.sums, self.places)
+        native = NativeFinding(library(), self.ids.blob, self.ids.offsets, self.sums, self.places)
         object.__setattr__(self, "_native", native)
 
     def __reduce__(self) -> tuple[type[Vocabulary], tuple[object, ...]]:
@@ -125,7 +126,7 @@ class Vocabulary:
 
     def indices_of(self, texts: Sequence[str]) -> list[int]:
         """The dense index of each of several external ids, -1 where one is unknown."""
-        if self._native is not None and len(texts) > _FEW:
+        if len(texts) > _FEW:
             found = self._native.find(texts)
             if found is not None:
                 return found

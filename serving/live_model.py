@@ -13,7 +13,6 @@ from pathlib import Path
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound
 from engine.forgotten import Forgotten
 from engine.model import Model
-from engine.native.library import serving_by
 from engine.registry import Registry
 from serving.answers import answer_json
 from serving.checkout import decide
@@ -191,12 +190,7 @@ class LiveModel:
         self.model = model
         self._set_status(model, problem)
         self._metrics.serving(model.version)
-        _log.info(
-            "serving model %s (%d items) by %s",
-            model.version,
-            len(model.catalogue),
-            serving_by(),
-        )
+        _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
         return model
 
     def _set_status(self, served: Model | None, problem: str | None) -> None:

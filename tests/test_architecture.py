@@ -101,7 +101,7 @@ def test_no_modules_of_the_engine_import_each_other_in_a_circle() -> None:
     TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
 
 
-_HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "numba")
+_HEAVY = ("pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow")
 
 
 def test_the_domain_loads_without_the_training_libraries() -> None:

@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.errors import DataError
+from engine.native import kernels
 from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
 from training.encoded_columns import MISSING, Encoded, order_codes
@@ -138,9 +139,6 @@ def _refuse_other_separators(baskets: Baskets, items: Vocabulary, path: Path) ->
 
 
 def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
-    # Numba takes half a second to load: only who mines waits for it.
-    from training.mining.token_kernels import dense_lines, separated_labels, spaced_labels
-
     raw = _bytes(path)
     if not raw.isascii():
         text = _text(raw, path)
@@ -150,11 +148,11 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
     labels = np.empty(len(content), dtype=np.uint8)
     ends, lines = (np.empty(len(content) // 2 + 1, dtype=np.int64) for _ in range(2))
     if quoted:
-        n_labels = separated_labels(content, _COMMA, labels, ends, lines)
+        n_labels = kernels.separated_labels(content, _COMMA, labels, ends, lines)
         if n_labels < 0:
             raise _bad_quotes(raw, path)
     else:
-        n_labels = spaced_labels(content, labels, ends, lines)
+        n_labels = kernels.spaced_labels(content, labels, ends, lines)
     bounds = np.append(0, ends[:n_labels])
     texts = pa.LargeStringArray.from_buffers(n_labels, pa.py_buffer(bounds), pa.py_buffer(labels))
     encoded = texts.dictionary_encode()
@@ -162,7 +160,7 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
     codes, items = Encoded(codes, encoded.dictionary).without_blanks().by_text()
     kept = codes != MISSING
     orders = np.empty(n_labels, dtype=np.int64)
-    n_orders = dense_lines(lines[:n_labels], kept, orders)
+    n_orders = kernels.dense_lines(lines[:n_labels], kept.view(np.uint8), orders)
     if not kept.all():
         orders, codes = orders[kept], codes[kept]
     return baskets_of_pairs(orders, codes, n_orders, len(items)), items

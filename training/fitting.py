@@ -20,10 +20,9 @@ from engine.ranking.ranking import Mode
 from engine.ranking.scorer import Scorer
 from engine.upsell.tiers import Ladders
 from training.affinity import build_affinity, named_by_shop
-from training.mining.decay import recency_of, weights
-from training.mining.effort import affordable_min_count
 from training.mining.protocol import MiningEngine
-from training.mining.search import default_min_count, mine_rules
+from training.mining.search import affordable_min_count, default_min_count, mine_rules
+from training.mining.tallies import recency_of, weights
 from training.ranking.base import fit_base
 from training.ranking.signals import purchases_of
 from training.stores import borne_out

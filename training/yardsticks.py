@@ -13,9 +13,9 @@ from engine.orders import Baskets
 from engine.progress import Progress
 from engine.ranking.keyed import Grouping, gather, look_up
 from engine.ranking.ranking import Ranking
-from training.mining.effort import affordable_min_count
 from training.mining.local import LocalEngine
 from training.mining.rules import rules_from_itemsets
+from training.mining.search import affordable_min_count
 
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""

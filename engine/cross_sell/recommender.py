@@ -189,11 +189,8 @@ class CrossSell:
         return items, scores
 
 
-def _native(*filed: Filed) -> NativeRules | None:
-    found = library()
-    if found is None:
-        return None
-    rules = NativeRules(found, _OTHER_RULES_WEIGHT)
+def _native(*filed: Filed) -> NativeRules:
+    rules = NativeRules(library(), _OTHER_RULES_WEIGHT)
     for each in filed:
         rules.file(each.indptr, each.consequent, each.strength, each.rule, each.rest)
     return rules

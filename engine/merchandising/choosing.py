@@ -45,12 +45,12 @@ class Choosing:
         max_per_category: int | None,
     ) -> Choosing | None:
         """None where NumPy has to choose."""
-        found, rules = library(), cross_sell.native
-        if found is None or rules is None or (ranking is not None and native_ranking is None):
+        rules = cross_sell.native
+        if rules is None or (ranking is not None and native_ranking is None):
             return None
         contrary = cross_sell.contrary
         native = NativeComplements(
-            found,
+            library(),
             rules,
             native_ranking,
             (

@@ -1,1 +1,1 @@
-"""Kernels in C for what a suggestion call spends its time on; NumPy does the same without them."""
+"""The compiled extension module `kernels` (start at `kernels.pyx`), its build and its callers."""

@@ -1,4 +1,4 @@
-"""Compiles the kernels while the project is installed, where there is a C compiler."""
+"""Compiles the extension module while the project is installed or its wheel is built."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class KernelsHook(BuildHookInterface[Any]):
-    """Without a compiler the project is installed all the same, and NumPy serves."""
+    """Builds in the source tree for editable installs too; an sdist holds the sources alone."""
 
     PLUGIN_NAME = "custom"
 
+    def dependencies(self) -> list[str]:
+        """Return what pip installs into the build environment."""
+        return [] if self.target_name == "sdist" else _build(Path(self.root)).requirements()
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        sources = _sources(Path(self.root))
-        problem = sources.compile_library()
-        if problem is not None:
-            self.app.display_warning(f"the kernels were not compiled: {problem}")
+        """Compile, and put the library into the wheel."""
+        if self.target_name == "sdist":
             return
+        build = _build(Path(self.root))
+        self.app.display_waiting("compiling the extension module, about half a minute ...")
+        try:
+            build.compile_library()
+        except build.BuildError as error:
+            self.app.abort(str(error))
+        # A wheel with a compiled library fits only machines of this kind.
+        build_data["infer_tag"], build_data["pure_python"] = True, False
         if version != "editable":
-            # A wheel with a compiled library fits only machines of this kind.
-            build_data["infer_tag"], build_data["pure_python"] = True, False
-            relative = sources.LIBRARY.relative_to(self.root).as_posix()
-            build_data["force_include"][str(sources.LIBRARY)] = relative
+            relative = build.LIBRARY.relative_to(self.root).as_posix()
+            build_data["force_include"][str(build.LIBRARY)] = relative
 
 
-def _sources(root: Path) -> ModuleType:
-    """`engine.native.sources` by its path: the project is not installed yet."""
-    path = root / "engine" / "native" / "sources.py"
-    spec = importlib.util.spec_from_file_location("mersalg_kernel_sources", path)
+def _build(root: Path) -> ModuleType:
+    """Load `engine.native.build` by its path: the project is not installed yet."""
+    spec = importlib.util.spec_from_file_location(
+        "mersalg_native_build", root / "engine" / "native" / "build.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

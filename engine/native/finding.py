@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.library import Held, Library, address_of, counted, library
+from engine.native.library import Held, Library, address_of, counted
 
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 
@@ -58,14 +58,3 @@ class NativeFinding:
             )
         )
         return found.tolist()
-
-
-def native_finding(
-    blob: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-    places: NDArray[np.int32],
-) -> NativeFinding | None:
-    """None without kernels."""
-    found = library()
-    return None if found is None else NativeFinding(found, blob, offsets, sums, places)

@@ -14,12 +14,11 @@ _MOST = 256
 def highest(scores: NDArray[np.float64], limit: int) -> NDArray[np.int64] | None:
     """Positions of the `limit` highest, highest first; ties by position.
 
-    None where NumPy has to sort: without kernels, or where many are wanted.
+    None where NumPy has to sort: where many are wanted.
     """
-    found = library()
-    if found is None or not 0 < limit <= _MOST:
+    if not 0 < limit <= _MOST:
         return None
     scores, places = np.ascontiguousarray(scores, dtype=np.float64), np.empty(limit, np.int64)
-    kernel = found.functions.mersalg_highest
+    kernel = library().functions.mersalg_highest
     n = counted(kernel(address_of(scores), len(scores), limit, address_of(places)))
     return places[:n]

@@ -1,17 +1,16 @@
-"""The compiled kernels, where they are there and fit their sources; and what arrays they take."""
+"""The compiled kernels that serve, and what arrays they take."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native import sources
+from engine.native import kernels
 from engine.ranking.scorer import Scorer
 
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
@@ -82,27 +81,18 @@ class _Workspace:
         self._functions.mersalg_close(getattr(self, "address", None))
 
 
-@lru_cache
-def _loaded() -> tuple[Library | None, str]:
-    if os.environ.get("MERSALG_NATIVE", "").casefold() in ("off", "0", "no", "false"):
-        return None, "switched off by MERSALG_NATIVE"
-    return load_library(sources.LIBRARY)
+@cache
+def library() -> Library:
+    """Return the kernels of the extension module."""
+    return load_library(kernels.__file__)
 
 
-def load_library(path: sources.Path) -> tuple[Library | None, str]:
-    """(The library at `path`, how it was found; None and why not)."""
-    if not path.exists():
-        return None, "they were not compiled: install with a C compiler (cc) present"
-    try:
-        # Short calls: to let go of the interpreter and wait for it again would cost more.
-        functions = ctypes.PyDLL(str(path))
-        functions.mersalg_sources.restype = ctypes.c_char_p
-        if functions.mersalg_sources().decode() != sources.fingerprint():
-            return None, "they were compiled from other sources: install again"
-        _declare(functions)
-    except (OSError, AttributeError) as error:
-        return None, f"their library cannot be loaded: {error}"
-    return Library(functions), "compiled kernels"
+def load_library(path: str) -> Library:
+    """Return the kernels of the extension module at `path`."""
+    # Short calls: to let go of the interpreter and wait for it again would cost more.
+    functions = ctypes.PyDLL(path)
+    _declare(functions)
+    return Library(functions)
 
 
 def _declare(functions: ctypes.CDLL) -> None:
@@ -137,17 +127,6 @@ def _declare(functions: ctypes.CDLL) -> None:
     ):
         function = getattr(functions, name)
         function.restype, function.argtypes = result, arguments
-
-
-def library() -> Library | None:
-    """None where NumPy serves."""
-    return _loaded()[0]
-
-
-def serving_by() -> str:
-    """`compiled kernels`, or why NumPy serves instead."""
-    found, told = _loaded()
-    return told if found is not None else f"NumPy; no compiled kernels: {told}"
 
 
 class Held:

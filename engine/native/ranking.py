@@ -123,8 +123,7 @@ def asked_of(cart: NDArray[np.int32], past: Past, mode: Mode) -> tuple[int, ...]
 
 
 def native_ranking(ranking: Ranking, packed: Packed | None = None) -> NativeRanking | None:
-    """None where NumPy has to rank: without kernels, or with networks they do not take."""
-    found = library()
-    if found is None or not all(map(fits, ranking.scorers.values())):
+    """None where NumPy has to rank: with networks that the kernels do not take."""
+    if not all(map(fits, ranking.scorers.values())):
         return None
-    return NativeRanking(found, ranking, packed)
+    return NativeRanking(library(), ranking, packed)

@@ -1,13 +1,6 @@
 /* Sorting and choosing, and networks, for whichever processor this runs on. */
 #include "shared.h"
 
-#ifndef SOURCES
-#define SOURCES "unknown"
-#endif
-
-/* Of what sources this was compiled: others would disagree on the arrays. */
-const char *mersalg_sources(void) { return SOURCES; }
-
 Workspace *mersalg_open(void) { return calloc(1, sizeof(Workspace)); }
 
 void mersalg_close(Workspace *work) {

@@ -115,9 +115,8 @@ def native_siblings(
     likelihood: Likelihood | None,
     packed: Mapping[str, Packed] | None = None,
 ) -> NativeSiblings | None:
-    """None where NumPy has to find them: without kernels, or with networks they do not take."""
-    found = library()
+    """None where NumPy has to find them: with networks that the kernels do not take."""
     upgrades = None if likelihood is None else native_upgrades(likelihood, packed)
-    if found is None or (upgrades is None and likelihood is not None):
+    if upgrades is None and likelihood is not None:
         return None
-    return NativeSiblings(found, ladders, catalogue, n_orders_of_item, ratios, upgrades)
+    return NativeSiblings(library(), ladders, catalogue, n_orders_of_item, ratios, upgrades)

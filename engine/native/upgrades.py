@@ -96,8 +96,7 @@ class NativeUpgrades:
 def native_upgrades(
     likelihood: Likelihood, packed: Mapping[str, Packed] | None = None
 ) -> NativeUpgrades | None:
-    """None where NumPy has to work them out: without kernels, or with networks they do not take."""
-    found = library()
-    if found is None or not (fits(likelihood.whether) and fits(likelihood.which)):
+    """None where NumPy has to work them out: with networks that the kernels do not take."""
+    if not (fits(likelihood.whether) and fits(likelihood.which)):
         return None
-    return NativeUpgrades(found, likelihood, packed)
+    return NativeUpgrades(library(), likelihood, packed)

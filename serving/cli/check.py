@@ -47,7 +47,6 @@ def command(
         for part in (
             _shop(config, progress),
             _models(models),
-            _kernels(),
             _database(database),
             _keys(),
             _surroundings(models, database, url),
@@ -98,16 +97,6 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         yield Finding("orders and catalogue", "warning", message, "mersalg train tells why")
     else:
         yield Finding("orders and catalogue", "ok", message)
-
-
-def _kernels() -> Iterator[Finding]:
-    from engine.native.library import library, serving_by
-
-    if library() is None:
-        advice = "answers are the same, and take longer"
-        yield Finding("kernels", "warning", f"suggestions are made by {serving_by()}", advice)
-    else:
-        yield Finding("kernels", "ok", f"suggestions are made by {serving_by()}")
 
 
 def _models(models: Path) -> Iterator[Finding]:

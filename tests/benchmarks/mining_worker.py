@@ -135,9 +135,9 @@ def pyfim(baskets: Baskets, lines: Path, min_count: int) -> Run:
 
 
 ENGINES: dict[str, tuple[str, Callable[[Baskets, Path, int], Run]]] = {
-    "local": ("numba", local),
-    "local, from lines": ("numba", local_lines),
-    "local, all tests": ("numba", local_tests),
+    "local": ("numpy", local),
+    "local, from lines": ("numpy", local_lines),
+    "local, all tests": ("numpy", local_tests),
     "mlxtend fpgrowth": ("mlxtend", lambda *asked: mlxtend(*asked, "fpgrowth")),
     "mlxtend hmine": ("mlxtend", lambda *asked: mlxtend(*asked, "hmine")),
     "mlxtend apriori": ("mlxtend", lambda *asked: mlxtend(*asked, "apriori")),

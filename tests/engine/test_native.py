@@ -1,8 +1,9 @@
-"""The compiled kernels give the answers of NumPy, refuse what is broken, and can be absent."""
+"""The compiled kernels give the answers of NumPy, and refuse what is broken."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,9 @@ from engine.cross_sell import recommender as recommending
 from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import CartEligibility
-from engine.native import sources
+from engine.native import build
 from engine.native.highest import highest
-from engine.native.library import BrokenArrays, Library, fits, load_library
+from engine.native.library import BrokenArrays, Library, fits, library
 from engine.native.ranking import NativeRanking
 from engine.native.rules import NativeRules
 from engine.native.siblings import NativeSiblings
@@ -47,15 +48,8 @@ _SEEDS = st.integers(0, 2**32)
 
 
 @pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """Compiled for these tests, whatever the installation has."""
-    if sources.compiler() is None:
-        pytest.skip("there is no C compiler (cc)")
-    path = tmp_path_factory.mktemp("kernels") / "kernels.so"
-    assert sources.compile_library(path) is None
-    library, told = load_library(path)
-    assert library is not None, told
-    return library
+def kernels() -> Library:
+    return library()
 
 
 def _one(cart: np.ndarray) -> Carts:
@@ -206,49 +200,16 @@ def test_a_network_of_another_shape_is_left_to_numpy() -> None:
     assert not fits(replace(scorer, weights=scorer.weights * 9, biases=scorer.biases * 9))
 
 
-def test_a_library_of_other_sources_is_not_used(tmp_path: Path, kernels: Library) -> None:
-    del kernels
-    path = tmp_path / "kernels.so"
-    path.write_bytes(b"no library")
-    assert load_library(path)[0] is None
-    other = tmp_path / "other.c"
-    other.write_text('const char *mersalg_sources(void) { return "older"; }\n')
-    compiler = sources.compiler()
-    assert compiler is not None
-    path.unlink()
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(path), str(other)], check=True)
-    library, told = load_library(path)
-    assert library is None
-    assert "other sources" in told
-    assert load_library(tmp_path / "nothing.so")[0] is None
-
-
-def test_kernels_can_be_switched_off() -> None:
-    code = "from engine.native.library import library, serving_by; print(library(), serving_by())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "MERSALG_NATIVE": "off"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("None NumPy")
-    assert "MERSALG_NATIVE" in done.stdout
-
-
 @pytest.mark.thorough
 def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     """The kernels under the compiler's sanitizers, in a process of their own."""
-    if sources.compiler() is None:
+    if shutil.which("cc") is None:
         pytest.skip("there is no C compiler (cc)")
     library = tmp_path / "kernels.so"
     flags = ("-std=c11", "-O1", "-g", "-fPIC", "-shared", "-fno-sanitize-recover=all")
-    problem = sources.compile_library(library, (*flags, "-fsanitize=address,undefined"))
-    if problem is not None:
-        pytest.skip(f"no sanitizers here: {problem}")
+    build.compile_library(library, (*flags, "-fsanitize=address,undefined"))
     runtime = subprocess.run(
-        [sources.compiler() or "cc", "-print-file-name=libasan.so"],
+        ["cc", "-print-file-name=libasan.so"],
         capture_output=True,
         text=True,
         check=True,
@@ -282,8 +243,7 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
 def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None:
     given_scores = np.array(scores, dtype=np.float64)
     found = highest(given_scores, limit)
-    if found is None:
-        pytest.skip("the kernels are not compiled here")
+    assert found is not None
     assert found.tolist() == np.argsort(-given_scores, kind="stable")[:limit].tolist()
     assert highest(given_scores[::2], limit).tolist() == (
         np.argsort(-given_scores[::2], kind="stable")[:limit].tolist()

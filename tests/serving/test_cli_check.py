@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.native.library import library
 from serving.cli import surroundings
 from serving.spool import Spool
 from tests.support.commands import attempt, run
@@ -49,7 +48,6 @@ def test_all_is_well(place: Path) -> None:
         "shop file": "ok",
         "orders and catalogue": "ok",
         "models": "ok",
-        "kernels": "ok" if library() is not None else "warning",
         "database": "ok",
         "keys and settings": "warning",
         "spool": "ok",
@@ -73,7 +71,6 @@ def test_each_fault_is_named_with_what_to_do(place: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("MERSALG_KEYS", "janitor:key")
     code, found = checked(place)
     assert code == 1
-    del found["kernels"]  # are as they were installed
     assert found.pop("clock")["status"] == "ok"
     assert {each["status"] for part, each in found.items()} == {"failed"}
     assert "orderz" in found["shop file"]["message"]

@@ -34,7 +34,7 @@ async def main():
     app = create_app(load_settings({}, database="sqlite:///facts.db", database_deadline_ms=60_000))
     async with app.router.lifespan_context(app):
         status, answer = await ask(app)
-    heavy = {"pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "numba", "training"}
+    heavy = {"pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "training"}
     lines = Path("/proc/self/status").read_text().splitlines()
     peak = next(line for line in lines if line.startswith("VmHWM"))
     print(json.dumps({

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -213,9 +212,7 @@ def _find(library: Library, draw: Draw) -> None:
 
 
 def main() -> None:
-    library, told = load_library(Path(sys.argv[1]))
-    if library is None:
-        raise SystemExit(told)
+    library = load_library(sys.argv[1])
     for seed in range(repetitions(30, 600)):
         draw = np.random.default_rng(seed)
         for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):

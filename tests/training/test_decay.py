@@ -20,9 +20,9 @@ from engine.orders import Baskets
 from engine.progress import SilentProgress
 from engine.registry import Registry, self_check
 from training.dataset import load_dataset
-from training.mining.decay import recency_of, weights
 from training.mining.protocol import get_engine
 from training.mining.search import mine_rules
+from training.mining.tallies import recency_of, weights
 from training.pipeline import fit, train
 
 DAY = clock.MICROS_PER_DAY

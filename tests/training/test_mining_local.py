@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 from training.basket_files import read_baskets
-from training.mining import kernels
-from training.mining.labelling import label_rows
-from training.mining.local import LocalEngine, _grow
+from training.mining.local import LocalEngine, label_rows
 from training.mining.mlxtend import MlxtendEngine
 from training.mining.protocol import Itemsets
 
@@ -87,14 +86,6 @@ def test_equals_mlxtend_to_the_integer(max_length: int) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_full_buffers_are_emptied_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    baskets = _baskets(_random_rows(2, 400, 30, 8.0), 30)
-    whole = {length: _as_dict(_mined(baskets, 2, length)) for length in (3, 4)}
-    monkeypatch.setattr("training.mining.local._FIRST_ROOM", 1)
-    monkeypatch.setattr("training.mining.local._MOST_ROOM", 64)
-    assert {length: _as_dict(_mined(baskets, 2, length)) for length in (3, 4)} == whole
-
-
 def test_more_partners_than_one_square_holds() -> None:
     # 2,100 items that are all together twice: their pairs do not fit into one block of counters.
     n_items = 2_100
@@ -115,11 +106,18 @@ def test_triples_behind_more_partners_than_one_square_holds(n_orders: int) -> No
     baskets = _baskets([[*range(n_items)]] * n_orders, n_items)
     with ThreadPoolExecutor(1) as threads:
         labelled = label_rows(baskets, n_orders, threads, 1)
-    assert len(labelled.rows.held) == n_orders - 1
-    parts = list(_grow(labelled, 0, 1, n_orders, 3))
+    assert labelled.rows.n_long == n_orders - 1
+    found = labelled.rows.sets(0, 1, n_orders, 3)
     partners = n_items - 1
-    assert sum(len(part[1]) for part in parts) == partners + partners * (partners - 1) // 2
-    assert all((part[1] == n_orders).all() for part in parts)
+    assert [found.n_sets(length) for length in (2, 3, 4)] == [
+        partners,
+        partners * (partners - 1) // 2,
+        0,
+    ]
+    counts = np.empty(found.n_sets(3), dtype=np.int64)
+    found.move(3, np.empty((len(counts), 3), dtype=np.int32), counts)
+    assert (counts == n_orders).all()
+    assert found.n_sets(3) == 0
 
 
 @settings(deadline=None, max_examples=repetitions(60))
@@ -128,7 +126,7 @@ def test_rows_that_are_not_walked_count_the_same(
     rows: list[list[int]], min_count: int, max_length: int, long_row: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.mining.labelling._LONG_ROW", long_row)
+        patch.setattr("training.mining.local._LONG_ROW", long_row)
         mined = _mined(_baskets(rows, 7), min_count, max_length)
     assert _as_dict(mined) == _counted(rows, 7, min_count, max_length)
 
@@ -139,7 +137,7 @@ def test_many_blocks_of_orders_count_the_same(
     rows: list[list[int]], min_count: int, threads: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.mining.labelling._BLOCK_ENTRIES", 2)
+        patch.setattr("training.mining.local._BLOCK_ENTRIES", 2)
         mined = _mined(_baskets(rows, 7), min_count, 3, threads)
     assert _as_dict(mined) == _counted(rows, 7, min_count, 3)
 

@@ -14,12 +14,11 @@ from scipy.stats import hypergeom
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.repetitions import repetitions
-from training.mining.improvement import _entries_beside
 from training.mining.local import LocalEngine
 from training.mining.protocol import Itemsets
-from training.mining.ranks import Ranks
-from training.mining.rules import rules_from_itemsets
+from training.mining.rules import Ranks, rules_from_itemsets
 from training.mining.significance import upper_tails
+from training.mining.tallies import Tallies
 
 _ROWS = st.lists(st.sets(st.integers(0, 8), max_size=7), min_size=1, max_size=30)
 
@@ -141,5 +140,5 @@ def test_entries_beside_sets_are_counted(rows: list[set[int]], length: int) -> N
     sets = [items for items in combinations(range(9), length) if any(set(items) <= r for r in rows)]
     if not sets:
         return
-    found = _entries_beside(np.array(sets, dtype=np.int32), _baskets(rows))
+    found = Tallies(_baskets(rows)).entries_with(np.array(sets, dtype=np.int32))
     assert found.tolist() == [sum(len(r) for r in rows if set(items) <= r) for items in sets]

@@ -17,10 +17,16 @@ from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.mining.improvement import FullnessOfBaskets, combined_p_values
 from training.mining.protocol import get_engine
 from training.mining.search import MinedRules, mine_rules
-from training.mining.significance import n_hypotheses, p_values, q_values, significant
+from training.mining.significance import (
+    FullnessOfBaskets,
+    combined_p_values,
+    n_hypotheses,
+    p_values,
+    q_values,
+    significant,
+)
 
 
 def one_rule(n_joint: int, n_antecedent: int, n_consequent: int, n_orders: int) -> RuleTable:

@@ -13,9 +13,9 @@ from engine.errors import DataError
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.vocabulary import Vocabulary
-from training.mining.improvement import Fullness, FullnessOfBaskets
 from training.mining.protocol import Itemsets, get_engine, min_count_of_support
 from training.mining.search import default_min_count
+from training.mining.significance import Fullness, FullnessOfBaskets
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,37 @@
-"""The local engine: exact counts by compiled kernels, on all cores of one machine."""
+"""The local engine: exact counts by the compiled kernels, on all cores of one machine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import chain
-from typing import Any, TypeVar
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import DataError
+from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import Progress, SilentProgress
-from training.mining.labelling import Labelled, label_rows
 from training.mining.protocol import Itemsets
 
 _CHUNKS_A_THREAD = 12
 """Parts of the work for each thread: enough that none waits long for the last one."""
-_FIRST_ROOM = 1 << 14
-_MOST_ROOM = 1 << 20
-"""Sets an output buffer holds at first and at most; a full one is emptied and the work resumed."""
+_MOST_ENTRIES = 2**31 - 1
+_BLOCK_ENTRIES = 1 << 20
+_MOST_BLOCKS = 32
+_LONG_ROW = 1_000
+"""Rows of more frequent items than this are not walked, which costs the square of their length."""
+_MOST_LONG_ROWS = 32
 
-_Sets = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]
-"""Sets in rows of `max_length` columns, their counts, their lengths."""
-_Digest = TypeVar("_Digest")
+_Part = TypeVar("_Part")
 
 
 class LocalEngine:
-    """Counts what stands in baskets by array counters (`training.mining.kernels`).
+    """Counts itemsets by array counters (`engine/native/itemsets.pyx`).
 
     Infrequent items are dropped first; the others are labelled by ascending frequency, so that
     what follows a label in a row is short where its occurrences are many. Memory is that of the
@@ -47,152 +49,182 @@ class LocalEngine:
     def itemsets(
         self, baskets: Baskets, min_count: int, max_length: int, progress: Progress
     ) -> Itemsets:
-        """All sets of 1..`max_length` items in at least `min_count` (>= 1) orders.
+        """Return all sets of 1..`max_length` items in at least `min_count` (>= 1) orders.
 
         Raises:
             DataError: over 2**31 entries of frequent items.
         """
-        # Numba takes half a second to load: only who mines waits for it.
-        from training.mining.sorting_kernels import sort_sets
-
         min_count = max(min_count, 1)
-        labelled, parts = self._grown(baskets, min_count, max_length, list, progress)
-        found = list(chain.from_iterable(parts))
-        singles = labelled.singles
-        rows = [singles[:, None]]
-        counts = [labelled.item_counts[singles]]
+
+        def sets(filed: Labelled, low: int, high: int, longest: int) -> kernels.FoundSets:
+            return filed.rows.sets(low, high, min_count, longest)
+
+        filed, parts = self._searched(baskets, min_count, max_length, sets, progress)
+        singles = filed.singles
+        rows, counts = [singles[:, None]], [filed.item_counts[singles]]
         for length in range(2, max_length + 1):
-            chosen = [part[2] == length for part in found]
-            sets = [part[0][here, :length] for part, here in zip(found, chosen, strict=True)]
-            number = [part[1][here] for part, here in zip(found, chosen, strict=True)]
-            ranks = np.concatenate([np.zeros((0, length), dtype=np.int32), *sets])
-            order = sort_sets(ranks, len(singles))
+            ranks, of_length = _moved(parts, length)
+            order, spare = (np.empty(len(ranks), dtype=np.int64) for _ in range(2))
+            kernels.sort_sets(ranks, len(singles), order, spare)
             rows.append(singles[ranks[order]])
-            counts.append(np.concatenate([np.zeros(0, dtype=np.int64), *number])[order])
+            counts.append(of_length[order])
         return Itemsets(tuple(rows), tuple(counts), baskets.n_orders, min_count)
 
     def sets_of_count(self, baskets: Baskets, min_count: int, max_length: int) -> NDArray[np.int64]:
-        """How many sets of 2..`max_length` items stand in 0, 1, 2... orders; none is kept.
+        """Return how many sets of 2..`max_length` items occur in 0, 1, 2... orders.
 
-        Those in fewer than `min_count` orders are not looked for.
+        Those in fewer than `min_count` orders are not looked for, and none is kept.
         """
-        _, parts = self._grown(baskets, min_count, max_length, _by_count, SilentProgress())
-        total = np.zeros(max([min_count, *map(len, parts)]), dtype=np.int64)
-        for part in parts:
-            total[: len(part)] += part
-        return total
 
-    def _grown(
+        def counts(filed: Labelled, low: int, high: int, longest: int) -> NDArray[np.int64]:
+            found = np.zeros(int(filed.item_counts.max(initial=0)) + 1, dtype=np.int64)
+            filed.rows.count_sets(low, high, min_count, longest, found)
+            return found
+
+        _, parts = self._searched(baskets, min_count, max_length, counts, SilentProgress())
+        found = np.trim_zeros(np.sum(parts, axis=0), "b") if parts else np.zeros(0, dtype=np.int64)
+        return np.append(found, np.zeros(max(min_count - len(found), 0), dtype=np.int64))
+
+    def _searched(
         self,
         baskets: Baskets,
         min_count: int,
         max_length: int,
-        digest: Callable[[Iterator[_Sets]], _Digest],
+        search: Callable[[Labelled, int, int, int], _Part],
         progress: Progress,
-    ) -> tuple[Labelled, list[_Digest]]:
-        """What `digest` makes of the sets of each part of the work."""
+    ) -> tuple[Labelled, list[_Part]]:
+        """Return the filed baskets, and what `search` finds in each range of labels."""
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
-            with progress.task("Preparing compiled kernels (slow the first time only)"):
-                _prepare(min(max_length, 4))
             with progress.task("Filing baskets by item"):
-                labelled = label_rows(baskets, min_count, threads, self._threads)
-            if max_length < 2 or not len(labelled.names):
-                return labelled, []
-            chunks = labelled.chunks(_CHUNKS_A_THREAD * self._threads)
-            parts: list[_Digest] = []
+                filed = label_rows(baskets, min_count, threads, self._threads)
+            longest = min(max_length, len(filed.singles))
+            if longest < 2:
+                return filed, []
+            chunks = filed.chunks(_CHUNKS_A_THREAD * self._threads)
+            parts: list[_Part] = []
             with progress.task("Mining itemsets", total=len(chunks)) as task:
-                for part in threads.map(
-                    lambda chunk: digest(_grow(labelled, *chunk, min_count, max_length)), chunks
-                ):
+                for part in threads.map(lambda chunk: search(filed, *chunk, longest), chunks):
                     parts.append(part)
                     task.advance(1)
-        return labelled, parts
+        return filed, parts
 
 
-@cache
-def _prepare(max_length: int) -> None:
-    """Have every kernel loaded, or compiled where it never was, by two little baskets."""
-    little = Baskets(np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], dtype=np.int32), 3)
-    with ThreadPoolExecutor(1) as threads:
-        labelled = label_rows(little, 1, threads, 1)
-    list(_grow(labelled, 0, 3, 1, max_length))
+def _moved(
+    parts: list[kernels.FoundSets], length: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Move the sets of one length out of all parts, into one array of them and one of counts."""
+    stops = np.cumsum([0, *(part.n_sets(length) for part in parts)]).tolist()
+    sets = np.empty((stops[-1], length), dtype=np.int32)
+    counts = np.empty(stops[-1], dtype=np.int64)
+    for part, (start, stop) in zip(parts, pairwise(stops), strict=True):
+        part.move(length, sets[start:stop], counts[start:stop])
+    return sets, counts
 
 
-def _by_count(sets: Iterator[_Sets]) -> NDArray[np.int64]:
-    total = np.zeros(0, dtype=np.int64)
-    for _, counts, _ in sets:
-        found = np.bincount(counts, minlength=len(total))
-        found[: len(total)] += total
-        total = found
-    return total
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Baskets in terms of labels: frequent items by ascending frequency.
+
+    Attributes:
+        item_counts: int64 (n_items,), orders with each item.
+        singles: int32 (n_labels,), the frequent items, ascending.
+        rows: the rows of labels; their names are places in `singles`.
+        work: int64 (n_labels,), entries in and behind the occurrences of each label.
+    """
+
+    item_counts: NDArray[np.int64]
+    singles: NDArray[np.int32]
+    rows: kernels.Rows
+    work: NDArray[np.int64]
+
+    def chunks(self, n_chunks: int) -> list[tuple[int, int]]:
+        """Return at most so many ranges of labels with about the same work in each."""
+        # A label costs something even where nothing stands behind it.
+        work = np.append(0, np.cumsum(self.work + 100))
+        cuts = np.searchsorted(work, np.linspace(0, work[-1], n_chunks + 1)[1:-1])
+        return list(pairwise(sorted({0, len(self.singles), *cuts.tolist()})))
 
 
-def _grow(
-    labelled: Labelled, low: int, high: int, min_count: int, max_length: int
-) -> Iterator[_Sets]:
-    """The frequent sets that begin with a label in [low, high), buffer by buffer."""
-    return _expand(labelled.rows, labelled.names, (), low, high, min_count, max_length)
+def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: int) -> Labelled:
+    """Drop the items in fewer than `min_count` orders and file the others.
 
+    Raises:
+        DataError: over 2**31 entries of frequent items.
+    """
+    long = _long_orders(baskets, min_count)
+    walked = _without(baskets, long) if len(long) else baskets
+    indptr = np.ascontiguousarray(walked.indptr, dtype=np.int64)
+    items = np.ascontiguousarray(walked.items, dtype=np.int32)
+    blocks = _blocks(indptr, walked.n_items, n_threads)
+    n_of_item = np.zeros((len(blocks), walked.n_items), dtype=np.int32)
 
-def _expand(
-    rows: Any,
-    names: NDArray[np.int32],
-    prefix: tuple[int, ...],
-    low: int,
-    high: int,
-    min_count: int,
-    max_length: int,
-) -> Iterator[_Sets]:
-    """The frequent sets of `prefix` and a label in [low, high) and at least one behind it."""
-    from training.mining import kernels
+    def count(block: int) -> None:
+        low, high = blocks[block]
+        kernels.count_items(items, indptr[low], indptr[high], n_of_item[block])
 
-    depth = len(prefix) + 1
-    if max_length <= depth + 3:
-        yield from _fill(rows, names, prefix, low, high, min_count, max_length, max_length)
-        return
-    # Pairs first, then whatever stands behind each label as baskets of their own.
-    yield from _fill(rows, names, prefix, low, high, min_count, depth + 1, max_length)
-    for label in range(low, high):
-        partners, behind = kernels.rows_behind(rows, label, min_count)
-        if len(partners) > 1:
-            longer = (*prefix, int(names[label]))
-            among = (0, len(partners), min_count, max_length)
-            yield from _expand(behind, names[partners], longer, *among)
+    list(threads.map(count, range(len(blocks))))
+    in_walked = n_of_item.sum(axis=0, dtype=np.int64)
+    item_counts = in_walked + baskets.take(long).item_counts()
+    singles = np.flatnonzero(item_counts >= min_count).astype(np.int32)
+    # Of equally frequent items the first comes first: the same rows give the same work.
+    names = np.argsort(item_counts[singles], kind="stable").astype(np.int32)
+    by_label = singles[names]
+    label_of = np.full(walked.n_items, -1, dtype=np.int32)
+    label_of[by_label] = np.arange(len(names), dtype=np.int32)
 
-
-def _fill(
-    rows: Any,
-    names: NDArray[np.int32],
-    prefix: tuple[int, ...],
-    low: int,
-    high: int,
-    min_count: int,
-    up_to: int,
-    width: int,
-) -> Iterator[_Sets]:
-    """Sets of at most `up_to` items in rows of `width` columns."""
-    from training.mining import kernels
-
-    depth = len(prefix) + 1
-    capacity = _FIRST_ROOM
-    resume = np.zeros(2, dtype=np.int64)
-    chosen = np.zeros(up_to, dtype=np.int32)
-    chosen[: len(prefix)] = prefix
-    while True:
-        room = kernels.Room(
-            np.empty((capacity, width), dtype=np.int32),
-            np.empty(capacity, dtype=np.int64),
-            np.empty(capacity, dtype=np.int8),
+    first = np.zeros(len(names) + 1, dtype=np.int64)
+    np.cumsum(in_walked[by_label], out=first[1:])
+    n_entries = int(first[-1])
+    if n_entries > _MOST_ENTRIES:
+        raise DataError(
+            f"{n_entries:,} entries of frequent items are more than one machine's engine"
+            " counts: raise the minimum count, or mine with --engine spark"
         )
-        asked = (rows, names, low, high, chosen, depth, up_to, min_count, room)
-        if up_to <= depth + 2:
-            filled = kernels.grow(*asked, 0, resume)
-        else:
-            filled = kernels.grow_deeper(*asked, resume)
-        whole = filled if filled >= 0 else int(resume[1])
-        yield tuple(part[:whole].copy() for part in room)
-        if filled >= 0:
-            return
-        low = int(resume[0])
-        # The sets of one label must fit: where not even they did, the room grows without end.
-        capacity = capacity * 4 if whole == 0 else min(capacity * 2, _MOST_ROOM)
+    n_of_label = np.ascontiguousarray(n_of_item[:, by_label], dtype=np.int64)
+    fill = np.cumsum(n_of_label, axis=0) - n_of_label + first[:-1]
+    starts = np.append(0, np.cumsum(n_of_label.sum(axis=1)))
+    labels, position, row_end = (np.empty(n_entries, dtype=np.uint32) for _ in range(3))
+    work = np.zeros((len(blocks), len(names)), dtype=np.int64)
+
+    def file(block: int) -> None:
+        low, high = blocks[block]
+        where = (fill[block], starts[block], labels, position, row_end, work[block])
+        kernels.file_block(indptr, items, label_of, low, high, *where)
+
+    list(threads.map(file, range(len(blocks))))
+    held = _held(baskets, long, label_of, len(names))
+    rows = kernels.Rows(labels, first, position, row_end, held, names)
+    return Labelled(item_counts, singles, rows, work.sum(axis=0))
+
+
+def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tuple[int, int]]:
+    """Ranges of orders with about as many entries; the counters of all take less than the rows."""
+    n_entries = int(indptr[-1])
+    few_enough = min(n_entries // _BLOCK_ENTRIES, n_entries // max(n_items, 1), _MOST_BLOCKS)
+    cuts = np.linspace(0, n_entries, max(n_threads, few_enough) + 1)[1:-1]
+    orders = {0, len(indptr) - 1, *np.searchsorted(indptr, cuts).tolist()}
+    return list(pairwise(sorted(orders)))
+
+
+def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
+    """The orders with the most items, if they are very many; always fewer than `min_count`."""
+    sizes = np.diff(baskets.indptr)
+    long = np.flatnonzero(sizes > _LONG_ROW)
+    longest = long[np.argsort(-sizes[long], kind="stable")]
+    return np.sort(longest[: min(_MOST_LONG_ROWS, min_count - 1)])
+
+
+def _without(baskets: Baskets, orders: NDArray[np.int64]) -> Baskets:
+    kept = np.ones(baskets.n_orders, dtype=np.bool_)
+    kept[orders] = False
+    return baskets.take(np.flatnonzero(kept))
+
+
+def _held(
+    baskets: Baskets, orders: NDArray[np.int64], label_of: NDArray[np.int32], n_labels: int
+) -> NDArray[np.uint8]:
+    held = np.zeros((len(orders), n_labels), dtype=np.uint8)
+    for place, order in enumerate(orders.tolist()):
+        labels = label_of[baskets.basket(order)]
+        held[place, labels[labels >= 0]] = 1
+    return held

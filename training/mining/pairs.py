@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.native import kernels
 from engine.orders import Baskets
 
 _BLOCK_PAIRS = 1 << 19
@@ -20,9 +21,6 @@ def baskets_of_pairs(orders: Integers, items: Integers, n_orders: int, n_items: 
 
     Pairs whose orders ascend are filed on all cores.
     """
-    # Numba takes half a second to load: only who mines waits for it.
-    from training.mining.pair_kernels import file_pairs
-
     rows = np.empty(len(orders), dtype=np.int32)
     sizes = np.zeros(n_orders, dtype=np.int64)
     blocks = _blocks(orders, n_orders)
@@ -31,7 +29,7 @@ def baskets_of_pairs(orders: Integers, items: Integers, n_orders: int, n_items: 
         low, high, first, after = block
         here = rows[low:high]
         asked = (orders[low:high], items[low:high], first, n_items)
-        return here[: file_pairs(*asked, here, sizes[first:after])]
+        return here[: kernels.file_pairs(*asked, here, sizes[first:after])]
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "mersalg-mining") as threads:
         filed = list(threads.map(file, blocks))

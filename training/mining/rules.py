@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from engine.cross_sell.rules import RuleTable
 from engine.errors import ConfigError
+from engine.native import kernels
 from training.mining.protocol import Itemsets
-from training.mining.ranks import Ranks
 
+Integers = NDArray[np.int64]
+_NOT_CLOSED = "a subset of a listed itemset is not listed"
 _BIGGEST = int(np.iinfo(np.int64).max)
 _VASTEST, _LONGEST_EXPONENT = 1_000, 6
 
@@ -36,6 +38,62 @@ def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) ->
     return value
 
 
+class Ranks:
+    """Look-ups of sets in itemsets that are closed downward, by binary search item by item.
+
+    Attributes:
+        levels: entry k holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
+
+    Raises:
+        ValueError: the items of a listed set but the last are not listed.
+    """
+
+    def __init__(self, itemsets: Itemsets) -> None:
+        self.levels = [np.zeros((1, 0), dtype=np.int32)]
+        self._first: list[Integers] = []
+        for rows in itemsets.items:
+            level = np.ascontiguousarray(rows, dtype=np.int32)
+            first = np.empty(len(self.levels[-1]) + 1, dtype=np.int64)
+            if not kernels.first_children(level, self.levels[-1], first):
+                raise ValueError(_NOT_CLOSED)
+            self._first.append(first)
+            self.levels.append(level)
+        # A single item without itself is the empty set, which begins every other.
+        self._parts = [np.zeros((len(self.levels[1]), 1), dtype=np.int64)]
+
+    def of(self, rows: NDArray[np.int32]) -> Integers:
+        """Ranks of `rows`, shape (n, k), ascending inside a row.
+
+        Raises:
+            ValueError: one is not listed.
+        """
+        rank = np.zeros(len(rows), dtype=np.int64)
+        for place in range(rows.shape[1]):
+            items = np.ascontiguousarray(rows[:, place], dtype=np.int32)
+            found = np.empty(len(rows), dtype=np.int64)
+            level = self.levels[place + 1]
+            if not kernels.step_down(rank, items, self._first[place], level, found):
+                raise ValueError(_NOT_CLOSED)
+            rank = found
+        return rank
+
+    def parts(self, length: int) -> Integers:
+        """int64 (n, length): the rank of each set of `length` items without each of its items.
+
+        Raises:
+            ValueError: one is not listed.
+        """
+        while len(self._parts) < length:
+            longer = len(self._parts) + 1
+            rows, shorter = self.levels[longer], self.levels[longer - 1]
+            first, shorter_first = self._first[longer - 1], self._first[longer - 2]
+            above, parts = self._parts[-1], np.empty(rows.shape, dtype=np.int64)
+            if not kernels.drop_each(rows, first, above, shorter_first, shorter, parts):
+                raise ValueError(_NOT_CLOSED)
+            self._parts.append(parts)
+        return self._parts[length - 1]
+
+
 def rules_from_itemsets(
     itemsets: Itemsets,
     n_orders: int,
@@ -51,8 +109,6 @@ def rules_from_itemsets(
     Raises:
         ValueError: a subset of a listed set is not listed.
     """
-    from training.mining.rule_kernels import count_rules, write_rules
-
     ranks = ranks or Ranks(itemsets)
     asked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     sizes = [0]
@@ -62,7 +118,7 @@ def rules_from_itemsets(
         if min_confidence is not None:
             least = _least(shorter_counts, min_confidence)
         n_rules = np.zeros(len(shorter_counts), dtype=np.int64)
-        count_rules(ranks.parts(length), counts, least, n_rules)
+        kernels.count_rules(ranks.parts(length), counts, least, n_rules)
         asked.append((least, n_rules))
         sizes.append(int(n_rules.sum()))
     table = _room(sizes, n_orders)
@@ -73,7 +129,7 @@ def rules_from_itemsets(
     for length, (least, n_rules) in enumerate(asked, 2):
         here = slice(stops[length - 2], stops[length - 1])
         flat = slice(table.antecedent_indptr[here.start], table.antecedent_indptr[here.stop])
-        write_rules(
+        kernels.write_rules(
             *(ranks.levels[length], ranks.parts(length), itemsets.counts[length - 1], least),
             *(ranks.levels[length - 1], itemsets.counts[length - 2], n_of_item),
             np.cumsum(n_rules) - n_rules,

@@ -1,4 +1,7 @@
-"""One whole search for rules: itemsets, every rule, its test, then the thresholds."""
+"""One whole search for rules: itemsets, every rule, its test, then the thresholds.
+
+Without a threshold of the caller, the least count is one that a training can afford.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,50 @@ from numpy.typing import NDArray
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import Progress
-from training.mining.improvement import Fullness, FullnessOfBaskets, combined_p_values
+from training.mining.local import LocalEngine
 from training.mining.protocol import Itemsets, MiningEngine
-from training.mining.ranks import Ranks
-from training.mining.rules import at_least, rules_from_itemsets
-from training.mining.significance import n_hypotheses, p_values, significant
+from training.mining.rules import Ranks, at_least, rules_from_itemsets
+from training.mining.significance import (
+    Fullness,
+    FullnessOfBaskets,
+    combined_p_values,
+    n_hypotheses,
+    p_values,
+    significant,
+)
+
+MOST_PAIRS = 30_000
+"""Frequent pairs a default threshold allows for mlxtend: about ten seconds of FP-growth."""
+MOST_SETS = 400_000
+"""Frequent sets of two and more items for the other engines: about a million rules to test."""
 
 
 def default_min_count(n_orders: int) -> int:
     """Orders an itemset must stand in where nobody says: 0.03% of the orders, at least 5."""
     return max(5, -(-3 * n_orders // 10_000))
+
+
+def affordable_min_count(
+    baskets: Baskets, at_least: int, *, engine: str = "local", max_length: int = 3
+) -> int:
+    """Return the least count, not below `at_least`, that few enough sets reach for `engine`.
+
+    mlxtend's sets are those of two items, since what it takes goes by their number.
+    """
+    if engine == "mlxtend":
+        return least_count(baskets, at_least, 2, MOST_PAIRS)
+    return least_count(baskets, at_least, max_length, MOST_SETS)
+
+
+def least_count(baskets: Baskets, at_least: int, max_length: int, most_sets: int) -> int:
+    """Return the least count, not below `at_least`, that at most `most_sets` sets of items reach.
+
+    Sets of 2..`max_length` items are counted exactly and only their counts are kept.
+    """
+    sets_of_count = LocalEngine().sets_of_count(baskets, at_least, max_length)
+    reaching = np.cumsum(sets_of_count[::-1])[::-1]
+    few_enough = np.flatnonzero(reaching <= most_sets)
+    return max(at_least, int(few_enough[0]) if len(few_enough) else len(reaching))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,27 @@
-"""Which rules are more than chance: Fisher's exact test and the false discovery rate."""
+"""Which rules are more than chance: exact tests and the false discovery rate.
+
+A rule must say more than how full baskets are, and a longer one more than its parts.
+
+An order that holds a is a fuller one than most, so anything else is more likely in it: where the
+items of a year's groceries are dealt to its orders by lot, nearly every pair that meets often looks
+significant against plain independence. One more test is therefore asked of every rule A -> c, and
+two of those with two or more items in A; a rule is as certain as the weakest of its tests.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell.rules import RuleTable
-from training.mining.parallel import in_ranges
+from engine.native import kernels
+from engine.orders import Baskets
 from training.mining.protocol import Itemsets
+from training.mining.rules import Ranks
+from training.mining.tallies import Tallies, in_ranges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,14 +55,11 @@ def p_values(table: RuleTable) -> Floats:
 
 def upper_tails(at_least: Integers, total: Integers, marked: Integers, drawn: Integers) -> Floats:
     """P(X >= at_least), X being the marked ones among `drawn` of `total`; all of shape (n,)."""
-    # Numba takes half a second to load: only who mines waits for it.
-    from training.mining import tail_kernels
-
     tails = np.empty(len(at_least))
     arguments = [np.ascontiguousarray(a, dtype=np.int64) for a in (at_least, total, marked, drawn)]
     in_ranges(
         np.ones(len(tails), dtype=np.int64),
-        lambda low, high: tail_kernels.upper_tails(low, high, *arguments, tails),
+        lambda low, high: kernels.upper_tails(low, high, *arguments, tails),
     )
     return tails
 
@@ -85,3 +96,122 @@ def significant(
     p = p_values(table) if p is None else p
     q = q_values(p if weakest_p is None else weakest_p, n_tests)
     return (table.lift_lower() > 1.0) & (q < max_q), p, q
+
+
+class Fullness(Protocol):
+    """What the tests must know of orders beyond the counts of itemsets: how full they are."""
+
+    @property
+    def n_entries(self) -> int:
+        """Distinct items of every order, added up."""
+        ...
+
+    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Entries of the orders that hold each of `sets`; int64 (n,).
+
+        Args:
+            sets: (n, k), frequent sets, ascending inside a row.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FullnessOfBaskets:
+    """That of baskets in memory."""
+
+    baskets: Baskets
+
+    @property
+    def n_entries(self) -> int:
+        return len(self.baskets.items)
+
+    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
+        if sets.shape[1] > 1:
+            return Tallies(self.baskets).entries_with(sets)
+        sizes = np.diff(self.baskets.indptr)
+        # Exact: sums stay far below 2**53.
+        every, n_items = np.repeat(sizes, sizes), self.baskets.n_items
+        held = np.bincount(self.baskets.items, every, minlength=n_items)
+        return held[sets[:, 0]].astype(np.int64)
+
+
+def combined_p_values(
+    table: RuleTable,
+    p: Floats,
+    itemsets: Itemsets,
+    fullness: Fullness,
+    ranks: Ranks | None = None,
+) -> Floats:
+    """The largest of the tests that each rule must pass, shape (n,).
+
+    Two for single antecedents (`p`, and against the size of orders), three for longer ones.
+
+    `ranks`: those of `itemsets`, where they are at hand.
+    """
+    combined = p.copy()
+    ranks = ranks or Ranks(itemsets)
+    for length in range(1, int(table.lengths.max(initial=0)) + 1):
+        rules = np.flatnonzero(table.lengths == length)
+        if not len(rules):
+            continue
+        part = table.take(rules)
+        antecedents = part.antecedent_items.reshape(len(rules), length)
+        combined[rules] = np.maximum(
+            p[rules], _against_size(part, antecedents, itemsets, ranks, fullness)
+        )
+        if length > 1:
+            combined[rules] = np.maximum(
+                combined[rules], _against_parts(part, antecedents, itemsets, ranks)
+            )
+    return combined
+
+
+def _against_parts(
+    table: RuleTable, antecedents: NDArray[np.int32], itemsets: Itemsets, ranks: Ranks
+) -> Floats:
+    """Fisher's test that each item of A adds to the others: Webb's productive rules (2007).
+
+    For each a in A, among the orders that hold the rest of A: is c more frequent where a is too?
+    """
+    length = antecedents.shape[1]
+    worst = np.zeros(len(table))
+    for place in range(length):
+        rest = np.delete(antecedents, place, axis=1)
+        with_consequent = np.sort(np.column_stack([rest, table.consequent]), axis=1)
+        n_rest = itemsets.counts[length - 2][ranks.of(rest)]
+        n_rest_and_consequent = itemsets.counts[length - 1][ranks.of(with_consequent)]
+        tail = upper_tails(table.n_joint, n_rest, n_rest_and_consequent, table.n_antecedent)
+        worst = np.maximum(worst, tail)
+    return worst
+
+
+def _against_size(
+    table: RuleTable,
+    antecedents: NDArray[np.int32],
+    itemsets: Itemsets,
+    ranks: Ranks,
+    fullness: Fullness,
+) -> Floats:
+    """P(joint >= n_joint) were the other places of the orders with A filled by popularity alone.
+
+    An order of s items that holds A has s - |A| other places, each c with probability
+    p_c / (1 - sum of p over A), p being shares of all entries. The sum over orders is Poisson
+    binomial; the Poisson tail of the same mean lies above its upper tail, so the test errs on
+    the side of caution.
+    """
+    from scipy.special import pdtrc
+
+    length = antecedents.shape[1]
+    singles, item_counts = itemsets.of_length(1)
+    share = np.zeros(int(singles.max(initial=-1)) + 1)
+    share[singles[:, 0]] = item_counts / max(fullness.n_entries, 1)
+    rank = ranks.of(antecedents)
+    asked = np.zeros(len(ranks.levels[length]), dtype=np.bool_)
+    asked[rank] = True
+    n_entries = np.zeros(len(asked), dtype=np.int64)
+    n_entries[asked] = fullness.entries_with(ranks.levels[length][asked])
+    places = n_entries[rank] - table.n_antecedent * length
+    beside = 1.0 - share[antecedents].sum(axis=1)
+    expected = places * share[table.consequent] / np.maximum(beside, 1e-12)
+    # P(X > k) of a Poisson X: the upper tail without a loop over distributions' checks.
+    return np.asarray(pdtrc(table.n_joint - 1, expected), dtype=np.float64)

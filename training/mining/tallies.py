@@ -1,34 +1,43 @@
-"""How often given rules stand in given orders.
+"""Counts of given rules in given orders, each with a weight or in a part (a store).
 
-Mining lists what is frequent; this looks up what is asked for, in any orders: the new ones, each
-with its weight, or each in its part (a store).
+Mining lists what is frequent; this looks up what is asked for. Time decay is one use of it: every
+order weighs 2^(-age / half-life), age being counted from the last order. Weights are whole numbers
+of 1/1024 order, so that sums of them are exact in whatever sequence they are added.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import clock
+from engine.cross_sell.recency import UNIT, Recency
+from engine.cross_sell.rules import RuleTable
+from engine.native import kernels
 from engine.orders import Baskets
 
 Integers = NDArray[np.int64]
 Rows = NDArray[np.int32]
+_PARTS_A_THREAD = 4
+_WORTH_A_THREAD = 10_000
 
 
 class Tallies:
     """Baskets, filed by item."""
 
     def __init__(self, baskets: Baskets) -> None:
-        # Numba takes half a second to load: only who counts waits for it.
-        from training.mining import tally_kernels
-
-        self._kernels = tally_kernels
         self._indptr = np.ascontiguousarray(baskets.indptr, dtype=np.int64)
         self._items = np.ascontiguousarray(baskets.items, dtype=np.int32)
         self._slot = np.full(baskets.n_items, -1, dtype=np.int64)
-        self._first, self._orders = tally_kernels.orders_by_item(
-            self._indptr, self._items, baskets.n_items
-        )
+        first = np.zeros(baskets.n_items + 2, dtype=np.int64)
+        self._orders = np.empty(len(self._items), dtype=np.int64)
+        kernels.orders_by_item(self._indptr, self._items, first, self._orders)
+        self._first = first[:-1]
 
     @property
     def n_orders(self) -> int:
@@ -58,7 +67,7 @@ class Tallies:
         n_antecedent = np.zeros((n_rules, n_parts), dtype=np.int64)
         n_joint = np.zeros((n_rules, n_parts), dtype=np.int64)
         if n_rules:
-            self._kernels.tally(
+            kernels.tally(
                 self._indptr,
                 self._items,
                 self._first,
@@ -85,11 +94,91 @@ class Tallies:
     def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
         """The orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
         wanted = np.ascontiguousarray(items, dtype=np.int32)
-        return self._kernels.tally_items(
-            self._first, self._orders, wanted, self._of_orders(part, 0), n_parts
+        n_held = np.zeros((len(wanted), n_parts), dtype=np.int64)
+        kernels.tally_items(self._first, self._orders, wanted, self._of_orders(part, 0), n_held)
+        return n_held
+
+    def entries_with(self, sets: Rows) -> Integers:
+        """Return the entries of the orders that hold each of `sets`, (n, length); int64 (n,)."""
+        n_orders_of_item = np.diff(self._first)
+        rarest = sets[np.arange(len(sets)), n_orders_of_item[sets].argmin(axis=1)]
+        order = np.argsort(rarest, kind="stable")
+        by_rarest = np.zeros(len(self._first), dtype=np.int64)
+        np.cumsum(np.bincount(rarest, minlength=len(n_orders_of_item)), out=by_rarest[1:])
+        sorted_sets = np.ascontiguousarray(sets[order])
+        found = np.zeros(len(sets), dtype=np.int64)
+        filed = (self._indptr, self._items, self._first, self._orders, by_rarest, sorted_sets)
+        in_ranges(
+            1 + n_orders_of_item * (1 + np.diff(by_rarest)),
+            lambda low, high: kernels.add_sizes(*filed, low, high, found),
         )
+        n_entries = np.empty(len(sets), dtype=np.int64)
+        n_entries[order] = found
+        return n_entries
 
     def _of_orders(self, values: Integers | None, otherwise: int) -> Integers:
         if values is None:
             return np.full(self.n_orders, otherwise, dtype=np.int64)
         return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def in_ranges(work: NDArray[np.integer], do: Callable[[int, int], object]) -> None:
+    """Call `do(low, high)` for ranges that cover all of `work`, with about as much in each.
+
+    Args:
+        work: (n,), above 0; how long each place takes.
+        do: must release the interpreter's lock to gain anything, and write to its range alone.
+    """
+    ends = np.cumsum(work, dtype=np.int64)
+    if len(ends) == 0:
+        return
+    n_threads = os.cpu_count() or 1
+    if n_threads == 1 or ends[-1] < _WORTH_A_THREAD:
+        do(0, len(ends))
+        return
+    cuts = np.linspace(0, ends[-1], _PARTS_A_THREAD * n_threads + 1)[1:-1]
+    bounds = sorted({0, len(ends), *np.searchsorted(ends, cuts).tolist()})
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
+        list(threads.map(lambda bound: do(*bound), pairwise(bounds)))
+
+
+def weights(ordered_at: Integers, half_life_days: float) -> Integers:
+    """Return the weight of each order, int64 (n_orders,) in 1/UNIT; 0 after eleven half-lives.
+
+    Args:
+        ordered_at: int64 (n_orders,), microseconds.
+    """
+    age_days = (ordered_at.max(initial=0) - ordered_at) / clock.MICROS_PER_DAY
+    return np.rint(UNIT * np.exp2(-age_days / half_life_days)).astype(np.int64)
+
+
+def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
+    """Return the weights of the orders behind every count of `table`.
+
+    Args:
+        weight: int64 (n_orders,), of each basket.
+    """
+    n_joint = np.zeros(len(table), dtype=np.int64)
+    n_antecedent = np.zeros(len(table), dtype=np.int64)
+    tallies = Tallies(baskets)
+    for length in np.unique(table.lengths).tolist():
+        rules = np.flatnonzero(table.lengths == length)
+        part = table.take(rules)
+        antecedents = part.antecedent_items.reshape(len(rules), length)
+        found = tallies.of_rules(antecedents, part.consequent, weight=weight)
+        n_antecedent[rules], n_joint[rules] = found[0][:, 0], found[1][:, 0]
+    sizes = np.diff(baskets.indptr)
+    of_entry = np.repeat(weight, sizes)
+    several = np.repeat(sizes > 1, sizes)
+    return Recency(
+        n_joint=n_joint,
+        n_antecedent=n_antecedent,
+        n_orders_of_item=_sums(baskets.items, of_entry, baskets.n_items),
+        n_added_of_item=_sums(baskets.items[several], of_entry[several], baskets.n_items),
+        n_orders=int(weight.sum()),
+    )
+
+
+def _sums(groups: NDArray[np.integer], weight: Integers, n_groups: int) -> Integers:
+    # Sums of integers in floating point are exact up to 2^53.
+    return np.bincount(groups, weight, minlength=n_groups).astype(np.int64)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.ranking.keyed import distinct
@@ -24,7 +25,9 @@ KEPT = 120
 """Entries kept of each item by weight, and half as many by joint count and by confidence."""
 LEAST_ORDERS = 3
 """Items in fewer orders, and pairs in fewer, say nothing."""
-_CHUNK = 1_024
+_CHUNK = 64
+"""Items whose equations are solved at once: at most 41 MB of them in each thread."""
+_LEAST_WEIGHT = 1e-4
 
 
 def fit_neighbours(baskets: Baskets, progress: Progress, *, name: str) -> Neighbours:
@@ -45,28 +48,30 @@ def _ease(baskets: Baskets) -> _Entries:
     their cube, so that rare items have a place too. Baskets weigh one over their size, so that
     large ones, where everything meets everything, do not speak loudest.
     """
-    from training.ranking import kernels
-
     indptr, items, values, diagonal = _gram(baskets)
     n_items = baskets.n_items
     n_known = int((baskets.item_counts() >= LEAST_ORDERS).sum())
     n_neighbours = int(np.clip(np.cbrt(_WORK / max(n_known, 1)), NEIGHBOURHOOD, _WIDEST))
-    lows = range(0, n_items, _CHUNK)
+
+    def solve(low: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Return item, neighbour and weight of the entries of a chunk of items."""
+        high = min(low + _CHUNK, n_items)
+        width = min(n_neighbours, int(np.diff(indptr[low : high + 1]).max()))
+        near = np.empty((high - low, width), dtype=np.int32)
+        gram = np.zeros((high - low, width, width), dtype=np.float32)
+        right = np.zeros((high - low, width, 1), dtype=np.float32)
+        matrix = (indptr, items, values, diagonal)
+        kernels.regressions(low, *matrix, REGULARISATION, near, gram, right[:, :, 0])
+        weights = np.linalg.solve(gram, right)[:, :, 0]
+        columns, places = np.nonzero((weights > _LEAST_WEIGHT) & (near >= 0))
+        return low + columns, near[columns, places].astype(np.int64), weights[columns, places]
+
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="mersalg-items") as threads:
-        parts = list(
-            threads.map(
-                lambda low: kernels.solve_items(
-                    *(low, min(low + _CHUNK, n_items), indptr, items, values, diagonal),
-                    *(n_neighbours, np.float32(REGULARISATION)),
-                ),
-                lows,
-            )
-        )
+        parts = list(threads.map(solve, range(0, n_items, _CHUNK)))
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    rows = np.concatenate([part[0] for part in parts]).astype(np.int64)
-    weights = np.concatenate([part[1] for part in parts]).astype(np.float64)
-    columns = np.repeat(np.arange(n_items), np.concatenate([part[2] for part in parts]))
+    columns, rows = (np.concatenate([part[place] for part in parts]) for place in range(2))
+    weights = np.concatenate([part[2] for part in parts]).astype(np.float64)
     kept = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
     keys = rows[kept] * n_items + columns[kept]
     ascending = np.argsort(keys)

@@ -15,7 +15,7 @@ from engine.progress import Progress
 from engine.vocabulary import Vocabulary
 from training.encoded_columns import Encoded
 from training.mining.protocol import Itemsets, min_count_of_support
-from training.mining.ranks import Ranks
+from training.mining.rules import Ranks
 from training.mining.search import default_min_count
 from training.mining.spark import counting
 from training.mining.spark.counting import Level

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine.orders import Baskets
 from tests.support.repetitions import repetitions
-from training.mining import effort
-from training.mining.effort import affordable_min_count, least_count
+from training.mining import search
+from training.mining.search import affordable_min_count, least_count
 
 ORDERS = st.lists(st.frozensets(st.integers(0, 7), max_size=6), max_size=40)
 
@@ -49,8 +49,8 @@ def test_it_is_the_least_count_that_few_enough_sets_reach(
 def test_what_an_engine_can_afford_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     # 28 pairs and 56 triples stand in at least 4 orders, 6 pairs and 4 triples of them in 7.
     baskets = baskets_of([frozenset(range(8))] * 4 + [frozenset(range(4))] * 3)
-    monkeypatch.setattr(effort, "MOST_PAIRS", 28)
-    monkeypatch.setattr(effort, "MOST_SETS", 83)
+    monkeypatch.setattr(search, "MOST_PAIRS", 28)
+    monkeypatch.setattr(search, "MOST_SETS", 83)
     assert affordable_min_count(baskets, 2, engine="mlxtend") == 2
     assert affordable_min_count(baskets, 2, engine="local") == 5
     assert affordable_min_count(baskets, 2, engine="local", max_length=2) == 2

@@ -1,0 +1,89 @@
+"""Compiles the extension module: Cython to C, and that with the C sources to one library.
+
+The build hook runs this while the project is installed; after an edit of its sources
+`make native` does. Only the standard library and Cython are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+MODULE = "engine.native.kernels"
+LIBRARY = FOLDER / f"kernels{sysconfig.get_config_var('EXT_SUFFIX') or '.so'}"
+# Fixed, not those that Python was built with, so that every machine compiles the same code.
+# -O3 unrolls the counting loops of mining, which -O2 leaves as they are.
+FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-Wall", "-DNDEBUG")
+CYTHON = "cython>=3.1,<4"
+_SECONDS = 600
+
+
+class BuildError(Exception):
+    """The extension cannot be compiled; the message says what is missing."""
+
+
+def compiler() -> list[str]:
+    """Return the command of the C compiler: `CC`, else cc, else the one of the ziglang wheel."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    return ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+
+
+def requirements() -> list[str]:
+    """Return what has to be installed to compile here."""
+    return [CYTHON, *(["ziglang"] if "ziglang" in compiler() else [])]
+
+
+def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> None:
+    """Write the extension module to `target`.
+
+    Raises:
+        BuildError: Python's headers are missing, or Cython or the C compiler fails.
+    """
+    headers = sysconfig.get_path("include")
+    if not (Path(headers) / "Python.h").is_file():
+        version = "{}.{}".format(*sys.version_info)
+        raise BuildError(
+            f"Python's C headers are missing ({headers}/Python.h):"
+            f" on Debian and Ubuntu install python{version}-dev or python3-dev"
+        )
+    with tempfile.TemporaryDirectory(prefix="mersalg-build-") as folder:
+        generated = Path(folder) / "kernels.c"
+        cython = [sys.executable, "-P", "-m", "cython", "-3", "--module-name", MODULE]
+        _run([*cython, "-o", str(generated), "kernels.pyx"])
+        # Processes that run the old module keep it: the file is replaced, never written over.
+        partial = target.with_suffix(f".{os.getpid()}")
+        command = [*compiler(), *flags, f"-ffile-prefix-map={folder}=.", "-I.", f"-I{headers}"]
+        if sys.platform == "darwin":
+            command += ["-undefined", "dynamic_lookup"]
+        sources = sorted(path.name for path in FOLDER.glob("*.c"))
+        try:
+            _run([*command, "-o", str(partial), str(generated), *sources, "-lm"])
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(  # noqa: S603
+            command, cwd=FOLDER, check=True, capture_output=True, text=True, timeout=_SECONDS
+        )
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"{' '.join(command[:3])} failed:\n{error.stderr[-2000:]}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{' '.join(command[:3])} failed: {error}") from error
+
+
+if __name__ == "__main__":
+    try:
+        compile_library()
+    except BuildError as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,199 @@
+# The item-item model's regressions, and K-means of one dimension.
+
+cdef extern from "shared.h":
+    ctypedef struct Buffer:
+        void *data
+        size_t size
+    int64_t highest(
+        int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
+        Buffer *spare,
+    ) noexcept nogil
+    void sort_ascending(int32_t *values, int64_t n, Buffer *spare) noexcept nogil
+    int64_t first_of(
+        const int32_t *values, int64_t low, int64_t high, int32_t value
+    ) noexcept nogil
+
+cdef enum:
+    _SEARCH_FACTOR = 12  # a row so many times longer than the neighbourhood is searched, not walked
+
+
+def regressions(
+    int64_t low, const int64_t[::1] indptr, const int32_t[::1] items, const float[::1] values,
+    const float[::1] diagonal, float ridge, int32_t[:, ::1] near, float[:, :, ::1] gram,
+    float[:, ::1] right,
+):
+    """Write the equations of the items from `low` on: each regressed on those most alike it.
+
+    Of item j they are `(G_NN + ridge) w = g_Nj` over its nearest N by cosine, ascending. Where
+    there are fewer neighbours than columns, the others are -1 and their weights solve to zero.
+
+    indptr, items, values: the Gram matrix without its diagonal, CSR, items ascending in a row.
+    diagonal: float32 (n_items,), its diagonal.
+    near: int32 (n, width); written.
+    gram, right: float32 (n, width, width) and (n, width), zeros; written.
+    """
+    cdef int64_t n_items = diagonal.shape[0], width = near.shape[1], longest = 0
+    cdef int64_t place, target, begin, end, n_near = 0, row, first, last, column, item
+    cdef int32_t other
+    cdef Buffer spare = Buffer(NULL, 0)
+    for target in range(low, low + near.shape[0]):
+        longest = max(longest, indptr[target + 1] - indptr[target])
+    cdef int32_t *position = <int32_t *>malloc((n_items + 1) * sizeof(int32_t))
+    cdef int32_t *found = <int32_t *>malloc((longest + 1) * sizeof(int32_t))
+    cdef float *alike = <float *>malloc((longest + 1) * sizeof(float))
+    if position == NULL or found == NULL or alike == NULL:
+        free(position)
+        free(found)
+        free(alike)
+        raise MemoryError("no memory for the regressions")
+    with nogil:
+        memset(position, 0xFF, n_items * sizeof(int32_t))
+        for row in range(near.shape[0]):
+            target = low + row
+            begin, end = indptr[target], indptr[target + 1]
+            for place in range(begin, end):
+                alike[place - begin] = values[place] / sqrt(
+                    diagonal[items[place]] * diagonal[target]
+                )
+            n_near = highest(end - begin, alike, &items[begin], width, found, &spare)
+            if n_near < 0:
+                break
+            for place in range(n_near):
+                near[row, place] = items[begin + found[place]]
+            sort_ascending(&near[row, 0], n_near, &spare)
+            for place in range(n_near, width):
+                near[row, place] = -1
+                gram[row, place, place] = 1
+            for place in range(n_near):
+                position[near[row, place]] = <int32_t>place
+            for place in range(begin, end):
+                if position[items[place]] >= 0:
+                    right[row, position[items[place]]] = values[place]
+            for item in range(n_near):
+                gram[row, item, item] = diagonal[near[row, item]] + ridge
+                first, last = indptr[near[row, item]], indptr[near[row, item] + 1]
+                if last - first > _SEARCH_FACTOR * n_near:
+                    for column in range(item + 1, n_near):
+                        other = near[row, column]
+                        place = first_of(&items[0], first, last, other)
+                        if place < last and items[place] == other:
+                            gram[row, item, column] = values[place]
+                            gram[row, column, item] = values[place]
+                else:
+                    for place in range(first, last):
+                        column = position[items[place]]
+                        if column > item:
+                            gram[row, item, column] = values[place]
+                            gram[row, column, item] = values[place]
+            for place in range(n_near):
+                position[near[row, place]] = -1
+        free(position)
+        free(found)
+        free(alike)
+        free(spare.data)
+    if n_near < 0:
+        raise MemoryError("no memory for the regressions")
+
+
+cdef int cut(
+    const double *values, int64_t n, int64_t most, int64_t[:, ::1] starts, double[::1] left
+) noexcept nogil:
+    """Do what `best_cuts` says; -1 without memory."""
+    cdef int64_t place, k, start, end, cluster
+    cdef double middle = 0, inside, own, whole
+    cdef double *total = <double *>calloc(2 * (n + 1), sizeof(double))
+    cdef double *cost = <double *>malloc(most * (n + 1) * sizeof(double))
+    cdef int64_t *first = <int64_t *>calloc(most * (n + 1), sizeof(int64_t))
+    if total == NULL or cost == NULL or first == NULL:
+        free(total)
+        free(cost)
+        free(first)
+        return -1
+    cdef double *squares = total + n + 1
+    for place in range(n):
+        middle += values[place] / n
+    for place in range(n):
+        own = values[place] - middle
+        total[place + 1] = total[place] + own
+        squares[place + 1] = squares[place] + own * own
+    for place in range(most * (n + 1)):
+        cost[place] = INFINITY
+    for end in range(1, n + 1):
+        cost[end] = squares[end] - total[end] * total[end] / end
+    for k in range(1, most):
+        for end in range(k + 1, n + 1):
+            for start in range(end - 1, k - 1, -1):
+                inside = total[end] - total[start]
+                own = squares[end] - squares[start] - inside * inside / (end - start)
+                whole = own + cost[(k - 1) * (n + 1) + start]
+                if whole < cost[k * (n + 1) + end]:
+                    cost[k * (n + 1) + end] = whole
+                    first[k * (n + 1) + end] = start
+                if own > cost[k * (n + 1) + end]:
+                    break
+    for k in range(most):
+        end = n
+        starts[k, :] = 0
+        for cluster in range(k, 0, -1):
+            end = first[cluster * (n + 1) + end]
+            starts[k, cluster] = end
+        left[k] = max(cost[k * (n + 1) + n], 0.0)
+    free(total)
+    free(cost)
+    free(first)
+    return 0
+
+
+def best_cuts(const double[::1] values, int64_t[:, ::1] starts, double[::1] left):
+    """Write, for each number of clusters k = 1..most, the first index of every cluster, and what
+    they leave unexplained.
+
+    Dynamic programming over prefixes (Wang and Song 2011, Ckmeans.1d.dp), O(most * n^2).
+
+    values: float64 (n,), ascending.
+    starts: int64 (most, most); row k - 1 holds k starts.
+    left: float64 (most,), sums of squares.
+    """
+    cdef int failed
+    with nogil:
+        failed = cut(&values[0], values.shape[0], starts.shape[0], starts, left)
+    if failed:
+        raise MemoryError("no memory for the clusters")
+
+
+def agreement(
+    const double[:, ::1] moved, const int64_t[:, ::1] order, const int64_t[:, ::1] starts,
+    int64_t[:, ::1] anew, double[::1] kept,
+):
+    """Add the share of values that keep their cluster when moved and clustered anew to `kept`.
+
+    moved: float64 (draws, n), each row ascending.
+    order: int64 (draws, n), which value each of them was.
+    starts: those of `best_cuts`, int64 (most, most); `anew` is room of the same shape.
+    kept: float64 (most,), zeros; the mean over draws, by number of clusters.
+    """
+    cdef int64_t draws = moved.shape[0], n = moved.shape[1], draw, k, place, cluster, same
+    cdef int failed = 0
+    cdef double *spare = <double *>malloc((starts.shape[0] + 1) * sizeof(double))
+    if spare == NULL:
+        raise MemoryError("no memory for the clusters")
+    cdef double[::1] left = <double[:starts.shape[0]]>spare
+    with nogil:
+        for draw in range(draws):
+            failed = cut(&moved[draw, 0], n, starts.shape[0], anew, left)
+            if failed:
+                break
+            for k in range(starts.shape[0]):
+                cluster = 0
+                same = 0
+                for place in range(n):
+                    while cluster < k and anew[k, cluster + 1] <= place:
+                        cluster += 1
+                    # It was in this cluster if it lay between this start and the next.
+                    same += starts[k, cluster] <= order[draw, place] and (
+                        cluster == k or order[draw, place] < starts[k, cluster + 1]
+                    )
+                kept[k] += <double>same / n / draws
+    free(spare)
+    if failed:
+        raise MemoryError("no memory for the clusters")

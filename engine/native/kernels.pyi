@@ -1,0 +1,152 @@
+import numpy as np
+from numpy.typing import NDArray
+
+_Bytes = NDArray[np.uint8]
+_Codes = NDArray[np.int32]
+_Labels = NDArray[np.uint32]
+_Integers = NDArray[np.int64]
+_Singles = NDArray[np.float32]
+_Floats = NDArray[np.float64]
+
+SQUARE_LIMIT: int
+
+class FoundSets:
+    @property
+    def max_length(self) -> int: ...
+    def n_sets(self, length: int) -> int: ...
+    def move(self, length: int, items: _Codes, counts: _Integers) -> None: ...
+
+class Rows:
+    def __init__(
+        self,
+        labels: _Labels,
+        first: _Integers,
+        position: _Labels,
+        row_end: _Labels,
+        held: _Bytes,
+        names: _Codes,
+    ) -> None: ...
+    @property
+    def n_long(self) -> int: ...
+    def sets(self, low: int, high: int, min_count: int, max_length: int) -> FoundSets: ...
+    def count_sets(
+        self, low: int, high: int, min_count: int, max_length: int, sets_of_count: _Integers
+    ) -> None: ...
+
+def count_items(items: _Codes, low: int, high: int, n_of_item: _Codes) -> None: ...
+def file_block(
+    indptr: _Integers,
+    items: _Codes,
+    label_of: _Codes,
+    low: int,
+    high: int,
+    fill: _Integers,
+    start: int,
+    labels: _Labels,
+    position: _Labels,
+    row_end: _Labels,
+    work: _Integers,
+) -> None: ...
+def sort_sets(sets: _Codes, n_values: int, order: _Integers, spare: _Integers) -> None: ...
+def first_children(rows: _Codes, shorter: _Codes, first: _Integers) -> bool: ...
+def step_down(
+    parents: _Integers, items: _Codes, first: _Integers, rows: _Codes, found: _Integers
+) -> bool: ...
+def drop_each(
+    rows: _Codes,
+    first: _Integers,
+    above: _Integers,
+    shorter_first: _Integers,
+    shorter: _Codes,
+    parts: _Integers,
+) -> bool: ...
+def count_rules(
+    parts: _Integers, counts: _Integers, least: _Integers, n_rules: _Integers
+) -> None: ...
+def write_rules(
+    rows: _Codes,
+    parts: _Integers,
+    counts: _Integers,
+    least: _Integers,
+    shorter: _Codes,
+    shorter_counts: _Integers,
+    n_of_item: _Integers,
+    fill: _Integers,
+    antecedent_items: _Codes,
+    consequent: _Codes,
+    n_joint: _Integers,
+    n_antecedent: _Integers,
+    n_consequent: _Integers,
+) -> None: ...
+def orders_by_item(
+    indptr: _Integers, items: _Codes, first: _Integers, orders: _Integers
+) -> None: ...
+def tally_items(
+    first: _Integers, orders: _Integers, items: _Codes, part: _Integers, n_held: _Integers
+) -> None: ...
+def tally(
+    indptr: _Integers,
+    items: _Codes,
+    first: _Integers,
+    orders: _Integers,
+    antecedents: _Codes,
+    bounds: _Integers,
+    consequents: _Codes,
+    part: _Integers,
+    weight: _Integers,
+    slot: _Integers,
+    n_antecedent: _Integers,
+    n_joint: _Integers,
+) -> None: ...
+def add_sizes(
+    indptr: _Integers,
+    items: _Codes,
+    first: _Integers,
+    orders: _Integers,
+    by_rarest: _Integers,
+    sets: _Codes,
+    low: int,
+    high: int,
+    n_entries: _Integers,
+) -> None: ...
+def upper_tails(
+    low: int,
+    high: int,
+    at_least: _Integers,
+    total: _Integers,
+    marked: _Integers,
+    drawn: _Integers,
+    tails: _Floats,
+) -> None: ...
+def file_pairs(
+    orders: _Integers,
+    items: _Integers,
+    first_order: int,
+    n_items: int,
+    rows: _Codes,
+    sizes: _Integers,
+) -> int: ...
+def spaced_labels(text: _Bytes, labels: _Bytes, ends: _Integers, lines: _Integers) -> int: ...
+def separated_labels(
+    text: _Bytes, separator: int, labels: _Bytes, ends: _Integers, lines: _Integers
+) -> int: ...
+def dense_lines(lines: _Integers, kept: _Bytes, orders: _Integers) -> int: ...
+def regressions(
+    low: int,
+    indptr: _Integers,
+    items: _Codes,
+    values: _Singles,
+    diagonal: _Singles,
+    ridge: float,
+    near: _Codes,
+    gram: _Singles,
+    right: _Singles,
+) -> None: ...
+def best_cuts(values: _Floats, starts: _Integers, left: _Floats) -> None: ...
+def agreement(
+    moved: _Floats,
+    order: _Integers,
+    starts: _Integers,
+    anew: _Integers,
+    kept: _Floats,
+) -> None: ...

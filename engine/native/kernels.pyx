@@ -1,0 +1,18 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False, embedsignature=True
+"""The compiled kernels, one extension module: counting, rules and fitting.
+
+Every function works on arrays of its caller, without the interpreter's lock. Arguments are
+described where the functions are; `kernels.pyi` has their types.
+"""
+
+from libc.math cimport INFINITY, exp, lgamma, sqrt
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+include "itemsets.pyx"
+include "basket_rows.pyx"
+include "rule_counts.pyx"
+include "order_lines.pyx"
+include "fitting.pyx"
