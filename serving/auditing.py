@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
-from collections.abc import AsyncGenerator, Generator
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 from engine import clock
 from engine.errors import MersalgError, StorageError
 from engine.storage.audit import AuditEntry
 from engine.storage.store import Store
-from serving.security import Caller
-from serving.service import Service
+from serving.intake import Intake
+
+if TYPE_CHECKING:
+    from serving.security import Caller
+    from serving.service import Service
 
 _log = logging.getLogger("mersalg.audit")
+
+_NOTED_COUNTS = frozenset(10**power for power in range(1, 12))
+_MOST_ADDRESSES = 10_000
+_MOST_NOTES_AN_HOUR = 100
 
 
 @asynccontextmanager
@@ -30,11 +40,50 @@ async def audited(
             yield
     finally:
         entry = AuditEntry(clock.now(), who, action, begun.target, begun.outcome)
-        problem = await asyncio.to_thread(_add, service.store, entry)
-        if problem is not None and await service.intake.keep_audit(entry):
-            _log.warning("%s by %s waits for the audit log: %s", action, who, problem)
-        elif problem is not None:
-            _lost(entry, problem)
+        await keep(service.store, service.intake, entry)
+
+
+async def keep(store: Store, intake: Intake, entry: AuditEntry) -> None:
+    """Add an entry to the audit log, or to the spool while the database is away."""
+    problem = await asyncio.to_thread(_add, store, entry)
+    if problem is not None and await intake.keep_audit(entry):
+        _log.warning("%s by %s waits for the audit log: %s", entry.action, entry.who, problem)
+    elif problem is not None:
+        _lost(entry, problem)
+
+
+class KeyGuesses:
+    """Unknown keys by the address they come from: the 10th, 100th, 1000th ... of one is noted.
+
+    Parameters
+    ----------
+    note
+        Adds an entry to the audit log.
+    """
+
+    def __init__(self, note: Callable[[AuditEntry], Awaitable[None]]) -> None:
+        self._note = note
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._hour, self._noted = float("-inf"), 0
+        self._notes: set[asyncio.Future[None]] = set()
+
+    def count(self, address: str) -> None:
+        """Count an unknown key, in the event loop."""
+        n = self._counts[address] = self._counts.pop(address, 0) + 1
+        if len(self._counts) > _MOST_ADDRESSES:
+            self._counts.popitem(last=False)
+        if n not in _NOTED_COUNTS:
+            return
+        if time.monotonic() - self._hour >= 3600:
+            self._hour, self._noted = time.monotonic(), 0
+        self._noted += 1
+        if self._noted > _MOST_NOTES_AN_HOUR:
+            return
+        _log.warning("%d unknown keys came from %s", n, address)
+        entry = AuditEntry(clock.now(), f"address:{address}", "guess keys", None, f"{n} unknown")
+        note = asyncio.ensure_future(self._note(entry))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
 
 
 @contextmanager

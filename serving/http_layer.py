@@ -43,6 +43,7 @@ UNMATCHED = "unmatched"
 _REQUEST_ID = REQUEST_ID.lower().encode()
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
 _NO_PARAMETERS: dict[str, object] = {}
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _access = logging.getLogger("mersalg.access")
 
 
@@ -92,20 +93,23 @@ class HttpLayer:
         request_id = None
         # Of a body that is not read, the rest would be taken for the next request: the server
         # closes the connection, and the answer says so.
-        is_unread, is_trusted = False, True
+        is_unread, is_trusted, hosts = False, True, 0
         for name, value in scope["headers"]:
             if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
                 is_unread = True
             elif name == _REQUEST_ID and request_id is None and _VALID_ID(value):
                 request_id = value
-            elif self._local_only and name in (b"host", b"origin"):
-                is_trusted = is_trusted and self._is_trusted(name, value)
+            elif name in (b"host", b"origin"):
+                hosts += name == b"host"
+                if self._local_only:
+                    is_trusted = is_trusted and self._is_trusted(name, value)
         if request_id is None:
             request_id = f"{self._prefix}{next(self._numbers)}".encode()
         # Not reset afterwards: the server logs what the application raised, in the same task.
         logs.request_id.set(request_id.decode())
         logs.decision_id.set(None)
         logs.keep_unspoken(lambda: (scope.get("path_params", _NO_PARAMETERS).get("customer_id"),))
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status, has_begun = 500, False
 
         async def receive_on() -> Message:
@@ -128,25 +132,28 @@ class HttpLayer:
 
         span = None if self._traces is None else self._traces.begin(scope)
         try:
-            if is_trusted:
+            if hosts > 1:
+                # A proxy may have read the other one.
+                several = errors.answer(400, "bad_request", "the request has several Host headers")
+                await several(scope, receive, send_on)
+            elif is_trusted:
                 await self._app(scope, receive_on if is_unread else receive, send_on)
             else:
                 await _refusal()(scope, receive, send_on)
         except Exception:
             # The server logs the traceback; the caller gets none.
             if not has_begun:
-                await errors.internal(scope["method"])(scope, receive, send_on)
+                await errors.internal(method)(scope, receive, send_on)
             raise
         finally:
             seconds = time.perf_counter() - started
             route = route_of(scope)
             # Whatever strangers send, the number of series stays small.
-            method = scope["method"] if route != UNMATCHED else "ANY"
-            self._meter.note(route, method, status, seconds)
+            self._meter.note(route, method if route != UNMATCHED else "ANY", status, seconds)
             if self._traces is not None:
-                self._traces.end(span, scope["method"], route, status)
+                self._traces.end(span, method, route, status)
             if self._access_log:
-                _log_access(scope["method"], route, status, seconds)
+                _log_access(method, route, status, seconds)
 
     def _is_trusted(self, name: bytes, value: bytes) -> bool:
         if name == b"host":

@@ -6,23 +6,21 @@ recently seen of very many callers is forgotten, which can only let more through
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
-from functools import lru_cache
+from collections.abc import Hashable
 
 from fastapi import Request
 
 from serving import errors
+from serving.addresses import CallerAddresses
+from serving.keys import KeyRing
 from serving.settings import ServeSettings
 
 _MOST_CALLERS = 20_000
 _BURST_SECONDS = 2.0
 """What a caller may save up."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TokenBuckets:
@@ -72,40 +70,54 @@ class TokenBuckets:
 
 
 class RateLimits:
-    """The limits of one worker; every method raises ApiError 429 where a caller has to wait."""
+    """The limits of one worker, of callers as `serving.addresses` names them.
+
+    Every method may raise ApiError 429 where a caller has to wait.
+    """
 
     def __init__(self, settings: ServeSettings) -> None:
-        self._trusted = tuple(map(ipaddress.ip_network, settings.trusted_proxies))
-        self._keys = _buckets(settings.key_rate)
-        self._addresses = _buckets(settings.address_rate)
+        self._addresses = CallerAddresses(settings.trusted_proxies)
+        self._by_key = _buckets(settings.key_rate)
+        self._by_address = _buckets(settings.address_rate)
         self._refusals = TokenBuckets(settings.refusal_rate, 60 * settings.refusal_rate)
+        self._admitted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def admit(self, request: Request, key_id: str, *, by_address: bool) -> None:
+    def caller_of(self, request: Request) -> str:
+        """Return who sends a request, by the address."""
+        return self._addresses.caller_of(request)
+
+    def keys_to_compare(self, ring: KeyRing, caller: str) -> KeyRing:
+        """Return the keys that may be compared with one that `caller` presents.
+
+        After too many unknown keys these are the keys of pages, which are no secret, and those
+        that the caller used before: a shop's server beside the one who guesses goes on.
+        """
+        if not self._refusals.wait(caller, time.monotonic()):
+            return ring
+        return KeyRing(
+            tuple(
+                key
+                for key in ring.keys
+                if key.scope == "storefront" or (caller, key.id) in self._admitted
+            )
+        )
+
+    def admit(self, caller: str, key_id: str, *, by_address: bool) -> None:
         """Count a call with a known key; `by_address` where strangers hold the key too."""
         now = time.monotonic()
-        _wait(self._keys.take(key_id, now))
-        if by_address:
-            address = self.address_of(request)
-            # Whoever calls from here is another program of ours, or a proxy that is not named.
-            if not _is_loopback(address):
-                _wait(self._addresses.take(address, now))
+        if not by_address:
+            self._admitted[caller, key_id] = None
+            self._admitted.move_to_end((caller, key_id))
+            if len(self._admitted) > _MOST_CALLERS:
+                self._admitted.popitem(last=False)
+        elif self._addresses.is_limited(caller):
+            # First, so that one address leaves the others what the key may still call.
+            _wait(self._by_address.take(caller, now))
+        _wait(self._by_key.take(key_id, now))
 
-    def refuse(self, request: Request) -> None:
+    def refuse(self, caller: str) -> None:
         """Count a call without a known key, of which an address has only so many."""
-        _wait(self._refusals.take(self.address_of(request), time.monotonic()))
-
-    def address_of(self, request: Request) -> str:
-        """Return the address of the caller, or that which the nearest trusted proxy states."""
-        address = request.client.host if request.client is not None else ""
-        if not self._trusted:
-            return address
-        # A proxy may add a line of its own behind that of whoever called it.
-        stated = ",".join(request.headers.getlist("x-forwarded-for"))
-        for hop in reversed([part.strip() for part in stated.split(",") if part.strip()]):
-            if not _is_in(address, self._trusted):
-                break
-            address = hop
-        return address
+        _wait(self._refusals.take(caller, time.monotonic()))
 
 
 def _buckets(rate: float) -> TokenBuckets:
@@ -121,19 +133,3 @@ def _wait(seconds: float) -> None:
             details={"retry_after_seconds": math.ceil(seconds)},
             headers={"Retry-After": str(math.ceil(seconds))},
         )
-
-
-@lru_cache(1024)  # reading an address costs more than all else here
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_in(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)

@@ -13,9 +13,10 @@ from fastapi.security.base import SecurityBase
 from engine.facts import Scope as FactScope
 from serving import errors
 from serving.checkout_token import token_problem
-from serving.keys import SCOPES
+from serving.keys import SCOPES, KeyRing
 from serving.keys import Scope as KeyScope
 from serving.rate_limits import RateLimits
+from serving.service import service_of
 from serving.settings import ServeSettings
 
 # What else a scope may do: a shop's server does what its pages do, an admin reads reports.
@@ -43,9 +44,9 @@ ANYONE = Caller(frozenset(SCOPES))
 """Every caller on loopback, where no keys are set."""
 
 
-def caller_with(settings: ServeSettings, key: str) -> Caller | None:
+def caller_with(ring: KeyRing, key: str) -> Caller | None:
     """Return the caller who presents `key`; None where no such key is known."""
-    held = settings.keys.keys_of(key)
+    held = ring.keys_of(key)
     if not held:
         return None
     return Caller(frozenset(scope for own in held for scope in _COVERS[own.scope]), held[0].id)
@@ -73,6 +74,43 @@ def scope_of(
     return ("token", None) if problem is None else ("storefront", problem)
 
 
+def caller_presenting(request: Request, key: str) -> Caller | None:
+    """Return the caller who presents `key` with a request; None where it is unknown.
+
+    Raises
+    ------
+    ApiError
+        429 where the key, or the address of the caller, is used more often than is allowed. After
+        many unknown keys of an address, its keys are not even compared.
+    """
+    settings: ServeSettings = request.app.state.settings
+    limits: RateLimits = request.app.state.limits
+    address = limits.caller_of(request)
+    caller = caller_with(limits.keys_to_compare(settings.keys, address), key) if key else None
+    if caller is None:
+        if key:
+            service_of(request).guesses.count(address)
+        limits.refuse(address)
+    else:
+        limits.admit(address, caller.key_id, by_address=caller.scopes == _COVERS["storefront"])
+    return caller
+
+
+def presented_key(request: Request) -> str:
+    """Return the key of the `Authorization` header; empty where there is none."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def may_read(request: Request) -> bool:
+    """Return whether a caller may read reports: by a key, or because none is asked for."""
+    if not request.app.state.settings.keys:
+        return True
+    key = presented_key(request)
+    caller = caller_presenting(request, key) if key else None
+    return caller is not None and caller.may("report")
+
+
 def identify(request: Request) -> Caller:
     """Return the caller.
 
@@ -85,18 +123,14 @@ def identify(request: Request) -> Caller:
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:
         return ANYONE
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    caller = caller_with(settings, key.strip()) if scheme.lower() == "bearer" else None
-    limits: RateLimits = request.app.state.limits
+    caller = caller_presenting(request, presented_key(request))
     if caller is None:
-        limits.refuse(request)
         raise errors.ApiError(
             401,
             "unauthorized",
             "send a key that this service knows: Authorization: Bearer KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    limits.admit(request, caller.key_id, by_address=caller.scopes == _COVERS["storefront"])
     return caller
 
 

@@ -21,6 +21,7 @@ from engine.registry import Registry
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_store
 from serving.addresses import CallerAddresses
+from serving.auditing import KeyGuesses, keep
 from serving.connections import Connections
 from serving.draining import end_of
 from serving.explaining import Explainer
@@ -62,6 +63,7 @@ class Service:
     explainer: Explainer
     guard: Guard
     watchdog: Watchdog
+    guesses: KeyGuesses
 
 
 def service_of(request: Request) -> Service:
@@ -141,6 +143,7 @@ async def running(
         explainer,
         guard,
         watchdog,
+        KeyGuesses(partial(keep, store, intake)),
     )
     available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()

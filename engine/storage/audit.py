@@ -23,7 +23,8 @@ class AuditEntry:
     occurred_at
         Microseconds since the epoch, UTC.
     who
-        `key:` and the id of an API key, `user:` and a name on the machine, or `anyone`.
+        `key:` and the id of an API key, `user:` and a name on the machine, `address:` and where
+        unknown keys came from, or `anyone`.
     action
         A verb and its object, as `erase customer`.
     target

@@ -15,9 +15,8 @@ from serving import errors
 from serving.dashboard import plotly_script, sessions
 from serving.dashboard.templating import STATIC, page
 from serving.dashboard.view import build_view
-from serving.rate_limits import RateLimits
 from serving.request_body import read_body
-from serving.security import caller_with
+from serving.security import caller_presenting, may_read
 from serving.service import TheService
 from serving.settings import ServeSettings
 
@@ -32,11 +31,7 @@ _FILES = {
 
 
 def _may_look(request: Request, settings: ServeSettings) -> bool:
-    if not settings.keys or sessions.is_open(settings, request.cookies.get(sessions.COOKIE)):
-        return True
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    caller = caller_with(settings, key.strip()) if scheme.lower() == "bearer" else None
-    return caller is not None and caller.may("report")
+    return sessions.is_open(settings, request.cookies.get(sessions.COOKIE)) or may_read(request)
 
 
 @router.get("/dashboard")
@@ -89,10 +84,10 @@ async def show_login(refused: bool = False) -> Response:
 async def log_in(request: Request) -> Response:
     """Open a session where the key is known."""
     form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
-    session = sessions.open_session(request.app.state.settings, form.get("key", [""])[0].strip())
+    key = form.get("key", [""])[0].strip()
+    caller = caller_presenting(request, key)
+    session = sessions.open_session(request.app.state.settings, key) if caller else None
     if session is None:
-        limits: RateLimits = request.app.state.limits
-        limits.refuse(request)
         return RedirectResponse("/dashboard/login?refused=true", 303)
     answer = RedirectResponse("/dashboard", 303)
     forwarded = request.headers.get("x-forwarded-proto", "")
@@ -109,8 +104,9 @@ async def log_in(request: Request) -> Response:
 
 
 @router.post("/dashboard/logout")
-async def log_out() -> Response:
+async def log_out(request: Request) -> Response:
     """End the session."""
+    sessions.end_session(request.app.state.settings, request.cookies.get(sessions.COOKIE))
     answer = RedirectResponse("/dashboard/login", 303)
     answer.delete_cookie(sessions.COOKIE, path="/dashboard", httponly=True, samesite="strict")
     return answer

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving import errors
 from serving.metrics import CONTENT_TYPE
-from serving.security import Reporter
+from serving.security import Reporter, may_read
 from serving.service import TheService
+
+_MODEL_PROBLEM = "the published model cannot be served; the log and calls with a key say why"
 
 router = APIRouter(tags=["operation"])
 
@@ -38,7 +40,7 @@ async def healthz(service: TheService) -> dict[str, str]:
     response_model=dict[str, object],
     responses=errors.documented(503),
 )
-async def readyz(service: TheService) -> dict[str, object]:
+async def readyz(request: Request, service: TheService) -> dict[str, object]:
     """Return 200 while the service can suggest.
 
     503 without a model, and from the moment the service is asked to stop. A lost database is
@@ -47,12 +49,14 @@ async def readyz(service: TheService) -> dict[str, object]:
     spool is full too.
     """
     live = service.live.status
+    # What is wrong with a model names folders, which is nothing for strangers.
+    problem = live.problem if live.problem is None or may_read(request) else _MODEL_PROBLEM
     is_there = await service.health_check.is_there()
     tracking = service.intake.outlook(database_there=is_there)
     state: dict[str, object] = {
         "status": "ready",
         "model_version": live.version,
-        "model_problem": live.problem,
+        "model_problem": problem,
         "database": "up" if is_there else "away",
         "tracking": tracking,
         "paused": service.guard.paused,
@@ -62,8 +66,8 @@ async def readyz(service: TheService) -> dict[str, object]:
         details = state | {"status": "not ready"}
         raise errors.ApiError(503, "stopping", "the service was told to stop", details=details)
     if live.version is None:
-        problem = live.problem or "no model"
-        raise errors.ApiError(503, "no_model", problem, details=state | {"status": "not ready"})
+        details = state | {"status": "not ready"}
+        raise errors.ApiError(503, "no_model", problem or "no model", details=details)
     if not is_there or tracking != "recorded" or live.problem or service.guard.paused:
         state["status"] = "degraded"
     return state

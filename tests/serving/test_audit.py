@@ -84,6 +84,20 @@ def test_actions_over_http_are_noted_with_key_target_and_outcome(server: Server)
     assert "kari" not in server.said
 
 
+def test_guesses_of_keys_are_noted(server: Server) -> None:
+    with server.client(key="a guess") as stranger:
+        for _ in range(10):
+            assert stranger.get("/v1/audit").status_code == 401
+
+    def noted() -> bool:
+        with server.client() as client:
+            found = {entry["action"]: entry for entry in entries(client)}.get("guess keys", {})
+        return (found.get("who"), found.get("outcome")) == ("address:127.0.0.1", "10 unknown")
+
+    eventually(noted)
+    assert "10 unknown keys came from 127.0.0.1" in server.said
+
+
 def test_only_administrators_read_it(server: Server) -> None:
     for key, status in (("front-key", 403), ("server-key", 403), ("report-key", 403)):
         with server.client(key=key) as client:

@@ -219,3 +219,23 @@ def test_the_dashboard_needs_a_key_where_there_are_keys(tmp_path: Path) -> None:
         assert client.get("/dashboard/static/plotly.min.js").status_code == 200
         for name in ("secret", "..%2Fpages.py", "dashboard.html"):
             assert client.get(f"/dashboard/static/{name}").status_code == 404
+
+
+def test_signing_out_ends_the_session_at_every_worker(tmp_path: Path) -> None:
+    with running_server(tmp_path, keys="report:report-key", workers=2) as server:
+
+        def opens(cookie: str) -> bool:
+            """Asked several times, each by a connection of its own: either worker may answer."""
+            statuses = {
+                httpx.get(f"{server.url}/dashboard", headers={"Cookie": cookie}).status_code
+                for _ in range(8)
+            }
+            assert len(statuses) == 1
+            return statuses == {200}
+
+        with httpx.Client(base_url=server.url, trust_env=False) as client:
+            client.post("/dashboard/login", data={"key": "report-key"})
+            copied = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            assert opens(copied)
+            client.post("/dashboard/logout")
+        assert not opens(copied)

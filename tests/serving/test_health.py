@@ -45,6 +45,21 @@ def test_who_is_not_ready_is_not_ill(tmp_path: Path) -> None:
     ask(tmp_path, calls)
 
 
+def test_strangers_are_told_no_paths(tmp_path: Path) -> None:
+    version = publish_model(tmp_path / "models")
+    for manifest in (tmp_path / "models").rglob("manifest.json"):
+        manifest.write_text("{")
+    with running_server(tmp_path, keys="storefront:front-key report:report-key") as server:
+        for key in (None, "front-key", "unknown"):
+            with server.client(key=key) as client:
+                answer = client.get("/readyz")
+            assert answer.status_code == 503
+            assert version not in answer.text
+            assert str(tmp_path) not in answer.text
+        with server.client(key="report-key") as client:
+            assert version in client.get("/readyz").json()["error"]["message"]
+
+
 def test_a_full_spool_is_told(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from serving.ids import new_id
 from tests.support.metrics import metric
 from tests.support.servers import publish_model, running_server
+from tests.support.waiting import WAIT_SECONDS
 
 CART = {"checkout_id": "k", "lines": [{"item_id": "phone-64"}]}
 KEYS = "storefront:front-key-k3y,report:report-key-k3y"
@@ -96,3 +98,24 @@ def test_refusals_for_keys_are_strict_too(tmp_path: Path) -> None:
 
 def test_ids_are_drawn_anew_beyond_those_drawn_together() -> None:
     assert len({new_id("off") for _ in range(1_000)}) == 1_000
+
+
+def test_methods_nobody_knows_are_one_series(shop: httpx.Client) -> None:
+    for number in range(30):
+        assert shop.request(f"METHOD{number}", "/v1/suggestions").status_code == 405
+        assert shop.request(f"METHOD{number}", f"/no/such/{number}").status_code == 404
+    said = shop.get("/metrics").text
+    assert "METHOD" not in said
+    assert metric(shop, "mersalg_requests_total", method="OTHER", route="/v1/suggestions") == 30
+
+
+@pytest.mark.parametrize("second", ["localhost", "shop.example", "localhost:1"])
+def test_two_hosts_are_refused(shop: httpx.Client, second: str) -> None:
+    address = (shop.base_url.host, shop.base_url.port or 80)
+    hosts = f"Host: localhost\r\nHost: {second}\r\n"
+    asked = f"GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"
+    with socket.create_connection(address, WAIT_SECONDS) as talk:
+        talk.sendall(asked.encode())
+        answer = b"".join(iter(lambda: talk.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"several Host headers" in answer

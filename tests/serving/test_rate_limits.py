@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.storage.audit import AuditEntry
 from serving.app import create_app
+from serving.auditing import KeyGuesses
 from serving.metrics import Metrics
 from serving.rate_limits import RateLimits, TokenBuckets
 from serving.settings import ServeSettings, load_settings
@@ -77,7 +79,13 @@ def called(
 
 def an_app(**settings: object) -> FastAPI:
     app = create_app(load_settings({"MERSALG_KEYS": KEYS}, **settings))
-    app.state.service = SimpleNamespace(metrics=Metrics())
+    noted: list[AuditEntry] = []
+
+    async def note(entry: AuditEntry) -> None:
+        noted.append(entry)
+
+    guesses = KeyGuesses(note)
+    app.state.service = SimpleNamespace(metrics=Metrics(), guesses=guesses, noted=noted)
     return app
 
 
@@ -92,6 +100,62 @@ def test_a_key_and_an_address_are_limited_apart() -> None:
     app = an_app(key_rate=2)
     assert 429 in called(app, 8, key="server-key")
     assert called(app, 2, key="front-key") == [422] * 2
+
+
+def test_an_address_at_its_limit_leaves_the_key_to_others() -> None:
+    app = an_app(address_rate=2, key_rate=20)
+    assert called(app, 100, key="front-key").count(429) >= 90
+    for number in range(10):
+        assert called(app, 2, key="front-key", address=f"198.51.100.{number}") == [422] * 2
+
+
+def test_a_network_of_ipv6_is_one_caller() -> None:
+    app = an_app(address_rate=2)
+    statuses = [
+        called(app, 1, key="front-key", address=f"2001:db8:0:1::{number:x}")[0]
+        for number in range(1, 20)
+    ]
+    assert statuses.count(429) >= 10
+    assert called(app, 4, key="front-key", address="2001:db8:0:2::1") == [422] * 4
+
+
+def test_proxies_that_are_named_have_no_limit_by_address() -> None:
+    app = an_app(address_rate=2, trusted_proxies="10.0.0.0/8")
+    assert called(app, 20, key="front-key", address="10.1.2.3") == [422] * 20
+    from_one = {"X-Forwarded-For": "203.0.113.7"}
+    assert 429 in called(app, 20, key="front-key", address="10.1.2.3", **from_one)
+
+
+def test_who_guesses_keys_is_slowed_down_before_a_key_is_compared() -> None:
+    app = an_app()
+    assert called(app, 1, key="server-key") == [422]
+    assert called(app, 100, key="unknown")[-1] == 429
+    assert called(app, 1, key="report-key") == [429], "the right key, at last, but not so fast"
+    assert called(app, 1, key="server-key") == [422], "the shop's server was here before"
+    assert called(app, 1, key="front-key") == [422]
+    assert called(app, 1, key="report-key", address="192.0.2.10") == [403]
+
+
+def test_unknown_keys_are_noted_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    app = an_app(refusal_rate=0)
+    called(app, 1_000, key="unknown")
+    noted = [(entry.who, entry.outcome) for entry in app.state.service.noted]
+    assert noted == [("address:192.0.2.9", f"{n} unknown") for n in (10, 100, 1_000)]
+    assert "1000 unknown keys came from 192.0.2.9" in caplog.text
+
+
+def test_notes_of_unknown_keys_are_bounded() -> None:
+    app = an_app()
+    guesses: KeyGuesses = app.state.service.guesses
+
+    async def guess() -> None:
+        for number in range(20_000):
+            for _ in range(10):
+                guesses.count(f"2001:db8:0:{number:x}::/64")
+        await asyncio.sleep(0)
+
+    asyncio.run(guess())
+    assert len(app.state.service.noted) == 100
 
 
 def test_strangers_are_refused_for_long_and_do_not_lock_out_their_neighbours() -> None:
@@ -117,14 +181,24 @@ def request_from(address: str, forwarded: str) -> Any:
         ("198.51.100.1", "203.0.113.7", "198.51.100.1"),
         ("10.0.0.1", "1.1.1.1\n203.0.113.7", "203.0.113.7"),
         ("10.0.0.1", "", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.7:51234", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.7, 10.0.0.2:443", "203.0.113.7"),
+        ("10.0.0.1", "[2001:db8::7]:51234", "2001:db8::/64"),
+        ("10.0.0.1", "2001:db8::7", "2001:db8::/64"),
+        ("10.0.0.1", "unknown", "unknown"),
+        ("10.0.0.1", "x" * 10_000, "x" * 64),
+        ("10.1.1.1", "203.0.113.7", "203.0.113.7"),
     ],
 )
 def test_only_proxies_that_are_named_may_say_who_calls(
     address: str, forwarded: str, found: str
 ) -> None:
-    limits = RateLimits(ServeSettings(trusted_proxies=("10.0.0.0/8",)))
-    assert limits.address_of(request_from(address, forwarded)) == found
-    assert RateLimits(ServeSettings()).address_of(request_from(address, forwarded)) == address
+    request = request_from(address, forwarded)
+    for trusted in ("10.0.0.0/8", "::ffff:10.0.0.0/104"):
+        settings = ServeSettings(trusted_proxies=(trusted,))
+        assert RateLimits(settings).caller_of(request) == found
+    assert RateLimits(ServeSettings()).caller_of(request) == address.removeprefix("::ffff:")
 
 
 @pytest.fixture(scope="module")
@@ -157,5 +231,7 @@ def test_guessing_at_the_login_form_is_slowed_down(server: Server) -> None:
         ]
         assert statuses[0] == 303
         assert statuses[-1] == 429
-        signed_in = client.post("/dashboard/login", data={"key": "report-key"})
-        assert signed_in.headers["location"] == "/dashboard"
+        right = client.post("/dashboard/login", data={"key": "report-key"})
+        assert right.status_code == 429, "not even compared"
+        bearer = {"Authorization": "Bearer report-key"}
+        assert client.get("/dashboard", headers=bearer).status_code == 429

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -72,7 +73,7 @@ def test_what_each_scope_covers() -> None:
     settings = settings_with(" ".join(f"{scope}:{scope}-key" for scope in SCOPES))
     covered = {}
     for scope in SCOPES:
-        caller = caller_with(settings, f"{scope}-key")
+        caller = caller_with(settings.keys, f"{scope}-key")
         assert caller is not None
         covered[scope] = {other for other in SCOPES if caller.may(other)}
     assert covered == {
@@ -81,7 +82,7 @@ def test_what_each_scope_covers() -> None:
         "report": {"report"},
         "admin": {"report", "admin"},
     }
-    assert caller_with(settings, "another") is None
+    assert caller_with(settings.keys, "another") is None
 
 
 def test_sessions_open_with_keys_that_may_look() -> None:
@@ -99,23 +100,34 @@ def test_sessions_cannot_be_made_up_prolonged_or_kept_after_their_key() -> None:
     settings = settings_with("report:three")
     cookie = sessions.open_session(settings, "three")
     assert cookie is not None
-    until, _, signature = cookie.partition(".")
+    until, number, signature = cookie.split(".")
     for forged in (
         None,
         "",
         ".",
         until,
-        f"{int(until) + 1}.{signature}",
-        f"{until}.{'0' * 64}",
-        f"{until}.é",
-        f"²{until[1:]}.{signature}",
-        f"{'9' * 300}.{signature}",
+        f"{int(until) + 1}.{number}.{signature}",
+        f"{until}.{number[1:]}0.{signature}",
+        f"{until}.{number}.{'0' * 64}",
+        f"{until}.{number}.é",
+        f"²{until[1:]}.{number}.{signature}",
+        f"{'9' * 300}.{number}.{signature}",
     ):
         assert not sessions.is_open(settings, forged)
     other_secret = settings_with("report:three")
     assert not sessions.is_open(other_secret, cookie)
     without_key = settings.model_copy(update={"keys": parse_keys("report:new", source="test")})
     assert not sessions.is_open(without_key, cookie)
+
+
+def test_a_session_that_somebody_ended_is_over_for_every_worker(tmp_path: Path) -> None:
+    settings = settings_with("report:three").model_copy(update={"stopping": tmp_path / "stopping"})
+    ended, other = (sessions.open_session(settings, "three") for _ in range(2))
+    sessions.end_session(settings, "1.2.3")
+    sessions.end_session(settings, ended)
+    assert not sessions.is_open(settings, ended)
+    assert not sessions.is_open(settings, f"0{ended}"), "the same session, spelt otherwise"
+    assert sessions.is_open(settings, other)
 
 
 def test_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
