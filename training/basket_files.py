@@ -18,8 +18,10 @@ from engine.errors import DataError
 from engine.native import kernels
 from engine.orders import Baskets
 from engine.vocabulary import Vocabulary
-from training.encoded_columns import MISSING, Encoded, order_codes
+from training.csv_files import read_csv
+from training.keys import MISSING, Codes, Keys, read_keys, string_table
 from training.mining.pairs import baskets_of_pairs
+from training.sources import require_columns, single
 from training.swallowed_rows import refuse_swallowed_rows
 
 _SPACED = frozenset({".dat", ".basket"})
@@ -77,7 +79,6 @@ def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, Vocabulary]:
         DataError: the query fails, a cell is empty, or there is no basket.
     """
     from training.database_source import read_query
-    from training.sources import require_columns
 
     table, name = read_query(url, query, Path())
     require_columns(table.column_names, _TABLE_COLUMNS, name)
@@ -155,9 +156,9 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
         n_labels = kernels.spaced_labels(content, labels, ends, lines)
     bounds = np.append(0, ends[:n_labels])
     texts = pa.LargeStringArray.from_buffers(n_labels, pa.py_buffer(bounds), pa.py_buffer(labels))
-    encoded = texts.dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    codes, items = Encoded(codes, encoded.dictionary).without_blanks().by_text()
+    # Blank labels are no items.
+    table = pa.table({"item_id": texts})
+    codes, items = numbered_items(table, "item_id", str(path), blanks=True)
     kept = codes != MISSING
     orders = np.empty(n_labels, dtype=np.int64)
     n_orders = kernels.dense_lines(lines[:n_labels], kept.view(np.uint8), orders)
@@ -178,11 +179,34 @@ def _bad_quotes(raw: bytes, path: Path) -> DataError:
     return DataError(message, file=str(path), row=reader.line_num)
 
 
-def _from_table(table: pa.Table, name: str) -> tuple[Baskets, Vocabulary]:
+def numbered_items(
+    table: pa.Table, name: str, file: str, *, blanks: bool = False
+) -> tuple[Codes, Vocabulary]:
+    """Return (codes, ids): the ids of a column sorted by text, and each row's place among them.
+
+    Raises:
+        DataError: its cells are not single values, or a cell is empty (with its row) and `blanks`
+            does not allow for that.
+    """
+    keys = read_keys(single(table, file, "."), (name,))
+    if not blanks:
+        _refuse_missing(keys, name, file)
+    codes, texts = keys.by_text()
+    return codes, Vocabulary.from_ids(string_table(texts))
+
+
+def _from_table(table: pa.Table, file: str) -> tuple[Baskets, Vocabulary]:
     order_id, item_id = _TABLE_COLUMNS
-    orders, n_orders = order_codes(table, order_id, name)
-    codes, items = Encoded.of(table, item_id, name).by_text()
-    return baskets_of_pairs(orders, codes, n_orders, len(items)), items
+    orders = read_keys(single(table, file, "."), (order_id,))
+    _refuse_missing(orders, order_id, file)
+    codes, items = numbered_items(table, item_id, file)
+    return baskets_of_pairs(orders.codes, codes, len(orders.values), len(items)), items
+
+
+def _refuse_missing(keys: Keys, name: str, file: str) -> None:
+    missing = keys.codes == MISSING
+    if missing.any():
+        raise DataError("the cell is empty", file=file, row=int(missing.argmax()) + 1, column=name)
 
 
 def _csv_table(path: Path, header: list[str]) -> pa.Table:
@@ -195,7 +219,7 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
         return "skip"
 
     try:
-        _require_columns([name.strip() for name in header], path)
+        require_columns([name.strip() for name in header], _TABLE_COLUMNS, str(path))
         table = pyarrow.csv.read_csv(
             path,
             parse_options=pyarrow.csv.ParseOptions(
@@ -215,22 +239,13 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
         refuse_swallowed_rows(path, table, (), separator=",", columns=len(header))
         return table.rename_columns(_TABLE_COLUMNS)
     # Read again in one thread: only then does the reader know the number of a bad row.
-    from training.csv_files import read_csv
-
     table, bad = read_csv(path, separator=",", encoding="utf-8")
     if bad:
         message = "the row has more or fewer cells than the header"
         raise DataError(message, file=str(path), row=bad[0].row)
     table = table.rename_columns([name.strip() for name in table.column_names])
-    _require_columns(table.column_names, path)
+    require_columns(table.column_names, _TABLE_COLUMNS, str(path))
     return table.select(_TABLE_COLUMNS)
-
-
-def _require_columns(names: list[str], path: Path) -> None:
-    if not all(names.count(name) == 1 for name in _TABLE_COLUMNS):
-        from training.sources import require_columns
-
-        require_columns(names, _TABLE_COLUMNS, str(path))
 
 
 def _parquet_table(path: Path) -> pa.Table:
@@ -238,7 +253,7 @@ def _parquet_table(path: Path) -> pa.Table:
         with pyarrow.parquet.ParquetFile(path) as file:
             columns = {name.strip(): name for name in file.schema_arrow.names}
             names = [name.strip() for name in file.schema_arrow.names]
-            _require_columns(names, path)
+            require_columns(names, _TABLE_COLUMNS, str(path))
             table = file.read(columns=[columns[name] for name in _TABLE_COLUMNS])
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error

@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import CatalogueSection
 from engine.errors import DataError
 from engine.vocabulary import StringTable, Vocabulary
-from training.keys import MISSING, column_texts, read_keys
+from training.keys import MISSING, read_keys, string_table, texts_of
 from training.numbers import money_to_minor, parse_number, read_numbers
 from training.sources import SourceTable
 from training.upsell.given import ranks_of
@@ -21,6 +23,8 @@ from training.validation import RowAudit
 PATH_SEPARATOR = " > "
 """Stands between the parts of a category."""
 
+_TEXT = pa.large_string()
+_EMPTY = pa.scalar("", _TEXT)
 _YES = frozenset(
     {"true", "t", "yes", "y", "ja", "j", "on", "in stock", "på lager", "active", "aktiv"}
 )
@@ -65,19 +69,28 @@ def read_catalogue(
     rows = np.flatnonzero(audit.kept)
     if not len(rows):
         raise DataError(f"no item: {audit.why_nothing_is_left()}", file=source.files[0])
+    taken = pa.array(rows)
 
-    def texts(column: str) -> list[str]:
-        return [text.strip() for text in column_texts(source, column)[rows].tolist()]
+    def texts(column: str) -> pa.Array:
+        return pc.utf8_trim_whitespace(texts_of(source, column).take(taken))
 
-    def joined(names: Sequence[str] | None, separator: str) -> list[str]:
-        """The parts that are there, joined; "" where none is, or no column is named."""
-        parts = [texts(name) for name in names or ()]
-        if not parts:
-            return [""] * len(rows)
-        return [separator.join(filter(None, row)) for row in zip(*parts, strict=True)]
+    def joined(names: Sequence[str] | None, separator: str) -> pa.Array:
+        """Return the parts that are there, joined; "" where none is, or no column is named."""
+        together = pa.repeat(_EMPTY, len(rows))
+        for text in map(texts, names or ()):
+            both = pc.binary_join_element_wise(together, text, pa.scalar(separator, _TEXT))
+            both = pc.if_else(pc.equal(text, ""), together, both)
+            together = pc.if_else(pc.equal(together, ""), text, both)
+        return together
 
-    item_ids = [keys.texts[code] for code in keys.codes[rows].tolist()]
-    names = [name or item for name, item in zip(joined(columns.name, " "), item_ids, strict=True)]
+    def note(what: str, unclear: NDArray[np.bool_], column: str) -> None:
+        noted = np.zeros(source.n_rows, dtype=np.bool_)
+        noted[rows] = unclear
+        audit.note(what, noted, column)
+
+    item_ids = keys.texts.take(pa.array(keys.codes[rows]))
+    names = joined(columns.name, " ")
+    names = pc.if_else(pc.equal(names, ""), item_ids, names)
     category, category_names = _codes(joined(columns.category, PATH_SEPARATOR))
     family, family_names = _codes(joined(columns.family, PATH_SEPARATOR))
     in_stock = _flags(source, audit, columns.in_stock)[rows]
@@ -87,46 +100,42 @@ def read_catalogue(
     for name, column in (("brand", columns.brand), ("pack_size", columns.pack_size)):
         if column is not None and column not in attributes:
             attributes[name] = texts(column)
-    items = Vocabulary.from_ids(item_ids)
-    indptr, compatible = np.zeros(len(items) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    items = Vocabulary.from_ids(string_table(item_ids))
     # In ids made of several columns the bar is part of the id.
     marks = ";," if len(columns.item_id) > 1 else ";|,"
-    if columns.compatible_with is not None:
-        cells = texts(columns.compatible_with)
-        indptr, compatible, offerable, unclear = _compatibility(cells, items, offerable, marks)
-        noted = np.zeros(source.n_rows, dtype=np.bool_)
-        noted[rows] = unclear
-        audit.note("unknown_compatible_item", noted, columns.compatible_with)
-    bundle_indptr, bundle_items = None, None
-    if columns.bundle_of is not None:
-        bundle_indptr, bundle_items, _, unclear = _compatibility(
-            texts(columns.bundle_of), items, offerable, marks
-        )
-        noted = np.zeros(source.n_rows, dtype=np.bool_)
-        noted[rows] = unclear
-        audit.note("unknown_bundle_item", noted, columns.bundle_of)
+    lists: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]] | tuple[None, None]] = {}
+    for column, what in (
+        (columns.compatible_with, "unknown_compatible_item"),
+        (columns.bundle_of, "unknown_bundle_item"),
+        (columns.upgrades, "unknown_upgrade_item"),
+    ):
+        lists[what] = None, None
+        if column is None:
+            continue
+        indptr, named, unclear = _item_lists(texts(column).to_pylist(), items, marks)
+        lists[what] = indptr, named
+        note(what, unclear, column)
+        if column == columns.compatible_with:
+            # With no list it would fit every cart, the opposite of what the file says.
+            offerable = offerable & ~(unclear & (np.diff(indptr) == 0))
     given_tier = None
     if columns.tier is not None:
-        cells = texts(columns.tier)
-        given_tier, unclear = ranks_of(cells, section.attribute_levels.get("tier", ()))
-        noted = np.zeros(source.n_rows, dtype=np.bool_)
-        noted[rows] = unclear
-        audit.note("bad_tier", noted, columns.tier)
-    upgrade_indptr, upgrade_items = None, None
-    if columns.upgrades is not None:
-        upgrade_indptr, upgrade_items, _, unclear = _compatibility(
-            texts(columns.upgrades), items, offerable, marks
-        )
-        noted = np.zeros(source.n_rows, dtype=np.bool_)
-        noted[rows] = unclear
-        audit.note("unknown_upgrade_item", noted, columns.upgrades)
+        levels = section.attribute_levels.get("tier", ())
+        given_tier, unclear = ranks_of(texts(columns.tier).to_pylist(), levels)
+        note("bad_tier", unclear, columns.tier)
     price = _amounts(
         source, audit, columns.price, currency, "bad_catalogue_price", "negative_catalogue_price"
     )
     cost = _amounts(source, audit, columns.cost, currency, "bad_cost", "bad_cost")
+    compatible_indptr, compatible_items = lists["unknown_compatible_item"]
+    bundle_indptr, bundle_items = lists["unknown_bundle_item"]
+    upgrade_indptr, upgrade_items = lists["unknown_upgrade_item"]
+    if compatible_indptr is None or compatible_items is None:
+        compatible_indptr = np.zeros(len(items) + 1, dtype=np.int64)
+        compatible_items = np.zeros(0, dtype=np.int32)
     return Catalogue(
         items=items,
-        names=StringTable.from_texts(names),
+        names=string_table(names),
         price_minor=price[rows],
         cost_minor=cost[rows],
         category=category,
@@ -134,11 +143,9 @@ def read_catalogue(
         family=family,
         family_names=family_names,
         offerable=offerable,
-        attributes={
-            name: StringTable.from_texts(list(cells)) for name, cells in attributes.items()
-        },
-        compatible_indptr=indptr,
-        compatible_items=compatible,
+        attributes={name: string_table(cells) for name, cells in attributes.items()},
+        compatible_indptr=compatible_indptr,
+        compatible_items=compatible_items,
         currency=currency,
         sold_out=active & ~in_stock,
         bundle_indptr=bundle_indptr,
@@ -149,12 +156,12 @@ def read_catalogue(
     )
 
 
-def catalogue_of_ids(item_ids: Sequence[str], currency: str) -> Catalogue:
-    """A catalogue that knows nothing of its items but their ids, all on sale."""
-    n_items, nothing = len(item_ids), StringTable.from_texts([])
+def catalogue_of_ids(item_ids: pa.Array, currency: str) -> Catalogue:
+    """Return a catalogue that knows nothing of its items but their ids, all on sale."""
+    n_items, nothing, ids = len(item_ids), StringTable.from_texts([]), string_table(item_ids)
     return Catalogue(
-        items=Vocabulary.from_ids(item_ids),
-        names=StringTable.from_texts(item_ids),
+        items=Vocabulary.from_ids(ids),
+        names=ids,
         price_minor=np.full(n_items, UNKNOWN, dtype=np.int64),
         cost_minor=np.full(n_items, UNKNOWN, dtype=np.int64),
         category=np.full(n_items, UNKNOWN, dtype=np.int32),
@@ -178,23 +185,24 @@ def parse_flag(text: str, decimal: str = ".") -> bool | None:
     return None if np.isnan(number) else number > 0
 
 
-def _codes(texts: Sequence[str]) -> tuple[NDArray[np.int32], StringTable]:
-    """Codes into the sorted distinct texts, UNKNOWN for ""."""
-    distinct = sorted(set(texts) - {""})
-    index = {text: code for code, text in enumerate(distinct)} | {"": UNKNOWN}
-    codes = np.array([index[text] for text in texts], dtype=np.int32)
-    return codes, StringTable.from_texts(distinct)
+def _codes(texts: pa.Array) -> tuple[NDArray[np.int32], StringTable]:
+    """Return codes into the sorted distinct texts, UNKNOWN for ""."""
+    distinct = pc.unique(texts)
+    distinct = distinct.take(pc.array_sort_indices(distinct))
+    distinct = distinct.filter(pc.not_equal(distinct, ""))
+    codes = pc.index_in(texts, distinct).fill_null(UNKNOWN)
+    return codes.to_numpy().astype(np.int32), string_table(distinct)
 
 
 def _flags(source: SourceTable, audit: RowAudit, column: str | None) -> NDArray[np.bool_]:
     """bool (n_rows,): True where not said, False where it is said in words nobody knows."""
     if column is None:
         return np.ones(source.n_rows, dtype=np.bool_)
-    texts = column_texts(source, column)
-    meaning = {text: parse_flag(text, source.decimal) for text in set(texts.tolist())}
-    unclear = {text for text, flag in meaning.items() if flag is None and text}
-    audit.note("bad_flag", np.array([text in unclear for text in texts.tolist()]), column)
-    return np.array([not text or bool(meaning[text]) for text in texts.tolist()], dtype=np.bool_)
+    keys = read_keys(source, (column,))
+    meaning = [parse_flag(text, source.decimal) for text in keys.texts.to_pylist()]
+    unclear = np.array([flag is None for flag in meaning], dtype=np.bool_)
+    audit.note("bad_flag", keys.by_key(unclear, False), column)
+    return keys.by_key(np.array([bool(flag) for flag in meaning], dtype=np.bool_), True)
 
 
 def _amounts(
@@ -216,24 +224,19 @@ def _amounts(
     return np.where(numbers.bad | numbers.missing | below | too_large, UNKNOWN, minor)
 
 
-def _compatibility(
-    cells: Sequence[str], items: Vocabulary, offerable: NDArray[np.bool_], marks: str
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """CSR of the items each needs one of, what can still be offered, who names unknown items."""
+def _item_lists(
+    cells: Sequence[str], items: Vocabulary, marks: str
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]]:
+    """Return the items that each cell names, compressed sparse rows, and who names unknown ones."""
     lists: list[list[int]] = []
-    offerable, unclear = offerable.copy(), np.zeros(len(cells), dtype=np.bool_)
+    unclear = np.zeros(len(cells), dtype=np.bool_)
     for item, cell in enumerate(cells):
         found = [items.index_of(text) for text in split_ids(cell, items, marks)]
-        needed = sorted({code for code in found if code is not None and code != item})
-        lists.append(needed)
+        lists.append(sorted({code for code in found if code is not None and code != item}))
         unclear[item] = None in found
-        # With no list it would fit every cart, the opposite of what the file says.
-        if unclear[item] and not needed:
-            offerable[item] = False
     indptr = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum([len(needed) for needed in lists], out=indptr[1:])
-    flat = np.array([code for needed in lists for code in needed], dtype=np.int32)
-    return indptr, flat, offerable, unclear
+    return indptr, np.array([code for each in lists for code in each], dtype=np.int32), unclear
 
 
 def split_ids(cell: str, items: Vocabulary, marks: str = ";|,") -> list[str]:

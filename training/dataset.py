@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN, Catalogue
@@ -16,7 +20,8 @@ from engine.orders import Baskets
 from engine.progress import Progress
 from engine.vocabulary import StringTable
 from training import catalogue_file, order_lines
-from training.keys import MISSING, Keys
+from training.keys import MISSING, Keys, first_of_order, string_table
+from training.medians import medians_of
 from training.order_lines import OrderLines
 from training.returns import subtract_returns
 from training.sources import SourceTable, read_source
@@ -125,7 +130,9 @@ def load_dataset(
             catalogue_quality, catalogue_name = audit.quality(), sources.catalogue.files[0]
     with progress.task("Checking order lines"):
         audit = RowAudit(source)
-        item_ids = list(catalogue.items.ids) if catalogue is not None else None
+        item_ids = None
+        if catalogue is not None:
+            item_ids = pa.array(list(catalogue.items.ids), pa.large_string())
         lines = order_lines.read_order_lines(config, source, audit, item_ids, catalogue_name)
     with progress.task("Matching returns"):
         purchases, returns = subtract_returns(lines.frame, lines.orders.texts, timed=lines.timed)
@@ -142,92 +149,87 @@ def load_dataset(
 
 
 def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: bool) -> Catalogue:
-    """The catalogue with the median unit price of recent orders where it gives no price.
+    """Return the catalogue with the median unit price of recent orders where it gives no price.
 
     Recent: the later half of the item's lines, so that a price raised last month is not averaged
-    with last year's; all lines where the shop tells no times. `purchases` holds item (positions in
+    with last year's; all lines where the shop gives no times. `purchases` holds item (positions in
     the catalogue), ordered_at and unit_price_minor.
     """
-    unknown = catalogue.price_minor == UNKNOWN
-    priced = purchases[(purchases["unit_price_minor"] > 0).to_numpy()]
-    priced = priced[unknown[priced["item"].to_numpy()]]
-    if timed:
-        middle = priced.groupby("item")["ordered_at"].transform("median")
-        priced = priced[(priced["ordered_at"] >= middle).to_numpy()]
-    medians = priced.groupby("item")["unit_price_minor"].median()
-    prices = catalogue.price_minor.copy()
-    prices[medians.index.to_numpy()] = np.rint(medians.to_numpy()).astype(np.int64)
-    return replace(catalogue, price_minor=prices)
+    item, price = (purchases[name].to_numpy() for name in ("item", "unit_price_minor"))
+    rows = np.flatnonzero((price > 0) & (catalogue.price_minor == UNKNOWN)[item])
+    if timed and len(rows):
+        moments = purchases["ordered_at"].to_numpy()[rows]
+        rows = rows[moments >= medians_of(item[rows], moments, len(catalogue))[item[rows]]]
+    medians = medians_of(item[rows], price[rows], len(catalogue))
+    prices = np.where(np.isnan(medians), catalogue.price_minor, np.rint(np.nan_to_num(medians)))
+    return replace(catalogue, price_minor=prices.astype(np.int64))
 
 
 def _numbered(
     catalogue: Catalogue, purchases: pd.DataFrame, lines: OrderLines, quality: DataQuality
 ) -> Dataset:
-    """Orders, customers and stores numbered so that the order of the rows does not matter."""
+    """Number orders, customers and stores so that the order of the rows does not matter."""
     codes = purchases["order"].to_numpy()
-    present, first_row = np.unique(codes, return_index=True)
-    texts = [lines.orders.texts[code] for code in present.tolist()]
-    moments = purchases.groupby("order", sort=True)["ordered_at"].min().to_numpy()
+    n_codes, moments = len(lines.orders.values), purchases["ordered_at"].to_numpy()
+    # Read backwards, the first row of an order is the last one written.
+    first_row = np.full(n_codes, MISSING, dtype=np.int64)
+    first_row[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    present = np.flatnonzero(first_row != MISSING)
+    texts = lines.orders.texts.take(pa.array(present))
+    earliest = np.full(n_codes, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, codes, moments)
+    earliest = earliest[present]
     if lines.timed:
-        by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
-        sequence = by_text[np.argsort(moments[by_text], kind="stable")]
+        by_text = pc.array_sort_indices(texts).to_numpy().astype(np.int64)
+        sequence = by_text[np.argsort(earliest[by_text], kind="stable")]
     else:
-        sequence = np.argsort(first_row, kind="stable")
-    number = np.empty(len(lines.orders.texts), dtype=np.int64)
+        sequence = np.argsort(first_row[present])
+    number = np.empty(n_codes, dtype=np.int64)
     number[present[sequence]] = np.arange(len(present))
     customer, customer_ids = _dense(purchases["customer"].to_numpy(), lines.customers)
     store, store_ids = _dense(purchases["store"].to_numpy(), lines.stores)
-    frame = pd.DataFrame(
-        {
-            "order": number[codes],
-            "item": purchases["item"].to_numpy(dtype=np.int32),
-            "customer": customer,
-            "ordered_at": purchases["ordered_at"].to_numpy(),
-            "quantity": purchases["quantity"].to_numpy(),
-            "unit_price_minor": purchases["unit_price_minor"].to_numpy(),
-            "discount_minor": purchases["discount_minor"].to_numpy(),
-            "store": store.astype(np.int32),
-        }
-    )
-    frame = _in_sequence(frame, len(catalogue))
+    columns = {
+        "order": number[codes],
+        "item": purchases["item"].to_numpy(),
+        "customer": customer.astype(np.int64),
+        "ordered_at": moments,
+        "quantity": purchases["quantity"].to_numpy(),
+        "unit_price_minor": purchases["unit_price_minor"].to_numpy(),
+        "discount_minor": purchases["discount_minor"].to_numpy(),
+        "store": store,
+    }
+    rows = _in_sequence(columns, len(catalogue))
+    frame = pd.DataFrame({name: values[rows] for name, values in columns.items()}, copy=False)
     orders = frame["order"].to_numpy()
     return Dataset(
         catalogue=catalogue,
         lines=frame,
-        ordered_at=moments[sequence],
-        customer=_customer_of_order(orders, frame["customer"].to_numpy(), len(present)),
-        order_ids=StringTable.from_texts([texts[order] for order in sequence.tolist()]),
+        ordered_at=earliest[sequence],
+        customer=first_of_order(orders, frame["customer"].to_numpy()),
+        order_ids=string_table(texts.take(pa.array(sequence))),
         customer_ids=customer_ids,
         store_ids=store_ids,
-        baskets=Baskets.from_pairs(
-            orders, frame["item"].to_numpy(dtype=np.int64), len(present), len(catalogue)
-        ),
+        baskets=Baskets.from_sorted(orders, frame["item"].to_numpy(), len(present), len(catalogue)),
         quality=quality,
     )
 
 
-def _dense(codes: NDArray[np.int64], keys: Keys | None) -> tuple[NDArray[np.int64], StringTable]:
-    """Codes into the sorted texts of the keys in use, MISSING where there is none."""
+def _dense(codes: NDArray[np.int32], keys: Keys | None) -> tuple[NDArray[np.int32], StringTable]:
+    """Return codes into the sorted texts of the keys in use, MISSING where there is none."""
     if keys is None:
         return codes, StringTable.from_texts([])
-    present = np.unique(codes)
-    texts = sorted(keys.texts[code] for code in present[present != MISSING].tolist())
-    return replace(keys, codes=codes).recode(texts), StringTable.from_texts(texts)
+    dense, texts = Keys(codes, keys.values).take(np.ones(len(codes), dtype=np.bool_)).by_text()
+    return dense, string_table(texts)
 
 
-def _in_sequence(frame: pd.DataFrame, n_items: int) -> pd.DataFrame:
-    """Sorted by order and item, then by whatever tells two lines apart."""
+def _in_sequence(columns: Mapping[str, NDArray[Any]], n_items: int) -> NDArray[np.int64]:
+    """Return the rows by order and item, then by whatever tells two lines apart."""
+    key = columns["order"] * n_items + columns["item"]
+    rows = np.argsort(key)
+    ascending = key[rows]
+    tied = ascending[1:] == ascending[:-1]
+    among = np.append(tied, False) | np.append(False, tied)
+    some = rows[among]
     ties = ("discount_minor", "unit_price_minor", "quantity", "ordered_at", "customer", "store")
-    key = frame["order"].to_numpy() * n_items + frame["item"].to_numpy()
-    sequence = np.lexsort((*(frame[name].to_numpy() for name in ties), key))
-    return frame.iloc[sequence].reset_index(drop=True)
-
-
-def _customer_of_order(
-    orders: NDArray[np.int64], customers: NDArray[np.int64], n_orders: int
-) -> NDArray[np.int64]:
-    """The customer an order's lines name, the first by id where they name several."""
-    nobody = np.iinfo(np.int64).max
-    found = np.full(n_orders, nobody, dtype=np.int64)
-    np.minimum.at(found, orders, np.where(customers == MISSING, nobody, customers))
-    return np.where(found == nobody, MISSING, found)
+    rows[among] = some[np.lexsort((*(columns[name][some] for name in ties), key[some]))]
+    return rows

@@ -20,6 +20,7 @@ from engine.ranking.ranking import Mode
 from engine.ranking.scorer import Scorer
 from engine.upsell.tiers import Ladders
 from training.affinity import build_affinity, named_by_shop
+from training.medians import medians_of
 from training.mining.protocol import MiningEngine
 from training.mining.search import affordable_min_count, default_min_count, mine_rules
 from training.mining.tallies import recency_of, weights
@@ -196,8 +197,8 @@ def minable_orders(baskets: Baskets, max_basket_size: int) -> NDArray[np.int64]:
 
 def usual_prices(dataset: Dataset) -> NDArray[np.int64]:
     """Median unit price paid for each item, minor units, UNKNOWN where none is; (n_items,)."""
-    prices = np.full(len(dataset.catalogue), UNKNOWN, dtype=np.int64)
     known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
-    medians = known.groupby("item")["unit_price_minor"].median()
-    prices[medians.index.to_numpy()] = np.rint(medians.to_numpy()).astype(np.int64)
-    return prices
+    medians = medians_of(
+        known["item"].to_numpy(), known["unit_price_minor"].to_numpy(), len(dataset.catalogue)
+    )
+    return np.rint(np.where(np.isnan(medians), UNKNOWN, medians)).astype(np.int64)

@@ -1,20 +1,24 @@
-"""Turns key columns into dense codes and the texts they stand for."""
+"""Key columns as dense codes, numbered by Arrow without a Python object a row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.vocabulary import StringTable
 from training.sources import SourceTable
 
+Codes = NDArray[np.int32]
 MISSING = -1
 """Code of a row without a key."""
+_TEXT = pa.large_string()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +26,45 @@ class Keys:
     """One key a row.
 
     Attributes:
-        codes: int64 (n_rows,), positions in `texts`, MISSING where any part is empty.
-        texts: the distinct keys, in order of first appearance.
+        codes: int32 (n_rows,), positions in `values`, MISSING where any part is empty.
+        values: the distinct keys, of the type they were read in; each is in use.
     """
 
-    codes: NDArray[np.int64]
-    texts: list[str]
+    codes: Codes
+    values: pa.Array
 
-    def recode(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """int64 (n_rows,): positions in another list of distinct texts, MISSING where not there."""
-        index = {text: position for position, text in enumerate(texts)}
-        found = [index.get(text, MISSING) for text in self.texts]
-        return np.array([*found, MISSING], dtype=np.int64)[self.codes]
+    @property
+    def texts(self) -> pa.Array:
+        """The distinct keys as text (large_string)."""
+        values = self.values
+        if _has_arrow_text(values.type):
+            return values.cast(_TEXT)
+        return pa.array([_text(value) for value in values.to_pylist()], _TEXT)
+
+    def recode(self, texts: pa.Array | Sequence[str]) -> Codes:
+        """Return positions in another list of distinct texts, MISSING where not there."""
+        listed = texts if isinstance(texts, pa.Array) else pa.array(texts, _TEXT)
+        return self.by_key(pc.index_in(self.texts, listed).fill_null(MISSING), MISSING)
+
+    def by_key(self, values: pa.Array | NDArray[Any], missing: Any) -> NDArray[Any]:
+        """Return, for each row, the entry of its key in `values`; `missing` where it has none."""
+        return np.append(np.asarray(values), missing).astype(np.asarray(values).dtype)[self.codes]
+
+    def by_text(self) -> tuple[Codes, pa.Array]:
+        """Return the same keys numbered in the order of their texts, and these texts."""
+        texts = self.texts
+        order = pc.array_sort_indices(texts)
+        rank = np.empty(len(order), dtype=np.int32)
+        rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+        return self.by_key(rank, MISSING), texts.take(order)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Keys:
+        """Return the keys of some rows; those that are not among them are dropped."""
+        return _in_use(self.codes[rows], self.values)
 
 
 def read_keys(source: SourceTable, columns: Sequence[str]) -> Keys:
-    """The key that `columns` make together.
+    """Return the key that `columns` make together.
 
     One column gives its exact text. Several are joined by `|`, with `|` and the backslash inside a
     part escaped by a backslash, so that different keys never look the same.
@@ -46,51 +73,104 @@ def read_keys(source: SourceTable, columns: Sequence[str]) -> Keys:
         DataError: no such column.
     """
     parts = [_part(source.column(name)) for name in columns]
-    if len(parts) == 1:
-        return parts[0]
-    codes, members = parts[0].codes, [[text] for text in map(_escaped, parts[0].texts)]
-    for part in parts[1:]:
-        texts = [_escaped(text) for text in part.texts]
-        present = (codes != MISSING) & (part.codes != MISSING)
-        pairs = codes[present] * len(texts) + part.codes[present]
-        # Dense again after each column: no product of many columns can overflow.
-        codes = np.full(len(codes), MISSING, dtype=np.int64)
-        codes[present], distinct = pd.factorize(pairs)
-        members = [
-            [*members[pair // len(texts)], texts[pair % len(texts)]] for pair in distinct.tolist()
-        ]
-    return Keys(codes, ["|".join(member) for member in members])
+    return parts[0] if len(parts) == 1 else reduce(_joined, map(_escaped, parts))
 
 
-def column_texts(source: SourceTable, column: str) -> NDArray[np.object_]:
-    """object (n_rows,): one column as text, "" where it is empty."""
-    part = _part(source.column(column))
-    return np.array([*part.texts, ""], dtype=object)[part.codes]
+def texts_of(source: SourceTable, column: str) -> pa.Array:
+    """Return a column as text, "" where it is empty."""
+    keys = _part(source.column(column))
+    texts = pa.concat_arrays([keys.texts, pa.array([""], _TEXT)])
+    return texts.take(pa.array(np.where(keys.codes == MISSING, len(keys.values), keys.codes)))
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|")
+def string_table(texts: pa.Array) -> StringTable:
+    """Return texts (large_string without nulls) as the arrays of a model."""
+    texts = pa.concat_arrays([texts])
+    _, offsets, blob = texts.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+    raw = b"" if blob is None else blob
+    content = np.frombuffer(raw, dtype=np.uint8)[int(bounds[0]) : int(bounds[-1])]
+    return StringTable(content, bounds - bounds[0])
 
 
 def _part(column: pa.Array) -> Keys:
-    if pa.types.is_null(column.type):
-        return Keys(np.full(len(column), MISSING, dtype=np.int64), [])
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.float64())
-        values = column.to_numpy(zero_copy_only=False)
-        codes, distinct = pd.factorize(values)
-        return Keys(codes.astype(np.int64), [_number_text(value) for value in distinct.tolist()])
-    encoded = column.dictionary_encode()
-    codes = encoded.indices.fill_null(MISSING).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Keys(codes, [_text(value) for value in encoded.dictionary.to_pylist()])
+    kind = column.type
+    if pa.types.is_null(kind):
+        return Keys(np.full(len(column), MISSING, dtype=np.int32), pa.array([], _TEXT))
+    if pa.types.is_integer(kind) and not column.null_count and len(column):
+        values = column.to_numpy()
+        starts = np.append(True, values[1:] != values[:-1])
+        firsts = values[starts]
+        if (firsts[1:] > firsts[:-1]).all():
+            # Sorted, as the orders of most tables are: each run is a key.
+            codes = np.cumsum(starts, dtype=np.int32)
+            codes -= 1
+            return Keys(codes, pa.array(firsts, kind))
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+    if not pa.types.is_dictionary(kind):
+        column = column.dictionary_encode()
+    return Keys(codes_of(column), column.dictionary)
 
 
-def _number_text(value: float) -> str:
-    """Whole numbers without decimals: an id column with gaps is often stored as floats."""
-    return str(int(value)) if value.is_integer() else repr(value)
+def codes_of(column: pa.DictionaryArray) -> Codes:
+    """Return the position of each row in the dictionary, MISSING where it is null."""
+    indices = column.indices.fill_null(MISSING) if column.null_count else column.indices
+    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+
+def _escaped(keys: Keys) -> Keys:
+    texts = pc.replace_substring(keys.texts, "\\", "\\\\")
+    return Keys(keys.codes, pc.replace_substring(texts, "|", "\\|"))
+
+
+def _joined(left: Keys, right: Keys) -> Keys:
+    n_right = max(len(right.values), 1)
+    present = (left.codes != MISSING) & (right.codes != MISSING)
+    # Dense again after each column: no product of many columns can overflow.
+    pairs = left.codes[present].astype(np.int64) * n_right + right.codes[present]
+    encoded = pa.array(pairs).dictionary_encode()
+    distinct = encoded.dictionary.to_numpy()
+    first, second = (
+        keys.texts.take(pa.array(places))
+        for keys, places in ((left, distinct // n_right), (right, distinct % n_right))
+    )
+    codes = np.full(len(left.codes), MISSING, dtype=np.int32)
+    codes[present] = codes_of(encoded)
+    return Keys(codes, pc.binary_join_element_wise(first, second, pa.scalar("|", _TEXT)))
+
+
+def _in_use(codes: Codes, values: pa.Array) -> Keys:
+    used = np.zeros(len(values) + 1, dtype=np.bool_)
+    used[codes] = True
+    if used[:-1].all():
+        return Keys(codes, values)
+    position = np.append(np.cumsum(used[:-1], dtype=np.int32) - 1, MISSING).astype(np.int32)
+    return Keys(position[codes], values.filter(pa.array(used[:-1])))
+
+
+def _has_arrow_text(kind: pa.DataType) -> bool:
+    """Whether the text of a value is the one that Arrow writes."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    )
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        # An id column with gaps is often stored as floats.
+        return str(int(value)) if value.is_integer() else repr(value)
     return value if isinstance(value, str) else str(value)
+
+
+def first_of_order(orders: NDArray[np.int64], codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return the lowest code that the lines of each order name, MISSING where they name none.
+
+    `orders` ascends, and every order has a line.
+    """
+    starts = np.flatnonzero(np.append(True, orders[1:] != orders[:-1]))
+    # Without a sign MISSING is above every code.
+    unsigned = codes.astype(np.int64).view(np.uint64)
+    return np.minimum.reduceat(unsigned, starts).view(np.int64)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from training.keys import codes_of
 from training.sources import SourceTable
 
 _OFFSET = re.compile(
@@ -68,11 +69,10 @@ def read_moments(
     arrays = [source.column(name) for name in columns]
     if len(arrays) == 1 and _is_time(arrays[0].type):
         return _from_typed(arrays[0], timezone)
-    joined = _joined(arrays)
-    encoded = joined.dictionary_encode()
+    encoded = _joined(arrays)
     texts = pd.Series(encoded.dictionary.to_pylist(), dtype="str").str.strip()
     texts = texts.str.replace(r"\s*UTC$", "Z", regex=True)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = codes_of(encoded)
     n_rows = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))
     try:
         micros, bad = _parse(texts, n_rows, date_format, timezone)
@@ -100,13 +100,17 @@ def _from_typed(array: pa.Array, timezone: str) -> Moments:
     micros = raw.fill_null(0).to_numpy(zero_copy_only=False)
     if zone is not None:
         return Moments(np.where(bad, 0, micros), bad)
-    codes, distinct = pd.factorize(micros)
-    local = pd.Series(distinct.astype("datetime64[us]"))
-    return Moments(np.where(bad, 0, _localised(local, timezone)[codes]), bad)
+    # The lines of an order are mostly of one moment, and side by side.
+    starts = np.append(True, micros[1:] != micros[:-1])[: len(micros)]
+    local = pd.Series(micros[starts].astype("datetime64[us]"))
+    known = _localised(local, timezone)[np.cumsum(starts) - 1]
+    return Moments(np.where(bad, 0, known), bad)
 
 
-def _joined(arrays: Sequence[pa.Array]) -> pa.Array:
-    """The parts of each row as one text; null where a part is."""
+def _joined(arrays: Sequence[pa.Array]) -> pa.DictionaryArray:
+    """Return the parts of each row as one text; null where a part is."""
+    if len(arrays) == 1 and pa.types.is_dictionary(arrays[0].type):
+        return arrays[0]
     texts = []
     for number, array in enumerate(arrays):
         # A date column stored with a midnight time must not hide the time beside it.
@@ -114,7 +118,8 @@ def _joined(arrays: Sequence[pa.Array]) -> pa.Array:
             array = array.cast(pa.date32(), safe=False)
         texts.append(array.cast(pa.large_string()))
     space = pa.scalar(" ", pa.large_string())
-    return pc.binary_join_element_wise(*texts, space) if len(texts) > 1 else texts[0]
+    joined = pc.binary_join_element_wise(*texts, space) if len(texts) > 1 else texts[0]
+    return joined.dictionary_encode()
 
 
 def _parse(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.money import LARGEST_MINOR, minor_digits
+from training.keys import codes_of
 from training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
@@ -48,7 +49,7 @@ def read_numbers(source: SourceTable, column: str) -> Numbers:
     """
     array = source.column(column)
     missing = array.is_null().to_numpy(zero_copy_only=False)
-    if pa.types.is_large_string(array.type):
+    if pa.types.is_dictionary(array.type):
         values = _numbers_of_texts(array, source.decimal)
     elif _is_number(array.type):
         values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
@@ -95,9 +96,8 @@ def money_to_minor(
     return np.rint(np.round(exact, 6)).astype(np.int64), too_large
 
 
-def _numbers_of_texts(array: pa.Array, decimal: str) -> NDArray[np.float64]:
-    encoded = array.dictionary_encode()
-    texts = encoded.dictionary
+def _numbers_of_texts(array: pa.DictionaryArray, decimal: str) -> NDArray[np.float64]:
+    texts = array.dictionary
     values = np.full(len(texts) + 1, np.nan)
     plain = pc.match_substring_regex(texts, _PLAIN).to_numpy(zero_copy_only=False)
     if decimal != ".":
@@ -108,8 +108,7 @@ def _numbers_of_texts(array: pa.Array, decimal: str) -> NDArray[np.float64]:
     values[positions] = pc.replace_substring_regex(trimmed, r"^\+", "").cast(pa.float64())
     for position in np.flatnonzero(~plain).tolist():
         values[position] = parse_number(texts[position].as_py(), decimal)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return values[codes]
+    return values[codes_of(array)]
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine import clock
 from engine.catalogue import UNKNOWN
-from engine.config import OrdersSection, ShopConfig, ShopSection
+from engine.config import OrdersSection, ShopConfig
 from engine.errors import DataError
 from engine.fact_fields import LARGEST_QUANTITY
-from training.keys import MISSING, Keys, column_texts, read_keys
-from training.moments import read_moments
+from training.keys import MISSING, Keys, read_keys
+from training.medians import medians_of
+from training.moments import Moments, read_moments
 from training.numbers import Numbers, money_to_minor, read_numbers
 from training.sources import SourceTable
 from training.validation import RowAudit
+
+Mask = NDArray[np.bool_]
+Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]
+"""A reason, the columns to show it by (none: it is not asked), and the rows; bool (n_rows,)."""
 
 ABSURD_PRICE_RATIO = 1000
 """A price this many times the item's median is a slip of the decimal mark, not a price."""
@@ -30,11 +36,10 @@ class OrderLines:
     """Checked lines, purchases and returns.
 
     Attributes:
-        frame: one line a row in reading order: order, customer, store (int64 codes of the keys
-            below, MISSING), item (int64 code of the key), ordered_at (int64 micros, 0), quantity
-            (float64, > 0, also of returns), unit_price_minor (int64, UNKNOWN), discount_minor
-            (int64), returned (bool).
-        item_ids: the catalogue's ids; without a catalogue those bought, sorted.
+        frame: one line a row in reading order: order, item, customer, store (int32 codes of the
+            keys below, MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of
+            returns), unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool).
+        item_ids: the catalogue's ids; without a catalogue those bought, sorted (large_string).
         timed: whether the shop tells when orders were made.
     """
 
@@ -43,7 +48,7 @@ class OrderLines:
     items: Keys
     customers: Keys | None
     stores: Keys | None
-    item_ids: Sequence[str]
+    item_ids: pa.Array
     timed: bool
 
 
@@ -64,7 +69,7 @@ def read_order_lines(
     config: ShopConfig,
     source: SourceTable,
     audit: RowAudit,
-    catalogue_ids: Sequence[str] | None,
+    catalogue_ids: pa.Array | None,
     catalogue_file: str = "",
 ) -> OrderLines:
     """Check every row; the audit learns what was left out and why.
@@ -77,59 +82,116 @@ def read_order_lines(
         DataError: a column is missing, or no line is left.
     """
     section, columns = config.orders, config.orders.columns
-    orders = read_keys(source, columns.order_id)
-    audit.leave_out("missing_order_id", orders.codes == MISSING, columns.order_id)
-    items = read_keys(source, columns.item_id)
-    audit.leave_out("missing_item_id", items.codes == MISSING, columns.item_id)
-    if section.ignore_items:
-        ignored = items.recode(section.ignore_items) != MISSING
-        audit.leave_out("ignored_item", ignored, columns.item_id)
-    _check_currency(source, audit, columns.currency, config.shop.currency)
-    quantity = _quantities(source, audit, columns.quantity)
-    returned = (quantity < 0) | _cancelled(orders, section.cancellation_prefix)
-    price = _prices(source, audit, section, config.shop, quantity, returned)
-    ordered_at = _moments(source, audit, section, config.shop.timezone)
-    if catalogue_ids is not None:
+    orders, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
+    quantity = _numbers(source, columns.quantity, 1.0)
+    units = np.nan_to_num(quantity.values)
+    returned = (units < 0) | _cancelled(orders, section.cancellation_prefix)
+    unit_price = _numbers(source, columns.unit_price, np.nan)
+    line_total = _numbers(source, columns.line_total, np.nan)
+    amounts, priced = unit_price.values, ~np.isnan(unit_price.values)
+    if columns.line_total is not None:
+        of_one = line_total.values / np.where(units == 0, 1, units)
+        amounts = np.where(priced, amounts, of_one)
+    price, too_large = money_to_minor(amounts, config.shop.currency)
+    price[np.isnan(amounts) | too_large | (amounts < 0)] = UNKNOWN
+    price_columns = tuple(name for name in (columns.unit_price, columns.line_total) if name)
+    moments = _moments(source, section, config.shop.timezone)
+    latest = clock.now() + clock.MICROS_PER_DAY
+
+    def other_currency() -> Mask:
+        currencies = read_keys(source, (columns.currency or "",))
+        stated = pc.utf8_upper(pc.utf8_trim_whitespace(currencies.texts))
+        return currencies.by_key(pc.not_equal(stated, config.shop.currency), True)
+
+    def unknown_item() -> Mask:
         known = items.recode(catalogue_ids) != MISSING
         if audit.kept.any() and not (audit.kept & known).any():
             _no_item_known(source, audit, items, columns.item_id, catalogue_ids, catalogue_file)
-        audit.leave_out("unknown_item", ~known, columns.item_id)
-    frame = pd.DataFrame(
-        {
-            "order": orders.codes,
-            "item": items.codes,
-            "ordered_at": ordered_at,
-            "quantity": np.abs(quantity),
-            "unit_price_minor": price,
-            "returned": returned,
-        }
-    )
-    if columns.quantity is not None:
+        return ~known
+
+    def repeated() -> Mask:
+        # Rows that differ in what was read are no repetitions: few are compared cell by cell.
+        key = orders.codes.astype(np.int64) * max(len(items.values), 1) + items.codes
+        return _repeated_rows(source, key, audit.kept)
+
+    def absurd() -> Mask:
+        return _absurd(items.codes, price, audit.kept & ~returned & (price > 0))
+
+    checks: tuple[Check, ...] = (
+        ("missing_order_id", columns.order_id, lambda: orders.codes == MISSING),
+        ("missing_item_id", columns.item_id, lambda: items.codes == MISSING),
+        (
+            "ignored_item",
+            columns.item_id if section.ignore_items else None,
+            lambda: items.recode(section.ignore_items) != MISSING,
+        ),
+        ("other_currency", columns.currency, other_currency),
+        ("bad_quantity", columns.quantity, lambda: quantity.bad | quantity.missing),
+        ("zero_quantity", columns.quantity, lambda: units == 0),
+        # No fact may hold more either.
+        ("absurd_quantity", columns.quantity, lambda: np.abs(units) > LARGEST_QUANTITY),
+        ("bad_price", columns.unit_price, lambda: unit_price.bad & ~returned),
+        ("negative_price", columns.unit_price, lambda: (unit_price.values < 0) & ~returned),
+        ("absurd_price", columns.unit_price, lambda: too_large & ~returned & priced),
+        ("bad_price", columns.line_total, lambda: line_total.bad & ~returned),
+        ("negative_price", columns.line_total, lambda: (amounts < 0) & ~returned),
+        ("absurd_price", columns.line_total, lambda: too_large & ~returned),
+        ("bad_date", columns.ordered_at, lambda: moments.bad),
+        # 0 stands for "no time", and a clock that says 1970-01-01 was never set.
+        ("impossible_date", columns.ordered_at, lambda: moments.micros <= 0),
+        ("future_date", columns.ordered_at, lambda: moments.micros > latest),
+        ("unknown_item", None if catalogue_ids is None else columns.item_id, unknown_item),
         # Without a quantity, two equal rows are how such a file says that two were bought.
-        repeated = _repeated_rows(source, frame, audit.kept)
-        audit.leave_out("duplicate_line", repeated, (*columns.order_id, *columns.item_id))
-    price_columns = [name for name in (columns.unit_price, columns.line_total) if name]
-    audit.leave_out("absurd_price", _absurd(frame, audit.kept), tuple(price_columns))
+        ("duplicate_line", columns.quantity and (*columns.order_id, *columns.item_id), repeated),
+        ("absurd_price", price_columns, absurd),
+    )
+    for reason, names, rows in checks:
+        if names:
+            audit.leave_out(reason, rows(), names)
     if not (audit.kept & ~returned).any():
         raise DataError(
             f"no order line can be used: {audit.why_nothing_is_left() or 'all are returns'}",
             file=source.files[0],
         )
-    customers, stores = _optional_keys(source, columns.customer_id, columns.store_id)
-    frame["customer"] = MISSING if customers is None else customers.codes
-    frame["store"] = MISSING if stores is None else stores.codes
-    frame["discount_minor"] = _discounts(source, audit, columns.discount, config.shop.currency)
-    if customers is not None and columns.customer_id is not None:
-        audit.note("guest_line", customers.codes == MISSING, columns.customer_id)
-        audit.note("several_customers", _several(frame, audit.kept), columns.customer_id)
-    if price_columns:
-        audit.note("missing_price", (price == UNKNOWN) & ~returned, tuple(price_columns))
+    customers, stores = (
+        read_keys(source, names) if names is not None else None
+        for names in (columns.customer_id, columns.store_id)
+    )
+    discount = _numbers(source, columns.discount, 0.0)
+    # Some shops write discounts as deductions.
+    discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
+    guest = None if customers is None else customers.codes == MISSING
+    notes: tuple[Check, ...] = (
+        ("bad_discount", columns.discount, lambda: discount.bad | too_much),
+        ("guest_line", columns.customer_id, lambda: guest),
+        (
+            "several_customers",
+            columns.customer_id,
+            lambda: _several(orders, customers, audit.kept & ~returned & ~guest),
+        ),
+        ("missing_price", price_columns, lambda: (price == UNKNOWN) & ~returned),
+    )
+    for what, names, rows in notes:
+        if names:
+            audit.note(what, rows(), names)
+    kept = slice(None) if audit.kept.all() else audit.kept
     item_ids = catalogue_ids
     if item_ids is None:
-        bought = np.unique(items.codes[audit.kept & ~returned]).tolist()
-        item_ids = sorted(items.texts[code] for code in bought)
+        _, item_ids = items.take(audit.kept & ~returned).by_text()
+    missing = np.full(source.n_rows, MISSING, dtype=np.int32)
+    frame = {
+        "order": orders.codes,
+        "item": items.codes,
+        "ordered_at": moments.micros,
+        "quantity": np.abs(units),
+        "unit_price_minor": price,
+        "returned": returned,
+        "customer": missing if customers is None else customers.codes,
+        "store": missing if stores is None else stores.codes,
+        "discount_minor": discount_minor,
+    }
     return OrderLines(
-        frame=frame[audit.kept].reset_index(drop=True),
+        frame=pd.DataFrame({name: values[kept] for name, values in frame.items()}, copy=False),
         orders=orders,
         items=items,
         customers=customers,
@@ -139,91 +201,26 @@ def read_order_lines(
     )
 
 
-def _optional_keys(source: SourceTable, *columns: tuple[str, ...] | None) -> list[Keys | None]:
-    return [read_keys(source, names) if names is not None else None for names in columns]
+def _numbers(source: SourceTable, column: str | None, otherwise: float) -> Numbers:
+    """Return the numbers of a column; where the shop has none, `otherwise` in every row."""
+    if column is not None:
+        return read_numbers(source, column)
+    nowhere = np.zeros(source.n_rows, dtype=np.bool_)
+    return Numbers(np.full(source.n_rows, otherwise), nowhere, nowhere)
 
 
-def _check_currency(
-    source: SourceTable, audit: RowAudit, column: str | None, currency: str
-) -> None:
-    if column is None:
-        return
-    texts = pd.Series(column_texts(source, column), dtype="str")
-    other = texts.str.strip().str.upper().ne(currency).to_numpy(dtype=bool)
-    audit.leave_out("other_currency", other, column)
-
-
-def _quantities(source: SourceTable, audit: RowAudit, column: str | None) -> NDArray[np.float64]:
-    if column is None:
-        return np.ones(source.n_rows)
-    numbers = read_numbers(source, column)
-    audit.leave_out("bad_quantity", numbers.bad | numbers.missing, column)
-    audit.leave_out("zero_quantity", numbers.values == 0, column)
-    # No fact may hold more either.
-    audit.leave_out("absurd_quantity", np.abs(numbers.values) > LARGEST_QUANTITY, column)
-    return np.nan_to_num(numbers.values)
-
-
-def _cancelled(orders: Keys, prefix: str | None) -> NDArray[np.bool_]:
+def _cancelled(orders: Keys, prefix: str | None) -> Mask:
     if not prefix:
         return np.zeros(len(orders.codes), dtype=np.bool_)
-    begins = [text.startswith(prefix) for text in orders.texts]
-    return np.array([*begins, False], dtype=np.bool_)[orders.codes]
+    return orders.by_key(pc.starts_with(orders.texts, prefix), False)
 
 
-def _prices(
-    source: SourceTable,
-    audit: RowAudit,
-    section: OrdersSection,
-    shop: ShopSection,
-    quantity: NDArray[np.float64],
-    returned: NDArray[np.bool_],
-) -> NDArray[np.int64]:
-    """Unit prices in minor units, UNKNOWN where none is given; returns need none."""
-    columns = section.columns
-    amounts = np.full(source.n_rows, np.nan)
-    for column, divisor in ((columns.unit_price, None), (columns.line_total, quantity)):
-        if column is None:
-            continue
-        numbers: Numbers = read_numbers(source, column)
-        audit.leave_out("bad_price", numbers.bad & ~returned, column)
-        values = numbers.values
-        if divisor is not None:
-            # A zero quantity has been left out above.
-            values = values / np.where(divisor == 0, 1, divisor)
-        amounts = np.where(np.isnan(amounts), values, amounts)
-        audit.leave_out("negative_price", (amounts < 0) & ~returned, column)
-        too_large = money_to_minor(amounts, shop.currency)[1]
-        audit.leave_out("absurd_price", too_large & ~returned, column)
-    minor, too_large = money_to_minor(amounts, shop.currency)
-    return np.where(np.isnan(amounts) | too_large | (amounts < 0), UNKNOWN, minor)
-
-
-def _discounts(
-    source: SourceTable, audit: RowAudit, column: str | None, currency: str
-) -> NDArray[np.int64]:
-    """Discounts as positive amounts: some shops write them as deductions."""
-    if column is None:
-        return np.zeros(source.n_rows, dtype=np.int64)
-    numbers = read_numbers(source, column)
-    minor, too_large = money_to_minor(np.abs(numbers.values), currency)
-    audit.note("bad_discount", numbers.bad | too_large, column)
-    return minor
-
-
-def _moments(
-    source: SourceTable, audit: RowAudit, section: OrdersSection, timezone: str
-) -> NDArray[np.int64]:
+def _moments(source: SourceTable, section: OrdersSection, timezone: str) -> Moments:
     columns = section.columns.ordered_at
     if columns is None:
-        return np.zeros(source.n_rows, dtype=np.int64)
-    moments = read_moments(source, columns, section.date_format, timezone)
-    audit.leave_out("bad_date", moments.bad, columns)
-    # 0 stands for "no time", and a clock that says 1970-01-01 was never set.
-    audit.leave_out("impossible_date", moments.micros <= 0, columns)
-    latest = clock.now() + clock.MICROS_PER_DAY
-    audit.leave_out("future_date", moments.micros > latest, columns)
-    return moments.micros
+        nothing = np.zeros(source.n_rows, dtype=np.int64)
+        return Moments(nothing, nothing.astype(np.bool_))
+    return read_moments(source, columns, section.date_format, timezone)
 
 
 def _no_item_known(
@@ -231,12 +228,12 @@ def _no_item_known(
     audit: RowAudit,
     items: Keys,
     columns: Sequence[str],
-    catalogue_ids: Sequence[str],
+    catalogue_ids: pa.Array,
     catalogue_file: str,
 ) -> None:
     codes = pd.unique(items.codes[audit.kept])[:3]
-    ordered = ", ".join(repr(items.texts[code]) for code in codes.tolist())
-    listed = ", ".join(repr(text) for text in catalogue_ids[:3])
+    ordered = ", ".join(map(repr, items.texts.take(pa.array(codes)).to_pylist()))
+    listed = ", ".join(map(repr, catalogue_ids[:3].to_pylist()))
     raise DataError(
         f"no ordered item is in the catalogue: orders name {ordered},"
         f" the catalogue {catalogue_file} holds {listed}",
@@ -245,24 +242,27 @@ def _no_item_known(
     )
 
 
-def _several(frame: pd.DataFrame, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Kept purchases of an order that names more than one customer; bool (n_rows,)."""
-    usable = kept & ~frame["returned"].to_numpy() & (frame["customer"] != MISSING).to_numpy()
-    by_order = frame[usable].groupby("order")["customer"]
-    several = np.zeros(len(frame), dtype=np.bool_)
-    several[usable] = (by_order.transform("min") != by_order.transform("max")).to_numpy()
-    return several
+def _several(orders: Keys, customers: Keys, usable: Mask) -> Mask:
+    """Return the usable rows of orders that name more than one customer."""
+    order, customer = orders.codes[usable], customers.codes[usable]
+    one = np.zeros(len(orders.values), dtype=np.int32)
+    one[order] = customer
+    several = np.zeros(len(one), dtype=np.bool_)
+    several[order[customer != one[order]]] = True
+    return usable & orders.by_key(several, False)
 
 
-def _repeated_rows(
-    source: SourceTable, frame: pd.DataFrame, kept: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Kept rows of which every source cell equals an earlier kept row's; bool (n_rows,)."""
-    # Rows that differ in what was read are no repetitions: few are left to compare cell by cell.
-    alike = frame[kept].duplicated(keep=False)
-    rows = np.flatnonzero(kept)[alike.to_numpy()]
-    repeated = np.zeros(len(frame), dtype=np.bool_)
-    if len(rows):
+def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:
+    """Return the kept rows of which every source cell equals an earlier kept row's.
+
+    Args:
+        key: int64 (n_rows,), equal of such rows.
+    """
+    repeated = np.zeros(len(key), dtype=np.bool_)
+    ascending = np.sort(key[kept])
+    alike = ascending[1:][ascending[1:] == ascending[:-1]]
+    if len(alike):
+        rows = np.flatnonzero(kept & np.isin(key, alike))
         cells = pd.DataFrame(
             {
                 number: _cell_codes(column.take(pa.array(rows)))
@@ -282,11 +282,18 @@ def _cell_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _absurd(frame: pd.DataFrame, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Kept purchases priced beyond ABSURD_PRICE_RATIO times their item's median; bool (n_rows,)."""
-    usable = kept & ~frame["returned"].to_numpy() & (frame["unit_price_minor"] > 0).to_numpy()
-    priced = frame.loc[usable, ["item", "unit_price_minor"]]
-    median = priced.groupby("item")["unit_price_minor"].transform("median")
-    absurd = np.zeros(len(frame), dtype=np.bool_)
-    absurd[usable] = (priced["unit_price_minor"] > ABSURD_PRICE_RATIO * median).to_numpy()
+def _absurd(item: NDArray[np.int32], price: NDArray[np.int64], usable: Mask) -> Mask:
+    """Return the usable rows priced beyond ABSURD_PRICE_RATIO times their item's median."""
+    rows = np.flatnonzero(usable)
+    low = np.full(int(item.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(low, item[rows], price[rows])
+    # Only where a price is far above the lowest can one be far above the median.
+    far = price[rows] // ABSURD_PRICE_RATIO >= low[item[rows]]
+    absurd = np.zeros(len(item), dtype=np.bool_)
+    if far.any():
+        among = np.zeros(len(low), dtype=np.bool_)
+        among[item[rows[far]]] = True
+        rows = rows[among[item[rows]]]
+        median = medians_of(item[rows], price[rows], len(low))[item[rows]]
+        absurd[rows] = price[rows] > ABSURD_PRICE_RATIO * median
     return absurd

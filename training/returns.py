@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from training.keys import MISSING
@@ -46,7 +48,7 @@ class _Open:
 
 
 def subtract_returns(
-    lines: pd.DataFrame, order_texts: list[str], *, timed: bool
+    lines: pd.DataFrame, order_texts: pa.Array, *, timed: bool
 ) -> tuple[pd.DataFrame, ReturnsQuality]:
     """The purchases that lasted, and what became of the returns.
 
@@ -91,12 +93,12 @@ def subtract_returns(
     )
 
 
-def _in_time(lines: pd.DataFrame, order_texts: list[str], *, timed: bool) -> pd.DataFrame:
+def _in_time(lines: pd.DataFrame, order_texts: pa.Array, *, timed: bool) -> pd.DataFrame:
     """Lines in the order in which they happened, purchases before returns of the same moment."""
     if not timed:
         return lines
     rank = np.empty(len(order_texts), dtype=np.int64)
-    rank[sorted(range(len(order_texts)), key=order_texts.__getitem__)] = np.arange(len(order_texts))
+    rank[pc.array_sort_indices(order_texts).to_numpy()] = np.arange(len(order_texts))
     # Every column that could tell two lines apart, so that the order of the rows cannot matter.
     keys = (
         lines["discount_minor"].to_numpy(),
@@ -111,7 +113,7 @@ def _in_time(lines: pd.DataFrame, order_texts: list[str], *, timed: bool) -> pd.
 
 def _of_interest(lines: pd.DataFrame, by: list[str], *, returns_last: bool) -> pd.DataFrame:
     """Lines of those keys that hold both a purchase and a return, key by key, else in order."""
-    first, second = (lines[name].to_numpy() for name in by)
+    first, second = (lines[name].to_numpy(dtype=np.int64) for name in by)
     key = first * (int(second.max(initial=0)) + 1) + second
     returned = lines["returned"].to_numpy()
     both = np.intersect1d(key[returned], key[~returned])

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from engine.errors import DataError
 from training.csv_files import RaggedRow, read_csv
-from training.database_source import read_query
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
@@ -53,15 +52,13 @@ class SourceTable:
         table: the rows, column by column.
         files: names for messages, in reading order; one name for a database.
         file_starts: int64 (n_files + 1,); rows of file f are `file_starts[f]:file_starts[f + 1]`.
-        row_numbers: int64 (n_rows,), 1-based in their own file, header excluded.
-        ragged: rows that could not be taken into the table.
+        ragged: rows that could not be taken into the table, by file and row.
         decimal: decimal mark of numbers that stand as text.
     """
 
     table: pa.Table
     files: tuple[str, ...]
     file_starts: NDArray[np.int64]
-    row_numbers: NDArray[np.int64]
     ragged: tuple[RaggedRow, ...]
     decimal: str
 
@@ -70,35 +67,41 @@ class SourceTable:
         return self.table.num_rows
 
     def column(self, name: str) -> pa.Array:
-        """One column as one array; empty or blank text is null.
+        """Return one column as one array.
+
+        Text is dictionary-encoded, so that whatever is asked of it is asked of each distinct text
+        once; empty or blank text is null, and every text of the dictionary is in use.
 
         Raises:
             DataError: no such column, or two of that name.
         """
         require_columns(self.table.column_names, (name,), self.files[0])
         column = self.table.column(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_nested(column.type):
-            message = f"each cell holds a {column.type}, not one value"
+        kind = column.type
+        if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+            column = column.cast(kind.value_type)
+            kind = column.type
+        if pa.types.is_nested(kind):
+            message = f"each cell holds a {kind}, not one value"
             raise DataError(message, file=self.files[0], column=name)
-        if _is_text(column.type) or pa.types.is_binary(column.type):
-            try:
-                column = column.cast(pa.large_string())
-            except pa.ArrowInvalid as error:
-                raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
-        array = column.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):
-            array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
-        if pa.types.is_large_string(array.type):
-            blank = pc.equal(pc.utf8_trim_whitespace(array), "")
-            array = pc.if_else(blank, pa.scalar(None, array.type), array)
-        return array
+        if pa.types.is_string_view(kind):
+            column = column.cast(pa.large_string())
+        if pa.types.is_dictionary(kind):
+            return _without_blanks(_one(column.unify_dictionaries()))
+        if not (_is_text(kind) or pa.types.is_binary(kind)):
+            return _one(column)
+        try:
+            return _without_blanks(_one(column.dictionary_encode()))
+        except pa.ArrowInvalid as error:
+            raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
 
     def place(self, row: int) -> tuple[str, int]:
-        """(file, 1-based row in it) of a row of the table."""
-        file = int(np.searchsorted(self.file_starts, row, side="right")) - 1
-        return self.files[file], int(self.row_numbers[row])
+        """Return (file, 1-based row in it, header excluded) of a row of the table."""
+        index = int(np.searchsorted(self.file_starts, row, side="right")) - 1
+        file, number = self.files[index], row - int(self.file_starts[index]) + 1
+        for each in self.ragged:
+            number += each.file == file and each.row <= number
+        return file, number
 
     def value(self, row: int, column: str) -> str:
         """The cell as text, for messages; "" where it is empty."""
@@ -120,6 +123,9 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
             column that is missing, or no row at all.
     """
     if section.url is not None and section.query is not None:
+        # SQLAlchemy takes long to load: only who reads a database waits for it.
+        from training.database_source import read_query
+
         table, name = read_query(section.url, section.query, folder)
         source = single(table, name, section.decimal)
     else:
@@ -189,23 +195,13 @@ def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
         table, aside = read_file(path, section)
         tables.append(_aligned(table, tables[0], path, paths[0]) if tables else table)
         ragged.append(tuple(aside))
-    numbers = [
-        _row_numbers(table.num_rows, [row.row for row in aside])
-        for table, aside in zip(tables, ragged, strict=True)
-    ]
     return SourceTable(
         table=_together(tables, paths),
         files=tuple(str(path) for path in paths),
         file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
-        row_numbers=np.concatenate(numbers),
         ragged=tuple(row for aside in ragged for row in aside),
         decimal=section.decimal,
     )
-
-
-def _row_numbers(n_rows: int, aside: Sequence[int]) -> NDArray[np.int64]:
-    every = np.arange(1, n_rows + len(aside) + 1, dtype=np.int64)
-    return np.setdiff1d(every, np.asarray(aside, dtype=np.int64), assume_unique=True)
 
 
 def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
@@ -272,13 +268,36 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
+    return array
+
+
+def _without_blanks(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return texts (large_string) whose blank ones are null and no part of the dictionary."""
+    indices, texts = column.indices, column.dictionary.cast(pa.large_string())
+    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").fill_null(True)
+    # A dictionary may also name what no row holds.
+    codes = indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    kept = np.zeros(len(texts) + 1, dtype=np.bool_)
+    kept[codes] = True
+    kept = kept[:-1] & ~blank.to_numpy(zero_copy_only=False)
+    if kept.all():
+        return pa.DictionaryArray.from_arrays(indices, texts)
+    position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(position, mask=position < 0), texts.filter(pa.array(kept))
+    )
+
+
 def single(table: pa.Table, name: str, decimal: str) -> SourceTable:
     """The rows of a database as one table; `name` for messages."""
     return SourceTable(
         table=table,
         files=(name,),
         file_starts=np.array([0, table.num_rows], dtype=np.int64),
-        row_numbers=np.arange(1, table.num_rows + 1, dtype=np.int64),
         ragged=(),
         decimal=decimal,
     )

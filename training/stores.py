@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import CONTRADICTED, Stores
 from engine.orders import Baskets
-from training.keys import MISSING
+from training.keys import MISSING, first_of_order
 from training.mining.strata import count_by_store
 
 if TYPE_CHECKING:
@@ -18,16 +18,8 @@ if TYPE_CHECKING:
 
 
 def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
-    """The store an order's lines name, the first by id where they name several; int64 (n_orders,).
-
-    MISSING where they name none.
-    """
-    nowhere = np.iinfo(np.int64).max
-    stores = dataset.lines["store"].to_numpy(dtype=np.int64)
-    found = np.full(dataset.n_orders, nowhere, dtype=np.int64)
-    known = np.where(stores == MISSING, nowhere, stores)
-    np.minimum.at(found, dataset.lines["order"].to_numpy(), known)
-    return np.where(found == nowhere, MISSING, found)
+    """Return the store an order's lines name; int64 (n_orders,), MISSING where they name none."""
+    return first_of_order(*(dataset.lines[name].to_numpy() for name in ("order", "store")))
 
 
 def borne_out(

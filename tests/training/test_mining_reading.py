@@ -17,8 +17,7 @@ from engine.errors import DataError
 from engine.orders import Baskets
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.basket_files import read_baskets
-from training.encoded_columns import Encoded, order_codes
+from training.basket_files import numbered_items, read_baskets
 from training.keys import read_keys
 from training.mining import pairs
 from training.mining.pairs import baskets_of_pairs
@@ -88,15 +87,22 @@ def test_pairs_become_the_same_baskets_as_by_sorting(
     ],
     ids=lambda column: str(column.type),
 )
-def test_every_type_of_id_has_the_text_it_has_in_training(column: pa.Array) -> None:
+def test_every_type_of_id_has_its_text(column: pa.Array) -> None:
     table = pa.table({"item_id": pa.chunked_array([column[:3], column[3:]])})
-    ours = Encoded.of(table, "item_id", "x.parquet")
-    theirs = read_keys(single(table, "x.parquet", "."), ("item_id",))
-    texts = ours.texts.to_pylist()
-    assert [texts[code] for code in ours.codes] == [theirs.texts[code] for code in theirs.codes]
-    codes, ids = ours.by_text()
-    assert list(ids.ids) == sorted(set(theirs.texts))
-    assert [ids[code] for code in codes.tolist()] == [theirs.texts[code] for code in theirs.codes]
+    codes, ids = numbered_items(table, "item_id", "x.parquet")
+    values = [value.decode() if isinstance(value, bytes) else value for value in column.to_pylist()]
+    expected = [
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:.0f}"
+        if value == 1e20
+        else str(value).removesuffix(".0")
+        if isinstance(value, float)
+        else str(value)
+        for value in values
+    ]
+    assert list(ids.ids) == sorted(set(expected))
+    assert [ids[code] for code in codes.tolist()] == expected
 
 
 @pytest.mark.parametrize(
@@ -114,15 +120,15 @@ def test_every_type_of_id_has_the_text_it_has_in_training(column: pa.Array) -> N
 def test_an_empty_cell_is_told_with_its_row(column: pa.Array) -> None:
     table = pa.table({"item_id": column})
     with pytest.raises(DataError, match="the cell is empty") as caught:
-        Encoded.of(table, "item_id", "x.parquet")
+        numbered_items(table, "item_id", "x.parquet")
     assert caught.value.details == {"file": "x.parquet", "row": 3, "column": "item_id"}
 
 
 def test_what_a_dictionary_names_and_no_line_holds_is_no_item() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([2, 0, 2]), pa.array(["a", " ", "c"]))
-    encoded = Encoded.of(pa.table({"item_id": column}), "item_id", "x")
-    assert encoded.texts.to_pylist() == ["a", "c"]
-    assert encoded.codes.tolist() == [1, 0, 1]
+    keys = read_keys(single(pa.table({"item_id": column}), "x", "."), ("item_id",))
+    assert keys.texts.to_pylist() == ["a", "c"]
+    assert keys.codes.tolist() == [1, 0, 1]
 
 
 @given(st.lists(st.integers(-3, 12), max_size=30), st.booleans(), st.booleans())
@@ -131,15 +137,15 @@ def test_orders_are_numbered_as_they_come(ids: list[int], in_order: bool, as_tex
     listed = sorted(ids) if in_order else ids
     column = pa.array([str(number) for number in listed] if as_text else listed)
     kind = pa.string() if as_text else pa.int64()
-    codes, n_orders = order_codes(pa.table({"order_id": column.cast(kind)}), "order_id", "x")
+    keys = read_keys(single(pa.table({"order_id": column.cast(kind)}), "x", "."), ("order_id",))
     seen = list(dict.fromkeys(listed))
-    assert n_orders == len(seen)
-    assert codes.tolist() == [seen.index(number) for number in listed]
+    assert keys.texts.to_pylist() == list(map(str, seen))
+    assert keys.codes.tolist() == [seen.index(number) for number in listed]
 
 
 def test_cells_that_hold_lists_are_refused() -> None:
     with pytest.raises(DataError, match="not one value"):
-        Encoded.of(pa.table({"item_id": pa.array([["a"], ["b"]])}), "item_id", "x")
+        numbered_items(pa.table({"item_id": pa.array([["a"], ["b"]])}), "item_id", "x")
 
 
 def test_tables_in_any_order_of_rows_and_columns(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,7 +167,7 @@ def test_unit_by_unit_by_hand(lines: list[tuple[int, int, int, int, int, bool]])
                 left[place] -= 1
     for place in returns:
         unmatched[lines[place][1]] += left[place]
-    kept, counts = subtract_returns(frame(lines), ["o0", "o1", "o2", "o3"], timed=True)
+    kept, counts = subtract_returns(frame(lines), pa.array(["o0", "o1", "o2", "o3"]), timed=True)
     assert counts.lines == len(returns)
     assert counts.unmatched_units == sum(unmatched.values())
     assert counts.unmatched_lines == sum(1 for place in returns if left[place])
@@ -182,7 +183,7 @@ def test_unit_by_unit_by_hand(lines: list[tuple[int, int, int, int, int, bool]])
 def test_the_order_of_rows_does_not_matter(
     lines: list[tuple[int, int, int, int, int, bool]], chance: Any
 ) -> None:
-    texts = ["o3", "o1", "o2", "o0"]
+    texts = pa.array(["o3", "o1", "o2", "o0"])
     mixed = list(lines)
     chance.shuffle(mixed)
     first, counts = subtract_returns(frame(lines), texts, timed=True)

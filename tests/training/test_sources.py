@@ -24,7 +24,7 @@ from training.dataset import Dataset
 from training.keys import MISSING, read_keys
 from training.moments import read_moments
 from training.numbers import money_to_minor, parse_number, read_numbers
-from training.sources import SourceTable, read_source
+from training.sources import SourceTable, read_source, single
 
 
 def section(**fields: Any) -> OrdersSection:
@@ -33,19 +33,14 @@ def section(**fields: Any) -> OrdersSection:
 
 def table(columns: dict[str, Any], decimal: str = ".") -> SourceTable:
     data = pa.table(columns)
-    return SourceTable(
-        data,
-        ("file",),
-        np.array([0, data.num_rows]),
-        np.arange(1, data.num_rows + 1),
-        (),
-        decimal,
-    )
+    return single(data, "file", decimal)
 
 
 def keys_of(values: Any) -> list[str | None]:
     keys = read_keys(table({"id": values}), ("id",))
-    return [None if code == MISSING else keys.texts[code] for code in keys.codes.tolist()]
+    texts = [*keys.texts.to_pylist(), None]
+    assert MISSING == -1
+    return [texts[code] for code in keys.codes.tolist()]
 
 
 def instants(columns: dict[str, Any], form: str | None = None, zone: str = "UTC") -> list[str]:
@@ -85,18 +80,19 @@ def test_different_composite_keys_never_look_the_same(rows: list[tuple[str, str,
     parts = list(zip(*rows, strict=True))
     data = {name: pa.array(cells) for name, cells in zip("xyz", parts, strict=True)}
     keys = read_keys(table(data), ("x", "y", "z"))
+    texts = keys.texts.to_pylist()
     seen: dict[str, tuple[str, str, str]] = {}
     for row, code in zip(rows, keys.codes.tolist(), strict=True):
         # An empty part leaves the key without meaning.
         assert (code == MISSING) == (not all(row))
         if code != MISSING:
-            assert seen.setdefault(keys.texts[code], row) == row
-    assert len(seen) == len({row for row in rows if all(row)}) == len(keys.texts)
+            assert seen.setdefault(texts[code], row) == row
+    assert len(seen) == len({row for row in rows if all(row)}) == len(texts)
 
 
 def test_composite_keys_are_readable() -> None:
     keys = read_keys(table({"x": ["7", "7"], "y": ["01-04-19", "a|b"]}), ("x", "y"))
-    assert keys.texts == ["7|01-04-19", "7|a\\|b"]
+    assert keys.texts.to_pylist() == ["7|01-04-19", "7|a\\|b"]
 
 
 # Numbers
@@ -318,7 +314,7 @@ def test_rows_of_another_width_are_set_aside_with_their_numbers(tmp_path: Path) 
     (tmp_path / "a.csv").write_text("order_id,item_id\n1,a\n2,b,c\n3,c\n4\n5,e\n")
     source = read_source(section(path="a.csv"), tmp_path, [])
     assert source.column("order_id").to_pylist() == ["1", "3", "5"]
-    assert source.row_numbers.tolist() == [1, 3, 5]
+    assert [source.place(row)[1] for row in range(3)] == [1, 3, 5]
     assert [(row.row, row.text) for row in source.ragged] == [(2, "2,b,c"), (4, "4")]
 
 
@@ -348,7 +344,7 @@ def test_files_of_a_glob_must_fit_together(tmp_path: Path) -> None:
     # A month without guests stores whole numbers, one with guests floats: the ids are the same.
     parquet.write_table(pa.table({"order_id": [17850.0, None]}), tmp_path / "b.parquet")
     source = read_source(section(path="*.parquet"), tmp_path, [])
-    assert read_keys(source, ("order_id",)).texts == ["1", "17850"]
+    assert read_keys(source, ("order_id",)).texts.to_pylist() == ["1", "17850"]
 
 
 # Databases
@@ -422,7 +418,7 @@ def test_postgresql_types(fresh_postgres_url: str, tmp_path: Path) -> None:
                timestamptz '2025-07-01 12:00+02' as ordered_at
     """
     source = read_source(section(url=fresh_postgres_url, query=query), tmp_path, ["price"])
-    assert read_keys(source, ("order_id",)).texts == ["7"]
+    assert read_keys(source, ("order_id",)).texts.to_pylist() == ["7"]
     assert read_numbers(source, "price").values.tolist() == [12.5]
     moments = read_moments(source, ("ordered_at",), None, "UTC")
     assert clock.to_iso(int(moments.micros[0])) == "2025-07-01T10:00:00+00:00"

@@ -13,7 +13,7 @@ from engine.native import kernels
 from engine.orders import Baskets
 
 _BLOCK_PAIRS = 1 << 19
-Integers = NDArray[np.int64]
+Integers = NDArray[np.int32] | NDArray[np.int64]
 
 
 def baskets_of_pairs(orders: Integers, items: Integers, n_orders: int, n_items: int) -> Baskets:
@@ -28,8 +28,8 @@ def baskets_of_pairs(orders: Integers, items: Integers, n_orders: int, n_items: 
     def file(block: tuple[int, int, int, int]) -> NDArray[np.int32]:
         low, high, first, after = block
         here = rows[low:high]
-        asked = (orders[low:high], items[low:high], first, n_items)
-        return here[: kernels.file_pairs(*asked, here, sizes[first:after])]
+        pairs = (each[low:high].astype(np.int64, copy=False) for each in (orders, items))
+        return here[: kernels.file_pairs(*pairs, first, n_items, here, sizes[first:after])]
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "mersalg-mining") as threads:
         filed = list(threads.map(file, blocks))

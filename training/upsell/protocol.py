@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
 from engine.upsell.tiers import Ladders
+from training.medians import medians_of
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -27,10 +28,9 @@ def protocol_ladders(
         family: int32 (n_items,), -1 where unknown.
         kind: terciles of price, of items in ten orders or more; or K-means on log price, of all.
     """
-    lines = before.lines
-    medians = lines[lines["unit_price_minor"] > 0].groupby("item")["unit_price_minor"].median()
-    price = np.full(len(family), float(UNKNOWN))
-    price[medians.index.to_numpy()] = medians.to_numpy()
+    item, paid = (before.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
+    price = medians_of(item[paid > 0], paid[paid > 0], len(family))
+    price[np.isnan(price)] = UNKNOWN
     counts = before.baskets.item_counts()
     least = MIN_ORDERS if kind == "terciles" else 1
     usable = (price > 0) & (family >= 0) & (counts >= least)

@@ -13,7 +13,7 @@ from engine.errors import DataError
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.vocabulary import Vocabulary
-from training.encoded_columns import Encoded
+from training.basket_files import numbered_items
 from training.mining.protocol import Itemsets, min_count_of_support
 from training.mining.rules import Ranks
 from training.mining.search import default_min_count
@@ -129,7 +129,7 @@ def mine_source(
         found = counting.frequent_items(mined, least)
         n_items = entries.select("item").distinct().count()
         task.advance()
-        names, items = Encoded.of(found, "item", lines.name).by_text()
+        names, items = numbered_items(found, "item", lines.name)
         counts = found["count"].to_numpy()
         # Of equally frequent items the first by name comes first: the same lines, the same work.
         rising = np.lexsort((names, counts))
