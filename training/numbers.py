@@ -16,7 +16,7 @@ from training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _SPACES = " \u00a0\u202f"
-_MARK = r"[^\w.,()+\-−]*(?:(?:[A-Z]{3}|[Kk]r|KR|Fr|Rs|zł|stk|pcs?)\.?)?[^\w.,()+\-−]*"
+_MARK = r"[^\w.,()+\-−]*+(?:(?:[A-Z]{3}|[Kk]r|KR|Fr|Rs|zł|stk|pcs?)\.?)?[^\w.,()+\-−]*+"
 # A currency before or after (`$18.00`, `kr 99`, `1 290,-`), a sign on either side of it.
 _DRESSED = re.compile(
     rf"(?P<open>\()?(?P<sign>[+\-−]?){_MARK}(?P<late_sign>[\-−]?)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -19,6 +20,11 @@ _MONEY = ("revenue", "net_revenue")
 _OF_EFFECTS = (
     *("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout"),
     *("completion", "offered_units", "orders"),
+)
+# Spreadsheets pass over blanks and marks without a width, and take full-width signs for the others.
+_FORMULA = re.compile(
+    r"(?:\A|(?<=[\n\v\f\x85\u2028\u2029]))"
+    r"(?=[\s\x00\u200b-\u200f\u2060\ufeff]*+[=+\-@＝＋－＠﹢﹣﹦﹫]|[\t\n])"
 )
 
 
@@ -76,5 +82,6 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
 
 
 def _safe(cell: str) -> str:
-    """Return a cell that no spreadsheet runs as a formula: ids come from outside."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """Return a cell no line of which a spreadsheet runs as a formula: ids come from outside."""
+    # A carriage return would end the row: Python's writer does not quote it.
+    return _FORMULA.sub("'", cell.replace("\r\n", "\n").replace("\r", "\n"))

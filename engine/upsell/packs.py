@@ -103,8 +103,9 @@ _SET_OF = re.compile(
     r"(?:\s+(?:of|med|à|a|av)\s+|/)(?P<count>[0-9]{1,4})\b"
 )
 _RANGE = re.compile(rf"(?P<low>{_DECIMAL})\s?[-/]\s?(?P<high>{_DECIMAL})\s*(?P<unit>{_WORD})\b")
-_MEASURED = re.compile(r"[0-9].*[^\W\d_]", re.DOTALL)
+_MEASURED = re.compile(r"[^0-9]*+[0-9].*[^\W\d_]", re.DOTALL)
 """A unit stands behind its number, so that other texts need not be looked through for one."""
+_SPACES = re.compile(r"(\s)\s+")
 _SQUARE = re.compile(r"\bsq\.?\s*(ft|m)\b")
 _FLUID = re.compile(r"\bfl\.?\s*oz\b")
 _GENERATION = re.compile(r"(?<![0-9.,])[2-6]g\b")
@@ -158,13 +159,15 @@ class Packs:
 @lru_cache(maxsize=2_048)
 def parse_pack(text: str) -> Pack | None:
     """The amount `text` states, or None where it states none or leaves it open."""
-    words = _FLUID.sub("floz", _SQUARE.sub(r"sq\1", text.casefold().replace("_", " ")))
+    # Patterns part at spaces in several places: among many they would try every way to.
+    spaced = _SPACES.sub(r"\1", text.casefold().replace("_", " "))
+    words = _FLUID.sub("floz", _SQUARE.sub(r"sq\1", spaced))
     words = words.strip().rstrip(" .*")
     if words in _ALONE:
         return _pack(1.0, words)
     if words.startswith("half "):
         words = f"1/2 {words[5:]}"
-    if not _MEASURED.search(words):
+    if not _MEASURED.match(words):
         return _set_of(words)
     if _SIDES.search(words) or _is_range(words):
         return None

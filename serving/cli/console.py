@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Generator
@@ -10,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.segment import Segment
 
 from engine.errors import MersalgError
 from engine.progress import SilentProgress, Task
@@ -28,10 +30,36 @@ _LONG_SECONDS = 5.0
 
 GATE_SAID_NO, BAD_INPUT = 1, 2
 
+# All controls but the line break, and marks that turn the direction of what follows.
+_UNPRINTED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
+class _Stripped:
+    """Something printed, without control characters: names could carry those of a terminal."""
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(_UNPRINTED.sub("", text), style)
+
+
+class Strip(RenderHook):
+    """Strips all that a console prints."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Return what rich prints instead."""
+        return [_Stripped(each) for each in renderables]
+
+
 out = Console(soft_wrap=True)
 """Results, on standard output."""
 err = Console(stderr=True, soft_wrap=True)
 """Progress, notes and errors, on standard error, so that results can be piped."""
+for _console in (out, err):
+    _console.push_render_hook(Strip())
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 

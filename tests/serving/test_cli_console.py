@@ -6,10 +6,17 @@ import math
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
+from unicodedata import category
 
 import pytest
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from engine.errors import DataError
 from serving.cli import console
 
 
@@ -48,6 +55,36 @@ def test_steps_of_no_known_length_and_failed_ones(
             raise ValueError("broken")
     lines = [line.split(" after ")[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["Counting ...", "Counting: done", "Writing ..."]
+
+
+HOSTILE = "Ca\x1b]0;title\x07se\x1b]52;c;cm0=\x1b\\ \x9b2J\u202e\x08\x00\x7f\u2028one"
+
+
+def test_nothing_printed_reaches_the_terminal_as_a_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table("name", title=HOSTILE, caption=HOSTILE)
+    table.add_row(escape(HOSTILE))
+    for stream in (console.out, console.err):
+        stream.print(table)
+        stream.print(HOSTILE, markup=False, highlight=False)
+        stream.print(f"[bold]{escape(HOSTILE)}[/]", end="")
+    with pytest.raises(typer.Exit):
+        console.fail(DataError(HOSTILE))
+    for printed in capsys.readouterr():
+        assert not [each for each in printed if each != "\n" and category(each)[0] == "C"]
+        assert "\u2028" not in printed
+        assert "one" in printed
+
+
+def test_styles_are_still_printed() -> None:
+    written = StringIO()
+    terminal = Console(file=written, force_terminal=True, color_system="standard", width=80)
+    terminal.push_render_hook(console.Strip())
+    terminal.print(f"[bold red]{escape(HOSTILE)}[/]", highlight=False)
+    text = written.getvalue()
+    assert text.startswith("\x1b[1;31mCa]0;titlese")
+    assert text.count("\x1b") == 2, "those of the style alone"
 
 
 def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from engine.errors import ConfigError
 from engine.fact_json import parse_fact
 from engine.storage.store import open_store
+from engine.tracking.report_csv import csv_text
 from serving.cli.report import command
 from tests.engine.tracking.test_incremental import trial
 
@@ -157,3 +159,31 @@ def test_another_period_stands_beside_it(database: str) -> None:
     assert [row["kind"] for row in changes] == ["cross_sell", "upsell"]
     assert (changes[0]["status"], changes[0]["value"]) == ("not_comparable", "")
     assert next(float(row["value"]) for row in rows if row["rate"] == "change_checkout") == 0
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u00a0=1", "\t=1", "\tx", "\r=1", "\n =1"),
+        *("＝1", "＋1", "－1", "＠A1", "\ufeff=1", "\u200b=1", "\x00=1"),
+        *("ok\n=1", "ok\r\n ＝1", "ok\u2028@A1"),
+    ],
+)
+def test_no_cell_of_a_csv_file_is_a_formula(database: str, cell: str) -> None:
+    """A quote stands before whatever a spreadsheet would run, in each line of a cell."""
+    made = json.loads(report("--database", database, "--by", "item", "--json"))
+    made["groups"][0]["key"]["item"] = cell
+    rows = csv.DictReader(io.StringIO(csv_text(made), newline=""))
+    [written] = {row["item"] for row in rows if row["item"]}
+    assert written.replace("'", "") == cell.replace("\r\n", "\n").replace("\r", "\n")
+    assert "'" in written
+    for line in written.splitlines():
+        shown = unicodedata.normalize("NFKC", line).strip("\ufeff\u200b\x00 \t\r\n\u00a0")
+        assert not shown.startswith(("=", "+", "-", "@"))
+
+
+def test_other_cells_stay_as_they_are(database: str) -> None:
+    made = json.loads(report("--database", database, "--by", "item", "--json"))
+    made["groups"][0]["key"]["item"] = cell = "case-1 = 2\nb + c, @home"
+    rows = csv.DictReader(io.StringIO(csv_text(made), newline=""))
+    assert {row["item"] for row in rows if row["item"]} == {cell}

@@ -19,15 +19,17 @@ FEW = 2_000
 CHUNK = 2_048
 NEIGHBOURS = 30
 
-_NUMBER = r"\d+(?:[.,/]\d+)?"
+_NUMBER = r"\d+(?:[.,]\d+)*"
 _UNIT = (
     r"(?:ml|cl|dl|l|lt|ltr|litre|liter|g|gm|gr|kg|mg|oz|fl\.? ?oz|lb|lbs|pk|pack|ct|count|stk|pcs|"
     r"pc|gb|tb|mb|cm|mm|inch|in|gal|qt|pt|timer|hours|hrs|h|min)"
 )
 _ARTICLE = re.compile(r"\b(?:no|nr|art|sku|#)[. :]*\d{3,}\b|\b\d{5,}\b")
 """Article numbers: every item has another, which says nothing of what it is."""
+# Numbers without a unit match too, and stay: a chain of them is read once, not from each number on.
 _MEASURE = re.compile(
-    rf"(?:{_NUMBER}\s*[x*/]\s*)*{_NUMBER}\s*{_UNIT}\b|\b(?:pack|set|box|case)\s*(?:of|/)\s*\d+"
+    rf"(?<!\d){_NUMBER}(?:\s*[x*/]\s*{_NUMBER})*(?P<unit>\s*{_UNIT}\b)?"
+    r"|\b(?:pack|set|box|case)\s*(?P<of>(?:of|/)\s*\d+)"
 )
 _GRADES = frozenset(
     "xxs xs s sm m md l lg xl xxl xxxl rg reg mini small medium large regular big grande tall "
@@ -46,7 +48,9 @@ def stem_of(name: str) -> str:
     medium one); a name of nothing else stays as it is.
     """
     plain = unicodedata.normalize("NFKC", name).casefold()
-    bare = _MEASURE.sub(" ", _ARTICLE.sub(" ", plain))
+    bare = _MEASURE.sub(
+        lambda found: " " if found["unit"] or found["of"] else found[0], _ARTICLE.sub(" ", plain)
+    )
     words = re.findall(r"[^\W_]+", bare)
     start, end = 0, len(words)
     while end > start and words[end - 1] in _GRADES:
