@@ -12,16 +12,20 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from pydantic_core import PydanticUndefined
 
 from engine.errors import ConfigError
 from serving.settings import ServeSettings, load_settings
+from tests.support import image_hashes
 from tests.support.commands import run
 from tests.support.postgres import free_port
 from tests.support.processes import children_of
@@ -35,7 +39,7 @@ SETTINGS = (FOLDER / "SETTINGS.md").read_text()
 UNITS = ("mersalg.service", "mersalg-train.service", "mersalg-train.timer")
 
 # A registry's host would stand before the first slash and hold a dot, a colon or be localhost.
-IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*:[0-9][a-z0-9.-]*")
+IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*:[0-9][a-z0-9.-]*@sha256:[0-9a-f]{64}")
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -206,6 +210,8 @@ def test_the_compose_file_holds_together(compose: dict[str, Any]) -> None:
         assert (ROOT / service["build"]["dockerfile"]).is_file()
         _assert_options_exist(service["command"])
     assert services["mersalg"]["depends_on"]["database"]["condition"] == "service_healthy"
+    for service in services.values():
+        assert re.fullmatch(r"\$\{\w*MEMORY:-[0-9]+g\}", service["mem_limit"])
     assert services["database"]["healthcheck"]["test"][1] == "pg_isready"
     assert IMAGE.fullmatch(services["database"]["image"])
     assert all(each.startswith("127.0.0.1:") for each in services["mersalg"]["ports"])
@@ -278,6 +284,57 @@ def test_the_container_file_is_sound() -> None:
     assert _known(set(_image_environment()))
     assert json.loads(_values("ENTRYPOINT")[0]) == ["mersalg"]
     assert json.loads(_values("CMD")[0]) == ["serve"]
+
+
+def test_the_image_installs_by_hash_what_constraints_pin() -> None:
+    """All that the project needs is named, in the pinned version, with hashes and nothing else."""
+    constraints = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines()
+    )
+    pinned = {image_hashes.normalized(name): version for name, version in constraints.items()}
+    commands = " ".join(_values("RUN"))
+    for name, wanted in image_hashes.requirements().items():
+        pins = image_hashes.pins(name)
+        assert f"--require-hashes --only-binary=:all: --requirement {name}" in commands
+        for pin, hashes in pins.items():
+            package, version = pin.split("==")
+            assert pinned[image_hashes.normalized(package)] == version, pin
+            assert hashes, pin
+            assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in hashes)
+        named = {image_hashes.normalized(pin.split("==")[0]) for pin in pins}
+        missing_here = _needed(wanted) - named
+        assert missing_here == set(), f"run python -m tests.support.image_hashes: {missing_here}"
+
+
+def _needed(wanted: list[str]) -> set[str]:
+    """The packages that these requirements bring, by what is installed here; unknown ones alone."""
+    needed: set[str] = set()
+    waiting = [Requirement(each) for each in wanted]
+    while waiting:
+        requirement = waiting.pop()
+        name = image_hashes.normalized(requirement.name)
+        if name in needed:
+            continue
+        needed.add(name)
+        with suppress(PackageNotFoundError):
+            for text in requires(requirement.name) or ():
+                each = Requirement(text)
+                extras = requirement.extras or {""}
+                if each.marker is None or any(each.marker.evaluate({"extra": x}) for x in extras):
+                    waiting.append(each)
+    return needed
+
+
+def test_the_build_backend_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [backend] = project["build-system"]["requires"]
+    assert re.fullmatch(r"hatchling==[0-9.]+", backend)
+    assert backend in (ROOT / "constraints.txt").read_text().split()
+
+
+def test_units_limit_memory() -> None:
+    for name in ("mersalg.service", "mersalg-train.service"):
+        assert re.search(r"^MemoryMax=[0-9]+G$", (FOLDER / name).read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
