@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from engine.errors import shown
+
+_LONGEST = 64
+"""Characters of an instant; the longest that is read has 32."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MICROS_PER_DAY = 86_400_000_000
@@ -48,10 +52,12 @@ def parse_instant(text: str) -> int:
         ValueError: not ISO 8601, or without an offset (a local time is not an instant), or carried
             by its offset out of the years that can be written.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"{shown(text)} is too long")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no UTC offset")
+        raise ValueError(f"{shown(text)} has no UTC offset")
     micros = to_micros(moment)
     if not _EARLIEST <= micros <= _LATEST:
-        raise ValueError(f"{text!r} is out of range")
+        raise ValueError(f"{shown(text)} is out of range")
     return micros

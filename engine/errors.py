@@ -20,6 +20,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+_LONGEST_REPEATED = 200
+
+
+def shown(value: object) -> str:
+    """Return what was sent as an error repeats it: quoted, and at most 200 characters of it."""
+    text = str(value)
+    return repr(text[:_LONGEST_REPEATED]) + ("..." if len(text) > _LONGEST_REPEATED else "")
+
 
 class MersalgError(Exception):
     """Base of every deliberate error; `code` is stable and fit for machines."""

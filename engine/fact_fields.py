@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from engine import money
@@ -11,8 +12,11 @@ from engine.facts import Quantity, UnitPrice
 LONGEST_ID = 200
 STOREFRONT_PREFIX = "storefront/"
 """Of the ids of events that storefront keys send."""
+LONGEST_NUMBER = 200
+LARGEST_ID = 10**100  # Python itself refuses to write far longer numbers
 LARGEST_QUANTITY = 10**9
 _FINEST_QUANTITY = Decimal("0.000001")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 NUMBERS = frozenset({int, float, Decimal})
 
 
@@ -25,6 +29,11 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\x00" not in value
+
+
+def is_label(value: str) -> bool:
+    """Return whether words have no control characters, which a terminal would obey."""
+    return _CONTROLS.search(value) is None and is_text(value)
 
 
 def is_id(value: str | None) -> bool:

@@ -22,7 +22,14 @@ from engine import clock, money
 from engine import fact_schema as schema
 from engine.errors import FactRejected
 from engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
-from engine.fact_fields import LARGEST_QUANTITY, NUMBERS, is_text, parse_quantity, storefront_id
+from engine.fact_fields import (
+    LARGEST_ID,
+    LARGEST_QUANTITY,
+    NUMBERS,
+    is_text,
+    parse_quantity,
+    storefront_id,
+)
 from engine.facts import (
     CartLine,
     Change,
@@ -39,7 +46,6 @@ from engine.facts import (
     UnitPrice,
 )
 
-_LARGEST_ID = 10**100  # Python itself refuses to write far longer numbers
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
 _STEPS: dict[str | None, Step] = {"size": "size", "tier": "tier"}
@@ -259,7 +265,7 @@ def _id(value: str | int | None, field: str, where: str = "") -> str | None:
         return None
     if isinstance(value, str):
         return _text(value, field, where)
-    if abs(value) >= _LARGEST_ID:
+    if abs(value) >= LARGEST_ID:
         raise _invalid(field, "must be text", where)
     return str(value)
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.errors import FactRejected
-from engine.fact_fields import LONGEST_ID
+from engine.fact_fields import LONGEST_ID, LONGEST_NUMBER
 from engine.facts import (
     ORDER_TYPES,
     PROMOTION_TYPES,
@@ -33,6 +33,8 @@ from engine.facts import (
 
 LONGEST_LIST = 10_000
 _LARGEST_ROW = 2**31 - 1
+_NOT_TAKEN = float("nan")
+"""What no field takes."""
 _EXACT_DIGITS = 15
 """A float holds every number of so many digits."""
 
@@ -214,6 +216,8 @@ def exact_number(digits: str) -> float | Decimal:
     """Return a JSON number as it was written, which a float cannot always hold."""
     if len(digits) <= _EXACT_DIGITS:
         return float(digits)
+    if len(digits) > LONGEST_NUMBER:
+        return _NOT_TAKEN
     try:
         return Decimal(digits)
     except InvalidOperation:

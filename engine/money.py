@@ -6,6 +6,8 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 
+from engine.errors import shown
+
 # ISO 4217 currencies whose minor unit is not a hundredth.
 _MINOR_DIGITS = {
     **dict.fromkeys(
@@ -69,17 +71,17 @@ def _to_price(amount: Decimal | str | int | float, currency: str) -> int | Decim
 
 def _scaled(amount: Decimal | str | int | float, currency: str) -> Decimal:
     if isinstance(amount, str) and not is_written(amount):
-        raise ValueError(f"not an amount of money: {amount[:_LONGEST]!r}")
+        raise ValueError(f"not an amount of money: {shown(amount)}")
     try:
         value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
-        raise ValueError(f"not an amount of money: {amount!r}") from error
+        raise ValueError(f"not an amount of money: {shown(amount)}") from error
     # The exponent is looked at first: scaling 1e999999 would cost memory, not only time.
     if not value.is_finite() or value.adjusted() > 15:
-        raise ValueError(f"not an amount of money: {amount!r}")
+        raise ValueError(f"not an amount of money: {shown(amount)}")
     minor = value.scaleb(minor_digits(currency))
     if abs(minor) > LARGEST_MINOR:
-        raise ValueError(f"amount too large: {amount!r}")
+        raise ValueError(f"amount too large: {shown(amount)}")
     return minor
 
 

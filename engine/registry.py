@@ -22,7 +22,7 @@ import orjson
 
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
-from engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from engine.errors import ModelCorrupt, ModelError, ModelNotFound, shown
 from engine.forgotten import Forgotten
 from engine.manifest import (
     OPTIONAL,
@@ -144,7 +144,7 @@ class Registry:
         """Raises ModelNotFound, ModelCorrupt or ModelIncompatible."""
         # Names come from requests and the command line: only a name of our own form is a path.
         if not _VERSION.fullmatch(version) or not (self.root / version).is_dir():
-            raise ModelNotFound(f"there is no model {version!r} in {self.root}")
+            raise ModelNotFound(f"there is no model {shown(version)} in {self.root}")
         try:
             raw = (self.root / version / "manifest.json").read_bytes()
         except OSError as error:

@@ -17,6 +17,7 @@ from engine import errors
 _log = logging.getLogger("mersalg.http")
 
 RETRY_AFTER_SECONDS = 1
+_LONGEST_MESSAGE = 1_000
 
 # Most special first: the first class an error belongs to decides.
 _STATUS_OF: tuple[tuple[type[errors.MersalgError], int], ...] = (
@@ -109,7 +110,9 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return one error as a response."""
-    body = {"error": {"code": code, "message": message, "details": details or {}}}
+    body = {
+        "error": {"code": code, "message": message[:_LONGEST_MESSAGE], "details": details or {}}
+    }
     return Response(
         orjson.dumps(body, default=str),
         status,

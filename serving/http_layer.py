@@ -43,6 +43,8 @@ UNMATCHED = "unmatched"
 _REQUEST_ID = REQUEST_ID.lower().encode()
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
 _NO_PARAMETERS: dict[str, object] = {}
+_LONGEST_HOST = 300
+"""Characters of a host or origin; which are of this machine is kept in a cache."""
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _access = logging.getLogger("mersalg.access")
 
@@ -157,8 +159,8 @@ class HttpLayer:
 
     def _is_trusted(self, name: bytes, value: bytes) -> bool:
         if name == b"host":
-            return _is_local(b"//" + value)
-        return value in self._allowed_origins or _is_local(value)
+            return len(value) <= _LONGEST_HOST and _is_local(b"//" + value)
+        return value in self._allowed_origins or (len(value) <= _LONGEST_HOST and _is_local(value))
 
 
 def route_of(scope: Scope) -> str:

@@ -20,7 +20,7 @@ from engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Trac
 from engine.merchandising.reasons import REJECTIONS
 
 _PRICE_DIGITS = 12
-_LONGEST_NUMBER = 200
+_LONGEST_LABEL = 100
 _SPELT = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
 _SPELT |= dict.fromkeys(("false", "no", "off", "n", "f", "0"), False)
 
@@ -37,15 +37,17 @@ if TYPE_CHECKING:
     # Many shops number their orders, items and customers: a struct, once made, holds texts.
     Id = str
     OptionalId = str | None
+    Label = str | None
     Units = Quantity
     Price = Decimal
     Consent = bool
 else:
     _LONGEST = fact_fields.LONGEST_ID
-    _NUMBER = {"type": "string", "maxLength": _LONGEST_NUMBER}
+    _NUMBER = {"type": "string", "maxLength": fact_fields.LONGEST_NUMBER}
     Id = Annotated[str, Meta(min_length=1, max_length=_LONGEST)] | int
     # An empty text says as little as none.
     OptionalId = Annotated[str, Meta(max_length=_LONGEST)] | int | None
+    Label = Annotated[str, Meta(max_length=_LONGEST_LABEL)] | int | None
     Units = Annotated[
         Any,
         Meta(extra_json_schema={"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _NUMBER]}),
@@ -112,11 +114,11 @@ class SuggestionRequest(Struct):
         ),
     ] = None
     placement: Annotated[
-        OptionalId, Meta(description="Where the offers will be shown; `checkout` if not given")
+        Label, Meta(description="Where the offers will be shown; `checkout` if not given")
     ] = None
-    store_id: OptionalId = None
+    store_id: Label = None
     segment: Annotated[
-        OptionalId,
+        Label,
         Meta(description="Which group of buyers this one belongs to, in the shop's own words"),
     ] = None
     locale: Annotated[
@@ -168,9 +170,9 @@ class SuggestionRequest(Struct):
         self.session_id = _optional_id(self.session_id, "session_id")
         self.customer_id = _optional_id(self.customer_id, "customer_id")
         self.checkout_token = _optional_id(self.checkout_token, "checkout_token")
-        self.placement = _optional_id(self.placement, "placement")
-        self.store_id = _optional_id(self.store_id, "store_id")
-        self.segment = _optional_id(self.segment, "segment")
+        self.placement = _label(self.placement, "placement")
+        self.store_id = _label(self.store_id, "store_id")
+        self.segment = _label(self.segment, "segment")
         if self.exclude_item_ids:
             self.exclude_item_ids = _ids(self.exclude_item_ids, "exclude_item_ids")
         if self.declined_item_ids:
@@ -181,6 +183,8 @@ class SuggestionRequest(Struct):
 
 def _id(value: str | int, field: str) -> str:
     if type(value) is not str:
+        if abs(value) >= fact_fields.LARGEST_ID:
+            raise FieldError(field, "must be text")
         return str(value)
     if not fact_fields.is_text(value):
         raise FieldError(field, "holds characters that are not text")
@@ -189,6 +193,13 @@ def _id(value: str | int, field: str) -> str:
 
 def _optional_id(value: str | int | None, field: str) -> str | None:
     return None if value is None or value == "" else _id(value, field)
+
+
+def _label(value: str | int | None, field: str) -> str | None:
+    label = _optional_id(value, field)
+    if label is not None and not fact_fields.is_label(label):
+        raise FieldError(field, "holds control characters")
+    return label
 
 
 def _ids(values: Sequence[str | int], field: str) -> tuple[str, ...]:
@@ -222,8 +233,8 @@ def _price(value: object, field: str) -> Decimal:
 
 
 def _bounded(value: object) -> object:
-    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
-        raise ValueError(f"must have at most {_LONGEST_NUMBER} characters")
+    if isinstance(value, str) and len(value) > fact_fields.LONGEST_NUMBER:
+        raise ValueError(f"must have at most {fact_fields.LONGEST_NUMBER} characters")
     return value
 
 

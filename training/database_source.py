@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from engine.errors import ConfigError, DataError
+from engine.storage.connection import shown_url
 
 _ROWS_AT_A_TIME = 50_000
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -36,7 +37,7 @@ def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
 @contextmanager
 def _connected(url: str, folder: Path) -> Generator[tuple[Connection, str], None, None]:
     target = _target(expand_environment(url), folder)
-    name = target.render_as_string(hide_password=True)
+    name = shown_url(target)
     try:
         engine = create_engine(target)
     except (ModuleNotFoundError, NoSuchModuleError) as error:

@@ -31,7 +31,7 @@ from engine.adapters.reading import (
     with_tax_of_order,
     without_none,
 )
-from engine.errors import FactRejected
+from engine.errors import FactRejected, shown
 
 _PROMOTIONS = frozenset({"view_promotion", "select_promotion", "add_to_cart"})
 _ORDERS = frozenset({"purchase", "refund"})
@@ -154,8 +154,10 @@ class _Event:
 
 def _micros(stamp: str) -> int:
     if not stamp.isdecimal():
-        raise FactRejected("invalid", f"timestamp_micros: {stamp!r} is no number of microseconds")
+        raise FactRejected(
+            "invalid", f"timestamp_micros: {shown(stamp)} is no number of microseconds"
+        )
     try:
         return clock.to_micros(datetime.fromtimestamp(int(stamp) / 1e6, UTC))
     except (OverflowError, ValueError, OSError) as error:
-        raise FactRejected("invalid", f"timestamp_micros: {stamp} is no moment") from error
+        raise FactRejected("invalid", f"timestamp_micros: {shown(stamp)} is no moment") from error

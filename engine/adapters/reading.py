@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import cast
 
 from engine import money
-from engine.errors import FactRejected
+from engine.errors import FactRejected, shown
 
 Record = dict[str, object]
 _LARGEST_EXPONENT = 20
@@ -55,9 +55,9 @@ def amount_of(record: Mapping[str, object], field: str) -> Decimal | None:
     try:
         amount = Decimal(str(value))
     except InvalidOperation as error:
-        raise FactRejected("invalid", f"{field}: {value!r} is no number") from error
+        raise FactRejected("invalid", f"{field}: {shown(value)} is no number") from error
     if not amount.is_finite() or amount.adjusted() > _LARGEST_EXPONENT:
-        raise FactRejected("invalid", f"{field}: {value!r} is no number")
+        raise FactRejected("invalid", f"{field}: {shown(value)} is no number")
     return amount
 
 

@@ -69,6 +69,12 @@ def parse_url(url: str) -> URL:
     raise ConfigError(f"databases are sqlite:///FILE or postgresql://..., not {backend}://")
 
 
+def shown_url(url: URL) -> str:
+    """Return a URL as messages show it: no password, neither before the host nor in the query."""
+    hidden = {name: "***" if "pass" in name.lower() else url.query[name] for name in url.query}
+    return url.set(query=hidden).render_as_string(hide_password=True)
+
+
 def lock_seconds(url: URL) -> float:
     """Return how long a writer waits for the lock of a SQLite file, in seconds.
 
@@ -149,9 +155,8 @@ def unavailable(url: URL, error: Exception) -> StorageUnavailable:
     """Return the error that tells of a failure of the database, without its password."""
     cause = str(getattr(error, "orig", None) or error).strip()
     first_line = cause.splitlines()[0] if cause else type(error).__name__
-    shown = url.render_as_string(hide_password=True)
     return StorageUnavailable(
-        f"the database {shown} does not answer: {first_line}",
+        f"the database {shown_url(url)} does not answer: {first_line}",
         outward="the database does not answer",
     )
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import clock
-from engine.errors import ConfigError
+from engine.errors import ConfigError, shown
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -21,7 +21,7 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(
-            f"timezone: {name!r} is not a time zone; give an IANA name such as Europe/Oslo"
+            f"timezone: {shown(name)} is not a time zone; give an IANA name such as Europe/Oslo"
         ) from error
 
 

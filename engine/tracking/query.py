@@ -15,7 +15,7 @@ from engine.config import (
     ShopSection,
     TrackingSection,
 )
-from engine.errors import ConfigError
+from engine.errors import ConfigError, shown
 from engine.facts import KINDS, Kind
 from engine.storage.store import Store
 from engine.tracking.local_days import ends_at, starts_at, zone_of
@@ -238,7 +238,7 @@ def other_period(query: ReportQuery) -> ReportQuery:
     if text != _PREVIOUS:
         first, dots, last = text.partition("..")
         if not (dots and first and last):
-            raise ConfigError(f"compare: {text!r} is neither previous nor FROM..TO")
+            raise ConfigError(f"compare: {shown(text)} is neither previous nor FROM..TO")
         other = parse_query({"from": first, "to": last})
         return replace(alone, since=other.since, until=other.until)
     since, until = query.since, query.until
@@ -284,7 +284,7 @@ def length_of(query: ReportQuery, first: date | None, last: date | None) -> floa
 
 def _flag(field: str, text: str | None) -> bool:
     if text is not None and text.lower() not in ("true", "false", "1", "0"):
-        raise ConfigError(f"{field}: {text!r} is neither true nor false")
+        raise ConfigError(f"{field}: {shown(text)} is neither true nor false")
     return text is not None and text.lower() in ("true", "1")
 
 
@@ -302,7 +302,7 @@ def _bound(field: str, text: str | None) -> date | datetime | None:
         return datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError as error:
         raise ConfigError(
-            f"{field}: {text!r} is neither a day such as 2026-01-31 nor an instant such as"
+            f"{field}: {shown(text)} is neither a day such as 2026-01-31 nor an instant such as"
             " 2026-01-31T12:00:00+01:00"
         ) from error
 
@@ -312,7 +312,7 @@ def _number(field: str, text: str, *, whole: bool = False) -> float:
         return int(text) if whole else float(text)
     except ValueError as error:
         wanted = "a whole number" if whole else "a number"
-        raise ConfigError(f"{field}: {text!r} is not {wanted}") from error
+        raise ConfigError(f"{field}: {shown(text)} is not {wanted}") from error
 
 
 def _check(query: ReportQuery) -> None:
@@ -324,7 +324,7 @@ def _check(query: ReportQuery) -> None:
         zone_of(query.timezone)
     code = query.currency
     if code is not None and not money.is_currency(code):
-        raise ConfigError(f"currency: {code!r} is not an ISO 4217 code such as NOK")
+        raise ConfigError(f"currency: {shown(code)} is not an ISO 4217 code such as NOK")
     days = query.attribution_window_days
     if days is not None and not 0 <= days <= MAX_WINDOW_DAYS:
         raise ConfigError(f"window: must be 0 to {MAX_WINDOW_DAYS} days, not {days}")
@@ -346,7 +346,9 @@ def _check(query: ReportQuery) -> None:
 def _among(field: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
     for name in given:
         if name not in known:
-            raise ConfigError(f"{field}: {name!r} does not exist; there are {', '.join(known)}")
+            raise ConfigError(
+                f"{field}: {shown(name)} does not exist; there are {', '.join(known)}"
+            )
     if len(set(given)) != len(given):
         raise ConfigError(f"{field}: {', '.join(given)} names one twice")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -266,3 +267,89 @@ def test_a_look_alike_is_another_item(client: httpx.Client) -> None:
 
     assert "upsell" in offered("phone-64")
     assert "upsell" not in offered(LOOK_ALIKE)
+
+
+HUGE = (
+    "1e999999",
+    "-1e999999",
+    "1e-999999",
+    "1e99999999999999999999",
+    "0." + "9" * 100_000,
+    "9" * 4_000,
+)
+"""Numbers that no shop sends, as they are and as texts."""
+
+
+@pytest.mark.parametrize("number", HUGE, ids=lambda number: number[:24])
+def test_impossible_numbers_are_refused_in_every_field(client: httpx.Client, number: str) -> None:
+    fraction = number == "1e-999999"  # nothing, which a price may be
+    for value in (number, f'"{number}"'):
+        for field in ("quantity", "unit_price", "discount"):
+            cart = f'{{"checkout_id": "k", "lines": [{{"item_id": "a", "{field}": {value}}}]}}'
+            answer = client.post("/v1/suggestions", content=cart)
+            assert answer.status_code == (200 if fraction and field != "quantity" else 422)
+            assert len(answer.content) < 2_000
+        event = '{"type": "purchase", "event_id": "e%s", "occurred_at": "2026-03-02T10:00:00Z",'
+        event += '"transaction_id": "t", "currency": "NOK", "items": [{"item_id": "a", %s}]}'
+        fields = ("quantity", "price", "discount", "tax")
+        sent = [event % (field, f'"{field}": {value}') for field in fields]
+        answer = client.post("/v1/events", content=f'{{"events": [{", ".join(sent)}]}}')
+        assert len(answer.json()["rejected"]) == (1 if fraction else 4)
+        assert len(answer.content) < 4_000
+        item = f'{{"item_id": "a", "price": {value}, "quantity": {value}}}'
+        bought = f'[{{"name": "purchase", "params": {{"transaction_id": "t", "items": [{item}]}}}}]'
+        ga4 = f'{{"client_id": "c", "timestamp_micros": {value}, "events": {bought}}}'
+        assert client.post("/v1/adapters/ga4", content=ga4).status_code in (200, 422)
+    for name in ("from", "level", "holdout", "window", "checkout_days", "bot_decisions_per_hour"):
+        answer = client.get("/v1/reports/rates", params={name: number[:5_000]})
+        assert answer.status_code in (200, 422), name
+        assert len(answer.content) < 20_000
+
+
+def test_ids_of_thousands_of_digits_are_refused(client: httpx.Client) -> None:
+    for field in ("checkout_id", "customer_id", "session_id", "store_id", "segment", "placement"):
+        cart = f'{{"checkout_id": "k", "{field}": {"9" * 4_000}}}'
+        answer = client.post("/v1/suggestions", content=cart)
+        assert answer.status_code == 422
+        assert field in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("field", ["segment", "store_id", "placement"])
+@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "a\nb", "a\x7f", "\x9b31m", "z" * 101])
+def test_words_a_terminal_would_obey_are_refused(
+    client: httpx.Client, field: str, text: str
+) -> None:
+    answer = client.post("/v1/suggestions", json={"checkout_id": "k", field: text})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["where"] == field
+
+
+def test_errors_repeat_little_of_what_was_sent(client: httpx.Client) -> None:
+    long = "z" * 9_000
+    event = {"type": "purchase", "event_id": "e", "transaction_id": "t", "currency": "NOK"}
+    event |= {"occurred_at": "2026-03-02T10:00:00Z", "items": [{"item_id": "a", "price": "1"}]}
+    answers = [
+        client.post("/v1/events", json={"events": [{**event, field: value}]})
+        for field, value in (
+            ("occurred_at", long), ("type", long), ("event_id", long), ("currency", long),
+            ("items", [{"item_id": "a", "price": long}]), ("items", [{"item_id": long}]),
+        )
+    ]  # fmt: skip
+    answers += [
+        client.post("/v1/suggestions", json={"checkout_id": "k", field: long})
+        for field in ("checkout_id", "mode", "locale", "currency", "consent", "lines")
+    ]
+    answers += [
+        client.get("/v1/reports/rates", params={name: long})
+        for name in "from to by kind timezone currency compare watched level".split()
+    ]
+    answers += [client.get(f"/v1/{path}/{long}") for path in ("decisions", "nowhere")]
+    answers += [
+        client.post(f"/v1/models/{long}/publish"),
+        client.post("/v1/adapters/ga4", json={"client_id": "c", "timestamp_micros": long}),
+        client.get("/healthz", headers={"Host": long}),
+        client.request(long[:5_000].upper(), "/v1/suggestions"),
+    ]
+    for answer in answers:
+        longest = max(map(len, re.findall("[zZ]+", answer.text)), default=0)
+        assert longest <= 200, (answer.request.url.path[:40], answer.text[:300])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, StorageUnavailable
-from engine.storage.connection import parse_url
+from engine.storage.connection import parse_url, shown_url
 from engine.storage.store import open_existing_store, open_store
 from tests.engine.storage.test_store_conformance import SECRET, purchase
 from tests.support.postgres import PostgresServer
@@ -90,6 +90,29 @@ def test_unknown_databases_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no database at"):
         open_existing_store(f"sqlite:///{tmp_path / 'nothing.db'}")
     assert not (tmp_path / "nothing.db").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://shop:hunter2@db/facts",
+        "postgresql://db/facts?user=shop&password=hunter2",
+        "postgresql://db/facts?sslmode=disable&sslpassword=hunter2",
+        "postgresql://shop:hunter2@db/facts?password=hunter2&password=hunter2",
+    ],
+)
+def test_no_message_shows_a_password(url: str) -> None:
+    shown = shown_url(parse_url(url))
+    assert "hunter2" not in shown
+    assert "db/facts" in shown
+    away = url.replace("db/", "127.0.0.1:1/").partition("&sslpassword")[0]
+    store = open_store(away, secret=SECRET)
+    try:
+        with pytest.raises(StorageUnavailable) as refused:
+            store.migrate()
+    finally:
+        store.close()
+    assert "hunter2" not in refused.value.message
 
 
 def test_the_secret_file_is_made_once_and_private(tmp_path: Path) -> None:
