@@ -82,6 +82,7 @@ def decision_body(
             )
             for line in decision.lines
         ],
+        decision.lines_omitted or None,
         offers,
     )
 

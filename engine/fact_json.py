@@ -186,6 +186,7 @@ def _decision(body: schema.DecisionBody) -> Decision:
         declined_item_ids=_ids(body.declined_item_ids, "declined_item_ids"),
         mode=body.mode,
         model_customer=body.model_customer,
+        lines_omitted=body.lines_omitted or 0,
         store_id=_id(body.store_id, "store_id"),
         segment=_id(body.segment, "segment"),
         scope=body.scope,

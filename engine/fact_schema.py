@@ -186,6 +186,7 @@ class DecisionBody(Struct, omit_defaults=True, tag_field="type", tag="decision")
     store_id: Id = None
     segment: Id = None
     lines: Annotated[Sequence[LineBody], Meta(max_length=LONGEST_LIST)] | None = None
+    lines_omitted: Annotated[int, Meta(ge=0, le=LONGEST_LIST)] | None = None
     offers: Annotated[Sequence[ExplainedOfferBody], Meta(max_length=LONGEST_LIST)] | None = None
     consent: bool | None = None
 
@@ -303,6 +304,7 @@ _BY_FIELD = {
     "cross_sell": "must be a whole number from 0",
     "upsell": "must be a whole number from 0",
     "model_customer": "must be a whole number from 0",
+    "lines_omitted": "must be a whole number from 0",
     "n_joint": "must be a whole number from 0",
     "n_antecedent": "must be a whole number from 0",
 }

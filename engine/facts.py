@@ -166,6 +166,8 @@ class Decision(msgspec.Struct, frozen=True):
         The shop's own words for where the buyer was and which group of buyers it belonged to.
     scope
         Of the suggestion call; None where it is not known, or the service has no keys.
+    lines_omitted
+        Lines of a long cart that are not in `lines`; nothing that was offered concerns them.
     """
 
     event_id: str
@@ -190,6 +192,7 @@ class Decision(msgspec.Struct, frozen=True):
     store_id: str | None = None
     segment: str | None = None
     scope: Scope | None = None
+    lines_omitted: int = 0
 
     @property
     def is_vouched(self) -> bool:

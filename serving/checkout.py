@@ -36,6 +36,9 @@ from serving.schemas import SuggestionRequest
 _MOST_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""
 
+_MOST_RECORDED = 300
+"""Lines of a cart that are kept with its decision, besides those that an upsell would replace."""
+
 _LONGEST_REMEMBERED = 100
 """Lines of a cart, and items of a call's own lists, beyond which its offers are made each time."""
 
@@ -138,6 +141,7 @@ def decide(
             tuple(bought) if customer_id else (),
         )
         made = _make_offers(model, call, occurred_at)
+    recorded = _recorded_lines(lines, made.offers)
     return Decision(
         event_id=decision_id,
         decision_id=decision_id,
@@ -149,7 +153,7 @@ def decide(
         model_version=model.version if model else None,
         placement=request.placement or "checkout",
         currency=currency,
-        lines=lines,
+        lines=recorded,
         offers=tuple([replace(offer, offer_id=new_id("off")) for offer in made.offers]),
         control_share=share,
         limits=limits,
@@ -159,8 +163,15 @@ def decide(
         model_customer=row,
         store_id=request.store_id,
         segment=request.segment,
+        lines_omitted=len(lines) - len(recorded),
         scope=scope,
     )
+
+
+def _recorded_lines(lines: tuple[CartLine, ...], offers: Sequence[Offer]) -> tuple[CartLine, ...]:
+    replaced = {offer.replaces.item_id for offer in offers if offer.replaces is not None}
+    rest = [line for line in lines[_MOST_RECORDED:] if line.item_id in replaced]
+    return (*lines[:_MOST_RECORDED], *rest)
 
 
 def row_of(model: Model, customer_id: str | None) -> int | None:

@@ -125,7 +125,7 @@ def _explanation_of(
         None
         if same
         else "this model offers something else now: the decision was imported, its call stated"
-        " what was not recorded, or another release of the software made it",
+        " what was not recorded (as of a long cart), or another release of the software made it",
         [ids[chosen.item] for chosen in slate.cross_sell if chosen.pinned],
         dict(Counter(each.reason.code for each in rejected)),
         [_candidate(model, each) for each in _foremost(rejected, most)],

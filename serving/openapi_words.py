@@ -50,6 +50,7 @@ FIELDS: Mapping[str, str] = {
     "manifest": "Files with their sha256, data range, metrics and configuration",
     "message": "For people; may change",
     "mode": "`discovery` leaves out what the customer bought before, `complete` does not",
+    "lines_omitted": "Lines of a long cart that were looked at and not recorded",
     "model_customer": "Where the model remembers the customer; says nothing without that model",
     "model_version": "The version of the model that was asked",
     "n_antecedent": "Orders with the antecedent",

@@ -16,6 +16,7 @@ from msgspec import Struct
 from engine.fact_schema import exact_number, problem_of
 from serving import errors
 from serving.schemas import FieldError
+from serving.security import Caller
 from serving.settings import ServeSettings
 
 Body = TypeVar("Body", bound=Struct)
@@ -45,8 +46,8 @@ class _PartialBodies:
 _partial_bodies = _PartialBodies()
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the whole body.
+async def read_body(request: Request, largest: int | None = None) -> bytes:
+    """Return the whole body, of at most `largest` bytes where that is less than the service takes.
 
     Raises
     ------
@@ -55,7 +56,7 @@ async def read_body(request: Request) -> bytes:
         caller takes its time, and our memory; 429 where too many callers do.
     """
     settings: ServeSettings = request.app.state.settings
-    limit = settings.body_limit_bytes
+    limit = min(settings.body_limit_bytes, largest or settings.body_limit_bytes)
     headers = request.headers
     if headers.get("content-encoding", "identity") != "identity":
         raise errors.ApiError(415, "encoding_unknown", "send the body uncompressed")
@@ -100,6 +101,12 @@ def _too_large(limit: int) -> errors.ApiError:
         f"the body is over {limit} bytes",
         details={"limit_bytes": limit},
     )
+
+
+def largest_body(request: Request, caller: Caller) -> int | None:
+    """Return the limit of bytes for a caller, None for that of the service."""
+    settings: ServeSettings = request.app.state.settings
+    return None if caller.may("server") else settings.storefront_body_bytes
 
 
 def decode(body: bytes, kind: type[Body]) -> Body:
@@ -192,9 +199,9 @@ def _problems_of_fields(
             return
 
 
-async def read_json(request: Request) -> object:
-    """Return the body as JSON; raise ApiError 422 where it is none."""
-    return parse_json(await read_body(request))
+async def read_json(request: Request, largest: int | None = None) -> object:
+    """Return the body, read as by `read_body`, as JSON; raise ApiError 422 where it is none."""
+    return parse_json(await read_body(request, largest))
 
 
 def parse_json(body: bytes) -> object:

@@ -29,6 +29,7 @@ from serving.guard import Guard
 from serving.health_check import HealthCheck
 from serving.intake import Deadlines, Intake
 from serving.known_buyers import KnownBuyers
+from serving.labels import Labels
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
 from serving.reports import Reports
@@ -64,6 +65,9 @@ class Service:
     guard: Guard
     watchdog: Watchdog
     guesses: KeyGuesses
+    labels: Labels
+    long_carts: asyncio.Semaphore
+    """Held while one is worked on, in a thread: others are answered meanwhile."""
 
 
 def service_of(request: Request) -> Service:
@@ -144,6 +148,8 @@ async def running(
         guard,
         watchdog,
         KeyGuesses(partial(keep, store, intake)),
+        Labels(settings.storefront_labels),
+        asyncio.Semaphore(),
     )
     available = await asyncio.to_thread(_prepare_database, store)
     await live.reload()

@@ -57,6 +57,13 @@ class ServeSettings(BaseModel):
     """How long a connection may take to send the head of its first request, and of each next."""
     body_limit_bytes: int = Field(default=1_048_576, ge=1024)
     """Largest request body."""
+    storefront_body_bytes: int = Field(default=262_144, ge=1024)
+    """Largest request body with a storefront key, which any page shows."""
+    storefront_lines: int = Field(default=300, ge=1, le=10_000)
+    """Most lines of a cart and items of a call's other lists, together, with a storefront key."""
+    storefront_labels: int = Field(default=200, ge=1)
+    """Segments, stores and placements, of each so many a day, that calls with storefront keys may
+    add in each worker to those of server keys; the rest are recorded as `other`."""
     max_events: int = Field(default=1000, ge=1)
     """Most events of one call."""
     database_deadline_ms: int = Field(default=50, ge=1)

@@ -435,6 +435,7 @@ class ExplainedDecision(TypedDict):
     store_id: NotRequired[str | int | None]
     segment: NotRequired[str | int | None]
     lines: list[LineBody]
+    lines_omitted: NotRequired[int | None]
     offers: list[ExplainedOfferBody]
     consent: NotRequired[bool | None]
     explanation: DecisionExplanation

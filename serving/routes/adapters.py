@@ -10,7 +10,7 @@ from engine.adapters import shopify
 from engine.adapters.choosing import Adapter, adapter_named
 from engine.errors import FactRejected
 from serving import errors, openapi
-from serving.request_body import parse_json, read_body, read_json
+from serving.request_body import largest_body, parse_json, read_body, read_json
 from serving.routes.direct import DirectRoute
 from serving.routes.events import EventsAnswer, answer_of, take
 from serving.security import ANYONE, admit
@@ -83,7 +83,9 @@ async def from_shopify(request: Request) -> Response:
 async def _from(request: Request, name: str) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
-    events = _translated(adapter_named(name), await read_json(request), service)
+    events = _translated(
+        adapter_named(name), await read_json(request, largest_body(request, caller)), service
+    )
     return answer_of(await take(service, caller, events))
 
 

@@ -17,7 +17,7 @@ from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fac
 from engine.facts import Event, Fact
 from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
-from serving.request_body import read_body
+from serving.request_body import largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
@@ -52,7 +52,9 @@ async def record_events(request: Request) -> Response:
     """
     caller = admit(request, "storefront")
     service = service_of(request)
-    events = _events_of(await read_body(request), service.settings.max_events)
+    events = _events_of(
+        await read_body(request, largest_body(request, caller)), service.settings.max_events
+    )
     taken = await take(service, caller, events)
     return answer_of(taken)
 

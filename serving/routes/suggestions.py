@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -11,11 +16,18 @@ from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
 from serving.answers import answer_json
 from serving.checkout import decide
-from serving.request_body import decode, read_body
+from serving.request_body import decode, largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest
-from serving.security import admit, scope_of
+from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
+
+_Result = TypeVar("_Result")
+
+_LONG_BODY = 65_536
+"""Bytes of a call that is parsed beside the event loop."""
+_LONG_CART = 500
+"""Entries of a call that is decided beside the event loop."""
 
 router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 
@@ -37,7 +49,7 @@ async def suggest(request: Request) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
-    asked = decode(await read_body(request), SuggestionRequest)
+    asked = await _asked(service, caller, await read_body(request, largest_body(request, caller)))
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     scope, problem = scope_of(
@@ -48,7 +60,9 @@ async def suggest(request: Request) -> Response:
     recall = service.settings.storefront_recall or caller.may("server")
     buyer = await service.buyers.of(model, asked, budget, recall=recall)
     laps.lap("look_ups")
-    decision = _decide(service, model, asked, buyer, recall=recall, scope=scope)
+    deciding = partial(_decide, service, model, asked, buyer, recall=recall, scope=scope)
+    is_long = _entries(asked) > _LONG_CART
+    decision = await _beside_others(service, deciding) if is_long else deciding()
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
     service.buyers.set_arm(decision.session_id, decision.arm)
@@ -59,6 +73,29 @@ async def suggest(request: Request) -> Response:
     body = answer_json(decision, tracking, warnings)
     laps.lap("answer")
     return Response(body, media_type="application/json")
+
+
+async def _asked(service: Service, caller: Caller, body: bytes) -> SuggestionRequest:
+    """Return the call; raise ApiError 422 where it is malformed, or long for a page."""
+    parse = partial(decode, body, SuggestionRequest)
+    asked = await _beside_others(service, parse) if len(body) > _LONG_BODY else parse()
+    by_server, most = caller.may("server"), service.settings.storefront_lines
+    if not by_server and _entries(asked) > most:
+        problem = f"the cart and the lists of a storefront key hold at most {most} entries together"
+        raise errors.invalid([{"where": "lines", "message": problem}])
+    service.labels.bound(asked, by_server=by_server)
+    return asked
+
+
+def _entries(asked: SuggestionRequest) -> int:
+    lists = (asked.lines, asked.exclude_item_ids, asked.declined_item_ids)
+    return sum(len(each) for each in lists if each)
+
+
+async def _beside_others(service: Service, work: Callable[[], _Result]) -> _Result:
+    """Do what takes long in a thread, one after the other; the event loop goes on."""
+    async with service.long_carts:
+        return await asyncio.to_thread(work)
 
 
 def _count(service: Service, decision: Decision, tracking: Tracking, *, late: bool) -> None:
