@@ -88,10 +88,7 @@ def _event(body: schema.EventBody) -> Event:
         if transaction_id is None:
             raise _invalid("transaction_id", "is required")
         items = tuple(
-            [
-                _item(entry, f"items[{index}]", currency)
-                for index, entry in enumerate(body.items or ())
-            ]
+            [_item(entry, f"items[{at}]", currency) for at, entry in enumerate(body.items or ())]
         )
         if kind == "refund":
             refund_id = _id(body.refund_id, "refund_id")
@@ -157,9 +154,7 @@ def _decision(body: schema.DecisionBody) -> Decision:
     if body.control_share is not None and not 0 <= body.control_share <= 1:
         raise _invalid("control_share", "must be a number from 0 to 1")
     decision_id = _required_id(body.decision_id, "decision_id")
-    lines = [
-        _line(entry, f"lines[{index}]", currency) for index, entry in enumerate(body.lines or ())
-    ]
+    lines = [_line(entry, f"lines[{at}]", currency) for at, entry in enumerate(body.lines or ())]
     offers = [
         _offer(entry, f"offers[{index}]", currency) for index, entry in enumerate(body.offers or ())
     ]
@@ -194,9 +189,7 @@ def _decision(body: schema.DecisionBody) -> Decision:
 
 
 def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ...]:
-    return tuple(
-        [_required_id(value, f"{field}[{index}]") for index, value in enumerate(values or ())]
-    )
+    return tuple([_required_id(value, f"{field}[{at}]") for at, value in enumerate(values or ())])
 
 
 def _line(body: schema.LineBody, where: str, currency: str | None) -> CartLine:
