@@ -24,6 +24,7 @@ from engine.locales import is_spoken
 from engine.merchandising.sections import Columns, OffersSection, Section
 from engine.mining_engines import EngineName
 
+Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]
 Consent = Literal["assumed", "required"]
 CHECKOUT_DAYS = 30
@@ -253,6 +254,10 @@ class ExperimentSection(Section):
 
 
 class TrackingSection(Section):
+    count: Counting = "all"
+    """`vouched`: reports and guardrail count only checkouts that the shop's server vouches for,
+    whose suggestion call came with a server key or a valid `checkout_token`. `all`: also those that
+    only a storefront key knows, which anybody can make."""
     impressions: Impressions = "viewed"
     """When an offer counts as shown."""
     attribution_window_days: int = Field(default=0, ge=0, le=30)

@@ -194,11 +194,6 @@ class Decision(msgspec.Struct, frozen=True):
     scope: Scope | None = None
     lines_omitted: int = 0
 
-    @property
-    def is_vouched(self) -> bool:
-        """Whether the shop's server, and not only a page, stands behind the decision."""
-        return self.scope != "storefront"
-
 
 class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
     """One line of a purchase or refund; `discount_minor` is for the whole line.
@@ -253,3 +248,8 @@ class Event(msgspec.Struct, frozen=True):
 
 
 Fact = Decision | Event
+
+
+def is_vouched(fact: Fact) -> bool:
+    """Return whether the shop's server, and not only a page, stands behind a fact."""
+    return fact.scope != "storefront"

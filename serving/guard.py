@@ -18,10 +18,16 @@ from serving.reporting import Judgement, Reporter
 _log = logging.getLogger("mersalg.guard")
 
 _FIRST_SECONDS = 20.0
+NOT_VOUCHED = (
+    "vouched checkouts alone do not show it, and anybody can make others;"
+    " `mersalg guardrail pause` pauses them"
+)
 
 
 class Guard:
     """`paused` says why nothing is offered, or is None; a lost database leaves it as it is.
+
+    `asked` says what a person should look at, or is None.
 
     Parameters
     ----------
@@ -43,6 +49,7 @@ class Guard:
         self._check_seconds, self._poll_seconds = check_seconds, poll_seconds
         self._reporter: Reporter | None = None
         self.paused: str | None = None
+        self.asked: str | None = None
 
     def close(self) -> None:
         """End a judgement under way and wait until its process has ended.
@@ -97,3 +104,8 @@ class Guard:
                 _log.error("offers are paused: %s", found)
         self.paused = found
         self._metrics.paused.set(found is not None)
+        asked = state.asked if state is not None else None
+        if asked is not None and self.asked is None:
+            _log.error("offers are not paused, but look at them: %s; %s", asked, NOT_VOUCHED)
+        self.asked = asked
+        self._metrics.asked.set(asked is not None)

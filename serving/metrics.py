@@ -104,6 +104,12 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=own,
         )
+        self.asked = Gauge(
+            "mersalg_guardrail_asks",
+            "1 while all checkouts together show harm that vouched ones alone do not",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
         self.spooled = Counter("mersalg_spooled", "Facts kept in the spool", registry=own)
         self.replayed = Counter("mersalg_replayed", "Facts replayed from the spool", registry=own)
         self.spool_bytes = Gauge(

@@ -104,6 +104,9 @@ category = ["department", "product_category"]
 family = "family"
 brand = "brand"
 pack_size = "package_size"
+
+[tracking]
+count = "vouched"
 """
 
 

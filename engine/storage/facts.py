@@ -162,6 +162,17 @@ class Facts:
             body = connection.scalar(query)
         return None if body is None else cast(Decision, unpack(body))
 
+    def newest_decisions(self, n: int) -> list[Decision]:
+        """Return the last `n` decisions, the newest first."""
+        query = (
+            select(facts.c.body)
+            .where(facts.c.type == "decision")
+            .order_by(facts.c.occurred_at.desc())
+            .limit(n)
+        )
+        with self._database.reading() as connection:
+            return [cast(Decision, unpack(body)) for body in connection.scalars(query)]
+
     def newest(self) -> int | None:
         """Return the time of the newest fact (microseconds); None without any."""
         with self._database.reading() as connection:

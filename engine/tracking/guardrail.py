@@ -2,7 +2,8 @@
 
 Completion with offers is compared with completion without, by an interval that stays valid however
 often it is computed (`engine.tracking.sequences`), so that a check every quarter of an hour costs
-nothing. One version of the model is judged, and paused: another one starts again.
+nothing. One version of the model is judged, and paused: another one starts again. Anybody can make
+checkouts that are not vouched: where only all together show harm, a person is asked instead.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class State:
         Instant of the pause, in microseconds.
     by_hand : bool
         Whether a person paused, so that another version does not end it.
+    asked : str or None
+        What a person should look at, in a sentence: harm that vouched checkouts alone do not show.
     """
 
     version: str | None
@@ -62,6 +65,7 @@ class State:
     paused: str | None = None
     paused_at: int | None = None
     by_hand: bool = False
+    asked: str | None = None
 
 
 def state_of(store: Store) -> State | None:
@@ -94,22 +98,35 @@ def check(store: Store, version: str, limits: Limits, now: int) -> State:
     elif state.paused is not None:
         return state
     else:
-        why = judge(measured(store, state, now), limits)
-        if why is None:
+        report = measured(store, state, now)
+        why = vouched = judge(report, limits)
+        n_unvouched, n = (report["quality"][name] for name in ("unvouched", "checkouts"))
+        if report["count"] == "all" and (why or n_unvouched):
+            # The facts have to be read for that: only where vouched checkouts are some of all.
+            alone = n_unvouched < n and measured(store, state, now, only_vouched=True)
+            vouched = judge(alone, limits) if alone else None
+        if vouched:
+            judged = replace(state, paused=vouched, paused_at=now, by_hand=False, asked=None)
+        elif why == state.asked:
             return state
-        judged = replace(state, paused=why, paused_at=now, by_hand=False)
+        else:
+            judged = replace(state, asked=why)
     if store.replace_note(SETTING, known, _text(judged)):
         return judged
     # A person paused or resumed in the meantime, or another worker judged: their state holds.
     return state_of(store) or judged
 
 
-def measured(store: Store, state: State, now: int) -> Mapping[str, Any]:
+def measured(
+    store: Store, state: State, now: int, *, only_vouched: bool = False
+) -> Mapping[str, Any]:
     """Return the report that the state is judged by.
 
-    It is of the day on which the state began, later of the whole days after it.
+    It is of the day on which the state began, later of the whole days after it; with `only_vouched`
+    of vouched checkouts also where the shop counts all.
     """
-    query = ReportQuery.from_store(store, watched=True, level=LEVEL)
+    count = "vouched" if only_vouched else None
+    query = ReportQuery.from_store(store, watched=True, level=LEVEL, count=count)
     zone = zone_of(query.timezone or "UTC")
     begun, today = (
         clock.to_datetime(instant).astimezone(zone).date() for instant in (state.since, now)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from engine.clock import MICROS_PER_DAY
-from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer
+from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer, is_vouched
+from engine.tracking.exclusions import Bots, Checkouts, hasty_decisions
 from engine.tracking.prices import includes_tax
 from engine.tracking.returns import mismatched
 from engine.tracking.units import Units
 
-_HOUR = 3_600_000_000  # microseconds
 CLOCK_TOLERANCE = 300_000_000
 """Microseconds by which the clocks of those who send facts may differ."""
 
@@ -73,7 +73,7 @@ class Order:
 
 CAUSES = (
     *("duplicates", "reused_transactions", "late", "early", "unmatched", "refund_mismatch"),
-    *("orders_without_checkout", "bots_excluded", "bots_by_rate"),
+    *("orders_without_checkout", "bots_excluded", "bots_by_rate", "unvouched", "checkouts"),
 )
 """Why facts count for nothing, or are in doubt.
 
@@ -85,6 +85,8 @@ before the first decision of their checkout.
 `orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
+`unvouched`: checkouts without a vouched decision, of all `checkouts` that were decided for; each at
+its first decision.
 """
 
 
@@ -146,7 +148,11 @@ class History:
 
 
 def build_history(
-    facts: Iterable[Fact], bot_decisions_per_hour: int = 0, *, prices_include_tax: bool = True
+    facts: Iterable[Fact],
+    bot_decisions_per_hour: int = 0,
+    *,
+    prices_include_tax: bool = True,
+    only_vouched: bool = False,
 ) -> History:
     """Index `facts`, given in any order and any number of times.
 
@@ -159,89 +165,36 @@ def build_history(
         as if its decisions in them said so; 0 trusts every session.
     prices_include_tax : bool
         Whether prices do, unless a purchase says otherwise of its own.
+    only_vouched : bool
+        Whether decisions that are not vouched count for nothing. Other facts of storefront keys
+        then tie no checkout or session to a customer.
     """
-    return _Reading(facts, bot_decisions_per_hour, prices_include_tax).history()
-
-
-class _Bots:
-    """Facts of bots: those that say so, and those that followed in checkouts of bots alone.
-
-    Attributes
-    ----------
-    facts : set of str
-        Event ids.
-    offers : set of str
-        Ids of offers made to bots alone.
-    """
-
-    def __init__(self, facts: Sequence[Fact]) -> None:
-        decisions = [fact for fact in facts if isinstance(fact, Decision)]
-        events = [fact for fact in facts if isinstance(fact, Event)]
-        self._people = {
-            offer.offer_id for each in decisions if not each.is_bot for offer in each.offers
-        }
-        bots = [decision for decision in decisions if decision.is_bot]
-        self.offers = {offer.offer_id for each in bots for offer in each.offers} - self._people
-        self._checkouts = {each.checkout_id for each in bots}
-        self._checkouts -= {each.checkout_id for each in decisions if not each.is_bot}
-        self.facts = {fact.event_id for fact in facts if fact.is_bot}
-        if bots:
-            self.facts |= {event.event_id for event in events if self._followed(event)}
-        bought = [event for event in events if event.type == "purchase"]
-        theirs = {each.transaction_id for each in bought if each.event_id in self.facts}
-        theirs -= {each.transaction_id for each in bought if each.event_id not in self.facts}
-        self.facts |= {
-            event.event_id
-            for event in events
-            if event.type in ORDER_TYPES and event.transaction_id in theirs
-        }
-
-    def _followed(self, event: Event) -> bool:
-        if event.checkout_id is not None and event.type in ORDER_TYPES:
-            return event.checkout_id in self._checkouts
-        named = {event.offer_id, *(item.offer_id for item in event.items)}
-        return not named.isdisjoint(self.offers) and named.isdisjoint(self._people)
-
-
-def _hasty(facts: Iterable[Fact], maximum: int) -> frozenset[str]:
-    """Return event ids of the decisions of sessions in an hour that has more than `maximum`.
-
-    A decision without a session counts with those of its checkout. Other hours of the session are
-    not a bot's: many customers may share a till.
-    """
-    if not maximum:
-        return frozenset()
-    asked: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
-    for fact in facts:
-        if isinstance(fact, Decision) and not fact.is_bot:
-            session = fact.session_id
-            asked["checkout" if session is None else "session", session or fact.checkout_id].append(
-                fact
-            )
-    return frozenset(
-        decision.event_id
-        for theirs in asked.values()
-        for begin, last in enumerate(theirs[maximum:])
-        if last.occurred_at - theirs[begin].occurred_at < _HOUR
-        for decision in theirs[begin : begin + maximum + 1]
-    )
+    return _Reading(facts, bot_decisions_per_hour, prices_include_tax, only_vouched).history()
 
 
 class _Reading:
     def __init__(
-        self, facts: Iterable[Fact], bot_decisions_per_hour: int, prices_include_tax: bool
+        self,
+        facts: Iterable[Fact],
+        bot_decisions_per_hour: int,
+        prices_include_tax: bool,
+        only_vouched: bool,
     ) -> None:
         self._prices_include_tax = prices_include_tax
         distinct = _distinct(facts)
-        hasty = _hasty(distinct, bot_decisions_per_hour)
+        self._newest = distinct[-1].occurred_at if distinct else None
+        checkouts = Checkouts(distinct)
+        self._begun, self._unvouched = checkouts.begun, checkouts.unvouched
+        left_out: dict[str, Decision] = checkouts.of_strangers if only_vouched else {}
+        distinct = [fact for fact in distinct if fact.event_id not in left_out]
+        hasty = hasty_decisions(distinct, bot_decisions_per_hour)
         if hasty:
             distinct = [
                 replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
             ]
         self._hasty = [fact.occurred_at for fact in distinct if fact.event_id in hasty]
-        bots = _Bots(distinct)
+        bots = Bots(distinct)
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
-        self._newest = distinct[-1].occurred_at if distinct else None
         self._duplicates: list[int] = []
         self._reused: list[int] = []
         self._late: list[int] = []
@@ -250,9 +203,11 @@ class _Reading:
         self._unmatched: list[int] = []
         self._without_checkout: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
-        self._bot_offers = bots.offers
+        self._uncounted_offers = bots.offers.union(
+            offer.offer_id for each in left_out.values() for offer in each.offers
+        )
         # Bots are included, for facts far from a session may decide which facts are those of bots.
-        self._units = Units(distinct)
+        self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
@@ -305,7 +260,7 @@ class _Reading:
     def _order(self, purchase: Event, transaction: str) -> Order:
         offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
         if any(
-            offer is None and line.offer_id not in (None, *self._bot_offers)
+            offer is None and line.offer_id not in (None, *self._uncounted_offers)
             for offer, line in zip(offers, purchase.items, strict=True)
         ):
             self._unmatched.append(purchase.occurred_at)
@@ -336,7 +291,8 @@ class _Reading:
             offer_id = event.offer_id or ""
             placed = self._offers.get(offer_id)
             if placed is None:
-                self._unmatched.append(event.occurred_at)
+                if offer_id not in self._uncounted_offers:
+                    self._unmatched.append(event.occurred_at)
                 continue
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:
@@ -369,6 +325,8 @@ class _Reading:
                 "orders_without_checkout": self._without_checkout,
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
+                "unvouched": self._unvouched,
+                "checkouts": self._begun,
             },
             prices_include_tax=self._prices_include_tax,
             newest=self._newest,

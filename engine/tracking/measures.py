@@ -116,7 +116,10 @@ class Period:
         self._buckets = Buckets(zone_of(query.timezone))
         self._since, self._until = bounds_of(query)
         history = build_history(
-            facts, query.bot_decisions_per_hour or 0, prices_include_tax=query.prices_include_tax
+            facts,
+            query.bot_decisions_per_hour or 0,
+            prices_include_tax=query.prices_include_tax,
+            only_vouched=query.count == "vouched",
         )
         found = outcomes(
             history, query.impressions, query.attribution_window_days, query.checkout_days

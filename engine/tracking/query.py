@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from engine import clock, money
 from engine.config import (
     CHECKOUT_DAYS,
+    Counting,
     ExperimentSection,
     Impressions,
     ShopSection,
@@ -72,6 +73,8 @@ class ReportQuery:
     bot_decisions_per_hour : int or None
         A session with more decisions than that within 60 minutes is a bot for these minutes;
         default 120, and 0 trusts every session.
+    count : Counting or None
+        Whether only vouched decisions count, or all; default "all".
     level : float
         Confidence level of every interval.
     shop : str or None
@@ -97,6 +100,7 @@ class ReportQuery:
     holdout_by: str | None = None
     prices_include_tax: bool | None = None
     bot_decisions_per_hour: int | None = None
+    count: Counting | None = None
     level: float = 0.95
     shop: str | None = None
     compare: str | None = None
@@ -138,6 +142,7 @@ class ReportQuery:
             bot_decisions_per_hour=_first(
                 self.bot_decisions_per_hour, own.bot_decisions_per_hour, DEFAULT_BOT_RATE
             ),
+            count=self.count or own.count or "all",
             shop=self.shop or settings.get("shop") or settings.get("name"),
         )
         _check(query)
@@ -165,12 +170,13 @@ def report_settings(
         "checkout_days": str(tracking.checkout_days),
         "holdout": str(experiment.holdout),
         "bot_decisions_per_hour": str(tracking.bot_decisions_per_hour),
+        "count": tracking.count,
     }
 
 
 _SETTINGS = (
     *("timezone", "currency", "impressions", "attribution_window_days", "holdout"),
-    *("checkout_days", "prices_include_tax", "bot_decisions_per_hour"),
+    *("checkout_days", "prices_include_tax", "bot_decisions_per_hour", "count"),
 )
 
 
@@ -181,9 +187,9 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     ----------
     texts : mapping
         Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-        attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, level, compare,
-        prices_include_tax, watched and adjusted (true or false). A missing, None or empty text
-        leaves its default.
+        attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, count, level,
+        compare, prices_include_tax, watched and adjusted (true or false). A missing, None or empty
+        text leaves its default.
 
     Raises
     ------
@@ -216,6 +222,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         bot_decisions_per_hour=None
         if rate is None
         else int(_number("bot_decisions_per_hour", rate, whole=True)),
+        count=cast("Counting | None", text("count")),
         level=0.95 if level is None else _number("level", level),
         compare=text("compare"),
         watched=_flag("watched", text("watched")),
@@ -320,6 +327,8 @@ def _check(query: ReportQuery) -> None:
     _among("kind", query.kinds, KINDS)
     if query.impressions is not None:
         _among("impressions", (query.impressions,), ("viewed", "served"))
+    if query.count is not None:
+        _among("count", (query.count,), ("vouched", "all"))
     if query.timezone is not None:
         zone_of(query.timezone)
     code = query.currency

@@ -269,6 +269,7 @@ class _Entries:
             "impressions": query.impressions,
             "attribution_window_days": query.attribution_window_days,
             "checkout_days": query.checkout_days,
+            "count": query.count,
             "level": query.level,
             "watched": query.watched,
             "total": self.kinds(total, self._whole),

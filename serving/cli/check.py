@@ -16,6 +16,8 @@ from serving.cli.findings import Finding
 if TYPE_CHECKING:
     from engine.progress import Progress
 
+_LOOKED_AT = 1_000
+"""Decisions among which a vouched one is looked for."""
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red]✗[/]"}
 
 
@@ -133,6 +135,7 @@ def _models(models: Path) -> Iterator[Finding]:
 
 def _database(url: str | None) -> Iterator[Finding]:
     from engine.errors import ConfigError, StorageUnavailable
+    from engine.facts import is_vouched
     from engine.storage.store import SCHEMA_VERSION, open_existing_store
 
     if url is None:
@@ -146,6 +149,7 @@ def _database(url: str | None) -> Iterator[Finding]:
     try:
         store.ping()
         settings, ours = store.reports.settings(), store.people.secret_matches()
+        decisions = store.facts.newest_decisions(_LOOKED_AT)
     except StorageUnavailable as error:
         yield Finding("database", "failed", error.message, "start it, or do as the message says")
         return
@@ -165,6 +169,18 @@ def _database(url: str | None) -> Iterator[Finding]:
     shop = settings.get("name")
     told = f"of {shop}" if shop else "no shop has told it about itself yet"
     yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {told}")
+    if decisions and not any(map(is_vouched, decisions)):
+        counted = (
+            "reports count none of them"
+            if settings.get("count") == "vouched"
+            else "anybody who reads the page's key can change the numbers"
+        )
+        yield Finding(
+            "vouched checkouts",
+            "warning",
+            f"none of the last {len(decisions):,} suggestion calls is vouched for: {counted}",
+            "ask for suggestions from the shop's server, or send a checkout_token",
+        )
 
 
 def _surroundings(models: Path, database: str | None, url: str | None) -> Iterator[Finding]:

@@ -89,6 +89,7 @@ def _told(state: State | None) -> dict[str, object]:
 
     return {
         "paused": state.paused if state else None,
+        "asked": state.asked if state else None,
         "paused_at": instant_text(state.paused_at) if state else None,
         "model_version": state.version if state else None,
         "since": instant_text(state.since) if state else None,
@@ -104,3 +105,8 @@ def _print(state: State | None) -> None:
     else:
         text = f"offers are made; judged are decisions since {told['since']}"
     console.out.print(text, markup=False, highlight=False, soft_wrap=True)
+    if told["asked"]:
+        from serving.guard import NOT_VOUCHED
+
+        text = f"look at them: {told['asked']}; {NOT_VOUCHED}"
+        console.out.print(text, markup=False, highlight=False, soft_wrap=True)

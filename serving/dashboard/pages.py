@@ -62,6 +62,7 @@ async def show_dashboard(
         model_problem=live.problem,
         database_up=service.intake.available,
         paused=service.guard.paused,
+        asked=service.guard.asked,
     )
     return page(
         "dashboard.html",

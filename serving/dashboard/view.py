@@ -67,6 +67,7 @@ def build_view(
     model_problem: str | None,
     database_up: bool,
     paused: str | None = None,
+    asked: str | None = None,
 ) -> View:
     """Return everything the page shows, in `language`."""
     glossary = glossary_of(language)
@@ -80,7 +81,7 @@ def build_view(
         ),
         languages=tuple(Choice(_address(days, each), each, each == language) for each in LANGUAGES),
         notices=tuple(
-            _notices(language, model_version, model_problem, paused, database_up=database_up)
+            _notices(language, model_version, model_problem, paused, asked, database_up=database_up)
         ),
         has_data=any(measured["checkout"]["denominator"] for measured in total),
         chart=_chart(report, language),
@@ -99,6 +100,7 @@ def _notices(
     version: str | None,
     problem: str | None,
     paused: str | None,
+    asked: str | None,
     *,
     database_up: bool,
 ) -> Sequence[str]:
@@ -106,6 +108,8 @@ def _notices(
     notices: list[str] = []
     if paused is not None:
         notices.append(phrase("paused", reason=paused))
+    if asked is not None:
+        notices.append(phrase("asked", reason=asked))
     if version is None:
         notices.append(phrase("no_model", problem=problem or phrase("no_model_published")))
     elif problem:

@@ -14,13 +14,13 @@ from engine.locales import Language
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
-    *("orders", "without_decision", "orders_without_checkout"),
+    *("orders", "checkouts", "unvouched", "without_decision", "orders_without_checkout"),
     *("duplicates", "reused_transactions", "reused_checkouts"),
     *("late", "early", "unmatched", "refund_mismatch", "bots_excluded", "bots_by_rate"),
     *("unpriced", "repriced", "untaxed", "other_currency", "immature"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown; all but the first
-are of facts in doubt."""
+two are of facts in doubt."""
 
 OF_CHECKOUTS = (
     ("revenue_per_checkout", "worth", "worth_not_known"),

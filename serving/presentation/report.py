@@ -171,6 +171,7 @@ class _Presenter:
                 days=days,
                 checkout_days=report["checkout_days"],
             ),
+            *((self._phrase("only_vouched"),) if report["count"] == "vouched" else ()),
             self._phrase(
                 "intervals_watched" if report["watched"] else "intervals_once", level=level
             ),
@@ -339,12 +340,17 @@ class _Presenter:
     def _quality(self) -> tuple[QualityText, ...]:
         quality = self._report["quality"]
         p_value = quality["srm_p_value"]
+        counts = {name: self._figures.count(quality[name]) for name in QUALITY}
+        if quality["unvouched"]:
+            share = self._figures.percent(quality["unvouched"] / quality["checkouts"])
+            text = {"count": counts["unvouched"], "whole": counts["checkouts"], "share": share}
+            counts["unvouched"] = self._phrase("of_checkouts", **text)
         return (
             *(
                 QualityText(
                     self._terms[name],
-                    self._figures.count(quality[name]),
-                    quality[name] > 0 and name != "orders",
+                    counts[name],
+                    quality[name] > 0 and name not in ("orders", "checkouts"),
                 )
                 for name in QUALITY
             ),

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.facts import Decision, Scope
+from engine.storage.store import open_store
 from serving.cli import surroundings
 from serving.spool import Spool
 from tests.support.commands import attempt, run
@@ -38,6 +40,27 @@ def checked(place: Path, *more: object) -> tuple[int, dict[str, dict[str, str]]]
     told = json.loads(result.stdout)
     assert told["ok"] == (result.exit_code == 0)
     return result.exit_code, {each["part"]: each for each in told["findings"]}
+
+
+@pytest.mark.parametrize("count", ["vouched", "all"])
+def test_a_shop_whose_checkouts_nobody_vouches_for_is_warned(place: Path, count: str) -> None:
+    def decided(number: int, scope: Scope | None) -> Decision:
+        made = (f"d{number}", number, f"k{number}", None, None, "treatment", "m1", "checkout", None)
+        return Decision(f"d{number}", *made, (), (), scope=scope)
+
+    store = open_store(str(place / "facts.db"))
+    store.reports.save_settings({"count": count})
+    store.facts.append([decided(1, "storefront"), decided(2, "storefront")])
+    finding = checked(place)[1]["vouched checkouts"]
+    assert finding["status"] == "warning"
+    assert "none of the last 2 suggestion calls" in finding["message"]
+    counted = {"vouched": "reports count none", "all": "can change the numbers"}
+    assert counted[count] in finding["message"]
+    for number, scope in enumerate(("token", "server", None), 3):
+        store.facts.append([decided(number, scope)])
+        assert "vouched checkouts" not in checked(place)[1]
+        store.facts.drop_before(10, lambda _: None)
+    store.close()
 
 
 def test_all_is_well(place: Path) -> None:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from engine.facts import Decision
 from engine.storage.facts import FactScope
 from engine.storage.store import open_store
 from engine.tracking.guardrail import resume, state_of
@@ -94,3 +96,29 @@ def test_somebody_pauses_and_resumes(tmp_path: Path) -> None:
         assert mersalg("guardrail", "resume", "--database", database)["paused"] is None
         eventually(lambda: pauses(server) == (1, 1))
         assert offers_of(server, "after")
+
+
+def test_harm_that_nobody_vouches_for_asks_a_person_and_pauses_nothing(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    database = str(tmp_path / "facts.db")
+    with running_server(tmp_path, environment=FAST) as server:
+        store = open_store(database)
+        state = eventually(lambda: state_of(store))
+        assert state is not None
+        planted = checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8)
+        store.facts.append(
+            [
+                replace(fact, scope="storefront") if isinstance(fact, Decision) else fact
+                for fact in planted
+            ]
+        )
+        eventually(lambda: "offers are not paused, but look at them" in server.said)
+        with server.client() as client:
+            assert "mersalg_guardrail_asks 1.0" in client.get("/metrics").text
+            assert "The guardrail asks a person" in client.get("/dashboard").text
+        assert readiness(server)["paused"] is None
+        assert offers_of(server, "after")
+        seen = mersalg("guardrail", "status", "--database", database)
+        assert (seen["paused"], "less often" in seen["asked"]) == (None, True)
+        assert mersalg("guardrail", "resume", "--database", database)["asked"] is None
+        store.close()

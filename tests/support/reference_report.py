@@ -43,6 +43,7 @@ class ReferenceReport:
         bot_rate: int = 0,
         holdout: float = 0.1,
         open_from: int = 2**63,
+        only_vouched: bool = False,
     ) -> None:
         self.holdout, self.open_from = holdout, open_from
         self.shop_includes = prices_include_tax
@@ -51,6 +52,21 @@ class ReferenceReport:
             key=lambda fact: (fact.occurred_at, fact.event_id),
         )
         self.since, self.until, self.currency = since, until, currency
+        self.asked = [fact for fact in everything if isinstance(fact, Decision)]
+        self.strangers = {
+            offer.offer_id
+            for each in self.asked
+            if only_vouched and each.scope == "storefront"
+            for offer in each.offers
+        }
+        everything = [
+            fact
+            for fact in everything
+            if not (only_vouched and isinstance(fact, Decision) and fact.scope == "storefront")
+        ]
+        self.tying = [
+            fact for fact in everything if not (only_vouched and fact.scope == "storefront")
+        ]
         self.hasty = [fact for fact in everything if self._too_fast(fact, everything, bot_rate)]
         everything = [
             replace(fact, is_bot=True) if fact in self.hasty else fact for fact in everything
@@ -144,7 +160,7 @@ class ReferenceReport:
             lambda other: fact.session_id is not None and other.session_id == fact.session_id,
         ):
             customers = {
-                other.customer_id for other in self.everything if other.customer_id and alike(other)
+                other.customer_id for other in self.tying if other.customer_id and alike(other)
             }
             if len(customers) == 1:
                 return f"customer {customers.pop()}"
@@ -167,7 +183,7 @@ class ReferenceReport:
         )
         of_offers = {
             each.checkout_id
-            for each in self.everything
+            for each in self.tying
             if isinstance(each, Decision)
             for offer in each.offers
             if offer.offer_id in named
@@ -820,7 +836,7 @@ class ReferenceReport:
                 None not in (first.customer_id, event.customer_id)
                 and first.customer_id != event.customer_id
             ) or event.occurred_at - first.occurred_at > DAY
-        to_bots = self._offered(is_bot=True)
+        to_bots = self._offered(is_bot=True) | self.strangers
         for event in filter(self.inside, self.events):
             named = (
                 {event.offer_id} if event.type not in ("refund", "cancel", "purchase") else set()
@@ -848,9 +864,23 @@ class ReferenceReport:
                     checkout in self.touched(order) and order.occurred_at < event.occurred_at
                     for order in self.orders
                 )
-            else:
+            elif event.offer_id not in self.strangers:
                 unmatched += 1
+        of_checkouts = {
+            each.checkout_id: [
+                other for other in self.asked if other.checkout_id == each.checkout_id
+            ]
+            for each in self.asked
+        }
+        begun = [
+            (min(each.occurred_at for each in asked), {each.scope for each in asked})
+            for asked in of_checkouts.values()
+        ]
         return {
+            "checkouts": sum(self.since <= at < self.until for at, _ in begun),
+            "unvouched": sum(
+                self.since <= at < self.until and scopes == {"storefront"} for at, scopes in begun
+            ),
             "duplicates": sum(map(self.inside, self.second)) + self._again(),
             "reused_transactions": reused,
             "reused_checkouts": sum(

@@ -31,7 +31,7 @@ from engine.tracking.rollups.day import Day, Notes, same_numbers
 from engine.tracking.rollups.day_count import day_of
 from engine.tracking.rollups.sums import add_up
 
-_VERSION = 10
+_VERSION = 11
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -53,6 +53,7 @@ def made_with(query: ReportQuery) -> str:
         "checkout_days": query.checkout_days,
         "prices_include_tax": query.prices_include_tax,
         "bot_decisions_per_hour": query.bot_decisions_per_hour,
+        "count": query.count,
     }
     return orjson.dumps(settings).decode()
 

@@ -33,6 +33,7 @@ DOUBTS: dict[str, list[dict[str, Any]]] = {
     ],
     "early": [decided(9, "x", checkout_id="k3"), bought(item("small"), hour=8, checkout_id="k3")],
     "reused_checkouts": [decided(24 * 30 + 1, "x")],
+    "unvouched": [decided(24 * 20, "x", checkout_id="k4", scope="storefront")],
 }
 
 
@@ -40,7 +41,11 @@ DOUBTS: dict[str, list[dict[str, Any]]] = {
 def test_facts_in_doubt_are_counted_and_named(cause: str) -> None:
     made = report(*VISIT, MONTHS_LATER)
     # What was sent long after the order is late, and of one unit the groups are of any size.
-    calm = {name: made["quality"][name] for name in QUALITY if name not in ("orders", "late")}
+    calm = {
+        name: made["quality"][name]
+        for name in QUALITY
+        if name not in ("orders", "checkouts", "late")
+    }
     assert set(calm.values()) == {0}
     made = report(*VISIT, MONTHS_LATER, *DOUBTS[cause])
     assert made["quality"][cause] == 1

@@ -42,6 +42,7 @@ def queries(draw: st.DrawFn) -> ReportQuery:
         prices_include_tax=draw(st.sampled_from([None, True, False])),
         holdout=0.1,
         bot_decisions_per_hour=draw(st.sampled_from([0, 1, 2, 120])),
+        count=draw(st.sampled_from(["vouched", "all", None])),
     )
 
 
@@ -68,6 +69,7 @@ def reference(facts: list[Fact], query: ReportQuery) -> ReferenceReport:
         checkout_days=query.checkout_days or 0,
         prices_include_tax=query.prices_include_tax is not False,
         bot_rate=query.bot_decisions_per_hour or 0,
+        only_vouched=query.count == "vouched",
     )
 
 

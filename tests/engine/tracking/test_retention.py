@@ -228,6 +228,7 @@ def counted_by_0_1_0(made: Any) -> str:
     """A report without effects and numbers of decisions that version 0.1.0 did not count."""
     for entry in (made["quality"], *made["groups"]):
         entry.pop("immature", None)
+        entry.pop("checkouts", None)
     for row in (made["total"], *made["groups"]):
         for kind in KINDS:
             del row[kind]["net_incremental"]

@@ -142,6 +142,7 @@ def test_roll_ups_follow_the_facts(
         copied(empty) as store,
         patch.object(writer, "NOTED_SINGLY", most),
     ):
+        store.reports.save_settings({"count": data.draw(st.sampled_from(["vouched", "all"]))})
         for part in parts:
             store.facts.append(part)
             same(store, data.draw(queries()))
@@ -166,6 +167,7 @@ def test_another_setting_of_the_shop_rolls_up_anew(
                         {"prices_include_tax": "false"},
                         {"currency": "NOK"},
                         {"bot_decisions_per_hour": "1"},
+                        {"count": "vouched"},
                     ]
                 )
             )
@@ -179,6 +181,7 @@ def test_a_forgotten_customer_counts_as_before(
     empty: Path, facts: list[Fact], data: st.DataObject
 ) -> None:
     with copied(empty) as store:
+        store.reports.save_settings({"count": data.draw(st.sampled_from(["vouched", "all"]))})
         store.facts.append(facts)
         before = json.dumps(build_report(store, ReportQuery(by=("day",))))
         store.people.erase("ann")
