@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import money
+from engine.arrays import Ragged
 from engine.bundles import Bundles
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
-from engine.cross_sell.filed import row_slices
 from engine.merchandising.reasons import LAST_BINDING, Reason
 from engine.model import Model
 from engine.upsell.tiers import Ladders
@@ -39,8 +39,8 @@ class Eligibility:
     Attributes:
         alone: uint8 (n_items,), the `Reason` of each item beside an empty cart.
         fitted: uint8 (n_items,), the same beside a cart that every item fits.
-        fits_indptr, fits_items: CSR; the items that fit item i (a phone and its cases).
-        needs_indptr, needs_items: CSR the other way; the items that item i fits.
+        fits: Ragged of int32; the items that fit item i (a phone and its cases).
+        needs: Ragged of int32, the other direction; the items that item i fits.
         ladders: the ladders, for the other models of what an accessory fits.
         family: int32 (n_items,), ladder of each item or -1.
         family_excludes: bool (n_ladders + 1,); the last place stands for "on no ladder".
@@ -51,10 +51,8 @@ class Eligibility:
 
     alone: Marks
     fitted: Marks
-    fits_indptr: NDArray[np.int64]
-    fits_items: NDArray[np.int32]
-    needs_indptr: NDArray[np.int64]
-    needs_items: NDArray[np.int32]
+    fits: Ragged[np.int32]
+    needs: Ragged[np.int32]
     ladders: Ladders
     family: NDArray[np.int32]
     family_excludes: NDArray[np.bool_]
@@ -67,11 +65,7 @@ class Eligibility:
     @classmethod
     def prepare(cls, model: Model) -> Self:
         catalogue, ladders = model.catalogue, model.ladders
-        n_items = len(catalogue)
-        n_fits = np.diff(catalogue.compatible_indptr)
-        order = np.argsort(catalogue.compatible_items, kind="stable")
-        fits_indptr = np.zeros(n_items + 1, dtype=np.int64)
-        np.cumsum(np.bincount(catalogue.compatible_items, minlength=n_items), out=fits_indptr[1:])
+        needs = catalogue.compatible
         # A family the affinity says nothing of is taken to exclude: the safe side.
         excludes = np.ones(ladders.n_ladders + 1, dtype=np.bool_)
         known = model.affinity.family_excludes[: ladders.n_ladders]
@@ -80,14 +74,12 @@ class Eligibility:
         fitted = _off_sale(catalogue)
         _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)
         alone = fitted.copy()
-        _mark(alone, np.flatnonzero(n_fits > 0), Reason.INCOMPATIBLE)
+        _mark(alone, np.flatnonzero(needs.lengths), Reason.INCOMPATIBLE)
         return cls(
             alone=alone,
             fitted=fitted,
-            fits_indptr=fits_indptr,
-            fits_items=np.repeat(np.arange(n_items, dtype=np.int32), n_fits)[order],
-            needs_indptr=catalogue.compatible_indptr,
-            needs_items=catalogue.compatible_items,
+            fits=Ragged.grouped(needs.values, needs.owners().astype(np.int32), len(catalogue)),
+            needs=needs,
             ladders=ladders,
             family=ladders.family,
             family_excludes=excludes,
@@ -124,11 +116,10 @@ class Eligibility:
         except IndexError:
             marks = self.alone.copy()
         changed = [cart]
-        if len(self.fits_items):
-            for part in row_slices(self.fits_indptr, cart):
-                fits = self.fits_items[part]
-                marks[fits] = self.fitted[fits]
-                changed.append(fits)
+        if len(self.fits.values):
+            fits = self.fits.of(cart)
+            marks[fits] = self.fitted[fits]
+            changed.append(fits)
         for items, reason in (
             (declined, Reason.ALREADY_DECLINED),
             (excluded, Reason.EXCLUDED_BY_CALLER),
@@ -164,15 +155,9 @@ class Eligibility:
 
     def other_models(self, cart: Items) -> Items:
         """Siblings of what the cart's accessories fit, which they do not fit: another phone."""
-        if not len(self.needs_items) or not len(cart):
-            return np.zeros(0, dtype=np.int32)
-        fitted = np.concatenate(
-            [self.needs_items[part] for part in row_slices(self.needs_indptr, cart)]
-        )
+        fitted = self.needs.of(cart)
         families = np.unique(self.family[fitted])
-        parts = row_slices(self.ladders.member_indptr, families[families >= 0])
-        siblings = [self.ladders.members[part] for part in parts]
-        return np.setdiff1d(np.concatenate([fitted[:0], *siblings]), fitted)
+        return np.setdiff1d(self.ladders.members.of(families[families >= 0]), fitted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from engine.config import (
 from engine.errors import ModelCorrupt, ModelIncompatible
 from engine.model import Settings
 
-SCHEMA_VERSION = 1
-FILE_NAME = re.compile(r"[a-z][a-z_]*\.joblib")
+SCHEMA_VERSION = 2
+FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.npy")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

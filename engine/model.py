@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import get_type_hints
 
-import numpy as np
-from numpy.typing import NDArray
-
+from engine.arrays import Arrays, arrays_of, read
 from engine.catalogue import Catalogue
 from engine.config import (
     AttributesSection,
@@ -17,17 +15,16 @@ from engine.config import (
     TrackingSection,
 )
 from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.filed import FiledRules
 from engine.cross_sell.recency import Recency
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rule_index import RuleIndexes
+from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import Stores
-from engine.native.packing import known_way, packed_arrays
+from engine.errors import ModelCorrupt
+from engine.native.packing import Packed
 from engine.ranking.customers import Customers
 from engine.ranking.ranking import Ranking
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
-
-Arrays = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,6 @@ class Model:
     settings: Settings
     catalogue: Catalogue
     rules: RuleTable
-    rule_index: AntecedentIndex
     affinity: Affinity
     ladders: Ladders
     recency: Recency | None = None
@@ -67,62 +63,49 @@ class Model:
     customer_key: bytes = b""
     likelihood: Likelihood | None = None
     """Of upgrades; there where customers' histories were enough to fit it."""
-    filed: FiledRules | None = None
+    rule_index: RuleIndexes | None = None
     """The rules as serving looks them up; None of a model that was not read from a version."""
-    packed: Arrays | None = None
+    packed: Packed | None = None
     """Items as the kernels look at them; None likewise."""
 
-    def to_components(self) -> dict[str, Arrays]:
-        """Component (file) name -> arrays, as the registry writes them."""
-        components: dict[str, Arrays] = {
-            "catalogue": self.catalogue.to_arrays(),
-            "rules": {**self.rules.to_arrays(), **self.rule_index.to_arrays()},
-            "affinity": self.affinity.to_arrays(),
-            "ladders": self.ladders.to_arrays(),
-            "filed": FiledRules.file(self.rules, len(self.catalogue), self.recency).to_arrays(),
+    def arrays(self) -> Arrays:
+        """Return the arrays that a version stores, by name.
+
+        Raises
+        ------
+        ModelCorrupt
+            An array is of another type than its field.
+        """
+        index = RuleIndexes.of(self.rules, len(self.catalogue), self.recency)
+        stored = replace(self, rule_index=index, packed=Packed.of(self.ranking, self.likelihood))
+        arrays = {
+            part: array
+            for name in COMPONENTS
+            for part, array in arrays_of(getattr(stored, name), name).items()
         }
-        if self.recency is not None:
-            components["recency"] = self.recency.to_arrays()
-        if self.stores is not None:
-            components["stores"] = self.stores.to_arrays()
-        if self.ranking is not None:
-            components["ranking"] = self.ranking.to_arrays()
-        if self.customers is not None:
-            components["customers"] = self.customers.to_arrays()
-        if self.likelihood is not None:
-            components["likelihood"] = self.likelihood.to_arrays()
-        if self.ranking is not None or self.likelihood is not None:
-            components["packed"] = packed_arrays(self.ranking, self.likelihood)
-        return components
+        self.of_arrays(self.version, self.settings, arrays)
+        return arrays
 
     @classmethod
-    def from_components(
-        cls,
-        version: str,
-        settings: Settings,
-        components: Mapping[str, Arrays],
-        *,
-        customer_key: bytes = b"",
-    ) -> Model:
-        """Raises KeyError where a component or an array of one is missing."""
-        ranking, customers = components.get("ranking"), components.get("customers")
-        likelihood = components.get("likelihood")
-        recency, stores = components.get("recency"), components.get("stores")
-        filed = components.get("filed")
-        return cls(
-            version=version,
-            settings=settings,
-            catalogue=Catalogue.from_arrays(components["catalogue"]),
-            rules=RuleTable.from_arrays(components["rules"]),
-            rule_index=AntecedentIndex.from_arrays(components["rules"]),
-            affinity=Affinity.from_arrays(components["affinity"]),
-            ladders=Ladders.from_arrays(components["ladders"]),
-            recency=Recency.from_arrays(recency) if recency is not None else None,
-            stores=Stores.from_arrays(stores) if stores is not None else None,
-            ranking=Ranking.from_arrays(ranking) if ranking is not None else None,
-            customers=Customers.from_arrays(customers) if customers is not None else None,
-            customer_key=customer_key,
-            likelihood=Likelihood.from_arrays(likelihood) if likelihood is not None else None,
-            filed=FiledRules.from_arrays(filed) if filed is not None else None,
-            packed=known_way(components.get("packed")),
-        )
+    def of_arrays(cls, version: str, settings: Settings, arrays: Arrays) -> Model:
+        """Return the model of a version's arrays.
+
+        Raises
+        ------
+        ModelCorrupt
+            An array is missing or of another type, or rows do not span their values.
+        """
+        hints = get_type_hints(cls)
+        try:
+            parts = {name: read(hints[name], arrays, name) for name in COMPONENTS}
+        except KeyError as error:
+            raise ModelCorrupt(f"model {version} is incomplete: no array {error}") from error
+        except ValueError as error:
+            raise ModelCorrupt(f"model {version} is unusable: {error}") from error
+        return cls(version=version, settings=settings, **parts)
+
+
+COMPONENTS = tuple(
+    each.name for each in fields(Model) if each.name not in ("version", "settings", "customer_key")
+)
+"""The fields that a version stores, each in arrays of its own."""

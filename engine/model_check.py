@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import Catalogue
 from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.filed import Filed, FiledRules
 from engine.cross_sell.recency import Recency
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rule_index import RuleIndex, RuleIndexes
+from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import Stores
 from engine.errors import ModelCorrupt
 from engine.model import Model
@@ -33,8 +35,7 @@ def self_check(model: Model) -> None:
     for problem in chain(
         _catalogue(model.catalogue),
         _rules(model.rules, n_items),
-        _rule_index(model.rule_index, model.rules, n_items),
-        _filed(model.filed, len(model.rules), n_items),
+        _rule_indexes(model.rule_index, len(model.rules), n_items),
         _packed(model, n_items),
         _affinity(model.affinity, model.ladders, n_items),
         _ladders(model.ladders, n_items),
@@ -58,14 +59,18 @@ def _indexed(name: str, array: Array, size: int, least: int = 0) -> Iterator[str
         yield f"{name} points outside 0..{size - 1}"
 
 
-def _rows(name: str, indptr: Array, values: Array, n_rows: int) -> Iterator[str]:
-    """`indptr` cuts all of `values` into `n_rows` rows."""
-    if indptr.shape != (n_rows + 1,):
-        yield f"{name}_indptr has shape {indptr.shape}, not ({n_rows + 1},)"
-    elif int(indptr[0]) != 0 or int(indptr[-1]) != len(values):
-        yield f"{name}_indptr does not span its {len(values)} values"
-    elif bool((np.diff(indptr.astype(np.int64)) < 0).any()):
-        yield f"{name}_indptr descends"
+def _rows(name: str, rows: Ragged[Any], n_rows: int) -> Iterator[str]:
+    """`rows` are rows, `n_rows` of them."""
+    if problem := rows.problem():
+        yield f"{name} {problem}"
+    elif len(rows) != n_rows:
+        yield f"{name} has {len(rows)} rows, not {n_rows}"
+
+
+def _items(name: str, rows: Ragged[np.int32], n_rows: int, n_items: int) -> Iterator[str]:
+    """`rows` are `n_rows` rows of items."""
+    yield from _rows(name, rows, n_rows)
+    yield from _indexed(name, rows.values, n_items)
 
 
 def _catalogue(catalogue: Catalogue) -> Iterator[str]:
@@ -84,19 +89,16 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
             yield f"attribute {attribute!r} has {len(texts)} texts for {n_items} items"
     yield from _indexed("category", catalogue.category, len(catalogue.category_names), -1)
     yield from _indexed("family", catalogue.family, len(catalogue.family_names), -1)
-    yield from _rows("compatible", catalogue.compatible_indptr, catalogue.compatible_items, n_items)
-    yield from _indexed("compatible_items", catalogue.compatible_items, n_items)
-    if catalogue.bundle_indptr is not None and catalogue.bundle_items is not None:
-        yield from _rows("bundle", catalogue.bundle_indptr, catalogue.bundle_items, n_items)
-        yield from _indexed("bundle_items", catalogue.bundle_items, n_items)
+    for name in ("compatible", "bundles", "upgrades"):
+        if (rows := getattr(catalogue, name)) is not None:
+            yield from _items(name, rows, n_items, n_items)
 
 
 def _rules(rules: RuleTable, n_items: int) -> Iterator[str]:
     n_rules = len(rules)
     for name in ("n_joint", "n_antecedent", "n_consequent"):
         yield from _sized(name, getattr(rules, name), n_rules)
-    yield from _rows("antecedent", rules.antecedent_indptr, rules.antecedent_items, n_rules)
-    yield from _indexed("antecedent_items", rules.antecedent_items, n_items)
+    yield from _items("antecedents", rules.antecedents, n_rules, n_items)
     yield from _indexed("consequent", rules.consequent, n_items)
     if n_rules and bool((rules.lengths < 1).any()):
         yield "a rule has no antecedent"
@@ -108,22 +110,15 @@ def _rules(rules: RuleTable, n_items: int) -> Iterator[str]:
         yield "rule counts are impossible"
 
 
-def _rule_index(index: AntecedentIndex, rules: RuleTable, n_items: int) -> Iterator[str]:
-    yield from _sized("index_rules", index.rules, len(rules))
-    yield from _rows("index", index.indptr, index.rules, n_items)
-    yield from _indexed("index_rules", index.rules, len(rules))
-
-
-def _filed(filed: FiledRules | None, n_rules: int, n_items: int) -> Iterator[str]:
-    if filed is None:
+def _rule_indexes(index: RuleIndexes | None, n_rules: int, n_items: int) -> Iterator[str]:
+    if index is None:
         return
     for kind in ("single", "several", "contrary"):
-        rules: Filed = getattr(filed, kind)
-        name, size = f"filed {kind} rules", len(rules.rule)
-        yield from _rows(name, rules.indptr, rules.rule, n_items)
-        yield from _sized(f"{name}: consequent", rules.consequent, size)
+        rules: RuleIndex = getattr(index, kind)
+        name, size = f"index of {kind} rules", len(rules.rule)
+        yield from _items(f"{name}: consequents", rules.consequents, n_items, n_items)
+        yield from _sized(f"{name}: consequents", rules.consequents.values, size)
         yield from _sized(f"{name}: strength", rules.strength, size)
-        yield from _indexed(f"{name}: consequent", rules.consequent, n_items)
         yield from _indexed(name, rules.rule, n_rules)
         if rules.rest.ndim != 2 or len(rules.rest) != size:
             yield f"{name}: rest has shape {rules.rest.shape}"
@@ -133,24 +128,24 @@ def _filed(filed: FiledRules | None, n_rules: int, n_items: int) -> Iterator[str
 def _packed(model: Model, n_items: int) -> Iterator[str]:
     if model.packed is None:
         return
-    for name, there in (("ranking_items", model.ranking), ("upgrade_items", model.likelihood)):
-        array = model.packed.get(name)
-        if there is not None and (
-            array is None or array.dtype != np.float32 or array.shape != (n_items, 16)
-        ):
-            yield f"packed {name} are not float32 ({n_items}, 16)"
-    if model.likelihood is not None:
-        indptr, items = model.packed["moved_indptr"], model.packed["moved_items"]
-        yield from _rows("packed moved", indptr, items, n_items)
-        yield from _sized("packed moved_items", items, len(model.likelihood.standing.move_times))
+    packed, upgrades = model.packed, model.packed.upgrades
+    for name, array, of in (
+        ("ranking", packed.ranking, model.ranking),
+        ("upgrades", upgrades and upgrades.items, model.likelihood),
+    ):
+        if of is not None and (array is None or array.shape != (n_items, 16)):
+            yield f"packed {name} are not of shape ({n_items}, 16)"
+    if upgrades is not None and model.likelihood is not None:
+        n_moves = len(model.likelihood.standing.move_times)
+        yield from _items("packed moves", upgrades.moved, n_items, n_items)
+        yield from _sized("packed moves", upgrades.moved.values, n_moves)
 
 
 def _affinity(affinity: Affinity, ladders: Ladders, n_items: int) -> Iterator[str]:
     for name in ("n_orders_of_item", "n_added_of_item"):
         yield from _sized(name, getattr(affinity, name), n_items)
         yield from _indexed(name, getattr(affinity, name), affinity.n_orders + 1)
-    yield from _rows("repelled", affinity.repelled_indptr, affinity.repelled_items, n_items)
-    yield from _indexed("repelled_items", affinity.repelled_items, n_items)
+    yield from _items("repelled", affinity.repelled, n_items, n_items)
     yield from _sized("family_excludes", affinity.family_excludes, ladders.n_ladders)
 
 
@@ -174,16 +169,14 @@ def _ranking(ranking: Ranking | None, n_items: int) -> Iterator[str]:
         yield from _sized(f"signal {name}", getattr(signals, name), n_items)
     yield from _indexed("signal group", signals.group, signals.n_groups, -1)
     yield from _indexed("signal popular", signals.popular, n_items)
-    yield from _rows("leaders", signals.leaders_indptr, signals.leaders, signals.n_groups)
-    yield from _indexed("leaders", signals.leaders, n_items)
+    yield from _items("leaders", signals.leaders, signals.n_groups, n_items)
     for name, near, size in (
         ("neighbours", ranking.neighbours, n_items),
         ("group neighbours", ranking.groups, signals.n_groups),
     ):
-        yield from _rows(name, near.indptr, near.items, size)
-        yield from _indexed(name, near.items, size)
-        yield from _sized(f"{name} weight", near.weight, len(near.items))
-        yield from _sized(f"{name} n_joint", near.n_joint, len(near.items))
+        yield from _items(name, near.items, size, size)
+        yield from _sized(f"{name} weight", near.weight, len(near.items.values))
+        yield from _sized(f"{name} n_joint", near.n_joint, len(near.items.values))
     for mode in MODES:
         scorer = ranking.scorers.get(mode)
         if scorer is None:
@@ -200,9 +193,8 @@ def _customers(customers: Customers | None, n_items: int) -> Iterator[str]:
     bought = customers.purchases
     yield from _sized("customer rows", customers.rows, len(customers.hashes))
     yield from _indexed("customer rows", customers.rows, bought.n_customers)
-    yield from _rows("purchase orders", bought.order_indptr, bought.ordered_at, bought.n_customers)
-    yield from _rows("purchase items", bought.item_indptr, bought.items, len(bought.ordered_at))
-    yield from _indexed("purchase items", bought.items, n_items)
+    yield from _rows("purchase orders", bought.ordered_at, bought.n_customers)
+    yield from _items("purchase items", bought.items, len(bought.ordered_at.values), n_items)
 
 
 def _stores(stores: Stores | None, n_rules: int, n_items: int) -> Iterator[str]:
@@ -218,10 +210,9 @@ def _stores(stores: Stores | None, n_rules: int, n_items: int) -> Iterator[str]:
     for part, counts, size in parts:
         for name in ("flag", "log_odds"):
             yield from _sized(f"{part} {name}", getattr(counts, name), size)
-        yield from _rows(f"{part} cells", counts.indptr, counts.store, size)
-        yield from _indexed(f"{part} store", counts.store, n_stores + 1)
+        yield from _items(f"{part} stores", counts.stores, size, n_stores + 1)
         for name in ("n_joint", "n_antecedent", "n_consequent"):
-            yield from _sized(f"{part} {name}", getattr(counts, name), len(counts.store))
+            yield from _sized(f"{part} {name}", getattr(counts, name), len(counts.stores.values))
         if bool((counts.n_joint > counts.n_antecedent).any()):
             yield f"{part} counts of stores are impossible"
 
@@ -230,8 +221,7 @@ def _ladders(ladders: Ladders, n_items: int) -> Iterator[str]:
     yield from _sized("ladder family", ladders.family, n_items)
     yield from _sized("tier", ladders.tier, n_items)
     yield from _indexed("ladder family", ladders.family, ladders.n_ladders, -1)
-    yield from _rows("member", ladders.member_indptr, ladders.members, ladders.n_ladders)
-    yield from _indexed("members", ladders.members, n_items)
+    yield from _items("members", ladders.members, ladders.n_ladders, n_items)
 
 
 def _likelihood(likelihood: Likelihood | None, n_items: int) -> Iterator[str]:

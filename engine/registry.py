@@ -15,10 +15,11 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import joblib  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
@@ -32,8 +33,7 @@ from engine.manifest import (
     parse_manifest,
     settings_to_json,
 )
-from engine.mapped_arrays import load_mapped
-from engine.model import Arrays, Model
+from engine.model import Model
 from engine.model_check import self_check
 from engine.storage.pseudonyms import customer_key
 
@@ -41,17 +41,16 @@ __all__ = ["Manifest", "Registry", "self_check"]
 
 _log = logging.getLogger("mersalg.model")
 
-# joblib brings no types of its own.
-_joblib = cast("Any", joblib)
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _UNFINISHED = ".writing-"
 _ABANDONED_SECONDS = 86_400.0
+_MAPPED_BYTES = 16_384
 
 
 class Registry:
     """Versions below `root`; safe for many processes that write, publish and load at once.
 
-    Layout: `<version>/manifest.json` and one joblib file for each component of the model, never
+    Layout: `<version>/manifest.json` and one `.npy` file for each array of the model, never
     changed after the folder has its name; `current.json` names the published version.
     """
 
@@ -94,9 +93,9 @@ class Registry:
     def _fill(self, folder: Path, model: Model, manifest_fields: Mapping[str, Any]) -> str:
         """Write every file of a version and flush it to disk."""
         files: dict[str, FileEntry] = {}
-        for name, arrays in model.to_components().items():
-            path = folder / f"{name}.joblib"
-            _joblib.dump(dict(arrays), path, compress=0)
+        for name, array in model.arrays().items():
+            path = folder / f"{name}.npy"
+            np.save(path, array, allow_pickle=False)
             sync_file(path)
             files[path.name] = FileEntry(sha256_of(path), path.stat().st_size)
         created = clock.to_datetime(clock.now())
@@ -180,8 +179,8 @@ class Registry:
     def load(self, version: str | None = None) -> Model:
         """The published model, or `version`; arrays are read-only maps of the files.
 
-        No file is unpickled before its hash was found right. Customers who were erased since the
-        version was written are not in it; while the list of them cannot be read, no customer is.
+        Customers who were erased since the version was written are not in it; while the list of
+        them cannot be read, no customer is.
 
         Raises:
             ModelNotFound: no such version, or None while nothing is published.
@@ -197,20 +196,18 @@ class Registry:
         except ModelError:
             raise
         except Exception as error:
-            # A class that moved in another release of a library, say: what a version of another
-            # day raises is not known here, and a service must not end of it.
+            # Files of another day or hand may hold anything, and a service must not end of it.
             why = f"{type(error).__name__}: {error}"
             raise ModelCorrupt(f"model {wanted} cannot be read: {why}") from error
         return model
 
     def _read(self, manifest: Manifest) -> Model:
         settings = manifest.settings()
-        folder = self.root / manifest.version
-        components: dict[str, Arrays] = {
-            Path(name).stem: load_mapped(folder / name) for name in manifest.files
+        arrays = {
+            name.removesuffix(".npy"): self._array(manifest.version, name)
+            for name in manifest.files
         }
-        key = customer_key(self.root) if "customers" in components else b""
-        model = Model.from_components(manifest.version, settings, components, customer_key=key)
+        model = Model.of_arrays(manifest.version, settings, arrays)
         if model.customers is None:
             return model
         try:
@@ -218,7 +215,22 @@ class Registry:
         except ModelError as error:
             _log.warning("model %s is read without customers: %s", manifest.version, error.message)
             return replace(model, customers=None)
-        return replace(model, customers=model.customers.without(erased))
+        known = model.customers.without(erased)
+        return replace(model, customers=known, customer_key=customer_key(self.root))
+
+    def _array(self, version: str, name: str) -> NDArray[Any]:
+        """Return the array of a file; a large one is mapped.
+
+        A map keeps its file open, and most systems allow a process a thousand of these.
+        """
+        path = self.root / version / name
+        try:
+            mode = "r" if path.stat().st_size > _MAPPED_BYTES else None
+            array = np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise ModelCorrupt(f"model {version}: cannot read {name}: {error}") from error
+        array.flags.writeable = False
+        return array
 
     def current(self) -> str | None:
         """The published version, None where there is none."""

@@ -71,7 +71,7 @@ class Recommenders:
         ranking, cap = model.ranking, model.settings.offers.max_per_category
         native = None
         if ranking is not None:
-            native = native_ranking(ranking, (model.packed or {}).get("ranking_items"))
+            native = native_ranking(ranking, model.packed and model.packed.ranking)
         return cls(
             model.catalogue,
             eligibility,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -70,16 +70,6 @@ class StringTable:
             return (text[start:stop] for start, stop in pairwise(self.offsets.tolist()))
         return (text.decode("utf-8", "surrogatepass") for text in self.raw())
 
-    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
-        return {f"{name}_blob": self.blob, f"{name}_offsets": self.offsets}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> StringTable:
-        return cls(
-            np.asarray(arrays[f"{name}_blob"], dtype=np.uint8),
-            np.asarray(arrays[f"{name}_offsets"], dtype=np.int64),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -141,22 +131,6 @@ class Vocabulary:
 
     def __getitem__(self, index: int) -> str:
         return self.ids[index]
-
-    def to_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
-        return {
-            **self.ids.to_arrays(name),
-            f"{name}_sums": self.sums,
-            f"{name}_places": self.places,
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Vocabulary:
-        """Versions of before have no sums: they are worked out."""
-        table = StringTable.from_arrays(arrays, name)
-        sums, places = arrays.get(f"{name}_sums"), arrays.get(f"{name}_places")
-        if sums is None or places is None:
-            return cls.from_ids(table)
-        return cls(table, np.asarray(sums, dtype=np.uint32), np.asarray(places, dtype=np.int32))
 
 
 def _find(ids: StringTable, sums: memoryview, places: memoryview, text: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell import measures
 from engine.cross_sell.affinity import Affinity
@@ -35,13 +36,11 @@ def build_affinity(
     counts = baskets.item_counts()
     several = np.repeat(np.diff(baskets.indptr) > 1, np.diff(baskets.indptr))
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
-    indptr, repelled = _repelled(baskets, itemsets, counts)
     return Affinity(
         n_orders_of_item=counts,
         n_added_of_item=added,
         n_orders=baskets.n_orders,
-        repelled_indptr=indptr,
-        repelled_items=repelled,
+        repelled=_repelled(baskets, itemsets, counts),
         family_excludes=family_excludes(baskets, ladders, named),
     )
 
@@ -59,10 +58,8 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
     return share, float((sizes * (sizes - 1)).sum()) / distinct if distinct > 0 else 0.0
 
 
-def _repelled(
-    baskets: Baskets, itemsets: Itemsets, counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """CSR over items of the pairs that keep apart, both ways, ascending."""
+def _repelled(baskets: Baskets, itemsets: Itemsets, counts: NDArray[np.int64]) -> Ragged[np.int32]:
+    """The items that keep apart from each item, ascending."""
     sets, joint = itemsets.of_length(2)
     counted = (sets.astype(np.int64), joint)
     left, right = [], []
@@ -72,7 +69,7 @@ def _repelled(
         right += [apart[:, 1], apart[:, 0]]
     one, other = np.concatenate(left), np.concatenate(right)
     both = Baskets.from_pairs(one, other, baskets.n_items, baskets.n_items)
-    return both.indptr, both.items
+    return Ragged(both.indptr, both.items)
 
 
 def _keeps_apart(
@@ -121,7 +118,7 @@ def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, 
 
 def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> NDArray[np.bool_]:
     """Which ladders are families of the shop's own, rather than categories; shape (n_ladders,)."""
-    first = ladders.members[ladders.member_indptr[:-1]]
+    first = ladders.members.values[ladders.members.indptr[:-1]]
     return catalogue.family[first] != UNKNOWN
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import CatalogueSection
 from engine.errors import DataError
@@ -103,21 +104,21 @@ def read_catalogue(
     items = Vocabulary.from_ids(string_table(item_ids))
     # In ids made of several columns the bar is part of the id.
     marks = ";," if len(columns.item_id) > 1 else ";|,"
-    lists: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]] | tuple[None, None]] = {}
+    lists: dict[str, Ragged[np.int32] | None] = {}
     for column, what in (
         (columns.compatible_with, "unknown_compatible_item"),
         (columns.bundle_of, "unknown_bundle_item"),
         (columns.upgrades, "unknown_upgrade_item"),
     ):
-        lists[what] = None, None
+        lists[what] = None
         if column is None:
             continue
-        indptr, named, unclear = _item_lists(texts(column).to_pylist(), items, marks)
-        lists[what] = indptr, named
+        named, unclear = _item_lists(texts(column).to_pylist(), items, marks)
+        lists[what] = named
         note(what, unclear, column)
         if column == columns.compatible_with:
             # With no list it would fit every cart, the opposite of what the file says.
-            offerable = offerable & ~(unclear & (np.diff(indptr) == 0))
+            offerable = offerable & ~(unclear & (named.lengths == 0))
     given_tier = None
     if columns.tier is not None:
         levels = section.attribute_levels.get("tier", ())
@@ -127,12 +128,6 @@ def read_catalogue(
         source, audit, columns.price, currency, "bad_catalogue_price", "negative_catalogue_price"
     )
     cost = _amounts(source, audit, columns.cost, currency, "bad_cost", "bad_cost")
-    compatible_indptr, compatible_items = lists["unknown_compatible_item"]
-    bundle_indptr, bundle_items = lists["unknown_bundle_item"]
-    upgrade_indptr, upgrade_items = lists["unknown_upgrade_item"]
-    if compatible_indptr is None or compatible_items is None:
-        compatible_indptr = np.zeros(len(items) + 1, dtype=np.int64)
-        compatible_items = np.zeros(0, dtype=np.int32)
     return Catalogue(
         items=items,
         names=string_table(names),
@@ -144,15 +139,12 @@ def read_catalogue(
         family_names=family_names,
         offerable=offerable,
         attributes={name: string_table(cells) for name, cells in attributes.items()},
-        compatible_indptr=compatible_indptr,
-        compatible_items=compatible_items,
+        compatible=lists["unknown_compatible_item"] or Ragged.empty(len(items), np.int32),
         currency=currency,
         sold_out=active & ~in_stock,
-        bundle_indptr=bundle_indptr,
-        bundle_items=bundle_items,
+        bundles=lists["unknown_bundle_item"],
         given_tier=given_tier,
-        upgrade_indptr=upgrade_indptr,
-        upgrade_items=upgrade_items,
+        upgrades=lists["unknown_upgrade_item"],
     )
 
 
@@ -170,8 +162,7 @@ def catalogue_of_ids(item_ids: pa.Array, currency: str) -> Catalogue:
         family_names=nothing,
         offerable=np.ones(n_items, dtype=np.bool_),
         attributes={},
-        compatible_indptr=np.zeros(n_items + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(n_items, np.int32),
         currency=currency,
     )
 
@@ -226,17 +217,15 @@ def _amounts(
 
 def _item_lists(
     cells: Sequence[str], items: Vocabulary, marks: str
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]]:
-    """Return the items that each cell names, compressed sparse rows, and who names unknown ones."""
+) -> tuple[Ragged[np.int32], NDArray[np.bool_]]:
+    """Return the items that each cell names, and who names unknown ones."""
     lists: list[list[int]] = []
     unclear = np.zeros(len(cells), dtype=np.bool_)
     for item, cell in enumerate(cells):
         found = [items.index_of(text) for text in split_ids(cell, items, marks)]
         lists.append(sorted({code for code in found if code is not None and code != item}))
         unclear[item] = None in found
-    indptr = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(needed) for needed in lists], out=indptr[1:])
-    return indptr, np.array([code for each in lists for code in each], dtype=np.int32), unclear
+    return Ragged.of_rows(lists, np.int32), unclear
 
 
 def split_ids(cell: str, items: Vocabulary, marks: str = ";|,") -> list[str]:

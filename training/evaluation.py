@@ -214,7 +214,7 @@ def upsell_coverage(model: Model) -> float | None:
     sold = model.affinity.n_orders_of_item > 0
     covered = 0
     for ladder in range(ladders.n_ladders):
-        members = ladders.members_of(ladder)
+        members = ladders.members[ladder]
         better = members[model.catalogue.offerable[members]]
         ratio = price[better] / price[members][:, None]
         fits = (ratio >= offers.min_price_ratio) & (ratio <= offers.max_price_ratio)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
 from engine.config import AttributesSection, ShopConfig
-from engine.cross_sell.rules import AntecedentIndex
 from engine.model import Model, Settings
 from engine.orders import Baskets
 from engine.progress import Progress
@@ -132,7 +131,6 @@ def fit_model(
         ),
         catalogue=dataset.catalogue,
         rules=table,
-        rule_index=AntecedentIndex.build(table, len(dataset.catalogue)),
         affinity=affinity,
         ladders=ladders,
         recency=recency,
@@ -157,7 +155,7 @@ def fit_model(
         "neighbours": len(ranking.neighbours.items) if ranking else 0,
         "customers": customers.purchases.n_customers if customers else 0,
         "upgrade_moves": len(likelihood.standing.move_keys) if likelihood else 0,
-        "repelled_pairs": len(affinity.repelled_items) // 2,
+        "repelled_pairs": len(affinity.repelled.values) // 2,
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},
     }

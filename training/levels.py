@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.errors import DataError
 from engine.orders import Baskets
@@ -65,7 +66,6 @@ def _families(catalogue: Catalogue, n_families: int) -> Catalogue:
         family_names=StringTable.from_texts([]),
         offerable=np.ones(n_families, dtype=np.bool_),
         attributes={},
-        compatible_indptr=np.zeros(n_families + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(n_families, np.int32),
         currency=catalogue.currency,
     )

@@ -28,11 +28,9 @@ def strongest_first(table: RuleTable, items: Vocabulary) -> NDArray[np.int64]:
     rank = np.empty(len(items), dtype=np.int32)
     rank[sorted(range(len(items)), key=list(items.ids).__getitem__)] = np.arange(len(items))
     ids = np.full((int(lengths.max(initial=0)) + 1, len(table)), -1, dtype=np.int32)
-    rule = np.repeat(np.arange(len(table)), lengths)
-    place = np.arange(len(table.antecedent_items)) - np.repeat(
-        table.antecedent_indptr[:-1], lengths
-    )
-    ids[place, rule] = rank[table.antecedent_items]
+    antecedents = table.antecedents
+    place = np.arange(len(antecedents.values)) - np.repeat(antecedents.indptr[:-1], lengths)
+    ids[place, antecedents.owners()] = rank[antecedents.values]
     ids[lengths, np.arange(len(table))] = rank[table.consequent]
     lower = table.lift_lower()
     order = np.argsort(-lower, kind="stable")
@@ -54,7 +52,7 @@ def rules_to_arrow(
     n_joint, n_antecedent, _, n_orders = counts
     ids = pa.array(list(items.ids), pa.string())
     antecedents = pa.ListArray.from_arrays(
-        table.antecedent_indptr.astype(np.int32), ids.take(pa.array(table.antecedent_items))
+        table.antecedents.indptr.astype(np.int32), ids.take(pa.array(table.antecedents.values))
     )
     return pa.table(
         {

@@ -90,7 +90,7 @@ class Visits:
                 continue
             cheaper = [
                 int(other)
-                for other in ladders.members_of(ladder)
+                for other in ladders.members[ladder]
                 if ladders.tier[other] < ladders.tier[item]
                 and 0 < prices[other] < prices[item]
                 and int(other) not in bought

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.cross_sell import measures
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import Progress
-from engine.ranking.keyed import Grouping, gather, look_up
+from engine.ranking.keyed import Grouping, look_up
 from engine.ranking.ranking import Ranking
 from training.mining.local import LocalEngine
 from training.mining.rules import rules_from_itemsets
@@ -50,11 +51,13 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
     Of the usual measures conviction finds most. `table` holds rules of single antecedents.
     """
     n_items = len(n_orders_of_item)
-    index, fill = AntecedentIndex.build(table, n_items), popularity(n_orders_of_item)
+    first = table.antecedents.values[table.antecedents.indptr[:-1]]
+    rules_of = Ragged.grouped(first, np.arange(len(table)), n_items)
+    fill = popularity(n_orders_of_item)
     conviction = measures.conviction(*table.counts())
 
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        fired = np.concatenate([index.rules_of(item) for item in cart.tolist()])
+        fired = rules_of.of(cart)
         fired = fired[np.argsort(-conviction[fired], kind="stable")]
         found = table.consequent[fired]
         found = found[~np.isin(found, cart)]
@@ -76,18 +79,16 @@ def item_knn(ranking: Ranking) -> Ranker:
     """The sum of cosines n_joint / sqrt(n_a n_b) (Sarwar et al., "Item-based Collaborative
     Filtering Recommendation Algorithms", 2001)."""
     near, n_orders = ranking.neighbours, ranking.signals.n_orders
-    row = np.repeat(np.arange(len(n_orders)), np.diff(near.indptr))
-    return _by_sums(
-        ranking, near.n_joint / np.sqrt(np.maximum(n_orders[row] * n_orders[near.items], 1))
-    )
+    both = n_orders[near.items.owners()] * n_orders[near.items.values]
+    return _by_sums(ranking, near.n_joint / np.sqrt(np.maximum(both, 1)))
 
 
 def _by_sums(ranking: Ranking, values: NDArray[np.floating]) -> Ranker:
-    near = ranking.neighbours
+    near = ranking.neighbours.items
 
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        entries, _ = gather(near.indptr, cart)
-        found = Grouping.of(near.items[entries].astype(np.int64))
+        entries = near.places(cart)
+        found = Grouping.of(near.values[entries].astype(np.int64))
         items, scores = found.keys.astype(np.int32), found.sum(values[entries])
         scores[look_up(cart.astype(np.int64), found.keys)[1]] = 0
         best = np.argsort(-scores, kind="stable")[:_MOST]

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
-from engine.cross_sell.filed import row_slices
 from engine.cross_sell.recommender import CrossSell, Fired, Items, RuleCounts, Scores
 from engine.native.ranking import NativeRanking
 from engine.ranking.evidence import Carts
@@ -214,8 +213,8 @@ class RankedCandidates:
             return self._native.pairs(items, self._cart)
         near = self._ranking.neighbours
         joint = np.zeros((len(items), len(self._cart)), dtype=np.int32)
-        for line, part in enumerate(row_slices(near.indptr, self._cart)):
-            row = near.items[part]
+        for line, part in enumerate(near.items.slices(self._cart)):
+            row = near.items.values[part]
             place = np.minimum(row.searchsorted(items), max(len(row) - 1, 0))
             if len(row):
                 joint[:, line] = np.where(row[place] == items, near.n_joint[part][place], 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,22 +43,3 @@ class Recency:
         prior = _PRIOR_ORDERS * UNIT
         base = self.n_orders_of_item[table.consequent] / max(self.n_orders, 1)
         return (self.n_joint + prior * base) / (self.n_antecedent + prior)
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            "n_joint": self.n_joint,
-            "n_antecedent": self.n_antecedent,
-            "n_orders_of_item": self.n_orders_of_item,
-            "n_added_of_item": self.n_added_of_item,
-            "n_orders": np.array([self.n_orders], dtype=np.int64),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Recency:
-        return cls(
-            np.asarray(arrays["n_joint"], dtype=np.int64),
-            np.asarray(arrays["n_antecedent"], dtype=np.int64),
-            np.asarray(arrays["n_orders_of_item"], dtype=np.int64),
-            np.asarray(arrays["n_added_of_item"], dtype=np.int64),
-            int(arrays["n_orders"][0]),
-        )

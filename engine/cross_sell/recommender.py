@@ -10,8 +10,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.cross_sell import measures
-from engine.cross_sell.filed import Filed, FiledRules
+from engine.cross_sell.rule_index import RuleIndex, RuleIndexes
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model
 from engine.native.highest import highest
@@ -38,16 +39,6 @@ class RuleCounts(NamedTuple):
     confidence: float
     lift: float
     lift_lower: float
-
-
-def rows_of(indptr: NDArray[np.int64], values: Items, rows: Items) -> Items:
-    """The entries of the rows of a CSR matrix, one row after the other."""
-    starts, stops = indptr[rows], indptr[rows + 1]
-    filled = (stops > starts).nonzero()[0]
-    if not len(filled):
-        return values[:0]
-    spans = zip(starts[filled].tolist(), stops[filled].tolist(), strict=True)
-    return np.concatenate([values[start:stop] for start, stop in spans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +75,9 @@ class CrossSell:
     """What serving prepares once for each model."""
 
     table: RuleTable
-    single: Filed
-    several: Filed
-    contrary: Filed
+    single: RuleIndex
+    several: RuleIndex
+    contrary: RuleIndex
     """Single-item rules that say the opposite: lift below 1."""
     popular: Items
     """Items by how often they were added to an order, most often first."""
@@ -94,8 +85,7 @@ class CrossSell:
     """The share of all orders in which each of `popular` stood beside something else."""
     n_orders_of_item: NDArray[np.int64]
     n_orders: int
-    repelled_indptr: NDArray[np.int64]
-    repelled_items: Items
+    repelled: Ragged[np.int32]
     n_items: int
     native: NativeRules | None = None
     """Fires the same rules; None where NumPy does."""
@@ -104,7 +94,7 @@ class CrossSell:
     def prepare(cls, model: Model) -> Self:
         table, affinity, n_items = model.rules, model.affinity, len(model.catalogue)
         recency = model.recency
-        filed = model.filed or FiledRules.file(table, n_items, recency)
+        index = model.rule_index or RuleIndexes.of(table, n_items, recency)
         added = recency.n_added_of_item if recency is not None else affinity.n_added_of_item
         n_orders = recency.n_orders if recency is not None else affinity.n_orders
         best = int(added[model.catalogue.offerable].max(initial=0))
@@ -112,23 +102,22 @@ class CrossSell:
         popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
         return cls(
             table=table,
-            single=filed.single,
-            several=filed.several,
-            contrary=filed.contrary,
+            single=index.single,
+            several=index.several,
+            contrary=index.contrary,
             popular=popular.astype(np.int32),
             popular_score=added[popular] / max(n_orders, 1),
             n_orders_of_item=affinity.n_orders_of_item,
             n_orders=affinity.n_orders,
-            repelled_indptr=affinity.repelled_indptr,
-            repelled_items=affinity.repelled_items,
+            repelled=affinity.repelled,
             n_items=n_items,
-            native=_native(filed.single, filed.several),
+            native=_native(index.single, index.several),
         )
 
     def fire(self, cart: Items) -> Fired:
         """Rules whose whole antecedent is in `cart` (distinct, ascending) and that attract."""
-        parts = self.single.slices(cart)
-        consequents = [self.single.consequent[part] for part in parts]
+        parts = self.single.consequents.slices(cart)
+        consequents = [self.single.consequents.values[part] for part in parts]
         strengths = [self.single.strength[part] for part in parts]
         rules = [self.single.rule[part] for part in parts]
         if len(self.several.rule) and len(cart) > 1:
@@ -136,9 +125,9 @@ class CrossSell:
             held = np.zeros(self.n_items + 1, dtype=np.bool_)
             held[cart] = True
             held[-1] = True
-            for part in self.several.slices(cart):
+            for part in self.several.consequents.slices(cart):
                 fires = held[self.several.rest[part]].all(axis=1)
-                consequents.append(self.several.consequent[part][fires])
+                consequents.append(self.several.consequents.values[part][fires])
                 strengths.append(self.several.strength[part][fires])
                 rules.append(self.several.rule[part][fires])
         if not len(cart):
@@ -148,19 +137,14 @@ class CrossSell:
 
     def repelled_by(self, cart: Items) -> Items:
         """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
-        return np.concatenate(
-            [
-                rows_of(self.repelled_indptr, self.repelled_items, cart),
-                rows_of(self.contrary.indptr, self.contrary.consequent, cart),
-            ]
-        )
+        return np.concatenate([self.repelled.of(cart), self.contrary.consequents.of(cart)])
 
     def counts_of(self, rule: int) -> RuleCounts:
         """The evidence of one of the rule table's rules."""
         table = self.table
         n_joint, n_antecedent = table.n_joint.item(rule), table.n_antecedent.item(rule)
         return RuleCounts(
-            tuple(table.antecedent(rule).tolist()),
+            tuple(table.antecedents[rule].tolist()),
             n_joint,
             n_antecedent,
             n_joint / n_antecedent,
@@ -189,10 +173,10 @@ class CrossSell:
         return items, scores
 
 
-def _native(*filed: Filed) -> NativeRules:
+def _native(*indexes: RuleIndex) -> NativeRules:
     rules = NativeRules(library(), _OTHER_RULES_WEIGHT)
-    for each in filed:
-        rules.file(each.indptr, each.consequent, each.strength, each.rule, each.rest)
+    for each in indexes:
+        rules.file(each.consequents, each.strength, each.rule, each.rest)
     return rules
 
 

@@ -7,12 +7,12 @@ alone is the common odds ratio of Mantel and Haenszel (1959).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.cross_sell.rules import RuleTable
 from engine.vocabulary import StringTable
 
@@ -28,16 +28,14 @@ class StoreCounts:
     """Counts of each rule of a table in each store that holds its antecedent.
 
     Attributes:
-        indptr: int64 (n_rules + 1,); the cells of rule r are `indptr[r]:indptr[r + 1]`.
-        store: int32 (n_cells,), ascending inside a rule; the number of stores stands for orders
-            of which the store is not known.
+        stores: Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number
+            of stores stands for orders of which the store is not known.
         n_joint, n_antecedent, n_consequent: int32 (n_cells,), orders of that store.
         flag: int8 (n_rules,), AGREES, MIXED or CONTRADICTED.
         log_odds: float64 (n_rules,), of the Mantel-Haenszel odds ratio over all stores.
     """
 
-    indptr: Integers
-    store: NDArray[np.int32]
+    stores: Ragged[np.int32]
     n_joint: NDArray[np.int32]
     n_antecedent: NDArray[np.int32]
     n_consequent: NDArray[np.int32]
@@ -49,14 +47,9 @@ class StoreCounts:
 
     def take(self, rules: Integers) -> StoreCounts:
         """The rules at positions `rules`, in that order."""
-        lengths = np.diff(self.indptr)[rules]
-        indptr = np.zeros(len(rules) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        inside = np.arange(int(indptr[-1]), dtype=np.int64) - np.repeat(indptr[:-1], lengths)
-        cells = np.repeat(self.indptr[rules], lengths) + inside
+        cells = self.stores.places(rules)
         return StoreCounts(
-            indptr,
-            self.store[cells],
+            self.stores.take(rules),
             self.n_joint[cells],
             self.n_antecedent[cells],
             self.n_consequent[cells],
@@ -75,7 +68,7 @@ class StoreCounts:
         M = (1 - rho) / rho. Where the stores differ no more than chance lets them, all are mu.
         """
         n_rules = len(self)
-        rule = np.repeat(np.arange(n_rules), np.diff(self.indptr))
+        rule = self.stores.owners()
         n_a, n_ac = self.n_antecedent.astype(np.float64), self.n_joint.astype(np.float64)
         mean = table.confidence()
         variance = mean * (1 - mean)
@@ -85,28 +78,13 @@ class StoreCounts:
 
         spread = total(n_a * (n_ac / n_a - mean[rule]) ** 2)
         orders, squares = total(n_a), total(n_a**2)
-        freedom = np.diff(self.indptr) - 1.0
+        freedom = self.stores.lengths - 1.0
         with np.errstate(divide="ignore", invalid="ignore"):
             rho = (spread / variance - freedom) / (orders - squares / orders - freedom)
             rho = np.clip(np.where(np.isfinite(rho), rho, 0.0), 0.0, 1.0)
             prior = (1 - rho) / rho
             shrunk = (n_ac + prior[rule] * mean[rule]) / (n_a + prior[rule])
         return np.where(np.isfinite(prior[rule]), shrunk, mean[rule])
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> StoreCounts:
-        return cls(
-            np.asarray(arrays["indptr"], dtype=np.int64),
-            np.asarray(arrays["store"], dtype=np.int32),
-            np.asarray(arrays["n_joint"], dtype=np.int32),
-            np.asarray(arrays["n_antecedent"], dtype=np.int32),
-            np.asarray(arrays["n_consequent"], dtype=np.int32),
-            np.asarray(arrays["flag"], dtype=np.int8),
-            np.asarray(arrays["log_odds"], dtype=np.float64),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,36 +104,3 @@ class Stores:
     offered: StoreCounts
     contradicted_rules: RuleTable
     contradicted: StoreCounts
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        parts = {
-            "offered": self.offered.to_arrays(),
-            "contradicted": self.contradicted.to_arrays(),
-            "rules": self.contradicted_rules.to_arrays(),
-        }
-        return {
-            **self.store_ids.to_arrays("store_ids"),
-            "n_orders": self.n_orders,
-            **{
-                f"{part}_{name}": array
-                for part, arrays in parts.items()
-                for name, array in arrays.items()
-            },
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Stores:
-        def part(prefix: str) -> dict[str, NDArray[np.generic]]:
-            return {
-                name.removeprefix(prefix): array
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
-
-        return cls(
-            StringTable.from_arrays(arrays, "store_ids"),
-            np.asarray(arrays["n_orders"], dtype=np.int64),
-            StoreCounts.from_arrays(part("offered_")),
-            RuleTable.from_arrays(part("rules_")),
-            StoreCounts.from_arrays(part("contradicted_")),
-        )

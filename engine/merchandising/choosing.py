@@ -48,15 +48,11 @@ class Choosing:
         rules = cross_sell.native
         if rules is None or (ranking is not None and native_ranking is None):
             return None
-        contrary = cross_sell.contrary
         native = NativeComplements(
             library(),
             rules,
             native_ranking,
-            (
-                (cross_sell.repelled_indptr, cross_sell.repelled_items),
-                (contrary.indptr, contrary.consequent),
-            ),
+            (cross_sell.repelled, cross_sell.contrary.consequents),
             catalogue.category,
             family,
             catalogue.price_minor,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.facts import Mode
 from engine.native.library import Held, Library, Rows, address_of, counted
 from engine.native.ranking import NativeRanking, asked_of
@@ -76,16 +77,16 @@ class NativeComplements:
         library: Library,
         rules: NativeRules,
         ranking: NativeRanking | None,
-        apart: tuple[tuple[NDArray[np.int64], NDArray[np.int32]], ...],
+        apart: tuple[Ragged[np.int32], Ragged[np.int32]],
         category: NDArray[np.int32],
         family: NDArray[np.int32],
         price_minor: NDArray[np.int64],
     ) -> None:
-        """`apart` are two CSR matrices of the items that an item keeps away: by affinity, and by
-        rules that say so; the others have shape (n_items,)."""
+        """`apart` are the items that each item keeps away: by affinity, and by rules that say so;
+        the others have shape (n_items,)."""
         self._library, self._rules, self._ranking, held = library, rules, ranking, Held()
         self._held = held
-        repelled, contrary = (held.rows(*each) for each in apart)
+        repelled, contrary = (held.rows(each) for each in apart)
         single, several = rules.addresses
         self._shop = _Shop(
             None if ranking is None else ranking.address,

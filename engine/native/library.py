@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.native import kernels
 from engine.ranking.scorer import Scorer
 
@@ -141,12 +142,12 @@ class Held:
         self._arrays.append(whole)
         return address_of(whole)
 
-    def rows(self, indptr: NDArray[np.int64], columns: NDArray[np.int32]) -> Rows:
+    def rows(self, rows: Ragged[np.int32]) -> Rows:
         return Rows(
-            len(indptr) - 1,
-            len(columns),
-            self.address(indptr, np.int64),
-            self.address(columns, np.int32),
+            len(rows),
+            len(rows.values),
+            self.address(rows.indptr, np.int64),
+            self.address(rows.values, np.int32),
         )
 
     def network(self, scorer: Scorer) -> Network:

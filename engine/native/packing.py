@@ -1,39 +1,69 @@
 """What the kernels look at of an item, side by side in one line of a processor's cache.
 
-Kept in a version, so that workers share it; worked out where a version has none.
+Stored in a version, so that workers share it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.ranking.features import item_logs
 from engine.ranking.ranking import Ranking
 from engine.ranking.signals import ItemSignals
 from engine.upsell.likelihood import Likelihood
 
-Packed = NDArray[np.generic]
 
-_WAY = 1
-"""Grows with every change of what the arrays mean."""
+@dataclass(frozen=True, slots=True)
+class PackedUpgrades:
+    """What a model of upgrades looks at.
+
+    Attributes
+    ----------
+    items : float32 (n_items, 16)
+        Facts and standing of each item side by side; codes in their own bits.
+    moved : Ragged of int32
+        The items that were bought after each item, ascending.
+    """
+
+    items: NDArray[np.float32]
+    moved: Ragged[np.int32]
+
+    @classmethod
+    def of(cls, likelihood: Likelihood) -> PackedUpgrades:
+        """Pack the items of a model of upgrades."""
+        standing, n_items = likelihood.standing, len(likelihood.facts.ladder)
+        base = standing.move_keys // max(n_items, 1)
+        starts = np.searchsorted(base, np.arange(n_items + 1)).astype(np.int64)
+        moved = (standing.move_keys - base * n_items).astype(np.int32)
+        return cls(_upgrade_items(likelihood), Ragged(starts, moved))
 
 
-def packed_arrays(ranking: Ranking | None, likelihood: Likelihood | None) -> dict[str, Packed]:
-    """All that is packed of a model, with the number of the way it is."""
-    arrays: dict[str, Packed] = {"way": np.array([_WAY], dtype=np.int64)}
-    if ranking is not None:
-        arrays["ranking_items"] = packed_items(ranking.signals)
-    if likelihood is not None:
-        arrays |= packed_upgrades(likelihood)
-    return arrays
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What the kernels look at; each None of a model that has none.
 
+    Attributes
+    ----------
+    ranking : float32 (n_items, 16)
+        See `packed_items`.
+    upgrades : PackedUpgrades
+        For the model of upgrades.
+    """
 
-def known_way(arrays: Mapping[str, Packed] | None) -> Mapping[str, Packed] | None:
-    """None where the arrays were packed in another way, or not at all."""
-    return arrays if arrays is not None and int(arrays["way"][0]) == _WAY else None
+    ranking: NDArray[np.float32] | None
+    upgrades: PackedUpgrades | None
+
+    @classmethod
+    def of(cls, ranking: Ranking | None, likelihood: Likelihood | None) -> Packed:
+        """Pack the items of a model."""
+        return cls(
+            None if ranking is None else packed_items(ranking.signals),
+            None if likelihood is None else PackedUpgrades.of(likelihood),
+        )
 
 
 def packed_items(signals: ItemSignals) -> NDArray[np.float32]:
@@ -55,17 +85,6 @@ def packed_items(signals: ItemSignals) -> NDArray[np.float32]:
     ):
         packed[:, place] = values
     return packed
-
-
-def packed_upgrades(likelihood: Likelihood) -> dict[str, Packed]:
-    """Items as of `_upgrade_items`, and moves from an item to others as rows that ascend."""
-    standing, n_items = likelihood.standing, len(likelihood.facts.ladder)
-    base = standing.move_keys // max(n_items, 1)
-    return {
-        "upgrade_items": _upgrade_items(likelihood),
-        "moved_indptr": np.searchsorted(base, np.arange(n_items + 1)).astype(np.int64),
-        "moved_items": (standing.move_keys - base * n_items).astype(np.int32),
-    }
 
 
 def _upgrade_items(likelihood: Likelihood) -> NDArray[np.float32]:

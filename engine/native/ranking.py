@@ -20,7 +20,7 @@ from engine.native.library import (
     integers_at,
     library,
 )
-from engine.native.packing import Packed, packed_items
+from engine.native.packing import packed_items
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 
@@ -46,18 +46,20 @@ class _Ranking(ctypes.Structure):
 class NativeRanking:
     """What the kernels look at of a `Ranking`; whatever does not depend on a cart, worked out."""
 
-    def __init__(self, library: Library, ranking: Ranking, packed: Packed | None = None) -> None:
-        """`packed` is `packed_items` of the ranking's signals, where that was kept."""
+    def __init__(
+        self, library: Library, ranking: Ranking, packed: NDArray[np.float32] | None = None
+    ) -> None:
+        """`packed` is `packed_items` of the ranking's signals, where a version has them."""
         near, groups, signals = ranking.neighbours, ranking.groups, ranking.signals
         self._library, self._held = library, Held()
         held = self._held
         self._model = _Ranking(
-            near=held.rows(near.indptr, near.items),
+            near=held.rows(near.items),
             near_weight=held.address(near.weight, np.float32),
             near_joint=held.address(near.n_joint, np.int32),
-            groups=held.rows(groups.indptr, groups.items),
+            groups=held.rows(groups.items),
             group_weight=held.address(groups.weight, np.float32),
-            leaders=held.rows(signals.leaders_indptr, signals.leaders),
+            leaders=held.rows(signals.leaders),
             n_orders=held.address(signals.n_orders, np.float32),
             items=held.address(packed_items(signals) if packed is None else packed, np.float32),
             popular=held.address(signals.popular, np.int32),
@@ -122,7 +124,9 @@ def asked_of(cart: NDArray[np.int32], past: Past, mode: Mode) -> tuple[int, ...]
     )
 
 
-def native_ranking(ranking: Ranking, packed: Packed | None = None) -> NativeRanking | None:
+def native_ranking(
+    ranking: Ranking, packed: NDArray[np.float32] | None = None
+) -> NativeRanking | None:
     """None where NumPy has to rank: with networks that the kernels do not take."""
     if not all(map(fits, ranking.scorers.values())):
         return None

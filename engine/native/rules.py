@@ -7,6 +7,7 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.native.library import (
     Held,
     Library,
@@ -39,8 +40,7 @@ class NativeRules:
 
     def file(
         self,
-        indptr: NDArray[np.int64],
-        consequent: NDArray[np.int32],
+        consequents: Ragged[np.int32],
         strength: NDArray[np.float32],
         position: NDArray[np.int32],
         rest: NDArray[np.int32],
@@ -52,7 +52,7 @@ class NativeRules:
         held = self._held
         self._filed.append(
             _Filed(
-                held.rows(indptr, consequent),
+                held.rows(consequents),
                 held.address(strength, np.float32),
                 held.address(position, np.int32),
                 held.address(rest, np.int32),

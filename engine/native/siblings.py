@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.native.library import Held, Library, Rows, address_of, counted, library
-from engine.native.packing import Packed
+from engine.native.packing import PackedUpgrades
 from engine.native.upgrades import NativeUpgrades, native_upgrades
 from engine.ranking.purchases import Past
 from engine.upsell.likelihood import Likelihood
@@ -71,7 +71,7 @@ class NativeSiblings:
         if upgrades is not None:
             self._models, platt = upgrades.models, upgrades.platt
         self._ladders = _Ladders(
-            held.rows(ladders.member_indptr, ladders.members),
+            held.rows(ladders.members),
             len(catalogue),
             held.address(ladders.family, np.int32),
             held.address(ladders.tier, np.int16),
@@ -113,7 +113,7 @@ def native_siblings(
     n_orders_of_item: NDArray[np.int64],
     ratios: tuple[float, float],
     likelihood: Likelihood | None,
-    packed: Mapping[str, Packed] | None = None,
+    packed: PackedUpgrades | None = None,
 ) -> NativeSiblings | None:
     """None where NumPy has to find them: with networks that the kernels do not take."""
     upgrades = None if likelihood is None else native_upgrades(likelihood, packed)

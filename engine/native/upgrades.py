@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from engine.native.library import (
     fits,
     library,
 )
-from engine.native.packing import Packed, packed_upgrades
+from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.signals import Questions
@@ -44,17 +43,14 @@ class NativeUpgrades:
     """What the kernels look at of a `Likelihood`."""
 
     def __init__(
-        self, library: Library, likelihood: Likelihood, packed: Mapping[str, Packed] | None = None
+        self, library: Library, likelihood: Likelihood, packed: PackedUpgrades | None = None
     ) -> None:
-        """`packed` is `packed_upgrades` of it, where that was kept."""
+        """`packed` is that of the model, where a version has it."""
         self._library, self._held, self._likelihood = library, Held(), likelihood
-        held, arrays = self._held, packed_upgrades(likelihood) if packed is None else packed
+        held, arrays = self._held, packed or PackedUpgrades.of(likelihood)
         self._model = _Upgrades(
-            held.address(arrays["upgrade_items"], np.float32),
-            held.rows(
-                np.asarray(arrays["moved_indptr"], dtype=np.int64),
-                np.asarray(arrays["moved_items"], dtype=np.int32),
-            ),
+            held.address(arrays.items, np.float32),
+            held.rows(arrays.moved),
             held.address(likelihood.standing.move_times, np.float32),
         )
         self._whether, self._which = map(held.network, (likelihood.whether, likelihood.which))
@@ -94,7 +90,7 @@ class NativeUpgrades:
 
 
 def native_upgrades(
-    likelihood: Likelihood, packed: Mapping[str, Packed] | None = None
+    likelihood: Likelihood, packed: PackedUpgrades | None = None
 ) -> NativeUpgrades | None:
     """None where NumPy has to work them out: with networks that the kernels do not take."""
     if not (fits(likelihood.whether) and fits(likelihood.which)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,15 +66,4 @@ class Customers:
     @property
     def known_until(self) -> int:
         """Microseconds of the last order that is known."""
-        return int(self.purchases.ordered_at.max(initial=0))
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {"hashes": self.hashes, "rows": self.rows, **self.purchases.to_arrays()}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Customers:
-        return cls(
-            np.asarray(arrays["hashes"], dtype=np.uint64),
-            np.asarray(arrays["rows"], dtype=np.int64),
-            Purchases.from_arrays(arrays),
-        )
+        return int(self.purchases.ordered_at.values.max(initial=0))

@@ -64,8 +64,8 @@ class Evidence:
         cls, carts: Carts, neighbours: Neighbours, groups: Neighbours, signals: ItemSignals
     ) -> Evidence:
         owner = carts.owner()
-        near, place = gather(neighbours.indptr, carts.items)
-        item = neighbours.items[near]
+        near, place = gather(neighbours.items.indptr, carts.items)
+        item = neighbours.items.values[near]
         n_joint = neighbours.n_joint[near].astype(np.float32)
         n_cart = signals.n_orders[carts.items][place]
         n_item = signals.n_orders[item]
@@ -77,8 +77,8 @@ class Evidence:
         group: Keys = signals.group[carts.items].astype(np.int64)
         held = Grouping.of((owner * width + group + 1)[group >= 0])
         cart, one = np.divmod(held.keys, width)
-        entries, place = gather(groups.indptr, one - 1)
-        called = groups.items[entries].astype(np.int64)
+        entries, place = gather(groups.items.indptr, one - 1)
+        called = groups.items.values[entries].astype(np.int64)
         by_group = Grouping.of(cart[place] * width + called + 1)
         return cls(
             keys=by_item.keys,

@@ -53,8 +53,8 @@ def _leaders(evidence: Evidence, habits: Habits, signals: ItemSignals) -> Keys:
     )
     cart = keys // width
     best = best_of_each(cart, score, GROUPS)
-    entries, place = gather(signals.leaders_indptr, keys[best] % width - 1)
-    return cart[best][place] * signals.n_items + signals.leaders[entries]
+    entries, place = gather(signals.leaders.indptr, keys[best] % width - 1)
+    return cart[best][place] * signals.n_items + signals.leaders.values[entries]
 
 
 def _added(keys: Sequence[Keys], values: Sequence[Floats]) -> tuple[Keys, Floats]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.clock import MICROS_PER_DAY
 from engine.ranking.keyed import gather
 
@@ -22,42 +23,21 @@ class Purchases:
     """Orders by customer, oldest first.
 
     Attributes:
-        order_indptr: int64 (n_customers + 1,), the orders of each customer.
-        ordered_at: int64 (n_orders,), microseconds UTC.
-        item_indptr: int64 (n_orders + 1,), the items of each order.
-        items: int32 (n_entries,), distinct and ascending inside an order.
+        ordered_at: Ragged of int64, n_customers rows of n_orders in all; microseconds UTC.
+        items: Ragged of int32, n_orders rows, distinct and ascending inside an order.
     """
 
-    order_indptr: NDArray[np.int64]
-    ordered_at: NDArray[np.int64]
-    item_indptr: NDArray[np.int64]
-    items: NDArray[np.int32]
+    ordered_at: Ragged[np.int64]
+    items: Ragged[np.int32]
 
     @classmethod
     def none(cls) -> Purchases:
         nothing = np.zeros(1, dtype=np.int64)
-        return cls(nothing, nothing[:0], nothing, np.zeros(0, dtype=np.int32))
+        return cls(Ragged(nothing, nothing[:0]), Ragged(nothing, np.zeros(0, dtype=np.int32)))
 
     @property
     def n_customers(self) -> int:
-        return len(self.order_indptr) - 1
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            "purchase_order_indptr": self.order_indptr,
-            "purchase_ordered_at": self.ordered_at,
-            "purchase_item_indptr": self.item_indptr,
-            "purchase_items": self.items,
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Purchases:
-        return cls(
-            np.asarray(arrays["purchase_order_indptr"], dtype=np.int64),
-            np.asarray(arrays["purchase_ordered_at"], dtype=np.int64),
-            np.asarray(arrays["purchase_item_indptr"], dtype=np.int64),
-            np.asarray(arrays["purchase_items"], dtype=np.int32),
-        )
+        return len(self.ordered_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +79,8 @@ class Past:
         ends = np.zeros(len(customers), dtype=np.int64)
         for cart in np.flatnonzero(customers >= 0).tolist():
             customer = int(customers[cart])
-            begin = int(purchases.order_indptr[customer])
-            moments = purchases.ordered_at[begin : int(purchases.order_indptr[customer + 1])]
+            begin = int(purchases.ordered_at.indptr[customer])
+            moments = purchases.ordered_at[customer]
             end = begin + int(np.searchsorted(moments, int(until[cart])))
             begins[cart] = max(begin, end - MOST_ORDERS)
             ends[cart] = end
@@ -108,21 +88,23 @@ class Past:
         owner = np.repeat(np.arange(len(customers)), lengths)
         shift = begins - (np.cumsum(lengths) - lengths)
         orders = np.arange(len(owner)) + shift[owner]
-        age = ((now[owner] - purchases.ordered_at[orders]) / MICROS_PER_DAY).astype(np.float32)
-        entries, place = gather(purchases.item_indptr, orders)
-        return cls(owner[place], purchases.items[entries], age[place], place)
+        age = ((now[owner] - purchases.ordered_at.values[orders]) / MICROS_PER_DAY).astype(
+            np.float32
+        )
+        entries, place = gather(purchases.items.indptr, orders)
+        return cls(owner[place], purchases.items.values[entries], age[place], place)
 
     @classmethod
     def of_customer(cls, purchases: Purchases, customer: int, now: int) -> Past:
         """One cart's: as `read` of a single known customer, seen from `now`."""
-        begin = purchases.order_indptr.item(customer)
-        moments = purchases.ordered_at[begin : purchases.order_indptr.item(customer + 1)]
+        begin = purchases.ordered_at.indptr.item(customer)
+        moments = purchases.ordered_at[customer]
         end = begin + int(moments.searchsorted(now))
         begin = max(begin, end - MOST_ORDERS)
-        bounds = purchases.item_indptr[begin : end + 1]
+        bounds = purchases.items.indptr[begin : end + 1]
         lengths = bounds[1:] - bounds[:-1]
-        age = ((now - purchases.ordered_at[begin:end]) / MICROS_PER_DAY).astype(np.float32)
-        items = purchases.items[bounds.item(0) : bounds.item(-1)]
+        age = ((now - purchases.ordered_at.values[begin:end]) / MICROS_PER_DAY).astype(np.float32)
+        items = purchases.items.values[bounds.item(0) : bounds.item(-1)]
         order = np.arange(end - begin).repeat(lengths)
         return cls(np.zeros(len(items), dtype=np.int64), items, age.repeat(lengths), order)
 

@@ -47,22 +47,3 @@ class Ranking:
 
     def with_scorers(self, scorers: Mapping[Mode, Scorer]) -> Ranking:
         return replace(self, scorers=scorers)
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        arrays = {
-            **self.neighbours.to_arrays("item"),
-            **self.groups.to_arrays("group"),
-            **self.signals.to_arrays(),
-        }
-        for mode, scorer in self.scorers.items():
-            arrays |= scorer.to_arrays(mode)
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Ranking:
-        return cls(
-            Neighbours.from_arrays(arrays, "item"),
-            Neighbours.from_arrays(arrays, "group"),
-            ItemSignals.from_arrays(arrays),
-            {mode: Scorer.from_arrays(arrays, mode) for mode in MODES if f"{mode}_mean" in arrays},
-        )

@@ -5,7 +5,6 @@ Fitted in `training.ranker` by scikit-learn; here only multiplied out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,31 +51,3 @@ class Scorer:
         odds = self.slope * raw.astype(np.float64) + self.intercept
         # Within these bounds a probability is neither 0 nor 1, whatever is rounded.
         return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
-
-    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
-        arrays: dict[str, NDArray[np.generic]] = {
-            f"{prefix}_mean": self.mean,
-            f"{prefix}_scale": self.scale,
-            f"{prefix}_platt": np.array([self.slope, self.intercept]),
-        }
-        for place, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            arrays[f"{prefix}_weights_{place}"] = weights
-            arrays[f"{prefix}_bias_{place}"] = bias
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Scorer:
-        n_layers = sum(name.startswith(f"{prefix}_weights_") for name in arrays)
-
-        def read(name: str) -> Floats:
-            return np.asarray(arrays[f"{prefix}_{name}"], dtype=np.float32)
-
-        slope, intercept = np.asarray(arrays[f"{prefix}_platt"], dtype=np.float64).tolist()
-        return cls(
-            read("mean"),
-            read("scale"),
-            tuple(read(f"weights_{place}") for place in range(n_layers)),
-            tuple(read(f"bias_{place}") for place in range(n_layers)),
-            slope,
-            intercept,
-        )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.arrays import Ragged
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class ItemSignals:
         log_price: float32 (n,), natural logarithm of minor units; 0 where not known.
         margin: float32 (n,), (price - cost) / price; 0 where not known.
         popular: int32 (p,), the items most bought lately, most first.
-        leaders_indptr, leaders: CSR over groups; the best sellers of each lately, best first.
+        leaders: Ragged of int32 over groups; the best sellers of each lately, best first.
     """
 
     n_orders: NDArray[np.float32]
@@ -36,8 +37,7 @@ class ItemSignals:
     log_price: NDArray[np.float32]
     margin: NDArray[np.float32]
     popular: NDArray[np.int32]
-    leaders_indptr: NDArray[np.int64]
-    leaders: NDArray[np.int32]
+    leaders: Ragged[np.int32]
 
     @property
     def n_items(self) -> int:
@@ -45,11 +45,4 @@ class ItemSignals:
 
     @property
     def n_groups(self) -> int:
-        return len(self.leaders_indptr) - 1
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {f"signal_{field.name}": getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> ItemSignals:
-        return cls(**{field.name: arrays[f"signal_{field.name}"] for field in fields(cls)})  # pyright: ignore[reportArgumentType]
+        return len(self.leaders)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,24 +41,3 @@ class Families:
         """Pairs met over pairs expected; None where none was expected."""
         expected = float(self.n_expected[ladder])
         return float(self.n_together[ladder]) / expected if expected > 0 else None
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            "method": self.method,
-            "similarity": self.similarity,
-            "n_together": self.n_together,
-            "n_expected": self.n_expected,
-            **self.names.to_arrays("names"),
-            **self.words.to_arrays("words"),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Families:
-        return cls(
-            StringTable.from_arrays(arrays, "names"),
-            np.asarray(arrays["method"], dtype=np.int8),
-            np.asarray(arrays["similarity"], dtype=np.float64),
-            np.asarray(arrays["n_together"], dtype=np.float64),
-            np.asarray(arrays["n_expected"], dtype=np.float64),
-            StringTable.from_arrays(arrays, "words"),
-        )

@@ -20,11 +20,9 @@ def given_upgrades(
     for nothing.
     """
     found: dict[int, set[int]] = {}
-    if catalogue.upgrade_indptr is not None and catalogue.upgrade_items is not None:
-        starts = catalogue.upgrade_indptr
-        for item in np.flatnonzero(np.diff(starts)).tolist():
-            row = slice(int(starts[item]), int(starts[item + 1]))
-            found[item] = set(catalogue.upgrade_items[row].tolist())
+    if catalogue.upgrades is not None:
+        for item in np.flatnonzero(catalogue.upgrades.lengths).tolist():
+            found[item] = set(catalogue.upgrades[item].tolist())
     for pair in settings.upgrades:
         base, better = catalogue.items.index_of(pair.from_), catalogue.items.index_of(pair.to)
         if base is not None and better is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,23 +92,4 @@ class Likelihood:
                 questions,
                 lambda item, sibling, _question: standing.times_moved(item, sibling),
             ),
-        )
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            **self.facts.to_arrays(),
-            **self.standing.to_arrays(),
-            **self.which.to_arrays("which"),
-            **self.whether.to_arrays("whether"),
-            "offers_platt": np.array([self.offer_slope, self.offer_intercept]),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Likelihood:
-        return cls(
-            Facts.from_arrays(arrays),
-            Standing.from_arrays(arrays),
-            Scorer.from_arrays(arrays, "which"),
-            Scorer.from_arrays(arrays, "whether"),
-            *np.asarray(arrays["offers_platt"], dtype=np.float64).tolist(),
         )

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.config import OffersSection
-from engine.cross_sell.filed import row_slices
 from engine.eligibility import CartEligibility
 from engine.facts import Quantity, Step
 from engine.model import Model
@@ -162,7 +161,7 @@ class Upsell:
                 model.affinity.n_orders_of_item,
                 _ratios(model.settings.offers),
                 model.likelihood,
-                model.packed,
+                model.packed and model.packed.upgrades,
             ),
         )
 
@@ -245,10 +244,8 @@ class Upsell:
         prices = np.array([base.unit_price_minor or 0 for base in bases], dtype=np.int64)
         ladder = self.ladders.family[items]
         known = ((ladder >= 0) & (prices > 0)).nonzero()[0]
-        parts = row_slices(self.ladders.member_indptr, ladder[known])
-        members = np.concatenate([_NO_ITEMS, *(self.ladders.members[part] for part in parts)])
-        lengths = [part.stop - part.start for part in parts]
-        of_base = np.repeat(known, lengths)
+        members = self.ladders.members.of(ladder[known])
+        of_base = np.repeat(known, self.ladders.members.lengths_of(ladder[known]))
         n_learned = len(members)
         if self.given:
             named = [
@@ -357,13 +354,13 @@ class Upsell:
 
     def _strands(self, base: int, better: int, cart: Sequence[int]) -> bool:
         """Something else in the cart fits the base item and would not fit the better one."""
-        if not len(self.catalogue.compatible_items):
+        if not len(self.catalogue.compatible.values):
             return False
         left = {item for item in cart if item != base} | {better}
         return any(
             base in fitted and not left.intersection(fitted)
             for item in cart
-            if item != base and (fitted := self.catalogue.compatible_with(item).tolist())
+            if item != base and (fitted := self.catalogue.compatible[item].tolist())
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,24 +36,6 @@ class Facts:
     brand: NDArray[np.int32]
     log_amount: Floats
 
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {f"fact_{name}": getattr(self, name) for name in _FACTS}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Facts:
-        return cls(
-            ladder=np.asarray(arrays["fact_ladder"], dtype=np.int32),
-            tier=np.asarray(arrays["fact_tier"], dtype=np.int16),
-            log_price=np.asarray(arrays["fact_log_price"], dtype=np.float32),
-            level=np.asarray(arrays["fact_level"], dtype=np.float32),
-            category=np.asarray(arrays["fact_category"], dtype=np.int32),
-            brand=np.asarray(arrays["fact_brand"], dtype=np.int32),
-            log_amount=np.asarray(arrays["fact_log_amount"], dtype=np.float32),
-        )
-
-
-_FACTS = ("ladder", "tier", "log_price", "level", "category", "brand", "log_amount")
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -84,25 +65,3 @@ class Standing:
         if not len(self.move_keys):
             return np.zeros(len(wanted), dtype=np.float32)
         return np.where(known, self.move_times[place], np.float32(0))
-
-    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {f"standing_{name}": getattr(self, name) for name in _STANDING}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Standing:
-        def read(name: str) -> Floats:
-            return np.asarray(arrays[f"standing_{name}"], dtype=np.float32)
-
-        return cls(
-            orders=read("orders"),
-            promotion=read("promotion"),
-            usual=read("usual"),
-            ups=read("ups"),
-            downs=read("downs"),
-            moves=read("moves"),
-            move_keys=np.asarray(arrays["standing_move_keys"], dtype=np.int64),
-            move_times=read("move_times"),
-        )
-
-
-_STANDING = ("orders", "promotion", "usual", "ups", "downs", "moves", "move_keys", "move_times")

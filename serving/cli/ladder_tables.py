@@ -48,7 +48,7 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
         )
     return {
         **_reasons(model, ladder),
-        "members": [_entry(model, member) for member in model.ladders.members_of(ladder).tolist()],
+        "members": [_entry(model, member) for member in model.ladders.members[ladder].tolist()],
     }
 
 
@@ -112,7 +112,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
             f"item {item_id!r} stands on no ladder: it has no family, no usable price, or nothing"
             " else to be compared with"
         )
-    members = ladders.members_of(ladder).tolist() if ladder >= 0 else [item]
+    members = ladders.members[ladder].tolist() if ladder >= 0 else [item]
     price = int(catalogue.price_minor[item])
     rungs: list[dict[str, Any]] = []
     for other in [*members, *(better for better in named if better not in members)]:

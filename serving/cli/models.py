@@ -186,7 +186,7 @@ def _strongest_rules(model: Model) -> list[dict[str, Any]]:
     confidence = table.confidence()
     return [
         {
-            "antecedent": [names[item] for item in table.antecedent(rule).tolist()],
+            "antecedent": [names[item] for item in table.antecedents[rule].tolist()],
             "consequent": names[int(table.consequent[rule])],
             "n_joint": int(table.n_joint[rule]),
             "confidence": float(confidence[rule]),

@@ -51,7 +51,7 @@ def _flagged(
         log_odds = float(counts.log_odds[rule])
         entries.append(
             {
-                "antecedent": [names[item] for item in table.antecedent(rule).tolist()],
+                "antecedent": [names[item] for item in table.antecedents[rule].tolist()],
                 "consequent": names[int(table.consequent[rule])],
                 "n_joint": int(table.n_joint[rule]),
                 "confidence": float(confidence[rule]),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.model import Model
 from engine.ranking.customers import Customers
 from engine.ranking.features import NAMES
@@ -41,20 +42,19 @@ def _popular(draw: np.random.Generator, size: int) -> NDArray[np.int32]:
     return (20 * (np.exp(draw.random(size) * 8.5) - 1)).astype(np.int32)
 
 
-def _rows(entries: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """CSR of rows of equal width, each ascending and without repetition."""
+def _rows(entries: NDArray[np.int32]) -> Ragged[np.int32]:
+    """Rows of equal width, each ascending and without repetition."""
     entries = np.sort(entries, axis=1)
     kept = np.ones(entries.shape, dtype=np.bool_)
     kept[:, 1:] = entries[:, 1:] != entries[:, :-1]
-    indptr = np.zeros(len(entries) + 1, dtype=np.int64)
-    np.cumsum(kept.sum(axis=1), out=indptr[1:])
-    return indptr, entries[kept]
+    return Ragged.of_lengths(kept.sum(axis=1), entries[kept])
 
 
 def _neighbours(draw: np.random.Generator, entries: NDArray[np.int32]) -> Neighbours:
-    indptr, items = _rows(entries)
-    weight = draw.exponential(0.02, len(items)).astype(np.float32)
-    return Neighbours(indptr, items, weight, draw.integers(5, 500, len(items), dtype=np.int32))
+    items = _rows(entries)
+    size = len(items.values)
+    weight = draw.exponential(0.02, size).astype(np.float32)
+    return Neighbours(items, weight, draw.integers(5, 500, size, dtype=np.int32))
 
 
 def _ranking(model: Model, draw: np.random.Generator) -> Ranking:
@@ -63,7 +63,6 @@ def _ranking(model: Model, draw: np.random.Generator) -> Ranking:
     n_orders = model.affinity.n_orders_of_item.astype(np.float32)
     by_group = np.lexsort((-n_orders, model.catalogue.family))
     begins = np.searchsorted(model.catalogue.family[by_group], np.arange(N_FAMILIES))
-    indptr = np.arange(N_FAMILIES + 1, dtype=np.int64) * _LEADERS
     leaders = by_group[(begins[:, None] + np.arange(_LEADERS)).clip(max=N_ITEMS - 1)]
     signals = ItemSignals(
         n_orders=n_orders,
@@ -75,8 +74,7 @@ def _ranking(model: Model, draw: np.random.Generator) -> Ranking:
         log_price=np.log(np.maximum(model.catalogue.price_minor, 1)).astype(np.float32),
         margin=np.zeros(N_ITEMS, dtype=np.float32),
         popular=np.argsort(-n_orders, kind="stable")[:100].astype(np.int32),
-        leaders_indptr=indptr,
-        leaders=leaders.astype(np.int32).ravel(),
+        leaders=Ragged.of_lengths(np.full(N_FAMILIES, _LEADERS), leaders.astype(np.int32).ravel()),
     )
     scorers = {mode: _scorer(draw) for mode in MODES}
     return Ranking(_neighbours(draw, near), _neighbours(draw, groups), signals, scorers)
@@ -99,9 +97,8 @@ def _scorer(draw: np.random.Generator) -> Scorer:
 
 def _purchases(draw: np.random.Generator) -> Purchases:
     n_orders = N_CUSTOMERS * ORDERS_EACH
-    item_indptr, items = _rows(_popular(draw, n_orders * ITEMS_EACH).reshape(n_orders, ITEMS_EACH))
+    items = _rows(_popular(draw, n_orders * ITEMS_EACH).reshape(n_orders, ITEMS_EACH))
     ordered_at = np.sort(
         _UNTIL - draw.integers(0, 365 * _DAY, (N_CUSTOMERS, ORDERS_EACH)), axis=1
     ).ravel()
-    order_indptr = np.arange(N_CUSTOMERS + 1, dtype=np.int64) * ORDERS_EACH
-    return Purchases(order_indptr, ordered_at, item_indptr, items)
+    return Purchases(Ragged.of_lengths(np.full(N_CUSTOMERS, ORDERS_EACH), ordered_at), items)

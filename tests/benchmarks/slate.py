@@ -17,10 +17,11 @@ import numpy as np
 import orjson
 from msgspec import convert
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rules import RuleTable
 from engine.facts import CartLine
 from engine.model import Model, Settings
 from engine.slate import Slate, build_slate
@@ -55,8 +56,7 @@ def large_model(seed: int = 1) -> Model:
         np.minimum(orders_of[antecedent], orders_of[consequent]) // 2,
     )
     table = RuleTable(
-        np.arange(len(pairs) + 1, dtype=np.int64),
-        antecedent,
+        Ragged.of_lengths(np.ones(len(pairs), dtype=np.int64), antecedent),
         consequent,
         n_joint,
         orders_of[antecedent],
@@ -66,10 +66,9 @@ def large_model(seed: int = 1) -> Model:
     family = draw.integers(0, N_FAMILIES, N_ITEMS).astype(np.int32)
     price = np.round(np.exp(draw.normal(9.5, 0.6, N_ITEMS))).astype(np.int64)
     members = np.lexsort((price, family)).astype(np.int32)
-    member_indptr = np.zeros(N_FAMILIES + 1, dtype=np.int64)
-    np.cumsum(np.bincount(family, minlength=N_FAMILIES), out=member_indptr[1:])
-    rank = np.arange(N_ITEMS) - member_indptr[family[members]]
-    sizes = np.diff(member_indptr)[family[members]]
+    rows = Ragged.of_lengths(np.bincount(family, minlength=N_FAMILIES), members)
+    rank = np.arange(N_ITEMS) - rows.indptr[family[members]]
+    sizes = rows.lengths[family[members]]
     tier = np.zeros(N_ITEMS, dtype=np.int16)
     tier[members] = rank * 3 // sizes
     catalogue = Catalogue(
@@ -86,8 +85,7 @@ def large_model(seed: int = 1) -> Model:
             name: StringTable.from_texts([str(value) for value in draw.integers(1, 99, N_ITEMS)])
             for name in ("storage_gb", "camera_mp", "battery_hours")
         },
-        compatible_indptr=np.zeros(N_ITEMS + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(N_ITEMS, np.int32),
         currency="NOK",
     )
     return Model(
@@ -100,16 +98,14 @@ def large_model(seed: int = 1) -> Model:
         ),
         catalogue=catalogue,
         rules=table,
-        rule_index=AntecedentIndex.build(table, N_ITEMS),
         affinity=Affinity(
             n_orders_of_item=orders_of,
             n_added_of_item=orders_of // 2,
             n_orders=N_ORDERS,
-            repelled_indptr=np.zeros(N_ITEMS + 1, dtype=np.int64),
-            repelled_items=np.zeros(0, dtype=np.int32),
+            repelled=Ragged.empty(N_ITEMS, np.int32),
             family_excludes=np.ones(N_FAMILIES, dtype=np.bool_),
         ),
-        ladders=Ladders(family, tier, member_indptr, members),
+        ladders=Ladders(family, tier, rows),
     )
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.model import Model
 from engine.ranking.customers import Customers
 from engine.ranking.features import NAMES
@@ -51,23 +52,21 @@ def _popular(draw: Draw, shape: tuple[int, ...], n: int) -> NDArray[np.int32]:
     return (20 * (np.exp(draw.random(shape) * np.log(n / 20)) - 1)).astype(np.int32)
 
 
-def _csr(entries: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _csr(entries: NDArray[np.int32]) -> Ragged[np.int32]:
     """Rows of equal width, each ascending and without repetition."""
     entries = np.sort(entries, axis=1)
     kept = np.ones(entries.shape, dtype=np.bool_)
     kept[:, 1:] = entries[:, 1:] != entries[:, :-1]
-    indptr = np.zeros(len(entries) + 1, dtype=np.int64)
-    np.cumsum(kept.sum(axis=1), out=indptr[1:])
-    return indptr, entries[kept]
+    return Ragged.of_lengths(kept.sum(axis=1), entries[kept])
 
 
 def _neighbours(draw: Draw, entries: NDArray[np.int32], n_orders: NDArray[np.int64]) -> Neighbours:
-    indptr, items = _csr(entries)
-    weight = draw.exponential(0.02, len(items)).astype(np.float32)
-    row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    most = np.minimum(n_orders[row], n_orders[items]) // 3
-    n_joint = np.minimum(draw.geometric(0.01, len(items)), most).astype(np.int32)
-    return Neighbours(indptr, items, weight, n_joint)
+    items = _csr(entries)
+    size = len(items.values)
+    weight = draw.exponential(0.02, size).astype(np.float32)
+    most = np.minimum(n_orders[items.owners()], n_orders[items.values]) // 3
+    n_joint = np.minimum(draw.geometric(0.01, size), most).astype(np.int32)
+    return Neighbours(items, weight, n_joint)
 
 
 def _ranking(model: Model, draw: Draw) -> Ranking:
@@ -90,10 +89,7 @@ def _ranking(model: Model, draw: Draw) -> Ranking:
         log_price=np.log(np.maximum(model.catalogue.price_minor, 1)).astype(np.float32),
         margin=np.zeros(n_items, dtype=np.float32),
         popular=np.argsort(-n_orders, kind="stable")[:_POPULAR].astype(np.int32),
-        leaders_indptr=np.append(
-            0, np.cumsum(np.bincount(family[leaders], minlength=n_groups))
-        ).astype(np.int64),
-        leaders=leaders,
+        leaders=Ragged.grouped(family[leaders], leaders, n_groups),
     )
     near = _popular(draw, (n_items, _NEIGHBOURS), n_items)
     groups = draw.integers(0, n_groups, (n_groups, _NEIGHBOURS), dtype=np.int32)
@@ -124,12 +120,11 @@ def _scorer(draw: Draw, widths: tuple[int, ...]) -> Scorer:
 
 def _purchases(draw: Draw, n_items: int) -> Purchases:
     lengths = draw.integers(1, MOST_ORDERS, N_CUSTOMERS)
-    order_indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
-    n_orders = int(order_indptr[-1])
-    item_indptr, items = _csr(_popular(draw, (n_orders, ITEMS_EACH), n_items))
+    n_orders = int(lengths.sum())
+    items = _csr(_popular(draw, (n_orders, ITEMS_EACH), n_items))
     moments = UNTIL - draw.integers(0, 365 * _DAY, n_orders)
     owner = np.repeat(np.arange(N_CUSTOMERS), lengths)
-    return Purchases(order_indptr, moments[np.lexsort((moments, owner))], item_indptr, items)
+    return Purchases(Ragged.of_lengths(lengths, moments[np.lexsort((moments, owner))]), items)
 
 
 def _likelihood(model: Model, draw: Draw) -> Likelihood:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.arrays import arrays_of, read
 from engine.bundles import Bundles
 from engine.catalogue import Catalogue
 from engine.errors import ModelCorrupt
@@ -92,9 +93,7 @@ def test_both_ways_by_brute_force() -> None:
     assert bundles is not None
     ids = catalogue.items
     named = {
-        (ids[whole], ids[part])
-        for whole in range(len(catalogue))
-        for part in bundles.parts[bundles.part_indptr[whole] : bundles.part_indptr[whole + 1]]
+        (ids[whole], ids[part]) for whole in range(len(catalogue)) for part in bundles.parts[whole]
     }
     for item in range(len(catalogue)):
         expected = {part for whole, part in named if whole == ids[item]}
@@ -109,13 +108,13 @@ def test_a_catalogue_without_bundles_prepares_nothing() -> None:
 
 def test_bundles_are_stored_and_checked() -> None:
     model = shop()
-    again = Catalogue.from_arrays(model.catalogue.to_arrays())
-    assert again.bundle_items is not None
-    assert model.catalogue.bundle_items is not None
-    assert again.bundle_items.tolist() == model.catalogue.bundle_items.tolist()
+    again = read(Catalogue, arrays_of(model.catalogue))
+    assert again.bundles is not None
+    assert model.catalogue.bundles is not None
+    assert again.bundles.values.tolist() == model.catalogue.bundles.values.tolist()
     self_check(model)
-    model.catalogue.bundle_items[0] = 99
-    with pytest.raises(ModelCorrupt, match="bundle_items"):
+    model.catalogue.bundles.values[0] = 99
+    with pytest.raises(ModelCorrupt, match="bundles"):
         self_check(model)
 
 
@@ -134,10 +133,12 @@ def test_bundles_are_read_from_the_catalogue_file(tmp_path: Path) -> None:
     )
     dataset = load(tmp_path, shop_config, [line("1", "a"), line("2", "c")])
     catalogue = dataset.catalogue
-    assert catalogue.bundle_indptr is not None
-    assert catalogue.bundle_items is not None
-    assert catalogue.bundle_indptr.tolist() == [0, 0, 1, 3]
-    assert catalogue.bundle_items.tolist() == [0, 0, 1]
+    assert catalogue.bundles is not None
+    assert [row.tolist() for row in map(catalogue.bundles.__getitem__, range(3))] == [
+        [],
+        [0],
+        [0, 1],
+    ]
     assert dataset.quality.catalogue.notes["unknown_bundle_item"].rows == 1
     # A part nobody knows is no reason not to sell the rest.
     assert catalogue.offerable.all()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.arrays import arrays_of, read
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.model import Model
 from tests.support.models import tiny_model
@@ -26,7 +27,7 @@ def test_columns_line_up() -> None:
 def test_compatibility_is_read_by_row() -> None:
     catalogue = tiny_model().catalogue
     by_id = {
-        catalogue.items[item]: [catalogue.items[other] for other in catalogue.compatible_with(item)]
+        catalogue.items[item]: [catalogue.items[other] for other in catalogue.compatible[item]]
         for item in range(len(catalogue))
     }
     assert by_id["case-1"] == ["phone-64", "phone-128", "phone-256"]
@@ -35,7 +36,7 @@ def test_compatibility_is_read_by_row() -> None:
 
 
 def _assert_equal(first: Catalogue, second: Catalogue) -> None:
-    one, other = first.to_arrays(), second.to_arrays()
+    one, other = arrays_of(first), arrays_of(second)
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].dtype == other[name].dtype
@@ -46,17 +47,16 @@ def _assert_equal(first: Catalogue, second: Catalogue) -> None:
 
 def test_arrays_lead_back() -> None:
     catalogue = tiny_model(currency="JPY").catalogue
-    again = Catalogue.from_arrays(catalogue.to_arrays())
+    again = read(Catalogue, arrays_of(catalogue))
     _assert_equal(catalogue, again)
     assert again.items.index_of("case-1") == catalogue.items.index_of("case-1")
 
 
-def test_a_whole_model_leads_back_from_its_components() -> None:
+def test_a_whole_model_leads_back_from_its_arrays() -> None:
     model = tiny_model()
-    again = Model.from_components("again", model.settings, model.to_components())
+    again = Model.of_arrays("again", model.settings, model.arrays())
     _assert_equal(model.catalogue, again.catalogue)
-    for name, arrays in model.to_components().items():
-        for part, array in arrays.items():
-            np.testing.assert_array_equal(array, again.to_components()[name][part])
+    for name, array in model.arrays().items():
+        np.testing.assert_array_equal(array, again.arrays()[name])
     empty = tiny_model(items=(), rules=(), repelled={})
-    assert len(Model.from_components("e", empty.settings, empty.to_components()).catalogue) == 0
+    assert len(Model.of_arrays("e", empty.settings, empty.arrays()).catalogue) == 0

@@ -120,7 +120,7 @@ def _by_hand(model: Model, cart: set[int]) -> dict[int, float]:
     misses: dict[int, list[float]] = {}
     lower = model.rules.lift_lower()
     for rule in range(len(model.rules)):
-        if set(model.rules.antecedent(rule).tolist()) <= cart and lower[rule] > 1:
+        if set(model.rules.antecedents[rule].tolist()) <= cart and lower[rule] > 1:
             confidence = int(model.rules.n_joint[rule]) / int(model.rules.n_antecedent[rule])
             misses.setdefault(int(model.rules.consequent[rule]), []).append(
                 max(1 - confidence, math.exp(-14))

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.arrays import Ragged
 from engine.cross_sell import recommender as recommending
 from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
@@ -59,7 +60,7 @@ def _one(cart: np.ndarray) -> Carts:
 def _native_rules(kernels: Library, cross_sell: CrossSell) -> NativeRules:
     rules = NativeRules(kernels, recommending._OTHER_RULES_WEIGHT)
     for filed in (cross_sell.single, cross_sell.several):
-        rules.file(filed.indptr, filed.consequent, filed.strength, filed.rule, filed.rest)
+        rules.file(filed.consequents, filed.strength, filed.rule, filed.rest)
     return rules
 
 
@@ -186,7 +187,8 @@ def test_broken_arrays_are_refused(kernels: Library) -> None:
     stranger = Past.of_orders([(1.0, np.array([50], dtype=np.int32))])
     with pytest.raises(BrokenArrays):
         native.rank(np.zeros(0, dtype=np.int32), stranger, "complete")
-    far = replace(ranking.neighbours, items=ranking.neighbours.items + 50)
+    near = ranking.neighbours.items
+    far = replace(ranking.neighbours, items=Ragged(near.indptr, near.values + 50))
     with pytest.raises(BrokenArrays):
         NativeRanking(kernels, replace(ranking, neighbours=far)).rank(
             np.arange(50, dtype=np.int32), nobody, "complete"

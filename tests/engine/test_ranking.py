@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine.arrays import Ragged, arrays_of, read
 from engine.ranking.customers import Customers, hash_of
 from engine.ranking.evidence import Carts, Evidence
 from engine.ranking.features import NAMES
@@ -29,8 +30,7 @@ def _neighbours(draw: np.random.Generator, size: int) -> Neighbours:
     np.fill_diagonal(dense, False)
     rows, items = np.nonzero(dense)
     return Neighbours(
-        np.append(0, np.cumsum(np.bincount(rows, minlength=size))).astype(np.int64),
-        items.astype(np.int32),
+        Ragged.grouped(rows, items.astype(np.int32), size),
         draw.random(len(items)).astype(np.float32),
         draw.integers(0, 20, len(items)).astype(np.int32),
     )
@@ -53,8 +53,7 @@ def _signals(draw: np.random.Generator) -> ItemSignals:
         log_price=some(),
         margin=some(),
         popular=np.array([1, 4], dtype=np.int32),
-        leaders_indptr=np.append(0, np.cumsum([len(each) for each in members])).astype(np.int64),
-        leaders=np.concatenate(members).astype(np.int32),
+        leaders=Ragged.of_rows([each.tolist() for each in members], np.int32),
     )
 
 
@@ -93,10 +92,11 @@ def _purchases(customers: list[list[tuple[int, list[int]]]]) -> Purchases:
     orders = [order for history in customers for order in sorted(history, key=lambda o: o[0])]
     items = [sorted(set(order[1])) for order in orders]
     return Purchases(
-        np.append(0, np.cumsum([len(history) for history in customers])).astype(np.int64),
-        np.array([order[0] * DAY for order in orders], dtype=np.int64),
-        np.append(0, np.cumsum([len(row) for row in items])).astype(np.int64),
-        np.array([i for row in items for i in row], dtype=np.int32),
+        Ragged.of_lengths(
+            np.array([len(history) for history in customers]),
+            np.array([order[0] * DAY for order in orders], dtype=np.int64),
+        ),
+        Ragged.of_rows(items, np.int32),
     )
 
 
@@ -154,8 +154,8 @@ def test_evidence_by_hand(rows: list[list[int]]) -> None:
     confidence: dict[int, float] = defaultdict(float)
     for cart, row in enumerate(rows):
         for held in sorted(set(row)):
-            for place in range(near.indptr[held], near.indptr[held + 1]):
-                key = cart * N_ITEMS + int(near.items[place])
+            for place in range(near.items.indptr[held], near.items.indptr[held + 1]):
+                key = cart * N_ITEMS + int(near.items.values[place])
                 weight[key] += float(near.weight[place])
                 told = float(near.n_joint[place]) / (float(signals.n_orders[held]) + 10)
                 confidence[key] = max(confidence[key], told)
@@ -231,7 +231,7 @@ def test_a_past_read_and_a_past_reported_are_one() -> None:
 
 def test_arrays_bring_a_ranking_back() -> None:
     ranking = _ranking()
-    again = Ranking.from_arrays(ranking.to_arrays())
+    again = read(Ranking, arrays_of(ranking))
     carts, past = _carts([[0, 3], [5]]), Past.unknown()
     for mode in ("discovery", "complete"):
         for mine, theirs in zip(
@@ -244,7 +244,7 @@ def test_customers_are_found_under_the_right_key_only() -> None:
     purchases = _purchases([[(1, [1])], [(2, [2])], [(3, [3])]])
     names = ["anne", "bjørn", "cato"]
     customers = Customers.of(names, purchases, b"k" * 32)
-    again = Customers.from_arrays(customers.to_arrays())
+    again = read(Customers, arrays_of(customers))
     assert [again.row_of(name, b"k" * 32) for name in names] == [0, 1, 2]
     assert again.row_of("dagny", b"k" * 32) == -1
     assert again.row_of("anne", b"x" * 32) == -1

@@ -1,4 +1,4 @@
-"""The rule table: order, selection, arrays there and back, and the index of antecedents."""
+"""The rule table: order, selection, and arrays there and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.arrays import Ragged, arrays_of, read
+from engine.cross_sell.rules import RuleTable
 
 N_ITEMS = 6
 Rule = tuple[tuple[int, ...], int, int]
@@ -24,11 +25,9 @@ RULES = st.lists(
 
 
 def table_of(rules: list[Rule]) -> RuleTable:
-    lengths = [len(antecedent) for antecedent, _, _ in rules]
     numbers = np.array([number for _, _, number in rules], dtype=np.int64)
     return RuleTable(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.array([item for antecedent, _, _ in rules for item in antecedent], dtype=np.int32),
+        Ragged.of_rows([antecedent for antecedent, _, _ in rules], np.int32),
         np.array([consequent for _, consequent, _ in rules], dtype=np.int32),
         numbers,
         numbers + 10,
@@ -40,7 +39,7 @@ def table_of(rules: list[Rule]) -> RuleTable:
 def rules_of(table: RuleTable) -> list[Rule]:
     return [
         (
-            tuple(table.antecedent(rule).tolist()),
+            tuple(table.antecedents[rule].tolist()),
             int(table.consequent[rule]),
             int(table.n_joint[rule]),
         )
@@ -60,7 +59,7 @@ def test_two_engines_that_find_the_same_rules_give_equal_arrays(
 ) -> None:
     shuffled = list(rules)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    left, right = table_of(rules).sorted().to_arrays(), table_of(shuffled).sorted().to_arrays()
+    left, right = arrays_of(table_of(rules).sorted()), arrays_of(table_of(shuffled).sorted())
     for name in left:
         np.testing.assert_array_equal(left[name], right[name])
 
@@ -78,25 +77,12 @@ def test_take_keeps_whole_rules(rules: list[Rule], data: st.DataObject) -> None:
 @given(RULES)
 def test_arrays_lead_there_and_back(rules: list[Rule]) -> None:
     table = table_of(rules)
-    again = RuleTable.from_arrays(table.to_arrays())
+    again = read(RuleTable, arrays_of(table))
     assert rules_of(again) == rules
     assert again.n_orders == table.n_orders
-    index = AntecedentIndex.build(table, N_ITEMS)
-    same = AntecedentIndex.from_arrays(index.to_arrays())
-    assert same.indptr.tolist() == index.indptr.tolist()
-    assert same.rules.tolist() == index.rules.tolist()
-
-
-@given(RULES)
-def test_the_index_files_each_rule_once_under_its_first_item(rules: list[Rule]) -> None:
-    index = AntecedentIndex.build(table_of(rules), N_ITEMS)
-    for item in range(N_ITEMS):
-        expected = [place for place, rule in enumerate(rules) if rule[0][0] == item]
-        assert index.rules_of(item).tolist() == expected
 
 
 def test_the_empty_table() -> None:
     table = RuleTable.empty(7)
     assert (len(table), table.n_orders, len(table.sorted())) == (0, 7, 0)
     assert table.lift_lower().shape == (0,)
-    assert AntecedentIndex.build(table, 3).indptr.tolist() == [0, 0, 0, 0]

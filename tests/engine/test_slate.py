@@ -211,7 +211,7 @@ def test_invariants(data: st.DataObject) -> None:
         assert item not in cart
         assert catalogue.offerable[item]
         assert catalogue.items[item] not in excluded
-        needed = set(catalogue.compatible_with(item).tolist())
+        needed = set(catalogue.compatible[item].tolist())
         assert not needed or needed & cart
     for chosen in slate.cross_sell:
         assert 0 <= chosen.score <= 1
@@ -222,7 +222,7 @@ def test_invariants(data: st.DataObject) -> None:
         if chosen.counts.antecedent:
             assert chosen.counts.lift_lower > 1
         else:
-            repelled = {int(other) for item in cart for other in model.affinity.repelled_by(item)}
+            repelled = {int(other) for item in cart for other in model.affinity.repelled[item]}
             assert chosen.item not in repelled
     ruled = [bool(chosen.counts.antecedent) for chosen in slate.cross_sell]
     assert ruled == sorted(ruled, reverse=True)

@@ -132,7 +132,7 @@ class _Reference:
     def binding(self, item: int) -> bool:
         """Whether nothing forbids `item` that even a pin must respect."""
         model, catalogue = self.model, self.model.catalogue
-        needed = set(catalogue.compatible_with(item).tolist())
+        needed = set(catalogue.compatible[item].tolist())
         blocked = any(
             self.holds(rule) and self.spoken_of(rule, item) for rule in model.settings.offers.blocks
         )
@@ -148,7 +148,7 @@ class _Reference:
     def another_model(self, item: int) -> bool:
         """A sibling of what something in the cart fits, which it does not fit itself."""
         fitted = {
-            int(other) for held in self.cart for other in self.model.catalogue.compatible_with(held)
+            int(other) for held in self.cart for other in self.model.catalogue.compatible[held]
         }
         ladder = self.model.ladders.family
         return (

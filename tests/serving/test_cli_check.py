@@ -88,7 +88,7 @@ def test_all_is_well(place: Path) -> None:
 def test_each_fault_is_named_with_what_to_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "shop.toml").write_text((place / "shop.toml").read_text() + "\n[orderz]\n")
     version = next(each for each in (place / "models").iterdir() if each.is_dir())
-    damaged = next(each for each in version.iterdir() if each.suffix == ".joblib")
+    damaged = next(each for each in version.iterdir() if each.suffix == ".npy")
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     monkeypatch.setenv("MERSALG_SECRET", "another secret, long enough")
     monkeypatch.setenv("MERSALG_KEYS", "janitor:key")

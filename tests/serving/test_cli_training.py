@@ -127,12 +127,12 @@ def test_models_show_names_the_rules(shop: Path) -> None:
 def test_models_show_names_the_broken_file(own_shop: Path) -> None:
     models = own_shop / "models"
     version = as_json("models", "list", "--models", models)["current"]
-    (models / version / "ladders.joblib").unlink()
+    (models / version / "ladders.tier.npy").unlink()
     shown = attempt("models", "show", "--models", models, "--json")
     assert shown.exit_code == 2
     told = json.loads(shown.stdout)
     assert not told["verified"]
-    assert "ladders.joblib" in told["problem"]
+    assert "ladders.tier.npy" in told["problem"]
     with pytest.raises(ModelCorrupt):
         attempt("models", "publish", version, "--models", models)
 

@@ -124,11 +124,11 @@ def test_an_older_model_is_read_from_disk_and_missed_when_it_is_gone(tmp_path: P
     decision = decided(registry.load(version))
     live = shop()
     assert reasons(explain(live, decision, tmp_path))["case-1"] == "blocked_item"
-    damaged = tmp_path / version / "rules.joblib"
+    damaged = tmp_path / version / "rules.consequent.npy"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     told = explain(live, decision, tmp_path)
     assert told["status"] == "model_unusable"
-    assert "rules.joblib" in told["message"]
+    assert "rules.consequent.npy" in told["message"]
     shutil.rmtree(tmp_path / version)
     told = explain(live, decision, tmp_path)
     assert told["status"] == "model_gone"

@@ -466,7 +466,7 @@ def test_a_damaged_version_is_never_published(server: Server, admin: httpx.Clien
     models = server.log.parent / "models"
     before = admin.get("/v1/models").json()["published"]
     damaged = Registry(models).write(tiny_model(), {})
-    file = next((models / damaged).glob("*.joblib"))
+    file = next((models / damaged).glob("*.npy"))
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     for response in (
         admin.post("/v1/models", json={"version": damaged}),

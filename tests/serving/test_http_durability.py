@@ -90,7 +90,7 @@ def test_a_broken_version_leaves_the_old_one_serving(tmp_path: Path) -> None:
     first = publish_model(models)
     with running_server(tmp_path, key=None) as server, server.client() as client:
         second = Registry(models).write(tiny_model(), {})
-        file = next((models / second).glob("*.joblib"))
+        file = next((models / second).glob("*.npy"))
         (models / "current.json").write_text(
             (models / "current.json").read_text().replace(first, second)
         )

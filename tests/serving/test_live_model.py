@@ -59,7 +59,7 @@ def test_a_damaged_version_leaves_the_old_one(tmp_path: Path) -> None:
     async def run() -> None:
         await live.reload()
         second = publish_model(tmp_path)
-        for file in (tmp_path / second).glob("*.joblib"):
+        for file in (tmp_path / second).glob("*.npy"):
             file.unlink()
         await live.reload()
 

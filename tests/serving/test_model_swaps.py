@@ -10,7 +10,6 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from engine.registry import Registry
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
 from tests.benchmarks.slate import large_model
-from tests.support.models import tiny_model
+from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
 
@@ -137,19 +136,19 @@ def test_all_workers_follow_however_a_version_is_published(large: Registry, tmp_
 
 
 def _truncate(folder: Path) -> None:
-    file = folder / "rules.joblib"
+    file = folder / "rules.consequent.npy"
     file.write_bytes(file.read_bytes()[:-7])
 
 
 def _tamper(folder: Path) -> None:
-    file = folder / "rules.joblib"
+    file = folder / "rules.consequent.npy"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
 
 
 def _lose(folder: Path) -> None:
-    (folder / "affinity.joblib").unlink()
+    (folder / "affinity.repelled.values.npy").unlink()
 
 
 def _edit_manifest(folder: Path, **fields: object) -> None:
@@ -167,9 +166,8 @@ def _garble(folder: Path) -> None:
 
 def _contradict(folder: Path) -> None:
     """Forged as a whole, hash and all: only what the arrays say gives it away."""
-    file = folder / "rules.joblib"
-    arrays = joblib.load(file)
-    joblib.dump({**arrays, "consequent": arrays["consequent"] + 99}, file)
+    file = folder / "rules.consequent.npy"
+    np.save(file, np.load(file) + np.int32(99))
     _name_again(folder, file)
 
 
@@ -179,21 +177,21 @@ def _name_again(folder: Path, file: Path) -> None:
     _edit_manifest(folder, files=manifest["files"])
 
 
-def _move_class(folder: Path) -> None:
-    """Written by a library whose class has another place in the release of today."""
-    file = folder / "ladders.joblib"
-    file.write_bytes(b"cnumpy.core.gone_in_this_release\nOldArray\n.")
+def _unknown_type(folder: Path) -> None:
+    """Written by a library with types that the release of today does not know."""
+    file = folder / "ladders.tier.npy"
+    file.write_bytes(file.read_bytes().replace(b"<i2", b"<i9"))
     _name_again(folder, file)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "truncated": (_truncate, "model_corrupt", "bytes, not"),
     "tampered": (_tamper, "model_corrupt", "sha256"),
-    "incomplete": (_lose, "model_corrupt", "cannot read affinity.joblib"),
-    "newer": (_newer, "model_incompatible", "reads up to 1: update Mersalg"),
+    "incomplete": (_lose, "model_corrupt", "cannot read affinity.repelled.values.npy"),
+    "newer": (_newer, "model_incompatible", "reads up to 2: update Mersalg"),
     "garbled": (_garble, "model_corrupt", "manifest.json is unusable"),
     "contradictory": (_contradict, "model_corrupt", "points outside"),
-    "of another library": (_move_class, "model_corrupt", "gone_in_this_release"),
+    "of another library": (_unknown_type, "model_corrupt", "cannot read ladders.tier.npy"),
 }
 
 
@@ -270,24 +268,27 @@ def test_a_service_without_any_version_that_can_be_read_starts_and_offers_nothin
     tmp_path: Path,
 ) -> None:
     models = tmp_path / "models"
-    _move_class(models / publish_model(models))
+    _unknown_type(models / publish_model(models))
     with running_server(tmp_path) as server, server.client() as client:
         refused = client.get("/readyz")
         assert refused.status_code == 503
-        assert "gone_in_this_release" in refused.json()["error"]["message"]
+        assert "cannot read ladders.tier.npy" in refused.json()["error"]["message"]
         assert client.post("/v1/suggestions", json=CART).json()["offers"] == []
 
 
 def _overwrite(folder: Path) -> None:
     """Write over every file of a version, in place, as a failing disk or a copy does."""
-    for path in folder.glob("*.joblib"):
+    for path in folder.glob("*.npy"):
         with path.open("r+b") as file:
             file.write(b"\xff" * path.stat().st_size)
 
 
 def test_files_that_are_damaged_in_place_are_noticed_once(tmp_path: Path) -> None:
     models = tmp_path / "models"
-    good, bad = publish_model(models), publish_model(models)
+    # Small arrays are read and not mapped: nothing happens to them afterwards.
+    others = [TinyItem(f"other-{n}", f"Other {n}", "9.00") for n in range(9_000)]
+    model = tiny_model(items=(*PHONE_SHOP_ITEMS, *others))
+    good, bad = publish_model(models, model), publish_model(models, model)
     whole = tmp_path / "whole"
     shutil.copytree(models / bad, whole)
     with running_server(tmp_path) as server, server.client() as client:

@@ -72,7 +72,7 @@ class FileShop:
         ladder = int(ladders.family[item])
         if ladder < 0:
             return {}
-        members = ladders.members_of(ladder).tolist()
+        members = ladders.members[ladder].tolist()
         return {catalogue.items[member]: int(ladders.tier[member]) for member in members}
 
     def price(self, item_id: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.arrays import Ragged
 from engine.cross_sell.recommender import CrossSell
 from engine.native.complements import NativeComplements, Wanted
 from engine.native.finding import NativeFinding
@@ -48,6 +49,10 @@ def _spoil(draw: Draw, array: np.ndarray, share: float) -> np.ndarray:
     return spoilt
 
 
+def _spoil_rows(draw: Draw, rows: Ragged, share: float) -> Ragged:
+    return Ragged(_spoil(draw, rows.indptr, share), _spoil(draw, rows.values, share))
+
+
 def _wild_past(draw: Draw, n_items: int) -> Past:
     past = random_past(draw, n_items, 60)
     share = draw.choice([0, 0.01])
@@ -63,18 +68,16 @@ def _rank(library: Library, draw: Draw) -> None:
         ranking,
         neighbours=replace(
             near,
-            indptr=_spoil(draw, near.indptr, share / 10),
-            items=_spoil(draw, near.items, share / 10),
+            items=_spoil_rows(draw, near.items, share / 10),
             weight=_spoil(draw, near.weight, share),
             n_joint=_spoil(draw, near.n_joint, share),
         ),
-        groups=replace(ranking.groups, items=_spoil(draw, ranking.groups.items, share / 10)),
+        groups=replace(ranking.groups, items=_spoil_rows(draw, ranking.groups.items, share / 10)),
         signals=replace(
             signals,
             group=_spoil(draw, signals.group, share / 10),
             popular=_spoil(draw, signals.popular, share / 10),
-            leaders=_spoil(draw, signals.leaders, share / 10),
-            leaders_indptr=_spoil(draw, signals.leaders_indptr, share / 10),
+            leaders=_spoil_rows(draw, signals.leaders, share / 10),
             n_orders=_spoil(draw, signals.n_orders, share),
         ),
     )
@@ -127,8 +130,7 @@ def _siblings(library: Library, draw: Draw) -> None:
             ladders,
             family=_spoil(draw, ladders.family, share),
             tier=_spoil(draw, ladders.tier.astype(np.int32), share).astype(np.int16),
-            members=_spoil(draw, ladders.members, share),
-            member_indptr=_spoil(draw, ladders.member_indptr, share),
+            members=_spoil_rows(draw, ladders.members, share),
         ),
         replace(catalogue, cost_minor=_spoil(draw, catalogue.cost_minor, share)),
         _spoil(draw, upsell.n_orders_of_item, share),
@@ -149,8 +151,7 @@ def _fire(library: Library, draw: Draw) -> None:
     share = draw.choice([0, 0.05])
     for filed in (cross_sell.single, cross_sell.several):
         rules.file(
-            _spoil(draw, filed.indptr, share),
-            _spoil(draw, filed.consequent, share),
+            _spoil_rows(draw, filed.consequents, share),
             filed.strength,
             filed.rule,
             _spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
@@ -168,17 +169,17 @@ def _complement(library: Library, draw: Draw) -> None:
     share = draw.choice([0, 0, 0.05])
     rules = NativeRules(library, 0.1)
     for filed in (cross_sell.single, cross_sell.several):
-        rules.file(filed.indptr, filed.consequent, filed.strength, filed.rule, filed.rest)
+        rules.file(filed.consequents, filed.strength, filed.rule, filed.rest)
     ranking = NativeRanking(library, random_ranking(draw, n_items, 4))
-    contrary, repelled = cross_sell.contrary, (cross_sell.repelled_indptr, draw.integers(-1, 9, 30))
+    wild = draw.integers(-1, 9, 30).astype(np.int32)
     codes = draw.integers(-1, 4, (3, n_items))
     native = NativeComplements(
         library,
         rules,
         draw.choice([None, ranking]),
         (
-            (_spoil(draw, repelled[0], share), repelled[1].astype(np.int32)),
-            (contrary.indptr, _spoil(draw, contrary.consequent, share)),
+            Ragged(_spoil(draw, cross_sell.repelled.indptr, share), wild),
+            _spoil_rows(draw, cross_sell.contrary.consequents, share),
         ),
         _spoil(draw, codes[0].astype(np.int32), share),
         _spoil(draw, codes[1].astype(np.int32), share),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 import numpy as np
 
 from engine import money
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import (
     AttributesSection,
@@ -18,7 +18,7 @@ from engine.config import (
     TrackingSection,
 )
 from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.rules import AntecedentIndex, RuleTable
+from engine.cross_sell.rules import RuleTable
 from engine.model import Model, Settings
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
@@ -172,15 +172,9 @@ def tiny_model(
         ),
         catalogue=catalogue,
         rules=table,
-        rule_index=AntecedentIndex.build(table, len(items)),
         affinity=_affinity(items, repelled, catalogue, n_orders, ladder_names, combining_families),
         ladders=ladders,
     )
-
-
-def _csr(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    indptr = np.array([0, *accumulate(len(row) for row in rows)], dtype=np.int64)
-    return indptr, np.array([entry for row in rows for entry in row], dtype=np.int32)
 
 
 def _codes(texts: Sequence[str]) -> tuple[np.ndarray, StringTable]:
@@ -198,12 +192,11 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
         sorted(index for index in map(ids.index_of, item.compatible_with) if index is not None)
         for item in items
     ]
-    indptr, compatible = _csr(known)
-    bundle_indptr, bundle_items = None, None
+    bundles = None
     if any(item.bundle_of for item in items):
         parts = [[ids.index_of(part) for part in item.bundle_of] for item in items]
-        bundle_indptr, bundle_items = _csr(
-            [[part for part in row if part is not None] for row in parts]
+        bundles = Ragged.of_rows(
+            [[part for part in row if part is not None] for row in parts], np.int32
         )
     prices, costs = (
         [UNKNOWN if amount is None else money.to_minor(amount, currency) for amount in amounts]
@@ -223,12 +216,10 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
             name: StringTable.from_texts([item.attributes.get(name, "") for item in items])
             for name in attribute_names
         },
-        compatible_indptr=indptr,
-        compatible_items=compatible,
+        compatible=Ragged.of_rows(known, np.int32),
         currency=currency,
         sold_out=np.array([item.sold_out for item in items], dtype=np.bool_),
-        bundle_indptr=bundle_indptr,
-        bundle_items=bundle_items,
+        bundles=bundles,
     )
 
 
@@ -246,18 +237,16 @@ def _ladders(items: Sequence[TinyItem], catalogue: Catalogue) -> tuple[Ladders, 
         prices = np.unique(catalogue.price_minor[rows[-1]])
         family[rows[-1]] = ladder
         tier[rows[-1]] = np.searchsorted(prices, catalogue.price_minor[rows[-1]])
-    indptr, flat = _csr(rows)
-    return Ladders(family, tier, indptr, flat), names
+    return Ladders(family, tier, Ragged.of_rows(rows, np.int32)), names
 
 
 def _rules(items: Sequence[TinyItem], rules: Sequence[TinyRule], n_orders: int) -> RuleTable:
     index = {item.item_id: place for place, item in enumerate(items)}
-    indptr, flat = _csr([sorted(index[text] for text in rule.antecedent) for rule in rules])
+    antecedents = [sorted(index[text] for text in rule.antecedent) for rule in rules]
     consequent = np.array([index[rule.consequent] for rule in rules], dtype=np.int32)
     orders_of = np.array([item.n_orders for item in items], dtype=np.int64)
     return RuleTable(
-        indptr,
-        flat,
+        Ragged.of_rows(antecedents, np.int32),
         consequent,
         np.array([rule.n_joint for rule in rules], dtype=np.int64),
         np.array([rule.n_antecedent for rule in rules], dtype=np.int64),
@@ -282,14 +271,12 @@ def _affinity(
         )
         for item in items
     ]
-    indptr, flat = _csr(rows)
     added = [item.n_orders // 2 if item.n_added is None else item.n_added for item in items]
     return Affinity(
         n_orders_of_item=np.array([item.n_orders for item in items], dtype=np.int64),
         n_added_of_item=np.array(added, dtype=np.int64),
         n_orders=n_orders,
-        repelled_indptr=indptr,
-        repelled_items=flat,
+        repelled=Ragged.of_rows(rows, np.int32),
         family_excludes=np.array(
             [name not in combining_families for name in ladder_names], dtype=np.bool_
         ),

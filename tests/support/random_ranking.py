@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import AttributesSection, OffersSection
 from engine.ranking.features import NAMES
@@ -60,8 +61,7 @@ def _neighbours(draw: Draw, size: int, share: float) -> Neighbours:
     weight = draw.integers(-20, 60, len(items)) / 64
     n_joint = draw.integers(0, 20, len(items))
     return Neighbours(
-        indptr_of(rows, size),
-        items.astype(np.int32),
+        Ragged.grouped(rows, items.astype(np.int32), size),
         weight.astype(np.float32),
         n_joint.astype(np.int32),
     )
@@ -85,8 +85,7 @@ def random_ranking(draw: Draw, n_items: int, n_groups: int) -> Ranking:
         log_price=np.where(some() < 0.1, 0, some() * 9).astype(np.float32),
         margin=some(),
         popular=draw.choice(n_items, min(n_items, 7), replace=False).astype(np.int32),
-        leaders_indptr=indptr_of(group[led], n_groups),
-        leaders=led.astype(np.int32),
+        leaders=Ragged.grouped(group[led], led.astype(np.int32), n_groups),
     )
     share = draw.uniform(0, 0.8)
     return Ranking(
@@ -188,8 +187,7 @@ def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Up
         family_names=StringTable.from_texts(["a", "b", "c", "d"]),
         offerable=np.ones(n_items, dtype=np.bool_),
         attributes={},
-        compatible_indptr=np.zeros(n_items + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(n_items, np.int32),
         currency="EUR",
     )
     return Upsell(
@@ -197,8 +195,7 @@ def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Up
         Ladders(
             family,
             np.where(family < 0, -1, draw.integers(0, 3, n_items)).astype(np.int16),
-            indptr_of(family[members], 4),
-            members.astype(np.int32),
+            Ragged.grouped(family[members], members.astype(np.int32), 4),
         ),
         draw.integers(0, 50, n_items).astype(np.int64),
         OffersSection(),

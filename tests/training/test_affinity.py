@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.arrays import Ragged
 from engine.cross_sell.affinity import Affinity
 from engine.orders import Baskets
 from engine.progress import SilentProgress
@@ -24,15 +25,14 @@ def no_ladders(n_items: int) -> Ladders:
     return Ladders(
         none.astype(np.int32),
         none.astype(np.int16),
-        np.zeros(1, dtype=np.int64),
-        np.zeros(0, dtype=np.int32),
+        Ragged.empty(0, np.int32),
     )
 
 
 def one_ladder(members: list[int], n_items: int) -> Ladders:
     family, tier = np.full(n_items, -1, dtype=np.int32), np.full(n_items, -1, dtype=np.int16)
     family[members], tier[members] = 0, np.arange(len(members))
-    return Ladders(family, tier, np.array([0, len(members)]), np.array(members, dtype=np.int32))
+    return Ladders(family, tier, Ragged.of_rows([members], np.int32))
 
 
 def from_table(held: np.ndarray) -> Baskets:
@@ -49,7 +49,7 @@ def repelled_pairs(affinity: Affinity) -> set[tuple[int, int]]:
     return {
         (item, int(other))
         for item in range(len(affinity.n_orders_of_item))
-        for other in affinity.repelled_by(item)
+        for other in affinity.repelled[item]
     }
 
 
@@ -98,7 +98,7 @@ def test_repulsion_is_mutual_sorted_and_never_of_oneself(seed: int) -> None:
     assert {(right, left) for left, right in pairs} == pairs
     assert all(left != right for left, right in pairs)
     for item in range(8):
-        row = affinity.repelled_by(item).tolist()
+        row = affinity.repelled[item].tolist()
         assert row == sorted(set(row))
 
 

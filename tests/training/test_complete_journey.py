@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engine.arrays import Ragged
 from engine.config import load_config
 from engine.errors import MersalgError
 from engine.progress import SilentProgress
@@ -167,10 +168,11 @@ def test_families_that_replace_each_other_are_told_from_those_bought_together(
     names = list(catalogue.family_names)
     # One ladder a family; tiers play no part here.
     members = np.argsort(catalogue.family, kind="stable").astype(np.int32)
-    indptr = np.zeros(len(names) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(catalogue.family, minlength=len(names)), out=indptr[1:])
+    sizes = np.bincount(catalogue.family, minlength=len(names))
     tier = np.zeros(len(catalogue), dtype=np.int16)
-    excludes = family_excludes(dataset.baskets, Ladders(catalogue.family, tier, indptr, members))
+    excludes = family_excludes(
+        dataset.baskets, Ladders(catalogue.family, tier, Ragged.of_lengths(sizes, members))
+    )
 
     def found(listed: str) -> list[bool]:
         return [bool(excludes[names.index(name.strip())]) for name in listed.strip().splitlines()]

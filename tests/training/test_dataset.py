@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import clock
+from engine.arrays import arrays_of, read
 from engine.catalogue import Catalogue
 from engine.errors import DataError
 from tests.support.repetitions import repetitions
@@ -210,7 +211,7 @@ def test_active_and_in_stock(tmp_path: Path) -> None:
     # Of what is off sale anyway nobody asks whether it is in stock.
     assert catalogue.sold_out is not None
     assert catalogue.sold_out.tolist() == [False, True, False, False, False, True]
-    again = Catalogue.from_arrays(catalogue.to_arrays())
+    again = read(Catalogue, arrays_of(catalogue))
     assert again.sold_out is not None
     assert again.sold_out.tolist() == catalogue.sold_out.tolist()
 
@@ -245,7 +246,7 @@ def test_compatibility(tmp_path: Path) -> None:
     dataset = load(tmp_path, config(text), [line("1", "case")])
     catalogue = dataset.catalogue
     found = {
-        sku: [catalogue.items[other] for other in catalogue.compatible_with(item).tolist()]
+        sku: [catalogue.items[other] for other in catalogue.compatible[item].tolist()]
         for item, sku in enumerate(catalogue.items.ids)
     }
     assert found == {
@@ -275,7 +276,7 @@ def test_composite_item_ids(tmp_path: Path) -> None:
     )
     dataset = load(tmp_path, shop)
     assert baskets_by_id(dataset) == {"1": {"tee|S", "tee|L"}, "2": {"tee|S"}}
-    assert dataset.catalogue.compatible_with(0).tolist() == [1]
+    assert dataset.catalogue.compatible[0].tolist() == [1]
     assert dataset.quality.orders.left_out["missing_item_id"].rows == 1
 
 

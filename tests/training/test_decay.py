@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import clock
+from engine.arrays import arrays_of
 from engine.config import load_config, parse_config
 from engine.cross_sell.candidates import RuleCandidates
 from engine.cross_sell.recency import UNIT
@@ -59,7 +60,7 @@ def test_weights_add_up_as_by_hand(
         return sum(each for (order, _), each in held if items <= order)
 
     for rule, consequent in enumerate(mined.table.consequent.tolist()):
-        antecedent = set(mined.table.antecedent(rule).tolist())
+        antecedent = set(mined.table.antecedents[rule].tolist())
         assert found.n_antecedent[rule] == of(antecedent)
         assert found.n_joint[rule] == of(antecedent | {consequent})
     assert found.n_orders_of_item.tolist() == [of({item}) for item in range(6)]
@@ -120,8 +121,8 @@ def test_what_is_new_passes_what_is_dead(tmp_path: Path) -> None:
     decayed = fitted(write_drift(tmp_path / "decayed", "half_life_days = 60"))
     assert offered(decayed, "lamp")[0] == "bulb"
     # The evidence is the same, to the integer.
-    for name, array in without.rules.to_arrays().items():
-        np.testing.assert_array_equal(decayed.rules.to_arrays()[name], array)
+    for name, array in arrays_of(without.rules).items():
+        np.testing.assert_array_equal(arrays_of(decayed.rules)[name], array)
     recommender = CrossSell.prepare(decayed)
     lamp, candle = (decayed.catalogue.items.index_of(item) for item in ("lamp", "candle"))
     candidates = RuleCandidates(recommender, np.array([lamp], dtype=np.int32))
@@ -148,22 +149,22 @@ def test_a_decayed_version_is_written_and_read_back(tmp_path: Path) -> None:
     model, expected = Registry(folder / "models").load(result.version), fitted(folder)
     assert model.recency is not None
     assert expected.recency is not None
-    for name, array in expected.recency.to_arrays().items():
-        np.testing.assert_array_equal(model.recency.to_arrays()[name], array)
+    for name, array in arrays_of(expected.recency).items():
+        np.testing.assert_array_equal(arrays_of(model.recency)[name], array)
     confidence = model.recency.confidence(model.rules)
     assert ((confidence > 0) & (confidence < 1)).all()
 
 
 def test_a_recency_that_does_not_fit_its_rules_is_found(tmp_path: Path) -> None:
     model = fitted(write_drift(tmp_path / "shop", "half_life_days = 60"))
-    components = dict(model.to_components())
+    arrays = model.arrays()
     for name, array, problem in (
         ("n_joint", np.zeros(1, dtype=np.int64), "recency n_joint has shape"),
         ("n_antecedent", np.zeros(len(model.rules), dtype=np.int64), "impossible"),
     ):
-        broken = {**components, "recency": {**components["recency"], name: array}}
+        broken = {**arrays, f"recency.{name}": array}
         with pytest.raises(ModelCorrupt, match=problem):
-            self_check(Model.from_components("broken", model.settings, broken))
+            self_check(Model.of_arrays("broken", model.settings, broken))
 
 
 def test_ages_need_a_column_of_times() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.arrays import Ragged, arrays_of, read
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.orders import Baskets
 from engine.progress import SilentProgress
@@ -42,8 +43,7 @@ def catalogue_of(
         family_names=StringTable.from_texts([]),
         offerable=np.ones(n, dtype=np.bool_),
         attributes={},
-        compatible_indptr=np.zeros(n + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(n, np.int32),
         currency="NOK",
     )
 
@@ -130,13 +130,13 @@ def test_a_ladder_remembers_why_it_is_one() -> None:
     unpaid = np.full(4, UNKNOWN, dtype=np.int64)
     ladders, counts = fit_ladders(catalogue, unpaid, SilentProgress(), groups=groups)
     assert counts.learned == 1
-    read = Ladders.from_arrays(ladders.to_arrays())
-    assert isinstance(read.families, Families)
-    assert read.families.method.tolist() == [LEARNED, CATEGORY]
-    assert list(read.families.names) == ["coffee", "category-0"]
-    assert read.families.words[0] == "coffee"
-    assert read.families.adjusted_lift(0) == 0.0
-    assert read.family.tolist() == [0, 0, 1, 1]
+    again = read(Ladders, arrays_of(ladders))
+    assert isinstance(again.families, Families)
+    assert again.families.method.tolist() == [LEARNED, CATEGORY]
+    assert list(again.families.names) == ["coffee", "category-0"]
+    assert again.families.words[0] == "coffee"
+    assert again.families.adjusted_lift(0) == 0.0
+    assert again.family.tolist() == [0, 0, 1, 1]
 
 
 def test_the_shops_own_tiers_win_and_who_has_none_stands_with_the_nearest_price() -> None:

@@ -63,7 +63,7 @@ def as_dict(itemsets: Itemsets) -> dict[tuple[int, ...], int]:
 
 def rules_of(table: RuleTable) -> dict[tuple[tuple[int, ...], int], tuple[int, int, int]]:
     return {
-        (tuple(table.antecedent(rule).tolist()), int(table.consequent[rule])): (
+        (tuple(table.antecedents[rule].tolist()), int(table.consequent[rule])): (
             int(table.n_joint[rule]),
             int(table.n_antecedent[rule]),
             int(table.n_consequent[rule]),

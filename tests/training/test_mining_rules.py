@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
+from engine.arrays import arrays_of
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.repetitions import repetitions
@@ -75,7 +76,7 @@ def test_thresholds_are_compared_in_whole_numbers(confidence: str) -> None:
     shares = zip(every.n_joint.tolist(), every.n_antecedent.tolist(), strict=True)
     expected = every.take(np.flatnonzero([Fraction(*share) >= least for share in shares]))
     assert 0 < len(expected) < len(every)
-    for ours, theirs in zip(kept.to_arrays().values(), expected.to_arrays().values(), strict=True):
+    for ours, theirs in zip(arrays_of(kept).values(), arrays_of(expected).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -96,7 +97,7 @@ def test_rules_come_in_canonical_order() -> None:
     table = rules_from_itemsets(itemsets, 2_000)
     assert set(table.lengths.tolist()) == {1, 2, 3}
     for ours, again in zip(
-        table.to_arrays().values(), table.sorted().to_arrays().values(), strict=True
+        arrays_of(table).values(), arrays_of(table.sorted()).values(), strict=True
     ):
         np.testing.assert_array_equal(ours, again)
 

@@ -55,7 +55,7 @@ def test_the_first_version_is_published(trained: tuple[TrainingResult, Model]) -
 def test_planted_habits_become_rules(trained: tuple[TrainingResult, Model]) -> None:
     _, model = trained
     rules = {
-        (tuple(ids(model, model.rules.antecedent(rule))), model.catalogue.items[consequent])
+        (tuple(ids(model, model.rules.antecedents[rule])), model.catalogue.items[consequent])
         for rule, consequent in enumerate(model.rules.consequent.tolist())
     }
     assert (("coffee-small",), "croissant") in rules
@@ -71,7 +71,7 @@ def test_planted_habits_become_rules(trained: tuple[TrainingResult, Model]) -> N
 def test_families_become_ladders_by_price(trained: tuple[TrainingResult, Model]) -> None:
     _, model = trained
     ladders = [
-        ids(model, model.ladders.members_of(ladder)) for ladder in range(model.ladders.n_ladders)
+        ids(model, model.ladders.members[ladder]) for ladder in range(model.ladders.n_ladders)
     ]
     assert sorted(ladders) == [
         ["coffee-small", "coffee-large"],
@@ -99,10 +99,9 @@ def test_the_same_data_gives_the_same_model(shop: Path) -> None:
     config = load_config(shop / "shop.toml")
     dataset = load_dataset(config, shop, SilentProgress())
     models = [fit(dataset, config, get_engine("mlxtend"), SilentProgress()) for _ in range(2)]
-    left, right = (model.to_components() for model in models)
-    for name, arrays in left.items():
-        for key, array in arrays.items():
-            np.testing.assert_array_equal(right[name][key], array)
+    left, right = (model.arrays() for model in models)
+    for name, array in left.items():
+        np.testing.assert_array_equal(right[name], array)
     assert models[0].version == "unsaved"
     self_check(models[0])
 

@@ -254,7 +254,7 @@ def test_learned_families_hold_what_they_promise(gifts: FileShop) -> None:
     lifts = [families.adjusted_lift(one) for one in counted]
     assert np.mean([lift is not None and lift < 1 for lift in lifts]) > 0.95
     for one in range(ladders.n_ladders):
-        members = ladders.members_of(one)
+        members = ladders.members[one]
         prices = catalogue.price_minor[members]
         assert prices.min() > 0
         middle = float(np.median(prices))

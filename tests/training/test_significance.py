@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 from statsmodels.stats.multitest import multipletests
 
+from engine.arrays import Ragged
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import SilentProgress
@@ -31,8 +32,7 @@ from training.mining.significance import (
 
 def one_rule(n_joint: int, n_antecedent: int, n_consequent: int, n_orders: int) -> RuleTable:
     return RuleTable(
-        np.array([0, 1]),
-        np.array([0], dtype=np.int32),
+        Ragged.of_rows([[0]], np.int32),
         np.array([1], dtype=np.int32),
         np.array([n_joint]),
         np.array([n_antecedent]),
@@ -137,7 +137,7 @@ def test_a_triple_that_is_more_than_its_parts_is_found() -> None:
     orders, items = np.nonzero(held)
     mined = mine(Baskets.from_pairs(orders, items, 4_000, 6), 5, 3)
     found = {
-        (tuple(mined.table.antecedent(rule).tolist()), int(mined.table.consequent[rule]))
+        (tuple(mined.table.antecedents[rule].tolist()), int(mined.table.consequent[rule]))
         for rule in range(len(mined.table))
     }
     assert ((0, 1), 2) in found
@@ -155,7 +155,7 @@ def test_a_bystander_in_the_antecedent_adds_no_rule() -> None:
     naive, _, _ = significant(mined.every, n_tests=mined.n_tests)
     assert naive[~single].any()
     assert (mined.table.lengths == 1).all()
-    assert [0] in [mined.table.antecedent(rule).tolist() for rule in range(len(mined.table))]
+    assert [0] in [mined.table.antecedents[rule].tolist() for rule in range(len(mined.table))]
     p = p_values(mined.every)
     weakest = combined_p_values(mined.every, p, mined.itemsets, FullnessOfBaskets(baskets))
     assert (weakest >= p).all()

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import clock
+from engine.arrays import arrays_of
 from engine.config import OrdersSection
 from engine.errors import ConfigError, DataError
 from tests.support.shop_files import ORDER_COLUMNS, config, line, load, write_csv
@@ -438,7 +439,7 @@ def assert_same(left: Dataset, right: Dataset) -> None:
     np.testing.assert_array_equal(left.customer, right.customer)
     np.testing.assert_array_equal(left.baskets.indptr, right.baskets.indptr)
     np.testing.assert_array_equal(left.baskets.items, right.baskets.items)
-    ours, theirs = left.catalogue.to_arrays(), right.catalogue.to_arrays()
+    ours, theirs = arrays_of(left.catalogue), arrays_of(right.catalogue)
     for name, array in ours.items():
         np.testing.assert_array_equal(theirs[name], array)
 

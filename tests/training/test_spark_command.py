@@ -61,7 +61,7 @@ def test_train_makes_the_same_model(tmp_path: Path) -> None:
         rules[engine] = Registry(models).load(version["version"]).rules
     ours, theirs = rules["spark"], rules["local"]
     assert len(ours) > 2
-    np.testing.assert_array_equal(ours.antecedent_items, theirs.antecedent_items)
+    np.testing.assert_array_equal(ours.antecedents.values, theirs.antecedents.values)
     np.testing.assert_array_equal(ours.consequent, theirs.consequent)
     for mine, others in zip(ours.counts(), theirs.counts(), strict=True):
         np.testing.assert_array_equal(mine, others)

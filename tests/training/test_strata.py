@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import betabinom
 from statsmodels.stats.contingency_tables import StratifiedTable
 
+from engine.arrays import Ragged, arrays_of
 from engine.config import load_config
 from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
@@ -72,7 +73,7 @@ def a_to_c(stores: list[Store]) -> tuple[RuleTable, Baskets, np.ndarray]:
     rule = [
         place
         for place in range(len(table))
-        if table.antecedent(place).tolist() == [A] and table.consequent[place] == C
+        if table.antecedents[place].tolist() == [A] and table.consequent[place] == C
     ]
     return table.take(np.array(rule)), baskets, store
 
@@ -129,8 +130,7 @@ def test_chance_alone_raises_no_flag() -> None:
     pairs = range(n_pairs)
     n_antecedent, n_consequent = first.sum(axis=0), second.sum(axis=0)
     table = RuleTable(
-        np.arange(n_pairs + 1),
-        np.arange(n_pairs, dtype=np.int32),
+        Ragged.of_rows([[pair] for pair in pairs], np.int32),
         np.array([n_pairs + pair for pair in pairs], dtype=np.int32),
         (first & second).sum(axis=0),
         n_antecedent,
@@ -191,7 +191,7 @@ def test_the_stores_add_up_to_all_orders(
         np.testing.assert_array_equal(summed, getattr(table, name))
     # And each cell is what a count by hand gives.
     for place in range(min(len(counts.store), 20)):
-        antecedent = set(table.antecedent(rule[place]).tolist())
+        antecedent = set(table.antecedents[rule[place]].tolist())
         whole = antecedent | {int(table.consequent[rule[place]])}
         number = -1 if counts.store[place] == 4 else counts.store[place]
         here = [held for held, where in orders if where == number]
@@ -205,8 +205,7 @@ def test_confidence_is_shrunk_as_far_as_stores_are_alike() -> None:
 
     def shrunk(n_joint: np.ndarray) -> tuple[np.ndarray, float]:
         counts = StoreCounts(
-            np.array([0, 300]),
-            np.arange(300, dtype=np.int32),
+            Ragged.of_rows([range(300)], np.int32),
             n_joint.astype(np.int32),
             n_antecedent.astype(np.int32),
             n_antecedent.astype(np.int32),
@@ -215,8 +214,7 @@ def test_confidence_is_shrunk_as_far_as_stores_are_alike() -> None:
         )
         joint, antecedent = int(n_joint.sum()), int(n_antecedent.sum())
         table = RuleTable(
-            np.array([0, 1]),
-            np.array([0], dtype=np.int32),
+            Ragged.of_rows([[0]], np.int32),
             np.array([1], dtype=np.int32),
             np.array([joint]),
             np.array([antecedent]),
@@ -280,7 +278,7 @@ def write_chain(folder: Path) -> Path:
 def named(model: Model, table: RuleTable) -> set[tuple[str, str]]:
     ids = model.catalogue.items
     return {
-        (ids[int(table.antecedent(rule)[0])], ids[int(table.consequent[rule])])
+        (ids[int(table.antecedents[rule][0])], ids[int(table.consequent[rule])])
         for rule in range(len(table))
     }
 
@@ -311,8 +309,8 @@ def test_what_the_stores_contradict_is_not_offered(tmp_path: Path) -> None:
     assert "2 rules not offered: the stores together contradict them" in told
     expected = fit(dataset, config, ENGINE, SilentProgress())
     assert expected.stores is not None
-    for name, array in expected.stores.to_arrays().items():
-        np.testing.assert_array_equal(model.stores.to_arrays()[name], array)
+    for name, array in arrays_of(expected.stores).items():
+        np.testing.assert_array_equal(arrays_of(model.stores)[name], array)
 
 
 def test_a_shop_of_one_store_has_none_to_ask(tmp_path: Path) -> None:
@@ -323,7 +321,7 @@ def test_a_shop_of_one_store_has_none_to_ask(tmp_path: Path) -> None:
     result = train(config, folder, folder / "models", progress=SilentProgress())
     model = Registry(folder / "models").load(result.version)
     assert model.stores is None
-    assert "stores" not in model.to_components()
+    assert not any(name.startswith("stores.") for name in model.arrays())
     told = run("models", "show", "--stores", "--models", folder / "models")
     assert "not known to be of several stores" in told
     assert ("x", "y") in named(model, model.rules)
@@ -333,17 +331,16 @@ def test_counts_that_do_not_fit_are_found(tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "chain")
     config = load_config(folder / "shop.toml")
     model = fit(load_dataset(config, folder, SilentProgress()), config, ENGINE, SilentProgress())
-    components = dict(model.to_components())
-    stores = components["stores"]
+    arrays = model.arrays()
     for name, array, problem in (
-        ("offered_flag", np.zeros(1, dtype=np.int8), "offered flag has shape"),
-        ("offered_store", stores["offered_store"] + 9, "points outside"),
-        ("contradicted_n_antecedent", stores["contradicted_n_antecedent"] * 0, "impossible"),
+        ("offered.flag", np.zeros(1, dtype=np.int8), "offered flag has shape"),
+        ("offered.stores.values", arrays["stores.offered.stores.values"] + 9, "points outside"),
+        ("contradicted.n_antecedent", arrays["stores.contradicted.n_antecedent"] * 0, "impossible"),
         ("n_orders", np.zeros(1, dtype=np.int64), "orders of stores"),
     ):
-        broken = {**components, "stores": {**stores, name: array}}
+        broken = {**arrays, f"stores.{name}": array}
         with pytest.raises(ModelCorrupt, match=problem):
-            self_check(Model.from_components("broken", model.settings, broken))
+            self_check(Model.of_arrays("broken", model.settings, broken))
 
 
 def test_tables_of_no_rule_are_none() -> None:

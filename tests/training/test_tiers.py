@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.progress import SilentProgress
 from engine.upsell.tiers import Ladders
@@ -36,8 +37,7 @@ def catalogue_of(
         family_names=StringTable.from_texts(names),
         offerable=np.ones(n, dtype=np.bool_),
         attributes={},
-        compatible_indptr=np.zeros(n + 1, dtype=np.int64),
-        compatible_items=np.zeros(0, dtype=np.int32),
+        compatible=Ragged.empty(n, np.int32),
         currency="NOK",
     )
 
@@ -114,7 +114,7 @@ def test_the_same_prices_always_give_the_same_tiers() -> None:
 
 def test_members_stand_by_price_then_index() -> None:
     ladders, counts = fit(catalogue_of([300, 100, 300, 200], [0, 0, 0, 0]))
-    assert ladders.members_of(0).tolist() == [1, 3, 0, 2]
+    assert ladders.members[0].tolist() == [1, 3, 0, 2]
     assert ladders.tier.tolist() == [2, 0, 2, 1]
     assert (counts.ladders, counts.items, counts.ladders_with_steps) == (1, 4, 1)
 

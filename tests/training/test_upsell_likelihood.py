@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.arrays import Ragged, arrays_of, read
 from engine.catalogue import Catalogue
 from engine.ranking.purchases import Past
 from engine.upsell.likelihood import Likelihood
@@ -89,8 +90,10 @@ def _shop() -> tuple[Dataset, Ladders]:
     )
     family = catalogue.family.astype(np.int32)
     tier = np.array([0, 1, 1, 2, 2] * _N_FAMILIES, dtype=np.int16)
-    indptr = np.arange(_N_FAMILIES + 1, dtype=np.int64) * _PER_FAMILY
-    return dataset, Ladders(family, tier, indptr, np.arange(len(family), dtype=np.int32))
+    members = np.arange(len(family), dtype=np.int32)
+    return dataset, Ladders(
+        family, tier, Ragged.of_lengths(np.full(_N_FAMILIES, _PER_FAMILY), members)
+    )
 
 
 @cache
@@ -154,7 +157,8 @@ def test_served_scores_are_those_of_training() -> None:
     purchases = purchases_of(dataset)
     for customer in (0, 7, 123):
         asked, rows = memory.signals(np.full(len(base), customer), questions, seconds)
-        whole_seconds = replace(purchases, ordered_at=purchases.ordered_at // 1_000_000 * 1_000_000)
+        moments = purchases.ordered_at.values // 1_000_000 * 1_000_000
+        whole_seconds = replace(purchases, ordered_at=Ragged(purchases.ordered_at.indptr, moments))
         now = np.array([at])
         past = Past.read(whole_seconds, np.array([customer]), now, now)
         from engine.upsell.likelihood import shares
@@ -169,7 +173,7 @@ def test_arrays_bring_back_the_same_scores() -> None:
     dataset, ladders = _shop()
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([0], dtype=np.int32), ladders, price)
-    again = Likelihood.from_arrays(fitted_shop().to_arrays())
+    again = read(Likelihood, arrays_of(fitted_shop()))
     before = fitted_shop().of_cart(Past.unknown(), questions)
     assert np.array_equal(again.of_cart(Past.unknown(), questions), before)
 
@@ -211,8 +215,7 @@ def test_turns_are_those_of_a_slow_count(rows: list[tuple[int, int, int]]) -> No
     ladders = Ladders(
         family,
         np.array([0, 1, 2, 0, 1, -1], dtype=np.int16),
-        np.array([0, 3, 5]),
-        np.arange(5, dtype=np.int32),
+        Ragged.of_rows([[0, 1, 2], [3, 4]], np.int32),
     )
     customer, day, item = (np.array(part) for part in zip(*distinct, strict=True))
     bought = Purchased(customer, customer * 10 + day, day * 86_400, item.astype(np.int32))

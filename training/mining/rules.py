@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.cross_sell.rules import RuleTable
 from engine.errors import ConfigError
 from engine.native import kernels
@@ -128,12 +129,12 @@ def rules_from_itemsets(
     stops = np.cumsum(sizes)
     for length, (least, n_rules) in enumerate(asked, 2):
         here = slice(stops[length - 2], stops[length - 1])
-        flat = slice(table.antecedent_indptr[here.start], table.antecedent_indptr[here.stop])
+        flat = slice(*table.antecedents.indptr[[here.start, here.stop]].tolist())
         kernels.write_rules(
             *(ranks.levels[length], ranks.parts(length), itemsets.counts[length - 1], least),
             *(ranks.levels[length - 1], itemsets.counts[length - 2], n_of_item),
             np.cumsum(n_rules) - n_rules,
-            table.antecedent_items[flat].reshape(-1, length - 1),
+            table.antecedents.values[flat].reshape(-1, length - 1),
             table.consequent[here],
             *(column[here] for column in table.counts()[:3]),
         )
@@ -145,11 +146,10 @@ def rules_from_itemsets(
 def _room(sizes: list[int], n_orders: int) -> RuleTable:
     """A table for `sizes[k]` rules with k items in the antecedent; everything else unwritten."""
     total = sum(sizes)
-    indptr = np.zeros(total + 1, dtype=np.int64)
-    np.cumsum(np.repeat(np.arange(len(sizes)), sizes), out=indptr[1:])
-    items = np.empty(int(indptr[-1]), dtype=np.int32)
+    lengths = np.repeat(np.arange(len(sizes)), sizes)
+    antecedents = Ragged.of_lengths(lengths, np.empty(int(lengths.sum()), dtype=np.int32))
     counts = (np.empty(total, dtype=np.int64) for _ in range(3))
-    return RuleTable(indptr, items, np.empty(total, dtype=np.int32), *counts, n_orders)
+    return RuleTable(antecedents, np.empty(total, dtype=np.int32), *counts, n_orders)
 
 
 def at_least(

@@ -155,7 +155,7 @@ def combined_p_values(
         if not len(rules):
             continue
         part = table.take(rules)
-        antecedents = part.antecedent_items.reshape(len(rules), length)
+        antecedents = part.antecedents.values.reshape(len(rules), length)
         combined[rules] = np.maximum(
             p[rules], _against_size(part, antecedents, itemsets, ranks, fullness)
         )

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
 from engine.orders import Baskets
@@ -70,7 +71,7 @@ def tables_by_stratum(
             rules = of_length[start : start + at_a_time]
             part = table.take(rules)
             n_antecedent, n_joint = tallies.of_rules(
-                part.antecedent_items.reshape(len(rules), length),
+                part.antecedents.values.reshape(len(rules), length),
                 part.consequent,
                 part=stratum,
                 n_parts=n_strata,
@@ -187,11 +188,8 @@ def _filed(
     columns = [np.concatenate([nothing, *(part[place] for part in parts)]) for place in range(5)]
     sequence = np.lexsort((columns[1], columns[0]))
     rule, store, n_joint, n_antecedent, n_consequent = (column[sequence] for column in columns)
-    indptr = np.zeros(len(flag) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rule, minlength=len(flag)), out=indptr[1:])
     return StoreCounts(
-        indptr,
-        store.astype(np.int32),
+        Ragged.of_lengths(np.bincount(rule, minlength=len(flag)), store.astype(np.int32)),
         n_joint.astype(np.int32),
         n_antecedent.astype(np.int32),
         n_consequent.astype(np.int32),

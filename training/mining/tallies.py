@@ -164,7 +164,7 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
     for length in np.unique(table.lengths).tolist():
         rules = np.flatnonzero(table.lengths == length)
         part = table.take(rules)
-        antecedents = part.antecedent_items.reshape(len(rules), length)
+        antecedents = part.antecedents.values.reshape(len(rules), length)
         found = tallies.of_rules(antecedents, part.consequent, weight=weight)
         n_antecedent[rules], n_joint[rules] = found[0][:, 0], found[1][:, 0]
     sizes = np.diff(baskets.indptr)

@@ -141,7 +141,7 @@ class Tested:
             {
                 cart
                 for cart, held in zip(owner.tolist(), examples.carts.items.tolist(), strict=True)
-                if examples.hidden[cart] in affinity.repelled_by(held)
+                if examples.hidden[cart] in affinity.repelled[held]
             }
         )
 

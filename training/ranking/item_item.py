@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import Progress
@@ -144,7 +145,5 @@ def _merged(weights: _Entries, joint: _Entries, n_items: int) -> Neighbours:
         column[np.searchsorted(keys, found)] = values
         columns.append(column)
     rows, items = np.divmod(keys, max(n_items, 1))
-    indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=n_items))).astype(np.int64)
-    return Neighbours(
-        indptr, items.astype(np.int32), columns[0].astype(np.float32), columns[1].astype(np.int32)
-    )
+    near = Ragged.of_lengths(np.bincount(rows, minlength=n_items), items.astype(np.int32))
+    return Neighbours(near, columns[0].astype(np.float32), columns[1].astype(np.int32))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import Catalogue
 from engine.clock import MICROS_PER_DAY
 from engine.orders import Baskets
@@ -76,7 +77,6 @@ def fit_signals(
     rank = np.arange(len(order)) - starts[group[order]]
     # Where few of a group were sold, what never was has a place too: new items must start somehow.
     leaders = order[rank < _LEADERS]
-    leaders_indptr = np.append(0, np.cumsum(np.bincount(group[leaders], minlength=n_groups)))
     popular = np.argsort(-recent, kind="stable")[:_POPULAR]
     return ItemSignals(
         n_orders=baskets.item_counts().astype(np.float32),
@@ -88,8 +88,7 @@ def fit_signals(
         log_price=log_price.astype(np.float32),
         margin=np.clip(margin, -1, 1).astype(np.float32),
         popular=np.sort(popular[recent[popular] > 0]).astype(np.int32),
-        leaders_indptr=leaders_indptr.astype(np.int64),
-        leaders=leaders.astype(np.int32),
+        leaders=Ragged.grouped(group[leaders], leaders.astype(np.int32), n_groups),
     )
 
 
@@ -100,8 +99,5 @@ def purchases_of(dataset: Dataset) -> Purchases:
     taken = dataset.baskets.take(order)
     counts = np.bincount(dataset.customer[order], minlength=len(dataset.customer_ids))
     return Purchases(
-        np.append(0, np.cumsum(counts)).astype(np.int64),
-        dataset.ordered_at[order],
-        taken.indptr,
-        taken.items,
+        Ragged.of_lengths(counts, dataset.ordered_at[order]), Ragged(taken.indptr, taken.items)
     )

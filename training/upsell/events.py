@@ -121,12 +121,8 @@ def questions_of(
     max_ratio: float = MAX_RATIO,
 ) -> Questions:
     """The better items of each base: of its ladder, a higher tier, and priced inside the band."""
-    n_members = np.diff(ladders.member_indptr)
-    ladder = ladders.family[base]
-    lengths = n_members[ladder]
-    owner = np.repeat(np.arange(len(base)), lengths)
-    shift = ladders.member_indptr[ladder] - (np.cumsum(lengths) - lengths)
-    sibling = ladders.members[np.arange(len(owner)) + shift[owner]]
+    siblings = ladders.members.take(ladders.family[base])
+    owner, sibling = siblings.owners(), siblings.values
     ratio = price[sibling] / price[base][owner]
     fit = (
         (ladders.tier[sibling] > ladders.tier[base][owner])

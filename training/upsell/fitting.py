@@ -58,7 +58,8 @@ class Asker:
         """Turns whose base has a tier above it."""
         ladders = self.ladders
         top = np.zeros(max(ladders.n_ladders, 1), dtype=np.int16)
-        np.maximum.at(top, ladders.family[ladders.members], ladders.tier[ladders.members])
+        members = ladders.members.values
+        np.maximum.at(top, ladders.family[members], ladders.tier[members])
         base = self.turns.base
         return ladders.tier[base] < top[ladders.family[base]]
 

@@ -40,7 +40,7 @@ class FormerCuts:
             return nothing_former()
         cuts: dict[Key, NDArray[np.float64]] = {}
         for ladder in range(ladders.n_ladders):
-            members = ladders.members_of(ladder)
+            members = ladders.members[ladder]
             tiers = ladders.tier[members].astype(np.int64)
             steps = np.flatnonzero(np.diff(tiers))
             if (np.diff(tiers) < 0).any():

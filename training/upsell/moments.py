@@ -30,9 +30,8 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
     known = price > 0
     log_price = np.where(known, np.log(np.where(known, price, 1.0)), 0.0)
     level = np.zeros(len(price))
-    members = ladders.members
-    owner = np.repeat(np.arange(ladders.n_ladders), np.diff(ladders.member_indptr))
-    size = np.maximum(np.diff(ladders.member_indptr), 1)
+    members, owner = ladders.members.values, ladders.members.owners()
+    size = np.maximum(ladders.members.lengths, 1)
     mean = np.bincount(owner, log_price[members], ladders.n_ladders) / size
     off = log_price[members] - mean[owner]
     spread = np.sqrt(np.bincount(owner, off**2, ladders.n_ladders) / size)

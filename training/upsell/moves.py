@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.orders import Baskets
 from engine.upsell.moves import Moves
 
@@ -56,6 +57,7 @@ def count_moves(
     keys, counts = np.unique(np.repeat(item[base], lengths) * n_items + to, return_counts=True)
     if len(keys) > MANY_PAIRS:
         keys, counts = keys[counts > 1], counts[counts > 1]
-    indptr = np.zeros(n_items + 1, dtype=np.int64)
-    np.cumsum(np.bincount(keys // max(n_items, 1), minlength=n_items), out=indptr[1:])
-    return Moves(n_from, indptr, (keys % max(n_items, 1)).astype(np.int32), counts.astype(np.int64))
+    first, following = np.divmod(keys, max(n_items, 1))
+    lengths = np.bincount(first, minlength=n_items)
+    items = Ragged.of_lengths(lengths, following.astype(np.int32))
+    return Moves(n_from, items, counts.astype(np.int64))

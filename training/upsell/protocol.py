@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN
 from engine.upsell.tiers import Ladders
 from training.medians import medians_of
@@ -37,14 +38,14 @@ def protocol_ladders(
     items = np.flatnonzero(usable)
     items = items[np.lexsort((items, price[items], family[items]))].astype(np.int32)
     groups, sizes = np.unique(family[items], return_counts=True)
-    indptr = np.append(0, np.cumsum(sizes)).astype(np.int64)
+    members = Ragged.of_lengths(sizes, items)
     ladder = np.full(len(family), UNKNOWN, dtype=np.int32)
     tier = np.full(len(family), UNKNOWN, dtype=np.int16)
     for place in range(len(groups)):
-        inside = items[indptr[place] : indptr[place + 1]]
+        inside = members[place]
         ladder[inside] = place
         tier[inside] = _tiers(price[inside], kind)
-    return Ladders(ladder, tier, indptr, items), price
+    return Ladders(ladder, tier, members), price
 
 
 def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:

@@ -62,7 +62,7 @@ def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
     compared = (first.tier >= 0) & (alone.tier >= 0) & (given.tier >= 0)
     if not compared.any():
         return TierStability(0, None, None, None)
-    highest = np.array([first.tier[first.members_of(one)].max() for one in range(first.n_ladders)])
+    highest = np.array([first.tier[first.members[one]].max() for one in range(first.n_ladders)])
     return TierStability(
         int(compared.sum()),
         float((first.tier == alone.tier)[compared].mean()),

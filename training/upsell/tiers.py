@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.progress import Progress
 from engine.upsell.tiers import Ladders
@@ -135,7 +136,7 @@ def fit_ladders(
             "far_off": _examples(catalogue, far_off, "median of its family", median),
         },
     )
-    return Ladders(family, tier, indptr, members, groups.families(ladder_groups)), counts
+    return Ladders(family, tier, Ragged(indptr, members), groups.families(ladder_groups)), counts
 
 
 def tiers_of_prices(

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import URL
 
+from engine.arrays import Ragged
 from engine.customers import erase_everywhere
 from engine.errors import ConfigError, ModelError, StorageMismatch
 from engine.facts import Event, Fact
@@ -191,7 +192,7 @@ def test_who_could_read_the_secret_still_can(
 
 def _customers(key: bytes) -> Customers:
     purchases = Purchases(
-        np.array([0, 1, 2]), np.array([5, 9]), np.array([0, 1, 2]), np.array([0, 1], dtype=np.int32)
+        Ragged.of_rows([[5], [9]], np.int64), Ragged.of_rows([[0], [1]], np.int32)
     )
     return Customers.of(["Kari", "Ola"], purchases, key)
 
