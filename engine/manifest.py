@@ -20,7 +20,7 @@ from engine.errors import ModelCorrupt, ModelIncompatible
 from engine.model import Settings
 
 SCHEMA_VERSION = 2
-FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.npy")
+FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.(npy|joblib)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
 from engine.errors import ModelCorrupt, ModelError, ModelNotFound, shown
+from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
 from engine.forgotten import Forgotten
 from engine.manifest import (
     OPTIONAL,
@@ -176,6 +177,16 @@ class Registry:
                 ) from error
         return manifest
 
+    def _usable(self, version: str) -> Manifest:
+        """Return the manifest, as `verify`; ModelIncompatible where the form is an old one."""
+        manifest = self.verify(version)
+        if manifest.schema_version < SCHEMA_VERSION:
+            raise ModelIncompatible(
+                f"model {version} was written by an older Mersalg, in files no longer read:"
+                f" run `mersalg models convert {version}`, or train again"
+            )
+        return manifest
+
     def load(self, version: str | None = None) -> Model:
         """The published model, or `version`; arrays are read-only maps of the files.
 
@@ -191,7 +202,7 @@ class Registry:
         if wanted is None:
             raise ModelNotFound(f"no model is published in {self.root}")
         try:
-            model = self._read(self.verify(wanted))
+            model = self._read(self._usable(wanted))
             self_check(model)
         except ModelError:
             raise

@@ -152,7 +152,7 @@ def fit_model(
         "hypotheses": mined.n_tests,
         "rules": len(table),
         "rules_contradicted": len(mined.table) - len(table),
-        "neighbours": len(ranking.neighbours.items) if ranking else 0,
+        "neighbours": len(ranking.neighbours.items.values) if ranking else 0,
         "customers": customers.purchases.n_customers if customers else 0,
         "upgrade_moves": len(likelihood.standing.move_keys) if likelihood else 0,
         "repelled_pairs": len(affinity.repelled.values) // 2,

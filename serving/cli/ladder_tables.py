@@ -197,8 +197,8 @@ def _directions(model: Model, item: int) -> dict[str, int]:
     """Count customers' next purchases on the ladder: of a higher tier, the same, or a lower one."""
     moves, tier = model.ladders.moves, model.ladders.tier
     assert moves is not None
-    row = slice(int(moves.indptr[item]), int(moves.indptr[item + 1]))
-    step = tier[moves.items[row]].astype(int) - int(tier[item])
+    row = slice(*moves.items.indptr[item : item + 2].tolist())
+    step = tier[moves.items.values[row]].astype(int) - int(tier[item])
     counts = moves.counts[row]
     return {
         "purchases_followed": int(moves.n_from[item]),

@@ -79,7 +79,7 @@ def show(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
-    from engine.errors import ModelCorrupt, ModelNotFound
+    from engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
     from engine.registry import Registry
     from serving.cli.store_tables import print_stores, stores_as_json
 
@@ -99,7 +99,7 @@ def show(
         model = registry.load(wanted)
         rules = _strongest_rules(model)
         by_store = stores_as_json(model, _SHOWN) if stores else None
-    except ModelCorrupt as error:
+    except (ModelCorrupt, ModelIncompatible) as error:
         problem = error.message
     published = wanted == current
     if as_json:
@@ -141,6 +141,37 @@ def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_jso
         print_family(told["family"], model.catalogue.currency)
     if "ladder" in told:
         print_ladder(told["ladder"])
+
+
+@group.command("convert")
+def convert(
+    version: Annotated[
+        str | None, typer.Argument(help="A version, else the published one.", show_default=False)
+    ] = None,
+    models: Models = _DEFAULT,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Write a version of Mersalg 0.1 in today's form, and publish it where that one was published.
+
+    The old version stays as it is. Its files are pickles: convert only what you trained yourself.
+    """
+    from engine.errors import ModelNotFound
+    from engine.registry import Registry
+    from training import model_schema_1
+
+    registry = Registry(models)
+    current = registry.current()
+    wanted = version or current
+    if wanted is None:
+        raise ModelNotFound(f"no model is published in {models}")
+    written = model_schema_1.convert(registry, wanted)
+    if wanted == current:
+        registry.publish(written)
+    if as_json:
+        console.print_json({"version": written, "published": wanted == current})
+        return
+    state = "and published it" if wanted == current else "not published"
+    console.out.print(f"Wrote {wanted} as {written}, {state}.")
 
 
 @group.command("publish")

@@ -47,7 +47,7 @@ def _flagged(
     confidence, lift, shrunk = table.confidence(), table.lift(), counts.shrunk_confidence(table)
     entries: list[dict[str, Any]] = []
     for rule in np.argsort(-table.n_joint, kind="stable")[:n_rules].tolist():
-        cells = range(int(counts.indptr[rule]), int(counts.indptr[rule + 1]))
+        cells = range(*counts.stores.indptr[rule : rule + 2].tolist())
         log_odds = float(counts.log_odds[rule])
         entries.append(
             {
@@ -59,7 +59,7 @@ def _flagged(
                 "odds_ratio_of_stores": float(np.exp(log_odds)) if log_odds < 700 else None,
                 "stores": [
                     {
-                        "store": ids[int(counts.store[cell])],
+                        "store": ids[int(counts.stores.values[cell])],
                         "n_joint": int(counts.n_joint[cell]),
                         "n_antecedent": int(counts.n_antecedent[cell]),
                         "confidence": float(shrunk[cell]),

@@ -45,9 +45,9 @@ def test_with_all_items_as_neighbours_it_is_ease() -> None:
     np.fill_diagonal(expected, 0)
     found = np.zeros((n_items, n_items))
     joint = np.zeros((n_items, n_items))
-    rows = np.repeat(np.arange(n_items), np.diff(near.indptr))
-    found[rows, near.items] = near.weight
-    joint[rows, near.items] = near.n_joint
+    rows = near.items.owners()
+    found[rows, near.items.values] = near.weight
+    joint[rows, near.items.values] = near.n_joint
     np.testing.assert_allclose(found, np.where(expected > 1e-4, expected, 0), atol=2e-4)
     held = dense > 0
     counted = held.T.astype(int) @ held.astype(int)

@@ -185,15 +185,15 @@ def test_the_stores_add_up_to_all_orders(
                 getattr(found, name).sum(axis=1), getattr(table, name)[rules]
             )
         assert found.n_orders.sum() == table.n_orders
-    rule = np.repeat(np.arange(len(table)), np.diff(counts.indptr))
+    rule = counts.stores.owners()
     for name in ("n_joint", "n_antecedent"):
         summed = np.bincount(rule, getattr(counts, name), minlength=len(table))
         np.testing.assert_array_equal(summed, getattr(table, name))
     # And each cell is what a count by hand gives.
-    for place in range(min(len(counts.store), 20)):
+    for place in range(min(len(counts.stores.values), 20)):
         antecedent = set(table.antecedents[rule[place]].tolist())
         whole = antecedent | {int(table.consequent[rule[place]])}
-        number = -1 if counts.store[place] == 4 else counts.store[place]
+        number = -1 if counts.stores.values[place] == 4 else counts.stores.values[place]
         here = [held for held, where in orders if where == number]
         assert counts.n_antecedent[place] == sum(antecedent <= held for held in here)
         assert counts.n_joint[place] == sum(whole <= held for held in here)
@@ -240,7 +240,7 @@ def test_only_the_largest_stores_are_kept_where_there_are_too_many(
 ) -> None:
     monkeypatch.setattr(strata, "MOST_CELLS", 1)
     _, counts = counted([(5, 5, 5, 5), (50, 50, 50, 50), (8, 8, 8, 8)])
-    assert counts.store.tolist() == [1]
+    assert counts.stores.values.tolist() == [1]
 
 
 SHOP = """

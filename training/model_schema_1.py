@@ -1,0 +1,131 @@
+"""Versions of schema 1, whose arrays are pickled: read once, and written in today's form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.arrays import Arrays, arrays_of
+from engine.errors import ModelNotFound
+from engine.manifest import OPTIONAL, SCHEMA_VERSION
+from engine.model import Model
+from engine.registry import Registry
+from engine.vocabulary import StringTable
+
+_TEXTS = (r"(names|category_names|family_names|store_ids)_(blob|offsets)", r"\1.\2")
+_RULES = (r"antecedent_(?:(indptr)|items)", "antecedents.{}")
+_NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "catalogue": (
+        _TEXTS,
+        (r"item_ids_(blob|offsets)", r"items.ids.\1"),
+        (r"item_ids_(sums|places)", r"items.\1"),
+        (r"compatible_(?:(indptr)|items)", "compatible.{}"),
+        (r"bundle_(?:(indptr)|items)", "bundles.{}"),
+        (r"upgrade_(?:(indptr)|items)", "upgrades.{}"),
+        (r"attribute_(\d+)_(blob|offsets)", r"attributes.values.\1.\2"),
+    ),
+    "rules": (_RULES,),
+    "affinity": ((r"repelled_(?:(indptr)|items)", "repelled.{}"),),
+    "ladders": (
+        (r"member(?:_(indptr)|s)", "members.{}"),
+        (r"families_(names|words)_(blob|offsets)", r"families.\1.\2"),
+        (r"families_(\w+)", r"families.\1"),
+        (r"moves_(?:(indptr)|items)", "moves.items.{}"),
+        (r"moves_(\w+)", r"moves.\1"),
+    ),
+    "recency": (),
+    "stores": (
+        _TEXTS,
+        (r"(offered|contradicted)_(?:(indptr)|store)", r"\1.stores.{}"),
+        (r"(offered|contradicted)_(\w+)", r"\1.\2"),
+        (r"rules_antecedent_(?:(indptr)|items)", "contradicted_rules.antecedents.{}"),
+        (r"rules_(\w+)", r"contradicted_rules.\1"),
+    ),
+    "ranking": (
+        (r"item_(?:(indptr)|items)", "neighbours.items.{}"),
+        (r"item_(\w+)", r"neighbours.\1"),
+        (r"group_(?:(indptr)|items)", "groups.items.{}"),
+        (r"group_(\w+)", r"groups.\1"),
+        (r"signal_leaders(?:_(indptr))?", "signals.leaders.{}"),
+        (r"signal_(\w+)", r"signals.\1"),
+        (r"discovery_(\w+)", r"scorers.values.0.\1"),
+        (r"complete_(\w+)", r"scorers.values.1.\1"),
+    ),
+    "customers": (
+        (r"purchase_(?:order_(indptr)|ordered_at)", "purchases.ordered_at.{}"),
+        (r"purchase_(?:item_(indptr)|items)", "purchases.items.{}"),
+    ),
+    "likelihood": (
+        (r"fact_(\w+)", r"facts.\1"),
+        (r"standing_(\w+)", r"standing.\1"),
+        (r"(which|whether)_(\w+)", r"\1.\2"),
+    ),
+}
+"""Names of a component's arrays, and today's: ``{}`` is `indptr`, or `values` where it is not.
+
+Other components follow from these.
+"""
+
+
+def convert(registry: Registry, version: str) -> str:
+    """Write a version of schema 1 in today's form, and return the name of the new version.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no such version, or it is of today's form already.
+    ModelCorrupt
+        A file is not what was written, or the arrays contradict each other.
+    """
+    # Reading a pickle runs what it says: only files that are what the manifest says are read.
+    manifest = registry.verify(version)
+    if manifest.schema_version == SCHEMA_VERSION:
+        raise ModelNotFound(f"model {version} has the form of this Mersalg already")
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in manifest.files:
+        component = name.removesuffix(".joblib")
+        if component in _NAMES:
+            arrays |= dict(_renamed(component, joblib.load(registry.root / version / name)))
+    model = Model.of_arrays(version, manifest.settings(), arrays)
+    fields = {name: value for name in OPTIONAL if (value := getattr(manifest, name))}
+    return registry.write(model, fields)
+
+
+def _renamed(component: str, arrays: Arrays) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, array in arrays.items():
+        for pattern, new in _NAMES[component]:
+            if found := re.fullmatch(pattern, name):
+                part = "indptr" if "indptr" in found.groups() else "values"
+                name = found.expand(new).replace("{}", part)
+                break
+        yield from _reshaped(f"{component}.{name}", array)
+    if component == "catalogue":
+        texts = {key: _texts(arrays, key) for key in ("currency", "attribute_names")}
+        yield from arrays_of(texts["currency"][0], "catalogue.currency").items()
+        yield "catalogue.attributes.keys", np.array(texts["attribute_names"], np.str_)
+    if component == "ranking":
+        yield "ranking.scorers.keys", np.array(["discovery", "complete"])
+
+
+def _texts(arrays: Arrays, name: str) -> list[str]:
+    return list(StringTable(arrays[f"{name}_blob"], arrays[f"{name}_offsets"]))
+
+
+def _reshaped(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays of today that one of schema 1 holds."""
+    owner, _, last = name.rpartition(".")
+    if last == "n_orders" and owner != "stores" and not owner.endswith("signals"):
+        yield name, array.reshape(())
+    elif last in ("platt", "offers_platt"):
+        prefix = "offer_" if last == "offers_platt" else ""
+        for part, value in zip(("slope", "intercept"), array, strict=True):
+            yield f"{owner}.{prefix}{part}", np.array(float(value))
+    elif found := re.fullmatch(r"(weights|bias)_(\d+)", last):
+        yield f"{owner}.{'biases' if found[1] == 'bias' else 'weights'}.{found[2]}", array
+    else:
+        yield name, array
