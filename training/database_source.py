@@ -34,6 +34,17 @@ def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
         return _rows(options.exec_driver_sql(query), name), name
 
 
+def without_password(url: str) -> str:
+    """Return which database a URL names.
+
+    Raises
+    ------
+    ConfigError
+        It is none, or a variable in it is not set.
+    """
+    return _parsed(expand_environment(url)).render_as_string(hide_password=True)
+
+
 @contextmanager
 def _connected(url: str, folder: Path) -> Generator[tuple[Connection, str], None, None]:
     target = _target(expand_environment(url), folder)

@@ -268,7 +268,7 @@ def test_learned_families_hold_what_they_promise(gifts: FileShop) -> None:
 
 def test_upgrades_of_gifts_are_in_the_band_and_share_a_word(gifts: FileShop) -> None:
     catalogue = gifts.model.catalogue
-    members = gifts.model.ladders.members.tolist()
+    members = gifts.model.ladders.members.values.tolist()
     bases = [catalogue.items[item] for item in members]
     n_offers = 0
     for base, offers in zip(bases, gifts.upgrades(*bases), strict=True):
