@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
-from engine.errors import ModelCorrupt, ModelError, ModelNotFound, shown
-from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
+from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound, shown
 from engine.forgotten import Forgotten
 from engine.manifest import (
     OPTIONAL,
