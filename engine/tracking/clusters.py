@@ -7,7 +7,7 @@ play no part. Nor do views, clicks and attribution: both arms are judged alike.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine import money
 from engine.facts import Decision, Kind
@@ -32,34 +32,109 @@ def first_with_offers(history: History, checkout_id: str, kind: Kind) -> Decisio
     )
 
 
-def clusters_of(history: History, offers: Iterable[PlacedOffer], currency: str | None) -> Clusters:
-    """Judge every checkout whose first decision with offers of their kind had some of `offers`.
+Judged = Mapping[str, Sequence[PlacedOffer]]
+"""By checkout, the offers of a kind that it is judged by: all are of one decision."""
+
+
+def judged_by(history: History, offers: Iterable[PlacedOffer]) -> Judged:
+    """Return those of some offers of one kind that checkouts are judged by, in their order."""
+    judged: dict[str, list[PlacedOffer]] = {}
+    for placed in offers:
+        checkout_id = placed.decision.checkout_id
+        if placed.decision is first_with_offers(history, checkout_id, placed.offer.kind):
+            judged.setdefault(checkout_id, []).append(placed)
+    return judged
+
+
+def is_drawn(decision: Decision) -> bool:
+    """Return whether a decision may have been of either arm; so is one that states no share."""
+    return stratum_of(decision)[1] not in (0, WHOLE)
+
+
+def first_drawn(history: History, judged: Judged) -> Mapping[str, Decision]:
+    """Return the first eligible decision of each unit; `judged` is in the order of decisions."""
+    found: dict[str, Decision] = {}
+    for of_checkout in judged.values():
+        decision = of_checkout[0].decision
+        if is_drawn(decision):
+            found.setdefault(history.units[decision.decision_id], decision)
+    return found
+
+
+def clusters_of(history: History, judged: Judged, currency: str | None) -> Clusters:
+    """Judge checkouts by the offers of one kind that are given for each.
 
     Money in `currency` only: checkouts with an order in another have no part in it.
     """
-    by_checkout: defaultdict[str, list[PlacedOffer]] = defaultdict(list)
-    for placed in offers:
-        by_checkout[placed.decision.checkout_id].append(placed)
     # Only treatment can name an offer, so what a line names ties nothing to a checkout here.
     rule = ConversionRule(history, by_offers=False)
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
-    for checkout_id, of_checkout in by_checkout.items():
-        kind = of_checkout[0].offer.kind
-        first = first_with_offers(history, checkout_id, kind)
-        judged = [each for each in of_checkout if each.decision is first]
-        if first is None or not judged:
-            continue
-        orders = [
-            order
-            for order in history.orders_of.get(checkout_id, ())
-            if order.purchase.checkout_id == checkout_id
-            and order.placed_at >= first.occurred_at - CLOCK_TOLERANCE
-        ]
-        latest_first = sorted(judged, key=lambda placed: placed.recency, reverse=True)
+    for of_checkout in judged.values():
+        first = of_checkout[0].decision
+        orders = _orders_after(history, first)
+        latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
         bought = _bought(rule, latest_first, orders)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
         cluster.add(_checkout(history, orders, bought, currency))
     return clusters
+
+
+class Baskets:
+    """All checkouts that units began, each by its first decision, and what was bought in them.
+
+    Checkouts whose first decision could be of one arm only stay out.
+
+    Parameters
+    ----------
+    history : History
+        All facts.
+    decisions : iterable of Decision
+        Those of the checkouts, in order.
+    currency : str or None
+        Of the money.
+
+    Attributes
+    ----------
+    begun : mapping
+        Unit -> the first decisions of its checkouts, in order.
+    """
+
+    def __init__(
+        self, history: History, decisions: Iterable[Decision], currency: str | None
+    ) -> None:
+        self._history, self._currency = history, currency
+        self._counted: dict[str, Cluster] = {}
+        self.begun: defaultdict[str, list[Decision]] = defaultdict(list)
+        seen: set[str] = set()
+        for decision in decisions:
+            if decision.checkout_id not in seen and is_drawn(decision):
+                self.begun[history.units[decision.decision_id]].append(decision)
+            seen.add(decision.checkout_id)
+
+    def of_unit(self, unit: str, judged: Judged) -> Iterator[tuple[Decision, Cluster]]:
+        """Yield the first decision of each checkout that is not `judged`, and its orders' worth."""
+        for decision in self.begun.get(unit, ()):
+            if decision.checkout_id not in judged:
+                yield decision, self._basket(decision)
+
+    def _basket(self, first: Decision) -> Cluster:
+        counted = self._counted.get(first.checkout_id)
+        if counted is None:
+            orders = _orders_after(self._history, first)
+            counted = _checkout(self._history, orders, (), self._currency)
+            counted.checkouts = 0
+            self._counted[first.checkout_id] = counted
+        return counted
+
+
+def _orders_after(history: History, decision: Decision) -> Sequence[Order]:
+    """Return the orders that name the checkout of a decision, as far as clocks may differ."""
+    return [
+        order
+        for order in history.orders_of.get(decision.checkout_id, ())
+        if order.purchase.checkout_id == decision.checkout_id
+        and order.placed_at >= decision.occurred_at - CLOCK_TOLERANCE
+    ]
 
 
 def _checkout(

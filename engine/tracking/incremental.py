@@ -27,7 +27,7 @@ from engine.tracking.many import (
     exact_p_value,
     expected_units,
 )
-from engine.tracking.per_unit import have_units_in_common, per_unit, why_checkouts_differ
+from engine.tracking.per_unit import why_checkouts_differ
 from engine.tracking.rates import Entry, limits_of
 from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
 from engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
@@ -51,6 +51,7 @@ NET = ("kept", "kept_orders", "kept_units", "net_order_revenue", "net_offer_reve
 
 def incremental_of(
     strata: Strata,
+    of_units: Strata,
     *,
     reason: str | None,
     currency: str | None,
@@ -65,6 +66,8 @@ def incremental_of(
     ----------
     strata : Strata
         Counts of both arms.
+    of_units : Strata
+        Those with units as trials.
     reason : str or None
         Why the entry is blocked; None where it is not.
     currency : str or None
@@ -79,12 +82,14 @@ def incremental_of(
         Whether to leave out what was refunded or cancelled: the `net_incremental` entry.
     """
     effects = _Effects(strata, reason, currency, level, watched)
-    units = _Effects(per_unit(strata), reason, currency, level, watched)
-    if effects.shares and have_units_in_common(strata, effects.shares):
-        units.refuse("no_data", "units came back under another hold-out share")
     if why := why_checkouts_differ(strata, effects.shares):
         effects.refuse("not_comparable", why)
-    return effects.entry(unstated_by, net=net) | {"per_unit": units.of_units(net=net)}
+    units = _Effects(of_units, reason, currency, level, watched)
+    return {
+        **effects.entry("checkout", net=net),
+        "shares": effects.strata(unstated_by),
+        "per_unit": units.entry("unit", net=net),
+    }
 
 
 class _Effects:
@@ -109,24 +114,18 @@ class _Effects:
         if self._status == "ok":
             self._status, self._reason = status, reason
 
-    def of_units(self, *, net: bool) -> Entry:
-        """Return the entry `per_unit`, from the sums of units."""
-        converted, _, units, _, offer_revenue = NET if net else GROSS
-        return {
-            **self._of_share(converted),
-            "offer_revenue": self._amount(offer_revenue, converted),
-            "offered_units": self._mean(units, converted, lambda n: n / WHOLE),
-        }
+    def strata(self, unstated_by: str) -> list[Entry]:
+        """Return the entry of each stratum."""
+        return [self._stratum(share, unstated_by) for share in self._strata.shares()]
 
-    def entry(self, unstated_by: str, *, net: bool) -> Entry:
-        """Return the entry of checkouts."""
+    def entry(self, trial: str, *, net: bool) -> Entry:
+        """Return the effects on trials, which are checkouts or units."""
         converted, orders, units, order_revenue, offer_revenue = NET if net else GROSS
         return {
             **self._of_share(converted),
-            "shares": [self._stratum(share, unstated_by) for share in self._strata.shares()],
-            "revenue_per_checkout": self._amount(order_revenue, "completed"),
-            "offer_revenue_per_checkout": self._amount(offer_revenue, converted),
-            "margin_per_checkout": {
+            f"revenue_per_{trial}": self._amount(order_revenue, "completed"),
+            f"offer_revenue_per_{trial}": self._amount(offer_revenue, converted),
+            f"margin_per_{trial}": {
                 **dict.fromkeys(("value", "lower", "upper", "treatment", "control")),
                 "method": "welch_t_clustered",
                 "status": "no_data",

@@ -12,11 +12,12 @@ from operator import attrgetter
 from engine.errors import ConfigError
 from engine.facts import KINDS, Decision, Fact, Kind
 from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.clusters import clusters_of
+from engine.tracking.clusters import Baskets, clusters_of, first_drawn, judged_by
 from engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
 from engine.tracking.cuped import Spending, with_past
 from engine.tracking.history import History, Order, PlacedOffer, build_history
 from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
+from engine.tracking.per_unit import of_units as per_unit
 from engine.tracking.quality import counted_at, n_logged
 from engine.tracking.query import UNKNOWN, ReportQuery
 from engine.tracking.rates import Counts, Ratios, ratios_of
@@ -225,13 +226,15 @@ def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
 class Measures:
     """Counts of both kinds and both arms; `drawn` are the units of the part, whatever its offers.
 
-    `ratios` are the sums of the rates over units. `spending` is, by kind and each of `SPENT`, what
-    units spent and had spent before, by share and arm, where the query is `adjusted`.
+    `ratios` are the sums of the rates over units, `of_units` the strata with units as trials (see
+    `per_unit`). `spending` is, by kind and each of `SPENT`, what units spent and had spent before,
+    by share and arm, where the query is `adjusted`.
     """
 
     counts: Mapping[Kind, Counts]
     ratios: Mapping[Kind, Ratios]
     strata: Mapping[Kind, Strata]
+    of_units: Mapping[Kind, Strata]
     drawn: Mapping[Kind, Drawn]
     spending: Mapping[tuple[Kind, str], Spending] | None = None
 
@@ -266,6 +269,7 @@ class Measuring:
         self._history, self._currency, self._past = part.history, currency, past
         self._holdout = holdout
         self._buying, self._last_orders = part.buying_units(), part.last_orders()
+        self._baskets = Baskets(part.history, part.decisions, currency)
         first = first_eligible(part.history, part.decisions)
         self.drawn: Mapping[Kind, Drawn] = {
             kind: drawn_of(of_units.values()) for kind, of_units in first.items()
@@ -276,20 +280,23 @@ class Measuring:
         counts: dict[Kind, Counts] = {}
         ratios: dict[Kind, Ratios] = {}
         strata: dict[Kind, Strata] = {}
+        of_units: dict[Kind, Strata] = {}
         spending: dict[tuple[Kind, str], Spending] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
-            of_units = count_by_unit(members, self._history.orders_of)
+            by_unit = count_by_unit(members, self._history.orders_of)
             bought = buyers_shown(members, self._history.orders_of, self._last_orders)
-            counts[kind] = count(members, of_units, self._currency)
-            counts[kind] += count_units(of_units, bought, self._buying)
-            ratios[kind] = ratios_of(of_units)
-            placed = [each.placed for each in members]
-            clusters = clusters_of(self._history, placed, self._currency)
+            counts[kind] = count(members, by_unit, self._currency)
+            counts[kind] += count_units(by_unit, bought, self._buying)
+            ratios[kind] = ratios_of(by_unit)
+            judged = judged_by(self._history, [each.placed for each in members])
+            clusters = clusters_of(self._history, judged, self._currency)
             strata[kind] = Strata.of_clusters(clusters, self._holdout)
+            first = first_drawn(self._history, judged)
+            of_units[kind] = per_unit(clusters, first, self._baskets, judged, self._holdout)
             if self._past is not None:
                 of_arms = by_share(clusters, self._holdout)
                 for name in SPENT:
                     spending[kind, name] = with_past(of_arms, self._past, name)
         found = None if self._past is None else spending
-        return Measures(counts, ratios, strata, self.drawn, found)
+        return Measures(counts, ratios, strata, of_units, self.drawn, found)

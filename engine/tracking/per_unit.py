@@ -1,27 +1,98 @@
 """Effects a unit, for what offers change may decide how many eligible checkouts a unit has.
 
-A unit is drawn once, so that the totals of units are comparable where their checkouts are not.
+A unit is drawn once, so that the totals of units are comparable where their checkouts are not. It
+belongs to the arm and the share of its first eligible decision of the kind in the period. Counted
+are its eligible checkouts and, in whole baskets, the other checkouts of the period that it began
+with or after that decision, whatever these were offered: each by orders that name it themselves,
+from 5 minutes before its first decision on. Checkouts whose first decision has a share of 0 or 1
+stay out. A unit with an order in another currency among these has no part in money.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from engine.facts import Decision
+from engine.tracking.clusters import Baskets, Judged, stratum_of
 from engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
-from engine.tracking.strata import ARMS, COUNTED, MISMATCH, ArmSums, Strata
+from engine.tracking.strata import (
+    ARMS,
+    COUNTED,
+    MISMATCH,
+    WHOLE,
+    ArmSums,
+    Cluster,
+    Clusters,
+    Strata,
+    share_of,
+)
+
+OF_BASKET = (
+    *("orders", "completed", "kept_orders", "order_revenue", "net_order_revenue"),
+    "foreign",
+)
+"""Fields of a cluster that checkouts without an offer of the kind have, too."""
 
 
-def per_unit(strata: Strata) -> Strata:
-    """Return the totals of units in place of those of checkouts: each unit is one trial.
+def of_units(
+    clusters: Clusters,
+    first: Mapping[str, Decision],
+    baskets: Baskets,
+    judged: Judged,
+    holdout: float,
+) -> Strata:
+    """Return the strata with units as trials; see the definition above.
 
-    Of `COUNTED` it has units with at least one such checkout. Where units are in two strata it
-    counts them twice; see `have_units_in_common`.
+    Parameters
+    ----------
+    clusters : mapping
+        Of the checkouts `judged`.
+    first : mapping
+        The first eligible decision of each unit.
+    baskets : Baskets
+        All checkouts of the period.
+    judged : mapping
+        The checkouts that are in the clusters.
+    holdout : float
+        Control share where decisions state none.
     """
-    return Strata({key: _of_arm(sums) for key, sums in strata.arms.items()})
+    totals: defaultdict[str, Cluster] = defaultdict(Cluster)
+    for ((_, stated), unit), cluster in clusters.items():
+        if 0 < share_of(stated, holdout) < WHOLE:
+            totals[unit].add(cluster)
+    for unit, decision in first.items():
+        for begun, basket in baskets.of_unit(unit, judged):
+            if begun.occurred_at >= decision.occurred_at:
+                totals[unit].add(basket)
+    return strata_of_units(
+        {(stratum_of(first[unit]), unit): total for unit, total in totals.items()}, holdout
+    )
 
 
-def _of_arm(sums: ArmSums) -> ArmSums:
+def strata_of_units(totals: Clusters, holdout: float) -> Strata:
+    """Return the strata of units, each with what it has of all its checkouts, in one stratum.
+
+    Of `COUNTED` a unit is a success where one of its checkouts is.
+    """
+    return Strata.of_clusters(
+        {
+            ((arm, share), unit): replace(
+                total,
+                checkouts=1,
+                **{name: min(1, getattr(total, name)) for name in (*COUNTED, "foreign")},
+            )
+            for ((arm, stated), unit), total in totals.items()
+            if 0 < (share := share_of(stated, holdout)) < WHOLE
+        },
+        holdout,
+    )
+
+
+def as_trials(sums: ArmSums) -> Mapping[str, RatioSums]:
+    """Return the sums of each measure with units as trials, where each has one stratum."""
     of = {
         name: RatioSums(each.n, each.sum_x, each.n, each.sum_xx, each.sum_x, each.n)
         for name, each in sums.of.items()
@@ -29,12 +100,7 @@ def _of_arm(sums: ArmSums) -> ArmSums:
     for name in COUNTED:
         n, some = sums.units, sums.of[name].n_some
         of[name] = RatioSums(n, some, n, some, some, n, some, n - some)
-    return ArmSums(of, sums.unstated)
-
-
-def have_units_in_common(strata: Strata, shares: Sequence[int]) -> bool:
-    """Return whether a unit is in two of some strata."""
-    return any(first in shares and second in shares for _, first, second in strata.across)
+    return of
 
 
 def why_checkouts_differ(strata: Strata, shares: Sequence[int]) -> str | None:

@@ -297,6 +297,7 @@ class _Entries:
         for name, spent in zip(EFFECTS, SPENT, strict=True):
             effect = effects[name] = ratio.entry(key) | incremental_of(
                 strata,
+                measures.of_units[kind],
                 reason=self._whole[kind].reason(key) or ratio.reason(key),
                 currency=self._currency,
                 level=self._query.level,

@@ -18,9 +18,10 @@ _MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "s
 _TOGETHER = ("q_value", "shrunken")
 _MONEY = ("revenue", "net_revenue")
 _OF_EFFECTS = (
-    *("revenue_per_checkout", "offer_revenue_per_checkout", "margin_per_checkout"),
+    *("revenue_per_", "offer_revenue_per_", "margin_per_"),
     *("completion", "offered_units", "orders"),
 )
+"""Names that end in what is counted: checkouts or units."""
 # Spreadsheets pass over blanks and marks without a width, and take full-width signs for the others.
 _FORMULA = re.compile(
     r"(?:\A|(?<=[\n\v\f\x85\u2028\u2029]))"
@@ -72,13 +73,15 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
         amount = measured[name]
         yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
     for effect in EFFECTS:
-        yield effect, measured[effect]
-        for name in _OF_EFFECTS:
-            yield f"{effect}_{name}", measured[effect][name]
-        per_unit = measured[effect]["per_unit"]
-        yield f"{effect}_per_unit", per_unit
-        for name in ("offer_revenue", "offered_units"):
-            yield f"{effect}_per_unit_{name}", per_unit[name]
+        of_units = f"{effect}_per_unit"
+        for of, trial, entry in (
+            (effect, "checkout", measured[effect]),
+            (of_units, "unit", measured[effect]["per_unit"]),
+        ):
+            yield of, entry
+            for name in _OF_EFFECTS:
+                name += trial if name.endswith("_") else ""
+                yield f"{of}_{name}", entry[name]
 
 
 def _safe(cell: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Decision, Kind
-from engine.tracking.clusters import first_with_offers, stratum_of
+from engine.tracking.clusters import first_with_offers, is_drawn, stratum_of
 from engine.tracking.history import History
 from engine.tracking.intervals import chi2_p_value
 from engine.tracking.query import UNKNOWN
@@ -49,8 +49,7 @@ def first_eligible(
     """
     found: dict[Kind, dict[str, Decision]] = {kind: {} for kind in KINDS}
     for decision in decisions:
-        _, stated = stratum_of(decision)
-        for kind in KINDS if stated not in (0, WHOLE) else ():
+        for kind in KINDS if is_drawn(decision) else ():
             first = first_with_offers(history, decision.checkout_id, kind)
             if first is decision:
                 found[kind].setdefault(history.units[decision.decision_id], decision)

@@ -22,17 +22,13 @@ QUALITY = (
 """Counts of `quality` in the report JSON, in the order in which they are shown; all but the first
 two are of facts in doubt."""
 
-OF_CHECKOUTS = (
-    ("revenue_per_checkout", "worth", "worth_not_known"),
-    ("offer_revenue_per_checkout", "offer_worth", "offer_worth_not_known"),
+MEANS = (
+    ("revenue_per_{}", "worth", "worth_not_known"),
+    ("offer_revenue_per_{}", "offer_worth", "offer_worth_not_known"),
     ("offered_units", "units_bought", "units_bought_not_known"),
     ("orders", "orders_placed", "orders_placed_not_known"),
 )
-OF_UNITS = (
-    ("offer_revenue", "offer_worth_of_unit", "offer_worth_not_known"),
-    ("offered_units", "bought_by_unit", "units_bought_not_known"),
-)
-"""Fields of effects, with the phrase of a number and that of none."""
+"""Fields of effects on checkouts or units, with the phrase of a number and that of none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from engine.facts import KINDS
 from engine.locales import Language
 from engine.tracking.query import TIME_KEYS
 from serving.presentation.figures import Figures
-from serving.presentation.glossary import OF_CHECKOUTS, OF_UNITS, QUALITY, RATES, glossary_of
+from serving.presentation.glossary import MEANS, QUALITY, RATES, glossary_of
 from serving.presentation.texts import KindText, QualityText, RateText, ReportText
 
 Report = Mapping[str, Any]
@@ -208,14 +208,12 @@ class _Presenter:
         """
         if entry["status"] == "not_comparable":
             return [
-                *self._effects(entry["per_unit"], net["per_unit"], "effect_of_units", OF_UNITS),
+                *self._effects(entry["per_unit"], net["per_unit"], "unit"),
                 self._phrase("by_checkout", effect=self._words.effect(entry)),
                 *self._holdout(entry),
             ]
-        if entry["value"] is None:
-            return [self._words.effect(entry), *self._holdout(entry)]
-        lines = self._effects(entry, net, "effect_of", OF_CHECKOUTS)
-        cuped = entry["revenue_per_checkout"].get("cuped")
+        lines = self._effects(entry, net, "checkout")
+        cuped = None if entry["value"] is None else entry["revenue_per_checkout"].get("cuped")
         if cuped is not None and cuped["value"] is None:
             lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
         elif cuped is not None:
@@ -227,18 +225,10 @@ class _Presenter:
                     units=self._figures.count(cuped["units_with_history"]),
                 )
             )
-        effect = self._words.effect(entry["completion"])
-        name = self._terms["completion"].name
-        return [
-            *lines,
-            self._phrase("completion", name=name, effect=effect),
-            *self._holdout(entry),
-        ]
+        return [*lines, *self._holdout(entry)]
 
-    def _effects(
-        self, entry: Report, net: Report, phrase: str, means: Sequence[tuple[str, str, str]]
-    ) -> list[str]:
-        """Return the effect on a share, in which units or checkouts are counted, and on means."""
+    def _effects(self, entry: Report, net: Report, trial: str) -> list[str]:
+        """Return the effects on a share of checkouts or units, on means of them and completion."""
         treatment, control = entry["treatment"], entry["control"]
         if entry["value"] is None:
             return [self._words.effect(entry)]
@@ -249,7 +239,7 @@ class _Presenter:
                 control=self._figures.percent(control["value"]),
             ),
             self._phrase(
-                phrase,
+                f"effect_of_{trial}s",
                 points=self._figures.points(entry["value"]),
                 interval=self._words.points_interval(entry),
                 treated=self._figures.count(treatment["denominator"]),
@@ -257,17 +247,22 @@ class _Presenter:
             ),
             self._phrase("net_value", value=self._words.effect(net)),
         ]
-        for name, known, unknown in means:
-            gross_text, net_text = (self._mean(each[name], known, unknown) for each in (entry, net))
+        of = self._phrase(f"each_{trial}")
+        for field, known, unknown in MEANS:
+            name = field.format(trial)
+            gross_text, net_text = (
+                self._mean(each[name], known, unknown, of) for each in (entry, net)
+            )
             lines.append(gross_text)
             if net_text != gross_text or entry[name]["value"] is not None:
                 lines.append(self._phrase("net_value", value=net_text))
-        return lines
+        effect, name = self._words.effect(entry["completion"]), self._terms["completion"].name
+        return [*lines, self._phrase("completion", name=name, effect=effect)]
 
-    def _mean(self, entry: Report, phrase: str, unknown: str) -> str:
-        """Return an effect on what a checkout has of something: money as text, else a number."""
+    def _mean(self, entry: Report, phrase: str, unknown: str, each: str) -> str:
+        """Return an effect on what `each` has of something: money as text, else a number."""
         if entry["value"] is None:
-            return self._phrase(unknown, reason=self._words.reason(entry))
+            return self._phrase(unknown, each=each, reason=self._words.reason(entry))
         if isinstance(entry["value"], str):
             amount = self._money(entry["value"], sign=True)
             interval = self._words.money_interval(entry)
@@ -275,7 +270,7 @@ class _Presenter:
             amount = self._figures.difference(entry["value"])
             lower, upper = (self._figures.difference(entry[end]) for end in ("lower", "upper"))
             interval = self._phrase("interval", lower=lower, upper=upper)
-        return self._phrase(phrase, amount=amount, interval=interval).rstrip()
+        return self._phrase(phrase, amount=amount, each=each, interval=interval).rstrip()
 
     def _holdout(self, entry: Report) -> Sequence[str]:
         """Return which hold-out shares are compared, who stated them, and what is left out."""

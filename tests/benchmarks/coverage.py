@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from engine.tracking.incremental import incremental_of
 from engine.tracking.intervals import RatioSums
-from engine.tracking.per_unit import why_checkouts_differ
+from engine.tracking.per_unit import strata_of_units, why_checkouts_differ
 from engine.tracking.rates import proportion
 from engine.tracking.sample_ratio import Drawn, sample_ratio
 from engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
@@ -76,6 +77,20 @@ def raised(rng: np.random.Generator, n_control: int) -> Clusters:
             key: Stratum = (arm, round(held_out * 1_000_000))
             clusters[key, str(unit)] = Cluster(int(m[unit]), x, int(m[unit]), amount, amount)
     return clusters
+
+
+def units_of(rng: np.random.Generator, clusters: Clusters) -> Clusters:
+    """Return what units have in all: some also buy where nothing is offered, alike in both arms."""
+    strata: dict[str, Stratum] = {}
+    totals: dict[str, Cluster] = {}
+    for (stratum, unit), cluster in clusters.items():
+        if strata.setdefault(unit, stratum) is stratum:
+            n = int(rng.poisson(0.6))
+            spent = round(float(rng.lognormal(8, 0.8, n).sum()))
+            totals[unit] = Cluster(orders=n, completed=n, order_revenue=spent)
+        totals[unit].add(cluster)
+        totals[unit].orders += cluster.completed
+    return {(strata[unit], unit): total for unit, total in totals.items()}
 
 
 WORLDS: Sequence[tuple[str, World]] = (
@@ -161,17 +176,25 @@ def main(runs: int) -> None:
             counted: dict[str, list[tuple[float, float] | None]] = {}
             # Larger worlds take longer, and fewer runs say as much of what they are asked.
             for _ in range(max(200, min(runs, runs * 100 // n_control))):
-                strata = Strata.of_clusters(world(rng, n_control), 0.1)
+                clusters = world(rng, n_control)
+                strata = Strata.of_clusters(clusters, 0.1)
+                of_units = strata_of_units(units_of(rng, clusters), 0.1)
                 for name, watched in (("fixed", False), ("watched", True)):
-                    entry = incremental_of(
-                        strata, reason=None, currency="EUR", level=0.95, watched=watched
+                    entry: Any = incremental_of(
+                        strata, of_units, reason=None, currency="EUR", level=0.95, watched=watched
                     )
+                    units = entry["per_unit"]
                     for measure, each in (
                         ("share", entry),
                         ("basket", entry["revenue_per_checkout"]),
                         ("offered", entry["offer_revenue_per_checkout"]),
+                        ("unit share", units),
+                        ("unit completion", units["completion"]),
+                        ("unit basket", units["revenue_per_unit"]),
+                        ("unit offered", units["offer_revenue_per_unit"]),
+                        ("unit orders", units["orders"]),
                     ):
-                        lower, upper = each["lower"], each["upper"]  # type: ignore[index]
+                        lower, upper = each["lower"], each["upper"]
                         counted.setdefault(f"{name} {measure}", []).append(
                             None if lower is None else (float(lower), float(upper))
                         )
@@ -186,7 +209,7 @@ def main(runs: int) -> None:
                 )
                 refused = 1 - len(known) / len(bounds)
                 print(
-                    f"{label:34} {n_control:5} units {name:16} {text}, not given {refused:6.1%}",
+                    f"{label:34} {n_control:5} units {name:23} {text}, not given {refused:6.1%}",
                     flush=True,
                 )
 

@@ -27,7 +27,7 @@ from engine.storage.store import Store, open_store
 from engine.storage.tables import rollups
 from engine.tracking.rates import Counts
 from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups.day import FLAGS, Notes, write_day
+from engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
 from engine.tracking.rollups.stored import made_with
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
@@ -82,6 +82,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
             "net_offer_revenue": np.where(returned & converted, -4_900, 0),
             "offered_units": converted * (rng.random(checkouts) < 0.1) * 1_000_000,
             "kept_units": np.where(returned & converted, -1_000_000, 0),
+            **dict.fromkeys(BESIDE, np.zeros(checkouts)),
         }
         columns |= {f"{kind}_{name}": column.astype(np.int64) for name, column in measures.items()}
     notes = Notes(

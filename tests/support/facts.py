@@ -214,3 +214,52 @@ def histories(draw: st.DrawFn) -> list[Fact]:
     facts += [draw(orders(number, offers, kind)) for number, kind in enumerate(kinds)]
     # As they come through any door: there is no price without a currency, for one.
     return draw(st.permutations([unpack(pack(fact)) for fact in facts]))
+
+
+@st.composite
+def returning(draw: st.DrawFn) -> list[Fact]:
+    """Two customers with many checkouts over some days, of which few are offered anything.
+
+    A checkout may have several decisions, also on several days, and several orders.
+    """
+    facts: list[Fact] = []
+    for number in range(draw(st.integers(3, 8))):
+        kinds = draw(st.sampled_from([(), (), ("cross_sell",), ("upsell",)]))
+        at = START + draw(st.integers(0, 36)) * 2 * _STEP
+        who: dict[str, object] = {
+            "customer_id": draw(st.sampled_from(["ann", "ann", "bob"])),
+            "checkout_id": draw(st.sampled_from([f"k{number}", f"k{number}", "k0", "k1"])),
+            "currency": "NOK",
+        }
+        decision = Decision(
+            event_id=f"e-d{number}",
+            decision_id=f"d{number}",
+            occurred_at=at,
+            session_id=None,
+            arm=draw(st.sampled_from(["treatment", "control"])),
+            model_version=None,
+            placement="checkout",
+            lines=(CartLine("cup", 1, 100),),
+            offers=tuple(
+                Offer(f"o{number}.{kind}", kind, "jug", 1, 250,  # type: ignore[arg-type]
+                      replaces=Replaces("cup", 1, 150) if kind == "upsell" else None)
+                for kind in kinds
+            ),
+            control_share=draw(st.sampled_from([0.5, 0.5, 0.5, 0.1, 0.0, None])),
+            **who,
+        )  # fmt: skip
+        facts.append(decision)
+        if draw(st.integers(0, 3)):
+            facts.append(
+                Event(
+                    event_id=f"e-b{number}",
+                    type="purchase",
+                    occurred_at=at + draw(st.sampled_from([-6, -4, 1, 60, 3_000])) * 60_000_000,
+                    transaction_id=f"t{number}",
+                    items=(PurchaseItem(draw(st.sampled_from(["jug", "pot"])), 1, number + 1),),
+                    **who | {"currency": draw(_seldom("NOK", "EUR"))},
+                )
+            )
+        if draw(_seldom(False, True)):
+            facts.append(Event(f"e-c{number}", "cancel", at, transaction_id=f"t{number}"))
+    return draw(st.permutations([unpack(pack(fact)) for fact in facts]))

@@ -22,8 +22,9 @@ EFFECTS = (
     *("order_revenue", "net_order_revenue", "offer_revenue", "net_offer_revenue"),
 )
 """Measures of an eligible checkout."""
-OF_UNITS = ("offer_revenue", "net_offer_revenue", "offered_units", "kept_units")
-"""Those that are given a unit, too."""
+OF_OFFERS = ("converted", "kept", "offered_units", "kept_units")
+OF_OFFERS += ("offer_revenue", "net_offer_revenue")
+"""Those of what was offered: of a unit's other checkouts there are none."""
 
 
 class ReferenceReport:
@@ -712,25 +713,46 @@ class ReferenceReport:
             if decision.decision_id == first.decision_id and first.arm == arm and 0 < share < 1:
                 judged.setdefault(first.checkout_id, []).append(offer_id)
         sums: Counter[str] = Counter()
-        units: dict[tuple[str, float], Counter[str]] = {}
         for offer_ids in judged.values():
-            found, decision = self._checkout(offer_ids), self.offers[offer_ids[0]][1]
-            sums.update(found)
-            units.setdefault((self.unit(decision), self._share(decision)), Counter()).update(found)
+            sums.update(self._checkout(self.offers[offer_ids[0]][1], offer_ids))
         n, n_money = len(judged), len(judged) - sums["foreign"]
-        n_units = len(units)
-        n_units_money = sum(each["checkouts"] > each["foreign"] for each in units.values())
         return {
             **{name: (sums[name], n_money if "revenue" in name else n) for name in EFFECTS},
-            **{
-                f"unit_{name}": (sum(each[name] > 0 for each in units.values()), n_units)
-                for name in ("converted", "kept")
-            },
-            **{
-                f"unit_{name}": (sums[name], n_units_money if "revenue" in name else n_units)
-                for name in OF_UNITS
-            },
+            **self._units(arm, chosen),
         }
+
+    def _units(self, arm: str, chosen: dict[str, tuple[Offer, Decision]]) -> dict[str, Any]:
+        """Of each measure its sum over the units of an arm, and the number that it is of."""
+        first: dict[str, Decision] = {}
+        totals: dict[str, Counter[str]] = {}
+        begun: dict[str, Decision] = {}
+        judged: set[str] = set()
+        for decision in filter(self.inside, self.decisions):
+            begun.setdefault(decision.checkout_id, decision)
+            mine = [i for i, (_, of) in chosen.items() if of.decision_id == decision.decision_id]
+            if not mine or self._first(self.offers[mine[0]][0].kind, decision) is not decision:
+                continue
+            judged.add(decision.checkout_id)
+            if 0 < self._share(decision) < 1:
+                unit = self.unit(decision)
+                first.setdefault(unit, decision)
+                totals.setdefault(unit, Counter()).update(self._checkout(decision, mine))
+        for checkout, decision in begun.items():
+            unit = self.unit(decision)
+            if checkout in judged or unit not in first or not 0 < self._share(decision) < 1:
+                continue
+            if decision.occurred_at >= first[unit].occurred_at:
+                found = self._checkout(decision, [])
+                assert not any(found[name] for name in OF_OFFERS)
+                totals[unit].update(found)
+        mine = [totals[unit] for unit, decision in first.items() if decision.arm == arm]
+        found: dict[str, Any] = {}
+        for name in EFFECTS:
+            of = [each for each in mine if not (each["foreign"] and "revenue" in name)]
+            yes_or_no = name in ("converted", "kept", "completed")
+            total = sum(each[name] > 0 if yes_or_no else each[name] for each in of)
+            found[f"unit_{name}"] = (total, len(of))
+        return found
 
     def _share(self, decision: Decision) -> float:
         return self.holdout if decision.control_share is None else decision.control_share
@@ -764,9 +786,8 @@ class ReferenceReport:
         seen = chances[sum(each.arm == "control" for each in units.values())]
         return sum(chance for chance in chances if chance <= seen * (1 + 1e-7))
 
-    def _checkout(self, offer_ids: list[str]) -> dict[str, Any]:
-        """What came of one checkout that was offered, or denied, some items of a kind."""
-        decision = self.offers[offer_ids[0]][1]
+    def _checkout(self, decision: Decision, offer_ids: list[str]) -> Counter[str]:
+        """What came of one checkout, and of the items of a kind that it was offered or denied."""
         orders = [
             order
             for order in self.orders

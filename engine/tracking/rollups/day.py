@@ -23,6 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.facts import KINDS, Arm, Kind
+from engine.tracking.per_unit import OF_BASKET
 from engine.tracking.rates import UNIT_COUNTS, Counts
 from engine.tracking.sample_ratio import Group
 from engine.tracking.strata import MEASURES, MONEY, WHOLE
@@ -62,11 +63,13 @@ Other than counts and totals, marks are also of checkouts that several days shar
 """
 
 OF_CLUSTER = ("checkouts", *MEASURES, "foreign")
-TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in ("drawn", *OF_CLUSTER))
+BESIDE = tuple(f"beside_{name}" for name in OF_BASKET)
+TOTALS = tuple(f"{kind}_{name}" for kind in KINDS for name in ("drawn", *OF_CLUSTER, *BESIDE))
 """Columns of the fields of `Cluster`: of a unit, over the day's eligible checkouts of a kind.
 
 `drawn` is above 0 in the row of the unit's first eligible decision of the day: the place of its
-groups among `Notes.groups`, from 1.
+groups among `Notes.groups`, from 1. Those of `BESIDE` are of its other checkouts: in the row
+without an arm where these began before that decision, else in another of its rows.
 """
 
 CHANGES = {
@@ -77,6 +80,9 @@ CHANGES = {
     "net_offer_revenue": ("offer_revenue", 1),
     "offered_units": ("converted", WHOLE),
     "kept_units": ("offered_units", 1),
+    "beside_completed": ("beside_orders", 1),
+    "beside_kept_orders": ("beside_orders", 1),
+    "beside_net_order_revenue": ("beside_order_revenue", 1),
 }
 """Measures whose column holds what is added to a multiple of another one: 0 for most units.
 
@@ -102,7 +108,8 @@ FIELDS = (
 different row of `UNIT_COUNTS` is in a list beside the table, and `cross_sell_counts` and
 `upsell_counts` are places in these lists. All columns have the smallest type of integers that holds
 them on that day, for a year of days has to fit into memory. Those of `TWINS` that are equal to
-their twins on that day are left out, and then those of `CHANGES`, and `foreign`, that are 0.
+their twins on that day are left out, and then those of `CHANGES` and `BESIDE`, and `foreign`, that
+are 0.
 """
 
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
@@ -143,6 +150,9 @@ class Notes(msgspec.Struct, frozen=True):
         Decisions and orders of the day that are of offer logs.
     groups : tuple of Group
         Those of the day's first eligible decisions, in order.
+    first : mapping
+        When these were, by the number of the unit: of units with a checkout that several days
+        share, which are counted from facts.
     """
 
     counts: Mapping[Kind, Counts]
@@ -153,6 +163,9 @@ class Notes(msgspec.Struct, frozen=True):
     decisions: int = 0
     logged: int = 0
     groups: tuple[Group, ...] = ()
+    first: Mapping[Kind, Mapping[str, int]] = msgspec.field(
+        default_factory=dict[Kind, Mapping[str, int]]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +183,7 @@ class UnitRows:
     counts : mapping
         Of each kind the different rows of `UNIT_COUNTS`, shape (m, 10).
     day : int
-        The number of the day among those that are added up.
+        The number of the day; for rows of several days the column `day` has those of `BESIDE`.
     """
 
     arm: Arm | None
@@ -207,6 +220,8 @@ class Day:
     ----------
     body : bytes
         As `write_day` returned it: Arrow's IPC stream.
+    number : int
+        Days have numbers in the order of time.
 
     Attributes
     ----------
@@ -216,7 +231,7 @@ class Day:
         The rows of each stratum.
     """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, number: int = 0) -> None:
         # Arrow's own memory pools keep more memory than a report needs.
         pool = pa.system_memory_pool()
         with pa.ipc.open_stream(body, options=_READING, memory_pool=pool) as reader:
@@ -235,6 +250,7 @@ class Day:
                     {name: batch[name].to_numpy() for name in names},
                     self.notes.groups,
                     counts,
+                    number,
                 )
                 for batch in reader
             ]
@@ -264,6 +280,21 @@ def columns_of(rows: Rows) -> dict[AnyStratum, Columns]:
     return strata
 
 
+def rows_of_days(baskets: Sequence[tuple[int, int, Mapping[str, int]]]) -> UnitRows:
+    """Return baskets, by unit and number of the day, as rows without an arm."""
+    units, days, of_units = zip(*baskets, strict=True)
+    n = len(baskets)
+    columns = {"unit": np.array(units), "day": np.array(days), "flags": np.zeros(n, np.uint8)}
+    columns |= {f"{kind}_counts": np.zeros(n, np.uint8) for kind in KINDS}
+    columns |= {
+        f"{kind}_{name}": np.array([each.get(f"{kind}_{name}", 0) for each in of_units], np.int64)
+        for kind in KINDS
+        for name in BESIDE
+    }
+    nothing = dict.fromkeys(KINDS, np.zeros((1, len(UNIT_COUNTS)), np.int64))
+    return UnitRows(None, None, columns, (), nothing)
+
+
 def _order(key: Key) -> tuple[str, int, int]:
     arm, share, unit = key
     return arm or "", -1 if share is None else share, unit
@@ -290,7 +321,7 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
         name
         for name in TOTALS
         if name not in TWINS
-        and name.removeprefix(f"{KINDS[0]}_") in (*CHANGES, "foreign")
+        and name.removeprefix(f"{KINDS[0]}_") in (*CHANGES, *BESIDE, "foreign")
         and not any(columns[name].any() for columns in strata.values())
     }
     types = {name: _smallest([columns[name] for columns in strata.values()]) for name in TOTALS} | {

@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.facts import KINDS, Arm, Kind
+from engine.facts import KINDS, Arm, Decision, Kind
 from engine.tracking.attribution import Outcome
-from engine.tracking.clusters import clusters_of, stratum_of
+from engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
 from engine.tracking.counts import buyers_shown, count, count_by_unit
+from engine.tracking.history import History
 from engine.tracking.measures import Part
+from engine.tracking.per_unit import OF_BASKET
 from engine.tracking.quality import n_logged
 from engine.tracking.rates import Counts
-from engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, Notes, pack
+from engine.tracking.rollups.day import (
+    CHANGES,
+    FLAGS,
+    OF_CLUSTER,
+    Notes,
+    UnitRows,
+    pack,
+    rows_of_days,
+)
 from engine.tracking.sample_ratio import first_eligible, group_of
-from engine.tracking.strata import Stratum
+from engine.tracking.strata import Cluster, Stratum
 
 
 def day_of(
     part: Part,
     counted: Sequence[Outcome],
+    begun: Sequence[Decision],
     quality: Mapping[str, int],
     currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
@@ -33,6 +44,8 @@ def day_of(
     counted : sequence of Outcome
         Of all its outcomes, those that are counted in it: without those in checkouts that several
         days share.
+    begun : sequence of Decision
+        Its decisions in the checkouts that are counted in it.
     quality : mapping
         Counts of facts that count for nothing.
     currency : str or None
@@ -61,6 +74,7 @@ def day_of(
     first = first_eligible(history, part.decisions)
     groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
     places = {group: place for place, group in enumerate(groups, 1)}
+    baskets = Baskets(history, begun, currency)
     counts: dict[Kind, Counts] = {}
     for kind in KINDS:
         shown = [each for each in part.outcomes if each.placed.offer.kind == kind and each.shown]
@@ -81,17 +95,85 @@ def day_of(
                 rows[*first_shown[unit], unit][f"{kind}_{name}"] = n
         for unit, decision in first[kind].items():
             rows[*stratum_of(decision), unit][f"{kind}_drawn"] = places[group_of(decision)]
-        clusters = clusters_of(history, [each.placed for each in members], currency)
-        for (stratum, unit), cluster in clusters.items():
-            row = rows[*stratum, unit]
-            for name in OF_CLUSTER:
-                base, factor = CHANGES.get(name, ("checkouts", 0))
-                row[f"{kind}_{name}"] = getattr(cluster, name) - factor * getattr(cluster, base)
+        judged = judged_by(history, [each.placed for each in members])
+        for (stratum, unit), cluster in clusters_of(history, judged, currency).items():
+            rows[*stratum, unit].update(_columns_of(kind, cluster))
+        for unit in baskets.begun:
+            drawn = first[kind].get(unit)
+            for decision, basket in baskets.of_unit(unit, judged):
+                is_before = drawn is not None and decision.occurred_at < drawn.occurred_at
+                stratum = (None, None) if is_before else strata[unit]
+                rows[*stratum, unit].update(_columns_of(kind, basket, "beside_"))
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    logged = n_logged(history, part.decisions, part.orders)
-    n_decisions = len(part.decisions)
-    notes = Notes(counts, quality, orders, currency, currencies, n_decisions, logged, tuple(groups))
     number_of = numbers(sorted({unit for _, _, unit in rows}))
+    elsewhere = {each.checkout_id for each in part.decisions} - {each.checkout_id for each in begun}
+    units = {
+        history.units[each.decision_id] for each in part.decisions if each.checkout_id in elsewhere
+    }
+    notes = Notes(
+        counts,
+        quality,
+        orders,
+        currency,
+        currencies,
+        len(part.decisions),
+        n_logged(history, part.decisions, part.orders),
+        tuple(groups),
+        {
+            kind: {
+                str(number_of[unit]): decision.occurred_at
+                for unit, decision in of_kind.items()
+                if unit in units
+            }
+            for kind, of_kind in first.items()
+        },
+    )
     return pack(
         {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}, notes
     )
+
+
+def rows_beside(
+    history: History,
+    counted: Sequence[Outcome],
+    baskets: Baskets,
+    numbers: Callable[[Sequence[str]], Mapping[str, int]],
+    counts_after: Callable[[Kind, int, int], int],
+) -> Sequence[UnitRows]:
+    """Return the rows of baskets of several days.
+
+    Parameters
+    ----------
+    history : History
+        All facts.
+    counted : sequence of Outcome
+        Those of the same checkouts.
+    baskets : Baskets
+        The checkouts.
+    numbers : callable
+        Returns the number of each unit.
+    counts_after : callable
+        Returns, of a kind, a unit and the instant at which a basket began, before which day the
+        first eligible decision of the unit has to be.
+    """
+    found: list[tuple[int, int, Mapping[str, int]]] = []
+    of_units = numbers(sorted(baskets.begun))
+    for kind in KINDS:
+        placed = [each.placed for each in counted if each.placed.offer.kind == kind]
+        judged = judged_by(history, placed)
+        for unit, number in of_units.items():
+            for decision, basket in baskets.of_unit(unit, judged):
+                day = counts_after(kind, number, decision.occurred_at)
+                found.append((number, day, _columns_of(kind, basket, "beside_")))
+    return [rows_of_days(sorted(found, key=lambda each: each[:2]))] if found else []
+
+
+def _columns_of(kind: Kind, cluster: Cluster, prefix: str = "") -> Counter[str]:
+    """Return the columns of a unit's eligible checkouts, or with a prefix of one of the others."""
+    names = OF_BASKET if prefix else OF_CLUSTER
+    values = {f"{prefix}{name}": getattr(cluster, name) for name in names}
+    found = Counter[str]()
+    for name, value in values.items():
+        base, factor = CHANGES.get(name, (name, 0))
+        found[f"{kind}_{name}"] = value - factor * values[base]
+    return found

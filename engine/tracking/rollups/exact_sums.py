@@ -117,6 +117,14 @@ class Changed:
             plain.n_less + now[1] - then[1] if trials else 0,
         )
 
+    def at(self, places: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return some of the totals."""
+        found = self.base.values[places] * self.factor
+        if len(self.places):
+            near = np.minimum(np.searchsorted(self.places, places), len(self.places) - 1)
+            found += np.where(self.places[near] == places, self.change[near], 0)
+        return found
+
     def column(self) -> Column:
         """Return all totals."""
         total = self.base.values * self.factor

@@ -15,20 +15,21 @@ from itertools import groupby
 import orjson
 
 from engine.errors import StorageUnavailable
-from engine.facts import Fact
+from engine.facts import Fact, Kind
 from engine.processes import Workers
 from engine.progress import Progress, Task
 from engine.storage.facts import FactScope
 from engine.storage.rollups import StaleDay
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
+from engine.tracking.clusters import Baskets
 from engine.tracking.local_days import Buckets, bucket_of, zone_of
 from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_of
 from engine.tracking.quality import COUNTED
 from engine.tracking.query import TIME_KEYS, ReportQuery
 from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import Day, Notes, same_numbers
-from engine.tracking.rollups.day_count import day_of
+from engine.tracking.rollups.day_count import day_of, rows_beside
 from engine.tracking.rollups.sums import add_up
 
 _VERSION = 11
@@ -78,7 +79,7 @@ def rolled_up(
         return None
     first, last = (None if bound is None else bound.isoformat() for bound in bounds)
     rollups = store.reports.rollups
-    days = {day: Day(body) for day, body in rollups.bodies(first, last)}
+    days = {day: Day(body, _number(day)) for day, body in rollups.bodies(first, last)}
     if not _are_in_one_currency([day.notes for day in days.values()], query.currency):
         return None
     shared = rollups.spanning(first, last)
@@ -180,6 +181,10 @@ def _of_day(query: ReportQuery, day: str) -> ReportQuery:
     return replace(query, since=local, until=local, by=(), compare=None, attribution_window_days=0)
 
 
+def _number(day: str) -> int:
+    return date.fromisoformat(day).toordinal()
+
+
 def _instants(alone: ReportQuery) -> tuple[int, int]:
     since, until = bounds_of(alone)
     return since or 0, 2**62 if until is None else until
@@ -244,6 +249,7 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     body = day_of(
         period.all,
         _whole(period, shared),
+        [each for each in period.all.decisions if each.checkout_id not in shared],
         period.quality,
         alone.currency,
         store.reports.rollups.numbers,
@@ -272,7 +278,13 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     ]
     counted += _whole(period, shared)
     part = replace(period.all, outcomes=counted)
-    return day_of(part, counted, period.quality, alone.currency, store.reports.rollups.numbers)
+    begun = [
+        each
+        for each in period.all.decisions
+        if each.checkout_id not in shared or each.checkout_id in begun_here
+    ]
+    numbers = store.reports.rollups.numbers
+    return day_of(part, counted, begun, period.quality, alone.currency, numbers)
 
 
 def _whole(period: Period, shared: Mapping[str, object]) -> list[Outcome]:
@@ -346,7 +358,17 @@ class RolledUp:
         outcomes = [
             each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
         ]
-        return Day(day_of(Part(part.history), outcomes, {}, currency, self.numbers))
+        day = Day(day_of(Part(part.history), outcomes, (), {}, currency, self.numbers))
+        begun = [each for each in part.decisions if each.checkout_id in self.shared]
+        baskets = Baskets(part.history, begun, currency)
+        day.rows += rows_beside(part.history, outcomes, baskets, self.numbers, self._counts_after)
+        return day
+
+    def _counts_after(self, kind: Kind, unit: int, instant: int) -> int:
+        """Return before which day a unit's first eligible decision is not later than an instant."""
+        name = self.spanning.day(instant)
+        first = self.days[name].notes.first.get(kind, {}).get(str(unit), 0)
+        return _number(name) + (first <= instant)
 
     def quality(self) -> dict[str, int]:
         """Return each of `COUNTED`."""

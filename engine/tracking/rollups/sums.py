@@ -19,6 +19,7 @@ from engine.tracking.rates import NO_RATIOS, Counts, add_ratios
 from engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, TWINS, Day, UnitRows
 from engine.tracking.rollups.exact_sums import Changed, Column
 from engine.tracking.rollups.unit_counts import converted
+from engine.tracking.rollups.unit_trials import Totals, trials_of
 from engine.tracking.sample_ratio import Drawn
 from engine.tracking.strata import (
     ARMS,
@@ -43,7 +44,7 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
     Parameters
     ----------
     days : sequence of Day
-        In order of time.
+        In order of time, with their numbers.
     currency : str or None
         The money of days in other currencies is left out.
     holdout : float
@@ -51,20 +52,20 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
     """
     counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
     rows: list[UnitRows] = []
-    for n, day in enumerate(days):
+    for day in days:
         has_money = day.notes.currency == currency
         for kind, of_day in day.notes.counts.items():
             if not has_money:
                 of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
             counts[kind] += of_day
-        of_units = day.rows if has_money else [each.without_money() for each in day.rows]
-        rows += [replace(each, day=n) for each in of_units]
+        rows += day.rows if has_money else [each.without_money() for each in day.rows]
     return reduce(
         _plus,
         _of_units(_parts(rows), holdout),
         Measures(
             counts,
             dict.fromkeys(KINDS, NO_RATIOS),
+            dict.fromkeys(KINDS, Strata()),
             dict.fromkeys(KINDS, Strata()),
             {kind: Counter() for kind in KINDS},
         ),
@@ -76,6 +77,7 @@ def _plus(left: Measures, right: Measures) -> Measures:
         {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
         {kind: add_ratios(left.ratios[kind], right.ratios[kind]) for kind in KINDS},
         {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
+        {kind: left.of_units[kind] + right.of_units[kind] for kind in KINDS},
         {kind: left.drawn[kind] + right.drawn[kind] for kind in KINDS},
     )
 
@@ -111,26 +113,38 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
         n_flags = np.bincount(flags, minlength=256)
         n_rows = np.bincount(places, minlength=n)
         sizes = [len(each.columns["unit"]) for each in rows]
-        drawn = dict.fromkeys(KINDS, _drawn(KINDS[0], rows, places, n))
+        first = dict.fromkeys(KINDS, _first(KINDS[0], rows, places, n))
         if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
-            drawn[KINDS[1]] = _drawn(KINDS[1], rows, places, n)
+            first[KINDS[1]] = _first(KINDS[1], rows, places, n)
         strata = dict.fromkeys(KINDS, Strata())
+        totals: dict[Arm, Totals] = {}
         for arm in ARMS:
             chosen = [each for each in rows if each.arm == arm]
             own = places[np.repeat([each.arm == arm for each in rows], sizes)]
-            for kind, of_arm in _strata_of(arm, chosen, own, holdout).items():
-                strata[kind] += of_arm
+            of_arm, totals[arm] = _strata_of(arm, chosen, own, n, holdout)
+            for kind in KINDS:
+                strata[kind] += of_arm[kind]
+        of_units: Mapping[Kind, Strata] = {
+            kind: trials_of(kind, rows, places, first[kind][0], strata[kind], totals, holdout)
+            for kind in KINDS
+        }
         counted = {kind: converted(kind, rows, places, n_rows) for kind in KINDS}
         yield Measures(
             {kind: _counts(kind, n_flags) + counted[kind][0] for kind in KINDS},
             {kind: counted[kind][1] for kind in KINDS},
             strata,
-            drawn,
+            of_units,
+            {kind: drawn for kind, (_, drawn) in first.items()},
         )
 
 
-def _drawn(kind: Kind, rows: Sequence[UnitRows], places: NDArray[np.intp], n: int) -> Drawn:
-    """Return the number of units of each stratum and group, by the first row of each unit."""
+def _first(
+    kind: Kind, rows: Sequence[UnitRows], places: NDArray[np.intp], n: int
+) -> tuple[_Ints, Drawn]:
+    """Return the place in `rows` of the first eligible decision of each unit, -1 for none.
+
+    And the number of units of each stratum and group of such decisions.
+    """
     # The earlier a decision, the higher its number; 0 where the row has none.
     ends = np.cumsum([len(each.groups) for each in reversed(rows)])
     begins = [int(end) - len(each.groups) for end, each in zip(ends, reversed(rows), strict=True)]
@@ -150,7 +164,9 @@ def _drawn(kind: Kind, rows: Sequence[UnitRows], places: NDArray[np.intp], n: in
         for group, n_units in zip(each.groups, of_groups, strict=True):
             if n_units and each.arm is not None:
                 drawn[(each.arm, each.share), group] += n_units
-    return drawn
+    n_groups = [len(each.groups) for each in reversed(rows)]
+    of_number = np.repeat(np.arange(len(rows), dtype=np.int32)[::-1], n_groups)
+    return np.concatenate([np.array([-1], np.int32), of_number])[first], drawn
 
 
 def _numbered(units: _Ints) -> tuple[NDArray[np.intp], int]:
@@ -206,11 +222,11 @@ def _counts(kind: Kind, n_flags: _Ints) -> Counts:
 
 
 def _strata_of(
-    arm: Arm, rows: Sequence[UnitRows], units: _Ints, holdout: float
-) -> Mapping[Kind, Strata]:
-    """Return the strata of one arm, from its rows and the unit of each of them."""
+    arm: Arm, rows: Sequence[UnitRows], units: _Ints, n_units: int, holdout: float
+) -> tuple[Mapping[Kind, Strata], Totals]:
+    """Return the strata of one arm, from its rows and the unit of each of them; and its totals."""
     if not rows:
-        return {}
+        return dict.fromkeys(KINDS, Strata()), lambda _kind, _share, _name, units: units * 0
     places, n = _numbered(units)
     stored = frozenset[str]().union(*(each.columns for each in rows))
     shares = sorted({share_of(each.share, holdout) for each in rows})
@@ -311,6 +327,18 @@ def _strata_of(
 
         return {name: products_of(name) for name in MEASURES}
 
+    @cache
+    def numbers() -> _Ints:
+        """Return the place of the totals of each unit that has some, else -1."""
+        found = np.full(n_units, -1)
+        found[units] = places
+        return found
+
+    def totals_of(kind: Kind, share: int, name: str, some: _Ints) -> _Ints:
+        own, of = numbers()[some], source(kind, name)
+        # Where there is no checkout in another currency, no column says so.
+        return np.where(own < 0, 0, total(share, of).at(own)) if of.name in whole else own * 0
+
     return {
         kind: Strata(
             {(share, arm): found for share in shares if (found := sums(kind, share)).checkouts},
@@ -321,7 +349,7 @@ def _strata_of(
             },
         )
         for kind in KINDS
-    }
+    }, totals_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -448,7 +449,7 @@ def test_units_are_compared_where_offers_bring_more_checkouts() -> None:
         )  # fmt: skip
         assert units["offered_units"]["treatment"] == 125 / 150
         assert units["offered_units"]["control"] == 100 / 150
-        assert units["offer_revenue"]["value"] == f"{25 * 25 / 150:.4f}"
+        assert units["offer_revenue_per_unit"]["value"] == f"{25 * 25 / 150:.4f}"
         bought = [[2 + (unit < 75) if unit % 3 == 1 else 0 for unit in range(150)],
                   [2 if unit % 3 == 1 else 0 for unit in range(150)]]  # fmt: skip
         welch = stats.ttest_ind(*bought, equal_var=False).confidence_interval()
@@ -456,13 +457,81 @@ def test_units_are_compared_where_offers_bring_more_checkouts() -> None:
         assert found == pytest.approx((welch.low, welch.high), abs=1e-3)
 
 
-def test_units_in_two_strata_have_no_effect_of_their_own() -> None:
+def test_units_belong_to_the_stratum_of_their_first_decision() -> None:
     visits, seen = returning(150, 1.0), set[str]()
     for facts in visits:
         if facts[0]["customer_id"] in seen:
-            facts[0]["control_share"] = 0.4
+            facts[0] |= {"control_share": 0.4, "occurred_at": "2026-01-01T10:30:00+00:00"}
         seen.add(facts[0]["customer_id"])
     entry = report(*visits)["total"]["cross_sell"]["incremental"]
     assert entry["status"] == "not_comparable"
-    assert entry["per_unit"]["status"] == "no_data"
-    assert entry["per_unit"]["reason"] == "units came back under another hold-out share"
+    assert len(entry["shares"]) == 2
+    units = entry["per_unit"]
+    assert (units["status"], units["value"]) == ("ok", 0)
+    for arm, more in (("treatment", 50), ("control", 0)):
+        assert units[arm] == {"value": 1 / 3, "numerator": 50, "denominator": 150}
+        assert units["offered_units"][arm] == (100 + more) / 150
+
+
+def beside(name: str, unit: dict[str, Any], at: str, **fields: Any) -> list[dict[str, Any]]:
+    """A checkout without an offer, with an order of 30 an hour later."""
+    facts = visit(0, unit["arm"], share=unit["control_share"])
+    for fact, hour in zip(facts, ("00", "59"), strict=True):
+        names = {"event_id": f"{fact['event_id']}-{name}", "checkout_id": name}
+        names |= {
+            "customer_id": unit["customer_id"],
+            "occurred_at": f"2026-01-{at}:{hour}:00+00:00",
+        }
+        fact |= names
+    facts[0] |= {"decision_id": name, "offers": []}
+    facts[1] |= {"transaction_id": name, **fields}
+    facts[0] |= {key: fields[key] for key in fields.keys() & {"control_share"}}
+    return facts
+
+
+def test_what_units_buy_beside_eligible_checkouts_is_theirs_from_the_first_on() -> None:
+    """Forty units an arm, each with one eligible checkout at 10:00 in which 30 is paid."""
+    visits = trial(40, 0, 40, 0)
+    units = [facts[0] for facts in visits[:40]]
+    more = [beside(f"after{n}", units[n], "01T12") for n in range(8)]
+    more += [beside(f"with{n}", units[n], "01T10") for n in range(4)]
+    more += [beside(f"before{n}", units[n], "01T08") for n in range(8)]
+    more += [beside(f"without{n}", units[n], "01T12", control_share=0.0) for n in range(8)]
+    # Not of the period.
+    more += [beside(f"later{n}", units[n], "02T12") for n in range(8)]
+    # By an offer alone, and ten minutes before the decision of its checkout.
+    more += [beside(f"elsewhere{n}", units[n], "01T12", checkout_id=None) for n in range(8)]
+    more += [
+        beside(f"early{n}", units[n], "01T12", occurred_at="2026-01-01T11:49:00+00:00")
+        for n in range(8)
+    ]
+    sent_back = {"type": "refund", "event_id": "r", "transaction_id": "after0",
+                 "occurred_at": "2026-01-03T12:00:00+00:00"}  # fmt: skip
+    made = report(
+        *visits, *more, [sent_back], since=date(2026, 1, 1), until=date(2026, 1, 1)
+    )["total"]["cross_sell"]  # fmt: skip
+    effect, net = made["incremental"], made["net_incremental"]["per_unit"]
+    assert effect["orders"]["treatment"] == effect["orders"]["control"] == 1
+    of_units = effect["per_unit"]
+    assert of_units["orders"]["treatment"] == 1 + 12 / 40
+    assert of_units["orders"]["control"] == 1
+    assert of_units["orders"]["value"] == pytest.approx(12 / 40)
+    assert of_units["revenue_per_unit"]["value"] == f"{30 * 12 / 40:.4f}"
+    assert of_units["offer_revenue_per_unit"]["treatment"] == "0.0000"
+    assert of_units["completion"]["treatment"]["numerator"] == 40
+    assert net["orders"]["value"] == pytest.approx(11 / 40)
+    assert net["revenue_per_unit"]["value"] == f"{30 * 11 / 40:.4f}"
+
+
+def test_a_unit_with_an_order_abroad_beside_its_eligible_checkouts_has_no_part_in_money() -> None:
+    visits = trial(40, 10, 40, 10)
+    units = [facts[0] for facts in visits[:10]]
+    more = [beside(f"b{n}", units[n], "01T12", currency="SEK") for n in range(10)]
+    effect = report(*visits, *more, currency="NOK")["total"]["cross_sell"]["incremental"]
+    assert effect["revenue_per_checkout"]["treatment"] == f"{30 + 25 / 4:.4f}"
+    of_units = effect["per_unit"]
+    assert of_units["revenue_per_unit"]["treatment"] == "30.0000"
+    assert of_units["revenue_per_unit"]["control"] == f"{30 + 25 / 4:.4f}"
+    assert of_units["offer_revenue_per_unit"]["treatment"] == "0.0000"
+    assert of_units["orders"]["treatment"] == 1.25
+    assert of_units["treatment"] == {"value": 0.25, "numerator": 10, "denominator": 40}

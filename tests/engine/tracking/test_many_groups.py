@@ -117,7 +117,7 @@ def test_no_item_is_named_where_no_offer_has_an_effect(share: float) -> None:
             strata = Strata.of_clusters(clusters, 0.1)
             for watched, of_world in groups.items():
                 effect = incremental_of(
-                    strata, reason=None, currency=None, level=0.95, watched=watched
+                    strata, Strata(), reason=None, currency=None, level=0.95, watched=watched
                 )
                 of_world.append(
                     {**{name: dict(effect) for name in EFFECTS}, **dict.fromkeys(SHRUNKEN, NOTHING)}

@@ -20,7 +20,7 @@ from engine.facts import OFFER_LOG, Decision, Fact, Offer
 from engine.tracking.local_days import ends_at, starts_at, zone_of
 from engine.tracking.rates import RATES
 from engine.tracking.report import ReportQuery, parse_query, report_of
-from tests.support.facts import histories
+from tests.support.facts import histories, returning
 from tests.support.reference_report import ReferenceReport, clustered_bounds
 from tests.support.repetitions import repetitions
 
@@ -102,16 +102,21 @@ OF_EFFECTS: Mapping[str, Sequence[str]] = {
     "order_revenue": ("incremental", "revenue_per_checkout"),
     "offer_revenue": ("incremental", "offer_revenue_per_checkout"),
     "unit_converted": ("incremental", "per_unit"),
-    "unit_offer_revenue": ("incremental", "per_unit", "offer_revenue"),
+    "unit_completed": ("incremental", "per_unit", "completion"),
+    "unit_orders": ("incremental", "per_unit", "orders"),
     "unit_offered_units": ("incremental", "per_unit", "offered_units"),
+    "unit_order_revenue": ("incremental", "per_unit", "revenue_per_unit"),
+    "unit_offer_revenue": ("incremental", "per_unit", "offer_revenue_per_unit"),
     "kept": ("net_incremental",),
     "kept_orders": ("net_incremental", "orders"),
     "kept_units": ("net_incremental", "offered_units"),
     "net_order_revenue": ("net_incremental", "revenue_per_checkout"),
     "net_offer_revenue": ("net_incremental", "offer_revenue_per_checkout"),
     "unit_kept": ("net_incremental", "per_unit"),
-    "unit_net_offer_revenue": ("net_incremental", "per_unit", "offer_revenue"),
+    "unit_kept_orders": ("net_incremental", "per_unit", "orders"),
     "unit_kept_units": ("net_incremental", "per_unit", "offered_units"),
+    "unit_net_order_revenue": ("net_incremental", "per_unit", "revenue_per_unit"),
+    "unit_net_offer_revenue": ("net_incremental", "per_unit", "offer_revenue_per_unit"),
 }
 """Measures of the oracle, and where a report has them."""
 
@@ -156,7 +161,7 @@ def check_intervals(measured: Mapping[str, Any], trials: dict[str, list[tuple[in
 
 
 @settings(max_examples=repetitions(120, 1_000))
-@given(facts=histories(), query=queries())
+@given(facts=histories() | returning(), query=queries())
 def test_the_report_is_that_of_the_slow_oracle(facts: list[Fact], query: ReportQuery) -> None:
     report: Any = report_of(facts, query)
     oracle = reference(facts, query)

@@ -236,7 +236,10 @@ def counted_by_0_1_0(made: Any) -> str:
             for entry, name in (
                 (effect, "orders"),
                 (effect, "offered_units"),
+                (effect["per_unit"], "orders"),
                 (effect["per_unit"], "offered_units"),
+                (effect["per_unit"], "revenue_per_unit"),
+                (effect["per_unit"], "completion"),
             ):
                 del entry[name]
     return json.dumps(made)

@@ -7,8 +7,9 @@ import json
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace as replace_sums
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ from engine.storage.facts import Facts, FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
+from engine.tracking.per_unit import OF_BASKET as BASKET
 from engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.rollups import format_1, stored, sums
 from engine.tracking.rollups.day import (
+    BESIDE,
     CHANGES,
     COUNT_COLUMNS,
     FIELDS,
@@ -47,14 +50,24 @@ from engine.tracking.rollups.day import (
     Notes,
     Rows,
     pack,
+    rows_of_days,
     same_numbers,
 )
 from engine.tracking.rollups.exact_sums import Column
 from engine.tracking.rollups.sums import add_up
 from engine.tracking.sample_ratio import Drawn
-from engine.tracking.strata import ARMS, MEASURES, MONEY, Cluster, Strata, Stratum
+from engine.tracking.strata import (
+    ARMS,
+    COUNTED,
+    MEASURES,
+    MONEY,
+    Cluster,
+    Clusters,
+    Strata,
+    Stratum,
+)
 from tests.benchmarks.importing import write_facts
-from tests.support.facts import histories
+from tests.support.facts import histories, returning
 from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"
@@ -147,6 +160,20 @@ def test_roll_ups_follow_the_facts(
             store.facts.append(part)
             same(store, data.draw(queries()))
         same(store, data.draw(queries()))
+
+
+@settings(max_examples=repetitions(25, 250))
+@given(facts=returning(), data=st.data())
+def test_units_have_all_their_checkouts(
+    empty: Path, facts: list[Fact], data: st.DataObject
+) -> None:
+    """From the first eligible decision on, also those that several days share."""
+    with copied(empty) as store:
+        store.facts.append(facts)
+        for by in ((), ("day",)):
+            first, last = data.draw(days())
+            same(store, ReportQuery(since=first, until=last, by=by))
+        same(store, ReportQuery())
 
 
 @settings(max_examples=repetitions(20))
@@ -307,6 +334,16 @@ STRATA = st.sampled_from([(None, None), *itertools.product(ARMS, (None, 100_000,
 
 
 @st.composite
+def baskets(draw: st.DrawFn, kind: str, amounts: st.SearchStrategy[int]) -> dict[str, int]:
+    """Columns of orders beside those of eligible checkouts."""
+    row = {f"{kind}_{name}": draw(amounts) for name in BESIDE}
+    return row | {
+        f"{kind}_beside_orders": draw(st.integers(1, 3)),
+        f"{kind}_beside_foreign": draw(st.sampled_from([0, 0, 1])),
+    }
+
+
+@st.composite
 def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) -> Rows:
     """Rows as a day has them: without an arm there are no sums, without checkouts neither."""
     rows: dict[Key, dict[str, int]] = {}
@@ -329,6 +366,8 @@ def rows_of_a_day(draw: st.DrawFn, amounts: st.SearchStrategy[int] = AMOUNTS) ->
                 for name in MEASURES if checkouts else ():
                     if name not in MONEY or foreign < checkouts:
                         row[f"{kind}_{name}"] = draw(changes if name in CHANGES else amounts)
+            for kind in draw(st.lists(st.sampled_from(KINDS), unique=True)):
+                row |= draw(baskets(kind, amounts))
             rows[arm, share, unit] = row
     return rows
 
@@ -366,22 +405,56 @@ def test_a_day_comes_back(rows: Rows) -> None:
 @given(
     days=st.lists(st.tuples(rows_of_a_day(), st.sampled_from(["NOK", "SEK"])), max_size=4),
     apart=st.sampled_from([1, 1_000]),
+    beside=st.lists(
+        st.tuples(st.integers(0, 40), st.integers(-1, 4), baskets("upsell", AMOUNTS)), max_size=6
+    ),
 )
 def test_days_add_up_as_their_units_do(
-    rows_at_once: int, days: list[tuple[Rows, str]], apart: int
+    rows_at_once: int,
+    days: list[tuple[Rows, str]],
+    apart: int,
+    beside: list[tuple[int, int, dict[str, int]]],
 ) -> None:
-    """Each unit counts once, whether its units are numbered densely or far apart."""
+    """Each unit counts once, whether its units are numbered densely or far apart.
+
+    `beside` are orders in checkouts of several days, each with a unit and the day before which its
+    first eligible decision was.
+    """
+    beside = sorted(((unit * apart, n, row) for unit, n, row in beside), key=lambda each: each[:2])
     apart_days = [
         ({(arm, share, unit * apart): row for (arm, share, unit), row in rows.items()}, currency)
         for rows, currency in days
     ]
-    bodies = [pack(rows, noted(currency)) for rows, currency in apart_days]
+    made = [Day(pack(row, noted(money)), n) for n, (row, money) in enumerate(apart_days)]
+    if beside:
+        made.append(Day(pack({}, noted()), len(days)))
+        made[-1].rows.append(rows_of_days(beside))
+        apart_days.append(({}, "NOK"))
     with patch.object(sums, "_ROWS", rows_at_once):
-        measured = add_up([*map(Day, bodies)], "NOK", 0.25)
-    assert measured == added_one_by_one(apart_days, 0.25)
+        measured = add_up(made, "NOK", 0.25)
+    assert measured == added_one_by_one(apart_days, beside, 0.25)
 
 
-def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
+def fields(row: dict[str, int], prefix: str, names: Iterable[str], currency: str) -> dict[str, int]:
+    """The fields of a cluster that the columns of a row say."""
+    found = {
+        name: row.get(prefix + name, 0) * (currency == "NOK" or name not in MONEY) for name in names
+    }
+    beside = "beside_" if prefix.endswith("beside_") else ""
+    for name, (base, factor) in CHANGES.items():
+        if name.startswith("beside_") == bool(beside):
+            found[name.removeprefix(beside)] += factor * found[base.removeprefix(beside)]
+    return found
+
+
+def units_only(strata: Strata) -> Strata:
+    """Without the count of checkouts whose decisions state no share, which units have none of."""
+    return Strata({key: replace_sums(sums, unstated=0) for key, sums in strata.arms.items()})
+
+
+def added_one_by_one(
+    days: list[tuple[Rows, str]], beside: list[tuple[int, int, dict[str, int]]], holdout: float
+) -> Measures:
     """The measures of days, unit by unit."""
     marks: defaultdict[int, set[str]] = defaultdict(set)
     first: dict[str, dict[int, tuple[Stratum, tuple[str, ...]]]] = {kind: {} for kind in KINDS}
@@ -390,10 +463,13 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
         lambda: defaultdict(Cluster)
     )
     counted: dict[str, Counter[str]] = {name: Counter() for name in COUNT_COLUMNS}
+    begun: dict[tuple[str, int], int] = {}
+    extra = [(unit, n, "NOK", row) for unit, n, row in beside]
     for day, (rows, currency) in enumerate(days):
         for (arm, share, unit), row in rows.items():
             found = {mark for mark, flag in FLAGS.items() if row["flags"] & flag}
             on_days[unit].append((day, found))
+            extra.append((unit, day + (arm is not None), currency, row))
             marks[unit] |= found
             for name in COUNT_COLUMNS:
                 counted[name][str(unit)] += row.get(name, 0)
@@ -401,15 +477,28 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
                 if row.get(f"{kind}_drawn"):
                     group = GROUPS[row[f"{kind}_drawn"] - 1]
                     first[kind].setdefault(unit, ((arm, share), group))
+                    begun.setdefault((kind, unit), day)
                 if row.get(f"{kind}_checkouts"):
-                    sums = {
-                        name: row.get(f"{kind}_{name}", 0)
-                        * (currency == "NOK" or name not in MONEY)
-                        for name in OF_CLUSTER
-                    }
-                    for name, (base, factor) in CHANGES.items():
-                        sums[name] += factor * sums[base]
+                    sums = fields(row, f"{kind}_", OF_CLUSTER, currency)
                     clusters[kind][(arm, share), str(unit)].add(Cluster(**sums))
+
+    def trials(kind: str) -> Clusters:
+        totals: defaultdict[int, Cluster] = defaultdict(Cluster)
+        for (_, unit), cluster in clusters[kind].items():
+            totals[int(unit)].add(cluster)
+        for unit, day, currency, row in extra:
+            if f"{kind}_beside_orders" in row and day > begun.get((kind, unit), 99):
+                sums = fields(row, f"{kind}_beside_", BASKET, currency)
+                totals[unit].add(Cluster(**sums))
+        for total in totals.values():
+            total.checkouts = 1
+            for name in (*COUNTED, "foreign"):
+                setattr(total, name, int(getattr(total, name) > 0))
+        return {
+            (first[kind][unit][0], str(unit)): total
+            for unit, total in totals.items()
+            if unit in first[kind]
+        }
 
     def bought(kind: str, unit: int) -> bool:
         shown, ordered = (
@@ -436,6 +525,7 @@ def added_one_by_one(days: list[tuple[Rows, str]], holdout: float) -> Measures:
             for kind in KINDS
         },
         {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
+        {kind: units_only(Strata.of_clusters(trials(kind), holdout)) for kind in KINDS},
         {kind: Drawn(of_units.values()) for kind, of_units in first.items()},
     )
 
@@ -524,6 +614,7 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     assert day.notes == replace(notes, groups=(unknown,))
     measured = add_up([day], "NOK", 0.1)
     for kind in KINDS:
+        assert measured.of_units[kind].units("treatment", [100_000]) == 3
         assert measured.drawn[kind] == {(("treatment", 100_000), unknown): 3}
     assert measured.counts["cross_sell"] == counts + Counts(
         units_shown=2, units_converted=1, units_kept=1, units_buying=3
@@ -539,9 +630,10 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     for kind in KINDS:
         assert measured.strata[kind].total("converted", "treatment", [100_000]) == (0, 4)
     # Who bought that day and sees an offer later has not bought since.
-    later = pack({("treatment", 100_000, 4): {"flags": FLAGS["cross_sell_shown"]}}, notes)
-    assert add_up([day, Day(later)], "NOK", 0.1).counts["cross_sell"].units_shown == 2
-    assert add_up([Day(later), day], "NOK", 0.1).counts["cross_sell"].units_shown == 3
+    body = pack({("treatment", 100_000, 4): {"flags": FLAGS["cross_sell_shown"]}}, notes)
+    earlier, later = Day(body, -1), Day(body, 1)
+    assert add_up([day, later], "NOK", 0.1).counts["cross_sell"].units_shown == 2
+    assert add_up([earlier, day], "NOK", 0.1).counts["cross_sell"].units_shown == 3
 
 
 @pytest.mark.parametrize("first", range(5))

@@ -24,7 +24,8 @@ WEEKS = ((100_000, 0.1), (500_000, 0.3))
 
 
 def entry_of(strata: Strata, **settings: Any) -> Any:
-    return incremental_of(strata, **{"reason": None, "currency": "NOK", "level": 0.95, **settings})
+    plain = {"reason": None, "currency": "NOK", "level": 0.95}
+    return incremental_of(strata, Strata(), **{**plain, **settings})
 
 
 def world(rng: np.random.Generator, n_units: int) -> Clusters:
