@@ -27,7 +27,8 @@ from engine.merchandising.policy import Policy
 from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
-from engine.native.ranking import NativeRanking, native_ranking
+from engine.native.kernels import NativeRanking
+from engine.native.packing import packed_items
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
@@ -60,10 +61,9 @@ class Recommenders:
     upsell: Upsell
     max_per_category: int | None
     ranking: Ranking | None
-    native: NativeRanking | None = None
-    """Ranks as `ranking` does; None where NumPy does."""
-    choosing: Choosing | None = None
-    """Chooses as `place_complements` does; None where that has to."""
+    native: NativeRanking | None
+    """Ranks one cart as `ranking` does."""
+    choosing: Choosing
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -71,7 +71,10 @@ class Recommenders:
         ranking, cap = model.ranking, model.settings.offers.max_per_category
         native = None
         if ranking is not None:
-            native = native_ranking(ranking, model.packed and model.packed.ranking)
+            packed = model.packed and model.packed.ranking
+            native = NativeRanking(
+                ranking, packed_items(ranking.signals) if packed is None else packed
+            )
         return cls(
             model.catalogue,
             eligibility,
@@ -86,7 +89,7 @@ class Recommenders:
 
     def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
         """What may complement a cart of dense indices, ascending: the one place that says how."""
-        if self.ranking is None:
+        if self.ranking is None or self.native is None:
             if mode == "discovery":
                 return RuleCandidates(self.cross_sell, cart, past.item)
             return RuleCandidates(self.cross_sell, cart)
@@ -152,7 +155,7 @@ def build_slate(
         known = past or Past.unknown()
         pins = in_force.pins_of(held)
         found = None
-        if recommenders.choosing is not None and not (pins or excluded or declined or explain):
+        if not (pins or excluded or declined or explain):
             found = recommenders.choosing.complements(cart, known, mode, eligibility, cross_sell)
         if found is None:
             candidates = recommenders.candidates(cart, known, mode)

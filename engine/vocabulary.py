@@ -12,8 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.finding import NativeFinding
-from engine.native.library import library
+from engine.native.kernels import NativeFinding
 
 _REMEMBERED = 4_096
 _FEW = 8
@@ -94,7 +93,7 @@ class Vocabulary:
         found = partial(_find, self.ids, self.sums.data, self.places.data)
         # Most carts hold what many carts hold.
         object.__setattr__(self, "index_of", lru_cache(_REMEMBERED)(found))
-        native = NativeFinding(library(), self.ids.blob, self.ids.offsets, self.sums, self.places)
+        native = NativeFinding(self.ids.blob, self.ids.offsets, self.sums, self.places)
         object.__setattr__(self, "_native", native)
 
     def __reduce__(self) -> tuple[type[Vocabulary], tuple[object, ...]]:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
-from engine.cross_sell.recommender import CrossSell, Fired, Items, RuleCounts, Scores
-from engine.native.ranking import NativeRanking
-from engine.ranking.evidence import Carts
+from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
+from engine.native.kernels import NativeRanking
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.signals import ItemSignals
@@ -76,20 +75,15 @@ class RuleCandidates:
 
     @cached_property
     def _found(self) -> tuple[Items, Scores]:
-        native = self._recommender.native
-        items, scores = self._fired.combined() if native is None else native.fire(self._cart)
+        items, scores = self._recommender.native.fire(self._cart)
         if not len(self._bought):
             return items, scores
         new = ~np.isin(items, self._bought)
         return items[new], scores[new]
 
-    @cached_property
-    def _fired(self) -> Fired:
-        return self._recommender.fire(self._cart)
-
     def fires(self, items: Items) -> NDArray[np.bool_]:
         """Whether some rule of the cart leads to each of `items`."""
-        return self._strongest_of(items) >= 0
+        return self._recommender.native.strongest(self._cart, items) >= 0
 
     def more(self) -> Iterator[tuple[Items, Scores]]:
         recommender = self._recommender
@@ -116,23 +110,11 @@ class RuleCandidates:
 
     def evidence(self, items: Items) -> list[RuleCounts]:
         recommender = self._recommender
+        rules = recommender.native.strongest(self._cart, items)
         return [
             recommender.popular_counts(item) if rule < 0 else recommender.counts_of(rule)
-            for item, rule in zip(items.tolist(), self._strongest_of(items).tolist(), strict=True)
+            for item, rule in zip(items.tolist(), rules.tolist(), strict=True)
         ]
-
-    def _strongest_of(self, items: Items) -> NDArray[np.int32]:
-        """The most confident rule that fired for each, the first of ties; -1 without any."""
-        native = self._recommender.native
-        if native is not None:
-            return native.strongest(self._cart, items)
-        return np.array([self._strongest(item) for item in items.tolist()], dtype=np.int32)
-
-    def _strongest(self, item: int) -> int:
-        behind = (self._fired.consequent == item).nonzero()[0]
-        if not len(behind):
-            return -1
-        return int(self._fired.rule[behind[self._fired.strength[behind].argmax()]])
 
 
 class RankedCandidates:
@@ -149,17 +131,12 @@ class RankedCandidates:
         cart: Items,
         past: Past,
         mode: Mode,
-        native: NativeRanking | None = None,
+        native: NativeRanking,
     ) -> None:
         self._ranking, self._native, self._cart = ranking, native, cart
         self._bought, self._mode = past.item, mode
         self._by_rules = RuleCandidates(recommender, cart)
-        if native is not None:
-            items, scores = native.rank(cart, past, mode)
-        else:
-            carts = Carts(np.array([0, len(cart)], dtype=np.int64), cart)
-            keys, scores = ranking.rank(carts, past, mode)
-            items = keys.astype(np.int32)
+        items, scores = native.rank(cart, past, mode)
         away = self._kept_away(items, recommender.repelled_by(cart))
         if len(away):
             items, scores = np.delete(items, away), np.delete(scores, away)
@@ -199,37 +176,12 @@ class RankedCandidates:
         ruleless = [place for place, counts in enumerate(found) if not counts.antecedent]
         if not ruleless:
             return found
-        pairs = self._best_pairs(items[ruleless])
+        pairs = self._native.pairs(items[ruleless], self._cart)
         for place, (held, n_joint) in zip(ruleless, pairs, strict=True):
             if held >= 0:
                 signals = self._ranking.signals
                 found[place] = pair_counts(signals, held, int(items[place]), n_joint)
         return found
-
-    def _best_pairs(self, items: Items) -> list[tuple[int, int]]:
-        """Of each item the one of the cart whose pair with it is best borne out by counts, and how
-        many orders have both; -1 where none is known to go with it."""
-        if self._native is not None:
-            return self._native.pairs(items, self._cart)
-        near = self._ranking.neighbours
-        joint = np.zeros((len(items), len(self._cart)), dtype=np.int32)
-        for line, part in enumerate(near.items.slices(self._cart)):
-            row = near.items.values[part]
-            place = np.minimum(row.searchsorted(items), max(len(row) - 1, 0))
-            if len(row):
-                joint[:, line] = np.where(row[place] == items, near.n_joint[part][place], 0)
-        return list(map(self._best_pair, items.tolist(), joint.tolist()))
-
-    def _best_pair(self, item: int, joint: list[int]) -> tuple[int, int]:
-        signals = self._ranking.signals
-        best, lower = (-1, 0), 1.0
-        for held, n_joint in zip(self._cart.tolist(), joint, strict=True):
-            if n_joint <= 0 or signals.n_orders[held] < 1 or signals.n_orders[item] < 1:
-                continue
-            pair = pair_counts(signals, held, item, n_joint)
-            if pair.lift_lower > lower:
-                best, lower = (held, n_joint), pair.lift_lower
-        return best
 
 
 def pair_counts(signals: ItemSignals, held: int, item: int, n_joint: int) -> RuleCounts:

@@ -7,6 +7,7 @@ there is more to choose from than places.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,24 @@ from engine.eligibility import CartEligibility
 from engine.facts import Mode
 from engine.merchandising.diversity import cap_of
 from engine.merchandising.placing import Complement
-from engine.native.complements import Chosen, NativeComplements, Wanted
-from engine.native.library import library
-from engine.native.ranking import NativeRanking
+from engine.native.kernels import NativeComplements, NativeRanking
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 
 
+class Chosen(NamedTuple):
+    """Why an item was chosen, as of `NativeComplements.choose`."""
+
+    score: float
+    item: int
+    rule: int
+    held: int
+    joint: int
+
+
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """What serving prepares once for each model, where there are compiled kernels."""
+    """What serving prepares once for each model."""
 
     cross_sell: CrossSell
     ranking: Ranking | None
@@ -43,16 +52,12 @@ class Choosing:
         catalogue: Catalogue,
         family: NDArray[np.int32],
         max_per_category: int | None,
-    ) -> Choosing | None:
-        """None where NumPy has to choose."""
-        rules = cross_sell.native
-        if rules is None or (ranking is not None and native_ranking is None):
-            return None
+    ) -> Choosing:
         native = NativeComplements(
-            library(),
-            rules,
+            cross_sell.native,
             native_ranking,
-            (cross_sell.repelled, cross_sell.contrary.consequents),
+            cross_sell.repelled,
+            cross_sell.contrary.consequents,
             catalogue.category,
             family,
             catalogue.price_minor,
@@ -69,14 +74,19 @@ class Choosing:
     ) -> list[Complement] | None:
         """`limit` complements, as `place_complements` places them; None where it has to."""
         dearest = eligibility.dearest_minor
-        wanted = Wanted(
+        most, gives_way = cap_of(self.max_per_category, limit)
+        found = self.native.choose(
+            cart,
+            past,
+            mode,
             eligibility.marks,
-            eligibility.blocked_families,
+            np.ascontiguousarray(eligibility.blocked_families, dtype=np.int32),
             -1.0 if dearest is None else dearest,
-            *cap_of(self.max_per_category, limit),
+            most,
+            gives_way,
             limit,
         )
-        chosen = self.native.of(cart, past, mode, wanted)
+        chosen = list(map(Chosen._make, found))
         if len(chosen) < limit:
             return None
         scores = [each.score for each in chosen]

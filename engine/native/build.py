@@ -20,7 +20,7 @@ MODULE = "engine.native.kernels"
 LIBRARY = FOLDER / f"kernels{sysconfig.get_config_var('EXT_SUFFIX') or '.so'}"
 # Fixed, not those that Python was built with, so that every machine compiles the same code.
 # -O3 unrolls the counting loops of mining, which -O2 leaves as they are.
-FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-Wall", "-DNDEBUG")
+FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-g0", "-Wall", "-DNDEBUG")
 CYTHON = "cython>=3.1,<4"
 _SECONDS = 600
 

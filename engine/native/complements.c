@@ -2,42 +2,6 @@
  * does step by step, where no pin of the shop stands in the way. */
 #include "shared.h"
 
-/* What is known of a shop; `ranking` is NULL where rules rank. `category` and `family` are below 0
- * where an item has none. */
-typedef struct {
-    const Ranking *ranking;
-    const Filed *single, *several;
-    Rows repelled, contrary;
-    int64_t n_items;
-    const int32_t *category, *family;
-    const int64_t *price;
-    double others;
-} Shop;
-
-/* What is asked. `cart` ascends, each item once; `marks` is 0 where an item may be offered, but for
- * those of `blocked` families and those dearer than `dearest`, below 0 where any price will do.
- * `most` is how many places a category takes, unless it `gives_way`. */
-typedef struct {
-    const int32_t *cart;
-    int64_t n_cart;
-    const int32_t *past_item;
-    const float *past_age;
-    const int64_t *past_order;
-    int64_t n_past, discovery;
-    const uint8_t *marks;
-    const int32_t *blocked;
-    int64_t n_blocked;
-    double dearest;
-    int64_t most, gives_way, limit;
-} Call;
-
-/* `rule` is the strongest that fires, -1 without any; then `held` is the item of the cart that goes
- * with it in `joint` orders, -1 without any too. */
-typedef struct {
-    double score;
-    int32_t item, rule, held, joint;
-} Chosen;
-
 typedef struct {
     double key;
     int64_t place;

@@ -4,7 +4,7 @@ cdef extern from "shared.h":
     ctypedef struct Buffer:
         void *data
         size_t size
-    int64_t highest(
+    int64_t places_of_highest "highest"(
         int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
         Buffer *spare,
     ) noexcept nogil
@@ -55,7 +55,7 @@ def regressions(
                 alike[place - begin] = values[place] / sqrt(
                     diagonal[items[place]] * diagonal[target]
                 )
-            n_near = highest(end - begin, alike, &items[begin], width, found, &spare)
+            n_near = places_of_highest(end - begin, alike, &items[begin], width, found, &spare)
             if n_near < 0:
                 break
             for place in range(n_near):

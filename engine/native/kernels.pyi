@@ -1,5 +1,18 @@
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.arrays import Ragged
+from engine.catalogue import Catalogue
+from engine.cross_sell.rule_index import RuleIndex
+from engine.facts import Mode
+from engine.native.packing import PackedUpgrades
+from engine.ranking.purchases import Past
+from engine.ranking.ranking import Ranking
+from engine.upsell.likelihood import Likelihood
+from engine.upsell.signals import Questions
+from engine.upsell.tiers import Ladders
 
 _Bytes = NDArray[np.uint8]
 _Codes = NDArray[np.int32]
@@ -150,3 +163,68 @@ def agreement(
     anew: _Integers,
     kept: _Floats,
 ) -> None: ...
+
+class BrokenArrays(ValueError): ...
+
+def highest(scores: _Floats, limit: int) -> _Integers: ...
+
+class NativeFinding:
+    def __init__(
+        self, blob: _Bytes, offsets: _Integers, sums: NDArray[np.uint32], places: _Codes
+    ) -> None: ...
+    def find(self, texts: Sequence[str]) -> list[int] | None: ...
+
+class NativeRules:
+    def __init__(self, single: RuleIndex, several: RuleIndex, others: float) -> None: ...
+    @property
+    def others(self) -> float: ...
+    def fire(self, cart: _Codes) -> tuple[_Codes, _Floats]: ...
+    def strongest(self, cart: _Codes, items: _Codes) -> _Codes: ...
+
+class NativeRanking:
+    def __init__(self, ranking: Ranking, packed: _Singles) -> None: ...
+    def rank(self, cart: _Codes, past: Past, mode: Mode) -> tuple[_Codes, _Floats]: ...
+    def pairs(self, items: _Codes, cart: _Codes) -> list[tuple[int, int]]: ...
+
+class NativeComplements:
+    def __init__(
+        self,
+        rules: NativeRules,
+        ranking: NativeRanking | None,
+        repelled: Ragged[np.int32],
+        contrary: Ragged[np.int32],
+        category: _Codes,
+        family: _Codes,
+        price_minor: _Integers,
+    ) -> None: ...
+    def choose(
+        self,
+        cart: _Codes,
+        past: Past,
+        mode: Mode,
+        marks: _Bytes,
+        blocked: _Codes,
+        dearest: float,
+        most: int,
+        gives_way: bool,
+        limit: int,
+    ) -> Iterator[tuple[float, int, int, int, int]]: ...
+
+class NativeUpgrades:
+    def __init__(self, likelihood: Likelihood, packed: PackedUpgrades) -> None: ...
+    def of_cart(self, past: Past, questions: Questions) -> _Floats: ...
+
+class NativeSiblings:
+    def __init__(
+        self,
+        ladders: Ladders,
+        catalogue: Catalogue,
+        n_orders_of_item: _Integers,
+        ratios: tuple[float, float],
+        upgrades: NativeUpgrades | None,
+    ) -> None: ...
+    @property
+    def upgrades(self) -> NativeUpgrades | None: ...
+    def find(
+        self, past: Past, bases: Sequence[tuple[int, int, float]], marks: _Bytes, most: int
+    ) -> Iterator[tuple[int, int, int, int, int, float, float]]: ...

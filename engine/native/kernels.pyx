@@ -2,9 +2,14 @@
 # cython: initializedcheck=False, embedsignature=True
 """The compiled kernels, one extension module: counting, rules and fitting.
 
-Every function works on arrays of its caller, without the interpreter's lock. Arguments are
+Training counts and fits without the interpreter's lock; what serves a call keeps it. Arguments are
 described where the functions are; `kernels.pyi` has their types.
 """
+
+from itertools import pairwise
+from struct import Struct
+
+import numpy as np
 
 from libc.math cimport INFINITY, exp, lgamma, sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
@@ -16,3 +21,5 @@ include "basket_rows.pyx"
 include "rule_counts.pyx"
 include "order_lines.pyx"
 include "fitting.pyx"
+include "c_kernels.pyx"
+include "serving.pyx"

@@ -19,28 +19,6 @@ enum {
 #define LITTLE 0.01f
 #define Z_95 1.959963984540054
 
-/* What an item is by itself, in one line of a processor's cache: candidates lie far apart. */
-typedef struct {
-    int32_t group;
-    float share, log_price, margin, popular_log, recent_log, latest_log, share_log;
-    float unused[8];
-} Item;
-
-/* `engine.ranking.ranking.Ranking`; every array of items has `near.n_rows` places. */
-struct Ranking {
-    Rows near;
-    const float *near_weight;
-    const int32_t *near_joint;
-    Rows groups;
-    const float *group_weight;
-    Rows leaders;
-    const float *n_orders;
-    const Item *items;
-    const int32_t *popular;
-    int64_t n_popular;
-    float n_orders_all;
-};
-
 #define AHEAD 12
 #define SOON(ADDRESS) __builtin_prefetch(ADDRESS)
 
@@ -365,7 +343,7 @@ static int score_pool(Workspace *work, const Ranking *model, const Network *netw
     int64_t n_groups = 0;
     int is_new;
     for (int64_t candidate = 0; candidate < n; candidate++) {
-        const Item *item = model->items + pool[candidate];
+        const RankedItem *item = model->items + pool[candidate];
         if (candidate + AHEAD < n) SOON(model->items + pool[candidate + AHEAD]);
         int32_t group = item->group;
         if (group >= scene->n_groups || group < -1) return BROKEN;

@@ -1,15 +1,6 @@
 /* The rules a cart fires, one best score for each consequent: as `engine.cross_sell.recommender`. */
 #include "shared.h"
 
-/* Rules by their first antecedent item. `rest` has `width` columns, `n_items` fills short rows. */
-struct Filed {
-    Rows rules; /* its columns are the consequents */
-    const float *strength;
-    const int32_t *position;
-    const int32_t *rest;
-    int64_t width;
-};
-
 /* One rule that fires: above its consequent, below the bits of its strength. */
 typedef uint64_t Fires;
 

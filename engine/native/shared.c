@@ -3,20 +3,6 @@
 
 Workspace *mersalg_open(void) { return calloc(1, sizeof(Workspace)); }
 
-void mersalg_close(Workspace *work) {
-    if (!work) return;
-    Buffer *buffers[] = {
-        &work->items.buffer, &work->groups.buffer, &work->past_items.buffer,
-        &work->past_groups.buffer, &work->pool.buffer, &work->evidence, &work->group_evidence,
-        &work->habits, &work->group_habits, &work->scores, &work->chosen, &work->sums,
-        &work->lists, &work->orders, &work->out_items, &work->out_scores, &work->out_rules,
-        &work->out_marks,
-    };
-    for (size_t place = 0; place < sizeof buffers / sizeof *buffers; place++)
-        free(buffers[place]->data);
-    free(work);
-}
-
 static float kth_highest(float *values, int64_t n, int64_t k) {
     int64_t low = 0, high = n - 1;
     while (low < high) {

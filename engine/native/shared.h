@@ -159,8 +159,126 @@ int64_t highest(int64_t n, const float *score, const int32_t *key, int64_t limit
 
 void sort_ascending(int32_t *values, int64_t n, Buffer *spare);
 
-typedef struct Ranking Ranking; /* in ranking.c */
-typedef struct Filed Filed;     /* in rules.c */
+/* Rules by their first antecedent item. `rest` has `width` columns, `n_items` fills short rows. */
+typedef struct {
+    Rows rules; /* its columns are the consequents */
+    const float *strength;
+    const int32_t *position;
+    const int32_t *rest;
+    int64_t width;
+} Filed;
+
+/* What an item is by itself, in one line of a processor's cache: candidates lie far apart. */
+typedef struct {
+    int32_t group;
+    float share, log_price, margin, popular_log, recent_log, latest_log, share_log;
+    float unused[8];
+} RankedItem;
+
+/* `engine.ranking.ranking.Ranking`; every array of items has `near.n_rows` places. */
+typedef struct {
+    Rows near;
+    const float *near_weight;
+    const int32_t *near_joint;
+    Rows groups;
+    const float *group_weight;
+    Rows leaders;
+    const float *n_orders;
+    const RankedItem *items;
+    const int32_t *popular;
+    int64_t n_popular;
+    float n_orders_all;
+} Ranking;
+
+/* What is known of a shop; `ranking` is NULL where rules rank. `category` and `family` are below 0
+ * where an item has none. */
+typedef struct {
+    const Ranking *ranking;
+    const Filed *single, *several;
+    Rows repelled, contrary;
+    int64_t n_items;
+    const int32_t *category, *family;
+    const int64_t *price;
+    double others;
+} Shop;
+
+/* What is asked. `cart` ascends, each item once; `marks` is 0 where an item may be offered, but for
+ * those of `blocked` families and those dearer than `dearest`, below 0 where any price will do.
+ * `most` is how many places a category takes, unless it `gives_way`. */
+typedef struct {
+    const int32_t *cart;
+    int64_t n_cart;
+    const int32_t *past_item;
+    const float *past_age;
+    const int64_t *past_order;
+    int64_t n_past, discovery;
+    const uint8_t *marks;
+    const int32_t *blocked;
+    int64_t n_blocked;
+    double dearest;
+    int64_t most, gives_way, limit;
+} Call;
+
+/* `rule` is the strongest that fires, -1 without any; then `held` is the item of the cart that goes
+ * with it in `joint` orders, -1 without any too. */
+typedef struct {
+    double score;
+    int32_t item, rule, held, joint;
+} Chosen;
+
+#define WINDOWS 4
+
+/* `Facts` and `Standing` of one item, in one line of a processor's cache. */
+typedef struct {
+    int32_t ladder, category, brand;
+    float tier, level, log_price, log_amount;
+    float orders[WINDOWS];
+    float promotion, usual, ups, downs, moves;
+} LadderItem;
+
+typedef struct {
+    const LadderItem *items;
+    Rows moved; /* from an item to what was bought next, ascending */
+    const float *times;
+} Upgrades;
+
+/* Ladders and prices: `members` has a row for each ladder, all else a place for each item.
+ * `family` is below 0 where an item stands on no ladder, a price or cost where it is not known. */
+typedef struct {
+    Rows members;
+    int64_t n_items;
+    const int32_t *family;
+    const int16_t *tier;
+    const int64_t *price, *cost, *bought;
+    double least_ratio, most_ratio, offer_slope, offer_intercept;
+} Ladders;
+
+/* The models of upgrades; NULL for a shop that has none. */
+typedef struct {
+    const Upgrades *upgrades;
+    const Network *whether, *which;
+} Models;
+
+/* What may be replaced; `paid` is minor units for one unit, 0 where not known. */
+typedef struct {
+    int64_t item, paid;
+    double quantity;
+} Base;
+
+/* A better item of the base at place `base`; `bound` is the highest gain it can come to. */
+typedef struct {
+    int64_t item, base, difference, worth, row;
+    double score, bound;
+} Sibling;
+
+/* As `Vocabulary` has them: text i is `blob[offsets[i]..offsets[i + 1])`; sums ascend. */
+typedef struct {
+    int64_t n, n_bytes;
+    const uint8_t *blob;
+    const int64_t *offsets;
+    const uint32_t *sums;
+    const int32_t *places;
+} Vocabulary;
 
 int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *network,
                      const int32_t *cart, int64_t n_cart, const int32_t *past_item,
@@ -178,5 +296,24 @@ int64_t mersalg_highest(const double *scores, int64_t n, int64_t limit, int64_t 
 
 int64_t mersalg_pairs(const Ranking *model, const int32_t *cart, int64_t n_cart,
                       const int32_t *items, int64_t n_items, int32_t *held, int32_t *joint);
+
+int64_t mersalg_complements(Workspace *work, const Shop *shop, const Network *network,
+                            const Call *call, Chosen **found);
+
+int64_t mersalg_upgrades(Workspace *work, const Upgrades *model, const Network *whether,
+                         const Network *which, const int32_t *past_item, const float *past_age,
+                         int64_t n_past, const int32_t *base, const int64_t *indptr,
+                         int64_t n_bases, const int32_t *sibling, const float *ratio,
+                         int64_t n_rows, double **scores);
+
+int64_t mersalg_siblings(Workspace *work, const Ladders *ladders, const Models *models,
+                         const int32_t *past_item, const float *past_age, int64_t n_past,
+                         const Base *bases, int64_t n_bases, const uint8_t *marks, int64_t most,
+                         Sibling **found);
+
+int64_t mersalg_find(const Vocabulary *known, const uint8_t *asked, int64_t n_bytes, int64_t n,
+                     int32_t *found);
+
+Workspace *mersalg_open(void);
 
 #endif

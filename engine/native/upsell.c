@@ -4,25 +4,10 @@
  */
 #include "shared.h"
 
-#define WINDOWS 4
 #define N_QUESTION_SIGNALS 43
 #define N_SIBLING_SIGNALS 37
 #define PRIOR 1.0f
 #define FADING (-1.0f / 60.0f)
-
-/* `Facts` and `Standing` of one item, in one line of a processor's cache. */
-typedef struct {
-    int32_t ladder, category, brand;
-    float tier, level, log_price, log_amount;
-    float orders[WINDOWS];
-    float promotion, usual, ups, downs, moves;
-} Item;
-
-typedef struct {
-    const Item *items;
-    Rows moved; /* from an item to what was bought next, ascending */
-    const float *times;
-} Upgrades;
 
 typedef struct {
     const int32_t *item;
@@ -72,7 +57,7 @@ typedef struct {
 
 static int look_back(Workspace *work, const Upgrades *model, const Past *past,
                      const int32_t *category, Question *asked, float *f) {
-    const Item *items = model->items, *base = items + asked->base;
+    const LadderItem *items = model->items, *base = items + asked->base;
     int64_t same = 0;
     for (int64_t entry = 0; entry < past->n; entry++) same += category[entry] == base->category;
     if (base->category < 0) same = 0;
@@ -90,7 +75,7 @@ static int look_back(Workspace *work, const Upgrades *model, const Past *past,
     for (int64_t entry = 0; left > 0; entry++) {
         if (category[entry] != base->category) continue;
         left--;
-        const Item *item = items + past->item[entry];
+        const LadderItem *item = items + past->item[entry];
         float age = past->age[entry], fresh = exp2f(age * FADING);
         fresh_sum += (double)fresh;
         level_sum += (double)(fresh * item->level);
@@ -173,7 +158,7 @@ static int look_back(Workspace *work, const Upgrades *model, const Past *past,
 
 /* The rest of the question's signals, which speak of its better items. */
 static void look_ahead(Workspace *work, const Upgrades *model, Question *asked, float *f) {
-    const Item *items = model->items, *base = items + asked->base;
+    const LadderItem *items = model->items, *base = items + asked->base;
     double totals[WINDOWS] = {0}, promotion = 0, gap = 0, fresh = 0;
     float tiers_above = 0, least = NEVER;
     for (int64_t row = 0; row < asked->n; row++)
@@ -181,7 +166,7 @@ static void look_ahead(Workspace *work, const Upgrades *model, Question *asked, 
             totals[window] += (double)items[asked->sibling[row]].orders[window];
     for (int window = 0; window < WINDOWS; window++) asked->totals[window] = (float)totals[window];
     for (int64_t row = 0; row < asked->n; row++) {
-        const Item *item = items + asked->sibling[row];
+        const LadderItem *item = items + asked->sibling[row];
         float heavy = item->orders[1] / MAX(asked->totals[1], 1);
         promotion += (double)(heavy * item->promotion);
         gap += (double)(heavy * (item->promotion - item->usual));
@@ -218,7 +203,7 @@ static float output(const Network *network, int n, const float *f, float *sums) 
 static int compare_rows(Workspace *work, const Upgrades *model,
                         const Question *asked, float **found) {
     int64_t n = asked->n;
-    const Item *items = model->items, *base = items + asked->base;
+    const LadderItem *items = model->items, *base = items + asked->base;
     float *told = room(&work->evidence, (size_t)n, 4 * sizeof(float));
     Ranked *ranked = room(&work->lists, (size_t)n, sizeof(Ranked));
     if (!told || !ranked) return NO_MEMORY;
@@ -247,7 +232,7 @@ static int compare_rows(Workspace *work, const Upgrades *model,
 
 static int weigh_rows(Workspace *work, const Upgrades *model, const Network *which,
                       const Past *past, const Question *asked, float *sums, double *scores) {
-    const Item *items = model->items, *base = items + asked->base;
+    const LadderItem *items = model->items, *base = items + asked->base;
     float *told, n = (float)asked->n, n_same = 0;
     int failed = compare_rows(work, model, asked, &told);
     if (failed) return failed;
@@ -258,7 +243,7 @@ static int weigh_rows(Workspace *work, const Upgrades *model, const Network *whi
         n_same += fabsf(items[asked->sibling[row]].log_amount - base->log_amount) < 0.02f;
     }
     for (int64_t row = 0; row < asked->n; row++) {
-        const Item *item = items + asked->sibling[row];
+        const LadderItem *item = items + asked->sibling[row];
         float f[N_SIBLING_SIGNALS], ratio = logf(asked->ratio[row]);
         float steps = item->tier - base->tier, amount = item->log_amount - base->log_amount;
         float level_gap = item->level - base->level - asked->level_gap;
@@ -317,7 +302,7 @@ int64_t mersalg_upgrades(Workspace *work, const Upgrades *model, const Network *
                          int64_t n_bases, const int32_t *sibling, const float *ratio,
                          int64_t n_rows, double **scores) {
     int64_t n_items = model->moved.n_rows;
-    const Item *items = model->items;
+    const LadderItem *items = model->items;
     if (!network_fits(whether, N_QUESTION_SIGNALS) || !network_fits(which, N_SIBLING_SIGNALS))
         return BROKEN;
     *scores = room(&work->out_scores, (size_t)n_rows, sizeof(double));
@@ -356,35 +341,6 @@ int64_t mersalg_upgrades(Workspace *work, const Upgrades *model, const Network *
     }
     return n_rows;
 }
-
-/* Ladders and prices: `members` has a row for each ladder, all else a place for each item.
- * `family` is below 0 where an item stands on no ladder, a price or cost where it is not known. */
-typedef struct {
-    Rows members;
-    int64_t n_items;
-    const int32_t *family;
-    const int16_t *tier;
-    const int64_t *price, *cost, *bought;
-    double least_ratio, most_ratio, offer_slope, offer_intercept;
-} Ladders;
-
-/* The models of upgrades; NULL for a shop that has none. */
-typedef struct {
-    const Upgrades *upgrades;
-    const Network *whether, *which;
-} Models;
-
-/* What may be replaced; `paid` is minor units for one unit, 0 where not known. */
-typedef struct {
-    int64_t item, paid;
-    double quantity;
-} Base;
-
-/* A better item of the base at place `base`; `bound` is the highest gain it can come to. */
-typedef struct {
-    int64_t item, base, difference, worth, row;
-    double score, bound;
-} Sibling;
 
 static int by_bound(const void *left, const void *right) {
     const Sibling *first = left, *second = right;

@@ -1,15 +1,6 @@
 /* External ids to dense indices, many at once: as `engine.vocabulary`. */
 #include "shared.h"
 
-/* As `Vocabulary` has them: text i is `blob[offsets[i]..offsets[i + 1])`; sums ascend. */
-typedef struct {
-    int64_t n, n_bytes;
-    const uint8_t *blob;
-    const int64_t *offsets;
-    const uint32_t *sums;
-    const int32_t *places;
-} Vocabulary;
-
 static const uint32_t *steps(void) {
     static uint32_t table[256];
     if (table[255]) return table; /* Threads that make it at once make the same. */

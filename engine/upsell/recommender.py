@@ -19,7 +19,8 @@ from engine.eligibility import CartEligibility
 from engine.facts import Quantity, Step
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor
-from engine.native.siblings import NativeSiblings, native_siblings
+from engine.native.kernels import NativeSiblings, NativeUpgrades
+from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items
@@ -134,7 +135,7 @@ class Upsell:
     given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
     """Better versions of an item by the shop's own word."""
     native: NativeSiblings | None = None
-    """Finds the same better items; None where NumPy does."""
+    """Finds the better items of bases for which the shop names none."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -155,13 +156,12 @@ class Upsell:
             model.likelihood,
             to_minor(model.settings.offers.min_upsell_gain, model.catalogue.currency),
             given_upgrades(model.catalogue, model.settings.offers),
-            native_siblings(
+            NativeSiblings(
                 model.ladders,
                 model.catalogue,
                 model.affinity.n_orders_of_item,
                 _ratios(model.settings.offers),
-                model.likelihood,
-                model.packed and model.packed.upgrades,
+                _upgrades(model),
             ),
         )
 
@@ -233,7 +233,7 @@ class Upsell:
         if self.native is None or (self.given and any(base.item in self.given for base in bases)):
             return self._siblings(bases, eligibility, past)
         asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-        found = self.native.of(past, asked, eligibility.marks, _MOST_COMPARED)
+        found = self.native.find(past, asked, eligibility.marks, _MOST_COMPARED)
         return map(_Sibling._make, found)
 
     def _siblings(
@@ -367,6 +367,13 @@ class Upsell:
 def _ratios(offers: OffersSection) -> tuple[float, float]:
     """The least and the most of a better item's price to its base's."""
     return offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE
+
+
+def _upgrades(model: Model) -> NativeUpgrades | None:
+    if model.likelihood is None:
+        return None
+    packed = model.packed and model.packed.upgrades
+    return NativeUpgrades(model.likelihood, packed or PackedUpgrades.of(model.likelihood))
 
 
 def _highest(

@@ -32,6 +32,7 @@ from serving.checkout import decide, past_of, recommenders_of, row_of
 from serving.request_body import decode
 from serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
+from tests.support.numpy_cross_sell import fire
 
 N_ITEMS, N_RULES, N_FAMILIES, N_ORDERS = 100_000, 1_000_000, 5_000, 2_000_000
 CARTS = ((1, 1_000), (10, 1_000), (200, 100))
@@ -178,7 +179,7 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
     raw = [orjson.dumps(body) for body in bodies]
     rows = [np.unique([int(item_id.removeprefix("sku-")) for item_id in cart]) for cart in carts]
     rows = [row.astype(np.int32) for row in rows]
-    fired = [len(recommenders.cross_sell.fire(row).rule) for row in rows]
+    fired = [len(fire(recommenders.cross_sell, row).rule) for row in rows]
     known = [row_of(model, f"c{number}") for number in range(n_carts)]
     pasts = [past_of(model, row, (), UNTIL) for row in known]
     n_past = np.median([len(past.item) for past in pasts])

@@ -27,11 +27,23 @@ def both_ways(
     recommenders: Recommenders, cart: list[str], limit: int, past: Past, mode: Mode, at: int
 ) -> tuple[Slate, Slate, bool]:
     """Of one cart: in one go, step by step, and whether the one go found all of it."""
-    assert recommenders.choosing is not None
     lines = [CartLine(item_id, 1) for item_id in cart]
+    # What is explained is placed step by step.
     quick, steps = (
-        build_slate(each, lines, cross_sell=limit, upsell=1, at=at, past=past, mode=mode)
-        for each in (recommenders, replace(recommenders, choosing=None))
+        replace(
+            build_slate(
+                recommenders,
+                lines,
+                cross_sell=limit,
+                upsell=1,
+                at=at,
+                past=past,
+                mode=mode,
+                explain=explain,
+            ),
+            rejected=(),
+        )
+        for explain in (False, True)
     )
     indices = recommenders.catalogue.items.indices_of(cart)
     held = np.array(sorted({item for item in indices if item >= 0}), dtype=np.int32)

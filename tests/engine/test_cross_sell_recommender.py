@@ -51,8 +51,8 @@ def test_popular_means_popular() -> None:
 
 def test_several_rules_strengthen_each_other() -> None:
     model = tiny_model()
-    fired = CrossSell.prepare(model).fire(np.array(_cart(model, "phone-64", "phone-256")))
-    items, scores = fired.combined()
+    cart = np.array(_cart(model, "phone-64", "phone-256"), dtype=np.int32)
+    items, scores = CrossSell.prepare(model).native.fire(cart)
     case = _cart(model, "case-1")[0]
     first, second = 412 / 1310, 150 / 600
     expected = 1 - (1 - first) * (1 - second) ** 0.1
@@ -100,7 +100,7 @@ def test_rules_without_surely_positive_lift_never_fire_and_keep_their_item_away(
         repelled={},
     )
     assert [item for item, _ in _ranked(model, "bread")] == ["jam"]
-    assert len(CrossSell.prepare(model).fire(np.array([0])).rule) == 0
+    assert len(CrossSell.prepare(model).native.fire(np.zeros(1, dtype=np.int32))[0]) == 0
 
 
 def test_a_rule_that_never_failed_scores_below_one() -> None:
@@ -136,8 +136,7 @@ def test_firing_agrees_with_plain_loops(data: st.DataObject) -> None:
     model = data.draw(models())
     cart = sorted(set(_cart(model, *data.draw(carts(model)))))
     recommender = CrossSell.prepare(model)
-    fired = recommender.fire(np.array(cart, dtype=np.int32))
-    items, scores = fired.combined()
+    items, scores = recommender.native.fire(np.array(cart, dtype=np.int32))
     expected = _by_hand(model, set(cart))
     assert dict(zip(items.tolist(), scores.tolist(), strict=True)) == pytest.approx(
         expected, rel=1e-4, abs=1e-6

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +17,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.arrays import Ragged
-from engine.cross_sell import recommender as recommending
-from engine.cross_sell.candidates import RankedCandidates, RuleCandidates
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import CartEligibility
+from engine.model import Model
 from engine.native import build
-from engine.native.highest import highest
-from engine.native.library import BrokenArrays, Library, fits, library
-from engine.native.ranking import NativeRanking
-from engine.native.rules import NativeRules
-from engine.native.siblings import NativeSiblings
-from engine.native.upgrades import NativeUpgrades
+from engine.native.kernels import (
+    BrokenArrays,
+    NativeRanking,
+    NativeSiblings,
+    NativeUpgrades,
+    highest,
+)
+from engine.native.packing import PackedUpgrades, packed_items
 from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
-from engine.ranking.ranking import MODES
+from engine.ranking.ranking import MODES, Ranking
+from engine.ranking.scorer import Scorer
 from engine.upsell import recommender as upselling
-from tests.support.models import tiny_model
+from tests.support.numpy_cross_sell import best_pair, fire, strongest
 from tests.support.random_models import models
 from tests.support.random_ranking import (
     random_bases,
@@ -46,30 +49,31 @@ from tests.support.waiting import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 _SEEDS = st.integers(0, 2**32)
-
-
-@pytest.fixture(scope="module")
-def kernels() -> Library:
-    return library()
+_SANITIZED = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("engine.native.kernels", sys.argv[1])
+import engine.native
+sys.modules[spec.name] = engine.native.kernels = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(engine.native.kernels)
+from tests.support.hostile_kernels import main
+main()
+"""
 
 
 def _one(cart: np.ndarray) -> Carts:
     return Carts(np.array([0, len(cart)], dtype=np.int64), cart)
 
 
-def _native_rules(kernels: Library, cross_sell: CrossSell) -> NativeRules:
-    rules = NativeRules(kernels, recommending._OTHER_RULES_WEIGHT)
-    for filed in (cross_sell.single, cross_sell.several):
-        rules.file(filed.consequents, filed.strength, filed.rule, filed.rest)
-    return rules
+def _native(ranking: Ranking) -> NativeRanking:
+    return NativeRanking(ranking, packed_items(ranking.signals))
 
 
 @given(seed=_SEEDS)
-def test_ranking_is_that_of_numpy(kernels: Library, seed: int) -> None:
+def test_ranking_is_that_of_numpy(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n_items = int(draw.integers(1, 700))
     ranking = random_ranking(draw, n_items, int(draw.integers(1, 40)))
-    native = NativeRanking(kernels, ranking)
+    native = _native(ranking)
     for mode in MODES:
         cart, past = random_cart(draw, n_items, 30), random_past(draw, n_items, 40)
         keys, expected = ranking.rank(_one(cart), past, mode)
@@ -79,20 +83,21 @@ def test_ranking_is_that_of_numpy(kernels: Library, seed: int) -> None:
 
 
 @given(data=st.data(), model=models())
-def test_rules_are_fired_as_by_numpy(kernels: Library, data: st.DataObject, model: object) -> None:
-    cross_sell = replace(CrossSell.prepare(model), native=None)
+def test_rules_are_fired_as_by_numpy(data: st.DataObject, model: Model) -> None:
+    cross_sell = CrossSell.prepare(model)
     drawn = data.draw(st.sets(st.integers(0, cross_sell.n_items - 1)))
     cart = np.array(sorted(drawn), dtype=np.int32)
-    expected = RuleCandidates(cross_sell, cart)
-    found = RuleCandidates(replace(cross_sell, native=_native_rules(kernels, cross_sell)), cart)
-    assert found.items.tolist() == expected.items.tolist()
-    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-12)
+    items, scores = fire(cross_sell, cart).combined()
+    found = cross_sell.native.fire(cart)
+    assert found[0].tolist() == items.tolist()
+    np.testing.assert_allclose(found[1], scores, rtol=1e-12)
     everything = np.arange(cross_sell.n_items, dtype=np.int32)
-    assert found.evidence(everything) == expected.evidence(everything)
+    rules = cross_sell.native.strongest(cart, everything)
+    assert rules.tolist() == strongest(cross_sell, cart, everything)
 
 
 @given(seed=_SEEDS)
-def test_better_items_are_those_of_numpy(kernels: Library, seed: int) -> None:
+def test_better_items_are_those_of_numpy(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n_items = int(draw.integers(1, 60))
     likelihood = None
@@ -102,9 +107,10 @@ def test_better_items_are_those_of_numpy(kernels: Library, seed: int) -> None:
             random_likelihood(draw, n_items), offer_slope=slope, offer_intercept=intercept
         )
     by_numpy = random_upsell(draw, n_items, likelihood)
-    upgrades = None if likelihood is None else NativeUpgrades(kernels, likelihood)
+    upgrades = (
+        None if likelihood is None else NativeUpgrades(likelihood, PackedUpgrades.of(likelihood))
+    )
     native = NativeSiblings(
-        kernels,
         by_numpy.ladders,
         by_numpy.catalogue,
         by_numpy.n_orders_of_item,
@@ -131,45 +137,32 @@ def test_better_items_are_those_of_numpy(kernels: Library, seed: int) -> None:
 
 
 @given(seed=_SEEDS)
-def test_upgrades_are_those_of_numpy(kernels: Library, seed: int) -> None:
+def test_upgrades_are_those_of_numpy(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n_items = int(draw.integers(1, 60))
     likelihood = replace(random_likelihood(draw, n_items), offer_slope=0.9, offer_intercept=-0.5)
     past, questions = random_past(draw, n_items, 30), random_questions(draw, n_items, 12)
     np.testing.assert_allclose(
-        NativeUpgrades(kernels, likelihood).of_cart(past, questions),
+        NativeUpgrades(likelihood, PackedUpgrades.of(likelihood)).of_cart(past, questions),
         likelihood.of_cart(past, questions),
         rtol=5e-4,
         atol=2e-6,
     )
 
 
-def test_candidates_are_ranked_alike(kernels: Library) -> None:
-    model = tiny_model()
-    cross_sell = replace(CrossSell.prepare(model), native=None)
-    n_items = cross_sell.n_items
+def test_pairs_are_those_of_numpy() -> None:
     for seed in range(200):
         draw = np.random.default_rng(seed)
-        ranking = random_ranking(draw, n_items, 3)
-        cart, past = random_cart(draw, n_items, 4), random_past(draw, n_items, 5)
-        expected = RankedCandidates(cross_sell, ranking, cart, past, "discovery")
-        found = RankedCandidates(
-            replace(cross_sell, native=_native_rules(kernels, cross_sell)),
-            ranking,
-            cart,
-            past,
-            "discovery",
-            NativeRanking(kernels, ranking),
-        )
-        assert found.items.tolist() == expected.items.tolist()
-        assert found.scores == pytest.approx(expected.scores, rel=2e-4)
-        assert found.evidence(found.items) == expected.evidence(expected.items)
+        ranking, cart = random_ranking(draw, 9, 3), random_cart(draw, 9, 4)
+        everything = np.arange(9, dtype=np.int32)
+        expected = [best_pair(ranking, cart, item) for item in range(9)]
+        assert _native(ranking).pairs(everything, cart) == expected
 
 
-def test_threads_do_not_disturb_each_other(kernels: Library) -> None:
+def test_threads_do_not_disturb_each_other() -> None:
     draw = np.random.default_rng(1)
     ranking = random_ranking(draw, 400, 20)
-    native = NativeRanking(kernels, ranking)
+    native = _native(ranking)
     calls = [(random_cart(draw, 400, 40), random_past(draw, 400, 30)) for _ in range(60)]
     alone = [native.rank(cart, past, "complete")[1].tolist() for cart, past in calls]
     with ThreadPoolExecutor(4) as threads:
@@ -177,10 +170,10 @@ def test_threads_do_not_disturb_each_other(kernels: Library) -> None:
         assert list(together) == alone * 5
 
 
-def test_broken_arrays_are_refused(kernels: Library) -> None:
+def test_broken_arrays_are_refused() -> None:
     draw = np.random.default_rng(2)
     ranking = random_ranking(draw, 50, 5)
-    native, nobody = NativeRanking(kernels, ranking), Past.unknown()
+    native, nobody = _native(ranking), Past.unknown()
     for items in ([-1], [50], [3, 3], [4, 2], [2**31 - 1]):
         with pytest.raises(BrokenArrays):
             native.rank(np.array(items, dtype=np.int32), nobody, "complete")
@@ -190,16 +183,26 @@ def test_broken_arrays_are_refused(kernels: Library) -> None:
     near = ranking.neighbours.items
     far = replace(ranking.neighbours, items=Ragged(near.indptr, near.values + 50))
     with pytest.raises(BrokenArrays):
-        NativeRanking(kernels, replace(ranking, neighbours=far)).rank(
+        _native(replace(ranking, neighbours=far)).rank(
             np.arange(50, dtype=np.int32), nobody, "complete"
         )
 
 
-def test_a_network_of_another_shape_is_left_to_numpy() -> None:
-    scorer = random_ranking(np.random.default_rng(3), 5, 2).scorers["complete"]
-    assert fits(scorer)
-    assert not fits(replace(scorer, mean=scorer.mean[1:]))
-    assert not fits(replace(scorer, weights=scorer.weights * 9, biases=scorer.biases * 9))
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda scorer: replace(scorer, mean=scorer.mean[1:]),
+        lambda scorer: replace(scorer, scale=scorer.scale[1:]),
+        lambda scorer: replace(scorer, weights=scorer.weights * 9, biases=scorer.biases * 9),
+        lambda scorer: replace(scorer, weights=(), biases=()),
+    ],
+)
+def test_a_network_of_another_shape_is_refused(spoil: Callable[[Scorer], Scorer]) -> None:
+    ranking = random_ranking(np.random.default_rng(3), 5, 2)
+    scorers = dict(ranking.scorers)
+    scorers["complete"] = spoil(scorers["complete"])
+    with pytest.raises(BrokenArrays, match="network"):
+        _native(replace(ranking, scorers=scorers))
 
 
 @pytest.mark.thorough
@@ -219,7 +222,7 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     if not Path(runtime).is_file():
         pytest.skip("the sanitizer's library is not a file that can be loaded first")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.hostile_kernels", str(library)],
+        [sys.executable, "-c", _SANITIZED, str(library)],
         cwd=ROOT,
         env={
             **os.environ,
@@ -245,8 +248,4 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
 def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None:
     given_scores = np.array(scores, dtype=np.float64)
     found = highest(given_scores, limit)
-    assert found is not None
     assert found.tolist() == np.argsort(-given_scores, kind="stable")[:limit].tolist()
-    assert highest(given_scores[::2], limit).tolist() == (
-        np.argsort(-given_scores[::2], kind="stable")[:limit].tolist()
-    )

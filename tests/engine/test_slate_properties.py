@@ -180,7 +180,7 @@ class _Reference:
         recommender = CrossSell.prepare(self.model)
         offers, category = self.model.settings.offers, self.model.catalogue.category
         cart = np.array(sorted(self.cart), dtype=np.int32)
-        items, scores = recommender.fire(cart).combined()
+        items, scores = recommender.native.fire(cart)
         ranked = [int(items[place]) for place in np.argsort(-scores, kind="stable")]
         away = set(recommender.repelled_by(cart).tolist())
         popular = [item for item in recommender.popular.tolist() if item not in {*ranked, *away}]

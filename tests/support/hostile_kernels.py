@@ -1,11 +1,7 @@
-"""Drives a library of kernels with arrays no model should have: under sanitizers, by its path.
-
-python -m tests.support.hostile_kernels LIBRARY
-"""
+"""Drives the kernels with arrays that no model should have; run under sanitizers."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,13 +9,16 @@ import numpy as np
 
 from engine.arrays import Ragged
 from engine.cross_sell.recommender import CrossSell
-from engine.native.complements import NativeComplements, Wanted
-from engine.native.finding import NativeFinding
-from engine.native.library import BrokenArrays, Library, load_library
-from engine.native.ranking import NativeRanking
-from engine.native.rules import NativeRules
-from engine.native.siblings import NativeSiblings
-from engine.native.upgrades import NativeUpgrades
+from engine.native.kernels import (
+    BrokenArrays,
+    NativeComplements,
+    NativeFinding,
+    NativeRanking,
+    NativeRules,
+    NativeSiblings,
+    NativeUpgrades,
+)
+from engine.native.packing import PackedUpgrades, packed_items
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
 from engine.vocabulary import Vocabulary
@@ -59,7 +58,7 @@ def _wild_past(draw: Draw, n_items: int) -> Past:
     return replace(past, item=_spoil(draw, past.item, share), age=_spoil(draw, past.age, share))
 
 
-def _rank(library: Library, draw: Draw) -> None:
+def _rank(draw: Draw) -> None:
     n_items, n_groups = int(draw.integers(1, 400)), int(draw.integers(1, 40))
     ranking = random_ranking(draw, n_items, n_groups)
     share = draw.choice([0, 0, 0.002, 0.1])
@@ -82,7 +81,7 @@ def _rank(library: Library, draw: Draw) -> None:
         ),
     )
     with np.errstate(all="ignore"):
-        native = NativeRanking(library, spoilt)
+        native = NativeRanking(spoilt, packed_items(spoilt.signals))
     for mode in MODES:
         cart = random_cart(draw, n_items, n_items)
         with suppress(BrokenArrays):
@@ -91,7 +90,7 @@ def _rank(library: Library, draw: Draw) -> None:
             native.pairs(np.arange(-3, n_items + 3, dtype=np.int32), _spoil(draw, cart, share / 10))
 
 
-def _upgrade(library: Library, draw: Draw) -> None:
+def _upgrade(draw: Draw) -> None:
     n_items = int(draw.integers(1, 80))
     likelihood = random_likelihood(draw, n_items)
     share = draw.choice([0, 0, 0.05])
@@ -116,16 +115,17 @@ def _upgrade(library: Library, draw: Draw) -> None:
         ratio=_spoil(draw, questions.ratio, share),
     )
     with suppress(BrokenArrays), np.errstate(all="ignore"):
-        NativeUpgrades(library, spoilt).of_cart(_wild_past(draw, n_items), questions)
+        NativeUpgrades(spoilt, PackedUpgrades.of(spoilt)).of_cart(
+            _wild_past(draw, n_items), questions
+        )
 
 
-def _siblings(library: Library, draw: Draw) -> None:
+def _siblings(draw: Draw) -> None:
     n_items = int(draw.integers(1, 80))
     likelihood = random_likelihood(draw, n_items)
     upsell = random_upsell(draw, n_items, likelihood)
     ladders, catalogue, share = upsell.ladders, upsell.catalogue, draw.choice([0, 0, 0.03])
     native = NativeSiblings(
-        library,
         replace(
             ladders,
             family=_spoil(draw, ladders.family, share),
@@ -135,27 +135,28 @@ def _siblings(library: Library, draw: Draw) -> None:
         replace(catalogue, cost_minor=_spoil(draw, catalogue.cost_minor, share)),
         _spoil(draw, upsell.n_orders_of_item, share),
         (0.1, 9.0),
-        draw.choice([None, NativeUpgrades(library, likelihood)]),
+        draw.choice([None, NativeUpgrades(likelihood, PackedUpgrades.of(likelihood))]),
     )
     bases = [
         (int(item), int(draw.choice([0, 90, 160])), 1.0)
         for item in _spoil(draw, random_cart(draw, n_items, 9), share)
     ]
     with suppress(BrokenArrays):
-        native.of(_wild_past(draw, n_items), bases, np.zeros(n_items, dtype=np.uint8), 256)
+        native.find(_wild_past(draw, n_items), bases, np.zeros(n_items, dtype=np.uint8), 256)
 
 
-def _fire(library: Library, draw: Draw) -> None:
+def _fire(draw: Draw) -> None:
     cross_sell = CrossSell.prepare(tiny_model())
-    rules = NativeRules(library, 0.1)
     share = draw.choice([0, 0.05])
-    for filed in (cross_sell.single, cross_sell.several):
-        rules.file(
-            _spoil_rows(draw, filed.consequents, share),
-            filed.strength,
-            filed.rule,
-            _spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
+    single, several = (
+        replace(
+            filed,
+            consequents=_spoil_rows(draw, filed.consequents, share),
+            rest=_spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
         )
+        for filed in (cross_sell.single, cross_sell.several)
+    )
+    rules = NativeRules(single, several, 0.1)
     cart = random_cart(draw, cross_sell.n_items, cross_sell.n_items)
     cart, items = _spoil(draw, cart, share), np.arange(-3, cross_sell.n_items + 3, dtype=np.int32)
     with suppress(BrokenArrays):
@@ -164,28 +165,24 @@ def _fire(library: Library, draw: Draw) -> None:
         rules.strongest(cart, items)
 
 
-def _complement(library: Library, draw: Draw) -> None:
+def _complement(draw: Draw) -> None:
     cross_sell, n_items = CrossSell.prepare(tiny_model()), len(tiny_model().catalogue)
     share = draw.choice([0, 0, 0.05])
-    rules = NativeRules(library, 0.1)
-    for filed in (cross_sell.single, cross_sell.several):
-        rules.file(filed.consequents, filed.strength, filed.rule, filed.rest)
-    ranking = NativeRanking(library, random_ranking(draw, n_items, 4))
+    rules = cross_sell.native
+    drawn = random_ranking(draw, n_items, 4)
+    ranking = NativeRanking(drawn, packed_items(drawn.signals))
     wild = draw.integers(-1, 9, 30).astype(np.int32)
     codes = draw.integers(-1, 4, (3, n_items))
     native = NativeComplements(
-        library,
         rules,
         draw.choice([None, ranking]),
-        (
-            Ragged(_spoil(draw, cross_sell.repelled.indptr, share), wild),
-            _spoil_rows(draw, cross_sell.contrary.consequents, share),
-        ),
+        Ragged(_spoil(draw, cross_sell.repelled.indptr, share), wild),
+        _spoil_rows(draw, cross_sell.contrary.consequents, share),
         _spoil(draw, codes[0].astype(np.int32), share),
         _spoil(draw, codes[1].astype(np.int32), share),
         codes[2].astype(np.int64),
     )
-    wanted = Wanted(
+    wanted = (
         draw.choice([0, 0, 3], n_items).astype(np.uint8),
         _spoil(draw, codes[1].astype(np.int32), share),
         float(draw.choice([-1.0, 2.0, np.nan])),
@@ -195,14 +192,13 @@ def _complement(library: Library, draw: Draw) -> None:
     )
     with suppress(BrokenArrays):
         cart = _spoil(draw, random_cart(draw, n_items, n_items), share)
-        native.of(cart, _wild_past(draw, n_items), draw.choice(MODES), wanted)
+        native.choose(cart, _wild_past(draw, n_items), draw.choice(MODES), *wanted)
 
 
-def _find(library: Library, draw: Draw) -> None:
+def _find(draw: Draw) -> None:
     ids = [f"sku-{n}" for n in range(int(draw.integers(0, 40)))]
     known, share = Vocabulary.from_ids(ids), draw.choice([0, 0.05])
     finding = NativeFinding(
-        library,
         known.ids.blob[: draw.choice([len(known.ids.blob), 7])],
         _spoil(draw, known.ids.offsets, share)[: draw.choice([len(known.ids.offsets), 3])],
         known.sums,
@@ -213,13 +209,8 @@ def _find(library: Library, draw: Draw) -> None:
 
 
 def main() -> None:
-    library = load_library(sys.argv[1])
     for seed in range(repetitions(30, 600)):
         draw = np.random.default_rng(seed)
         for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):
-            drive(library, draw)
+            drive(draw)
     print("survived")
-
-
-if __name__ == "__main__":
-    main()

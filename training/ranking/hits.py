@@ -181,7 +181,7 @@ class Tested:
             repelled = self.recommender.repelled_by(held)
             if len(repelled):
                 away.append(cart * n_items + repelled.astype(np.int64))
-                fired = self.recommender.fire(held).consequent
+                fired = self.recommender.native.fire(held)[0]
                 called.append(cart * n_items + fired.astype(np.int64))
         repelled_keys = distinct(np.concatenate(away))
         called_keys = distinct(np.concatenate(called))

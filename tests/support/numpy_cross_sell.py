@@ -1,0 +1,89 @@
+"""Firing rules and finding pairs in NumPy: what the compiled kernels are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cross_sell.candidates import pair_counts
+from engine.cross_sell.recommender import _OTHER_RULES_WEIGHT, CrossSell, Items, Scores
+from engine.ranking.ranking import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The rules whose antecedent lies in the cart; all arrays have shape (n_fired,)."""
+
+    consequent: Items
+    strength: NDArray[np.float32]
+    rule: NDArray[np.int32]
+
+    def combined(self) -> tuple[Items, Scores]:
+        """Each consequent once, ascending, with its score.
+
+        The score is 1 - (1 - c) * prod(1 - c_i)**w over the strongest confidence c and the others
+        c_i: a noisy-or in which the others are discounted, for rules of one cart share orders.
+        """
+        if not len(self.consequent):
+            return np.zeros(0, dtype=np.int32), np.zeros(0)
+        # One sort of packed keys groups the consequents and orders each group by strength:
+        # the bits of non-negative floats sort as the floats do.
+        keys = self.consequent.astype(np.uint64) << np.uint64(32)
+        keys |= self.strength.view(np.uint32)
+        keys.sort()
+        items = (keys >> np.uint64(32)).astype(np.int32)
+        strength = keys.astype(np.uint32).view(np.float32).astype(np.float64)
+        last = np.flatnonzero(np.append(items[1:] != items[:-1], True))
+        first = np.append(0, last[:-1] + 1)
+        best, total = strength[last], np.add.reduceat(strength, first)
+        return items[last], -np.expm1(-(best + _OTHER_RULES_WEIGHT * (total - best)))
+
+
+def fire(cross_sell: CrossSell, cart: Items) -> Fired:
+    """Return the rules that attract and whose antecedent is in an ascending, distinct `cart`."""
+    parts = cross_sell.single.consequents.slices(cart)
+    consequents = [cross_sell.single.consequents.values[part] for part in parts]
+    strengths = [cross_sell.single.strength[part] for part in parts]
+    rules = [cross_sell.single.rule[part] for part in parts]
+    if len(cross_sell.several.rule) and len(cart) > 1:
+        # The extra place stands for the filler of shorter antecedents and is always held.
+        held = np.zeros(cross_sell.n_items + 1, dtype=np.bool_)
+        held[cart] = True
+        held[-1] = True
+        for part in cross_sell.several.consequents.slices(cart):
+            fires = held[cross_sell.several.rest[part]].all(axis=1)
+            consequents.append(cross_sell.several.consequents.values[part][fires])
+            strengths.append(cross_sell.several.strength[part][fires])
+            rules.append(cross_sell.several.rule[part][fires])
+    if not len(cart):
+        none = np.zeros(0, dtype=np.int32)
+        return Fired(none, np.zeros(0, dtype=np.float32), none)
+    return Fired(np.concatenate(consequents), np.concatenate(strengths), np.concatenate(rules))
+
+
+def strongest(cross_sell: CrossSell, cart: Items, items: Items) -> list[int]:
+    """Return the most confident rule that fires for each item, the first of ties; else -1."""
+    fired = fire(cross_sell, cart)
+    found: list[int] = []
+    for item in items.tolist():
+        behind = np.flatnonzero(fired.consequent == item)
+        best = behind[fired.strength[behind].argmax()] if len(behind) else -1
+        found.append(int(fired.rule[best]) if len(behind) else -1)
+    return found
+
+
+def best_pair(ranking: Ranking, cart: Items, item: int) -> tuple[int, int]:
+    """Return the item of the cart whose pair with `item` has the highest lower bound of lift above
+    1, and the orders with both; (-1, 0) without any."""
+    near, signals = ranking.neighbours, ranking.signals
+    best, lower = (-1, 0), 1.0
+    for held, part in zip(cart.tolist(), near.items.slices(cart), strict=True):
+        n_joint = int(near.n_joint[part][near.items.values[part] == item].sum())
+        if n_joint <= 0 or signals.n_orders[held] < 1 or signals.n_orders[item] < 1:
+            continue
+        pair = pair_counts(signals, held, item, n_joint)
+        if pair.lift_lower > lower:
+            best, lower = (held, n_joint), pair.lift_lower
+    return best
