@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from engine.registry import Registry
@@ -94,6 +95,13 @@ def test_calibrating_again_starts_from_what_histories_gave(tmp_path: Path) -> No
     store.migrate()
     store.facts.append(facts)
     answers = outcomes_from_facts(store, platt.get)
+    # A stranger's calls, which nobody answers by buying, teach a shop nothing that counts vouched.
+    strange = [_shown(number, "first", 0.5, bought=False)[:2] for number in range(100, 140)]
+    sent = [structs.replace(fact, scope="storefront") for each in strange for fact in each]
+    store.facts.append(sent)
+    vouched = outcomes_from_facts(store, platt.get, only_vouched=True)
+    assert vouched.converted.tolist() == answers.converted.tolist()
+    assert len(outcomes_from_facts(store, platt.get).odds) == len(answers.odds) + 40
     store.close()
     kept = np.arange(len(raw)) % 3 < 2
     assert answers.odds == pytest.approx(raw[kept], abs=1e-4)

@@ -53,6 +53,8 @@ def outcomes_from_facts(
     impressions: Impressions = "viewed",
     window_days: int = 0,
     checkout_days: int = CHECKOUT_DAYS,
+    *,
+    only_vouched: bool = False,
 ) -> Answers:
     """The last shown upsell offers of a database, judged as reports judge them.
 
@@ -60,7 +62,8 @@ def outcomes_from_facts(
         platt_of: how a version calibrated its scores; None for one whose scores mean something
             else or that is no longer there: its offers are left out.
     """
-    history = build_history(store.facts.read(FactScope()), DEFAULT_BOT_RATE)
+    facts = store.facts.read(FactScope())
+    history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=only_vouched)
     shown = [
         found
         for found in outcomes(history, impressions, window_days, checkout_days).values()
@@ -118,6 +121,7 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
             tracking.impressions,
             tracking.attribution_window_days,
             tracking.checkout_days,
+            only_vouched=tracking.count == "vouched",
         )
     finally:
         store.close()

@@ -116,6 +116,9 @@ def test_problems_with_the_data_are_named_with_what_they_count(language: Languag
     unmatched = view.quality[QUALITY.index("unmatched")]
     assert (unmatched.value, unmatched.is_notable) == ("3", True)
     first, currency, groups = view.notes
+    strange = {**over["quality"], "unvouched": 600, "checkouts": 2_400}
+    (note,) = present({**made, "quality": strange}, None, language).notes
+    assert re.search(r"600 (of|av) 2[,\s]400 \w+, 25[.,]0\s?%", note)
     assert unmatched.term.name in first
     assert unmatched.term.definition.rstrip(".") in first
     assert "several" in currency
