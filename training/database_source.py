@@ -42,7 +42,7 @@ def without_password(url: str) -> str:
     ConfigError
         It is none, or a variable in it is not set.
     """
-    return _parsed(expand_environment(url)).render_as_string(hide_password=True)
+    return shown_url(_parsed(expand_environment(url)))
 
 
 @contextmanager

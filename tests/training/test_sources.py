@@ -21,6 +21,7 @@ from engine.arrays import arrays_of
 from engine.config import OrdersSection
 from engine.errors import ConfigError, DataError
 from tests.support.shop_files import ORDER_COLUMNS, config, line, load, write_csv
+from training.database_source import without_password
 from training.dataset import Dataset
 from training.keys import MISSING, read_keys
 from training.moments import read_moments
@@ -487,3 +488,14 @@ def test_the_same_data_through_three_doors(tmp_path: Path) -> None:
     ]
     write_csv(tmp_path / "orders.csv", comma, delimiter=";", encoding="utf-8-sig")
     assert_same(by_csv, load(tmp_path, config(separator=";", decimal=",")))
+
+
+def test_the_name_of_a_database_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "hunter2")
+    for url in (
+        "postgresql://shop:${SHOP_PASSWORD}@db/orders",
+        "postgresql://db/orders?user=shop&password=${SHOP_PASSWORD}",
+    ):
+        shown = without_password(url)
+        assert "hunter2" not in shown
+        assert "db/orders" in shown
