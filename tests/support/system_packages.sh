@@ -7,6 +7,8 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wanted="$wanted postgresql"
 command -v java >/dev/null || [ -n "${JAVA_HOME:-}" ] || wanted="$wanted default-jre-headless"
 [ -e /usr/share/java/postgresql.jar ] || wanted="$wanted libpostgresql-jdbc-java"
+command -v node >/dev/null || wanted="$wanted nodejs"
+command -v php >/dev/null || wanted="$wanted php-cli"
 command -v systemd-analyze >/dev/null || wanted="$wanted systemd"
 [ -z "$wanted" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
