@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from engine.config import (
-    AttributesSection,
-    ExperimentSection,
-    OffersSection,
-    ShopSection,
-    TrackingSection,
-)
 from engine.errors import ModelCorrupt, ModelIncompatible
-from engine.model import Settings
+
+if TYPE_CHECKING:
+    from engine.model import Settings
 
 SCHEMA_VERSION = 2
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.(npy|joblib)")
@@ -67,6 +62,16 @@ class Manifest:
 
     def settings(self) -> Settings:
         """Raises ModelIncompatible where the settings are not of this schema."""
+        # To list versions takes neither settings nor arrays.
+        from engine.config import (
+            AttributesSection,
+            ExperimentSection,
+            OffersSection,
+            ShopSection,
+            TrackingSection,
+        )
+        from engine.model import Settings
+
         try:
             return Settings(
                 shop=ShopSection.model_validate(self.configuration["shop"]),

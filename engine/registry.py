@@ -15,16 +15,13 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from engine import clock
 from engine.durable import sha256_of, sync_file, sync_folder
 from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound, shown
-from engine.forgotten import Forgotten
 from engine.manifest import (
     OPTIONAL,
     SCHEMA_VERSION,
@@ -33,11 +30,14 @@ from engine.manifest import (
     parse_manifest,
     settings_to_json,
 )
-from engine.model import Model
-from engine.model_check import self_check
-from engine.storage.pseudonyms import customer_key
 
-__all__ = ["Manifest", "Registry", "self_check"]
+# What reads and writes arrays is imported where it is done: to list versions takes none of it.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from engine.model import Model
+
+__all__ = ["Manifest", "Registry"]
 
 _log = logging.getLogger("mersalg.model")
 
@@ -66,6 +66,8 @@ class Registry:
             ModelCorrupt: the model contradicts itself; nothing is written.
             ModelError: the folder cannot be written to.
         """
+        from engine.model_check import self_check
+
         self_check(model)
         unknown = set(manifest_fields) - set(OPTIONAL)
         if unknown:
@@ -92,6 +94,8 @@ class Registry:
 
     def _fill(self, folder: Path, model: Model, manifest_fields: Mapping[str, Any]) -> str:
         """Write every file of a version and flush it to disk."""
+        import numpy as np
+
         files: dict[str, FileEntry] = {}
         for name, array in model.arrays().items():
             path = folder / f"{name}.npy"
@@ -197,6 +201,8 @@ class Registry:
             ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other, or
                 anything else that reading them raises.
         """
+        from engine.model_check import self_check
+
         wanted = version if version is not None else self.current()
         if wanted is None:
             raise ModelNotFound(f"no model is published in {self.root}")
@@ -212,6 +218,10 @@ class Registry:
         return model
 
     def _read(self, manifest: Manifest) -> Model:
+        from engine.forgotten import Forgotten
+        from engine.model import Model
+        from engine.storage.pseudonyms import customer_key
+
         settings = manifest.settings()
         arrays = {
             name.removesuffix(".npy"): self._array(manifest.version, name)
@@ -233,6 +243,8 @@ class Registry:
 
         A map keeps its file open, and most systems allow a process a thousand of these.
         """
+        import numpy as np
+
         path = self.root / version / name
         try:
             mode = "r" if path.stat().st_size > _MAPPED_BYTES else None

@@ -157,7 +157,7 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
     bounds = np.append(0, ends[:n_labels])
     texts = pa.LargeStringArray.from_buffers(n_labels, pa.py_buffer(bounds), pa.py_buffer(labels))
     # Blank labels are no items.
-    table = pa.table({"item_id": texts})
+    table = pa.Table.from_arrays([texts], names=["item_id"])
     codes, items = numbered_items(table, "item_id", str(path), blanks=True)
     kept = codes != MISSING
     orders = np.empty(n_labels, dtype=np.int64)

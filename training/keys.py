@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.vocabulary import StringTable
-from training.sources import SourceTable
+from training.sources import SourceTable, arrow_of, numpy_of
 
 Codes = NDArray[np.int32]
 MISSING = -1
@@ -55,7 +55,7 @@ class Keys:
         texts = self.texts
         order = pc.array_sort_indices(texts)
         rank = np.empty(len(order), dtype=np.int32)
-        rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+        rank[numpy_of(order)] = np.arange(len(order), dtype=np.int32)
         return self.by_key(rank, MISSING), texts.take(order)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Keys:
@@ -98,14 +98,14 @@ def _part(column: pa.Array) -> Keys:
     if pa.types.is_null(kind):
         return Keys(np.full(len(column), MISSING, dtype=np.int32), pa.array([], _TEXT))
     if pa.types.is_integer(kind) and not column.null_count and len(column):
-        values = column.to_numpy()
+        values = numpy_of(column)
         starts = np.append(True, values[1:] != values[:-1])
         firsts = values[starts]
         if (firsts[1:] > firsts[:-1]).all():
             # Sorted, as the orders of most tables are: each run is a key.
             codes = np.cumsum(starts, dtype=np.int32)
             codes -= 1
-            return Keys(codes, pa.array(firsts, kind))
+            return Keys(codes, arrow_of(firsts))
     if pa.types.is_floating(kind):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     if not pa.types.is_dictionary(kind):
@@ -116,7 +116,7 @@ def _part(column: pa.Array) -> Keys:
 def codes_of(column: pa.DictionaryArray) -> Codes:
     """Return the position of each row in the dictionary, MISSING where it is null."""
     indices = column.indices.fill_null(MISSING) if column.null_count else column.indices
-    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return numpy_of(indices).astype(np.int32, copy=False)
 
 
 def _escaped(keys: Keys) -> Keys:

@@ -48,29 +48,34 @@ def rules_to_arrow(
     """One row a rule in the table's order; `conviction` is infinite where a rule never fails."""
     import pyarrow as pa
 
+    from training.sources import arrow_of
+
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts
-    ids = pa.array(list(items.ids), pa.string())
+    texts = (pa.py_buffer(items.ids.offsets), pa.py_buffer(items.ids.blob))
+    ids = pa.LargeStringArray.from_buffers(len(items), *texts).cast(pa.string())
     antecedents = pa.ListArray.from_arrays(
-        table.antecedents.indptr.astype(np.int32), ids.take(pa.array(table.antecedents.values))
+        arrow_of(table.antecedents.indptr.astype(np.int32)),
+        ids.take(arrow_of(table.antecedents.values)),
     )
-    return pa.table(
-        {
-            "antecedent": antecedents,
-            "consequent": ids.take(pa.array(table.consequent)),
-            "n_joint": pa.array(n_joint, pa.int64()),
-            "n_antecedent": pa.array(n_antecedent, pa.int64()),
-            "n_consequent": pa.array(table.n_consequent, pa.int64()),
-            "n_orders": pa.array(np.full(len(table), n_orders), pa.int64()),
-            "support": measures.support(n_joint, n_orders),
-            "confidence": table.confidence(),
-            "lift": table.lift(),
-            "lift_lower": table.lift_lower(),
-            "leverage": measures.leverage(*counts),
-            "conviction": measures.conviction(*counts),
-            "p_value": p,
-            "q_value": q,
-        }
+    columns = {
+        "n_joint": n_joint.astype(np.int64),
+        "n_antecedent": n_antecedent.astype(np.int64),
+        "n_consequent": table.n_consequent.astype(np.int64),
+        "n_orders": np.full(len(table), n_orders, dtype=np.int64),
+        "support": measures.support(n_joint, n_orders),
+        "confidence": table.confidence(),
+        "lift": table.lift(),
+        "lift_lower": table.lift_lower(),
+        "leverage": measures.leverage(*counts),
+        "conviction": measures.conviction(*counts),
+        "p_value": p,
+        "q_value": q,
+    }
+    consequents = ids.take(arrow_of(table.consequent))
+    return pa.Table.from_arrays(
+        [antecedents, consequents, *map(arrow_of, columns.values())],
+        names=["antecedent", "consequent", *columns],
     )
 
 

@@ -278,17 +278,30 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 def _without_blanks(column: pa.DictionaryArray) -> pa.DictionaryArray:
     """Return texts (large_string) whose blank ones are null and no part of the dictionary."""
     indices, texts = column.indices, column.dictionary.cast(pa.large_string())
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").fill_null(True)
+    codes = numpy_of(indices.fill_null(-1) if indices.null_count else indices)
     # A dictionary may also name what no row holds.
-    codes = indices.fill_null(-1).to_numpy(zero_copy_only=False)
     kept = np.zeros(len(texts) + 1, dtype=np.bool_)
     kept[codes] = True
-    kept = kept[:-1] & ~blank.to_numpy(zero_copy_only=False)
+    lengths = pc.binary_length(pc.utf8_trim_whitespace(texts))
+    kept = kept[:-1] & (numpy_of(lengths.fill_null(0) if lengths.null_count else lengths) > 0)
     if kept.all():
         return pa.DictionaryArray.from_arrays(indices, texts)
     position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]
     return pa.DictionaryArray.from_arrays(
         pa.array(position, mask=position < 0), texts.filter(pa.array(kept))
+    )
+
+
+def numpy_of(array: pa.Array) -> NDArray[Any]:
+    """Return the numbers of an array without nulls; `to_numpy` would load pandas."""
+    return np.from_dlpack(array)
+
+
+def arrow_of(values: NDArray[np.integer[Any]]) -> pa.Array:
+    """Return numbers as an Arrow array; `pa.array` would load pandas."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(
+        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
     )
 
 

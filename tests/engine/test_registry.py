@@ -19,7 +19,8 @@ from engine.arrays import Ragged
 from engine.durable import sha256_of
 from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
 from engine.model import Model
-from engine.registry import Registry, self_check
+from engine.model_check import self_check
+from engine.registry import Registry
 from tests.support.models import tiny_model
 
 FIELDS = {"counts": {"orders": 10_000, "items": np.int64(12)}, "summary": "a phone shop"}

@@ -17,9 +17,10 @@ from engine.cross_sell.recency import UNIT
 from engine.cross_sell.recommender import CrossSell
 from engine.errors import ConfigError, ModelCorrupt
 from engine.model import Model
+from engine.model_check import self_check
 from engine.orders import Baskets
 from engine.progress import SilentProgress
-from engine.registry import Registry, self_check
+from engine.registry import Registry
 from training.dataset import load_dataset
 from training.mining.protocol import get_engine
 from training.mining.search import mine_rules

@@ -12,8 +12,9 @@ from engine.config import load_config
 from engine.cross_sell.recommender import CrossSell
 from engine.errors import ConfigError
 from engine.model import Model
+from engine.model_check import self_check
 from engine.progress import SilentProgress
-from engine.registry import Registry, self_check
+from engine.registry import Registry
 from tests.support.small_shop import ITEMS, write_small_shop
 from training.dataset import load_dataset
 from training.fitting import minable, usual_prices

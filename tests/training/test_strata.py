@@ -18,9 +18,10 @@ from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
 from engine.errors import ModelCorrupt
 from engine.model import Model
+from engine.model_check import self_check
 from engine.orders import Baskets
 from engine.progress import SilentProgress
-from engine.registry import Registry, self_check
+from engine.registry import Registry
 from tests.support.commands import run
 from training.dataset import load_dataset
 from training.mining import strata
