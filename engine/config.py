@@ -232,7 +232,8 @@ class TrainingSection(Section):
     max_basket_size: int = Field(default=500, ge=2)
     """Larger orders (wholesale, data errors) are left out of mining and counted."""
     test_share: float = Field(default=0.2, gt=0, lt=0.9)
-    """Last share of the time span, held out for the back-test."""
+    """Last share of the time span, or of the orders where that begins later, held out for the
+    back-test."""
     half_life_days: float | None = Field(default=None, gt=0)
     """Days after which an order counts half in ranking; evidence stays true counts. Off by
     default: every order counts the same."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
 
 LEARNED_SHARE = 0.125
-"""Of the time span before the split: its last part, whose orders the scorers learn from."""
+"""Of the orders before the split: the last part, which the scorers learn from."""
 
 
 @dataclass(frozen=True, slots=True)

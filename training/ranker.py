@@ -26,7 +26,7 @@ N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
 """Carts a scorer learns from, at most."""
 LEAST_EXAMPLES = 400
 """Fewer say too little: such a shop is served by its rules."""
-_NEGATIVES = 30
+_NEGATIVES = 20
 """Candidates of each cart that were not bought and that are learned from, drawn by lot."""
 _CALIBRATION = 0.15
 _MOST_CALIBRATION = 1_500
@@ -38,7 +38,7 @@ _PENALTY: dict[Mode, float] = {"discovery": 0.03, "complete": 0.003}
 _EPOCHS: dict[Mode, int] = {"discovery": 6, "complete": 8}
 """What customers have never bought leaves fewer traces: a larger network would learn noise."""
 _NETWORKS: dict[Mode, int] = {"discovery": 3, "complete": 1}
-_MOST_NETWORKS = 5
+_MOST_NETWORKS = 3
 _FEW_EXAMPLES = 6_000
 """Networks of other first weights whose mean counts, and how many where examples are few: the
 fewer the traces, the more it steadies."""
@@ -141,8 +141,8 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
         MLPClassifier(
             _LAYERS[mode],
             alpha=_PENALTY[mode],
-            batch_size=1024,
-            learning_rate_init=2e-3,
+            batch_size=2048,
+            learning_rate_init=3e-3,
             max_iter=_EPOCHS[mode],
             random_state=_SEED + place,
         )

@@ -10,9 +10,11 @@ from training.dataset import Dataset
 
 
 def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset]:
-    """(train, test): test is the last `test_share` of the time span, not of the orders.
+    """Return (train, test): test is the last `test_share` of the time span, or of the orders.
 
-    Where the shop gives no times it is the last `test_share` of the orders, at least one.
+    Whichever begins later: a shop that grew fast has most of its orders in its last weeks, and
+    would otherwise learn from the few early ones. Where the shop gives no times it is the last
+    `test_share` of the orders, at least one.
 
     Raises:
         DataError: one side would be empty.
@@ -24,7 +26,8 @@ def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset
         n_test = max(round(dataset.n_orders * test_share), 1)
         return _parted(dataset, np.arange(dataset.n_orders) >= dataset.n_orders - n_test, "")
     first, last = int(moments.min()), int(moments.max())
-    return split_at(dataset, last - round((last - first) * test_share))
+    by_count = int(moments[-max(round(len(moments) * test_share), 1)])
+    return split_at(dataset, max(last - round((last - first) * test_share), by_count))
 
 
 def split_at(dataset: Dataset, micros: int) -> tuple[Dataset, Dataset]:

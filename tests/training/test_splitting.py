@@ -34,6 +34,14 @@ def test_the_share_is_of_time_not_of_orders(ten_days: Dataset) -> None:
     assert len(train.lines) + len(test.lines) == len(ten_days.lines)
 
 
+def test_a_shop_that_grew_fast_learns_from_most_of_its_orders(tmp_path: Path) -> None:
+    days = [f"2025-03-{day:02}" for day in range(1, 5)]
+    days += [f"2025-03-11 10:{minute:02}" for minute in range(16)]
+    rows = [line(f"{n:02}", "a", day) for n, day in enumerate(days)]
+    train, test = split_by_time(load(tmp_path, config(), rows), 0.25)
+    assert (train.n_orders, test.n_orders) == (15, 5)
+
+
 @given(st.floats(0.01, 0.89))
 def test_no_order_is_lost_and_the_later_come_later(ten_days: Dataset, share: float) -> None:
     train, test = split_by_time(ten_days, share)
