@@ -1,13 +1,43 @@
-"""Forgetting one customer wherever something is kept of them."""
+"""One customer wherever something is kept of them: what models remember, and forgetting it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from engine import clock
 from engine.forgotten import Forgotten
+from engine.model import Model
 from engine.ranking.customers import hash_of
 from engine.storage.pseudonyms import customer_key
 from engine.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a model remembers of a customer: when they ordered, and the items of each order."""
+
+    model_version: str
+    orders: list[dict[str, object]]
+
+
+def remembered(customer_id: str, model: Model | None) -> Remembered | None:
+    """Return what a model remembers of a customer; None where it does not know them."""
+    if model is None or model.customers is None:
+        return None
+    row = model.customers.row_of(customer_id, model.customer_key)
+    if row < 0:
+        return None
+    bought = model.customers.purchases
+    first = int(bought.ordered_at.indptr[row])
+    orders: list[dict[str, object]] = [
+        {
+            "ordered_at": clock.to_datetime(moment).isoformat(),
+            "item_ids": [model.catalogue.items[item] for item in bought.items[order].tolist()],
+        }
+        for order, moment in enumerate(bought.ordered_at[row].tolist(), start=first)
+    ]
+    return Remembered(model.version, orders)
 
 
 def erase_everywhere(customer_id: str, store: Store, models: Path | None) -> int:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from engine.errors import StorageError, StorageUnavailable
-from engine.fact_json import pack
 from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
 from engine.storage.fact_rows import AppendResult, FactRow
 from engine.storage.store import Store
 from serving.group_commit import GroupCommit, QueueFull
 from serving.metrics import Metrics
-from serving.replaying import WAITING, deliver, pack_audit
+from serving.replaying import WAITING, deliver, pack_audit, pack_hashed
 from serving.spool import Spool, SpoolFull
 from serving.time_budget import TimeBudget, wait_within
 
@@ -124,20 +123,21 @@ class Intake:
         return self._to_database.is_alive and self._to_spool.is_alive and self._mending.is_alive()
 
     async def _record(self, decision: Decision, budget: TimeBudget) -> Tracking:
+        rows = self._store.facts.rows_of((decision,))
         if self.available:
             try:
-                future = self._to_database.submit(self._store.facts.rows_of((decision,)))
+                future = self._to_database.submit(rows)
             except QueueFull:
-                return await self._defer(decision)
+                return await self._defer(rows[0])
             in_time = await budget.wait_for(future)
             self._late = not in_time
             if in_time and future.exception() is None:
                 return "off" if future.result().rejected else "recorded"
-        return await self._defer(decision)
+        return await self._defer(rows[0])
 
-    async def _defer(self, decision: Decision) -> Tracking:
+    async def _defer(self, row: FactRow) -> Tracking:
         # Even the spool has a deadline: a checkout must not wait for a dying disk.
-        kept = await self._spooled(pack(decision), self._deadlines.spool)
+        kept = not row.problem and await self._spooled(pack_hashed(row), self._deadlines.spool)
         return "deferred" if kept else "off"
 
     async def _spooled(self, record: bytes, seconds: float) -> bool:
@@ -241,7 +241,12 @@ class Intake:
 
     def forget(self, customer_id: str) -> None:
         """Delete the records that were set aside and name the customer."""
-        self._spool.forget(customer_id)
+        self._spool.forget((customer_id, self._store.people.pseudonym_of(customer_id)))
+
+    def set_aside(self, customer_id: str) -> list[str]:
+        """Return the records that were set aside and name the customer."""
+        names = (customer_id, self._store.people.pseudonym_of(customer_id))
+        return [path.read_text("utf-8", "replace") for path in self._spool.naming(names)]
 
     def _set_available(self, available: bool) -> None:
         if available and not self.available:

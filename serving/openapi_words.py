@@ -83,6 +83,9 @@ FIELDS: Mapping[str, str] = {
     "text": "One plain sentence for the buyer, to be escaped like any text",
     "to": "Text of the better item",
     "total_difference": "What the whole swap adds to the bill",
+    "orders": "When the customer ordered and the items of each order, oldest first",
+    "set_aside": "Records that could not be stored, as they were received",
+    "units": "Names under which roll-ups count the customer",
     "transaction_id": "The shop's id of the order; required of `purchase`, `refund` and `cancel`",
     "type": "What kind of fact it is",
     "unit_price": "Decimal, of one unit, before the discount of its line, as buyers are shown it",
@@ -241,7 +244,10 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
     ),
     "roll_back": ("What is served now", _PUBLISHED),
     "publish_model": ("What is served now", _PUBLISHED),
-    "export_customer": ("All that is kept", {"customer_id": "c_9", "facts": []}),
+    "export_customer": (
+        "All that is kept",
+        {"customer_id": "c_9", "facts": [], "remembered": None, "units": [], "set_aside": []},
+    ),
     "erase_customer": ("The tie is cut", {"customer_id": "c_9", "facts": 12}),
     "list_actions": (
         "The newest first",

@@ -9,14 +9,15 @@ from dataclasses import asdict
 import orjson
 
 from engine.errors import FactRejected, StorageUnavailable
-from engine.fact_json import pack, unpack
-from engine.facts import Fact
+from engine.fact_json import unpack
 from engine.storage.audit import AuditEntry
+from engine.storage.fact_rows import FactRow
 from engine.storage.store import Store
 from serving.spool import Spool
 
 _LOOK_SECONDS = 0.1
 _AUDIT = b'{"audit":'
+_HASHED = b'{"hashed":'
 
 
 def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
@@ -27,20 +28,30 @@ def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
     StorageUnavailable
         Nothing was recorded.
     """
-    facts: list[Fact] = []
+    rows: list[FactRow] = []
+    sent: list[bytes] = []
     entries: list[AuditEntry] = []
     for record in records:
         try:
             if record.startswith(_AUDIT):
                 entries.append(_audit_entry(record))
             else:
-                facts.append(unpack(record))
+                # Before pseudonyms were spooled, records were facts with the ids of the shop.
+                hashed = record.startswith(_HASHED)
+                fact = unpack(record[len(_HASHED) : -1] if hashed else record)
+                rows += store.facts.rows_of((fact,), trusted=hashed)
+                sent.append(record)
         except FactRejected:
             spool.set_aside(record, "unreadable")
-    for rejection in store.facts.append(facts).rejected if facts else ():
-        spool.set_aside(pack(facts[rejection.index]), rejection.code)
+    for rejection in store.facts.append_rows(rows).rejected if rows else ():
+        spool.set_aside(sent[rejection.index], rejection.code)
     if entries:
         store.audit.add_late(entries)
+
+
+def pack_hashed(row: FactRow) -> bytes:
+    """Return a fact, its ids of people under pseudonyms, as a record of the spool."""
+    return _HASHED + row.body.encode() + b"}"
 
 
 def pack_audit(entry: AuditEntry) -> bytes:

@@ -118,7 +118,7 @@ class Spool:
             raise
 
     def _begin_segment(self) -> None:
-        # Facts name customers, so only this user may read them.
+        # Facts tell what people do, though under pseudonyms: only this user may read them.
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(self._folder.parent)
@@ -221,14 +221,22 @@ class Spool:
         _log.warning("%d bytes of the spool were set aside (%s) as %s", len(data), why, path)
         return path
 
-    def forget(self, identifier: str) -> int:
-        """Delete the files set aside that name this id, and return their number."""
-        named = orjson.dumps(identifier)
-        found = [
+    def naming(self, customer_ids: Sequence[str]) -> list[Path]:
+        """Return the files set aside of facts of a customer, by one of the customer's ids.
+
+        Only as the value of its field: the same text may be an item, a store or a part of both. In
+        a text the quotes of JSON have backslashes before them, so that no text looks like a field.
+        """
+        fields = [b'"customer_id":' + orjson.dumps(each) for each in customer_ids]
+        return [
             path
-            for path in self._folder.glob("*.*")
-            if _ASIDE.fullmatch(path.name) and named in path.read_bytes()
+            for path in sorted(self._folder.glob("*.*"))
+            if _ASIDE.fullmatch(path.name) and any(field in path.read_bytes() for field in fields)
         ]
+
+    def forget(self, customer_ids: Sequence[str]) -> int:
+        """Delete the files that `naming` finds, and return their number."""
+        found = self.naming(customer_ids)
         for path in found:
             path.unlink(missing_ok=True)
         if found:

@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import cast
 
+from msgspec.structs import replace
 from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, func, select, text, union
 from sqlalchemy.exc import DBAPIError
 
 from engine.clock import MICROS_PER_DAY
-from engine.fact_json import unpack
+from engine.fact_json import pack, unpack
 from engine.facts import Decision, Fact
 from engine.storage import months
 from engine.storage.connection import Database
@@ -23,6 +24,8 @@ from engine.storage.writer import NoteOf, Writer
 Committing = Callable[[Sequence[FactRow]], AbstractContextManager[object]]
 """Makes the context in which a batch of facts is written, as the span of a trace."""
 
+ERASED = "p1.00000000."
+"""How the random pseudonyms of erased people and of their sessions begin: no secret's do."""
 _FEW_DAYS = 8
 _READ_AHEAD = 2_000
 _IDS_AT_ONCE = 2_000
@@ -117,7 +120,59 @@ class Facts:
     def append_rows(self, rows: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """Record rows as `append` does facts; for `note` see `Writer.write`."""
         with self._committing(rows):
-            return self._writer.write(rows, note)
+            return self._writer.write(self._untied(rows), note)
+
+    def _untied(self, rows: Sequence[FactRow]) -> Sequence[FactRow]:
+        """Return rows of which none names the person of an order that was erased.
+
+        A refund or cancellation that comes later names the person as the shop knows them; it gets
+        the pseudonyms that the order has now. Its digest stays, as that of all facts of an
+        erased person.
+        """
+        late = [
+            row
+            for row in rows
+            if row.transaction_id is not None
+            and (row.customer_id or row.session_id)
+            and row.type in ("refund", "cancel")
+        ]
+        if not late:
+            return rows
+        transactions = {row.transaction_id for row in late}
+        columns = (
+            *(facts.c.transaction_id, facts.c.checkout_id),
+            *(facts.c.customer_id, facts.c.session_id),
+        )
+        with self._database.reading() as connection:
+            stored = select(*columns).where(facts.c.transaction_id.in_(transactions))
+            of_orders = connection.execute(stored).all()
+            checkouts = {each.checkout_id for each in (*of_orders, *late)} - {None}
+            beside = select(*columns).where(facts.c.checkout_id.in_(checkouts))
+            of_checkouts = connection.execute(beside).all()
+        names: dict[str | None, tuple[str | None, str | None]] = {}
+        for each in (*of_checkouts, *of_orders):
+            if ERASED in f"{each.customer_id} {each.session_id}":
+                pair = (each.customer_id, each.session_id)
+                names[f"checkout {each.checkout_id}"] = pair
+                names[f"order {each.transaction_id}"] = pair
+        of_order = {each.transaction_id: each.checkout_id for each in of_orders}
+
+        def untied(row: FactRow) -> FactRow:
+            pair = (
+                names.get(f"order {row.transaction_id}")
+                or names.get(f"checkout {of_order.get(row.transaction_id)}")
+                or names.get(f"checkout {row.checkout_id}")
+            )
+            if pair is None:
+                return row
+            customer_id, session_id = row.customer_id and pair[0], row.session_id and pair[1]
+            fact = replace(unpack(row.body), customer_id=customer_id, session_id=session_id)
+            return row._replace(
+                customer_id=customer_id, session_id=session_id, body=pack(fact).decode()
+            )
+
+        changed = {id(row): untied(row) for row in late}
+        return [changed.get(id(row), row) for row in rows]
 
     def read(self, scope: FactScope) -> Iterator[Fact]:
         """Yield the facts in scope, ordered by (occurred_at, event_id)."""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Select, or_, select, union, update
 
 from engine.errors import StorageMismatch
 from engine.fact_json import digest_and_pack, pack, unpack
 from engine.facts import Fact
 from engine.storage import settings
 from engine.storage.connection import Database
-from engine.storage.facts import Facts
+from engine.storage.facts import ERASED, Facts
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.rollups import rename_units, renew_units
-from engine.storage.tables import facts
+from engine.storage.tables import facts, rollup_units
 
 BATCH = 2_000
 
@@ -46,14 +46,40 @@ class People:
         return self._pseudonyms()
 
     def pseudonym_of(self, customer_id: str) -> str:
-        """Return the pseudonym under which a customer's facts are stored."""
-        return self.pseudonyms.of("customer", customer_id, trusted=True)
+        """Return the pseudonym under which a customer's facts are stored.
+
+        A text in the form of a pseudonym is one, unless a customer has it as their id.
+        """
+        hashed = self.pseudonyms.of("customer", customer_id)
+        given = self.pseudonyms.of("customer", customer_id, trusted=True)
+        if given == hashed:
+            return hashed
+        with self._database.reading() as connection:
+            theirs = select(facts.c.event_id).where(facts.c.customer_id == hashed).limit(1)
+            return given if connection.scalar(theirs) is None else hashed
 
     def facts(self, customer_id: str) -> Iterator[Fact]:
-        """Yield every fact that names a customer, ordered by (occurred_at, event_id)."""
+        """Yield every fact of a customer, ordered by (occurred_at, event_id).
+
+        These are the facts that name them, and those of their sessions that name nobody.
+        """
         pseudonym = self.pseudonym_of(customer_id)
-        theirs = select(facts.c.event_id).where(facts.c.customer_id == pseudonym)
-        return self._stored.read_ids(theirs, few=True)
+        theirs = union(
+            select(facts.c.event_id).where(facts.c.customer_id == pseudonym),
+            select(facts.c.event_id)
+            .where(facts.c.session_id.in_(_sessions_of(pseudonym)))
+            .where(facts.c.customer_id.is_(None)),
+        ).cte("theirs")
+        return self._stored.read_ids(select(theirs.c.event_id), few=True)
+
+    def units(self, customer_id: str) -> list[str]:
+        """Return the names under which roll-ups count a customer and their sessions."""
+        pseudonym = self.pseudonym_of(customer_id)
+        with self._database.reading() as connection:
+            sessions = connection.scalars(_sessions_of(pseudonym)).all()
+            names = [f"{kind}:{each}" for each in (pseudonym, *sessions) for kind in ("c", "s")]
+            stored = select(rollup_units.c.name).where(rollup_units.c.name.in_(names))
+            return sorted(connection.scalars(stored))
 
     def erase(self, customer_id: str) -> int:
         """Cut the tie between a customer and their facts; return the number of facts changed.
@@ -142,8 +168,7 @@ class People:
 
 def _erase(connection: Connection, pseudonym: str) -> int:
     """Give a customer's facts and sessions random pseudonyms; return the number of facts."""
-    query = select(facts.c.session_id).where(facts.c.customer_id == pseudonym)
-    sessions = {session for session in connection.scalars(query.distinct()) if session}
+    sessions = set(connection.scalars(_sessions_of(pseudonym)))
     theirs = or_(facts.c.customer_id == pseudonym, facts.c.session_id.in_(sessions))
     rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
     random = {old: _random_pseudonym() for old in (pseudonym, *sorted(sessions))}
@@ -171,9 +196,18 @@ def _erase(connection: Connection, pseudonym: str) -> int:
     return len(rows)
 
 
+def _sessions_of(pseudonym: str) -> Select[tuple[str | None]]:
+    """Select the sessions of a customer's facts."""
+    return (
+        select(facts.c.session_id)
+        .where(facts.c.customer_id == pseudonym, facts.c.session_id.is_not(None))
+        .distinct()
+    )
+
+
 def _random_pseudonym() -> str:
     """Return a pseudonym that no id leads to."""
-    return f"p1.{secrets.token_hex(4)}.{secrets.token_hex(16)}"
+    return f"{ERASED}{secrets.token_hex(16)}"
 
 
 def _renew_batch(

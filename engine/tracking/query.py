@@ -29,6 +29,11 @@ OFFER_KEYS = (
 GROUP_KEYS = (*TIME_KEYS, *OFFER_KEYS)
 """What a report can be split by: the time of the decision, or a property of the offer."""
 
+FOLDED_KEYS = ("item", "rule", "store", "segment")
+"""Keys whose groups of few buyers may be put together; see `ReportQuery.fold_below`."""
+OTHER = "other"
+"""The group of those."""
+
 UNKNOWN = "unknown"
 """The group of offers that do not have the property."""
 
@@ -85,6 +90,9 @@ class ReportQuery:
         Whether intervals of effects stay valid however often the report is looked at.
     adjusted : bool
         Whether to add the revenue effect adjusted by earlier spending of units (CUPED).
+    fold_below : int
+        Groups of fewer units by an item, rule, store or segment are put together as `other`, for a
+        reader who must not learn what single people bought; 0 leaves all.
     """
 
     since: date | datetime | None = None
@@ -106,6 +114,7 @@ class ReportQuery:
     compare: str | None = None
     watched: bool = False
     adjusted: bool = False
+    fold_below: int = 0
 
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:

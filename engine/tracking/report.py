@@ -8,7 +8,7 @@ settings it is added up from roll-ups, to the same bytes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from types import MappingProxyType
@@ -38,7 +38,15 @@ from engine.tracking.measures import (
     offer_key,
 )
 from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
-from engine.tracking.query import TIME_KEYS, ReportQuery, length_of, other_period, parse_query
+from engine.tracking.query import (
+    FOLDED_KEYS,
+    OTHER,
+    TIME_KEYS,
+    ReportQuery,
+    length_of,
+    other_period,
+    parse_query,
+)
 from engine.tracking.rates import Entry, rates_of
 from engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
 
@@ -186,6 +194,7 @@ def _groups(
             groups = defaultdict(list)
             for outcome in part.outcomes:
                 groups[tuple(offer_key(key, outcome.placed) for key in offer_keys)].append(outcome)
+            groups = _folded(offer_keys, groups, query.fold_below)
         immature = {"immature": period.immature(part, since)} if time_keys else {}
         beside: list[dict[str, object]] = []
         for group, members in groups.items():
@@ -195,6 +204,23 @@ def _groups(
         for kind in query.kinds if offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
     return rows
+
+
+def _folded(
+    keys: Sequence[str], groups: Mapping[tuple[str, ...], list[Outcome]], least: int
+) -> Mapping[tuple[str, ...], list[Outcome]]:
+    """Put groups of fewer units than `least` together where an item, rule, store or segment differ.
+
+    What else they are grouped by stays.
+    """
+    folded: defaultdict[tuple[str, ...], list[Outcome]] = defaultdict(list)
+    for group, members in groups.items():
+        few = len({each.placed.unit for each in members}) < least
+        names = zip(keys, group, strict=True)
+        folded[tuple(OTHER if few and key in FOLDED_KEYS else name for key, name in names)] += (
+            members
+        )
+    return folded
 
 
 def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) -> dict[str, object]:
@@ -272,6 +298,7 @@ class _Entries:
             "count": query.count,
             "level": query.level,
             "watched": query.watched,
+            **({"folded_below": query.fold_below} if query.fold_below else {}),
             "total": self.kinds(total, self._whole),
             "groups": [
                 {"key": dict(zip(query.by, key, strict=True)), **measured}

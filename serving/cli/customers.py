@@ -23,6 +23,15 @@ Database = Annotated[
 ]
 Customer = Annotated[str, typer.Argument(help="The customer's id, as the shop knows it.")]
 
+Spooled = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MERSALG_SPOOL",
+        help="Where facts of the service may wait; unless given, as of mersalg serve.",
+        show_default=False,
+    ),
+]
+
 
 @contextmanager
 def _existing(database: str) -> Generator[Store, None, None]:
@@ -36,23 +45,51 @@ def _existing(database: str) -> Generator[Store, None, None]:
 
 
 @group.command("export")
-def export(customer_id: Customer, database: Database, as_json: console.JsonFlag = False) -> None:
-    """Print every fact that names a customer, oldest first, one JSON object a line."""
+def export(
+    customer_id: Customer,
+    database: Database,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of versions: what the published one remembers, too.")
+    ] = None,
+    spool: Spooled = None,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Print every fact of a customer, oldest first, one JSON object a line.
+
+    Facts that name nobody are theirs where their session is. A last line holds what else an erasure
+    touches: what the model remembers, the names in roll-ups, and records that were set aside.
+    """
+    import orjson
+
+    from engine.customers import remembered
     from engine.fact_json import pack
+    from engine.registry import Registry
     from serving.auditing import audited_here
+    from serving.settings import default_spool
+    from serving.spool import Spool
 
+    aside = Spool(spool or default_spool(database), limit_bytes=0)
     with existing_store(database) as store:
-        store.people.check_secret()
-        with audited_here(store, "export customer", store.people.pseudonym_of(customer_id)):
-            lines = [pack(fact).decode() for fact in store.people.facts(customer_id)]
+        people = store.people
+        people.check_secret()
+        pseudonym = people.pseudonym_of(customer_id)
+        with audited_here(store, "export customer", pseudonym):
+            lines = [pack(fact).decode() for fact in people.facts(customer_id)]
+            model = Registry(models).load() if models is not None else None
+            named = aside.naming((customer_id, pseudonym))
+            beside = {
+                "remembered": remembered(customer_id, model),
+                "units": people.units(customer_id),
+                "set_aside": [path.read_text("utf-8", "replace") for path in named],
+            }
     if as_json:
-        import orjson
-
         facts = [orjson.loads(line) for line in lines]
-        console.print_json({"customer_id": customer_id, "facts": facts})
-    else:
-        for line in lines:
-            console.out.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print_json({"customer_id": customer_id, "facts": facts, **beside})
+        return
+    if any(beside.values()):
+        lines.append(orjson.dumps(beside).decode())
+    for line in lines:
+        console.out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @group.command("erase")
@@ -63,14 +100,7 @@ def erase(
         Path | None,
         typer.Option(help="Folder of versions that may remember the customer's purchases."),
     ] = None,
-    spool: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="MERSALG_SPOOL",
-            help="Where facts of the service may wait; unless given, as of mersalg serve.",
-            show_default=False,
-        ),
-    ] = None,
+    spool: Spooled = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Cut the tie between a customer and their facts, and out of the models; no rate changes.
@@ -88,10 +118,11 @@ def erase(
     waiting = Spool(spool or default_spool(database), limit_bytes=0)
     with _existing(database) as store:
         store.migrate()
-        with audited_here(store, "erase customer", store.people.pseudonym_of(customer_id)):
+        pseudonym = store.people.pseudonym_of(customer_id)
+        with audited_here(store, "erase customer", pseudonym):
             settle(waiting, store)
             n_facts = erase_everywhere(customer_id, store, models)
-            waiting.forget(customer_id)
+            waiting.forget((customer_id, pseudonym))
     if as_json:
         console.print_json({"customer_id": customer_id, "facts": n_facts})
     else:

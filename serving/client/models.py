@@ -25,15 +25,6 @@ class CustomerErasure(TypedDict):
     facts: int
 
 
-class CustomerExport(TypedDict):
-    """
-    `facts` are in the schema of events; ids of people are the pseudonyms that are stored.
-    """
-
-    customer_id: str
-    facts: list[dict[str, Any]]
-
-
 class ErrorBody(TypedDict):
     """
     `code` is stable and fit for machines, `message` is for people.
@@ -75,6 +66,15 @@ class Rejection(TypedDict):
     index: int
     code: str
     message: str
+
+
+class Remembered(TypedDict):
+    """
+    What a model remembers of a customer: when they ordered, and the items of each order.
+    """
+
+    model_version: str
+    orders: list[dict[str, Any]]
 
 
 class Verified(TypedDict):
@@ -240,6 +240,22 @@ class ModelReference(TypedDict):
     """
 
     version: str
+
+
+class CustomerExport(TypedDict):
+    """
+    All that an erasure touches; ids of people are the pseudonyms that are stored.
+
+    `facts`, in the schema of events, name the customer or are of their sessions and name nobody;
+    `remembered` are the orders that the model served knows of them, `units` the names under which
+    roll-ups count them, `set_aside` records that could not be stored and name them.
+    """
+
+    customer_id: str
+    facts: list[dict[str, Any]]
+    remembered: Remembered | None
+    units: list[str]
+    set_aside: list[str]
 
 
 class ErrorAnswer(TypedDict):

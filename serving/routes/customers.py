@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from engine.customers import erase_everywhere
+from engine.customers import Remembered, erase_everywhere, remembered
 from engine.fact_json import explained, fact_to_json
 from engine.facts import Decision, Fact
 from serving import errors
@@ -23,10 +23,18 @@ router = APIRouter(tags=["customers"])
 
 @dataclass(frozen=True)
 class CustomerExport:
-    """`facts` are in the schema of events; ids of people are the pseudonyms that are stored."""
+    """All that an erasure touches; ids of people are the pseudonyms that are stored.
+
+    `facts`, in the schema of events, name the customer or are of their sessions and name nobody;
+    `remembered` are the orders that the model served knows of them, `units` the names under which
+    roll-ups count them, `set_aside` records that could not be stored and name them.
+    """
 
     customer_id: str
     facts: list[dict[str, object]]
+    remembered: Remembered | None
+    units: list[str]
+    set_aside: list[str]
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,18 @@ class CustomerErasure:
     responses=errors.documented(401, 403, 404, 503),
 )
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
-    """Return the customer's facts in the schema of events, and decisions with their evidence."""
+    """Return the customer's facts, decisions with their evidence, and what the model remembers."""
 
     def collect() -> bytes:
-        facts = _outward(service.store.people.facts(customer_id))
-        return orjson.dumps(CustomerExport(customer_id, facts))
+        people = service.store.people
+        export = CustomerExport(
+            customer_id,
+            _outward(people.facts(customer_id)),
+            remembered(customer_id, service.live.model),
+            people.units(customer_id),
+            service.intake.set_aside(customer_id),
+        )
+        return orjson.dumps(export)
 
     async with audited(service, caller, "export customer", _named(service, customer_id)):
         await service.intake.settle()

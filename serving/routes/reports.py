@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import orjson
@@ -15,6 +16,7 @@ from serving.security import Reporter
 from serving.service import TheService
 
 _Texts = list[Annotated[str, StringConstraints(max_length=200)]]
+_FEWEST_BUYERS = 5
 _MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
 
 router = APIRouter(tags=["reports"])
@@ -77,8 +79,12 @@ async def report_rates(
         Query(max_length=200, description="true: the revenue effect adjusted by earlier spend too"),
     ] = None,
 ) -> Response:
-    """Return both rates; parameters that are missing are as the shop set them, and are stated."""
-    del caller
+    """Return both rates; parameters that are missing are as the shop set them, and are stated.
+
+    For a report key groups by item, rule, store or segment with fewer than 5 buyers are one row,
+    `other`, in each bucket of time and of other keys (`folded_below`): whoever reads reports learns
+    nothing of single people. Days and totals are not folded, and an admin key reads all groups.
+    """
     query = parse_query(
         {
             "from": since,
@@ -95,5 +101,7 @@ async def report_rates(
             "adjusted": adjusted,
         }
     )
+    if not caller.may("admin"):
+        query = replace(query, fold_below=_FEWEST_BUYERS)
     report = await service.reports.rates(query)
     return Response(orjson.dumps(report), media_type="application/json")

@@ -488,6 +488,7 @@ def test_customers_are_exported_and_erased(admin: httpx.Client, shop: httpx.Clie
     assert exported["customer_id"] == "to be/forgotten"
     assert [fact["type"] for fact in exported["facts"]] == ["purchase", "decision"]
     assert exported["facts"][1]["decision_id"] == decision_id
+    assert {"remembered", "units", "set_aside"} <= set(exported)
 
     assert admin.delete(path).json() == {"customer_id": "to be/forgotten", "facts": 2}
     assert admin.get(path).json()["facts"] == []
@@ -522,6 +523,24 @@ def test_the_report_has_both_rates(server: Server, shop: httpx.Client) -> None:
     assert {"duplicates", "late", "unmatched", "bots_excluded", "srm_p_value"} <= set(
         report["quality"]
     )
+
+
+def test_a_report_key_reads_no_group_of_few_buyers(
+    server: Server, admin: httpx.Client, shop: httpx.Client
+) -> None:
+    cart = {**CART, "checkout_id": "ch-few", "customer_id": "c-few", "segment": "one person"}
+    assert shop.post("/v1/suggestions", json=cart).json()["offers"]
+    query = {"by": "segment", "impressions": "served"}
+    with server.client(key="report-key") as reporter:
+        report = reporter.get("/v1/reports/rates", params=query).json()
+    assert report["folded_below"] == 5
+    groups = {group["key"]["segment"] for group in report["groups"]}
+    assert "other" in groups
+    assert "one person" not in groups
+    whole = admin.get("/v1/reports/rates", params=query).json()
+    assert "one person" in {group["key"]["segment"] for group in whole["groups"]}
+    assert "folded_below" not in whole
+    assert whole["total"] == report["total"]
 
 
 @pytest.mark.parametrize(

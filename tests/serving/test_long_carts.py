@@ -101,7 +101,7 @@ def test_words_of_strangers_beyond_a_few_are_other(server: Server) -> None:
         answer = asked(server, "front-key", cart(1, store_id=f"junk-{number}"))
         assert answer.status_code == 200
     assert asked(server, "front-key", cart(1, store_id="shop-2")).status_code == 200
-    with server.client(key="report-key") as client:
+    with server.client(key="admin-key") as client:
         report = client.get("/v1/reports/rates", params={"by": "store"}).raise_for_status().json()
     stores = {group["key"]["store"] for group in report["groups"]} - {"unknown"}
     known = {f"shop-{number}" for number in range(3)}

@@ -6,23 +6,25 @@ import asyncio
 import errno
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 from sqlalchemy.engine import URL
 
 from engine.arrays import Ragged
-from engine.customers import erase_everywhere
+from engine.customers import erase_everywhere, remembered
 from engine.errors import ConfigError, ModelError, StorageMismatch
-from engine.facts import Event, Fact
+from engine.facts import Event, EventType, Fact, PurchaseItem
 from engine.forgotten import Forgotten
 from engine.ranking.customers import Customers, hash_of
 from engine.ranking.purchases import Purchases
 from engine.registry import Registry
 from engine.storage.connection import parse_url
-from engine.storage.facts import FactScope
+from engine.storage.facts import ERASED, FactScope
 from engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
 from engine.storage.store import open_store
 from engine.tracking.query import ReportQuery
@@ -106,7 +108,7 @@ def test_a_database_goes_over_to_a_new_secret(
     # The same facts sent again are still known, and the same people still found.
     again = store.facts.append(FACTS)
     assert (again.recorded, again.duplicates, again.rejected) == (0, len(FACTS), ())
-    assert [fact.event_id for fact in store.people.facts("Kari")] == ["e-1", "e-2"]
+    assert [fact.event_id for fact in store.people.facts("Kari")] == ["e-1", "e-2", "e-3"]
     store.close()
     store = open_store(url, secret=OLD)
     with pytest.raises(StorageMismatch):
@@ -212,6 +214,73 @@ def test_models_know_an_erased_customer_no_more(tmp_path: Path) -> None:
     known = _customers(key).without(Forgotten(tmp_path).hashes())
     assert (known.row_of("Kari", key), known.row_of("Ola", key)) == (-1, 1)
     assert Forgotten(tmp_path).path.read_text() == f"{hash_of('Kari', key):016x}\n"
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("pg", marks=pytest.mark.postgres)])
+def test_what_comes_after_an_erasure_ties_no_order_to_the_person(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'facts.db'}"
+    if database == "pg":
+        url = str(request.getfixturevalue("fresh_postgres_url"))
+    store = open_store(url, secret=OLD)
+    store.migrate()
+
+    def event(event_id: str, kind: EventType, at: int, **fields: Any) -> Event:
+        items = (PurchaseItem("case-1", 1, 100),) if kind == "purchase" else ()
+        return Event(event_id, kind, at, items=items, currency="NOK", **fields)
+
+    order = event("p-1", "purchase", 10, checkout_id="ch", transaction_id="t", customer_id="Kari")
+    others = event("p-2", "purchase", 11, transaction_id="t2", customer_id="Ola", session_id="s2")
+    store.facts.append([*FACTS, replaced(view(9, "Kari", "s9"), checkout_id="ch"), order, others])
+    store.people.erase("Kari")
+    late = [
+        event("r-1", "refund", 20, transaction_id="t", customer_id="Kari", session_id="s1"),
+        event("r-2", "cancel", 21, transaction_id="t", customer_id="Kari"),
+        event("r-3", "refund", 23, checkout_id="ch", transaction_id="t9", customer_id="Kari"),
+    ]
+    of_others = event("r-4", "refund", 24, transaction_id="t2", customer_id="Ola")
+    again = event("p-3", "purchase", 25, transaction_id="t3", customer_id="Kari")
+    assert store.facts.append([*late, of_others, again]).recorded == 5
+    assert store.facts.append([*late, of_others, again]).duplicates == 5
+    assert [fact.event_id for fact in store.people.facts("Kari")] == ["p-3"], "a purchase of today"
+    assert "r-4" in {fact.event_id for fact in store.people.facts("Ola")}
+    stored = {fact.event_id: fact for fact in store.facts.read(FactScope())}
+    assert {stored[each.event_id].customer_id for each in late} == {stored["p-1"].customer_id}
+    assert str(stored["p-1"].customer_id).startswith(ERASED)
+    store.close()
+
+
+def test_the_export_holds_what_an_erasure_touches(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=OLD)
+    store.migrate()
+    store.facts.append(FACTS)
+    exported = [fact.event_id for fact in store.people.facts("Kari")]
+    assert store.people.erase("Kari") == len(exported) == 3
+    assert store.people.erase("Kari") == 0
+    store.close()
+
+
+def test_an_id_that_looks_like_a_pseudonym_is_the_customer_who_has_it(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=OLD)
+    store.migrate()
+    alike = store.people.pseudonym_of("Kari")
+    store.facts.append([view(1, "Kari", None), view(2, alike, None)])
+    assert store.people.erase(alike) == 1
+    assert [fact.event_id for fact in store.people.facts("Kari")] == ["e-1"]
+    assert store.people.erase(alike) == 1, "now it is nobody's id, and a pseudonym"
+    store.close()
+
+
+def test_what_a_model_remembers_is_exported(tmp_path: Path) -> None:
+    key = customer_key(tmp_path)
+    model = replace(tiny_model(), customers=_customers(key), customer_key=key)
+    known = remembered("Ola", model)
+    assert known is not None
+    [order] = known.orders
+    assert order["item_ids"] == [model.catalogue.items[1]]
+    assert remembered("nobody", model) is None
+    assert remembered("Ola", None) is None
 
 
 def test_a_damaged_list_of_the_forgotten_is_told(tmp_path: Path) -> None:

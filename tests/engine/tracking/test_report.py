@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import clock
 from engine.errors import ConfigError
 from engine.facts import OFFER_LOG, Decision, Fact, Offer
 from engine.tracking.local_days import ends_at, starts_at, zone_of
@@ -326,3 +327,55 @@ def test_a_wrong_question_is_told_what_is_wrong(texts: dict[str, str], message: 
 def test_the_ends_of_the_calendar_are_days_too(bounds: tuple[str, str]) -> None:
     query = parse_query({"from": bounds[0], "to": bounds[1], "timezone": OSLO})
     assert report_of([], query)["from"] == bounds[0]
+
+
+def test_small_groups_are_folded_where_they_could_name_a_person() -> None:
+    facts: list[Fact] = []
+    for number, item, segment, placement in (
+        *((n, "bun", "a", "checkout") for n in range(5)),
+        *((n, "jam", "a", "checkout") for n in range(10, 14)),
+        (20, "tea", "b", "checkout"),
+        (21, "tea", "b", "page"),
+        *((30, "cup", "c", "checkout") for _ in range(7)),
+    ):
+        at = clock.parse_instant("2026-01-01T10:00:00+00:00") + len(facts)
+        facts.append(
+            Decision(
+                event_id=f"d{len(facts)}",
+                decision_id=f"d{len(facts)}",
+                occurred_at=at,
+                checkout_id=f"ch{len(facts)}",
+                session_id=None,
+                customer_id=f"c{number}",
+                arm="treatment",
+                model_version=None,
+                placement=placement,
+                currency="NOK",
+                lines=(),
+                offers=(Offer(f"o{len(facts)}", "cross_sell", item, 1, 100),),
+                control_share=0.0,
+                segment=segment,
+            )
+        )
+
+    def shown(*by: str, fold: int = 5) -> dict[tuple[str, ...], int]:
+        query = ReportQuery(by=by, kinds=("cross_sell",), impressions="served", fold_below=fold)
+        report: Any = report_of(facts, query)
+        assert report["total"]["cross_sell"]["offer"]["denominator"] == len(facts)
+        assert report.get("folded_below", 0) == fold
+        return {
+            tuple(group["key"].values()): group["cross_sell"]["offer"]["denominator"]
+            for group in report["groups"]
+        }
+
+    assert shown("item", fold=0) == {("bun",): 5, ("jam",): 4, ("tea",): 2, ("cup",): 7}
+    assert shown("item") == {("bun",): 5, ("other",): 13}, "seven offers to one person are few"
+    assert shown("segment") == {("a",): 9, ("other",): 9}
+    assert shown("day", "item") == {("2026-01-01", "bun"): 5, ("2026-01-01", "other"): 13}
+    assert shown("item", "placement") == {
+        ("bun", "checkout"): 5,
+        ("other", "checkout"): 12,
+        ("other", "page"): 1,
+    }
+    assert shown("placement") == {("checkout",): 17, ("page",): 1}, "that names nobody"
+    assert shown("day") == {("2026-01-01",): 18}

@@ -155,7 +155,11 @@ def test_a_person_is_forgotten_and_keys_are_renewed_in_roll_ups_too(store: Store
     before = json.dumps(report(store, "month"))
     drop_before(store, SINCE, SilentProgress())
     names = unit_names(store)
+    of_ann = store.people.units("ann")
+    assert len(of_ann) == 1
+    assert set(of_ann) < names
     store.people.erase("ann")
+    assert store.people.units("ann") == []
     forgotten = unit_names(store)
     assert len(names) == len(forgotten)
     assert len(names - forgotten) == 1
