@@ -27,6 +27,7 @@ def event_body(event: Event) -> schema.EventBody:
         event.currency,
         event.is_bot or None,
         event.scope,
+        None if event.stated_at is None else clock.to_iso(event.stated_at),
     )
     if isinstance(body, schema.OrderBody):
         currency = event.currency

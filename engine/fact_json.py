@@ -119,6 +119,7 @@ def _event(body: schema.EventBody) -> Event:
         amount,
         prices_include_tax,
         body.scope,
+        None if body.stated_at is None else _instant(body.stated_at),
     )
 
 
@@ -344,8 +345,10 @@ def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
         body = event_body(fact)
         packed = _body_encoder.encode(body)
         digested = body if coarse is fact else event_body(cast(Event, coarse))
-        # Its token may have expired when an event is sent again.
+        # Sent again it is the same event: its token may have expired, and it arrives later.
         digested.scope = None
+        digested.occurred_at = digested.stated_at or digested.occurred_at
+        digested.stated_at = None
         return _digest(digested), packed
     decision, outward = decision_body(fact), offer_bodies(fact)
     digested = decision if coarse is fact else decision_body(cast(Decision, coarse))

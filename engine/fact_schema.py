@@ -120,6 +120,7 @@ class EventBody(Struct, omit_defaults=True, tag_field="type"):
     currency: Id = None
     is_bot: bool | None = None
     scope: Scope | None = None
+    stated_at: Instant | None = None
     promotion_id: Id = None
     consent: bool | None = None
     checkout_token: Id = None

@@ -223,6 +223,8 @@ class Event(msgspec.Struct, frozen=True):
         Of a purchase: whether the prices of its lines do; None where it is as the shop says.
     scope
         Of who sent it; None where it is not known, or the service has no keys.
+    stated_at
+        The instant that a page stated, where `occurred_at` is that of arrival in place of it.
     """
 
     event_id: str
@@ -240,6 +242,7 @@ class Event(msgspec.Struct, frozen=True):
     amount_minor: int | None = None
     prices_include_tax: bool | None = None
     scope: Scope | None = None
+    stated_at: int | None = None
 
     @property
     def returns_all(self) -> bool:

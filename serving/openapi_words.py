@@ -17,7 +17,8 @@ FIELDS: Mapping[str, str] = {
     "checkout_id": "One attempt to buy a cart; the same in every call and event of it",
     "checkout_token": "Made by the shop's server: it vouches for a checkout whose page calls the"
     " service with a storefront key",
-    "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `unauthorized`,"
+    "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `out_of_bounds`,"
+    " `unauthorized`,"
     " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
     " `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
@@ -76,6 +77,8 @@ FIELDS: Mapping[str, str] = {
     "score": "How likely the offer is taken, from 0 to 1",
     "serving": "The version that answers",
     "session_id": "The shop's id of the session; stored as a keyed hash",
+    "stated_at": "What a page stated as `occurred_at`, where that is now its time of arrival; the"
+    " service sets it, and only imports may state it",
     "step": "`size`: a bigger pack at a lower unit price; `tier`: any other dearer version",
     "store_id": "The shop's id of the store",
     "segment": "The shop's word for who was asked",

@@ -73,7 +73,8 @@ class Order:
 
 CAUSES = (
     *("duplicates", "reused_transactions", "late", "early", "unmatched", "refund_mismatch"),
-    *("orders_without_checkout", "bots_excluded", "bots_by_rate", "unvouched", "checkouts"),
+    *("orders_without_checkout", "bots_excluded", "bots_by_rate", "dated_on_arrival"),
+    *("unvouched", "checkouts"),
 )
 """Why facts count for nothing, or are in doubt.
 
@@ -83,6 +84,7 @@ another customer than the one that counts, or came more than a day later.
 before the first decision of their checkout.
 `refund_mismatch`: refunds of items, units or money that their order did not have.
 `orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
+`dated_on_arrival`: events of pages that stated an impossible instant, and count at their arrival.
 `bots_by_rate`: decisions of sessions in hours with more of them than people make; they are among
 `bots_excluded`.
 `unvouched`: checkouts without a vouched decision, of all `checkouts` that were decided for; each at
@@ -210,6 +212,7 @@ class _Reading:
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
+        self._redated = [each.occurred_at for each in events if each.stated_at is not None]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
 
@@ -325,6 +328,7 @@ class _Reading:
                 "orders_without_checkout": self._without_checkout,
                 "bots_excluded": self._bots,
                 "bots_by_rate": self._hasty,
+                "dated_on_arrival": self._redated,
                 "unvouched": self._unvouched,
                 "checkouts": self._begun,
             },

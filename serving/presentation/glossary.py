@@ -16,7 +16,8 @@ MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
     *("orders", "checkouts", "unvouched", "without_decision", "orders_without_checkout"),
     *("duplicates", "reused_transactions", "reused_checkouts"),
-    *("late", "early", "unmatched", "refund_mismatch", "bots_excluded", "bots_by_rate"),
+    *("late", "early", "unmatched", "refund_mismatch"),
+    *("bots_excluded", "bots_by_rate", "dated_on_arrival"),
     *("unpriced", "repriced", "untaxed", "other_currency", "immature"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown; all but the first

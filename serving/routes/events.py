@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 import orjson
 from fastapi import APIRouter, Request
+from msgspec.structs import replace
 from starlette.responses import Response
 
+from engine import clock
 from engine.errors import FactRejected
 from engine.fact_json import fact_of
 from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
@@ -21,6 +24,10 @@ from serving.request_body import largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
+
+_SERVER_DAYS = (3 * 366, 1)
+_PAGE_DAYS = (2, 5 / (24 * 60))
+"""Days before and after its arrival that an event may be dated: the clocks of buyers differ."""
 
 router = APIRouter(tags=["events"], route_class=DirectRoute)
 
@@ -47,8 +54,10 @@ class EventsAnswer:
 async def record_events(request: Request) -> Response:
     """Record events; send again what was not answered, it is counted once by its `event_id`.
 
-    Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`). `purchase`,
-    `refund` and `cancel` need a server key.
+    Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`, `out_of_bounds`).
+    `purchase`, `refund` and `cancel` need a server key. Events of a storefront key that are dated
+    more than two days ago or five minutes ahead get their time of arrival; with a server key, more
+    than three years ago or a day ahead is `out_of_bounds`.
     """
     caller = admit(request, "storefront")
     service = service_of(request)
@@ -78,7 +87,7 @@ async def take(
     logs.keep_unspoken(lambda: people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
-    is_server = caller.may("server")
+    is_server, now = caller.may("server"), clock.now()
     facts: list[Fact] = []
     indexes: list[int] = []
     rejected: list[Rejection] = []
@@ -96,10 +105,11 @@ async def take(
                 for value in (body.checkout_token, body.checkout_id, body.customer_id)
             )
             body.scope, problem = scope_of(service.settings, caller, *named)
+            body.stated_at = None
             warnings.update([problem] if problem else [])
             if consent_required and body.consent is None:
                 body.consent = False
-            facts.append(fact_of(body))
+            facts.append(_dated(cast(Event, fact_of(body)), now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))
             continue
@@ -116,6 +126,26 @@ async def take(
     rejected.sort(key=lambda one: one.index)
     said = [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
     return EventsAnswer(result.recorded, result.duplicates, rejected, said)
+
+
+def _dated(event: Event, now: int, *, is_server: bool) -> Event:
+    """Return an event of which the instant is possible: a page's wrong one is that of arrival.
+
+    Raises
+    ------
+    FactRejected
+        Reason `out_of_bounds`: a server states an instant that is too far from now.
+    """
+    back, ahead = _SERVER_DAYS if is_server else _PAGE_DAYS
+    if -back <= (event.occurred_at - now) / clock.MICROS_PER_DAY <= ahead:
+        return event
+    if not is_server:
+        return replace(event, occurred_at=now, stated_at=event.occurred_at)
+    raise FactRejected(
+        "out_of_bounds",
+        "occurred_at must be at most three years ago and a day ahead;"
+        " `mersalg events import` takes any",
+    )
 
 
 def _events_of(body: bytes, maximum: int) -> list[msgspec.Raw]:

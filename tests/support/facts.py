@@ -116,6 +116,7 @@ def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
         occurred_at=draw(_instants(5, 30)),
         offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),
         is_bot=draw(_seldom(False, True)),
+        stated_at=draw(_seldom(None, 7)),
         **draw(_who()),
     )
 

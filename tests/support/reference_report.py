@@ -928,6 +928,9 @@ class ReferenceReport:
             "unmatched": unmatched,
             "bots_excluded": sum(map(self.inside, self.bots)),
             "bots_by_rate": sum(map(self.inside, self.hasty)),
+            "dated_on_arrival": sum(
+                event.stated_at is not None for event in filter(self.inside, self.events)
+            ),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
                 for credit in self.credits
