@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from engine.errors import ConfigError
+from engine.experiment import PUBLIC_SALT
 from engine.locales import is_spoken
 from engine.merchandising.sections import Columns, OffersSection, Section
 from engine.mining_engines import EngineName
@@ -244,14 +245,19 @@ class TrainingSection(Section):
 class ExperimentSection(Section):
     holdout: float = Field(default=0.1, ge=0, le=1)
     """Share of units in the control arm, who see no offers."""
-    salt: str = Field(default="mersalg-1", min_length=1)
-    """Another salt is another experiment: every unit is drawn anew."""
+    salt: str | None = Field(default=None, min_length=1)
+    """Another salt is another experiment: every unit is drawn anew. Not set, it is that of the
+    database: a random one."""
     guardrail: bool = True
     """Pause the offers of a model version that keeps buyers from completing their checkouts."""
     max_completion_drop: float = Field(default=0, ge=0, le=1)
     """Fall in completed checkouts, as a share of them, that is put up with: 0.01 is one point."""
     guardrail_checkouts: int = Field(default=500, ge=1)
     """Checkouts in each arm before anything is judged."""
+
+    def salt_of(self, stored: str | None) -> str | None:
+        """Return the salt that arms are drawn with where a database has `stored`."""
+        return stored if self.salt in (None, PUBLIC_SALT) else self.salt
 
 
 class TrackingSection(Section):

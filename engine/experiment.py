@@ -6,6 +6,9 @@ import hashlib
 
 from engine.facts import Arm
 
+PUBLIC_SALT = "mersalg-1"
+"""The salt of versions without one of their own for each database: anybody can compute arms."""
+
 _BUCKETS = 2**64
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from engine import clock, money
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection
-from engine.experiment import assign_arm, unit_of
+from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
 from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces, Scope
 from engine.locales import Language, language_of
 from engine.merchandising.placing import Complement
@@ -85,6 +85,7 @@ def decide(
     paused: bool = False,
     recall: bool = True,
     scope: Scope | None = None,
+    salt: str | None = PUBLIC_SALT,
 ) -> Decision:
     """Draw the arm and choose the offers; in the control arm they are ghosts.
 
@@ -108,17 +109,20 @@ def decide(
         Whether what the model remembers of the customer may be used for this caller.
     scope
         Of the caller, to be recorded.
+    salt
+        That of the database, for models that set none; where it is not known nobody is held out.
     """
     experiment = model.settings.experiment if model else ExperimentSection()
-    share = experiment.holdout if holdout else 0.0
+    salt = experiment.salt_of(salt)
+    share = experiment.holdout if holdout and salt is not None else 0.0
     # Units are counted as they are drawn: where nobody may be remembered, by the checkout.
     remembered = consents(model, request)
     customer_id = request.customer_id if remembered else None
     session_id = request.session_id if remembered else None
     arm: Arm = "treatment"
-    if holdout:
+    if holdout and salt is not None:
         unit = unit_of(customer_id, session_id, request.checkout_id)
-        arm = known_arm or assign_arm(unit, salt=experiment.salt, holdout=share)
+        arm = known_arm or assign_arm(unit, salt=salt, holdout=share)
     currency = model.catalogue.currency if model else request.currency
     foreign = request.currency is not None and request.currency != currency
     lines = _cart_lines(request, None if foreign else currency)

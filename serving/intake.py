@@ -55,7 +55,7 @@ class Intake:
         *,
         deadlines: Deadlines,
         batch_facts: int = 512,
-        mended: Callable[[], None] = lambda: None,
+        mended: Callable[[], object] = lambda: None,
     ) -> None:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._deadlines, self._when_mended = deadlines, mended

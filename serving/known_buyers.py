@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from engine import clock
 from engine.errors import StorageError
-from engine.experiment import assign_arm, unit_of
+from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
 from engine.facts import Arm
 from engine.model import Model
 from engine.storage.questions import Bought, BuyerQuery, KnownBuyer
@@ -79,6 +79,7 @@ class KnownBuyers:
         budget: TimeBudget,
         *,
         recall: bool = True,
+        salt: str | None = PUBLIC_SALT,
     ) -> KnownBuyer:
         """Return what is known of the buyer of a call.
 
@@ -88,6 +89,8 @@ class KnownBuyers:
         ----------
         recall
             Whether the caller may learn from the answer what the customer did.
+        salt
+            As in `decide`.
         """
         session_id, customer_id = request.session_id, request.customer_id
         # Without consent nobody is looked up: the dismissals in this checkout are all there is.
@@ -97,7 +100,7 @@ class KnownBuyers:
         if session_id is not None:
             arm = self._arms.get(session_id)
         arm_session_id = None
-        if arm is None and _login_could_change_arm(model, session_id, customer_id):
+        if arm is None and _login_could_change_arm(model, session_id, customer_id, salt):
             arm_session_id = session_id
         if not recall:
             customer_id = None
@@ -184,12 +187,15 @@ class KnownBuyers:
 
 
 def _login_could_change_arm(
-    model: Model | None, session_id: str | None, customer_id: str | None
+    model: Model | None, session_id: str | None, customer_id: str | None, salt: str | None
 ) -> bool:
     """Return whether customer and session are drawn into different arms: 2 h (1 - h) of logins."""
     if model is None or session_id is None or customer_id is None:
         return False
     experiment = model.settings.experiment
+    salt = experiment.salt_of(salt)
+    if salt is None:
+        return False
     units = (unit_of(customer_id, None), unit_of(None, session_id))
-    drawn = {assign_arm(unit, salt=experiment.salt, holdout=experiment.holdout) for unit in units}
+    drawn = {assign_arm(unit, salt=salt, holdout=experiment.holdout) for unit in units}
     return len(drawn) > 1

@@ -33,6 +33,7 @@ from serving.labels import Labels
 from serving.live_model import LiveModel
 from serving.metrics import Metrics
 from serving.reports import Reports
+from serving.salt import Salt
 from serving.settings import ServeSettings
 from serving.shop_notice import ShopNotice
 from serving.spool import Spool
@@ -68,6 +69,7 @@ class Service:
     labels: Labels
     long_carts: asyncio.Semaphore
     """Held while one is worked on, in a thread: others are answered meanwhile."""
+    salt: Salt
 
 
 def service_of(request: Request) -> Service:
@@ -92,6 +94,7 @@ async def running(
     registry = Registry(settings.models)
     notice = ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
+    salt = Salt(store, Path(f"{settings.spool_folder}.salt"))
     intake = Intake(
         store,
         spool,
@@ -102,7 +105,7 @@ async def running(
             events=settings.events_deadline_ms / 1000,
         ),
         batch_facts=settings.batch_facts,
-        mended=notice.give,
+        mended=lambda: (salt.read(), notice.give()),
     )
     live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
     health_check = HealthCheck(store.ping)
@@ -150,8 +153,9 @@ async def running(
         KeyGuesses(partial(keep, store, intake)),
         Labels(settings.storefront_labels),
         asyncio.Semaphore(),
+        salt,
     )
-    available = await asyncio.to_thread(_prepare_database, store)
+    available = await asyncio.to_thread(_prepare_database, store, salt)
     await live.reload()
     intake.start(available=available)
     tasks = [
@@ -182,13 +186,15 @@ async def running(
         store.close()
 
 
-def _prepare_database(store: Store) -> bool:
+def _prepare_database(store: Store, salt: Salt) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
+        salt.read()
         store.questions.known_buyers([_NOBODY])  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)
+        salt.recall()
         return False
     return True
 

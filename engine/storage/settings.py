@@ -13,6 +13,8 @@ ROLLUP_SETTINGS = "rollup_settings"
 """Note of the settings with which the roll-ups were made."""
 FACTS_SINCE = "facts_since"
 """Note of the first local day whose facts are still stored, where earlier ones were dropped."""
+SALT = "experiment_salt"
+"""Note of the salt that arms are drawn with, where the shop file sets none."""
 TRIAL = "trial"
 """Note that is written to learn whether the database can be written."""
 IMPORT = "import:"
@@ -20,7 +22,7 @@ IMPORT = "import:"
 _EARLIER = ("served", "loader")
 """Notes of versions that filled a database without its indexes."""
 _OWN = (
-    *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, TRIAL, IMPORT, *_EARLIER),
+    *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, SALT, TRIAL, IMPORT, *_EARLIER),
     "guardrail",
 )
 

@@ -13,15 +13,18 @@ The store itself opens, migrates, checks and closes the database.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from engine.errors import ConfigError, StorageUnavailable
+from engine.experiment import PUBLIC_SALT
 from engine.storage import connection, settings
 from engine.storage.audit import AuditLog
 from engine.storage.connection import Database
@@ -31,6 +34,7 @@ from engine.storage.people import People
 from engine.storage.pseudonyms import Pseudonyms, load_secret
 from engine.storage.questions import Questions
 from engine.storage.rollups import Reports
+from engine.storage.tables import decisions
 from engine.storage.writer import writer_for
 
 SCHEMA_VERSION = "0009"
@@ -147,6 +151,7 @@ class Store:
         """
         self.upgrade()
         self.people.claim()
+        self.salt()
         if serving:
             self._writer.serve()
 
@@ -184,6 +189,19 @@ class Store:
     def _schema(self) -> str | None:
         with self._database.reading() as reading:
             return connection.schema_version(reading)
+
+    def salt(self) -> str:
+        """Return the salt that arms are drawn with, after making a random one where there is none.
+
+        A database with decisions of earlier versions keeps the public one that they had.
+        """
+        found = self.note(settings.SALT)
+        if found is not None:
+            return found
+        with self._database.writing() as writing:
+            is_used = writing.scalar(select(decisions.c.decision_id).limit(1)) is not None
+            salt = PUBLIC_SALT if is_used else secrets.token_hex(16)
+            return settings.note_once(writing, settings.SALT, salt) or salt
 
     def try_writing(self) -> None:
         """Write as much as a batch of decisions takes, and delete it again.

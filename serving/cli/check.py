@@ -49,7 +49,7 @@ def command(
         for part in (
             _shop(config, progress),
             _models(models),
-            _database(database),
+            _database(database, models),
             _keys(),
             _surroundings(models, database, url),
         ):
@@ -133,9 +133,11 @@ def _models(models: Path) -> Iterator[Finding]:
             yield Finding("models", "warning", error.message, "it cannot be rolled back to")
 
 
-def _database(url: str | None) -> Iterator[Finding]:
+def _database(url: str | None, models: Path) -> Iterator[Finding]:
     from engine.errors import ConfigError, StorageUnavailable
+    from engine.experiment import PUBLIC_SALT
     from engine.facts import is_vouched
+    from engine.storage.settings import SALT
     from engine.storage.store import SCHEMA_VERSION, open_existing_store
 
     if url is None:
@@ -150,6 +152,7 @@ def _database(url: str | None) -> Iterator[Finding]:
         store.ping()
         settings, ours = store.reports.settings(), store.people.secret_matches()
         decisions = store.facts.newest_decisions(_LOOKED_AT)
+        salt = store.note(SALT)
     except StorageUnavailable as error:
         yield Finding("database", "failed", error.message, "start it, or do as the message says")
         return
@@ -181,6 +184,28 @@ def _database(url: str | None) -> Iterator[Finding]:
             f"none of the last {len(decisions):,} suggestion calls is vouched for: {counted}",
             "ask for suggestions from the shop's server, or send a checkout_token",
         )
+    if salt == PUBLIC_SALT and not _sets_salt(models):
+        yield Finding(
+            "experiment",
+            "warning",
+            "arms are drawn with the salt of earlier versions, which is public: whoever knows ids"
+            " of customers can compute who is held out",
+            "set [experiment] salt in the shop file and train; every unit is then drawn anew",
+        )
+
+
+def _sets_salt(models: Path) -> bool:
+    from engine.errors import ModelError
+    from engine.registry import Registry
+
+    registry = Registry(models)
+    try:
+        current = registry.current()
+        if current is None:
+            return False
+        return registry.manifest(current).settings().experiment.salt_of(None) is not None
+    except ModelError:
+        return False  # said where the models are looked at
 
 
 def _surroundings(models: Path, database: str | None, url: str | None) -> Iterator[Finding]:

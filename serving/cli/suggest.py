@@ -51,7 +51,9 @@ def command(
         for answer in _answers(model, source, tally, holdout=not no_holdout):
             target.write(answer + b"\n")
             bar.advance()
-    _summarise(tally, model.version, out, as_json=as_json)
+    # Random where the shop file sets none, and in the service's database.
+    own_arms = not no_holdout and model.settings.experiment.salt_of(None) is None
+    _summarise(tally, model.version, out, own_arms=own_arms, as_json=as_json)
     if tally["malformed"]:
         raise typer.Exit(console.BAD_INPUT)
 
@@ -100,12 +102,15 @@ def _refusal(error: ApiError) -> bytes:
     return orjson.dumps({"error": problem})
 
 
-def _summarise(tally: dict[str, int], version: str, out: str, *, as_json: bool) -> None:
+def _summarise(
+    tally: dict[str, int], version: str, out: str, *, own_arms: bool, as_json: bool
+) -> None:
     stream = console.err if out == _STANDARD else console.out
     if as_json:
         import orjson
 
-        text = orjson.dumps({"model_version": version, **tally}).decode()
+        said = {"model_version": version, "arms_of_service": not own_arms, **tally}
+        text = orjson.dumps(said).decode()
         # Answers have the standard output to themselves.
         (sys.stderr if out == _STANDARD else sys.stdout).write(text + "\n")
         return
@@ -116,6 +121,13 @@ def _summarise(tally: dict[str, int], version: str, out: str, *, as_json: bool) 
         highlight=False,
         markup=False,
     )
+    if own_arms:
+        console.err.print(
+            "arms differ from the service's, whose salt is in its database; [experiment] salt of"
+            " the shop file makes them the same",
+            highlight=False,
+            markup=False,
+        )
     if tally["malformed"]:
         console.err.print(
             f"[bold red]error[/] {tally['malformed']} malformed lines, each answered by an error"

@@ -58,14 +58,16 @@ async def suggest(request: Request) -> Response:
     model, budget = service.live.model, service.intake.budget()
     # Otherwise a caller who names a customer would see by what is missing what they dismissed.
     recall = service.settings.storefront_recall or caller.may("server")
-    buyer = await service.buyers.of(model, asked, budget, recall=recall)
+    salt = service.salt.stored
+    buyer = await service.buyers.of(model, asked, budget, recall=recall, salt=salt)
     laps.lap("look_ups")
-    deciding = partial(_decide, service, model, asked, buyer, recall=recall, scope=scope)
+    deciding = partial(_decide, service, model, asked, buyer, recall=recall, scope=scope, salt=salt)
     is_long = _entries(asked) > _LONG_CART
     decision = await _beside_others(service, deciding) if is_long else deciding()
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
-    service.buyers.set_arm(decision.session_id, decision.arm)
+    if decision.control_share:
+        service.buyers.set_arm(decision.session_id, decision.arm)
     tracking = await service.intake.record(decision, budget)
     laps.lap("record")
     _count(service, decision, tracking, late=budget.is_spent)
@@ -122,6 +124,7 @@ def _decide(
     *,
     recall: bool,
     scope: Scope | None,
+    salt: str | None,
 ) -> Decision:
     try:
         return decide(
@@ -133,10 +136,11 @@ def _decide(
             paused=service.guard.paused is not None,
             recall=recall,
             scope=scope,
+            salt=salt,
         )
     except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
-        decision = decide(None, asked, known_arm=buyer.arm, scope=scope)
+        decision = decide(None, asked, known_arm=buyer.arm, scope=scope, salt=salt)
         logs.decision_id.set(decision.decision_id)
         service.live.note_failure(model, error)
         service.metrics.degraded["decide_failure"].inc()

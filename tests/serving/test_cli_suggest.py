@@ -94,6 +94,7 @@ def test_the_arms_of_the_service_hold_without_the_flag(models: Path, tmp_path: P
     assert all(answer["offers"] == [] for answer in held_out)
     assert tally == {
         "model_version": Registry(models).current(),
+        "arms_of_service": True,
         "carts": 60,
         "answered": 60,
         "malformed": 0,

@@ -120,7 +120,7 @@ def test_logging_in_never_changes_the_arm_whichever_worker_answers(tmp_path: Pat
     publish_model(tmp_path / "models", tiny_model(holdout=0.5))
 
     def arm(customer: str | None, session: str | None) -> str:
-        return assign_arm(unit_of(customer, session), salt="mersalg-1", holdout=0.5)
+        return assign_arm(unit_of(customer, session), salt="tiny", holdout=0.5)
 
     session = next(f"s-{n}" for n in range(99) if arm(None, f"s-{n}") == "control")
     customer = next(f"c-{n}" for n in range(99) if arm(f"c-{n}", None) == "treatment")

@@ -211,7 +211,7 @@ def a_login_that_asks(holdout: float) -> dict[str, str]:
     """Ids of a customer and a session of different arms: the session has to be looked up."""
 
     def arm(customer: str | None, session: str | None) -> str:
-        return assign_arm(unit_of(customer, session), salt="mersalg-1", holdout=holdout)
+        return assign_arm(unit_of(customer, session), salt="tiny", holdout=holdout)
 
     session = next(f"s-{n}" for n in range(99) if arm(None, f"s-{n}") == "control")
     customer = next(f"c-{n}" for n in range(99) if arm(f"c-{n}", None) == "treatment")

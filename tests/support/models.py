@@ -147,7 +147,7 @@ def tiny_model(
     timezone: str = "Europe/Oslo",
     locale: str = "en",
     holdout: float = 0.1,
-    salt: str = "mersalg-1",
+    salt: str = "tiny",
     offers: OffersSection | None = None,
     tracking: TrackingSection | None = None,
     attributes: AttributesSection | None = None,

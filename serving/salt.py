@@ -1,0 +1,61 @@
+"""The salt that arms are drawn with: the database's, with a copy for starts without it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from engine.durable import put_in_place
+from engine.storage.store import Store
+
+_log = logging.getLogger("mersalg.salt")
+
+
+class Salt:
+    """The salt of one database, the same for all workers and machines that use it.
+
+    Parameters
+    ----------
+    store
+        Has the salt.
+    copy
+        File of the copy.
+
+    Attributes
+    ----------
+    stored
+        None where it is not known: nobody is held out then.
+    """
+
+    def __init__(self, store: Store, copy: Path) -> None:
+        self._store, self._copy = store, copy
+        self._is_read = False
+        self.stored: str | None = None
+
+    def read(self) -> None:
+        """Take the salt from the database, once, and copy it; raise StorageError as the store."""
+        if self._is_read:
+            return
+        found = self._store.salt()
+        try:
+            if found != self._copied():
+                self._copy.parent.mkdir(parents=True, exist_ok=True)
+                put_in_place(self._copy, found.encode())
+        except OSError as error:
+            _log.warning("the salt of the arms could not be copied to %s: %s", self._copy, error)
+        self.stored, self._is_read = found, True
+
+    def recall(self) -> None:
+        """Take the copy, where the database is away."""
+        try:
+            self.stored = self._copied()
+        except OSError as error:
+            _log.warning("the salt of the arms cannot be read from %s: %s", self._copy, error)
+        if self.stored is None:
+            _log.warning("nobody is held out until the database answers: it has the salt of arms")
+
+    def _copied(self) -> str | None:
+        try:
+            return self._copy.read_bytes().decode(errors="replace") or None
+        except FileNotFoundError:
+            return None
