@@ -92,9 +92,10 @@ class ServeSettings(BaseModel):
     """Calls a second that one address may make without a known key, 60 at once; 0: no limit."""
     trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` is believed (`10.0.0.0/8`)."""
-    storefront_recall: bool = True
+    storefront_recall: bool = False
     """Whether suggestion calls with storefront keys, which any page shows, are answered by what
-    the customer they name bought before; where customer ids can be guessed, say no."""
+    the customer they name bought and dismissed, also without a valid checkout token. Say yes only
+    where nobody can guess ids of customers."""
     keys_poll_seconds: float = Field(default=1.0, gt=0)
     """How often the key file is looked at."""
     report_cache_seconds: float = Field(default=5.0, ge=0)

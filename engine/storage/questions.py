@@ -59,7 +59,8 @@ class KnownBuyer(NamedTuple):
         wanted.
     dismissed_item_ids
         Items of the offers that were dismissed, the oldest first, each once. A dismissal is the
-        buyer's where it or its decision names the checkout, the session or the customer.
+        buyer's where it or its decision names the checkout, the session or the customer. What a
+        storefront key sent without a valid token names no customer, for anybody may send it.
     any_dismissed
         Whether any buyer dismissed an offer; True where this one's dismissals were not asked for.
     """
@@ -146,6 +147,10 @@ facts as decision {join} offers on offers.event_id = decision.event_id
 where decision.{column} = asked.{column}
 """
 _DISMISSED = " and dismissal.type = {type} and dismissal.occurred_at > asked.dismissed_after"
+_VOUCHED = {
+    "sqlite": " and coalesce(json_extract({0}.body, '$.scope'), '') <> 'storefront'",
+    "postgresql": " and coalesce({0}.body::json ->> 'scope', '') <> 'storefront'",
+}
 _FOUND = "dismissal.occurred_at as at, dismissal.offer_id, decision.body"
 
 
@@ -172,6 +177,9 @@ def _dismissals(dialect: str) -> str:
         for column in ("checkout_id", "session_id", "customer_id")
         for source in (_BY_DISMISSAL, _BY_DECISION)
     ]
+    vouched = [_VOUCHED[dialect].format(each) for each in ("dismissal", "decision")]
+    found[-2] += vouched[0]
+    found[-1] += "".join(vouched)
     if is_sqlite:
         found = [f"select number, {_FOUND} from asked cross join {each}" for each in found]  # noqa: S608
         united = " union all ".join(found)

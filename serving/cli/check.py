@@ -243,6 +243,21 @@ def _keys() -> Iterator[Finding]:
         return
     if settings.keys:
         yield Finding("keys and settings", "ok", "API keys are set")
+        if settings.storefront_recall:
+            yield Finding(
+                "recall",
+                "warning",
+                "a call with a storefront key is answered by what the customer it names bought:"
+                " whoever guesses an id reads it",
+                "send a checkout_token, and leave MERSALG_STOREFRONT_RECALL out",
+            )
+        else:
+            yield Finding(
+                "recall",
+                "ok",
+                "calls with storefront keys use what a customer bought or dismissed only with a"
+                " checkout_token (in earlier versions always, as MERSALG_STOREFRONT_RECALL=yes)",
+            )
     else:
         yield Finding(
             "keys and settings",

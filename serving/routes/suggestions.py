@@ -57,7 +57,7 @@ async def suggest(request: Request) -> Response:
     )
     model, budget = service.live.model, service.intake.budget()
     # Otherwise a caller who names a customer would see by what is missing what they dismissed.
-    recall = service.settings.storefront_recall or caller.may("server")
+    recall = service.settings.storefront_recall or scope != "storefront"
     salt = service.salt.stored
     buyer = await service.buyers.of(model, asked, budget, recall=recall, salt=salt)
     laps.lap("look_ups")

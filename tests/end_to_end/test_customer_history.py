@@ -13,6 +13,7 @@ import pytest
 from engine.config import load_config
 from engine.progress import SilentProgress
 from engine.registry import Registry
+from serving.checkout_token import make_token
 from tests.support.habit_shop import write_habit_shop
 from tests.support.servers import running_server
 from tests.support.waiting import eventually
@@ -128,15 +129,15 @@ def test_an_erased_customer_is_a_stranger_at_once(models: Path, tmp_path: Path) 
     assert len(again.customers.hashes) == len(model.customers.hashes)
 
 
-def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
-    models: Path, tmp_path: Path
-) -> None:
+def test_a_page_learns_nothing_of_other_customers(models: Path, tmp_path: Path) -> None:
     bought, keys = _bought(models, "c5"), "storefront:front-key server:server-key"
-    environment = {"MERSALG_STOREFRONT_RECALL": "no"}
+    secret = "a secret of checkouts"
+    environment = {"MERSALG_CHECKOUT_SECRET": secret}
     with running_server(tmp_path, models=models, keys=keys, environment=environment) as server:
 
-        def offers(key: str, customer: str) -> list[dict[str, str]]:
+        def offers(key: str, customer: str, **more: str) -> list[dict[str, str]]:
             cart = {
+                **more,
                 "checkout_id": f"{key}-{customer}",
                 "customer_id": customer,
                 "lines": [{"item_id": "i7", "quantity": 1}],
@@ -153,6 +154,12 @@ def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
         # Some of the unknown fall into the control arm, where nothing is shown.
         unknown = next(found for n in range(20) if (found := asked("front-key", f"new-{n}")))
         assert asked("front-key", "c5") == unknown
+        token = make_token(secret.encode(), "front-key-c5", "c5")
+        vouched = offers("front-key", "c5", checkout_token=token)
+        assert [each["item_id"] for each in vouched] == asked("server-key", "c5")
+        token = make_token(secret.encode(), "front-key-c5", "c6")
+        forged = offers("front-key", "c5", checkout_token=token)
+        assert [each["item_id"] for each in forged] == unknown
         # Nor, by what is missing, what they waved away.
         offer = next(each for each in offers("server-key", "c5") if each["item_id"] in unknown)
         waved = {
@@ -166,3 +173,17 @@ def test_a_page_learns_nothing_of_other_customers_where_the_shop_says_no(
             shop.post("/v1/events", json={"events": [waved]}).raise_for_status()
         eventually(lambda: offer["item_id"] not in asked("server-key", "c5"))
         assert asked("front-key", "c5") == unknown
+
+
+def test_recall_without_tokens_is_a_choice_of_the_shop(models: Path, tmp_path: Path) -> None:
+    keys, environment = "storefront:front-key", {"MERSALG_STOREFRONT_RECALL": "yes"}
+    with (
+        running_server(
+            tmp_path, models=models, keys=keys, key="front-key", environment=environment
+        ) as server,
+        server.client() as client,
+    ):
+        cart = {"checkout_id": "k", "customer_id": "c5", "lines": [{"item_id": "i7"}]}
+        more = {"limits": {"cross_sell": 20, "upsell": 0}, "mode": "complete"}
+        offers = client.post("/v1/suggestions", json={**cart, **more}).json()["offers"]
+        assert _bought(models, "c5") & {offer["item_id"] for offer in offers}

@@ -12,6 +12,9 @@ _SHOP = """
 name = "Habits"
 currency = "NOK"
 
+[experiment]
+salt = "habits"
+
 [orders]
 path = "orders.csv"
 

@@ -9,7 +9,9 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from engine.fact_fields import STOREFRONT_PREFIX
 from engine.facts import CartLine, Decision, Event, Offer
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_store
@@ -98,6 +100,34 @@ def test_a_dismissal_may_name_who_the_decision_did_not(store: Store) -> None:
     )
     assert dismissed(store, "x", None, "kari", 0) == ["glass"]
     assert dismissed(store, "x", "later", None, 0) == ["glass"]
+
+
+def test_what_a_page_dismisses_holds_for_checkout_and_session_alone(store: Store) -> None:
+    """A customer is named by a server, or by a page with a token of this customer."""
+    made = decided(1, "ch", "s", "kari")
+    dismissal = waved_away("o1-case", 2, session_id="s2", customer_id="ola")
+    store.facts.append(
+        [
+            replace(made, scope="storefront"),
+            replace(dismissal, event_id=f"{STOREFRONT_PREFIX}w", scope="storefront"),
+        ]
+    )
+    assert dismissed(store, "ch", None, None, 0) == ["case"]
+    assert dismissed(store, "x", "s", None, 0) == ["case"]
+    assert dismissed(store, "x", "s2", None, 0) == ["case"]
+    assert dismissed(store, "x", None, "kari", 0) == []
+    assert dismissed(store, "x", None, "ola", 0) == []
+    token = replace(dismissal, event_id=f"{STOREFRONT_PREFIX}t", scope="token")
+    store.facts.append([token])
+    assert dismissed(store, "x", None, "ola", 0) == ["case"]
+    assert dismissed(store, "x", None, "kari", 0) == [], "only the page said whose decision it was"
+    store.facts.append(
+        [
+            replace(decided(3, "k3", None, "kari"), scope="token"),
+            replace(waved_away("o3-glass", 4), scope="server"),
+        ]
+    )
+    assert dismissed(store, "x", None, "kari", 0) == ["glass"]
 
 
 def test_old_dismissals_are_let_go(store: Store) -> None:
