@@ -3,7 +3,8 @@
 A recorded fact is noted as fresh in the transaction that records it, so that none is missed.
 Before a report the fresh facts are sorted into the local days whose counts they may change; such a
 day is stale until it is rolled up again. A day gets a new token each time it becomes stale: a
-process that rolled it up from facts read earlier finds another token, and saves nothing.
+process that rolled it up from facts read earlier finds another token, and saves nothing. Events
+that match nothing make no day stale (see `strays`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, union, update
 
 from engine.clock import MICROS_PER_DAY
-from engine.storage import settings
+from engine.storage import settings, strays
 from engine.storage.connection import Database, in_binary, insert_into, speaking
 from engine.storage.facts import follow_indexes, keep_statistics, linked_to
 from engine.storage.settings import FACTS_SINCE, ROLLUP_SETTINGS, keep_note, note
@@ -27,6 +28,7 @@ from engine.storage.tables import (
     rollups,
     spanning_checkouts,
     stale_days,
+    stray_events,
 )
 
 _AT_ONCE = 2_000
@@ -134,7 +136,7 @@ class Rollups:
         """
         since = self.facts_since()
         with self._database.writing() as connection:
-            for table in (rollups, stale_days):
+            for table in (rollups, stale_days, stray_events):
                 forgotten = delete(table)
                 connection.execute(
                     forgotten if since is None else forgotten.where(table.c.day >= since)
@@ -185,20 +187,45 @@ class Rollups:
             ids = connection.scalars(select(fresh_facts.c.event_id).limit(_AT_ONCE)).all()
             follow_indexes(connection)
             if ids:
-                linked = linked_to(select(facts.c.event_id).where(facts.c.event_id.in_(ids)))
-                self._stale(connection, _days_of(connection, linked, day_of), spreads=False)
+                alone = strays.list_among(connection, ids, day_of)
+                matching = [each for each in ids if each not in alone]
+                seeds = select(facts.c.event_id).where(facts.c.event_id.in_(matching))
+                strays.match(connection, seeds)
+                days = _days_of(connection, linked_to(seeds), day_of)
+                self._stale(connection, days, spreads=False)
                 connection.execute(delete(fresh_facts).where(fresh_facts.c.event_id.in_(ids)))
             for row in connection.execute(select(fresh_days)).all():
-                begin = row.day * MICROS_PER_DAY
-                days = {day_of(begin + part * MICROS_PER_DAY // 2) for part in (0, 1)}
-                days.add(day_of(begin + MICROS_PER_DAY - 1))
-                self._stale(connection, days, spreads=True)
+                self._sort_day(connection, row.day * MICROS_PER_DAY, day_of)
                 connection.execute(
                     delete(fresh_days)
                     .where(fresh_days.c.day == row.day)
                     .where(fresh_days.c.token == row.token)
                 )
         return True
+
+    def _sort_day(self, connection: Connection, begin: int, day_of: DayOf) -> None:
+        """Make the local days of a UTC day stale, unless all its facts are strays."""
+        end = begin + MICROS_PER_DAY
+        among = (facts.c.occurred_at >= begin) & (facts.c.occurred_at < end)
+        alone = strays.list_days(connection, among, day_of)
+        if alone is None:
+            strays.match(connection, select(facts.c.event_id).where(among))
+            days = {day_of(begin + part * MICROS_PER_DAY // 2) for part in (0, 1)}
+            self._stale(connection, {*days, day_of(end - 1)}, spreads=True)
+            return
+        # A roll-up that is there, or is being made, may have counted them.
+        known = union(select(rollups.c.day), select(stale_days.c.day))
+        self._stale(connection, alone & {*connection.scalars(known)}, spreads=False)
+
+    def left_out(self, day: str) -> set[str]:
+        """Return the facts that the roll-up of a day leaves out; see `strays.left_out`."""
+        with self._database.reading() as connection:
+            return strays.left_out(connection, day)
+
+    def count_strays(self, first: str | None, last: str | None) -> int:
+        """Return the number of strays of a period, bounds inclusive."""
+        with self._database.reading() as connection:
+            return strays.count(connection, first, last)
 
     def _stale(self, connection: Connection, days: Iterable[str], *, spreads: bool) -> None:
         statement = insert_into(connection, stale_days)

@@ -37,7 +37,7 @@ from engine.storage.rollups import Reports
 from engine.storage.tables import decisions
 from engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536

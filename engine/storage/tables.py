@@ -111,6 +111,14 @@ fresh_days = Table(
 )
 """Days of facts that came in bulk: as `fresh_facts`, by the day."""
 
+stray_events = Table(
+    "stray_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("day", Text, nullable=False, index=True),  # local
+)
+"""See `engine.storage.strays`."""
+
 stale_days = Table(
     "stale_days",
     metadata,

@@ -85,7 +85,8 @@ def rolled_up(
     shared = rollups.spanning(first, last)
     alone = replace(query, by=(), attribution_window_days=0)
     spanning = Period(store.facts.read_checkouts(list(shared)), alone)
-    return RolledUp(query, days, frozenset(shared), spanning, rollups.numbers)
+    strays = rollups.count_strays(first, last)
+    return RolledUp(query, days, frozenset(shared), spanning, rollups.numbers, strays)
 
 
 def _are_in_one_currency(days: Sequence[Notes], wanted: str | None) -> bool:
@@ -296,6 +297,8 @@ def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
     """Return the facts that a day is counted from; none where nothing occurred in it."""
     since, until = _instants(alone)
     facts = list(store.facts.read(FactScope(since, until)))
+    left_out = store.reports.rollups.left_out(str(alone.since))
+    facts = [fact for fact in facts if fact.event_id not in left_out]
     return facts if any(since <= fact.occurred_at < until for fact in facts) else []
 
 
@@ -315,6 +318,8 @@ class RolledUp:
         The facts of these checkouts.
     numbers : callable
         Returns the number of each unit.
+    strays : int
+        Events of the days that match nothing, which no roll-up has.
     """
 
     query: ReportQuery
@@ -322,6 +327,7 @@ class RolledUp:
     shared: frozenset[str]
     spanning: Period
     numbers: Callable[[Sequence[str]], Mapping[str, int]]
+    strays: int
 
     def currencies(self) -> frozenset[str]:
         """Return all that facts of the days name."""
@@ -373,7 +379,8 @@ class RolledUp:
     def quality(self) -> dict[str, int]:
         """Return each of `COUNTED`."""
         days = self.days.values()
-        return {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
+        counts = {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
+        return {**counts, "unmatched": counts["unmatched"] + self.strays}
 
     def knows_only_accepted(self) -> bool:
         """Return whether all decisions and orders are of offer logs; see `without_buyers`."""

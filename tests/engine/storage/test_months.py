@@ -56,7 +56,7 @@ def test_facts_of_every_month_make_a_few_partitions(
 ) -> None:
     monkeypatch.setattr(months, "_YEARS_BACK", 1)
     now = clock.now()
-    instants = [now + n * 90 * MICROS_PER_DAY for n in range(-20, 20)]
+    instants = [now + n * 30 * MICROS_PER_DAY for n in range(-600, 600)]
     views = [view(number, instant) for number, instant in enumerate(instants)]
     assert store.facts.append(views).recorded == len(views)
     found = partitions(fresh_postgres_url)
@@ -65,6 +65,8 @@ def test_facts_of_every_month_make_a_few_partitions(
     assert len(list(store.facts.read(FactScope()))) == len(views)
     report = build_report(store, ReportQuery())
     assert report["quality"]["unmatched"] == len(views)
+    assert build_report(store, ReportQuery(), from_facts=True)["quality"] == report["quality"]
+    assert list(store.reports.rollups.bodies(None, None)) == [], "no day was counted"
     assert store.facts.append(views).duplicates == len(views)
 
 
@@ -130,7 +132,7 @@ def test_the_upgrade_folds_months_beyond_the_maximum(
         )
     assert len(partitions(fresh_postgres_url)) == 33
     with database.writing() as connection:
-        connection.execute(text("drop table facts_default"))
+        connection.execute(text("drop table facts_default, stray_events"))
         connection.execute(text("update alembic_version set version_num = '0008'"))
     monkeypatch.setattr(months, "MAXIMUM_MONTHS", 3)
     monkeypatch.setattr(months, "_FOLDED_AT_ONCE", 10)

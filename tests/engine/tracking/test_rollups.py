@@ -674,3 +674,36 @@ def test_an_order_of_a_bot_does_not_take_the_place_of_a_buyers(empty: Path, firs
         made: Any = build_report(store, ReportQuery())
     assert made["quality"]["late"] == 1
     assert made["total"]["cross_sell"]["order"]["denominator"] == 1
+
+
+def _view(number: int, day: int, offer_id: str) -> Event:
+    instant = 1_774_700_000_000_000 + day * MICROS_PER_DAY
+    return Event(
+        f"v{number}", "view_promotion", instant, offer_id=offer_id, session_id=f"s{number}"
+    )
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_events_that_match_nothing_make_no_day_stale(bulk: bool, empty: Path) -> None:
+    query = ReportQuery()
+    with copied(empty) as store, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(writer, "NOTED_SINGLY", 0 if bulk else 1_000)
+        placed = Offer("o1", "cross_sell", "jug", 1, 100)
+        store.facts.append([replace(_decision("d1"), offers=(placed,)), _view(0, 0, "o1")])
+        same(store, query)
+        rollups = store.reports.rollups
+        before = dict(rollups.bodies(None, None))
+        strays = [_view(number, number, f"later{number}") for number in range(1, 400)]
+        assert store.facts.append(strays).recorded == len(strays)
+        with patch.object(stored, "_roll_up", side_effect=AssertionError("a day was counted")):
+            assert build_report(store, query)["quality"]["unmatched"] == len(strays)  # type: ignore[index]
+        assert dict(rollups.bodies(None, None)) == before
+        same(store, query)
+        same(store, ReportQuery(since=FIRST, until=FIRST + timedelta(days=30), by=("day",)))
+        # The offer of one of them comes after all, with its checkout.
+        late = Offer("later7", "cross_sell", "jug", 1, 100)
+        store.facts.append([replace(_decision("d2"), offers=(late,))])
+        same(store, query)
+        assert build_report(store, query)["quality"]["unmatched"] == len(strays) - 1  # type: ignore[index]
+        stored.rebuild(store, query.filled(store.reports.settings()), SilentProgress())
+        same(store, query)
