@@ -139,6 +139,11 @@ class Upsell:
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        upgrades = None
+        if model.likelihood is not None:
+            packed = model.packed and model.packed.upgrades
+            packed = packed or PackedUpgrades.of(model.likelihood)
+            upgrades = NativeUpgrades(model.likelihood, packed)
         # A ladder the affinity says nothing of is taken for one of substitutes.
         substitutes = np.ones(model.ladders.n_ladders, dtype=np.bool_)
         known = model.affinity.family_excludes[: len(substitutes)]
@@ -161,7 +166,7 @@ class Upsell:
                 model.catalogue,
                 model.affinity.n_orders_of_item,
                 _ratios(model.settings.offers),
-                _upgrades(model),
+                upgrades,
             ),
         )
 
@@ -367,13 +372,6 @@ class Upsell:
 def _ratios(offers: OffersSection) -> tuple[float, float]:
     """The least and the most of a better item's price to its base's."""
     return offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE
-
-
-def _upgrades(model: Model) -> NativeUpgrades | None:
-    if model.likelihood is None:
-        return None
-    packed = model.packed and model.packed.upgrades
-    return NativeUpgrades(model.likelihood, packed or PackedUpgrades.of(model.likelihood))
 
 
 def _highest(
