@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,8 +94,9 @@ def test_a_model_names_no_customer(models: Path) -> None:
     assert model.customers.row_of("c5", b"another key, long enough") == -1
     version = models / str(Registry(models).current())
     for file in version.iterdir():
-        assert b"customer_id" not in file.read_bytes()
-        assert b"c59" not in file.read_bytes()
+        content = re.sub(rb"[0-9a-f]{8,}", b"", file.read_bytes())  # hashes may hold any of them
+        assert b"customer_id" not in content
+        assert b"c59" not in content
     key = models / "customers.key"
     assert key.stat().st_mode & 0o077 == 0
 
