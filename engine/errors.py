@@ -12,6 +12,7 @@ MersalgError
 ├── ServiceFailed          a running service could not be reached, died or refused a call
 └── StorageError
     ├── StorageUnavailable the database is away, locked, full or too slow
+    │   └── StorageExchanged  its files were deleted or exchanged while they were open
     └── StorageMismatch    the database belongs to another key, schema or shop
 """
 
@@ -133,6 +134,10 @@ class StorageUnavailable(StorageError):
     def __init__(self, message: str, *, outward: str | None = None) -> None:
         super().__init__(message)
         self.outward = outward or message
+
+
+class StorageExchanged(StorageUnavailable):
+    """The files of the database were exchanged while they were open."""
 
 
 class StorageMismatch(StorageError):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from engine.errors import StorageError, StorageUnavailable
+from engine.errors import StorageError, StorageExchanged, StorageUnavailable
 from engine.facts import Decision, Fact, Tracking
 from engine.storage.audit import AuditEntry
 from engine.storage.fact_rows import AppendResult, FactRow
@@ -32,6 +33,8 @@ Job = Sequence[FactRow]
 """The facts of one call."""
 
 _PROBE_SECONDS = 0.5
+_SHOWN_SECONDS = 10.0
+"""How long it is still said that files were exchanged once the new ones are in use."""
 _SETTLING_SECONDS = 0.02
 
 
@@ -67,6 +70,8 @@ class Intake:
         self._stopping = threading.Event()
         self._look_now = threading.Event()
         self._problem: str | None = None
+        self._exchange: str | None = None
+        self._exchanged_until = 0.0
         self._spool_takes = True
         self._late = False
         self.available = True
@@ -111,6 +116,19 @@ class Intake:
         tracking = await self._record(decision, budget or self.budget())
         self._metrics.decisions[tracking].inc()
         return tracking
+
+    @property
+    def exchange(self) -> str | None:
+        """What happened to the files of the database, until some seconds after it was mended."""
+        return self._exchange if time.monotonic() < self._exchanged_until else None
+
+    def look_at_files(self) -> None:
+        """Notice that the files of the database were exchanged, also where no facts come."""
+        if self.available:
+            try:
+                self._store.check_files()
+            except StorageError as error:
+                self._lose(error)
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -186,8 +204,7 @@ class Intake:
         try:
             result = self._store.facts.append_rows(rows)
         except StorageError as error:
-            self._note(error.message)
-            self._set_available(False)
+            self._lose(error)
             return [error] * len(jobs)
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
         self._metrics.batch_facts.observe(len(rows))
@@ -283,8 +300,7 @@ class Intake:
                 self._store.try_writing()
             self._when_mended()
         except StorageError as error:
-            self._note(error.message)
-            self._set_available(False)
+            self._lose(error)
             return False
         except OSError as error:
             self._note(f"the spool cannot be read: {error}")
@@ -296,6 +312,8 @@ class Intake:
             self._problem = repr(error)
             return False
         self._problem, self._late, self._spool_takes = None, False, True
+        if self._exchanged_until == math.inf:
+            self._exchanged_until = time.monotonic() + _SHOWN_SECONDS
         if was_away:  # Otherwise it may have been lost meanwhile, which the next write finds.
             self._set_available(True)
         if replayed:
@@ -303,6 +321,12 @@ class Intake:
             _log.info("%d facts of the spool were replayed", replayed)
         self._metrics.spool_bytes.set(self._spool.size())
         return True
+
+    def _lose(self, error: StorageError) -> None:
+        if isinstance(error, StorageExchanged):
+            self._exchange, self._exchanged_until = error.outward, math.inf
+        self._note(error.message)
+        self._set_available(False)
 
     def _note(self, problem: str) -> None:
         """Log a problem once, however often it is found again."""

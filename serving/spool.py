@@ -100,7 +100,7 @@ class Spool:
                 raise SpoolFull(f"cannot write to {self._folder}: {error.strerror}") from error
 
     def _write(self, records: bytes) -> None:
-        if self._descriptor >= 0 and os.fstat(self._descriptor).st_size >= _SEGMENT_BYTES:
+        if self._descriptor >= 0 and not self._can_go_on():
             self._end_segment()
         if self._descriptor < 0:
             self._begin_segment()
@@ -116,6 +116,16 @@ class Spool:
                 os.ftruncate(self._descriptor, before)
             self._end_segment()
             raise
+
+    def _can_go_on(self) -> bool:
+        """Return whether the own segment is not full, and where it was made: not moved away."""
+        written = os.fstat(self._descriptor)
+        try:
+            found = self._path.stat() if self._path is not None else None
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        is_there = found is not None and os.path.samestat(found, written)
+        return is_there and written.st_size < _SEGMENT_BYTES
 
     def _begin_segment(self) -> None:
         # Facts tell what people do, though under pseudonyms: only this user may read them.

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect,
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection
 
-from engine.errors import ConfigError, StorageMismatch, StorageUnavailable
+from engine.errors import ConfigError, StorageExchanged, StorageMismatch, StorageUnavailable
+from engine.storage.sqlite_file import FileExchanged, SqliteFile, file_at, raise_number
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -37,6 +39,8 @@ POSTGRES_ARGUMENTS = {
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
+    # Bytes to which the log is cut when it begins again, once it has grown beyond.
+    "PRAGMA journal_size_limit = 67108864",
 )
 _BULK_KIB = 256 * 1024
 _STEP_SECONDS = 0.0003
@@ -97,10 +101,17 @@ def lock_seconds(url: URL) -> float:
     return seconds
 
 
-def connect(url: URL, *, bulk: bool = False) -> Engine:
+def connect(url: URL, *, bulk: bool = False, file: SqliteFile | None = None) -> Engine:
     """Return an engine whose write transactions are durable when they end.
 
-    `bulk`: with memory for writing much at once, where the database is a file.
+    Parameters
+    ----------
+    url
+        Of the database.
+    bulk
+        Whether it has memory for writing much at once, where the database is a file.
+    file
+        Which is compared with what connections opened.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -110,6 +121,8 @@ def connect(url: URL, *, bulk: bool = False) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         if bulk:
             event.listen(engine, "connect", _make_room)
+        if file is not None:
+            file.watch(engine)
         return engine
     try:
         return create_engine(
@@ -140,6 +153,8 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer that began as a reader could find its snapshot stale, which no wait can mend.
     writes = connection.get_execution_options().get("mersalg_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes:
+        raise_number(connection.connection.driver_connection)
 
 
 @contextmanager
@@ -147,14 +162,17 @@ def speaking(url: URL) -> Generator[None, None, None]:
     """Turn every failure of the database itself into StorageUnavailable."""
     try:
         yield
-    except (DBAPIError, PoolTimeout) as error:
+    except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
         raise unavailable(url, error) from error
 
 
 def unavailable(url: URL, error: Exception) -> StorageUnavailable:
     """Return the error that tells of a failure of the database, without its password."""
-    cause = str(getattr(error, "orig", None) or error).strip()
+    original = getattr(error, "orig", None) or error
+    cause = str(original).strip()
     first_line = cause.splitlines()[0] if cause else type(error).__name__
+    if isinstance(original, FileExchanged):
+        return StorageExchanged(f"{cause} ({shown_url(url)})", outward=cause)
     return StorageUnavailable(
         f"the database {shown_url(url)} does not answer: {first_line}",
         outward="the database does not answer",
@@ -209,10 +227,23 @@ class Database:
         Its address, password included.
     engine
         Makes connections; None is opened before it is needed.
+    file
+        The file of SQLite, None where there is none.
     """
 
     def __init__(self, url: URL, *, bulk: bool = False) -> None:
-        self.url, self.engine = url, connect(url, bulk=bulk)
+        self.url, self.file = url, file_at(url)
+        self.engine = connect(url, bulk=bulk, file=self.file)
+
+    def is_current(self, pooled: PoolProxiedConnection) -> bool:
+        """Return whether a connection that is kept has the files open that are at the path."""
+        return self.file is None or self.file.problem(pooled.info) is None
+
+    def close(self) -> None:
+        """Close the connections of the pool; a later call opens new ones."""
+        self.engine.dispose()
+        if self.file is not None:
+            self.file.release()
 
     @contextmanager
     def reading(self) -> Generator[Connection, None, None]:

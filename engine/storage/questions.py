@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
 from engine.fact_json import unpack
 from engine.facts import Arm, Decision, Event
-from engine.storage import connection as database
+from engine.storage.connection import Database, is_connection_lost, speaking, unavailable
 from engine.storage.pseudonyms import Pseudonyms
 
 Bought = tuple[int, tuple[str, ...]]
@@ -195,16 +194,16 @@ class Questions:
 
     Parameters
     ----------
-    engine, url
-        Of the database; its connections are kept for the next question.
+    database
+        Its connections are kept for the next question.
     pseudonyms
         Returns the hashes of ids; called at the first question.
     """
 
-    def __init__(self, engine: Engine, url: URL, pseudonyms: Callable[[], Pseudonyms]) -> None:
-        self._engine, self._url, self._pseudonyms = engine, url, pseudonyms
-        self._driver: Any = engine.dialect.loaded_dbapi
-        self._dialect = engine.dialect.name
+    def __init__(self, database: Database, pseudonyms: Callable[[], Pseudonyms]) -> None:
+        self._database, self._pseudonyms = database, pseudonyms
+        self._driver: Any = database.engine.dialect.loaded_dbapi
+        self._dialect = database.engine.dialect.name
         self._idle: list[PoolProxiedConnection] = []
 
     def known_buyers(
@@ -308,8 +307,8 @@ class Questions:
             except self._driver.Error as error:
                 pooled.invalidate()
                 # A kept connection may be older than its server, which was restarted.
-                if is_last or not database.is_connection_lost(error):
-                    raise database.unavailable(self._url, error) from error
+                if is_last or not is_connection_lost(error):
+                    raise unavailable(self._database.url, error) from error
                 self.close()
             else:
                 self._idle.append(pooled)
@@ -317,15 +316,15 @@ class Questions:
         raise AssertionError("unreachable")
 
     def _connection(self) -> PoolProxiedConnection:
+        with suppress(IndexError):
+            while not self._database.is_current(pooled := self._idle.pop()):
+                pooled.invalidate()
+            return pooled
         try:
-            return self._idle.pop()
-        except IndexError:
-            pass
-        try:
-            with database.speaking(self._url):
-                pooled = self._engine.raw_connection()
+            with speaking(self._database.url):
+                pooled = self._database.engine.raw_connection()
         except self._driver.Error as error:
-            raise database.unavailable(self._url, error) from error
+            raise unavailable(self._database.url, error) from error
         connection: Any = pooled.driver_connection
         if self._dialect == "postgresql":
             connection.rollback()

@@ -116,7 +116,7 @@ class Store:
         self._database = database
         self._writer = writer_for(database)
         self.facts = Facts(database, self._writer, pseudonyms, committing)
-        self.questions = Questions(database.engine, database.url, pseudonyms)
+        self.questions = Questions(database, pseudonyms)
         self.reports = Reports(database)
         self.people = People(database, self.facts, pseudonyms)
         self.audit = AuditLog(database)
@@ -203,6 +203,10 @@ class Store:
             salt = PUBLIC_SALT if is_used else secrets.token_hex(16)
             return settings.note_once(writing, settings.SALT, salt) or salt
 
+    def check_files(self) -> None:
+        """Raise StorageUnavailable where the files of SQLite were exchanged under the writer."""
+        self._writer.check_files()
+
     def try_writing(self) -> None:
         """Write as much as a batch of decisions takes, and delete it again.
 
@@ -244,4 +248,4 @@ class Store:
         """Close all connections; a later call opens new ones."""
         self._writer.close()
         self.questions.close()
-        self._database.engine.dispose()
+        self._database.close()

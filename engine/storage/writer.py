@@ -19,6 +19,7 @@ from sqlalchemy import Table
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from engine.clock import MICROS_PER_DAY
+from engine.storage.checkpoints import Checkpoints
 from engine.storage.connection import (
     Database,
     execute_when_free,
@@ -29,6 +30,7 @@ from engine.storage.connection import (
 )
 from engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
 from engine.storage.months import Months
+from engine.storage.sqlite_file import FileExchanged, raise_number
 from engine.storage.tables import decisions, facts, named_offers, offers
 
 Note = tuple[str, str]
@@ -44,7 +46,6 @@ _SERVING_PRAGMAS = (
     "PRAGMA cache_size = -8192",
 )
 
-_CHECKPOINT_SECONDS = 0.5
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
@@ -108,6 +109,13 @@ class Writer(ABC):
         with self._lock, speaking(self._database.url):
             self._connection()
 
+    def check_files(self) -> None:
+        """Raise StorageUnavailable where the files of SQLite were exchanged since it connected."""
+        pooled, file = self._pooled, self._database.file
+        problem = None if pooled is None or file is None else file.problem(pooled.info)
+        if problem is not None:
+            raise unavailable(self._database.url, FileExchanged(problem))
+
     def _attempt(self, batch_facts: Sequence[FactRow], note: NoteOf | None) -> AppendResult:
         batch = Batch(batch_facts)
         if not batch.rows and note is None:
@@ -162,11 +170,12 @@ class SqliteWriter(Writer):
 
     def serve(self) -> None:
         """Connect, as `Writer.serve`, and take checkpoints beside the commits from now on."""
-        super().serve()
-        # A database in memory has no log, and no other connection reaches it.
-        if self._checkpoints is None and isinstance(self._database.engine.pool, QueuePool):
-            self._checkpoints = Checkpoints(self._driver, self._other_connection)
-            self._prepare_to_serve(self._connection())
+        with self._lock, speaking(self._database.url):
+            self._raise_if_exchanged(self._connection())
+            # A database in memory has no log, and no other connection reaches it.
+            if self._checkpoints is None and isinstance(self._database.engine.pool, QueuePool):
+                self._checkpoints = Checkpoints(self._database)
+                self._prepare_to_serve(self._connection())
 
     def close(self) -> None:
         """End the checkpoints and close the connection."""
@@ -175,11 +184,18 @@ class SqliteWriter(Writer):
             self._checkpoints = None
         super().close()
 
-    def _other_connection(self) -> Any:
-        pooled = self._database.engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        pooled.detach()
-        return connection
+    def _raise_if_exchanged(self, connection: Any) -> None:
+        if self._database.file is None or self._pooled is None:
+            return
+        try:
+            self._database.file.raise_if_exchanged(connection, self._pooled.info)
+        except FileExchanged:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._database.file is None or not self._database.file.must_stay_open:
+            super()._disconnect()
 
     def _set_up(self, connection: Any) -> None:
         # `execute_when_free` waits in steps as short as a transaction; SQLite's own wait grows to
@@ -188,13 +204,16 @@ class SqliteWriter(Writer):
         if self._checkpoints is not None:
             self._prepare_to_serve(connection)
 
-    @staticmethod
-    def _prepare_to_serve(connection: Any) -> None:
+    def _prepare_to_serve(self, connection: Any) -> None:
         for pragma in _SERVING_PRAGMAS:
             connection.execute(pragma)
+        if self._database.file is not None:
+            self._database.file.hold()
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
+        self._raise_if_exchanged(connection)
         execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
+        raise_number(connection)
         batch.leave_out_known(
             dict(_select(connection, "event_id, digest", facts, [row[0] for row in batch.rows]))
         )
@@ -215,6 +234,8 @@ class SqliteWriter(Writer):
         if kept is not None:
             connection.execute(_NOTE.format("?"), kept)
         connection.execute("COMMIT")
+        # Where they were exchanged before the commit, nothing of it is at the path.
+        self._raise_if_exchanged(connection)
         if self._checkpoints is not None:
             self._checkpoints.note_commit()
 
@@ -233,52 +254,6 @@ def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
     if rows:
         places = ", ".join("?" * len(table.columns))
         connection.executemany(f"insert into {table.name} values ({places})", rows)  # noqa: S608
-
-
-class Checkpoints:
-    """Move committed pages from the log into the database, in a thread of its own.
-
-    SQLite would do so within a commit now and then, and every caller of that commit would wait for
-    it. It still does where commits come so fast that the log grows beyond what a service allows.
-
-    Parameters
-    ----------
-    driver
-        The module of the database driver.
-    connect
-        Opens a connection; called again after a failure.
-    """
-
-    def __init__(self, driver: Any, connect: Callable[[], Any]) -> None:
-        self._driver, self._connect = driver, connect
-        self._committed, self._closed = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mersalg-checkpoints", daemon=True)
-        self._thread.start()
-
-    def note_commit(self) -> None:
-        """Take a checkpoint soon: something was committed."""
-        self._committed.set()
-
-    def close(self) -> None:
-        """End the thread and wait for it."""
-        self._closed.set()
-        self._committed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        connection: Any = None
-        while self._committed.wait() and not self._closed.is_set():
-            self._committed.clear()
-            try:
-                if connection is None:
-                    connection = self._connect()
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            except self._driver.Error:
-                # Nothing is lost: the log keeps its pages, and the next commit reports the fault.
-                connection = None
-            self._closed.wait(_CHECKPOINT_SECONDS)
-        if connection is not None:
-            connection.close()
 
 
 class PostgresWriter(Writer):

@@ -46,7 +46,8 @@ async def readyz(request: Request, service: TheService) -> dict[str, object]:
     503 without a model, and from the moment the service is asked to stop. A lost database is
     reported, but is no reason to turn buyers away: the spool keeps decisions meanwhile. `tracking`
     is what the next suggestion is likely to be answered: `recorded`, `deferred`, or `off` where the
-    spool is full too.
+    spool is full too. `database_problem` says where the file of a SQLite database was deleted or
+    exchanged, until some seconds after the service uses the new one.
     """
     live = service.live.status
     # What is wrong with a model names folders, which is nothing for strangers.
@@ -58,6 +59,7 @@ async def readyz(request: Request, service: TheService) -> dict[str, object]:
         "model_version": live.version,
         "model_problem": problem,
         "database": "up" if is_there else "away",
+        "database_problem": service.intake.exchange,
         "tracking": tracking,
         "paused": service.guard.paused,
         "loop_lag_seconds": round(service.watchdog.lag, 3),
@@ -68,7 +70,8 @@ async def readyz(request: Request, service: TheService) -> dict[str, object]:
     if live.version is None:
         details = state | {"status": "not ready"}
         raise errors.ApiError(503, "no_model", problem or "no model", details=details)
-    if not is_there or tracking != "recorded" or live.problem or service.guard.paused:
+    problems = (state["database_problem"], live.problem, service.guard.paused)
+    if not is_there or tracking != "recorded" or any(problems):
         state["status"] = "degraded"
     return state
 

@@ -198,3 +198,49 @@ def test_the_log_is_moved_into_the_database_beside_the_commits(tmp_path: Path) -
     finally:
         store.close()
     assert not [each for each in threading.enumerate() if each.name == "mersalg-checkpoints"]
+
+
+def test_a_database_is_its_owners_alone(tmp_path: Path) -> None:
+    opened = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=SECRET)
+    opened.migrate()
+    opened.facts.append([view(1)])
+    with opened._database.reading():
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("facts.db*")}
+    opened.close()
+    assert modes == dict.fromkeys(("facts.db", "facts.db-wal", "facts.db-shm"), 0o600)
+
+
+def test_the_log_of_a_service_is_bounded_and_emptied_when_nobody_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where commits follow each other without a pause, which no passive checkpoint meets."""
+    monkeypatch.setattr("engine.storage.checkpoints._LONG_LOG", 50)
+    monkeypatch.setattr("engine.storage.checkpoints._CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr("engine.storage.checkpoints._IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(
+        "engine.storage.writer._SERVING_PRAGMAS", ("PRAGMA wal_autocheckpoint = 0",)
+    )
+    log, ended = tmp_path / "facts.db-wal", threading.Event()
+    opened = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=SECRET)
+    opened.migrate(serving=True)
+    sizes: list[int] = []
+
+    def write(thread: int) -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            opened.facts.append([view(1_000_000 * thread + number)])
+            sizes.append(log.stat().st_size)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
+    for thread in writers:
+        thread.start()
+    try:
+        eventually(lambda: len(sizes) >= 2_000)
+    finally:
+        ended.set()
+        for thread in writers:
+            thread.join()
+    assert max(sizes) < 20 * 2**20  # of 100 that were written
+    eventually(lambda: log.stat().st_size == 0)
+    opened.close()
