@@ -44,6 +44,8 @@ _COMMANDS = (
     ("retention", _MEASURE),
     ("guardrail", _MEASURE),
     ("audit", _MEASURE),
+    ("backup", _MEASURE),
+    ("restore", _MEASURE),
     ("migrate", _MEASURE),
     ("check", _TRY),
 )

@@ -1,0 +1,32 @@
+"""`mersalg backup`: the embedded database in one file, while a service runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli import console
+
+Url = Annotated[
+    str, typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or file of SQLite.")
+]
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="The backup; an older one of its name is replaced.")],
+    database: Url,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Write a SQLite database into one file; a service may go on using it.
+
+    PostgreSQL is backed up by its own tools, such as pg_dump.
+    """
+    from engine.storage.backup import back_up
+
+    size = back_up(database, file)
+    if as_json:
+        console.print_json({"file": str(file), "bytes": size})
+    else:
+        console.out.print(f"{file}: {size:,} bytes")
