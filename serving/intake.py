@@ -33,6 +33,10 @@ Job = Sequence[FactRow]
 """The facts of one call."""
 
 _PROBE_SECONDS = 0.5
+_HANGING_SECONDS = 10.0
+"""What the database has not answered for so long is given up, over a new connection."""
+_UNHEALTHY_SECONDS = 60.0
+_CLOSE_SECONDS = 12.0
 _SHOWN_SECONDS = 10.0
 """How long it is still said that files were exchanged once the new ones are in use."""
 _SETTLING_SECONDS = 0.02
@@ -74,6 +78,7 @@ class Intake:
         self._exchanged_until = 0.0
         self._spool_takes = True
         self._late = False
+        self._lost_since: float | None = None
         self.available = True
         """False from a failed write until the database answers again."""
 
@@ -92,10 +97,12 @@ class Intake:
         """Write all facts that wait, spool those that cannot be written, and end the threads."""
         self._stopping.set()
         self._look_now.set()
-        self._to_database.close(timeout=30)
-        self._to_spool.close(timeout=30)
+        # What the database does not take in time was deferred by the calls that wait for it.
+        self._to_database.close(timeout=_CLOSE_SECONDS)
+        self._store.end_hanging(0)
+        self._to_spool.close(timeout=_CLOSE_SECONDS / 2)
         if self._mending.ident is not None:
-            self._mending.join(timeout=30)
+            self._mending.join(timeout=_CLOSE_SECONDS / 4)
         self._spool.close()
 
     def budget(self) -> TimeBudget:
@@ -122,13 +129,25 @@ class Intake:
         """What happened to the files of the database, until some seconds after it was mended."""
         return self._exchange if time.monotonic() < self._exchanged_until else None
 
-    def look_at_files(self) -> None:
-        """Notice that the files of the database were exchanged, also where no facts come."""
+    def look(self) -> None:
+        """Notice, also where no facts come, what is wrong; give up what hangs."""
+        self._store.end_hanging(_HANGING_SECONDS)
         if self.available:
             try:
                 self._store.check_files()
             except StorageError as error:
                 self._lose(error)
+        is_lost = not self.available and not (self._spool_takes and self._spool.has_room)
+        if not is_lost:
+            self._lost_since = None
+        elif self._lost_since is None:
+            self._lost_since = time.monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether neither database nor spool could be written for a minute."""
+        since = self._lost_since
+        return since is not None and time.monotonic() - since >= _UNHEALTHY_SECONDS
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -252,7 +271,7 @@ class Intake:
             await asyncio.sleep(_SETTLING_SECONDS)
             left &= set(self._spool.segments())
 
-    def look(self) -> None:
+    def replay_soon(self) -> None:
         """Replay the spool and call `mended` soon."""
         self._look_now.set()
 

@@ -23,7 +23,8 @@ FIELDS: Mapping[str, str] = {
     " `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
-    " `storage_mismatch`, `storage_error`, `stopping`, `writer_dead`, `internal`",
+    " `storage_mismatch`, `storage_error`, `stopping`, `writer_dead`, `nothing_kept`,"
+    " `internal`",
     "confidence": "`n_joint` / `n_antecedent`",
     "consent": "`false`: customer and session are not stored; as the shop says where it is missing",
     "control_share": "The share of units that was held out when the unit was drawn",

@@ -204,7 +204,7 @@ def _tell(notice: ShopNotice, intake: Intake) -> None:
         notice.give()
     except StorageError as error:
         _log.warning("the shop's settings could not be stored yet: %s", error.message)
-        intake.look()
+        intake.replay_soon()
 
 
 def _end_with(

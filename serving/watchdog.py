@@ -84,7 +84,7 @@ class Watchdog:
 
     def measure(self) -> None:
         """Set the gauges; this reads folders, so call it outside of the event loop."""
-        self._intake.look_at_files()
+        self._intake.look()
         for where, waiting in self._intake.waiting.items():
             self._metrics.queue.labels(where).set(waiting)
         self._metrics.spool_bytes.set(self._spool.size())

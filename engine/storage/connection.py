@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -101,7 +104,13 @@ def lock_seconds(url: URL) -> float:
     return seconds
 
 
-def connect(url: URL, *, bulk: bool = False, file: SqliteFile | None = None) -> Engine:
+def connect(
+    url: URL,
+    *,
+    bulk: bool = False,
+    file: SqliteFile | None = None,
+    watched: Watched | None = None,
+) -> Engine:
     """Return an engine whose write transactions are durable when they end.
 
     Parameters
@@ -112,6 +121,8 @@ def connect(url: URL, *, bulk: bool = False, file: SqliteFile | None = None) -> 
         Whether it has memory for writing much at once, where the database is a file.
     file
         Which is compared with what connections opened.
+    watched
+        Is told when a connection is looked at.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -125,11 +136,34 @@ def connect(url: URL, *, bulk: bool = False, file: SqliteFile | None = None) -> 
             file.watch(engine)
         return engine
     try:
-        return create_engine(
-            url, pool_pre_ping=True, hide_parameters=True, connect_args=POSTGRES_ARGUMENTS
-        )
+        engine = create_engine(url, hide_parameters=True, connect_args=POSTGRES_ARGUMENTS)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError("PostgreSQL needs its driver: pip install 'mersalg[postgres]'") from error
+    event.listen(engine, "connect", _prepare_postgres)
+    event.listen(engine, "checkout", partial(_ping, engine.dialect, watched or Watched()))
+    return engine
+
+
+def _ping(dialect: Any, watched: Watched, connection: Any, record: object, proxy: object) -> None:
+    """Find out whether a connection of the pool is still good, which may hang too."""
+    del record, proxy
+    try:
+        with watched.running(connection):
+            dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError from error
+
+
+def _prepare_postgres(connection: Any, record: object) -> None:
+    """Prepare no statements where a pooler such as pgbouncer is between.
+
+    It may give each transaction another server, which does not know them.
+    """
+    del record
+    (server,) = connection.execute("select pg_backend_pid()").fetchone()
+    connection.rollback()
+    if server != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _prepare_sqlite(seconds: float, connection: Any, record: object) -> None:
@@ -209,6 +243,41 @@ def execute_when_free(connection: sqlite3.Connection, statement: str, seconds: f
             return
 
 
+class Watched:
+    """Statements that have to end soon, by their connections; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._began: dict[Any, float] = {}
+
+    @contextmanager
+    def running(self, connection: Any) -> Generator[None, None, None]:
+        """Watch what a connection of a driver does in the block."""
+        self._began[connection] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began.pop(connection, None)
+
+    def end_hanging(self, seconds: float) -> None:
+        """Make those fail that have run for longer; the error is one of a lost connection."""
+        for connection, began in list(self._began.items()):
+            if time.monotonic() - began < seconds:
+                continue
+            self._began.pop(connection, None)
+            if isinstance(connection, sqlite3.Connection):
+                connection.interrupt()
+                continue
+            # A server that still listens frees its locks; one that does not is not waited for.
+            threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
+            with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as shared:
+                shared.shutdown(socket.SHUT_RDWR)
+
+
+def _cancel(connection: Any) -> None:
+    with suppress(sqlite3.Error, OSError):
+        connection.cancel()
+
+
 @contextmanager
 def writing(engine: Engine) -> Generator[Connection, None, None]:
     """Open a transaction that writes; it is durable once the block is left."""
@@ -229,11 +298,13 @@ class Database:
         Makes connections; None is opened before it is needed.
     file
         The file of SQLite, None where there is none.
+    watched
+        What is given up where it hangs.
     """
 
     def __init__(self, url: URL, *, bulk: bool = False) -> None:
-        self.url, self.file = url, file_at(url)
-        self.engine = connect(url, bulk=bulk, file=self.file)
+        self.url, self.file, self.watched = url, file_at(url), Watched()
+        self.engine = connect(url, bulk=bulk, file=self.file, watched=self.watched)
 
     def is_current(self, pooled: PoolProxiedConnection) -> bool:
         """Return whether a connection that is kept has the files open that are at the path."""

@@ -303,7 +303,9 @@ class Questions:
         for is_last in (False, True):
             pooled = self._connection()
             try:
-                rows = pooled.driver_connection.execute(statement, values).fetchall()  # type: ignore[union-attr]
+                connection: Any = pooled.driver_connection
+                with self._database.watched.running(connection):
+                    rows = connection.execute(statement, values).fetchall()
             except self._driver.Error as error:
                 pooled.invalidate()
                 # A kept connection may be older than its server, which was restarted.

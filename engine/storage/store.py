@@ -188,7 +188,16 @@ class Store:
 
     def _schema(self) -> str | None:
         with self._database.reading() as reading:
-            return connection.schema_version(reading)
+            driver = reading.connection.driver_connection
+            with self._database.watched.running(driver):
+                return connection.schema_version(reading)
+
+    def end_hanging(self, seconds: float) -> None:
+        """Give up batches, questions and looks at the schema that have run for longer.
+
+        They raise StorageUnavailable, and the next ones go over new connections.
+        """
+        self._database.watched.end_hanging(seconds)
 
     def salt(self) -> str:
         """Return the salt that arms are drawn with, after making a random one where there is none.

@@ -46,6 +46,7 @@ _SERVING_PRAGMAS = (
     "PRAGMA cache_size = -8192",
 )
 
+_CLOSE_SECONDS = 5.0
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
@@ -95,8 +96,12 @@ class Writer(ABC):
 
     def close(self) -> None:
         """Close the connection; the next batch opens another one."""
-        with self._lock:
-            self._disconnect()
+        # A batch that hangs is not waited for: its connection ends with the process.
+        if self._lock.acquire(timeout=_CLOSE_SECONDS):
+            try:
+                self._disconnect()
+            finally:
+                self._lock.release()
 
     def serve(self) -> None:
         """Prepare for the batches of a service: connect before a caller waits for it.
@@ -123,7 +128,8 @@ class Writer(ABC):
         with speaking(self._database.url):
             connection = self._connection()
         try:
-            self._write(connection, batch, note)
+            with self._database.watched.running(connection):
+                self._write(connection, batch, note)
         except BaseException:
             self._disconnect()
             raise

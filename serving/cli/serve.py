@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +19,7 @@ from serving.cli import console
 _log = logging.getLogger("mersalg.serve")
 
 # Longer than everything a worker may still have to write when it is told to stop.
-_STOP_SECONDS = 45
+_STOP_SECONDS = 28
 _BACKLOG = 4096
 """Connections that the system holds until a worker takes them."""
 
@@ -89,7 +92,6 @@ def command(
     scopes storefront, server, report and admin. Without keys every call is allowed, and only
     callers on this machine are served.
     """
-    import os
     from functools import partial
     from logging.config import dictConfig
 
@@ -133,7 +135,11 @@ def command(
             " of %d; raise the limit of open files (ulimit -n)",
             *(connections, settings.connections),
         )
-    with held, _shared_metrics(workers), _stopping_file() as stopping:
+    # Until the server takes signals itself, the end is an exit that leaves nothing behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with held, _run_folder() as folder:
+        _share_metrics(workers, folder)
+        stopping = folder / "stopping"
         settings = settings.model_copy(update={"stopping": stopping, "connections": connections})
         _prepare_database(settings.database)
         _say_where(settings, as_json)
@@ -204,28 +210,45 @@ def hold_port(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _shared_metrics(workers: int) -> Generator[None, None, None]:
-    """Workers add their numbers up in a temporary folder; one worker needs none."""
-    import os
+def _run_folder() -> Generator[Path, None, None]:
+    """Yield a temporary folder of this service, and delete those of services that were killed."""
+    import fcntl
+    import shutil
     import tempfile
 
+    def lock(folder: Path) -> int:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    for left in Path(tempfile.gettempdir()).glob("mersalg-run-*"):
+        with suppress(OSError):  # it is in use, or another user's
+            descriptor = lock(left)
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(descriptor)
+    made = Path(tempfile.mkdtemp(prefix=".mersalg-"))
+    # The folder takes its name only under its lock, which workers have too, so that no other
+    # service deletes it.
+    folder, descriptor = made.with_name(f"mersalg-run-{made.name.partition('-')[2]}"), lock(made)
+    made.rename(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _share_metrics(workers: int, folder: Path) -> None:
+    """Have workers add their numbers up in a folder; one worker needs none."""
     # Spelled out: the module that names it reads it while it is imported.
     variable = "PROMETHEUS_MULTIPROC_DIR"
-    if workers == 1 or os.environ.get(variable):
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="mersalg-metrics-") as path:
-        os.environ[variable] = path
-        yield
-
-
-@contextmanager
-def _stopping_file() -> Generator[Path, None, None]:
-    """Yield the path of a file that, once it is there, tells the workers that the end is near."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="mersalg-serve-") as path:
-        yield Path(path) / "stopping"
+    if workers > 1 and not os.environ.get(variable):
+        (folder / "metrics").mkdir()
+        os.environ[variable] = str(folder / "metrics")
 
 
 def _prepare_database(url: str) -> None:

@@ -25,11 +25,15 @@ router = APIRouter(tags=["operation"])
 async def healthz(service: TheService) -> dict[str, str]:
     """Return 200 while the process works; restart it where this fails.
 
-    503 where the threads that write have ended. A lost database or a missing model are reported by
-    `/readyz`, since a restart would mend neither.
+    503 where the threads that write have ended, or neither the database nor the spool could be
+    written for a minute. A lost database alone or a missing model are reported by `/readyz`, since
+    a restart would mend neither.
     """
     if not service.intake.is_alive:
         raise errors.ApiError(503, "writer_dead", "the threads that write facts have ended")
+    if service.intake.is_lost:
+        said = "neither the database nor the spool could be written for a minute"
+        raise errors.ApiError(503, "nothing_kept", said)
     return {"status": "ok"}
 
 

@@ -28,6 +28,11 @@ def postgres_program(name: str) -> str:
     return which(name) or missing(f"PostgreSQL ({name})")
 
 
+def program(name: str) -> str:
+    """Path of a program that is a package of its own, or skip."""
+    return which(name) or which(name, path="/usr/sbin") or missing(name)
+
+
 def chromium() -> str:
     """Path of the system's Chromium, or skip."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
