@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +57,8 @@ class SqliteFile:
 
     A copy over a file leaves its inode. It is noticed by the number of the last write, which every
     transaction that writes raises (`raise_number`) and SQLite keeps in the header of the file: it
-    never falls. A copy that begins within a checkpoint may go unnoticed.
+    never falls. A copy that begins within a checkpoint damages the file, and may go unnoticed until
+    SQLite finds that.
 
     Attributes
     ----------
@@ -207,6 +209,10 @@ class SqliteFile:
                 is_whole = before.st_mtime_ns == after.st_mtime_ns
                 if not is_whole or _id_of(path) != (made.st_dev, made.st_ino):
                     raise FileExchanged(problem)
+                if self._is_overwritten and _is_damaged(path):
+                    raise FileExchanged(f"{problem}, and is damaged: restore a backup")
+                # Before: a connection to the new file must not find them.
+                self._discard(opened)
                 path.replace(self._real)
                 sync_folder(self._real.parent)
         except OSError as error:
@@ -234,6 +240,15 @@ def file_at(url: URL) -> SqliteFile | None:
     if url.get_backend_name() != "sqlite" or not path or path.startswith((":", "file:")):
         return None
     return SqliteFile(Path(path).absolute())
+
+
+def _is_damaged(path: Path) -> bool:
+    """Return whether a file is no whole database, as one that was copied within a checkpoint."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as looked_at:
+            return looked_at.execute("PRAGMA quick_check").fetchall() != [("ok",)]
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _written(descriptor: int) -> tuple[bytes, int]:
