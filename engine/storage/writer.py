@@ -12,6 +12,7 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -202,6 +203,10 @@ class SqliteWriter(Writer):
     def _disconnect(self) -> None:
         if self._database.file is None or not self._database.file.must_stay_open:
             super()._disconnect()
+        elif self._pooled is not None:
+            connection: Any = self._pooled.driver_connection
+            with suppress(self._driver.Error):  # None may be open, or the files are of no use.
+                connection.execute("ROLLBACK")
 
     def _set_up(self, connection: Any) -> None:
         # `execute_when_free` waits in steps as short as a transaction; SQLite's own wait grows to

@@ -154,7 +154,7 @@ EXCHANGES = {
 
 @pytest.mark.parametrize(
     ("exchange", "workers"),
-    [*((exchange, 1) for exchange in EXCHANGES), (move_over, 2)],
+    [*((exchange, 1) for exchange in EXCHANGES), (move_over, 2), (copy_over, 2)],
 )
 def test_nothing_is_recorded_in_files_that_were_taken_away(
     tmp_path: Path, exchange: Callable[[Path, Path], None], workers: int
