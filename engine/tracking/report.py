@@ -19,7 +19,7 @@ from engine.clock import MICROS_PER_DAY
 from engine.errors import ConfigError
 from engine.facts import Fact, Kind
 from engine.progress import Progress, SilentProgress
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store
 from engine.tracking.attribution import Outcome
 from engine.tracking.comparison import compared
@@ -51,7 +51,7 @@ from engine.tracking.rates import Entry, rates_of
 from engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
 
 if TYPE_CHECKING:
-    from engine.tracking.rollups.stored import RolledUp
+    from engine.tracking.rollups.rolled_up import RolledUp
 
 __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 
@@ -87,7 +87,7 @@ def build_report(
         The database does not answer.
     """
     # Roll-ups load pyarrow, which only processes that make reports may.
-    from engine.tracking.rollups.stored import rolled_up
+    from engine.tracking.rollups.rolled_up import rolled_up
 
     newest = store.facts.newest()
     settings = store.reports.settings()

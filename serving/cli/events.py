@@ -271,7 +271,7 @@ def export(
 
 def _write(store: Store, out: Path | None, progress: Progress) -> int:
     from engine.fact_json import pack
-    from engine.storage.facts import FactScope
+    from engine.storage.linked_facts import FactScope
 
     n_facts = 0
     with _target(out) as target, progress.task("Writing facts") as task:

@@ -105,7 +105,7 @@ def command(
 def _refuse_a_shop(store: Store) -> None:
     """Invented sales must never stand among real ones."""
     from engine.errors import ConfigError
-    from engine.storage.facts import FactScope
+    from engine.storage.linked_facts import FactScope
 
     first = next(iter(store.facts.read(FactScope())), None)
     if first is not None and not first.event_id.startswith("sim-"):

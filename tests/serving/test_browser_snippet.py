@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, Request
 
 from engine import clock
 from engine.facts import Event
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import open_store
 from tests.support.commands import run
 from tests.support.models import PHONE_SHOP_ITEMS, tiny_model

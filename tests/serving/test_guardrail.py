@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from engine.facts import Decision
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import open_store
 from engine.tracking.guardrail import resume, state_of
 from serving.cli.main import app

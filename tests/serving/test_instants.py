@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine import clock
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from tests.support.commands import run
 from tests.support.models import tiny_model

@@ -25,7 +25,7 @@ import psycopg
 import pytest
 
 from engine.facts import Decision
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import open_store
 from tests.support.kept_facts import is_empty
 from tests.support.models import tiny_model

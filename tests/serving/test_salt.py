@@ -12,7 +12,7 @@ import sqlalchemy
 
 from engine.errors import StorageUnavailable
 from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.settings import SALT
 from engine.storage.store import Store, open_store
 from serving.checkout import decide

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import open_store
 
 

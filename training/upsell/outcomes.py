@@ -17,7 +17,7 @@ from engine.config import CHECKOUT_DAYS, Impressions
 from engine.errors import ModelError
 from engine.model import Model
 from engine.registry import Registry
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import outcomes
 from engine.tracking.history import build_history

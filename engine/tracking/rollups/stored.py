@@ -1,36 +1,32 @@
-"""The stored roll-ups of days: brought up to date with the facts, and added up for a period."""
+"""The stored roll-ups of days, brought up to date with the facts."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import groupby
+from datetime import date
 
 import orjson
 
 from engine.errors import StorageUnavailable
-from engine.facts import Fact, Kind
+from engine.facts import Fact
 from engine.processes import Workers
 from engine.progress import Progress, Task
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.rollups import StaleDay
 from engine.storage.store import Store, open_existing_store
 from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.clusters import Baskets
-from engine.tracking.local_days import Buckets, bucket_of, zone_of
-from engine.tracking.measures import NOT_FILLED, Measures, Part, Period, bounds_of
-from engine.tracking.quality import COUNTED
-from engine.tracking.query import TIME_KEYS, ReportQuery
+from engine.tracking.local_days import Buckets, zone_of
+from engine.tracking.measures import NOT_FILLED, Period, bounds_of
+from engine.tracking.query import ReportQuery
 from engine.tracking.rollups import format_1
-from engine.tracking.rollups.day import Day, Notes, same_numbers
-from engine.tracking.rollups.day_count import day_of, rows_beside
-from engine.tracking.rollups.sums import add_up
+from engine.tracking.rollups.day import same_numbers
+from engine.tracking.rollups.day_count import day_of
 
 _VERSION = 11
 """Raised where days are counted or stored in another way: all are counted again."""
@@ -40,8 +36,6 @@ _MANY = 16
 """Days that came in bulk, from which on it pays to start processes."""
 _MAX_PROCESSES = 8
 """Each holds a day's facts in memory."""
-
-Bucket = tuple[str, ...]
 
 
 def made_with(query: ReportQuery) -> str:
@@ -57,44 +51,6 @@ def made_with(query: ReportQuery) -> str:
         "count": query.count,
     }
     return orjson.dumps(settings).decode()
-
-
-def rolled_up(
-    store: Store, query: ReportQuery, own: ReportQuery, progress: Progress
-) -> RolledUp | None:
-    """Return the days of a filled query, rolled up; None where only the facts have the answer.
-
-    Roll-ups hold whole days by the shop's own settings, those of `own`, and nothing of single
-    offers.
-    """
-    bounds = (query.since, query.until)
-    if (
-        query.attribution_window_days
-        or query.adjusted
-        or any(isinstance(bound, datetime) for bound in bounds)
-        or not all(key in TIME_KEYS for key in query.by)
-        or made_with(query) != made_with(own)
-        or not refresh(store, own, progress)
-    ):
-        return None
-    first, last = (None if bound is None else bound.isoformat() for bound in bounds)
-    rollups = store.reports.rollups
-    days = {day: Day(body, _number(day)) for day, body in rollups.bodies(first, last)}
-    if not _are_in_one_currency([day.notes for day in days.values()], query.currency):
-        return None
-    shared = rollups.spanning(first, last)
-    alone = replace(query, by=(), attribution_window_days=0)
-    spanning = Period(store.facts.read_checkouts(list(shared)), alone)
-    strays = rollups.count_strays(first, last)
-    return RolledUp(query, days, frozenset(shared), spanning, rollups.numbers, strays)
-
-
-def _are_in_one_currency(days: Sequence[Notes], wanted: str | None) -> bool:
-    """Return whether every day has its money in the currency that the report will be in."""
-    named = frozenset[str]().union(*(day.currencies for day in days))
-    if wanted is None and len(named) == 1:
-        (wanted,) = named
-    return all(day.currency == wanted or wanted not in day.currencies for day in days)
 
 
 def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
@@ -180,10 +136,6 @@ def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
 def _of_day(query: ReportQuery, day: str) -> ReportQuery:
     local = date.fromisoformat(day)
     return replace(query, since=local, until=local, by=(), compare=None, attribution_window_days=0)
-
-
-def _number(day: str) -> int:
-    return date.fromisoformat(day).toordinal()
 
 
 def _instants(alone: ReportQuery) -> tuple[int, int]:
@@ -300,107 +252,3 @@ def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
     left_out = store.reports.rollups.left_out(str(alone.since))
     facts = [fact for fact in facts if fact.event_id not in left_out]
     return facts if any(since <= fact.occurred_at < until for fact in facts) else []
-
-
-@dataclass(frozen=True, slots=True)
-class RolledUp:
-    """The days of a period, and the checkouts that several of them share.
-
-    Attributes
-    ----------
-    query : ReportQuery
-        Filled; of whole days.
-    days : mapping
-        The roll-up of each day with facts, in order.
-    shared : frozenset of str
-        The checkouts that several days share, which no roll-up has.
-    spanning : Period
-        The facts of these checkouts.
-    numbers : callable
-        Returns the number of each unit.
-    strays : int
-        Events of the days that match nothing, which no roll-up has.
-    """
-
-    query: ReportQuery
-    days: Mapping[str, Day]
-    shared: frozenset[str]
-    spanning: Period
-    numbers: Callable[[Sequence[str]], Mapping[str, int]]
-    strays: int
-
-    def currencies(self) -> frozenset[str]:
-        """Return all that facts of the days name."""
-        return frozenset[str]().union(*(day.notes.currencies for day in self.days.values()))
-
-    def ends(self) -> tuple[date | None, date | None]:
-        """Return the first and the last day with a decision or order; None without any."""
-        names = [date.fromisoformat(name) for name, day in self.days.items() if day.rows]
-        return (names[0], names[-1]) if names else (None, None)
-
-    def measures(self, currency: str | None) -> tuple[Measures, list[tuple[Bucket, Measures]]]:
-        """Return the measures of the period, and of each bucket of time with a decision or order.
-
-        Without keys of time in the query there are no buckets; `currency` is that of all money.
-        """
-        assert self.query.holdout is not None, NOT_FILLED
-        days = [*self.days.values(), self._shared_day(self.spanning.all, currency)]
-        total = add_up(days, currency, self.query.holdout)
-        parts = self.spanning.parts(self.query.by)
-        buckets: list[tuple[Bucket, Measures]] = []
-        for bucket, names in groupby(self.days if self.query.by else (), key=self._bucket_of):
-            together = [self.days[name] for name in names]
-            if bucket in parts:
-                together.append(self._shared_day(parts[bucket], currency))
-            if any(day.rows for day in together):
-                buckets.append((bucket, add_up(together, currency, self.query.holdout)))
-        return total, buckets
-
-    def _bucket_of(self, day: str) -> Bucket:
-        return tuple(bucket_of(key, date.fromisoformat(day)) for key in self.query.by)
-
-    def _shared_day(self, part: Part, currency: str | None) -> Day:
-        """Return the roll-up of what the days left out."""
-        outcomes = [
-            each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
-        ]
-        day = Day(day_of(Part(part.history), outcomes, (), {}, currency, self.numbers))
-        begun = [each for each in part.decisions if each.checkout_id in self.shared]
-        baskets = Baskets(part.history, begun, currency)
-        day.rows += rows_beside(part.history, outcomes, baskets, self.numbers, self._counts_after)
-        return day
-
-    def _counts_after(self, kind: Kind, unit: int, instant: int) -> int:
-        """Return before which day a unit's first eligible decision is not later than an instant."""
-        name = self.spanning.day(instant)
-        first = self.days[name].notes.first.get(kind, {}).get(str(unit), 0)
-        return _number(name) + (first <= instant)
-
-    def quality(self) -> dict[str, int]:
-        """Return each of `COUNTED`."""
-        days = self.days.values()
-        counts = {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
-        return {**counts, "unmatched": counts["unmatched"] + self.strays}
-
-    def knows_only_accepted(self) -> bool:
-        """Return whether all decisions and orders are of offer logs; see `without_buyers`."""
-        notes = [day.notes for day in self.days.values()]
-        logged = sum(each.logged for each in notes)
-        return 0 < logged == sum(each.decisions + each.quality.get("orders", 0) for each in notes)
-
-    def immature(self, since: date) -> Counter[Bucket]:
-        """Return how many decisions of each bucket of time are not before a day."""
-        found: Counter[Bucket] = Counter()
-        for name, day in self.days.items():
-            if date.fromisoformat(name) >= since:
-                found[self._bucket_of(name)] += day.notes.decisions
-        return found
-
-    def other_currency(self, currency: str | None) -> int:
-        """Return how many orders of the days are in another currency."""
-        return sum(
-            n
-            for day in self.days.values()
-            for code, n in day.notes.orders_by_currency.items()
-            if code != currency
-        )

@@ -14,7 +14,7 @@ from engine.fact_json import parse_fact, unpack
 from engine.facts import Decision, Fact
 from engine.storage import tables
 from engine.storage.fact_rows import row_of
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.pseudonyms import Pseudonyms
 from engine.storage.store import open_store
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect
 from engine.fact_json import parse_fact
 from engine.storage import fact_import, fact_lines
 from engine.storage.fact_import import ImportResult, Source
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.storage.writer import Writer
 from tests.support.fact_files import (

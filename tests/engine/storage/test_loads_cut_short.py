@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from engine.storage import fact_import, fact_lines
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET, before_the_third_write, run
 from tests.support.postgres import PostgresServer

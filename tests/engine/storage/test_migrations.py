@@ -15,7 +15,7 @@ from engine.fact_json import parse_fact
 from engine.storage import connection as database
 from engine.storage import tables
 from engine.storage.fact_rows import Batch, row_of
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.months import create_month
 from engine.storage.store import SCHEMA_VERSION, Store, open_store
 from engine.tracking.report import ReportQuery, build_report

@@ -12,7 +12,7 @@ from engine.clock import MICROS_PER_DAY
 from engine.facts import Event
 from engine.storage import months
 from engine.storage.connection import Database, parse_url
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.months import create_month, month_of
 from engine.storage.store import Store, open_store
 from engine.tracking.query import ReportQuery

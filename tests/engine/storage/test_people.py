@@ -24,7 +24,8 @@ from engine.ranking.customers import Customers, hash_of
 from engine.ranking.purchases import Purchases
 from engine.registry import Registry
 from engine.storage.connection import parse_url
-from engine.storage.facts import ERASED, FactScope
+from engine.storage.facts import ERASED
+from engine.storage.linked_facts import FactScope
 from engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
 from engine.storage.store import open_store
 from engine.tracking.query import ReportQuery

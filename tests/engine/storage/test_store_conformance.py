@@ -28,7 +28,7 @@ from engine.facts import (
 )
 from engine.storage.connection import connect, parse_url
 from engine.storage.fact_rows import AppendResult
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.questions import BuyerQuery
 from engine.storage.store import Store, open_existing_store, open_store
 

@@ -20,7 +20,7 @@ from engine.errors import StorageUnavailable
 from engine.fact_json import parse_fact
 from engine.facts import Fact
 from engine.storage.fact_rows import row_of
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from tests.support.fact_files import RECORDS, SECRET
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.facts import Fact
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import open_store
 from engine.tracking.report import ReportQuery, build_report, report_of
 from tests.support.facts import START, histories

@@ -15,7 +15,7 @@ from sqlalchemy import delete
 
 from engine.facts import Fact
 from engine.storage.connection import connect, parse_url
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.storage.tables import metadata
 from engine.tracking.report import ReportQuery, build_report, report_of

@@ -18,7 +18,7 @@ from engine.errors import ConfigError
 from engine.facts import KINDS, CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from engine.progress import SilentProgress
 from engine.storage.connection import parse_url
-from engine.storage.facts import FactScope
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.report import ReportQuery, build_report
 from engine.tracking.retention import drop_before, first_kept, would_drop

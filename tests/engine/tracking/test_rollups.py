@@ -28,7 +28,8 @@ from engine.facts import KINDS, Decision, Event, Fact, Offer, PurchaseItem
 from engine.progress import SilentProgress
 from engine.storage import writer
 from engine.storage.fact_import import Source, import_facts
-from engine.storage.facts import Facts, FactScope
+from engine.storage.facts import Facts
+from engine.storage.linked_facts import FactScope
 from engine.storage.store import Store, open_store
 from engine.tracking.intervals import RatioSums
 from engine.tracking.measures import Measures
