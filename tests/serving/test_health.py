@@ -174,7 +174,7 @@ def test_a_service_that_is_stopped_finishes_what_has_begun(tmp_path: Path) -> No
                 eventually(lambda: in_the_middle(client) == len(shoppers))
             begun = [shopper.n_begun for shopper in shoppers]
             server.process.send_signal(signal.SIGTERM)
-            eventually(lambda: list(temporary.glob("mersalg-serve-*/stopping")))
+            eventually(lambda: list(temporary.glob("mersalg-run-*/stopping")))
             other.execute("rollback")
             other.close()
             assert server.process.wait(WAIT_SECONDS) == 0

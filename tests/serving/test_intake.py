@@ -127,6 +127,9 @@ class FakeStore:
                 recorded += 1
         return AppendResult(recorded, len(duplicates), tuple(rejected), tuple(duplicates))
 
+    def end_hanging(self, seconds: float) -> None:
+        """Do nothing: what waits for the gate goes on when that opens."""
+
     def migrate(self, *, serving: bool = False) -> None:
         del serving
         self.ping()
