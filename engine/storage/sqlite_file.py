@@ -135,7 +135,12 @@ class SqliteFile:
         if found is None:
             self._wait_for_another()
             # SQLite makes its other files with the same mode.
-            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+            try:
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+            except OSError as error:
+                raise sqlite3.OperationalError(
+                    f"the file cannot be made: {error.strerror}"
+                ) from error
         elif known is not None and known.database != found:
             self._discard(known)
         self._gone_since = None

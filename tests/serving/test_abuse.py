@@ -17,6 +17,7 @@ import pytest
 from fastapi import Request
 from sqlalchemy import create_engine, inspect
 
+from engine import clock
 from engine.storage.tables import metadata
 from serving import request_body
 from serving.errors import ApiError
@@ -230,9 +231,9 @@ def test_whatever_a_text_says_it_stays_a_text(
     offer = answer["offers"][0]
     events = [
         {"type": "view_promotion", "event_id": f"v{text}", "offer_id": offer["offer_id"],
-         "occurred_at": "2099-03-02T10:00:00+01:00"},
+         "occurred_at": clock.to_iso(clock.now())},
         {"type": "purchase", "event_id": f"p{text}", "checkout_id": text, "transaction_id": text,
-         "occurred_at": "2099-03-02T10:01:00+01:00", "currency": "NOK",
+         "occurred_at": clock.to_iso(clock.now() + 60_000_000), "currency": "NOK",
          "items": [{"item_id": offer["item_id"], "price": "199.00"}, {"item_id": text}]},
     ]  # fmt: skip
     recorded = client.post("/v1/events", json={"events": events}).raise_for_status().json()
@@ -303,7 +304,7 @@ def test_impossible_numbers_are_refused_in_every_field(client: httpx.Client, num
     for name in ("from", "level", "holdout", "window", "checkout_days", "bot_decisions_per_hour"):
         answer = client.get("/v1/reports/rates", params={name: number[:5_000]})
         assert answer.status_code in (200, 422), name
-        assert len(answer.content) < 20_000
+        assert len(answer.content) < 30_000
 
 
 def test_ids_of_thousands_of_digits_are_refused(client: httpx.Client) -> None:

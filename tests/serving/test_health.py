@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from tests.serving.test_metrics import CART, Client, ask
 from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.metrics import metric
+from tests.support.models import tiny_model
 from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
@@ -61,7 +62,7 @@ def test_strangers_are_told_no_paths(tmp_path: Path) -> None:
 
 
 def test_a_full_spool_is_told(tmp_path: Path) -> None:
-    publish_model(tmp_path / "models")
+    publish_model(tmp_path / "models", tiny_model(holdout=0.0))
 
     async def calls(client: Client, app: FastAPI) -> None:
         ready = (await client.get("/readyz")).json()

@@ -67,7 +67,7 @@ def test_whatever_changed_is_trained_on(shop: Path, change: str) -> None:
     elif change == "version":
         shutil.rmtree(version)
     else:
-        (version / "rules.joblib").write_bytes(b"")
+        (version / "rules.consequent.npy").write_bytes(b"")
     result = train_shop(shop, if_changed=True)
     assert not result.unchanged
     assert result.version != first.version
