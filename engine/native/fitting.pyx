@@ -18,15 +18,16 @@ cdef enum:
 
 
 def regressions(
-    int64_t low, const int64_t[::1] indptr, const int32_t[::1] items, const float[::1] values,
-    const float[::1] diagonal, float ridge, int32_t[:, ::1] near, float[:, :, ::1] gram,
+    const int64_t[::1] targets, const int64_t[::1] indptr, const int32_t[::1] items,
+    const float[::1] values, const float[::1] diagonal, float ridge, int32_t[:, ::1] near, float[:, :, ::1] gram,
     float[:, ::1] right,
 ):
-    """Write the equations of the items from `low` on: each regressed on those most alike it.
+    """Write the equations of some items: each regressed on those most alike it.
 
     Of item j they are `(G_NN + ridge) w = g_Nj` over its nearest N by cosine, ascending. Where
     there are fewer neighbours than columns, the others are -1 and their weights solve to zero.
 
+    targets: int64 (n,), the items.
     indptr, items, values: the Gram matrix without its diagonal, CSR, items ascending in a row.
     diagonal: float32 (n_items,), its diagonal.
     near: int32 (n, width); written.
@@ -36,7 +37,7 @@ def regressions(
     cdef int64_t place, target, begin, end, n_near = 0, row, first, last, column, item
     cdef int32_t other
     cdef Buffer spare = Buffer(NULL, 0)
-    for target in range(low, low + near.shape[0]):
+    for target in targets:
         longest = max(longest, indptr[target + 1] - indptr[target])
     cdef int32_t *position = <int32_t *>malloc((n_items + 1) * sizeof(int32_t))
     cdef int32_t *found = <int32_t *>malloc((longest + 1) * sizeof(int32_t))
@@ -49,7 +50,7 @@ def regressions(
     with nogil:
         memset(position, 0xFF, n_items * sizeof(int32_t))
         for row in range(near.shape[0]):
-            target = low + row
+            target = targets[row]
             begin, end = indptr[target], indptr[target + 1]
             for place in range(begin, end):
                 alike[place - begin] = values[place] / sqrt(

@@ -145,7 +145,7 @@ def separated_labels(
 ) -> int: ...
 def dense_lines(lines: _Integers, kept: _Bytes, orders: _Integers) -> int: ...
 def regressions(
-    low: int,
+    targets: _Integers,
     indptr: _Integers,
     items: _Codes,
     values: _Singles,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from engine.arrays import Ragged
 from engine.native import kernels
@@ -54,21 +55,29 @@ def _ease(baskets: Baskets) -> _Entries:
     n_known = int((baskets.item_counts() >= LEAST_ORDERS).sum())
     n_neighbours = int(np.clip(np.cbrt(_WORK / max(n_known, 1)), NEIGHBOURHOOD, _WIDEST))
 
-    def solve(low: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    lengths = np.diff(indptr)
+    # Equations of one size together: those of a chunk are as many as of its longest row.
+    by_length = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
+
+    def solve(begin: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return item, neighbour and weight of the entries of a chunk of items."""
-        high = min(low + _CHUNK, n_items)
-        width = min(n_neighbours, int(np.diff(indptr[low : high + 1]).max()))
-        near = np.empty((high - low, width), dtype=np.int32)
-        gram = np.zeros((high - low, width, width), dtype=np.float32)
-        right = np.zeros((high - low, width, 1), dtype=np.float32)
+        targets = by_length[begin : begin + _CHUNK]
+        width = min(n_neighbours, int(lengths[targets[-1]]))
+        near = np.empty((len(targets), width), dtype=np.int32)
+        gram = np.zeros((len(targets), width, width), dtype=np.float32)
+        right = np.zeros((len(targets), width, 1), dtype=np.float32)
         matrix = (indptr, items, values, diagonal)
-        kernels.regressions(low, *matrix, REGULARISATION, near, gram, right[:, :, 0])
+        kernels.regressions(targets, *matrix, REGULARISATION, near, gram, right[:, :, 0])
         weights = np.linalg.solve(gram, right)[:, :, 0]
         columns, places = np.nonzero((weights > _LEAST_WEIGHT) & (near >= 0))
-        return low + columns, near[columns, places].astype(np.int64), weights[columns, places]
+        return targets[columns], near[columns, places].astype(np.int64), weights[columns, places]
 
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="mersalg-items") as threads:
-        parts = list(threads.map(solve, range(0, n_items, _CHUNK)))
+    # Threads of the linear algebra library would wait for those of ours.
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="mersalg-items") as threads,
+    ):
+        parts = list(threads.map(solve, range(0, len(by_length), _CHUNK)))
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     columns, rows = (np.concatenate([part[place] for part in parts]) for place in range(2))
