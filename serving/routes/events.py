@@ -25,9 +25,9 @@ from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
 
-_SERVER_DAYS = (3 * 366, 1)
-_PAGE_DAYS = (2, 5 / (24 * 60))
-"""Days before and after its arrival that an event may be dated: the clocks of buyers differ."""
+_OF_SERVERS = (3 * 366 * clock.MICROS_PER_DAY, clock.MICROS_PER_DAY)
+_OF_PAGES = (2 * clock.MICROS_PER_DAY, 5 * 60_000_000)
+"""Microseconds before and after its arrival that an event may be dated: clocks differ."""
 
 router = APIRouter(tags=["events"], route_class=DirectRoute)
 
@@ -88,6 +88,7 @@ async def take(
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
     is_server, now = caller.may("server"), clock.now()
+    scope, _ = scope_of(service.settings, caller, None, None, None)
     facts: list[Fact] = []
     indexes: list[int] = []
     rejected: list[Rejection] = []
@@ -100,13 +101,15 @@ async def take(
             if not is_server and isinstance(body, OrderBody):
                 kind = body.__struct_config__.tag
                 raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-            named = (
-                None if value is None else str(value)
-                for value in (body.checkout_token, body.checkout_id, body.customer_id)
-            )
-            body.scope, problem = scope_of(service.settings, caller, *named)
-            body.stated_at = None
-            warnings.update([problem] if problem else [])
+            body.scope, body.stated_at = scope, None
+            if body.checkout_token:
+                named = (
+                    None if value is None else str(value)
+                    for value in (body.checkout_token, body.checkout_id, body.customer_id)
+                )
+                body.scope, problem = scope_of(service.settings, caller, *named)
+                if problem:
+                    warnings[problem] += 1
             if consent_required and body.consent is None:
                 body.consent = False
             facts.append(_dated(cast(Event, fact_of(body)), now, is_server=is_server))
@@ -136,8 +139,8 @@ def _dated(event: Event, now: int, *, is_server: bool) -> Event:
     FactRejected
         Reason `out_of_bounds`: a server states an instant that is too far from now.
     """
-    back, ahead = _SERVER_DAYS if is_server else _PAGE_DAYS
-    if -back <= (event.occurred_at - now) / clock.MICROS_PER_DAY <= ahead:
+    back, ahead = _OF_SERVERS if is_server else _OF_PAGES
+    if -back <= event.occurred_at - now <= ahead:
         return event
     if not is_server:
         return replace(event, occurred_at=now, stated_at=event.occurred_at)
