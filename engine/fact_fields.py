@@ -44,7 +44,7 @@ def is_id(value: str | None) -> bool:
 def storefront_id(event_id: str) -> str:
     """Return the id of an event of a storefront key, by its prefix apart from all others.
 
-    Anybody may send such an event: whoever guessed the id of an order would keep the order out.
+    Anybody may send such an event, and with the id of an order it would keep the order out.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class CallerAddresses:
         text = request.client.host if request.client is not None else ""
         address = parse_address(text)
         if self._trusted:
-            # A proxy may add a line of its own behind that of whoever called it.
+            # A proxy may add a line of its own behind that of its caller.
             hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
             for hop in reversed([hop for part in hops if (hop := part.strip()[:_LONGEST])]):
                 if not self._is_trusted(address):

@@ -122,7 +122,7 @@ def connect(
     file
         Which is compared with what connections opened.
     watched
-        Is told when a connection is looked at.
+        Notes when a connection is checked.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
