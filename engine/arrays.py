@@ -90,11 +90,16 @@ class Ragged(Generic[_Value]):
         """Return the values of some rows, one row after the other."""
         return np.concatenate([self.values[:0], *(self.values[each] for each in self.slices(rows))])
 
+    def gather(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the places of all values of some rows, and which of the rows each is of."""
+        starts, lengths = self.indptr[rows], self.lengths_of(rows)
+        owner = np.repeat(np.arange(len(rows)), lengths)
+        shift = starts - (np.cumsum(lengths) - lengths)
+        return np.arange(len(owner)) + shift[owner], owner
+
     def places(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the places of all values of some rows, one row after the other."""
-        starts, lengths = self.indptr[rows], self.lengths_of(rows)
-        before = np.cumsum(lengths) - lengths
-        return np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)
+        return self.gather(rows)[0]
 
     def take(self, rows: NDArray[np.integer]) -> Ragged[_Value]:
         """Return some rows, in the order given."""

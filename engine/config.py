@@ -246,8 +246,8 @@ class ExperimentSection(Section):
     holdout: float = Field(default=0.1, ge=0, le=1)
     """Share of units in the control arm, who see no offers."""
     salt: str | None = Field(default=None, min_length=1)
-    """Another salt is another experiment: every unit is drawn anew. Not set, it is that of the
-    database: a random one."""
+    """Another salt is another experiment: the arm of every unit is drawn again. Without it, the
+    database's own random salt is used."""
     guardrail: bool = True
     """Pause the offers of a model version that keeps buyers from completing their checkouts."""
     max_completion_drop: float = Field(default=0, ge=0, le=1)

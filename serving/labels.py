@@ -1,4 +1,4 @@
-"""Segments, stores and placements of suggestion calls, of which only so many are told apart."""
+"""Segments, stores and placements of suggestion calls; beyond a maximum they are "other"."""
 
 from __future__ import annotations
 

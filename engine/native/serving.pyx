@@ -123,7 +123,7 @@ cdef class NativeFinding:
         )
 
     def find(self, texts):
-        """Return -1 where an id is unknown; None where one spans lines, which are not told apart."""
+        """Return -1 where an id is unknown; None where one spans lines, which cannot be distinguished."""
         cdef bytes asked = "\n".join(texts).encode("utf-8", "surrogatepass")
         cdef int64_t n = len(texts)
         if asked.count(b"\n") != n - 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.keyed import Floats, Grouping, Keys, gather
+from engine.ranking.keyed import Floats, Grouping, Keys
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.signals import ItemSignals
 
@@ -64,7 +64,7 @@ class Evidence:
         cls, carts: Carts, neighbours: Neighbours, groups: Neighbours, signals: ItemSignals
     ) -> Evidence:
         owner = carts.owner()
-        near, place = gather(neighbours.items.indptr, carts.items)
+        near, place = neighbours.items.gather(carts.items)
         item = neighbours.items.values[near]
         n_joint = neighbours.n_joint[near].astype(np.float32)
         n_cart = signals.n_orders[carts.items][place]
@@ -77,7 +77,7 @@ class Evidence:
         group: Keys = signals.group[carts.items].astype(np.int64)
         held = Grouping.of((owner * width + group + 1)[group >= 0])
         cart, one = np.divmod(held.keys, width)
-        entries, place = gather(groups.items.indptr, one - 1)
+        entries, place = groups.items.gather(one - 1)
         called = groups.items.values[entries].astype(np.int64)
         by_group = Grouping.of(cart[place] * width + called + 1)
         return cls(

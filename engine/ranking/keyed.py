@@ -15,16 +15,6 @@ Keys = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
-def gather(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> tuple[Keys, Keys]:
-    """Entries of the CSR rows `rows`: (their positions, the place in `rows` each belongs to)."""
-    starts = indptr[rows]
-    lengths = indptr[rows + 1] - starts
-    owner = np.repeat(np.arange(len(rows)), lengths)
-    ends = np.cumsum(lengths)
-    shift = starts - (ends - lengths)
-    return np.arange(len(owner)) + shift[owner], owner
-
-
 def distinct(keys: Keys) -> Keys:
     """The values of `keys`, each once, ascending. By sorting: NumPy's `unique` hashes integers,
     which takes ten times as long on millions of keys."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.ranking.evidence import Carts, Evidence
 from engine.ranking.habits import Habits
-from engine.ranking.keyed import Floats, Keys, best_of_each, distinct, gather, look_up
+from engine.ranking.keyed import Floats, Keys, best_of_each, distinct, look_up
 from engine.ranking.signals import ItemSignals
 
 BY_WEIGHT = 200
@@ -53,7 +53,7 @@ def _leaders(evidence: Evidence, habits: Habits, signals: ItemSignals) -> Keys:
     )
     cart = keys // width
     best = best_of_each(cart, score, GROUPS)
-    entries, place = gather(signals.leaders.indptr, keys[best] % width - 1)
+    entries, place = signals.leaders.gather(keys[best] % width - 1)
     return cart[best][place] * signals.n_items + signals.leaders.values[entries]
 
 

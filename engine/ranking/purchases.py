@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from engine.arrays import Ragged
 from engine.clock import MICROS_PER_DAY
-from engine.ranking.keyed import gather
 
 MOST_ORDERS = 250
 """Orders of one customer that are looked at, the last ones."""
@@ -91,7 +90,7 @@ class Past:
         age = ((now[owner] - purchases.ordered_at.values[orders]) / MICROS_PER_DAY).astype(
             np.float32
         )
-        entries, place = gather(purchases.items.indptr, orders)
+        entries, place = purchases.items.gather(orders)
         return cls(owner[place], purchases.items.values[entries], age[place], place)
 
     @classmethod

@@ -188,9 +188,9 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
         yield Finding(
             "experiment",
             "warning",
-            "arms are drawn with the salt of earlier versions, which is public: whoever knows ids"
-            " of customers can compute who is held out",
-            "set [experiment] salt in the shop file and train; every unit is then drawn anew",
+            "arms are drawn with the salt of earlier versions, which is public: a person who knows"
+            " ids of customers can compute who is held out",
+            "set [experiment] salt in the shop file and train; every unit then gets a new arm",
         )
 
 
@@ -248,7 +248,7 @@ def _keys() -> Iterator[Finding]:
                 "recall",
                 "warning",
                 "a call with a storefront key is answered by what the customer it names bought:"
-                " whoever guesses an id reads it",
+                " anybody who guesses an id can read it",
                 "send a checkout_token, and leave MERSALG_STOREFRONT_RECALL out",
             )
         else:

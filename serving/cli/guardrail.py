@@ -41,7 +41,7 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
                 for kind, counted in report["total"].items()
             }
     if as_json:
-        console.print_json({**_told(state), "completion": kinds})
+        console.print_json({**_fields_of(state), "completion": kinds})
         return
     _print(state)
     term = glossary_of("en").terms["completion"]
@@ -79,12 +79,12 @@ def resume(database: Database, as_json: console.JsonFlag = False) -> None:
 
 def _show(state: State, as_json: bool) -> None:
     if as_json:
-        console.print_json(_told(state))
+        console.print_json(_fields_of(state))
     else:
         _print(state)
 
 
-def _told(state: State | None) -> dict[str, object]:
+def _fields_of(state: State | None) -> dict[str, object]:
     from engine.tracking.guardrail import instant_text
 
     return {
@@ -97,16 +97,16 @@ def _told(state: State | None) -> dict[str, object]:
 
 
 def _print(state: State | None) -> None:
-    told = _told(state)
-    if told["paused"]:
-        text = f"paused since {told['paused_at']}: {told['paused']}"
+    shown = _fields_of(state)
+    if shown["paused"]:
+        text = f"paused since {shown['paused_at']}: {shown['paused']}"
     elif state is None:
         text = "nothing was judged yet: the service does so while it runs"
     else:
-        text = f"offers are made; judged are decisions since {told['since']}"
+        text = f"offers are made; judged are decisions since {shown['since']}"
     console.out.print(text, markup=False, highlight=False, soft_wrap=True)
-    if told["asked"]:
+    if shown["asked"]:
         from serving.guard import NOT_VOUCHED
 
-        text = f"look at them: {told['asked']}; {NOT_VOUCHED}"
+        text = f"look at them: {shown['asked']}; {NOT_VOUCHED}"
         console.out.print(text, markup=False, highlight=False, soft_wrap=True)

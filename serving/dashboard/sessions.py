@@ -44,9 +44,10 @@ def is_open(settings: ServeSettings, cookie: str | None) -> bool:
 
 
 def end_session(settings: ServeSettings, cookie: str | None) -> None:
-    """End a session for all workers, whoever has its cookie; `mersalg serve` gives them a folder.
+    """End a session for all workers and all copies of its cookie.
 
-    Sessions that are over anyhow are forgotten.
+    Workers share the folder that `mersalg serve` makes for them. Sessions that have ended anyhow
+    are forgotten.
     """
     if settings.stopping is None or not is_open(settings, cookie):
         return

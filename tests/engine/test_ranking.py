@@ -14,7 +14,7 @@ from engine.ranking.customers import Customers, hash_of
 from engine.ranking.evidence import Carts, Evidence
 from engine.ranking.features import NAMES
 from engine.ranking.habits import Habits
-from engine.ranking.keyed import Grouping, best_of_each, distinct, gather, look_up
+from engine.ranking.keyed import Grouping, best_of_each, distinct, look_up
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Past, Purchases
 from engine.ranking.ranking import Ranking
@@ -139,8 +139,8 @@ def test_best_of_each_takes_the_highest(entries: list[tuple[int, float]], limit:
 
 
 def test_gather_follows_rows() -> None:
-    indptr = np.array([0, 2, 2, 5])
-    positions, place = gather(indptr, np.array([2, 0, 1, 2]))
+    rows = Ragged(np.array([0, 2, 2, 5]), np.arange(5))
+    positions, place = rows.gather(np.array([2, 0, 1, 2]))
     assert positions.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
     assert place.tolist() == [0, 0, 0, 1, 1, 3, 3, 3]
 
