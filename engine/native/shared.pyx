@@ -1,0 +1,254 @@
+# What the kernels of a suggestion call share, as `shared.h` describes it: memory that grows, tables by
+# item, sparse rows, networks; and what hands them arrays and raises their errors.
+#
+# These calls keep the interpreter's lock: they take microseconds, to release it and wait for it
+# again would cost more. So they share one workspace; what is found in it is copied before anything
+# else can run.
+
+cdef extern from "shared.h" nogil:
+    enum:
+        OK
+        NO_MEMORY
+        BROKEN
+        MOST_LAYERS
+        WIDEST
+        LANES
+        WINDOWS
+    const float NEVER
+    ctypedef struct Buffer:
+        void *data
+        size_t size
+    void *room(Buffer *buffer, size_t n, size_t each)
+    ctypedef struct RowsOfMatrix "Rows":
+        int64_t n_rows, n_entries
+        const int64_t *indptr
+        const int32_t *columns
+    int row_of(const RowsOfMatrix *rows, int64_t row, int64_t *begin, int64_t *end)
+    int64_t first_of(const int32_t *values, int64_t low, int64_t high, int32_t value)
+    int in_cart(const int32_t *cart, int64_t n_cart, int32_t item)
+    ctypedef struct Table:
+        pass
+    int table_open(Table *table, int64_t most)
+    int32_t table_find(const Table *table, int32_t key)
+    int32_t table_add(Table *table, int32_t key, int32_t n, int *is_new)
+    ctypedef struct Network:
+        int64_t n_layers, n_features
+        const float *mean
+        const float *scale
+        int64_t width[8]
+        const float *weights[8]
+        const float *biases[8]
+        const int32_t *spans[8]
+        double slope, intercept
+    float standard(const Network *network, int feature, float value)
+    int network_fits(const Network *network, int n_features)
+    void add_rows(
+        int64_t n, const int32_t *row, const float *value, const float *weights, int64_t width,
+        float *out
+    )
+    float network_output(const Network *network, float *first, float *spare)
+    double likelihood_of(const Network *network, float raw)
+    ctypedef struct Workspace:
+        Table items, groups, past_items, past_groups, pool
+        Buffer evidence, group_evidence, habits, group_habits, scores, chosen, sums, lists, orders
+        Buffer out_items, out_scores, out_rules, out_marks
+    int64_t highest_of "highest"(
+        int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
+        Buffer *spare
+    )
+    void sort_ascending(int32_t *values, int64_t n, Buffer *spare)
+    ctypedef struct Filed:
+        RowsOfMatrix rules
+        const float *strength
+        const int32_t *position
+        const int32_t *rest
+        int64_t width
+    ctypedef struct RankedItem:
+        int32_t group
+        float share, log_price, margin, popular_log, recent_log, latest_log, share_log
+    ctypedef struct Ranking:
+        RowsOfMatrix near, groups, leaders
+        const float *near_weight
+        const int32_t *near_joint
+        const float *group_weight
+        const float *n_orders
+        const RankedItem *items
+        const int32_t *popular
+        int64_t n_popular
+        float n_orders_all
+    ctypedef struct Shop:
+        const Ranking *ranking
+        const Filed *single
+        const Filed *several
+        RowsOfMatrix repelled, contrary
+        int64_t n_items
+        const int32_t *category
+        const int32_t *family
+        const int64_t *price
+        double others
+    ctypedef struct Call:
+        const int32_t *cart
+        int64_t n_cart
+        const int32_t *past_item
+        const float *past_age
+        const int64_t *past_order
+        int64_t n_past, discovery
+        const uint8_t *marks
+        const int32_t *blocked
+        int64_t n_blocked
+        double dearest
+        int64_t most, gives_way, limit
+    ctypedef struct Chosen:
+        double score
+        int32_t item, rule, held, joint
+    ctypedef struct LadderItem:
+        int32_t ladder, category, brand
+        float tier, level, log_price, log_amount
+        float orders[4]
+        float promotion, usual, ups, downs, moves
+    ctypedef struct Upgrades:
+        const LadderItem *items
+        RowsOfMatrix moved
+        const float *times
+    ctypedef struct Ladders:
+        RowsOfMatrix members
+        int64_t n_items
+        const int32_t *family
+        const int16_t *tier
+        const int64_t *price
+        const int64_t *cost
+        const int64_t *bought
+        double least_ratio, most_ratio, offer_slope, offer_intercept
+    ctypedef struct Models:
+        const Upgrades *upgrades
+        const Network *whether
+        const Network *which
+    ctypedef struct Base:
+        int64_t item, paid
+        double quantity
+    ctypedef struct Sibling:
+        int64_t item, base, difference, worth, row
+        double score, bound
+    ctypedef struct Vocabulary:
+        int64_t n, n_bytes
+        const uint8_t *blob
+        const int64_t *offsets
+        const uint32_t *sums
+        const int32_t *places
+    Workspace *mersalg_open()
+    int64_t mersalg_fire(
+        Workspace *, const Filed *, const Filed *, const int32_t *, int64_t, double, int32_t **,
+        double **
+    )
+    int64_t mersalg_strongest(
+        const Filed *, const Filed *, const int32_t *, int64_t, const int32_t *, int64_t, int32_t *
+    )
+    int64_t mersalg_highest(const double *, int64_t, int64_t, int64_t *)
+    int64_t mersalg_rank(
+        Workspace *, const Ranking *, const Network *, const int32_t *, int64_t, const int32_t *,
+        const float *, const int64_t *, int64_t, int, int32_t **, double **
+    )
+    int64_t mersalg_pairs(
+        const Ranking *, const int32_t *, int64_t, const int32_t *, int64_t, int32_t *, int32_t *
+    )
+    int64_t mersalg_complements(
+        Workspace *, const Shop *, const Network *, const Call *, Chosen **
+    )
+    int64_t mersalg_upgrades(
+        Workspace *, const Upgrades *, const Network *, const Network *, const int32_t *,
+        const float *, int64_t, const int32_t *, const int64_t *, int64_t, const int32_t *,
+        const float *, int64_t, double **
+    )
+    int64_t mersalg_siblings(
+        Workspace *, const Ladders *, const Models *, const int32_t *, const float *, int64_t,
+        const Base *, int64_t, const uint8_t *, int64_t, Sibling **
+    )
+    int64_t mersalg_find(const Vocabulary *, const uint8_t *, int64_t, int64_t, int32_t *)
+
+cdef Workspace *_work = mersalg_open()
+if _work == NULL:
+    raise MemoryError("no memory for the kernels")
+
+
+class BrokenArrays(ValueError):
+    """A kernel was given arrays that point outside of each other."""
+
+
+cdef int64_t counted(int64_t n) except -1:
+    """Return what a kernel answered; raise what its errors stand for."""
+    if n == -1:
+        raise MemoryError("no memory for the kernels")
+    if n < 0:
+        raise BrokenArrays("arrays of the model point outside of each other")
+    return n
+
+
+cdef const void *address(list held, array, kind) except NULL:
+    """Return the address of an array, which `held` keeps, copied only where it is not of `kind`
+    and contiguous already."""
+    whole = np.ascontiguousarray(array, dtype=kind)
+    held.append(whole)
+    return <const void *><size_t>whole.__array_interface__["data"][0]
+
+
+cdef RowsOfMatrix matrix(list held, rows) except *:
+    """Describe a `Ragged` of items."""
+    return RowsOfMatrix(
+        len(rows), len(rows.values), <const int64_t *>address(held, rows.indptr, np.int64),
+        <const int32_t *>address(held, rows.values, np.int32),
+    )
+
+
+cdef object copied(const void *data, int64_t n, kind):
+    """Return `n` numbers as a read-only array."""
+    return np.frombuffer((<const char *>data)[: n * np.dtype(kind).itemsize], dtype=kind)
+
+
+cdef int fill_network(Network *network, list held, scorer) except -1:
+    """Describe a `Scorer` to the kernels: layers as wide as a multiple of LANES.
+
+    Raises BrokenArrays where its arrays do not fit each other, or are too many or too wide.
+    """
+    widths = [len(scorer.mean), *map(len, scorer.biases)]
+    n_layers = len(scorer.weights)
+    if (
+        not 0 < n_layers <= MOST_LAYERS
+        or [weights.shape for weights in scorer.weights] != list(pairwise(widths))
+        or len(scorer.scale) != widths[0]
+        or widths[n_layers] != 1  # the directives of this module allow no index below 0
+        or max(widths) > WIDEST
+    ):
+        raise BrokenArrays("the layers of a network do not fit each other, or are too large")
+    network.n_layers, network.n_features = n_layers, widths[0]
+    network.mean = <const float *>address(held, scorer.mean, np.float32)
+    network.scale = <const float *>address(held, 1 / scorer.scale, np.float32)
+    network.slope, network.intercept = scorer.slope, scorer.intercept
+    n_in = widths[0]
+    for place, (weights, bias) in enumerate(zip(scorer.weights, scorer.biases)):
+        width = (len(bias) + LANES - 1) // LANES * LANES
+        wide = np.zeros((n_in, width), dtype=np.float32)
+        wide[: weights.shape[0], : weights.shape[1]] = weights
+        shift = np.zeros(width, dtype=np.float32)
+        shift[: len(bias)] = bias
+        if 0 < place == n_layers - 1:
+            wide = wide[:, :1]
+        network.width[<int>place] = width
+        network.weights[<int>place] = <const float *>address(held, wide, np.float32)
+        network.spans[<int>place] = <const int32_t *>address(held, spans(wide), np.int32)
+        network.biases[<int>place] = <const float *>address(held, shift, np.float32)
+        n_in = width
+    return 0
+
+
+def spans(weights):
+    """Return, for each LANES columns, the first row with a weight and one beyond the last.
+
+    Networks side by side are one whose weights are blocks on the diagonal.
+    """
+    found = np.zeros(((weights.shape[1] + LANES - 1) // LANES, 2), dtype=np.int32)
+    for block in range(len(found)):
+        part = weights[:, block * LANES : (block + 1) * LANES]
+        used = np.flatnonzero(np.abs(part).max(axis=1, initial=0))
+        if len(used):
+            found[block] = used[0], used[-1] + 1
+    return found
