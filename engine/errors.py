@@ -41,7 +41,7 @@ class MersalgError(Exception):
         self.details: dict[str, object] = dict(details or {})
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Processes hand errors on; Python would make them anew of the message alone.
+        # Processes hand errors on; Python would rebuild them from the message alone.
         return _made_anew, (type(self), self.args, self.__dict__)
 
 
@@ -127,7 +127,7 @@ class StorageError(MersalgError):
 
 
 class StorageUnavailable(StorageError):
-    """`outward` is what whoever calls over HTTP is told: not where the database is, nor whose."""
+    """`outward` is the message for HTTP callers, without the address or user of the database."""
 
     code = "storage_unavailable"
 

@@ -101,7 +101,7 @@ class Vocabulary:
 
     @classmethod
     def from_ids(cls, ids: Sequence[str] | StringTable) -> Vocabulary:
-        """Raises ValueError where an id stands twice."""
+        """Raises ValueError where an id occurs twice."""
         table = ids if isinstance(ids, StringTable) else StringTable.from_texts(ids)
         sums = np.fromiter(map(crc32, table.raw()), dtype=np.uint32, count=len(table))
         places = np.argsort(sums, kind="stable").astype(np.int32)
@@ -110,7 +110,7 @@ class Vocabulary:
             same = places[first : first + 2 + int((sums[first + 2 :] == sums[first]).sum())]
             texts = [table[place] for place in same.tolist()]
             if len(set(texts)) < len(texts):
-                raise ValueError("an id stands twice in the vocabulary")
+                raise ValueError("an id occurs twice in the vocabulary")
         return cls(table, sums, places)
 
     def indices_of(self, texts: Sequence[str]) -> list[int]:

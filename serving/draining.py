@@ -1,4 +1,4 @@
-"""The ASGI server, told to stop: first it says so, then it ends."""
+"""The ASGI server when it is stopped: `/readyz` says so first, then the process ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DrainingServer(Granian):
         self.respawned_wrks = _Respawns()
 
     def drain_by(self, stopping: Path, seconds: float) -> None:
-        """Once told to stop, make the file `stopping` and go on for `seconds`; told twice, end."""
+        """Make the file `stopping` at the first signal, end after `seconds` or a second one."""
         self._stopping, self._drain_seconds = stopping, seconds
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:

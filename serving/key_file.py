@@ -116,8 +116,8 @@ def _listed(line: str, path: Path) -> list[ListedKey]:
         note = orjson.loads(comment)
     except orjson.JSONDecodeError:
         note = None
-    told = cast("dict[str, object]", note) if isinstance(note, dict) else {}
-    name, created_at = told.get("name"), told.get("created_at")
+    record = cast("dict[str, object]", note) if isinstance(note, dict) else {}
+    name, created_at = record.get("name"), record.get("created_at")
     return [
         ListedKey(
             key.id,

@@ -19,7 +19,7 @@ _Stamp = tuple[int, int, int] | None
 class KeyWatch:
     """Looks at the file that `MERSALG_KEYS_FILE` names; false where none is named.
 
-    A file that is broken or gone leaves the keys as they are and is told; one that holds no key
+    A file that is broken or gone leaves the keys as they are and is logged; one that holds no key
     any more leaves those of `MERSALG_KEYS`, and none of them opens nothing.
 
     The first look always reads: `ring` may be older than the file, as that of a worker that takes
@@ -59,7 +59,7 @@ class KeyWatch:
         if found == self.ring.keys:
             return False
         self.ring = KeyRing(found, required=True)
-        _log.warning("the keys were read anew: %d now count", len(self.ring.keys))
+        _log.warning("the keys were read again: %d are valid", len(self.ring.keys))
         return True
 
     def _stamp(self) -> _Stamp:

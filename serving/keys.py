@@ -17,7 +17,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 ID_DIGITS = 12
 SHORTEST = 16
-"""Characters below which a key chosen by hand is told to be guessable."""
+"""Characters below which a key chosen by hand is reported as guessable."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -75,7 +75,7 @@ class KeyRing:
 def parse_keys(text: str, *, source: str) -> KeyRing:
     """Entries `scope:key` or `scope:sha256=<hex>`, between spaces, commas or line ends.
 
-    What stands behind `#` at the begin of a line, or behind a space, is a comment.
+    Text after `#` at the start of a line, or after a space, is a comment.
 
     Raises
     ------

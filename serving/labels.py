@@ -8,7 +8,7 @@ from collections import OrderedDict
 from serving.schemas import SuggestionRequest
 
 OTHER = "other"
-"""Stands for every further one."""
+"""Replaces every further one."""
 
 _MOST_OF_SERVERS = 10_000
 _DAY_SECONDS = 86_400.0

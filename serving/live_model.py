@@ -24,7 +24,7 @@ from serving.small_steps import small_steps
 _log = logging.getLogger("mersalg.model")
 
 _CHECKED_ITEMS = 3
-_TELLING_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _CHECKED_AFTER = 3
 """Failed calls after which the files of a model are looked at again."""
 _Stamp = tuple[int, int, int] | None
@@ -93,10 +93,10 @@ class LiveModel:
     async def _tell(self, taken: Model | None) -> None:
         if taken is None:
             return
-        telling = asyncio.get_running_loop().run_in_executor(None, self._loaded, taken)
-        done, _ = await asyncio.wait((telling,), timeout=_TELLING_SECONDS)
+        report = asyncio.get_running_loop().run_in_executor(None, self._loaded, taken)
+        done, _ = await asyncio.wait((report,), timeout=_REPORT_SECONDS)
         if done:
-            telling.result()
+            report.result()
 
     def note_failure(self, model: Model | None, error: Exception) -> None:
         """Note that a call to a model failed; after a few, its files are verified once.

@@ -27,7 +27,7 @@ class OfferCache:
     """The last few hundred of one model, in this process.
 
     What is offered depends on the cart, the call's own wishes, the rules of the shop that hold,
-    and what the buyer bought before; all of them are part of the key, but for the moment.
+    and what the buyer bought before; all of them are part of the key, except the moment.
     """
 
     def __init__(self, most: int = _MOST) -> None:

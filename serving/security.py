@@ -30,7 +30,7 @@ _COVERS: dict[KeyScope, frozenset[KeyScope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request, by what they may do; `key_id` names their key in logs."""
+    """The sender of a request and its scopes; `key_id` names their key in logs."""
 
     scopes: frozenset[KeyScope]
     key_id: str = "anyone"

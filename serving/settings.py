@@ -1,4 +1,4 @@
-"""What the service is told when it starts: from flags, then from `MERSALG_*`, then defaults."""
+"""Settings of the service: from flags, then from `MERSALG_*`, then defaults."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ class ServeSettings(BaseModel):
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
     """Web origins whose pages may call the API from a browser (`https://shop.example`)."""
     stuck_seconds: float = Field(default=30, ge=0)
-    """A worker whose event loop stands still for so long is ended and replaced; 0: never."""
+    """A worker whose event loop is blocked for so long is ended and replaced; 0: never."""
     drain_seconds: float = Field(default=0, ge=0, le=600)
-    """How long the service, told to stop, goes on answering while `/readyz` already says no."""
+    """How long the service goes on answering after SIGTERM while `/readyz` already says no."""
     log_format: LogFormat = "human"
     """Log lines for people, or `json`: one object a line."""
     log_level: LogLevel = "info"
@@ -123,7 +123,7 @@ class ServeSettings(BaseModel):
     checkout_secret: bytes | None = Field(default=None, repr=False)
     """Proves the checkout tokens of pages; none are valid without it."""
     stopping: Path | None = None
-    """File that says that the service was told to stop; made by `mersalg serve`."""
+    """File that says that the service is stopping; made by `mersalg serve`."""
     parent: int | None = None
     """Process without which a worker ends; set by `mersalg serve`."""
 

@@ -27,8 +27,8 @@ class ShopNotice:
         model = self._served()
         if model is None or model.version == self._told:
             return
-        told = model.settings
+        settings = model.settings
         self._store.reports.save_settings(
-            report_settings(told.shop, told.tracking, told.experiment)
+            report_settings(settings.shop, settings.tracking, settings.experiment)
         )
         self._told = model.version

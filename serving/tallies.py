@@ -25,7 +25,7 @@ class CountTally:
 
 Part = str
 Lap = Callable[[Part, float, float], None]
-"""Told of a part with its beginning and end, by `time.perf_counter`."""
+"""Called for a part with its beginning and end, by `time.perf_counter`."""
 
 
 class Laps:

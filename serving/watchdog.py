@@ -33,7 +33,7 @@ class Watchdog:
     ----------
     stuck_seconds
         A loop that did not beat for so long answers nobody and never will: the
-        process says where it stands and ends itself, so that another takes its place. 0: never.
+        process logs where it is blocked and ends itself, so that another takes its place. 0: never.
     stopping
         The file that `mersalg serve` makes when it is asked to stop.
     """
@@ -108,7 +108,7 @@ class Watchdog:
             heard = self._beats
             if silent * _BEAT_SECONDS >= self._stuck_seconds:
                 _log.critical(
-                    "the event loop stands still for %d s; this process ends. It is here: %s",
+                    "the event loop is blocked for %d s; this process ends. It is here: %s",
                     silent,
                     _where(threading.main_thread()),
                 )

@@ -60,7 +60,7 @@ class LocalService:
     def _start(self) -> None:
         announced = self._folder / "serve.json"
         command = [
-            # -P: a folder named `serving` where the user stands must not be imported instead.
+            # -P: a folder named `serving` in the current directory must not be imported instead.
             *(sys.executable, "-P", "-m", "serving.cli.main", "serve", "--json"),
             *("--models", str(self._models.resolve())),
             *("--database", f"sqlite:///{(self._folder / 'facts.db').resolve()}"),

@@ -48,7 +48,7 @@ class Behaviour:
         return min(1.0, self.upsell_at_par * math.exp(-self.upsell_decay * (price_ratio - 1)))
 
     def sentences(self) -> list[str]:
-        """The acceptance model in words and numbers, for whoever reads the rates."""
+        """The acceptance model in words and numbers, for readers of the rates."""
         return [
             f"{self.in_mind:.0%} of a basket is not yet in the cart but bought anyway; "
             f"{self.trade_up_in_mind:.0%} of buyers trade up by themselves.",

@@ -157,7 +157,7 @@ def _checked(secret: bytes, source: str) -> bytes:
     if not parts or min(map(len, parts)) < _SHORTEST:
         raise ConfigError(f"the secret in {source} is shorter than {_SHORTEST} bytes")
     if len(set(parts)) < len(parts):
-        raise ConfigError(f"the same secret stands twice in {source}")
+        raise ConfigError(f"the same secret occurs twice in {source}")
     return b"\n".join(parts)
 
 

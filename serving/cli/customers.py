@@ -168,4 +168,4 @@ def rotate(
         console.print_json({"facts": n_facts, "secret_file": file})
     else:
         console.out.print(f"{n_facts:,} facts are under the new secret", end="")
-        console.out.print(f", which stands in {path}" if path is not None else "")
+        console.out.print(f", which is in {path}" if path is not None else "")

@@ -91,8 +91,8 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
             new = _shown(discovery.get(name)) if discovery else ()
             table.add_row(title, *_shown(rates[name]), *new)
     console.out.print(table)
-    for mode, told in (metrics.get("reliability") or {}).items():
-        _print_reliability(mode, told)
+    for mode, reliability in (metrics.get("reliability") or {}).items():
+        _print_reliability(mode, reliability)
     kept_apart = metrics["hidden_kept_apart"] / n_tested
     if kept_apart >= 0.005:
         console.out.print(
@@ -111,12 +111,12 @@ def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:
     return f"{rate['value']:.4f}", f"{rate['standard_error']:.4f}"
 
 
-def _print_reliability(mode: str, told: Mapping[str, Any]) -> None:
+def _print_reliability(mode: str, reliability: Mapping[str, Any]) -> None:
     """Print what scores said, and how often they came true."""
     steps = [
         f"{step['said']:.3f} said, {step['came_true']:.3f} came true ({step['n']:,})"
-        for step in told["bins"]
+        for step in reliability["bins"]
         if step["n"] >= 100
     ]
-    error = told["expected_calibration_error"]
+    error = reliability["expected_calibration_error"]
     console.out.print(f"scores, {mode} (mean distance {error:.5f}): " + "; ".join(steps))

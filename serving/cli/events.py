@@ -172,9 +172,7 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
             f"{result.recorded:,} facts recorded, {result.duplicates:,} known already,"
             f" {n_rejected:,} rejected"
         )
-        console.out.print(
-            "such a log has no control group: what its offers changed cannot be told from it"
-        )
+        console.out.print("such a log has no control group: it cannot show what its offers changed")
     if n_rejected:
         console.err.print(f"the rejected rows and why: {rejects}", markup=False, highlight=False)
         raise typer.Exit(console.BAD_INPUT)

@@ -53,15 +53,15 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
 
 
 def _items_by_text(model: Model) -> dict[str, str]:
-    """Ids and names of items -> how an item is told to people."""
+    """Ids and names of items -> how messages name an item."""
     catalogue = model.catalogue
-    told: dict[str, str] = {}
+    words: dict[str, str] = {}
     for item in range(len(catalogue)):
         item_id, name = catalogue.items[item], catalogue.names[item]
-        told[item_id] = repr(item_id) if name == item_id else f"{item_id!r} ({name})"
+        words[item_id] = repr(item_id) if name == item_id else f"{item_id!r} ({name})"
     for item in range(len(catalogue)):
-        told.setdefault(catalogue.names[item], told[catalogue.items[item]])
-    return told
+        words.setdefault(catalogue.names[item], words[catalogue.items[item]])
+    return words
 
 
 def _close(wanted: str, known: dict[str, str]) -> str:
@@ -89,7 +89,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        The item is not known, or stands on no ladder and has no given upgrades.
+        The item is not known, or is on no ladder and has no given upgrades.
     """
     from engine.errors import DataError
     from engine.upsell.gains import compare_items
@@ -109,7 +109,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     ladder = int(ladders.family[item])
     if ladder < 0 and not named:
         raise DataError(
-            f"item {item_id!r} stands on no ladder: it has no family, no usable price, or nothing"
+            f"item {item_id!r} is on no ladder: it has no family, no usable price, or nothing"
             " else to be compared with"
         )
     members = ladders.members[ladder].tolist() if ladder >= 0 else [item]
@@ -208,42 +208,42 @@ def _directions(model: Model, item: int) -> dict[str, int]:
     }
 
 
-def print_family(told: dict[str, Any], currency: str) -> None:
+def print_family(family: dict[str, Any], currency: str) -> None:
     """Print the ladder of a family."""
     from rich.markup import escape
     from rich.table import Table
 
-    _print_reasons(told)
+    _print_reasons(family)
     table = Table()
     for name in ("tier", "item", "name"):
         table.add_column(name)
     for name in (f"price ({currency})", "unit price", "orders"):
         table.add_column(name, justify="right")
-    for member in told["members"]:
+    for member in family["members"]:
         table.add_row(*map(escape, _cells(member)))
     console.out.print(table)
 
 
-def print_ladder(told: dict[str, Any]) -> None:
+def print_ladder(ladder: dict[str, Any]) -> None:
     """Print a ladder, the dearest rung first, for a terminal of 80 columns."""
     from rich.markup import escape
     from rich.table import Table
 
-    _print_reasons(told)
-    rungs, moves = told["ladder"], told["moves"]
+    _print_reasons(ladder)
+    rungs, moves = ladder["ladder"], ladder["moves"]
     followed = moves is not None and moves["purchases_followed"] > 0
     table = Table()
     table.add_column("tier", no_wrap=True)
     table.add_column("item")
-    for name in (told["currency"], "orders", *(["to / back"] if followed else [])):
+    for name in (ladder["currency"], "orders", *(["to / back"] if followed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for rung in reversed(rungs):
         tier, item_id, name, price, unit, orders = _cells(rung)
         lines = [name, item_id] if name != item_id else [item_id]
         lines += ["the shop's own upgrade"] if rung["given"] else []
         lines += ["a bigger pack, for less a unit"] if rung["step"] == "size" else []
-        lines += [f"+ {_told(change)}" for change in rung["gains"]]
-        lines += [f"- {_told(change)}" for change in rung["losses"]]
+        lines += [f"+ {_change_text(change)}" for change in rung["gains"]]
+        lines += [f"- {_change_text(change)}" for change in rung["losses"]]
         table.add_row(
             f"{'●' if rung['is_item'] else ' '} {tier}",
             escape("\n".join(lines)),
@@ -266,7 +266,7 @@ def print_ladder(told: dict[str, Any]) -> None:
         )
 
 
-def _told(change: dict[str, str]) -> str:
+def _change_text(change: dict[str, str]) -> str:
     return f"{change['attribute'].replace('_', ' ')} {change['from']} → {change['to']}"
 
 
@@ -286,21 +286,22 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     return tier, entry["item_id"], name, entry["price"] or "", unit, f"{entry['orders']:,}"
 
 
-def _print_reasons(told: dict[str, Any]) -> None:
+def _print_reasons(reasons: dict[str, Any]) -> None:
     from rich.markup import escape
 
-    if told["family"] is None:
+    if reasons["family"] is None:
         return
-    console.out.print(f"[bold]{escape(told['family'])}[/]: {_HOW[told['method']]}")
+    console.out.print(f"[bold]{escape(reasons['family'])}[/]: {_HOW[reasons['method']]}")
     lines: list[str] = []
-    if told["name_similarity"] is not None:
-        lines.append(f"names {told['name_similarity']:.0%} alike")
-    if told["shared_words"]:
-        lines.append(f"all say {escape(' '.join(told['shared_words']))!r}")
-    if told["adjusted_lift"] is not None:
+    if reasons["name_similarity"] is not None:
+        lines.append(f"names {reasons['name_similarity']:.0%} alike")
+    if reasons["shared_words"]:
+        lines.append(f"all say {escape(' '.join(reasons['shared_words']))!r}")
+    if reasons["adjusted_lift"] is not None:
         lines.append(
-            f"bought together {told['pairs_met']:,} times, {told['pairs_expected']:,.1f} by chance"
-            f" (adjusted lift {told['adjusted_lift']:.2f})"
+            f"bought together {reasons['pairs_met']:,} times,"
+            f" {reasons['pairs_expected']:,.1f} by chance"
+            f" (adjusted lift {reasons['adjusted_lift']:.2f})"
         )
     if lines:
         console.out.print("; ".join(lines))

@@ -26,7 +26,7 @@ _VARIABLE = "MERSALG_DATABASE"
 
 _TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
 
-# Module of serving.cli that holds the command, and the panel of --help it stands in.
+# Module of serving.cli that holds the command, and the panel of --help it is listed in.
 _COMMANDS = (
     ("demo", _TRY),
     ("train", _TRAIN),

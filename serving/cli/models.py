@@ -129,18 +129,18 @@ def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_jso
         print_ladder,
     )
 
-    told: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     if family is not None:
-        told["family"] = family_as_json(model, family)
+        shown["family"] = family_as_json(model, family)
     if ladder is not None:
-        told["ladder"] = ladder_as_json(model, ladder)
+        shown["ladder"] = ladder_as_json(model, ladder)
     if as_json:
-        console.print_json(told if len(told) > 1 else next(iter(told.values())))
+        console.print_json(shown if len(shown) > 1 else next(iter(shown.values())))
         return
-    if "family" in told:
-        print_family(told["family"], model.catalogue.currency)
-    if "ladder" in told:
-        print_ladder(told["ladder"])
+    if "family" in shown:
+        print_family(shown["family"], model.catalogue.currency)
+    if "ladder" in shown:
+        print_ladder(shown["ladder"])
 
 
 @group.command("convert")

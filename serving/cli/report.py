@@ -145,12 +145,12 @@ def _rebuild(store: Store, progress: Progress) -> None:
     from engine.tracking.rollups.stored import rebuild
 
     done = rebuild(store, ReportQuery.from_store(store), progress)
-    told = f"{done.days:,} days counted anew from their facts: "
+    counted = f"{done.days:,} days counted again from their facts: "
     if not done.differed:
-        console.err.print(f"{told}every roll-up had said the same")
+        console.err.print(f"{counted}all roll-ups agreed")
     else:
         named = ", ".join(done.differed[:10]) + (" ..." if len(done.differed) > 10 else "")
-        console.err.print(f"{told}the roll-ups of {len(done.differed):,} had differed: {named}")
+        console.err.print(f"{counted}the roll-ups of {len(done.differed):,} had differed: {named}")
 
 
 def _settings_of(config: Path | None) -> dict[str, str]:

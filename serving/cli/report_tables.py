@@ -39,7 +39,7 @@ def terminal_parts(view: ReportText) -> Sequence[RenderableType]:
         n_keys = len(view.group_headers) - 3 * len(view.kinds)
         for place, header in enumerate(view.group_headers):
             widest = max(len(row[place]) for row in view.groups)
-            # Ids and days are what rows are told apart by: never cut, seldom broken.
+            # Ids and days distinguish rows: never cut, seldom broken.
             least = min(widest, _KEY_WIDTH) if place < n_keys else None
             groups.add_column(Text(header), overflow="fold", min_width=least)
         for row in view.groups:

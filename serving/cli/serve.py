@@ -1,4 +1,4 @@
-"""`mersalg serve`: the HTTP service, until it is told to stop."""
+"""`mersalg serve`: the HTTP service, until it is stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serving.cli import console
 
 _log = logging.getLogger("mersalg.serve")
 
-# Longer than everything a worker may still have to write when it is told to stop.
+# Longer than everything a worker may still have to write when it is stopped.
 _STOP_SECONDS = 28
 _BACKLOG = 4096
 """Connections that the system holds until a worker takes them."""
@@ -81,7 +81,7 @@ def command(
         float,
         typer.Option(
             envvar="MERSALG_DRAIN_SECONDS",
-            help="How long, told to stop, it goes on answering while /readyz says no.",
+            help="How long it goes on answering after SIGTERM, while /readyz says no.",
         ),
     ] = 0,
     as_json: console.JsonFlag = False,

@@ -173,20 +173,20 @@ def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, 
     percent, points = Figures("en").percent, Figures("en").points
     for part in terminal_parts(present(report, "Simulated shop", "en")):
         console.out.print(part)
-    told = console.out.print
-    told(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
+    show = console.out.print
+    show(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
     for kind, found in checked.items():
         name = kind.replace("_", "-")
         if found["inside"] is None:
-            told(f"{name}: no effect can be told ({found['status']})")
+            show(f"{name}: no effect can be reported ({found['status']})")
             continue
-        told(
+        show(
             f"{name}: {percent(found['attributed'])} of the checkouts that were shown one bought"
             f" it, yet {percent(found['control'])} buy it without any offer",
             markup=False,
             highlight=False,
         )
-        told(
+        show(
             f"  planted {points(found['planted'])} points; the report says"
             f" {points(found['measured'])} [{points(found['lower'])} to {points(found['upper'])}]:"
             f" {'inside' if found['inside'] else 'outside'} its interval",

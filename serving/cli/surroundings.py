@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LITTLE_BYTES = 1024**3
 _TOO_LITTLE_BYTES = 100 * 1024**2
 _SKEW_SECONDS = 5.0
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _SECRET_FILES = (
     "MERSALG_KEYS_FILE",
     "MERSALG_SECRET_FILE",
@@ -38,7 +38,7 @@ def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name in _SECRET_FILES:
         path = Path(environment.get(name) or "")
         if not environment.get(name) or not path.is_file():
-            continue  # one that is missing is told where it is read
+            continue  # one that is missing is reported where it is read
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o022:
             said = f"{name}: others may write {path}, and let themselves in"
@@ -116,7 +116,7 @@ def clock(models: Path, database: str | None) -> Iterator[Finding]:
             if trained > now + _SKEW_SECONDS:
                 off.append(f"the model was trained {trained - now:,.0f} s from now")
     except MersalgError:
-        pass  # told where models are looked at
+        pass  # reported where models are checked
     theirs = _database_clock(database) if database else None
     if theirs is not None and abs(theirs - time.time()) > _SKEW_SECONDS:
         off.append(f"the database's clock is {theirs - time.time():+,.0f} s from this one")
@@ -150,7 +150,7 @@ def _database_clock(url: str) -> float | None:
 
 
 def port(settings: ServeSettings) -> Iterator[Finding]:
-    """Whether the service could listen where it is told to."""
+    """Whether the service could listen at its address."""
     from engine.errors import ConfigError
     from serving.cli.serve import hold_port
 
@@ -173,7 +173,7 @@ def running_service(url: str) -> Iterator[Finding]:
         yield Finding("service", "failed", said, "start it, or look at its log")
         return
     if health != 200:
-        yield Finding("service", "failed", f"{url}: /healthz says {health}", "start it anew")
+        yield Finding("service", "failed", f"{url}: /healthz says {health}", "restart it")
     if status != 200:
         problem = cast("Mapping[str, Any]", said.get("error", {})).get("message", "not ready")
         yield Finding("service", "failed", f"{url} is not ready: {problem}", "see its log")
@@ -197,7 +197,7 @@ def _get(url: str, path: str) -> tuple[int, Mapping[str, Any]]:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it is no http address")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=_PATIENCE_SECONDS)
+    connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", parts.path.rstrip("/") + path)
         answer = connection.getresponse()

@@ -92,6 +92,6 @@ def _print(found: dict[str, Any]) -> None:
         console.out.print(
             f"same tier on later prices: {tiers['with_former']:.1%} of {tiers['n_items']:,} items"
             f" as training does it, with the cuts of the version before; {tiers['alone']:.1%} where"
-            f" tiers are derived anew from the later prices alone"
+            f" tiers are derived again from the later prices alone"
             f" ({tiers['mean_tiers']:.1f} tiers a ladder on average)"
         )

@@ -256,12 +256,12 @@ class Mersalg:
         waited = {} if path in ("/v1/suggestions", "/v1/events") else {"timeout": _SLOW_CALLS}
         answer = self._send(method, path, json=body, params=query, **waited, **more)
         try:
-            told = answer.json()
+            body = answer.json()
         except ValueError as error:
             raise Unreachable(f"{method} {path}: what answered is not the service") from error
-        if not isinstance(told, dict):
+        if not isinstance(body, dict):
             raise Unreachable(f"{method} {path}: what answered is not the service")
-        return cast(dict[str, Any], told)
+        return cast(dict[str, Any], body)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -272,10 +272,10 @@ class Mersalg:
             return answer
         status, wait = answer.status_code, _seconds(answer.headers.get("Retry-After", ""))
         try:
-            told = answer.json()["error"]
-            code, message, details = told["code"], told["message"], told["details"]
+            error = answer.json()["error"]
+            code, message, details = error["code"], error["message"], error["details"]
         except (ValueError, KeyError, TypeError):
-            # Whoever answered, it was not the service: a proxy in between.
+            # The answer is not from the service: a proxy in between.
             code, message, details = "unknown", answer.text[:200], None
         raise Refused(status, code, message, details, retry_after=wait)
 

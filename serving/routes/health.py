@@ -70,7 +70,7 @@ async def readyz(request: Request, service: TheService) -> dict[str, object]:
     }
     if service.watchdog.is_stopping:
         details = state | {"status": "not ready"}
-        raise errors.ApiError(503, "stopping", "the service was told to stop", details=details)
+        raise errors.ApiError(503, "stopping", "the service is stopping", details=details)
     if live.version is None:
         details = state | {"status": "not ready"}
         raise errors.ApiError(503, "no_model", problem or "no model", details=details)

@@ -82,7 +82,7 @@ async def report_rates(
     """Return both rates; parameters that are missing are as the shop set them, and are stated.
 
     For a report key groups by item, rule, store or segment with fewer than 5 buyers are one row,
-    `other`, in each bucket of time and of other keys (`folded_below`): whoever reads reports learns
+    `other`, in each bucket of time and of other keys (`folded_below`): readers of reports learn
     nothing of single people. Days and totals are not folded, and an admin key reads all groups.
     """
     query = parse_query(

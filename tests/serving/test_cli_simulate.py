@@ -78,4 +78,4 @@ def test_a_shops_own_database_is_left_alone(tmp_path: Path) -> None:
 def test_an_arm_with_nobody_is_told(holdout: int) -> None:
     told = simulated("--checkouts", 200, "--holdout", holdout)
     assert {found["status"] for found in told["checked"].values()} == {"no_data"}
-    assert "no effect can be told" in run("simulate", "--checkouts", 200, "--holdout", holdout)
+    assert "no effect can be reported" in run("simulate", "--checkouts", 200, "--holdout", holdout)

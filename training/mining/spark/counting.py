@@ -32,7 +32,7 @@ class Totals:
     """What the lines are, before any item is left out.
 
     Attributes:
-        n_orders: orders with an item, but for those of too many.
+        n_orders: orders with an item, except those of too many.
         n_entries: distinct items of those orders, added up.
         n_oversized: orders left out for their size.
         fault: why the source cannot serve; None where it can.
@@ -73,7 +73,7 @@ def kept(frame: DataFrame) -> Generator[DataFrame, None, None]:
 
 
 def entries_of(lines: DataFrame) -> DataFrame:
-    """Distinct (order, item, fault); an order stands in one place."""
+    """Distinct (order, item, fault); all lines of an order are in one partition."""
     return lines.repartition("order").dropDuplicates()
 
 
@@ -105,7 +105,7 @@ def frequent_items(entries: DataFrame, min_count: int) -> pa.Table:
     """`item`, `count`, and `entries` of its orders, of those in at least `min_count` orders."""
     from pyspark.sql import functions as f
 
-    # An order stands in one place, so neither its size nor the join moves anything.
+    # All lines of an order are in one partition, so neither its size nor the join moves anything.
     sizes = entries.groupBy("order").agg(f.count("*").alias("size"))
     items = entries.join(sizes, "order").groupBy("item")
     counted = items.agg(f.count("*").alias("count"), f.sum("size").alias("entries"))

@@ -96,7 +96,7 @@ def mine_source(
     max_basket_size: int | None = None,
     progress: Progress,
 ) -> MinedSource:
-    """Count what stands together in the orders of a source (`training.mining.spark.lines`).
+    """Count items that occur together in the orders of a source (`training.mining.spark.lines`).
 
     Args:
         min_count: else the least count of `min_support`, else `default_min_count`.

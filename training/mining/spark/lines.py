@@ -87,7 +87,7 @@ def _of_csv(spark: SparkSession, path: str, header: Sequence[str], name: str) ->
     from pyspark.sql.types import StringType, StructField, StructType
 
     if len(set(header)) < len(header):
-        raise DataError("a column stands more than once", file=name)
+        raise DataError("a column occurs more than once", file=name)
     corrupt = "_row_that_does_not_fit"
     frame = spark.read.csv(
         path,
