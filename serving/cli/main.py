@@ -29,6 +29,7 @@ _TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
 # Module of serving.cli that holds the command, and the panel of --help it is listed in.
 _COMMANDS = (
     ("demo", _TRY),
+    ("init", _TRY),
     ("train", _TRAIN),
     ("mine", _TRAIN),
     ("evaluate", _TRAIN),
