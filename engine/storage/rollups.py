@@ -185,16 +185,18 @@ class Rollups:
         if not some:
             return False
         with self._database.writing() as connection:
-            ids = connection.scalars(select(fresh_facts.c.event_id).limit(_AT_ONCE)).all()
+            fresh = fresh_facts.c.event_id
+            ids = connection.scalars(select(fresh).order_by(fresh).limit(_AT_ONCE)).all()
             follow_indexes(connection)
             if ids:
                 alone = strays.list_among(connection, ids, day_of)
-                matching = [each for each in ids if each not in alone]
-                seeds = select(facts.c.event_id).where(facts.c.event_id.in_(matching))
+                connection.execute(delete(fresh_facts).where(fresh.in_(alone)))
+                # No list of ids: SQLite would copy it for every use of every part of the statement.
+                seeds = select(fresh).where(fresh.between(ids[0], ids[-1]))
                 strays.match(connection, seeds)
                 days = _days_of(connection, linked_to(seeds), day_of)
                 self._stale(connection, days, spreads=False)
-                connection.execute(delete(fresh_facts).where(fresh_facts.c.event_id.in_(ids)))
+                connection.execute(delete(fresh_facts).where(fresh.in_(ids)))
             for row in connection.execute(select(fresh_days)).all():
                 self._sort_day(connection, row.day * MICROS_PER_DAY, day_of)
                 connection.execute(

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from sqlalchemy import event
 
 from engine.clock import MICROS_PER_DAY
 from engine.facts import KINDS, Decision, Event, Fact, Offer, PurchaseItem
@@ -708,3 +709,19 @@ def test_events_that_match_nothing_make_no_day_stale(bulk: bool, empty: Path) ->
         assert build_report(store, query)["quality"]["unmatched"] == len(strays) - 1  # type: ignore[index]
         stored.rebuild(store, query.filled(store.reports.settings()), SilentProgress())
         same(store, query)
+
+
+def test_sorting_names_no_fact_more_often_than_once_in_a_statement(empty: Path) -> None:
+    """A list of ids in a part of a statement is compiled once for each use of that part."""
+    with copied(empty) as store:
+        store.facts.append([_decision(f"d{number}") for number in range(50)])
+        given: list[int] = []
+        engine = store.reports.rollups._database.engine
+
+        def note(*call: Any) -> None:
+            parameters, is_many = call[3], call[5]
+            given.append(0 if is_many else len(parameters))
+
+        event.listen(engine, "before_cursor_execute", note)
+        store.reports.rollups.sort_fresh(lambda _: "2026-03-28")
+    assert 0 < max(given) <= 60
