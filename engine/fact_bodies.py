@@ -45,6 +45,7 @@ def event_body(event: Event) -> schema.EventBody:
         body.refund_id = event.refund_id
         body.amount = amount_text(event.amount_minor, currency)
         body.prices_include_tax = event.prices_include_tax
+        body.revision = event.revision or None
     return body
 
 

@@ -45,6 +45,7 @@ from engine.facts import (
     Step,
     UnitPrice,
 )
+from engine.sold_lines import sold_lines
 
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
@@ -83,18 +84,17 @@ def _event(body: schema.EventBody) -> Event:
     offer_id = _id(body.offer_id, "offer_id") or _id(body.promotion_id, "promotion_id")
     transaction_id = _id(body.transaction_id, "transaction_id")
     items: tuple[PurchaseItem, ...] = ()
-    refund_id, amount, prices_include_tax = None, None, None
+    refund_id, amount, prices_include_tax, revision = None, None, None, 0
     if isinstance(body, schema.OrderBody):
         if transaction_id is None:
             raise _invalid("transaction_id", "is required")
-        items = tuple(
-            [_item(entry, f"items[{at}]", currency) for at, entry in enumerate(body.items or ())]
-        )
+        lines = sold_lines(body.items or (), currency)
+        items = tuple([_item(entry, f"items[{at}]", currency) for at, entry in enumerate(lines)])
         if kind == "refund":
             refund_id = _id(body.refund_id, "refund_id")
             amount = _amount(body.amount, currency, "refund", "amount")
         if kind == "purchase":
-            prices_include_tax = body.prices_include_tax
+            prices_include_tax, revision = body.prices_include_tax, body.revision or 0
             if not items:
                 raise _invalid("items", "a purchase needs at least one item")
     elif offer_id is None:
@@ -120,6 +120,7 @@ def _event(body: schema.EventBody) -> Event:
         prices_include_tax,
         body.scope,
         None if body.stated_at is None else _instant(body.stated_at),
+        revision,
     )
 
 
@@ -187,10 +188,6 @@ def _decision(body: schema.DecisionBody) -> Decision:
         segment=_id(body.segment, "segment"),
         scope=body.scope,
     )
-
-
-def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ...]:
-    return tuple([_required_id(value, f"{field}[{at}]") for at, value in enumerate(values or ())])
 
 
 def _line(body: schema.LineBody, where: str, currency: str | None) -> CartLine:
@@ -270,6 +267,10 @@ def _required_id(value: str | int | None, field: str, where: str = "") -> str:
     if identifier is None:
         raise _invalid(field, "is required", where)
     return identifier
+
+
+def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ...]:
+    return tuple([_required_id(value, f"{field}[{at}]") for at, value in enumerate(values or ())])
 
 
 def _text(value: str, field: str, where: str) -> str:
@@ -363,19 +364,19 @@ def _in_minor_units(fact: Fact) -> Fact:
 
     Version 0.1.0 stored prices so: a fact that it stored is the same when it comes again.
     """
+
+    def rounded(price: UnitPrice | None) -> int | None:
+        return None if price is None else money.scale(price, 1, 1)
+
     if isinstance(fact, Event):
         if not any(isinstance(item.price_minor, Decimal) for item in fact.items):
             return fact
-        items = [replace(item, price_minor=_rounded(item.price_minor)) for item in fact.items]
+        items = [replace(item, price_minor=rounded(item.price_minor)) for item in fact.items]
         return replace(fact, items=tuple(items))
     if not any(isinstance(line.unit_price_minor, Decimal) for line in fact.lines):
         return fact
-    lines = [replace(line, unit_price_minor=_rounded(line.unit_price_minor)) for line in fact.lines]
+    lines = [replace(line, unit_price_minor=rounded(line.unit_price_minor)) for line in fact.lines]
     return replace(fact, lines=tuple(lines))
-
-
-def _rounded(price: UnitPrice | None) -> int | None:
-    return None if price is None else money.scale(price, 1, 1)
 
 
 def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
@@ -396,5 +397,5 @@ def fact_to_json(fact: Fact) -> dict[str, object]:
     """Return the fact in the outward schema, without what explains the offers of a decision."""
     if isinstance(fact, Event):
         return msgspec.to_builtins(event_body(fact))
-    body = decision_body(fact, cast("list[schema.ExplainedOfferBody]", offer_bodies(fact)))
-    return msgspec.to_builtins(body)
+    offers = cast("list[schema.ExplainedOfferBody]", offer_bodies(fact))
+    return msgspec.to_builtins(decision_body(fact, offers))

@@ -33,6 +33,7 @@ from engine.facts import (
 
 LONGEST_LIST = 10_000
 _LARGEST_ROW = 2**31 - 1
+_LARGEST_REVISION = 2**53
 _NOT_TAKEN = float("nan")
 """What no field takes."""
 _EXACT_DIGITS = 15
@@ -133,6 +134,7 @@ class OrderBody(EventBody, omit_defaults=True):
     refund_id: Id = None
     amount: Number = None
     prices_include_tax: bool | None = None
+    revision: Annotated[int, Meta(ge=0, le=_LARGEST_REVISION)] | None = None
 
 
 class ViewPromotion(EventBody, tag="view_promotion"):
@@ -306,6 +308,7 @@ _BY_FIELD = {
     "upsell": "must be a whole number from 0",
     "model_customer": "must be a whole number from 0",
     "lines_omitted": "must be a whole number from 0",
+    "revision": "must be a whole number from 0",
     "n_joint": "must be a whole number from 0",
     "n_antecedent": "must be a whole number from 0",
 }

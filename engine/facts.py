@@ -43,6 +43,9 @@ ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
 
+NOT_STATED = 0
+"""Of `Event.stated_at`, where an event came without an instant of its own."""
+
 OFFER_LOG = "offer log"
 """Placement of the decisions that are read from the offer log of another system."""
 
@@ -221,10 +224,13 @@ class Event(msgspec.Struct, frozen=True):
         Of a refund: the money given back. Without `items` no unit was returned.
     prices_include_tax
         Of a purchase: whether the prices of its lines do; None where it is as the shop says.
+    revision
+        Of a purchase: which state of its transaction it is; the highest counts.
     scope
         Of who sent it; None where it is not known, or the service has no keys.
     stated_at
-        The instant that a page stated, where `occurred_at` is that of arrival in place of it.
+        What was stated, where `occurred_at` is the instant of arrival in place of it: an instant
+        that is not possible, or `NOT_STATED`.
     """
 
     event_id: str
@@ -243,6 +249,7 @@ class Event(msgspec.Struct, frozen=True):
     prices_include_tax: bool | None = None
     scope: Scope | None = None
     stated_at: int | None = None
+    revision: int = 0
 
     @property
     def returns_all(self) -> bool:

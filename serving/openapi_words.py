@@ -72,6 +72,8 @@ FIELDS: Mapping[str, str] = {
     "published": "The version that `models/current.json` names",
     "quantity": "Units; a decimal string for goods sold by weight",
     "recorded": "Events that were new and are on disk now",
+    "revision": "Of a `purchase`: which state of its `transaction_id` it is, 0 where it is missing;"
+    " the highest counts, at the `occurred_at` of the lowest",
     "refund_id": "Of a `refund`: it counts once in its transaction, whatever system sends it",
     "scope": "Who sent it: `server` key, or `storefront` key with (`token`) or without a valid"
     " checkout token; the service sets it, and only imports may state it",

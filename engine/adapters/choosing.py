@@ -12,15 +12,10 @@ Adapter = Callable[[object, int], list[Record]]
 """From a payload and the microseconds it came at to events in our schema."""
 
 
-def _shopify(payload: object, received_at: int) -> list[Record]:
-    del received_at  # its payloads always say when
-    return shopify.translate(payload)
-
-
 ADAPTERS: dict[str, Adapter] = {
     "ga4": ga4.translate,
     "segment": segment.translate,
-    "shopify": _shopify,
+    "shopify": shopify.translate,
 }
 
 

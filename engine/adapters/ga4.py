@@ -1,13 +1,15 @@
 """Google Analytics 4's e-commerce events: Measurement Protocol bodies, and pushes to a data layer.
 
-`promotion_id` is the `offer_id` of a suggestion, on the event or on its items. A page may add
-`checkout_id`, `session_id` and `customer_id` to the parameters of any event; without them the
-session is that of `client_id` and `ga_session_id`, and the customer is `user_id`.
+`offer_id`, else `promotion_id`, is the `offer_id` of a suggestion, on the event or on its items.
+An item without an `item_id` is known by its `item_name`. A page may add `checkout_id`, `session_id`
+and `customer_id` to the parameters of any event; without them the session is that of `client_id`
+and `ga_session_id`, and the customer is `user_id`. A purchase may have a `revision`.
 
 In GA4 `price` is what is paid for one unit and `discount` what was taken off one; here a line has
 the price before its discount, and the discount of all its units. The `tax` of a purchase is that of
 the whole order: it is spread over the lines by what they cost. Whether prices include it is as
-`[shop] prices_include_tax` says, unless the parameters have a `prices_include_tax` of their own.
+`[shop] prices_include_tax` says, unless the parameters have a `prices_include_tax` of their own. A
+`discount` of the order is spread likewise, unless its items have discounts.
 The `value` of a refund is not read: without items it is of the whole order.
 Source: the measurement reference of GA4, events `view_promotion`, `select_promotion`,
 `add_to_cart`, `purchase` and `refund`.
@@ -25,16 +27,18 @@ from engine.adapters.reading import (
     amount_of,
     derived_id,
     flag_of,
+    goods_of_order,
+    instant_of,
     list_of,
     record_of,
     text_of,
-    with_tax_of_order,
     without_none,
 )
 from engine.errors import FactRejected, shown
 
 _PROMOTIONS = frozenset({"view_promotion", "select_promotion", "add_to_cart"})
 _ORDERS = frozenset({"purchase", "refund"})
+_OFFER = ("offer_id", "promotion_id")
 
 
 def translate(payload: object, received_at: int) -> list[Record]:
@@ -76,13 +80,12 @@ class _Event:
     ) -> None:
         self._name, self._params, self._body = name, params, body
         stamp = text_of(event, "timestamp_micros") or text_of(body, "timestamp_micros")
-        moment = received_at if stamp is None else _micros(stamp)
         client, session = text_of(body, "client_id"), text_of(params, "ga_session_id")
         own = text_of(params, "session_id")
         if own is None and client is not None:
             own = f"{client}.{session}" if session is not None else client
         self._common: Record = {
-            "occurred_at": clock.to_iso(moment),
+            **instant_of(None if stamp is None else clock.to_iso(_micros(stamp)), received_at),
             "checkout_id": text_of(params, "checkout_id"),
             "session_id": own,
             "customer_id": text_of(params, "customer_id") or text_of(body, "user_id"),
@@ -92,8 +95,7 @@ class _Event:
 
     def promotions(self) -> Iterator[Record]:
         items = [record_of(item, "items") for item in list_of(self._params, "items")]
-        named = {text_of(item, "promotion_id"): None for item in items}
-        named = {text_of(self._params, "promotion_id"): None, **named}
+        named = {text_of(each, *_OFFER): None for each in (self._params, *items)}
         own = text_of(self._params, "event_id")
         for offer_id in named:
             if offer_id is not None:
@@ -111,18 +113,22 @@ class _Event:
         transaction = text_of(self._params, "transaction_id")
         if transaction is None:
             raise FactRejected("invalid", f"{self._name} needs a transaction_id")
-        own = text_of(self._params, "event_id")
+        own, revision = text_of(self._params, "event_id"), self._params.get("revision")
         if own is None:
             # One purchase a transaction; of refunds there may be several.
             own = (
-                f"ga4/purchase/{transaction}"
+                f"ga4/purchase/{transaction}{f'/{revision}' if revision else ''}"
                 if self._name == "purchase"
                 else derived_id("ga4", self._identity)
             )
         currency = text_of(self._params, "currency")
-        items = [self._line(item) for item in list_of(self._params, "items")]
-        if self._name == "purchase" and currency is not None:
-            items = with_tax_of_order(items, amount_of(self._params, "tax"), currency)
+        items = [_line(record_of(item, "items")) for item in list_of(self._params, "items")]
+        of_order = {name: amount_of(self._params, name) for name in ("discount", "tax")}
+        if self._name != "purchase" or any("discount" in line for line in items):
+            # Beside discounts of lines, that of the order is their sum.
+            of_order["discount"] = None
+        if self._name != "purchase":
+            of_order["tax"] = None
         yield without_none(
             {
                 "type": self._name,
@@ -130,26 +136,27 @@ class _Event:
                 "transaction_id": transaction,
                 "refund_id": text_of(self._params, "refund_id"),
                 "currency": currency,
-                "items": items,
+                "items": goods_of_order(items, currency, **of_order),
+                "revision": revision,
                 "prices_include_tax": flag_of(self._params, "prices_include_tax"),
                 **self._common,
             }
         )
 
-    def _line(self, data: object) -> Record:
-        item = record_of(data, "items")
-        quantity = amount_of(item, "quantity")
-        quantity = Decimal(1) if quantity is None else quantity
-        paid, off = amount_of(item, "price"), amount_of(item, "discount") or Decimal(0)
-        return without_none(
-            {
-                "item_id": text_of(item, "item_id"),
-                "quantity": str(quantity),
-                "price": None if paid is None else str(paid + off),
-                "discount": str(off * quantity) if off else None,
-                "offer_id": text_of(item, "promotion_id"),
-            }
-        )
+
+def _line(item: Mapping[str, object]) -> Record:
+    quantity = amount_of(item, "quantity")
+    quantity = Decimal(1) if quantity is None else quantity
+    paid, off = amount_of(item, "price"), amount_of(item, "discount") or Decimal(0)
+    return without_none(
+        {
+            "item_id": text_of(item, "item_id", "item_name"),
+            "quantity": str(quantity),
+            "price": None if paid is None else str(paid + off),
+            "discount": str(off * quantity) if off else None,
+            "offer_id": text_of(item, *_OFFER),
+        }
+    )
 
 
 def _micros(stamp: str) -> int:

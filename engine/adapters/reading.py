@@ -8,8 +8,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
-from engine import money
+from msgspec import ValidationError, convert, to_builtins
+
+from engine import clock
 from engine.errors import FactRejected, shown
+from engine.fact_schema import ItemBody, problem_of
+from engine.facts import NOT_STATED
+from engine.sold_lines import sold_lines, spread
 
 Record = dict[str, object]
 _LARGEST_EXPONENT = 20
@@ -67,50 +72,64 @@ def flag_of(record: Mapping[str, object], field: str) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def with_tax_of_order(lines: Sequence[Record], tax: Decimal | None, currency: str) -> list[Record]:
-    """Return lines with the tax of their order, spread by what they cost after discounts."""
-    shares = None if tax is None else _shares(tax, lines, currency)
-    if shares is None:
-        return [*lines]
-    return [{**line, "tax": str(share)} for line, share in zip(lines, shares, strict=True)]
+def instant_of(stated: str | None, received_at: int) -> Record:
+    """Return when an event occurred: as its payload says, else when it came.
+
+    Sent again later it is the same event: that it states no instant is a part of it.
+    """
+    if stated is not None:
+        return {"occurred_at": stated}
+    return {"occurred_at": clock.to_iso(received_at), "stated_at": clock.to_iso(NOT_STATED)}
 
 
-def with_discount_of_order(
-    lines: Sequence[Record], discount: Decimal | None, currency: str
+def micros_of(stated: str) -> int:
+    """Return the microseconds of an instant; raise FactRejected where it is none."""
+    try:
+        return clock.parse_instant(stated)
+    except ValueError as error:
+        raise FactRejected("invalid", f"{shown(stated)} is no instant: {error}") from error
+
+
+def goods_of_order(
+    lines: Sequence[Record],
+    currency: str | None,
+    *,
+    discount: Decimal | None = None,
+    tax: Decimal | None = None,
 ) -> list[Record]:
-    """Return lines with a discount on their order, spread by what they cost, beside their own."""
-    shares = _shares(discount, lines, currency) if discount else None
+    """Return the lines of an order that sell an item, with what is of the whole order.
+
+    `discount` is spread by what the lines cost, beside their own discounts; then `tax`, by what is
+    left of it.
+    """
+    try:
+        bodies = convert([*lines], list[ItemBody])
+    except ValidationError as error:
+        raise FactRejected("invalid", "items{} {}".format(*problem_of(error))) from error
+    found = [to_builtins(line) for line in sold_lines(bodies, currency)]
+    if currency is None:
+        return found
+    if discount:
+        found = _with_shares(found, "discount", discount, currency)
+    return found if tax is None else _with_shares(found, "tax", tax, currency)
+
+
+def _with_shares(lines: list[Record], field: str, amount: Decimal, currency: str) -> list[Record]:
+    """Return lines with an amount spread over them, as far as it is known what they cost."""
+    shares = spread(amount, [_cost(line) for line in lines], currency)
     if shares is None:
-        return [*lines]
+        return lines
     return [
-        {**line, "discount": str((amount_of(line, "discount") or Decimal(0)) + share)}
+        {**line, field: str((amount_of(line, field) or Decimal(0)) + share)}
         for line, share in zip(lines, shares, strict=True)
     ]
 
 
-def _shares(amount: Decimal, lines: Sequence[Record], currency: str) -> list[Decimal] | None:
-    """Return an amount spread over lines by what they cost, in whole minor units.
-
-    None where it is not known what they cost.
-    """
-    costs: list[Decimal] = []
-    for line in lines:
-        price, quantity = amount_of(line, "price"), amount_of(line, "quantity")
-        if price is None or quantity is None:
-            return None
-        costs.append(max(price * quantity - (amount_of(line, "discount") or 0), Decimal(0)))
-    total = sum(costs, Decimal(0))
-    if not total:
-        return None if amount else [Decimal(0) for _ in costs]
-    unit = Decimal(1).scaleb(-money.minor_digits(currency))
-    shares: list[Decimal] = []
-    cost = given = Decimal(0)
-    for each in costs:
-        cost += each
-        # Each share is what brings the sum so far nearest to its part: the sum of all is exact.
-        shares.append((amount * cost / total).quantize(unit) - given)
-        given += shares[-1]
-    return shares
+def _cost(line: Record) -> Decimal | None:
+    price, quantity = amount_of(line, "price"), amount_of(line, "quantity")
+    if price is None or quantity is None:
+        return None
+    return price * quantity - (amount_of(line, "discount") or 0)
 
 
 def without_none(record: Mapping[str, object]) -> Record:

@@ -1,10 +1,11 @@
 """Segment's e-commerce events, version 2, as `track` messages or batches of them.
 
-`promotion_id` is the `offer_id` of a suggestion, on a promotion's properties or on a product;
-`session_id` may stand among the properties, else the anonymous id is the session. The `discount`
-and the `tax` of an order are spread over its products by what they cost. Whether prices include tax
-is as `[shop] prices_include_tax` says, unless the properties have a `prices_include_tax` of their
-own.
+`offer_id`, else `promotion_id`, is the `offer_id` of a suggestion, on a promotion's properties or
+on a product; a product without `sku` and `product_id` is known by its `name`. `session_id` may be
+among the properties, else the anonymous id is the session. An `Order Updated` has the order as it
+is then: its `revision` is its time, unless the properties have one. The `discount` and the `tax` of
+an order are spread over its products by what they cost. Whether prices include tax is as
+`[shop] prices_include_tax` says, unless the properties have a `prices_include_tax` of their own.
 Source: Segment's specification of e-commerce events v2.
 """
 
@@ -12,16 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine import clock
 from engine.adapters.reading import (
     Record,
     amount_of,
     flag_of,
+    goods_of_order,
+    instant_of,
     list_of,
+    micros_of,
     record_of,
     text_of,
-    with_discount_of_order,
-    with_tax_of_order,
     without_none,
 )
 from engine.errors import FactRejected
@@ -31,6 +32,7 @@ _TYPES = {
     "promotion clicked": "select_promotion",
     "product added": "add_to_cart",
     "order completed": "purchase",
+    "order updated": "purchase",
     "order refunded": "refund",
     "order cancelled": "cancel",
 }
@@ -64,11 +66,11 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
     message_id = text_of(message, "messageId")
     if message_id is None:
         raise FactRejected("invalid", f"{name} needs a messageId")
+    stated = text_of(message, "timestamp", "originalTimestamp")
     record: Record = {
         "type": kind,
         "event_id": f"segment/{message_id}",
-        "occurred_at": text_of(message, "timestamp", "originalTimestamp")
-        or clock.to_iso(received_at),
+        **instant_of(stated, received_at),
         "checkout_id": text_of(properties, "checkout_id"),
         "session_id": text_of(properties, "session_id") or text_of(message, "anonymousId"),
         "customer_id": text_of(message, "userId"),
@@ -79,18 +81,18 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
             raise FactRejected("invalid", f"{name} needs an order_id")
         lines = [_line(record_of(each, "products")) for each in list_of(properties, "products")]
         currency = text_of(properties, "currency")
-        if kind == "purchase" and currency is not None:
-            lines = with_discount_of_order(lines, amount_of(properties, "discount"), currency)
-            lines = with_tax_of_order(lines, amount_of(properties, "tax"), currency)
+        of_order = {name: amount_of(properties, name) for name in ("discount", "tax")}
+        lines = goods_of_order(lines, currency, **(of_order if kind == "purchase" else {}))
         record |= {
             "transaction_id": order,
             "refund_id": text_of(properties, "refund_id"),
             "currency": currency,
             "items": lines if kind != "cancel" else None,
+            "revision": properties.get("revision", _revision(name, stated)),
             "prices_include_tax": flag_of(properties, "prices_include_tax"),
         }
     else:
-        record["offer_id"] = text_of(properties, "promotion_id")
+        record["offer_id"] = text_of(properties, "offer_id", "promotion_id")
         if record["offer_id"] is None:
             return
     yield without_none(record)
@@ -100,9 +102,14 @@ def _line(product: Mapping[str, object]) -> Record:
     quantity, price = amount_of(product, "quantity"), amount_of(product, "price")
     return without_none(
         {
-            "item_id": text_of(product, "sku", "product_id"),
+            "item_id": text_of(product, "sku", "product_id", "name"),
             "quantity": "1" if quantity is None else str(quantity),
             "price": None if price is None else str(price),
-            "offer_id": text_of(product, "promotion_id"),
+            "offer_id": text_of(product, "offer_id", "promotion_id"),
         }
     )
+
+
+def _revision(name: str, stated: str | None) -> int | None:
+    """Return which state of its order a message has: an update is newer than what it updates."""
+    return micros_of(stated) if stated and name.casefold() == "order updated" else None

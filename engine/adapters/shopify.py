@@ -1,12 +1,13 @@
-"""Shopify's webhooks of orders and refunds, and the proof that they are Shopify's.
+"""Shopify's webhooks of orders and refunds, and the proof that they are from Shopify.
 
 A shop hands on what it knows in note attributes of the cart (`mersalg_checkout_id`,
 `mersalg_session_id`) and, on a line that came of an offer, in the property `_mersalg_offer_id`
 (properties that start with an underscore are hidden from buyers). Items are known by `sku`, else
-by variant, else by product. Prices include tax where `taxes_included` says so, and the tax of a
-line is the sum of its `tax_lines`. Discounts on the order are spread over its lines by what they
-cost, as Shopify does in `discount_allocations`, where it does not. Source: Shopify's reference of
-the resources Order and Refund.
+by variant, else by product; lines with none of them (tips) are no items. Prices include tax where
+`taxes_included` says so, and the tax of a line is the sum of its `tax_lines`. Discounts on the
+order are spread over its lines by what they cost, as Shopify does in `discount_allocations`, where
+it does not. Each state of an order is a revision of one purchase, numbered by `updated_at`. Source:
+Shopify's reference of the resources Order and Refund.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import hmac
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from engine import money
 from engine.adapters.reading import (
     Record,
     amount_of,
     flag_of,
+    goods_of_order,
+    instant_of,
     list_of,
+    micros_of,
     record_of,
     text_of,
-    with_discount_of_order,
     without_none,
 )
 from engine.errors import FactRejected
@@ -35,96 +39,123 @@ OWN_PREFIX = "shopify/"
 
 OFFER_PROPERTY = "_mersalg_offer_id"
 _MONEY = ("price", "discount", "tax")
+_RETURNED = "refund_line_items"
 _PAID_BACK = ("refund", "success")
 """Kind and status of a transaction that gave money back."""
 CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
 
 
 def is_from_shopify(body: bytes, signature: str, secret: bytes) -> bool:
-    """Whether the header X-Shopify-Hmac-Sha256 is that of the raw body; in constant time."""
+    """Return whether the header X-Shopify-Hmac-Sha256 is that of the raw body; in constant time."""
     try:
-        told = base64.b64decode(signature, validate=True)
+        stated = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return hmac.compare_digest(told, hmac.digest(secret, body, hashlib.sha256))
+    return hmac.compare_digest(stated, hmac.digest(secret, body, hashlib.sha256))
 
 
-def translate(payload: object, topic: str | None = None) -> list[Record]:
-    """An order becomes a purchase (and a cancellation, once it is cancelled), a refund a refund.
+def translate(payload: object, received_at: int, topic: str | None = None) -> list[Record]:
+    """Return events in our schema: none of a test order, and of topics that are no sale or return.
 
-    Args:
-        topic: of the webhook, such as `orders/paid`; without it the payload tells what it is.
+    An order becomes a purchase, and a cancellation once it is cancelled or deleted, a refund a
+    refund. An edit has no lines of its own: the order comes again as `orders/updated`.
 
-    Raises:
-        FactRejected: the payload is neither an order nor a refund.
+    Parameters
+    ----------
+    payload
+        The body of a webhook.
+    received_at
+        Microseconds; only `orders/delete` states no instant.
+    topic
+        Of the webhook, such as `orders/paid`; without it the payload shows what it is.
+
+    Raises
+    ------
+    FactRejected
+        The payload is not what its topic has.
     """
     body = record_of(payload, "the payload")
+    if topic == "orders/delete":
+        number = _required(body, "id")
+        return [{"type": "cancel", "event_id": f"{OWN_PREFIX}delete/{number}",
+                 "transaction_id": number, **instant_of(None, received_at)}]  # fmt: skip
     kind = (topic or "").partition("/")[0]
+    if topic == "orders/edited" or kind not in ("", "orders", "refunds"):
+        return []
     if kind == "refunds" or (not kind and "refund_line_items" in body):
         return _refund(body)
-    if kind in ("", "orders") and "line_items" in body:
-        return _order(body)
-    if kind not in ("", "orders"):
-        return []
-    raise FactRejected("invalid", "the payload is neither an order nor a refund")
+    if "line_items" not in body:
+        raise FactRejected("invalid", "the payload is neither an order nor a refund")
+    return [] if body.get("test") is True else _order(body)
 
 
 def _order(order: Mapping[str, object]) -> list[Record]:
-    number = _required(order, "id")
-    told = {
+    number, updated = _required(order, "id"), text_of(order, "updated_at")
+    revision = None if updated is None else micros_of(updated)
+    attributes = {
         text_of(each, "name"): text_of(each, "value")
         for each in (record_of(one, "note_attributes") for one in list_of(order, "note_attributes"))
     }
     customer = order.get("customer")
     common: Record = {
         "transaction_id": number,
-        "checkout_id": told.get(CHECKOUT_ATTRIBUTE) or text_of(order, "checkout_token"),
-        "session_id": told.get(SESSION_ATTRIBUTE),
+        "checkout_id": attributes.get(CHECKOUT_ATTRIBUTE) or text_of(order, "checkout_token"),
+        "session_id": attributes.get(SESSION_ATTRIBUTE),
         "customer_id": text_of(record_of(customer, "customer"), "id") if customer else None,
         "currency": text_of(order, "currency"),
     }
-    found = [
-        without_none(
-            {
-                "type": "purchase",
-                # Later webhooks of the order (paid, updated) tell of the same purchase.
-                "event_id": f"{OWN_PREFIX}order/{number}",
-                "occurred_at": _required(order, "created_at"),
-                "items": _lines(order),
-                "prices_include_tax": flag_of(order, "taxes_included"),
-                **common,
-            }
-        )
-    ]
-    cancelled = text_of(order, "cancelled_at")
-    if cancelled is not None:
-        found.append(
-            without_none(
-                {
-                    "type": "cancel",
-                    "event_id": f"{OWN_PREFIX}cancel/{number}",
-                    "occurred_at": cancelled,
-                    **common,
-                }
-            )
-        )
-    return found
+    purchase: Record = {
+        "type": "purchase",
+        "event_id": f"{OWN_PREFIX}order/{number}{f'/{revision}' if revision else ''}",
+        "occurred_at": _required(order, "created_at"),
+        "prices_include_tax": flag_of(order, "taxes_included"),
+        "revision": revision,
+        **common,
+    }
+    cancelled, kept = text_of(order, "cancelled_at"), _lines(order, _kept_units(order))
+    if cancelled is None and kept:
+        return [without_none({**purchase, "items": kept})]
+    # Nothing of it is left: it is taken back as it was bought.
+    cancel: Record = {"type": "cancel", "event_id": f"{OWN_PREFIX}cancel/{number}", **common}
+    cancel["occurred_at"] = cancelled or updated or purchase["occurred_at"]
+    bought = _lines(order, {})
+    found = [{**purchase, "items": bought}] if bought else []
+    return [without_none(each) for each in ([*found, cancel] if cancelled or bought else [])]
+
+
+def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
+    """Return the units of each line, by its id, without those that an edit removed.
+
+    Shopify's `current_quantity` is also without those that were refunded, which come as refunds.
+    """
+    kept: dict[str, Decimal] = {}
+    for line in (record_of(each, "line_items") for each in list_of(order, "line_items")):
+        number, current = text_of(line, "id"), amount_of(line, "current_quantity")
+        if number is not None and current is not None:
+            kept[number] = current
+    for refund in (record_of(each, "refunds") for each in list_of(order, "refunds")):
+        for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
+            if (number := text_of(line, "line_item_id")) in kept and (
+                _payments(refund) or line.get("restock_type") == "return"
+            ):
+                kept[number] += amount_of(line, "quantity") or Decimal(0)
+    return kept
 
 
 def _refund(refund: Mapping[str, object]) -> list[Record]:
-    lines = [record_of(each, "refund_line_items") for each in list_of(refund, "refund_line_items")]
-    items: list[Record] = []
-    for line in lines:
+    paid, items = _payments(refund), list[Record]()
+    amount = _given_back(refund, paid)
+    for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
         item = _line(record_of(line.get("line_item", {}), "line_item"))
-        quantity = amount_of(line, "quantity")
-        # Refunds name no currency: what the line cost is the purchase's to tell.
-        item = {name: part for name, part in item.items() if name not in _MONEY}
-        items.append({**item, "quantity": item["quantity"] if quantity is None else str(quantity)})
-    paid = [record_of(each, "transactions") for each in list_of(refund, "transactions")]
-    paid = [each for each in paid if (each.get("kind"), each.get("status")) == _PAID_BACK]
-    amount = max(_given_back(refund, paid), Decimal(0)) if paid else None
-    if not items and not amount:
-        # Only shipping was paid back: nothing of what was bought.
+        if "item_id" in item:
+            quantity = amount_of(line, "quantity")
+            # Refunds name no currency: what the line cost is known from the purchase.
+            item = {name: part for name, part in item.items() if name not in _MONEY}
+            items.append(item if quantity is None else {**item, "quantity": str(quantity)})
+        else:
+            amount -= sum(amount_of(line, name) or 0 for name in ("subtotal", "total_tax"))
+    if not items and amount <= 0:
+        # Only shipping or a tip was paid back: nothing of what was bought.
         return []
     return [
         without_none(
@@ -135,15 +166,21 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
                 "occurred_at": _required(refund, "created_at"),
                 "transaction_id": _required(refund, "order_id"),
                 "items": items or None,
-                "amount": None if amount is None else str(amount),
-                "currency": None if amount is None else _required(paid[0], "currency"),
+                "amount": str(max(amount, Decimal(0))) if paid else None,
+                "currency": _required(paid[0], "currency") if paid else None,
             }
         )
     ]
 
 
+def _payments(refund: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Return the transactions that gave money back."""
+    all_of_it = [record_of(each, "transactions") for each in list_of(refund, "transactions")]
+    return [each for each in all_of_it if (each.get("kind"), each.get("status")) == _PAID_BACK]
+
+
 def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
-    """The money paid back, less that for shipping, which nothing credits."""
+    """Return the money paid back, less that for shipping, which nothing credits."""
     amount = sum((amount_of(each, "amount") or Decimal(0) for each in paid), Decimal(0))
     for each in list_of(refund, "order_adjustments"):
         change = record_of(each, "order_adjustments")
@@ -154,15 +191,37 @@ def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object
     return amount
 
 
-def _lines(order: Mapping[str, object]) -> list[Record]:
-    """The lines, with discounts on the order where no line says what it has of them."""
+def _lines(order: Mapping[str, object], kept: Mapping[str, Decimal]) -> list[Record]:
+    """Return the lines, with discounts on the order where no line says what it has of them.
+
+    `kept` has the units of lines of which not all are.
+    """
     lines = [record_of(line, "line_items") for line in list_of(order, "line_items")]
     items, currency = [_line(line) for line in lines], text_of(order, "currency")
-    if currency is None or any("discount_allocations" in line for line in lines):
-        return items
-    on_lines = sum((amount_of(each, "discount") or Decimal(0) for each in items), Decimal(0))
-    discount = (amount_of(order, "total_discounts") or Decimal(0)) - on_lines
-    return with_discount_of_order(items, max(discount, Decimal(0)), currency)
+    discount = None
+    if not any("discount_allocations" in line for line in lines):
+        on_lines = sum((amount_of(each, "discount") or Decimal(0) for each in items), Decimal(0))
+        discount = max((amount_of(order, "total_discounts") or Decimal(0)) - on_lines, Decimal(0))
+    of_lines = [
+        _of_units(item, kept.get(text_of(line, "id") or ""), currency)
+        for item, line in zip(items, lines, strict=True)
+    ]
+    sold = goods_of_order(of_lines, currency, discount=discount)
+    return [item for item in sold if item.get("quantity") != "0" and "item_id" in item]
+
+
+def _of_units(item: Record, units: Decimal | None, currency: str | None) -> Record:
+    """Return a line of so many of its units, with their part of its discount and tax."""
+    bought = amount_of(item, "quantity") or Decimal(0)
+    if units is None or not 0 <= units < bought:
+        return item
+    unit = Decimal(1).scaleb(-money.minor_digits(currency or ""))
+    parts = {
+        name: str((amount * units / bought).quantize(unit))
+        for name in ("discount", "tax")
+        if (amount := amount_of(item, name)) is not None
+    }
+    return {**item, **parts, "quantity": str(units)}
 
 
 def _line(line: Mapping[str, object]) -> Record:

@@ -54,8 +54,8 @@ class KnownBuyer(NamedTuple):
     arm
         None where the session has no decision.
     purchases
-        The last 250, the oldest first. Returned and cancelled ones count: they show what was
-        wanted.
+        Of the last 250 purchases the latest revisions, the oldest first. Returned and cancelled
+        ones count: they show what was wanted.
     dismissed_item_ids
         Items of the offers that were dismissed, the oldest first, each once. A dismissal is the
         buyer's where it or its decision names the checkout, the session or the customer. What a
@@ -347,8 +347,12 @@ def _arm_of(rows: Sequence[tuple[Any, ...]]) -> Arm | None:
 
 
 def _purchases_of(rows: Sequence[tuple[Any, ...]]) -> tuple[Bought, ...]:
-    events = [cast(Event, unpack(body)) for _, _, body in sorted(rows)]
+    latest: dict[str | None, tuple[int, Event]] = {}
+    for at, _, body in sorted(rows):
+        event = cast(Event, unpack(body))
+        first, known = latest.get(event.transaction_id, (at, event))
+        latest[event.transaction_id] = (first, max(known, event, key=lambda each: each.revision))
     return tuple(
-        (event.occurred_at, tuple(dict.fromkeys(line.item_id for line in event.items)))
-        for event in events
+        (at, tuple(dict.fromkeys(line.item_id for line in event.items)))
+        for at, event in latest.values()
     )

@@ -3,7 +3,7 @@
 In this order: the offer that the line names, in whatever checkout it was made; else the last shown
 offer of its item in the same checkout; both for some days after the decision; else, where a window
 is configured, the last such offer to the same unit. The conversion rule must hold for that one
-offer, else nothing converts.
+offer, else nothing converts. A name that is that of no offer (a campaign of the shop, say) is none.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _Attribution:
         for order in self._history.orders:
             for place, line in enumerate(order.purchase.items):
                 placed = self._creditor(order, line)
-                named = line.offer_id is not None
+                named = placed is not None and placed.offer.offer_id == line.offer_id
                 if placed is not None and self._rule.holds(placed, order, place, named=named):
                     yield placed, order, place
 
@@ -133,10 +133,10 @@ class _Attribution:
 
     def _creditor(self, order: Order, line: PurchaseItem) -> PlacedOffer | None:
         """Return the one offer that a line may be credited to."""
-        if line.offer_id is not None:
-            placed = self._history.offers.get(line.offer_id)
-            shown = placed is not None and placed.offer.offer_id in self._shown_at
-            return placed if placed and shown and placed.offer.item_id == line.item_id else None
+        placed = self._history.offers.get(line.offer_id or "")
+        if placed is not None:
+            shown = placed.offer.offer_id in self._shown_at
+            return placed if shown and placed.offer.item_id == line.item_id else None
         if order.checkout_id is not None:
             in_checkout = self._by_checkout.get((order.checkout_id, line.item_id), ())
             last = self._last(in_checkout, order, order.placed_at - self._checkout)

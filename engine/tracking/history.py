@@ -40,10 +40,12 @@ class PlacedOffer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction: its first purchase, who bought, and the checkouts it ended.
+    """One transaction: the purchase of its highest revision, who bought, and what it ended.
 
     Attributes
     ----------
+    purchase : Event
+        At the instant of the lowest revision: an order that is edited was placed before.
     checkout_id : str or None
         That of the purchase, else that of the first offer that a line names.
     line_checkouts : sequence of str or None
@@ -72,12 +74,14 @@ class Order:
 
 
 CAUSES = (
-    *("duplicates", "reused_transactions", "late", "early", "unmatched", "refund_mismatch"),
+    *("duplicates", "superseded", "reused_transactions", "late", "early", "unmatched"),
+    "refund_mismatch",
     *("orders_without_checkout", "bots_excluded", "bots_by_rate", "dated_on_arrival"),
     *("unvouched", "checkouts"),
 )
 """Why facts count for nothing, or are in doubt.
 
+`superseded`: purchases of which a higher revision is known.
 `reused_transactions`: purchases left out as duplicates that may be other orders, for they name
 another customer than the one that counts, or came more than a day later.
 `early`: events and purchases dated more than `CLOCK_TOLERANCE` before the offer that they name, or
@@ -198,6 +202,7 @@ class _Reading:
         bots = Bots(distinct)
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
         self._duplicates: list[int] = []
+        self._superseded: list[int] = []
         self._reused: list[int] = []
         self._late: list[int] = []
         self._early: list[int] = []
@@ -212,7 +217,7 @@ class _Reading:
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
-        self._redated = [each.occurred_at for each in events if each.stated_at is not None]
+        self._redated = [each.occurred_at for each in events if each.stated_at]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
 
@@ -237,21 +242,25 @@ class _Reading:
         self._orders: dict[str, Order] = {}
         self._orders_of: defaultdict[str, list[Order]] = defaultdict(list)
         self._returns: defaultdict[str, dict[object, Event]] = defaultdict(dict)
+        revisions: defaultdict[str, dict[int, Event]] = defaultdict(dict)
         for event in events:
             transaction = event.transaction_id or event.event_id
             if event.type != "purchase":
                 key = (event.refund_id, None if event.refund_id else event.event_id)
                 if self._returns[transaction].setdefault(key, event) is not event:
                     self._duplicates.append(event.occurred_at)
-            elif transaction in self._orders:
+                continue
+            first = revisions[transaction].setdefault(event.revision, event)
+            if first is not event:
                 self._duplicates.append(event.occurred_at)
-                if _is_another_order(event, self._orders[transaction].purchase):
+                if _is_another_order(event, first):
                     self._reused.append(event.occurred_at)
-            else:
-                order = self._order(event, transaction)
-                self._orders[transaction] = order
-                for checkout_id in order.checkouts:
-                    self._orders_of[checkout_id].append(order)
+        for purchase in sorted(map(self._latest, revisions.values()), key=_by_time):
+            transaction = purchase.transaction_id or purchase.event_id
+            order = self._order(purchase, transaction)
+            self._orders[transaction] = order
+            for checkout_id in order.checkouts:
+                self._orders_of[checkout_id].append(order)
         for transaction, returns in self._returns.items():
             order = self._orders.get(transaction)
             if order is None:
@@ -259,6 +268,12 @@ class _Reading:
             else:
                 wrong = mismatched(order.purchase, returns.values(), with_tax=order.with_tax)
                 self._refund_mismatch += [event.occurred_at for event in wrong]
+
+    def _latest(self, revisions: Mapping[int, Event]) -> Event:
+        """Return the highest revision of a purchase, at the instant of the lowest."""
+        *lower, latest = (revisions[number] for number in sorted(revisions))
+        self._superseded += [event.occurred_at for event in lower]
+        return replace(latest, occurred_at=lower[0].occurred_at) if lower else latest
 
     def _order(self, purchase: Event, transaction: str) -> Order:
         offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
@@ -320,6 +335,7 @@ class _Reading:
             returns={name: [*events.values()] for name, events in self._returns.items()},
             uncounted={
                 "duplicates": self._duplicates,
+                "superseded": self._superseded,
                 "reused_transactions": self._reused,
                 "late": self._late,
                 "early": self._early,
@@ -355,4 +371,8 @@ def _distinct(facts: Iterable[Fact]) -> list[Fact]:
         # A store never holds two bodies of one id; a plain list may, and must not depend on order.
         if known is not fact and known != fact:
             found[fact.event_id] = min(known, fact, key=lambda each: (each.occurred_at, repr(each)))
-    return sorted(found.values(), key=lambda fact: (fact.occurred_at, fact.event_id))
+    return sorted(found.values(), key=_by_time)
+
+
+def _by_time(fact: Fact) -> tuple[int, str]:
+    return fact.occurred_at, fact.event_id

@@ -302,6 +302,7 @@ class OrderBody(TypedDict):
     refund_id: NotRequired[str | int | None]
     amount: NotRequired[float | str]
     prices_include_tax: NotRequired[bool | None]
+    revision: NotRequired[int | None]
 
 
 class SuggestionRequest(TypedDict):

@@ -76,7 +76,9 @@ async def from_shopify(request: Request) -> Response:
     if not shopify.is_from_shopify(body, signature, secret):
         raise errors.ApiError(401, "unauthorized", "the signature is not that of the body")
     topic = request.headers.get("x-shopify-topic")
-    events = _translated(lambda data, _: shopify.translate(data, topic), parse_json(body), service)
+    events = _translated(
+        lambda data, at: shopify.translate(data, at, topic), parse_json(body), service
+    )
     return answer_of(await take(service, ANYONE, events))
 
 

@@ -101,7 +101,9 @@ async def take(
             if not is_server and isinstance(body, OrderBody):
                 kind = body.__struct_config__.tag
                 raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-            body.scope, body.stated_at = scope, None
+            body.scope = scope
+            if isinstance(event, msgspec.Raw):
+                body.stated_at = None
             if body.checkout_token:
                 named = (
                     None if value is None else str(value)

@@ -42,6 +42,10 @@ def facts(records: list[dict[str, object]]) -> list[Event]:
     return found  # type: ignore[return-value]
 
 
+def webhook(payload: object, topic: str | None = None) -> list[dict[str, object]]:
+    return shopify.translate(payload, NOW, topic)
+
+
 def test_ga4_promotions_by_their_id_wherever_it_stands() -> None:
     params = {
         "creative_name": "Summer Banner",
@@ -222,7 +226,7 @@ ORDER: dict[str, Any] = {
 
 
 def test_shopify_orders_and_refunds() -> None:
-    (order,) = facts(shopify.translate(ORDER))
+    (order,) = facts(webhook(ORDER))
     assert (order.type, order.transaction_id) == ("purchase", "820982911946154508")
     assert (order.checkout_id, order.session_id) == ("ch_81", "s_3")
     assert order.customer_id == "115310627314723954"
@@ -231,9 +235,7 @@ def test_shopify_orders_and_refunds() -> None:
     assert (first.discount_minor, first.offer_id) == (1_500, "off_1")
     assert (second.item_id, second.discount_minor, second.offer_id) == ("49148385", 0, None)
     again, cancelled = facts(
-        shopify.translate(
-            {**ORDER, "cancelled_at": "2026-03-03T10:00:00+01:00"}, "orders/cancelled"
-        )
+        webhook({**ORDER, "cancelled_at": "2026-03-03T10:00:00+01:00"}, "orders/cancelled")
     )
     assert again == order
     assert (cancelled.type, cancelled.transaction_id) == ("cancel", order.transaction_id)
@@ -243,12 +245,12 @@ def test_shopify_orders_and_refunds() -> None:
         "created_at": "2026-03-05T10:00:00+01:00",
         "refund_line_items": [{"quantity": 1, "line_item": ORDER["line_items"][0]}],
     }
-    (returned,) = facts(shopify.translate(refund, "refunds/create"))
+    (returned,) = facts(webhook(refund, "refunds/create"))
     assert (returned.type, returned.transaction_id) == ("refund", order.transaction_id)
     assert [(line.item_id, line.quantity) for line in returned.items] == [("IPOD2008PINK", 1)]
     # Shipping paid back brings no goods back.
-    assert shopify.translate({**refund, "refund_line_items": []}) == []
-    assert shopify.translate({"id": 1}, "products/update") == []
+    assert webhook({**refund, "refund_line_items": []}) == []
+    assert webhook({"id": 1}, "products/update") == []
 
 
 def test_only_shopify_can_sign() -> None:
@@ -335,14 +337,14 @@ def test_shopify_says_whether_prices_include_tax_and_how_much() -> None:
     taxes = [{"price": "60.00", "rate": 0.2}, {"price": "16.50", "rate": 0.05}]
     lines = [{**first, "tax_lines": taxes}, {**second, "tax_lines": []}]
     order = {**ORDER, "taxes_included": False, "line_items": lines}
-    (purchase,) = facts(shopify.translate(order))
+    (purchase,) = facts(webhook(order))
     assert purchase.prices_include_tax is False
     assert [line.tax_minor for line in purchase.items] == [7_650, 0]
-    (unknown,) = facts(shopify.translate(ORDER))
+    (unknown,) = facts(webhook(ORDER))
     assert [line.tax_minor for line in unknown.items] == [None, None]
     returned = {"id": 7, "order_id": 1, "created_at": "2026-02-03T12:00:00+01:00"}
     returned |= {"refund_line_items": [{"quantity": 1, "line_item": lines[0]}]}
-    (refund,) = facts(shopify.translate(returned))
+    (refund,) = facts(webhook(returned))
     assert [line.item_id for line in refund.items] == ["IPOD2008PINK"]
 
 
@@ -351,9 +353,9 @@ def test_discounts_on_a_shopify_order_are_spread_where_no_line_has_its_part() ->
     del lines[0]["discount_allocations"]
     lines[0]["total_discount"] = "8.00"
     # 52 less the line's own 8, over 390 and 50.
-    (order,) = facts(shopify.translate({**ORDER, "line_items": lines, "total_discounts": "52.00"}))
+    (order,) = facts(webhook({**ORDER, "line_items": lines, "total_discounts": "52.00"}))
     assert [line.discount_minor for line in order.items] == [4_700, 500]
-    (allocated,) = facts(shopify.translate({**ORDER, "total_discounts": "52.00"}))
+    (allocated,) = facts(webhook({**ORDER, "total_discounts": "52.00"}))
     assert [line.discount_minor for line in allocated.items] == [1_500, 0]
 
 
@@ -386,13 +388,13 @@ def test_shopify_says_what_was_paid_back_less_that_for_shipping() -> None:
     refund = {"id": 7, "order_id": 450789469, "created_at": "2026-02-03T12:00:00+01:00"}
     refund |= {"transactions": [paid_back("60.00", "failure"), paid_back("60.00")]}
     goodwill = refund | {"refund_line_items": [], "order_adjustments": [shipping]}
-    (fact,) = facts(shopify.translate(goodwill))
+    (fact,) = facts(webhook(goodwill))
     assert (fact.refund_id, fact.amount_minor, fact.items) == ("7", 1_000, ())
     whole = shipping | {"amount": "-50.00"}
-    assert shopify.translate(goodwill | {"order_adjustments": [whole]}) == []
+    assert webhook(goodwill | {"order_adjustments": [whole]}) == []
     returned = {"refund_line_items": [{"quantity": 1, "line_item": ORDER["line_items"][0]}]}
-    (fact,) = facts(shopify.translate(refund | returned))
+    (fact,) = facts(webhook(refund | returned))
     assert (fact.amount_minor, [line.quantity for line in fact.items]) == (6_000, [1])
     # Nothing was paid back yet: the goods are worth what they cost.
-    (fact,) = facts(shopify.translate(refund | returned | {"transactions": []}))
+    (fact,) = facts(webhook(refund | returned | {"transactions": []}))
     assert (fact.refund_id, fact.amount_minor, len(fact.items)) == ("7", None, 1)

@@ -40,6 +40,7 @@ DISCOUNTS = st.sampled_from([0, 0, 30])
 TAXES = st.sampled_from([None, None, 0, 20, 70])
 """Of lines, some of which cost less."""
 SCOPES = st.sampled_from([None, None, "server", "token", "storefront"])
+REVISIONS = st.sampled_from([0, 0, 1, 2])
 INCLUDE_TAX = st.sampled_from([None, None, None, True, False])
 
 
@@ -116,7 +117,7 @@ def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
         occurred_at=draw(_instants(5, 30)),
         offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),
         is_bot=draw(_seldom(False, True)),
-        stated_at=draw(_seldom(None, 7)),
+        stated_at=draw(st.sampled_from([*[None] * 18, 0, 7])),
         **draw(_who()),
     )
 
@@ -154,6 +155,7 @@ def orders(draw: st.DrawFn, number: int, offers: list[Offer], kind: str) -> Even
         transaction_id=draw(st.sampled_from(["t1", "t1", "t2", "t3"])),
         items=() if kind == "cancel" else tuple(items),
         prices_include_tax=draw(INCLUDE_TAX) if kind == "purchase" else None,
+        revision=draw(REVISIONS) if kind == "purchase" else 0,
         **draw(_who())
         | {"currency": draw(st.sampled_from(["NOK", "NOK", "NOK", "EUR", None]))}
         | (draw(_refunded()) if kind == "refund" else {}),
@@ -181,9 +183,20 @@ def visits(draw: st.DrawFn, number: int, decision: Decision) -> list[Fact]:
         currency=decision.currency,
         items=tuple(draw(items)),
         prices_include_tax=draw(INCLUDE_TAX),
+        revision=draw(REVISIONS),
         **who,
     )
     facts.append(purchase)
+    if draw(st.booleans()):
+        edited = draw(st.lists(st.sampled_from(purchase.items), min_size=1, max_size=4))
+        purchase = replace(
+            purchase,
+            event_id=f"e-b{number}-edited",
+            occurred_at=draw(later),
+            items=tuple(edited),
+            revision=purchase.revision + draw(REVISIONS),
+        )
+        facts.append(purchase)
     if draw(st.booleans()):
         lines = draw(st.lists(st.sampled_from(purchase.items), max_size=2))
         kept = tuple(replace(line, quantity=draw(QUANTITIES)) for line in lines)

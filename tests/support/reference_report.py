@@ -87,12 +87,23 @@ class ReferenceReport:
             for offer in decision.offers
         }
         self.events = [fact for fact in self.facts if isinstance(fact, Event)]
-        self.orders: list[Event] = []
+        purchases = [event for event in self.events if event.type == "purchase"]
+        self.first: list[Event] = []
         self.second: list[Event] = []
-        for event in self.events:
-            if event.type == "purchase":
-                seen = any(event.transaction_id == order.transaction_id for order in self.orders)
-                (self.second if seen else self.orders).append(event)
+        for event in purchases:
+            state = (event.transaction_id, event.revision)
+            seen = any(state == (each.transaction_id, each.revision) for each in self.first)
+            (self.second if seen else self.first).append(event)
+        self.orders: list[Event] = []
+        self.superseded: list[Event] = []
+        for event in self.first:
+            theirs = [each for each in self.first if each.transaction_id == event.transaction_id]
+            if event.revision < max(each.revision for each in theirs):
+                self.superseded.append(event)
+                continue
+            placed = min(theirs, key=lambda each: each.revision).occurred_at
+            self.orders.append(replace(event, occurred_at=placed))
+        self.orders.sort(key=lambda order: (order.occurred_at, order.event_id))
         self.credits = self._credits()
 
     def _too_fast(self, fact: Fact, everything: list[Fact], most: int) -> bool:
@@ -293,9 +304,8 @@ class ReferenceReport:
 
     def _creditor(self, order: Event, place: int) -> str | None:
         line = order.items[place]
-        if line.offer_id is not None:
-            known = self.offers.get(line.offer_id)
-            if known is None or known[0].item_id != line.item_id:
+        if line.offer_id in self.offers:
+            if self.offers[line.offer_id][0].item_id != line.item_id:
                 return None
             return line.offer_id if self.shown_at(line.offer_id) is not None else None
         candidates = []
@@ -852,20 +862,23 @@ class ReferenceReport:
         transactions = {order.transaction_id for order in self.orders}
         unmatched = late = early = reused = 0
         for event in filter(self.inside, self.second):
-            (first,) = (each for each in self.orders if each.transaction_id == event.transaction_id)
+            (first,) = (
+                each
+                for each in self.first
+                if (each.transaction_id, each.revision) == (event.transaction_id, event.revision)
+            )
             reused += (
                 None not in (first.customer_id, event.customer_id)
                 and first.customer_id != event.customer_id
             ) or event.occurred_at - first.occurred_at > DAY
         to_bots = self._offered(is_bot=True) | self.strangers
-        for event in filter(self.inside, self.events):
-            named = (
-                {event.offer_id} if event.type not in ("refund", "cancel", "purchase") else set()
-            )
-            if event in self.orders:
+        others = [event for event in self.events if event.type != "purchase"]
+        for event in filter(self.inside, [*others, *self.orders]):
+            named = set() if event.type in ("refund", "cancel") else {event.offer_id}
+            if event.type == "purchase":
                 named = {line.offer_id for line in event.items}
             since = [self.offers[each][1].occurred_at for each in named if each in self.offers]
-            if event in self.orders:
+            if event.type == "purchase":
                 decided = self._begun(self.checkout(event))
                 since += [] if decided is None else [decided]
             early += any(event.occurred_at < instant - 5 * 60 * 10**6 for instant in since)
@@ -876,9 +889,7 @@ class ReferenceReport:
                 )
                 unmatched += event.transaction_id not in transactions and not again
             elif event.type == "purchase":
-                named = {line.offer_id for line in event.items} - {None}
-                counts = event in self.orders
-                unmatched += counts and bool(named - self.offers.keys() - to_bots)
+                unmatched += bool(named - {None} - self.offers.keys() - to_bots)
             elif event.offer_id in self.offers:
                 checkout = self.offers[event.offer_id][1].checkout_id
                 late += any(
@@ -903,6 +914,7 @@ class ReferenceReport:
                 self.since <= at < self.until and scopes == {"storefront"} for at, scopes in begun
             ),
             "duplicates": sum(map(self.inside, self.second)) + self._again(),
+            "superseded": sum(map(self.inside, self.superseded)),
             "reused_transactions": reused,
             "reused_checkouts": sum(
                 self.since <= begin < self.until
@@ -929,7 +941,7 @@ class ReferenceReport:
             "bots_excluded": sum(map(self.inside, self.bots)),
             "bots_by_rate": sum(map(self.inside, self.hasty)),
             "dated_on_arrival": sum(
-                event.stated_at is not None for event in filter(self.inside, self.events)
+                event.stated_at not in (None, 0) for event in filter(self.inside, self.events)
             ),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])

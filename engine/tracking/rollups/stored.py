@@ -28,7 +28,7 @@ from engine.tracking.rollups import format_1
 from engine.tracking.rollups.day import same_numbers
 from engine.tracking.rollups.day_count import day_of
 
-_VERSION = 11
+_VERSION = 12
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5

@@ -239,11 +239,12 @@ def test_what_comes_after_an_erasure_ties_no_order_to_the_person(
         event("r-1", "refund", 20, transaction_id="t", customer_id="Kari", session_id="s1"),
         event("r-2", "cancel", 21, transaction_id="t", customer_id="Kari"),
         event("r-3", "refund", 23, checkout_id="ch", transaction_id="t9", customer_id="Kari"),
+        event("p-1b", "purchase", 22, transaction_id="t", customer_id="Kari", revision=2),
     ]
     of_others = event("r-4", "refund", 24, transaction_id="t2", customer_id="Ola")
     again = event("p-3", "purchase", 25, transaction_id="t3", customer_id="Kari")
-    assert store.facts.append([*late, of_others, again]).recorded == 5
-    assert store.facts.append([*late, of_others, again]).duplicates == 5
+    assert store.facts.append([*late, of_others, again]).recorded == 6
+    assert store.facts.append([*late, of_others, again]).duplicates == 6
     assert [fact.event_id for fact in store.people.facts("Kari")] == ["p-3"], "a purchase of today"
     assert "r-4" in {fact.event_id for fact in store.people.facts("Ola")}
     stored = {fact.event_id: fact for fact in store.facts.read(FactScope())}
