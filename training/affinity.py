@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell import measures
 from engine.cross_sell.affinity import Affinity
 from engine.orders import Baskets
+from engine.ranking.keyed import Grouping
 from engine.upsell.tiers import Ladders
 from training.mining.protocol import Itemsets
 
@@ -26,21 +29,42 @@ Pairs = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Pairs that are bought together less often than by chance.
+
+    Attributes
+    ----------
+    items : Ragged of int32 over items
+        The items that keep apart from each, ascending.
+    lift : float32, one for each of the values of `items`
+        Upper bound of the pair's lift, below 1; 0 of a pair that never met.
+    """
+
+    items: Ragged[np.int32]
+    lift: NDArray[np.float32]
+
+    def at_most(self, lift: float) -> Ragged[np.int32]:
+        """Return the items whose lift is surely not above `lift`."""
+        kept = self.lift <= lift
+        lengths = np.bincount(self.items.owners()[kept], minlength=len(self.items))
+        return Ragged.of_lengths(lengths, self.items.values[kept])
+
+
 def build_affinity(
     baskets: Baskets,
-    itemsets: Itemsets,
+    repelled: Ragged[np.int32],
     ladders: Ladders,
     named: NDArray[np.bool_] | None = None,
 ) -> Affinity:
-    """Popularity, repulsion and exclusion, all from the same baskets; `named` as there."""
-    counts = baskets.item_counts()
+    """Return popularity and exclusion, from the same baskets as `repelled`; `named` as there."""
     several = np.repeat(np.diff(baskets.indptr) > 1, np.diff(baskets.indptr))
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
     return Affinity(
-        n_orders_of_item=counts,
+        n_orders_of_item=baskets.item_counts(),
         n_added_of_item=added,
         n_orders=baskets.n_orders,
-        repelled=_repelled(baskets, itemsets, counts),
+        repelled=repelled,
         family_excludes=family_excludes(baskets, ladders, named),
     )
 
@@ -58,34 +82,36 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
     return share, float((sizes * (sizes - 1)).sum()) / distinct if distinct > 0 else 0.0
 
 
-def _repelled(baskets: Baskets, itemsets: Itemsets, counts: NDArray[np.int64]) -> Ragged[np.int32]:
-    """The items that keep apart from each item, ascending."""
+def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
+    """Return the pairs whose lift has an upper bound below 1, plainly and allowing for basket
+    sizes."""
+    counts, n_items = baskets.item_counts(), max(baskets.n_items, 1)
     sets, joint = itemsets.of_length(2)
-    counted = (sets.astype(np.int64), joint)
-    left, right = [], []
-    for pairs, n_joint in (counted, _popular_pairs(baskets, counts)):
-        apart = pairs[_keeps_apart(pairs, n_joint, counts, baskets)]
-        left += [apart[:, 0], apart[:, 1]]
-        right += [apart[:, 1], apart[:, 0]]
-    one, other = np.concatenate(left), np.concatenate(right)
-    both = Baskets.from_pairs(one, other, baskets.n_items, baskets.n_items)
-    return Ragged(both.indptr, both.items)
+    popular, popular_joint = _popular_pairs(baskets, counts)
+    pairs = np.concatenate([sets.astype(np.int64), popular])
+    lift = _upper_lift(pairs, np.concatenate([joint, popular_joint]), counts, baskets)
+    pairs, lift = pairs[lift < 1], lift[lift < 1]
+    found = Grouping.of(np.append(pairs @ [n_items, 1], pairs @ [1, n_items]))
+    rows, others = np.divmod(found.keys, n_items)
+    items = Ragged.of_lengths(np.bincount(rows, minlength=baskets.n_items), others.astype(np.int32))
+    return Apart(items, found.min(np.append(lift, lift)))
 
 
-def _keeps_apart(
+def _upper_lift(
     pairs: Pairs, n_joint: NDArray[np.int64], counts: NDArray[np.int64], baskets: Baskets
-) -> NDArray[np.bool_]:
-    """Pairs whose lift has an upper bound below 1, plainly and allowing for basket sizes."""
+) -> Floats:
+    """Upper bound of each pair's lift, the greater of the plain one and of that which allows for
+    basket sizes; of pairs that never met 0 where chance promised enough, else infinite."""
     share, scale = size_adjusted(baskets)
     n_left, n_right = counts[pairs[:, 0]], counts[pairs[:, 1]]
     seen = np.maximum(n_joint, 1)
     plain = measures.lift_upper(seen, n_left, n_right, baskets.n_orders)
     expected = scale * share[pairs[:, 0]] * share[pairs[:, 1]]
     # The joint count is near Poisson, so its logarithm has variance 1 / count.
-    adjusted_bound = seen * np.exp(measures.Z_95 / np.sqrt(seen))
+    adjusted = seen * np.exp(measures.Z_95 / np.sqrt(seen)) / np.maximum(expected, 1e-9)
     chance = n_left * (n_right / max(baskets.n_orders, 1))
-    never = (n_joint == 0) & (chance >= MIN_EXPECTED) & (expected >= MIN_EXPECTED)
-    return never | ((n_joint > 0) & (plain < 1.0) & (adjusted_bound < expected))
+    never = np.where((chance >= MIN_EXPECTED) & (expected >= MIN_EXPECTED), 0, np.inf)
+    return np.where(n_joint > 0, np.maximum(plain, adjusted), never)
 
 
 def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, NDArray[np.int64]]:

@@ -14,6 +14,7 @@ from engine.model import Model
 from engine.progress import Progress, Task
 from engine.ranking.ranking import Mode
 from engine.ranking.scorer import Scorer
+from training.choice import FITTED, Choice, choose
 from training.fitting import FittedLadders, fit_model, usual_prices
 from training.mining.protocol import MiningEngine
 from training.ranker import LEAST_EXAMPLES, fit_scorers
@@ -23,14 +24,7 @@ from training.ranking.examples import hide_one as examples_of
 from training.ranking.hits import LIST_LENGTH, Reliability, Tested
 from training.ranking.signals import purchases_of
 from training.splitting import split_by_time
-from training.yardsticks import (
-    Ranker,
-    ease,
-    item_knn,
-    plain_rules,
-    popularity,
-    rules_of_pairs,
-)
+from training.yardsticks import plain_rules, popularity, rules_of_pairs
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -72,18 +66,19 @@ class BackTest:
     """HitRate@10 of each ranker on the same hidden items.
 
     Attributes:
-        hit_rates: by ranker: `mersalg` (what customers bought up to each order is known),
-            `mersalg_static` (only what they bought before the split is), `ease`, `item_knn`,
-            `plain_rules`, `popularity`. The second to fourth only where a ranking was fitted.
+        hit_rates: by ranker: `mersalg` (what is served; what customers bought up to each order is
+            known), `mersalg_static` (only what they bought before the split is; where a ranking is
+            served), `ease`, `item_knn`, `frequency` (what the customer buys most; where customers
+            are known), `plain_rules`, `popularity`; `fitted`, where that is not what is served.
         discovery: the same of the hidden items their customers had not bought before the split,
-            everything bought before left out of the lists; empty where no ranking was fitted.
+            everything bought before left out of the lists.
         reliability: by mode, how often scores came true.
         n_train, n_test: orders before and after the split.
         n_eligible: test orders with at least two items known from training.
         n_kept_apart: hidden items that keep apart from something in their cart. They are bought,
             yet Mersalg offers them only where something else in the cart calls for them.
         upsell_coverage: share of sold items for which a dearer tier can be offered.
-        scorers: what was fitted to outcomes and tested here, to be served with all orders.
+        choice: which ranking is served, with all orders.
     """
 
     hit_rates: Mapping[str, HitRate]
@@ -94,7 +89,7 @@ class BackTest:
     n_eligible: int
     n_kept_apart: int
     upsell_coverage: float | None
-    scorers: Mapping[Mode, Scorer] | None
+    choice: Choice
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -106,7 +101,31 @@ class BackTest:
             "eligible_orders": self.n_eligible,
             "hidden_kept_apart": self.n_kept_apart,
             "upsell_coverage": self.upsell_coverage,
+            "served": {
+                **self.choice.served,
+                "kept_apart_up_to_lift": self.choice.max_lift
+                if self.choice.max_lift >= 0
+                else None,
+                "reason": self.reason,
+            },
         }
+
+    @property
+    def reason(self) -> str:
+        """Why what is served is served, in words."""
+        others = {
+            name: rate.hits
+            for name, rate in self.hit_rates.items()
+            if not name.startswith("mersalg") and name != self.choice.served["complete"]
+        }
+        best = max(others, key=lambda name: others[name])
+        rate = self.hit_rates["mersalg"].value
+        if rate is None:
+            return "no later order holds two items known from before: nothing to compare"
+        return (
+            f"{self.choice.served['complete']} finds {rate:.1%} of hidden items in ten, "
+            f"the best of the others ({best}) {self.hit_rates[best].value:.1%}"
+        )
 
 
 def _json_of(rates: Mapping[str, HitRate]) -> dict[str, Any]:
@@ -146,52 +165,62 @@ def back_test(
         # Too few orders, or all of one moment: a young shop may train without a back-test.
         return None
     rehearsal = _Rehearsal(progress)
-    scorers = learn_scorers(train, rehearsal)
     fitted = fit_model(
-        train, config, engine, rehearsal, fitted_ladders=fitted_ladders, scorers=scorers
+        train,
+        config,
+        engine,
+        rehearsal,
+        fitted_ladders=fitted_ladders,
+        scorers=learn_scorers(train, rehearsal) or {},
     )
-    model = fitted.model
-    known = model.affinity.n_orders_of_item > 0
-    examples = examples_of(test, known, n_samples, bought(train))
-    tested = Tested.of(model, examples, purchases_of(dataset), int(test.ordered_at.min()))
-    popular = model.affinity.n_orders_of_item
-    rankers: dict[str, Ranker] = {
-        "plain_rules": plain_rules(rules_of_pairs(train.baskets, rehearsal), popular),
-        "popularity": popularity(popular),
+    counts, base = fitted.model.affinity.n_orders_of_item, fitted.model.ranking
+    if base is None:
+        raise AssertionError("a model with scorers has a ranking")
+    examples = examples_of(test, counts > 0, n_samples, bought(train))
+    purchases = purchases_of(dataset)
+    tested = Tested.of(fitted.model, fitted.apart, examples, purchases, int(test.ordered_at.min()))
+    yardsticks = {
+        "plain_rules": plain_rules(rules_of_pairs(train.baskets, rehearsal), counts),
+        "popularity": popularity(counts),
     }
-    if model.ranking is not None:
-        rankers |= {"ease": ease(model.ranking), "item_knn": item_knn(model.ranking)}
-    hit_rates: dict[str, HitRate] = {}
-    discovery: dict[str, HitRate] = {}
-    reliability: dict[str, Reliability] = {}
-    with progress.task("Back-test: ranking", total=len(rankers) + 3) as task:
-        for name, outcome in tested.mersalg():
-            hit_rates[name] = HitRate(outcome.hits, len(examples))
-            if name == "mersalg" and outcome.reliability is not None:
-                reliability["complete"] = outcome.reliability
-            task.advance()
-        if model.ranking is not None:
-            outcome = tested.discovered()
-            discovery["mersalg"] = HitRate(outcome.hits, tested.n_new)
-            if outcome.reliability is not None:
-                reliability["discovery"] = outcome.reliability
-            task.advance()
-        for name, rank in rankers.items():
-            found, found_new = tested.by(rank, discovery=model.ranking is not None)
-            hit_rates[name] = HitRate(found, len(examples))
-            if model.ranking is not None:
-                discovery[name] = HitRate(found_new, tested.n_new)
-            task.advance()
+    with progress.task("Back-test: ranking", total=3) as task:
+        choice = choose(tested, base, customers=bool((train.customer >= 0).any()))
+        task.advance()
+        served = None if choice.scorers is None else base.with_scorers(choice.scorers)
+        tested = tested.serving(choice.max_lift, served)
+        outcomes = dict(tested.served())
+        task.advance()
+        hits = choice.found["complete"] | {
+            name: tested.by(rank) for name, rank in yardsticks.items()
+        }
+        new_hits = choice.found["discovery"] | {
+            name: tested.by(rank, new=True) for name, rank in yardsticks.items()
+        }
+        task.advance()
+    for mode, found in (("complete", hits), ("discovery", new_hits)):
+        if choice.served[mode] == FITTED:
+            found.pop(FITTED)
+    found_new = outcomes.pop("discovery")
     return BackTest(
-        hit_rates=hit_rates,
-        discovery=discovery,
-        reliability=reliability,
+        hit_rates={
+            name: HitRate(found, len(examples))
+            for name, found in ({name: each.hits for name, each in outcomes.items()} | hits).items()
+        },
+        discovery={
+            name: HitRate(found, len(tested.new))
+            for name, found in ({"mersalg": found_new.hits} | new_hits).items()
+        },
+        reliability={
+            mode: each.reliability
+            for mode, each in (("complete", outcomes["mersalg"]), ("discovery", found_new))
+            if each.reliability is not None
+        },
         n_train=train.n_orders,
         n_test=test.n_orders,
         n_eligible=examples.n_eligible,
         n_kept_apart=tested.n_kept_apart(),
-        upsell_coverage=upsell_coverage(model),
-        scorers=scorers,
+        upsell_coverage=upsell_coverage(tested.model),
+        choice=choice,
     )
 
 

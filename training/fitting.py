@@ -18,7 +18,7 @@ from engine.ranking.customers import Customers
 from engine.ranking.ranking import Mode
 from engine.ranking.scorer import Scorer
 from engine.upsell.tiers import Ladders
-from training.affinity import build_affinity, named_by_shop
+from training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
 from training.medians import medians_of
 from training.mining.protocol import MiningEngine
 from training.mining.search import affordable_min_count, default_min_count, mine_rules
@@ -41,9 +41,10 @@ UNSAVED = "unsaved"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model, and what was counted on the way."""
+    """A model, what was counted on the way, and all pairs that the model could keep apart."""
 
     model: Model
+    apart: Apart
     counts: Mapping[str, object]
 
 
@@ -59,6 +60,7 @@ def fit_model(
     *,
     fitted_ladders: FittedLadders | None = None,
     scorers: Mapping[Mode, Scorer] | None = None,
+    max_lift: float = 1.0,
     customer_key: bytes | None = None,
     forgotten: NDArray[np.uint64] = _NOBODY,
 ) -> Fitted:
@@ -67,6 +69,7 @@ def fit_model(
     Args:
         fitted_ladders: those of the same catalogue, where they were fitted before.
         scorers: weigh what the model finds for a cart; without them its rules rank.
+        max_lift: pairs are kept apart whose lift is surely not above it.
         customer_key: hashes the customers' ids; without it the model remembers no customers.
         forgotten: hashes of customers whom it must not remember.
     """
@@ -90,8 +93,9 @@ def fit_model(
     )
     ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
     with progress.task("Finding what keeps apart"):
+        apart = pairs_apart(baskets, mined.itemsets)
         affinity = build_affinity(
-            baskets, mined.itemsets, ladders, named_by_shop(ladders, dataset.catalogue)
+            baskets, apart.at_most(max_lift), ladders, named_by_shop(ladders, dataset.catalogue)
         )
     with progress.task("Asking each store"):
         table, stores = borne_out(mined.table, dataset, orders, baskets, settings.max_q)
@@ -101,7 +105,7 @@ def fit_model(
             weight = weights(dataset.ordered_at[orders], settings.half_life_days)
             recency = recency_of(table, baskets, weight)
     ranking, customers = None, None
-    if scorers:
+    if scorers is not None:
         minable_part = dataset if len(orders) == dataset.n_orders else dataset.select_orders(orders)
         ranking = fit_base(minable_part, usual_prices(dataset), progress).with_scorers(scorers)
     # Whatever ranks: what a customer has already is nothing to discover.
@@ -159,7 +163,7 @@ def fit_model(
         "families_exclusive": int(affinity.family_excludes.sum()),
         **{f"tiers_{name}": value for name, value in tier_counts.to_json().items()},
     }
-    return Fitted(model, counts)
+    return Fitted(model, apart, counts)
 
 
 def ladders_of(

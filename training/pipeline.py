@@ -167,7 +167,8 @@ def train(
             mining,
             progress,
             fitted_ladders=ladders,
-            scorers=tested.scorers if tested else None,
+            scorers=tested.choice.scorers if tested else None,
+            max_lift=tested.choice.max_lift if tested else 1.0,
             customer_key=customer_key(models),
             forgotten=Forgotten(models).hashes(),
         )
@@ -298,5 +299,4 @@ def _summary(counts: dict[str, Any], tested: BackTest | None) -> str:
         f"{counts['rules']} rules and {counts['tiers_ladders_with_steps']} ladders "
         f"from {counts['orders']} orders of {counts['items']} items"
     )
-    rate = tested.hit_rates["mersalg"].value if tested else None
-    return text if rate is None else f"{text}; finds {rate:.1%} of hidden items in ten"
+    return f"{text}; {tested.reason}" if tested else text

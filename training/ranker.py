@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.clock import MICROS_PER_DAY
 from engine.progress import Progress
+from engine.ranking.features import NAMES
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
 from training.epochs import chosen_epochs
@@ -29,7 +30,7 @@ LEAST_EXAMPLES = 400
 _NEGATIVES = 20
 """Candidates of each cart that were not bought and that are learned from, drawn by lot."""
 _CALIBRATION = 0.15
-_MOST_CALIBRATION = 1_500
+CALIBRATION = 1_500
 """Share of the carts kept apart for calibration, and at most; all of their candidates count."""
 _TURNS = 4
 """Times an order may be drawn, each time with an item hidden by a new lot."""
@@ -120,7 +121,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
     from sklearn.neural_network import MLPClassifier
 
     shuffled = np.random.default_rng(_SEED).permutation(len(examples))
-    n_calibration = min(int(_CALIBRATION * len(examples)), _MOST_CALIBRATION)
+    n_calibration = min(int(_CALIBRATION * len(examples)), CALIBRATION)
     kept_apart = examples.take(np.sort(shuffled[:n_calibration]))
     learned = shuffled[n_calibration:]
     # Half see all that was bought up to the checkout, half only what was known some time before:
@@ -128,8 +129,8 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
     fresh, stale = (examples.take(np.sort(half)) for half in (learned[::2], learned[1::2]))
     delay = np.random.default_rng(_SEED).integers(0, _MOST_STALE, len(stale), dtype=np.int64)
     parts = [
-        _rows(base, mode, fresh, purchases, None, _NEGATIVES),
-        _rows(base, mode, stale, purchases, stale.at - delay, _NEGATIVES),
+        rows_of(base, mode, fresh, purchases, None, _NEGATIVES),
+        rows_of(base, mode, stale, purchases, stale.at - delay, _NEGATIVES),
     ]
     features = np.concatenate([part.features for part in parts])
     is_hidden = np.concatenate([part.is_hidden for part in parts])
@@ -153,7 +154,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
             network.fit(standardised, is_hidden)
     weights, biases = side_by_side([(each.coefs_, each.intercepts_) for each in networks])
     scorer = Scorer(mean, scale, weights, biases, 1.0, 0.0)
-    return _calibrated(scorer, _rows(base, mode, kept_apart, purchases, None, None))
+    return calibrated(scorer, rows_of(base, mode, kept_apart, purchases, None, None))
 
 
 _Layers = Sequence[NDArray[np.floating]]
@@ -183,20 +184,22 @@ def side_by_side(
     return tuple(joined_weights), tuple(joined_biases)
 
 
-def _calibrated(scorer: Scorer, rows: _Rows) -> Scorer:
-    """With the slope and intercept under which the scores of `rows` come true."""
+def calibrated(scorer: Scorer, rows: _Rows) -> Scorer:
+    """Return the scorer with the slope and intercept under which the scores of `rows` come true."""
     from dataclasses import replace
 
     from sklearn.linear_model import LogisticRegression
 
-    if not rows.is_hidden.any():
+    if len(np.unique(rows.is_hidden)) < 2:
         return scorer
     raw = scorer.raw(rows.features)
     platt = LogisticRegression(C=1e6).fit(raw[:, None], rows.is_hidden)
-    return replace(scorer, slope=float(platt.coef_[0, 0]), intercept=float(platt.intercept_[0]))
+    # Whatever few examples say, what ranks higher is not less likely.
+    slope = max(float(platt.coef_[0, 0]), 1e-3)
+    return replace(scorer, slope=slope, intercept=float(platt.intercept_[0]))
 
 
-def _rows(
+def rows_of(
     base: Ranking,
     mode: Mode,
     examples: Examples,
@@ -220,7 +223,8 @@ def _rows(
         return _Rows(scene.features(keys), is_hidden)
 
     parts = examples.each_batch(of_batch, purchases, known_until)
+    none = _Rows(np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.bool_))
     return _Rows(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.is_hidden for part in parts]),
+        np.concatenate([part.features for part in (none, *parts)]),
+        np.concatenate([part.is_hidden for part in (none, *parts)]),
     )

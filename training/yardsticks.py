@@ -1,4 +1,4 @@
-"""What a ranking is measured against: popularity, plain rules, item-kNN and EASE."""
+"""Rankings that know nothing but orders, which the others are measured against."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from engine.cross_sell import measures
 from engine.cross_sell.rules import RuleTable
 from engine.orders import Baskets
 from engine.progress import Progress
-from engine.ranking.keyed import Grouping, look_up
-from engine.ranking.ranking import Ranking
 from training.mining.local import LocalEngine
 from training.mining.rules import rules_from_itemsets
 from training.mining.search import affordable_min_count
@@ -65,33 +63,5 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
         found = found[np.sort(first)][:_MOST]
         others = fill(cart)
         return np.append(found, others[~np.isin(others, found)])[:_MOST]
-
-    return rank
-
-
-def ease(ranking: Ranking) -> Ranker:
-    """The sum of the item-item weights: EASE within neighbourhoods, and nothing else."""
-    near = ranking.neighbours
-    return _by_sums(ranking, near.weight)
-
-
-def item_knn(ranking: Ranking) -> Ranker:
-    """The sum of cosines n_joint / sqrt(n_a n_b) (Sarwar et al., "Item-based Collaborative
-    Filtering Recommendation Algorithms", 2001)."""
-    near, n_orders = ranking.neighbours, ranking.signals.n_orders
-    both = n_orders[near.items.owners()] * n_orders[near.items.values]
-    return _by_sums(ranking, near.n_joint / np.sqrt(np.maximum(both, 1)))
-
-
-def _by_sums(ranking: Ranking, values: NDArray[np.floating]) -> Ranker:
-    near = ranking.neighbours.items
-
-    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        entries = near.places(cart)
-        found = Grouping.of(near.values[entries].astype(np.int64))
-        items, scores = found.keys.astype(np.int32), found.sum(values[entries])
-        scores[look_up(cart.astype(np.int64), found.keys)[1]] = 0
-        best = np.argsort(-scores, kind="stable")[:_MOST]
-        return items[best][scores[best] > 0]
 
     return rank

@@ -12,10 +12,12 @@ from engine.mining_engines import EngineName
 from serving.cli import console
 
 _RANKERS = {
-    "mersalg": "Mersalg, purchases read live",
-    "mersalg_static": "Mersalg, purchases of training only",
+    "mersalg": "served by Mersalg, purchases read live",
+    "mersalg_static": "served by Mersalg, purchases of training only",
     "ease": "EASE within neighbourhoods",
+    "fitted": "the fitted ranking, not served",
     "item_knn": "item-kNN (cosine)",
+    "frequency": "what the customer buys most",
     "plain_rules": "plain rules (best conviction)",
     "popularity": "popularity",
 }
@@ -38,8 +40,9 @@ def command(
 ) -> None:
     """Back-test on the last orders: hide one item of each basket, see who finds it in ten.
 
-    Compares Mersalg with EASE, item-kNN, plain rules and popularity, on the same hidden items:
-    all of them, and those that their customers had not bought before (discovery).
+    Compares what would be served with EASE, item-kNN, plain rules, popularity and what the
+    customer buys most, on the same hidden items: all of them, and those that their customers had
+    not bought before (discovery).
     """
     from engine.config import load_config
     from engine.errors import DataError
@@ -93,6 +96,8 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     console.out.print(table)
     for mode, reliability in (metrics.get("reliability") or {}).items():
         _print_reliability(mode, reliability)
+    if served := metrics.get("served"):
+        _print_served(served)
     kept_apart = metrics["hidden_kept_apart"] / n_tested
     if kept_apart >= 0.005:
         console.out.print(
@@ -103,6 +108,14 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     if metrics["upsell_coverage"] is not None:
         line += f"; a dearer version can be offered for {metrics['upsell_coverage']:.0%} of items"
     console.out.print(line)
+
+
+def _print_served(served: Mapping[str, Any]) -> None:
+    """Print which ranking is served, and which pairs it keeps apart; older versions do not say."""
+    console.out.print(f"served: {served['reason']}; to discover: {served['discovery']}")
+    if (lift := served["kept_apart_up_to_lift"]) != 1:
+        pairs = "no pairs" if lift is None else f"only pairs of lift up to {lift:g}"
+        console.out.print(f"{pairs} are kept apart: keeping more apart costs hits")
 
 
 def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -115,11 +115,17 @@ def baskets_of(lines: Sequence[Mapping[str, str]], column: str) -> list[set[str]
     return list(baskets.values())
 
 
-def test_bread_never_brings_coffee(bakery: Shop) -> None:
-    """The shop's two best sellers keep apart (lift 0.575), so neither is offered with the other."""
+def test_bread_and_coffee_are_never_said_to_be_bought_together(bakery: Shop) -> None:
+    """They are, less often than by chance (lift 0.575). Coffee is what most buyers of bread still
+    add, and the back-test finds more hidden items with it: then it is offered as popular."""
     bread, coffee = bakery.suggest(["Bread"], ["Coffee"])
-    assert "Coffee" not in of_kind(bread, "cross_sell")
-    assert "Bread" not in of_kind(coffee, "cross_sell")
+    for answer, item_id in ((bread, "Coffee"), (coffee, "Bread")):
+        offer = of_kind(answer, "cross_sell")[item_id]
+        assert offer["evidence"]["antecedent_item_ids"] == []
+        assert offer["text"].startswith("Popular")
+    served = bakery.summary["metrics"]["served"]
+    assert served["kept_apart_up_to_lift"] == 0.5
+    assert served["complete"] in served["reason"]
 
 
 def test_no_cart_with_bread_says_that_coffee_is_bought_with_it(bakery: Shop) -> None:

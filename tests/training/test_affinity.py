@@ -16,7 +16,7 @@ from engine.progress import SilentProgress
 from engine.upsell.tiers import Ladders
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.affinity import build_affinity, family_excludes, size_adjusted
+from training.affinity import build_affinity, family_excludes, pairs_apart, size_adjusted
 from training.mining.protocol import get_engine
 
 
@@ -42,7 +42,8 @@ def from_table(held: np.ndarray) -> Baskets:
 
 def affinity_of(baskets: Baskets, min_count: int = 5) -> Affinity:
     itemsets = get_engine("mlxtend").itemsets(baskets, min_count, 2, SilentProgress())
-    return build_affinity(baskets, itemsets, no_ladders(baskets.n_items))
+    repelled = pairs_apart(baskets, itemsets).at_most(1.0)
+    return build_affinity(baskets, repelled, no_ladders(baskets.n_items))
 
 
 def repelled_pairs(affinity: Affinity) -> set[tuple[int, int]]:

@@ -132,33 +132,14 @@ def test_a_planted_habit_is_found_in_later_orders(tmp_path: Path) -> None:
     assert tested.n_test == pytest.approx(200, abs=2)
     rates = tested.hit_rates
     assert {rate.n for rate in rates.values()} == {min(100, tested.n_eligible)}
-    assert set(rates) == {"mersalg", "plain_rules", "popularity"}
+    assert tested.choice.served["complete"] == "rules"
+    assert set(rates) == {
+        *("mersalg", "ease", "item_knn", "frequency", "plain_rules", "popularity")
+    }
     # A cup belongs to its plate: lists of ten out of 48 items find it by rule, not by popularity.
     assert rates["popularity"].hits < 0.5 * rates["popularity"].n
     assert rates["mersalg"].hits > 0.8 * rates["mersalg"].n
     assert tested.upsell_coverage == pytest.approx(2 / 48)
-
-
-def test_items_that_keep_apart_are_counted(tmp_path: Path) -> None:
-    # Water goes with nothing else while all others mix; it is bought beside some all the same.
-    write_small_shop(tmp_path, n_orders=3_000)
-    path = tmp_path / "orders.csv"
-    drinks = ("coffee-small", "coffee-large", "tea", "juice")
-    lines = path.read_text().splitlines()
-    for number in range(3_000):
-        start = f"o{number:05},c1,2026-01-05T07:00:{number % 60:02}+00:00,"
-        for drink in drinks[: number % 3]:
-            lines.append(f"{start}{drink},1,35.00")
-    path.write_text("\n".join(lines) + "\n")
-    config = load_config(tmp_path / "shop.toml")
-    dataset = load_dataset(config, tmp_path, SilentProgress())
-    tested = back_test(dataset, config, get_engine("mlxtend"), SilentProgress(), n_samples=500)
-    assert tested is not None
-    rate = tested.hit_rates["mersalg"]
-    assert tested.n_kept_apart > 0
-    # Eight items fit in a list of ten: all are found but those that keep apart and no rule calls.
-    assert 0 < rate.n - rate.hits <= tested.n_kept_apart
-    assert tested.to_json()["hidden_kept_apart"] == tested.n_kept_apart
 
 
 def test_a_single_order_cannot_be_split(tmp_path: Path) -> None:

@@ -16,30 +16,11 @@ import pytest
 from engine.upsell.families import LEARNED
 from tests.support.file_shop import FileShop
 from tests.support.shared_data import shared_data
-from tests.support.shops import COFFEE_IBM, ONLINE_RETAIL
+from tests.support.shops import COFFEE_IBM, ONLINE_RETAIL, PIZZAPLACE
 from training.upsell.names import words_of
 
 pytestmark = pytest.mark.realdata
 
-PIZZAPLACE = """
-[shop]
-name = "Pizza place"
-currency = "USD"
-timezone = "America/New_York"
-
-[orders]
-path = "05-pizzaplace.csv"
-
-[orders.columns]
-order_id = "id"
-ordered_at = ["date", "time"]
-item_id = ["name", "size"]
-unit_price = "price"
-
-[catalogue]
-path = "05-pizzaplace.csv"
-columns = { item_id = ["name", "size"], name = ["name", "size"], category = "type" }
-"""
 NAMES_OF_RETAIL = """
 [catalogue]
 path = "online_retail.parquet"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 from engine.cross_sell.recommender import CrossSell
 from engine.model import Model
 from engine.ranking.evidence import Carts
-from engine.ranking.keyed import Keys, best_of_each, distinct, look_up
+from engine.ranking.keyed import Grouping, Keys, distinct, look_up
 from engine.ranking.purchases import Past, Purchases
 from engine.ranking.ranking import Mode, Ranking
+from engine.ranking.scorer import Scorer
+from training.affinity import Apart
+from training.ranker import CALIBRATION, calibrated, rows_of
 from training.ranking.examples import Examples
 
 LIST_LENGTH = 10
+_RULES_LISTED = 1_000
 _EDGES = np.array([0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0])
 
-_Scored = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]
-"""Cart, item, score and hidden item of each candidate; carts ascending."""
+LIFTS = (1.0, 0.5, 0.25, 0.0, -1.0)
+"""Greatest lifts at which pairs may be kept apart; at the last one none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,119 +87,181 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A model and the examples it is tested on; `past` are keys `example * n_items + item`."""
+    """A model and the examples it is tested on; `new` are those of items not bought before.
+
+    `apart` are all pairs that could be kept apart; the model keeps those up to `max_lift`.
+    """
 
     model: Model
     recommender: CrossSell
+    apart: Apart
     examples: Examples
     new: Examples
     purchases: Purchases
     frozen_at: int
+    max_lift: float = 1.0
 
     @classmethod
-    def of(cls, model: Model, examples: Examples, purchases: Purchases, frozen_at: int) -> Tested:
+    def of(
+        cls, model: Model, apart: Apart, examples: Examples, purchases: Purchases, frozen_at: int
+    ) -> Tested:
         new = examples.take(np.flatnonzero(~examples.repeat))
-        return cls(model, CrossSell.prepare(model), examples, new, purchases, frozen_at)
+        return cls(model, CrossSell.prepare(model), apart, examples, new, purchases, frozen_at)
 
-    @property
-    def n_new(self) -> int:
-        return len(self.new)
+    def serving(self, max_lift: float, ranking: Ranking | None) -> Tested:
+        """Return the same with a model of another ranking that keeps other pairs apart."""
+        affinity = replace(self.model.affinity, repelled=self.apart.at_most(max_lift))
+        model = replace(self.model, affinity=affinity, ranking=ranking)
+        return replace(self, model=model, recommender=CrossSell.prepare(model), max_lift=max_lift)
 
-    def mersalg(self) -> Iterator[tuple[str, Outcome]]:
-        """Of what would be served: with purchases up to each order, and up to the split."""
+    def of_mode(self, mode: Mode) -> tuple[Examples, int | None]:
+        """Return the examples of a mode, and until when purchases are known to it."""
+        return (self.new, self.frozen_at) if mode == "discovery" else (self.examples, None)
+
+    def served(self) -> Iterator[tuple[str, Outcome]]:
+        """Yield the outcome of what would be served: `mersalg` with purchases up to each order,
+        `mersalg_static` with those up to the split, `discovery` of what is new to the customer."""
         ranking = self.model.ranking
         if ranking is None:
-            yield "mersalg", Outcome(self.by(self._ranked_by_rules, discovery=False)[0], None)
+            yield "mersalg", Outcome(self.by_rules(), None)
+            yield "discovery", Outcome(self.by_rules(new=True), None)
             return
-        for name, until in (("mersalg", None), ("mersalg_static", self.frozen_at)):
-            yield name, self._outcome(ranking, self.examples, until, "complete")
+        yield "mersalg", self._outcome(ranking, self.examples, None, "complete")
+        yield "mersalg_static", self._outcome(ranking, self.examples, self.frozen_at, "complete")
+        yield "discovery", self._outcome(ranking, self.new, self.frozen_at, "discovery")
 
-    def discovered(self) -> Outcome:
-        """Of what would be served to find what customers had not bought before the split."""
-        ranking = self.model.ranking
-        if ranking is None:
-            return Outcome(0, None)
-        return self._outcome(ranking, self.new, self.frozen_at, "discovery")
+    def by_rules(self, *, new: bool = False) -> int:
+        """Return the hits of the model's rules."""
+
+        def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
+            return self.recommender.rank(cart.tolist(), _RULES_LISTED if new else LIST_LENGTH)[0]
+
+        return self.by(rank, new=new)
 
     def by(
-        self, rank: Callable[[NDArray[np.int32]], NDArray[np.int32]], *, discovery: bool
-    ) -> tuple[int, int]:
-        """Hits of a ranker that knows carts only: of all examples, and of new items."""
-        examples, found, found_new = self.examples, 0, 0
-        past = self._past_keys() if discovery else np.zeros(0, dtype=np.int64)
-        n_items = len(self.model.catalogue)
+        self, rank: Callable[[NDArray[np.int32]], NDArray[np.int32]], *, new: bool = False
+    ) -> int:
+        """Return the hits of a ranker that knows carts only; `new` leaves out of its lists what the
+        customer had bought before the split."""
+        examples, found = self.new if new else self.examples, 0
+        past = self._past_keys() if new else np.zeros(0, dtype=np.int64)
+        indptr = examples.carts.indptr
         for place, item in enumerate(examples.hidden.tolist()):
-            indptr = examples.carts.indptr
             listed = rank(examples.carts.items[indptr[place] : indptr[place + 1]])
+            if new:
+                keys = place * len(self.model.catalogue) + listed.astype(np.int64)
+                listed = listed[~look_up(past, keys)[1]]
             found += item in listed[:LIST_LENGTH].tolist()
-            if discovery and not examples.repeat[place]:
-                fresh = ~look_up(past, place * n_items + listed.astype(np.int64))[1]
-                found_new += item in listed[fresh][:LIST_LENGTH].tolist()
-        return found, found_new
+        return found
+
+    def hits(
+        self, ranking: Ranking, scorers: Mapping[str, Scorer], mode: Mode
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return the hits of each of several scorers at each of LIFTS."""
+        examples, until = self.of_mode(mode)
+
+        def of_batch(part: slice, carts: Carts, past: Past) -> list[list[int]]:
+            scene = ranking.scene(carts, past)
+            keys = scene.pool(discovery=mode == "discovery")
+            features, lift = scene.features(keys), self._lift(keys, carts, past)
+            hidden = examples.hidden[part]
+            return [
+                [
+                    _found(keys, scores, lift > most, hidden, ranking.signals.n_items)
+                    for most in LIFTS
+                ]
+                for scores in (scorer.raw(features) for scorer in scorers.values())
+            ]
+
+        none = np.zeros((len(scorers), len(LIFTS)), dtype=np.int64)
+        parts = examples.each_batch(of_batch, self.purchases, until)
+        return dict(zip(scorers, sum(map(np.array, parts), none), strict=True))
+
+    def calibrated(self, ranking: Ranking, scorer: Scorer, mode: Mode) -> Scorer:
+        """Return the scorer with scores that come true on some of the examples."""
+        examples, until = self.of_mode(mode)
+        some = examples.take(np.arange(min(len(examples), CALIBRATION)))
+        return calibrated(scorer, rows_of(ranking, mode, some, self.purchases, until, None))
 
     def n_kept_apart(self) -> int:
         """Hidden items that keep apart from something in their cart."""
-        affinity, examples = self.model.affinity, self.examples
-        owner = examples.carts.owner()
-        return len(
-            {
-                cart
-                for cart, held in zip(owner.tolist(), examples.carts.items.tolist(), strict=True)
-                if examples.hidden[cart] in affinity.repelled[held]
-            }
-        )
+        repelled, carts = self.model.affinity.repelled, self.examples.carts
+        entries, place = repelled.gather(carts.items)
+        cart = carts.owner()[place]
+        return len(distinct(cart[repelled.values[entries] == self.examples.hidden[cart]]))
 
     def _outcome(
         self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
     ) -> Outcome:
-        found = 0
-        scores: list[NDArray[np.float64]] = [np.zeros(0)]
-        true: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
-        for cart, items, scored, hidden in self._scored(ranking, examples, until, mode):
-            listed = best_of_each(cart, scored, LIST_LENGTH)
-            found += int((items[listed] == hidden[listed]).sum())
-            scores.append(scored)
-            true.append(items == hidden)
-        return Outcome(found, Reliability.of(np.concatenate(scores), np.concatenate(true)))
-
-    def _scored(
-        self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
-    ) -> list[_Scored]:
         n_items = ranking.signals.n_items
 
-        def of_batch(part: slice, carts: Carts, past: Past) -> _Scored:
+        def of_batch(
+            part: slice, carts: Carts, past: Past
+        ) -> tuple[int, NDArray[np.float64], NDArray[np.bool_]]:
             keys, scores = ranking.rank(carts, past, mode)
-            kept = ~self._kept_apart(keys, carts, past, n_items)
-            keys, scores = keys[kept], scores[kept]
+            hidden = examples.hidden[part]
+            kept = self._lift(keys, carts, past) > self.max_lift
             cart, item = np.divmod(keys, n_items)
-            return cart, item.astype(np.int32), scores, examples.hidden[part][cart]
+            found = _found(keys, scores, kept, hidden, n_items)
+            return found, scores[kept], (item == hidden[cart])[kept]
 
-        return examples.each_batch(of_batch, self.purchases, until)
+        parts = examples.each_batch(of_batch, self.purchases, until)
+        scores = np.concatenate([np.zeros(0), *(part[1] for part in parts)])
+        true = np.concatenate([np.zeros(0, dtype=np.bool_), *(part[2] for part in parts)])
+        return Outcome(sum(part[0] for part in parts), Reliability.of(scores, true))
 
-    def _kept_apart(self, keys: Keys, carts: Carts, past: Past, n_items: int) -> NDArray[np.bool_]:
-        """As `RankedCandidates` leaves out: repelled, by no rule called for, not bought before."""
-        away: list[Keys] = [np.zeros(0, dtype=np.int64)]
-        called: list[Keys] = [past.cart * n_items + past.item]
-        for cart in range(carts.n_carts):
+    def _lift(self, keys: Keys, carts: Carts, past: Past) -> NDArray[np.float32]:
+        """Return the least lift of each candidate with what its cart holds and it keeps apart from.
+
+        Infinite where there is none, or where `RankedCandidates` leaves the candidate in all the
+        same: a rule of the cart calls for it, or the customer has bought it before.
+        """
+        n_items, owner = len(self.model.catalogue), carts.owner()
+        entries, place = self.apart.items.gather(carts.items)
+        away = owner[place] * n_items + self.apart.items.values[entries]
+        contrary = self.recommender.contrary.consequents
+        against, place = contrary.gather(carts.items)
+        away = np.append(away, owner[place] * n_items + contrary.values[against])
+        least = Grouping.of(away)
+        place, known = look_up(least.keys, keys)
+        lift = np.full(len(keys), np.inf, dtype=np.float32)
+        # Rules of lift below 1 are the shop's own, and kept at any measure.
+        values = np.append(self.apart.lift[entries], np.full(len(against), -np.inf))
+        lift[known] = least.min(values)[place[known]]
+        called = [past.cart * n_items + past.item]
+        for cart in np.unique(keys[known] // n_items).tolist():
             held = carts.items[carts.indptr[cart] : carts.indptr[cart + 1]]
-            repelled = self.recommender.repelled_by(held)
-            if len(repelled):
-                away.append(cart * n_items + repelled.astype(np.int64))
-                fired = self.recommender.native.fire(held)[0]
-                called.append(cart * n_items + fired.astype(np.int64))
-        repelled_keys = distinct(np.concatenate(away))
-        called_keys = distinct(np.concatenate(called))
-        return look_up(repelled_keys, keys)[1] & ~look_up(called_keys, keys)[1]
+            called.append(cart * n_items + self.recommender.native.fire(held)[0].astype(np.int64))
+        lift[look_up(distinct(np.concatenate(called)), keys)[1]] = np.inf
+        return lift
 
     def _past_keys(self) -> Keys:
         """Keys `example * n_items + item` of what each customer bought before the split."""
         n_items = len(self.model.catalogue)
-        parts = self.examples.each_batch(
+        parts = self.new.each_batch(
             lambda part, _, past: (past.cart + part.start) * n_items + past.item,
             self.purchases,
             self.frozen_at,
         )
         return distinct(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
 
-    def _ranked_by_rules(self, cart: NDArray[np.int32]) -> NDArray[np.int32]:
-        return self.recommender.rank(cart.tolist(), LIST_LENGTH)[0]
+
+def _found(
+    keys: Keys,
+    scores: NDArray[np.floating],
+    kept: NDArray[np.bool_],
+    hidden: NDArray[np.int32],
+    n_items: int,
+) -> int:
+    """Return how many hidden items are among the first of their carts' candidates that are kept.
+
+    Of equal scores the earlier item comes first, as in a slate.
+    """
+    carts = np.arange(len(hidden))
+    place, known = look_up(keys, carts * n_items + hidden)
+    known &= kept[place] if len(keys) else known
+    own = np.where(known, scores[place] if len(keys) else 0, np.inf)
+    cart = keys // max(n_items, 1)
+    before = (scores > own[cart]) | ((scores == own[cart]) & (keys < keys[place[cart]]))
+    ahead = np.bincount(cart[before & kept], minlength=len(hidden))
+    return int((known & (ahead < LIST_LENGTH)).sum())

@@ -1,0 +1,135 @@
+"""Which ranking is served: the fitted one, or a simpler one that finds more in the back-test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ranking.features import NAMES
+from engine.ranking.ranking import MODES, Mode, Ranking
+from engine.ranking.scorer import Scorer
+from training.ranking.hits import LIFTS, Tested
+
+FITTED, RULES = "fitted", "rules"
+_LITTLE = 1e-4
+"""Of the logarithm of popularity: it orders what is otherwise equal."""
+_SIMPLE: Mapping[str, Mapping[str, float]] = {
+    "ease": {"weight": 1, "popular": _LITTLE / 100},
+    "item_knn": {"cosine_log": 1, "popular": _LITTLE},
+    "frequency": {"often": 1, "popular": _LITTLE},
+    "popularity": {"popular": 1},
+}
+"""Weights of signals, of rankings that one signal makes: EASE, item-kNN (Sarwar et al., "Item-based
+Collaborative Filtering Recommendation Algorithms", 2001), what the customer buys most, popularity.
+"""
+_SCALE = 4.0
+"""Signals lie within 8 times it, where a `Scorer` clips them."""
+_BETTER, _COST = 0.5, 0.25
+"""Standard errors of hits by which a simpler ranking has to be better, and which keeping pairs
+apart may cost: together less than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is served, and what it was compared with.
+
+    Attributes
+    ----------
+    served
+        Name of the ranking of each mode: `fitted`, `rules` or a simple one.
+    scorers
+        Those of the rankings; None where rules rank.
+    max_lift
+        Pairs are kept apart whose lift is surely not above it; below 0 none are.
+    found
+        Hits of each scorer in each mode, with no pairs kept apart.
+    """
+
+    served: Mapping[Mode, str]
+    scorers: Mapping[Mode, Scorer] | None
+    max_lift: float
+    found: Mapping[Mode, Mapping[str, int]]
+
+
+def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
+    """Compare rankings on hidden items, at each of LIFTS.
+
+    The fitted ranking is served, and without one the rules are, unless a simpler one finds more by
+    half a standard error. Pairs are kept apart up to the greatest lift at which this costs the best
+    ranking of each mode no more than a quarter of a standard error.
+
+    Parameters
+    ----------
+    ranking
+        With the fitted scorers, if there are any.
+    customers
+        Whether customers are known, so that they have frequent items.
+    """
+    simple = simple_scorers()
+    if not customers:
+        del simple["frequency"]
+    scorers: dict[Mode, dict[str, Scorer]] = {}
+    hits: dict[Mode, dict[str, NDArray[np.int64]]] = {}
+    for mode in MODES:
+        fitted = {FITTED: ranking.scorers[mode]} if mode in ranking.scorers else {}
+        scorers[mode] = fitted | simple
+        if mode == "discovery":
+            scorers[mode].pop("frequency", None)
+        hits[mode] = tested.hits(ranking, scorers[mode], mode)
+    best = {mode: max(each.values(), key=_unfiltered) for mode, each in hits.items()}
+    level = next(
+        place
+        for place in range(len(LIFTS))
+        if all(_costs_little(best[mode], place, len(tested.of_mode(mode)[0])) for mode in MODES)
+    )
+    found = {mode: {name: int(each[level]) for name, each in hits[mode].items()} for mode in MODES}
+    if not ranking.scorers:
+        by_rules = tested.serving(LIFTS[level], None).by_rules()
+        found["complete"] = {RULES: by_rules} | found["complete"]
+    served = {mode: _best(found[mode], len(tested.of_mode(mode)[0])) for mode in MODES}
+    chosen: dict[Mode, Scorer] | None = None
+    if served["complete"] == RULES:
+        served = dict.fromkeys(MODES, RULES)
+    else:
+        chosen = {mode: scorers[mode][name] for mode, name in served.items()}
+        for mode, name in served.items():
+            if name != FITTED:
+                chosen[mode] = tested.calibrated(ranking, chosen[mode], mode)
+    unfiltered = {
+        mode: {name: _unfiltered(each) for name, each in hits[mode].items()} for mode in MODES
+    }
+    return Choice(served, chosen, LIFTS[level], unfiltered)
+
+
+def simple_scorers() -> dict[str, Scorer]:
+    """Return the rankings that one signal makes; their scores are no probabilities yet."""
+    scorers: dict[str, Scorer] = {}
+    mean = np.zeros(len(NAMES), dtype=np.float32)
+    for name, weights in _SIMPLE.items():
+        column = np.array([[_SCALE * weights.get(signal, 0)] for signal in NAMES], dtype=np.float32)
+        bias = np.zeros(1, dtype=np.float32)
+        scorers[name] = Scorer(mean, mean + np.float32(_SCALE), (column,), (bias,), 1.0, 0.0)
+    return scorers
+
+
+def _unfiltered(hits: NDArray[np.int64]) -> int:
+    return int(hits[-1])
+
+
+def _costs_little(hits: NDArray[np.int64], level: int, n: int) -> bool:
+    return _unfiltered(hits) - int(hits[level]) <= _COST * _error(_unfiltered(hits), n)
+
+
+def _best(hits: Mapping[str, int], n: int) -> str:
+    """Return the first of the rankings that is not worse than the best by more than chance."""
+    best = max(hits.values())
+    return next(name for name, each in hits.items() if best - each <= _BETTER * _error(best, n))
+
+
+def _error(hits: int, n: int) -> float:
+    """Standard error of the number of hits, of a binomial share."""
+    return math.sqrt(hits * (1 - hits / n)) if n else 0.0
