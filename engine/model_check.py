@@ -18,11 +18,11 @@ from engine.cross_sell.rules import RuleTable
 from engine.cross_sell.stores import Stores
 from engine.errors import ModelCorrupt
 from engine.model import Model
+from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
 from engine.ranking.customers import Customers
 from engine.ranking.features import NAMES
 from engine.ranking.ranking import MODES, Ranking
 from engine.upsell.likelihood import Likelihood
-from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES
 from engine.upsell.tiers import Ladders
 
 Array = NDArray[np.generic]
@@ -235,6 +235,8 @@ def _likelihood(likelihood: Likelihood | None, n_items: int) -> Iterator[str]:
     if len(standing.orders) != n_items:
         yield f"upgrade orders are of {len(standing.orders)} items, not {n_items}"
     yield from _sized("upgrade move_times", standing.move_times, len(standing.move_keys))
-    for scorer, names in ((likelihood.which, SIBLING_NAMES), (likelihood.whether, QUESTION_NAMES)):
-        if scorer.weights[0].shape[0] != len(names):
-            yield f"an upgrade model weighs {scorer.weights[0].shape[0]} signals, not {len(names)}"
+    models = ((likelihood.which, SIBLING_SIGNALS), (likelihood.whether, QUESTION_SIGNALS))
+    for scorer, signals in models:
+        n_weighed, n_signals = scorer.weights[0].shape[0], len(signals.names or ())
+        if n_weighed != n_signals:
+            yield f"an upgrade model weighs {n_weighed} signals, not {n_signals}"

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 from engine.upsell.likelihood import Likelihood
-from engine.upsell.signals import Questions
 from engine.upsell.tiers import Ladders
 
 _Bytes = NDArray[np.uint8]
@@ -210,21 +210,53 @@ class NativeComplements:
         limit: int,
     ) -> Iterator[tuple[float, int, int, int, int]]: ...
 
-class NativeUpgrades:
-    def __init__(self, likelihood: Likelihood, packed: PackedUpgrades) -> None: ...
-    def of_cart(self, past: Past, questions: Questions) -> _Floats: ...
+QUESTION_SIGNALS: np.dtype[np.void]
+SIBLING_SIGNALS: np.dtype[np.void]
 
-class NativeSiblings:
+class _History(Protocol):
+    @property
+    def items(self) -> Ragged[np.int32]: ...
+    @property
+    def age(self) -> _Singles: ...
+    @property
+    def n_entries(self) -> _Singles: ...
+    @property
+    def level(self) -> _Singles: ...
+    @property
+    def since(self) -> _Singles: ...
+
+class _Questions(Protocol):
+    @property
+    def base(self) -> _Codes: ...
+    @property
+    def indptr(self) -> _Integers: ...
+    @property
+    def sibling(self) -> _Codes: ...
+    @property
+    def ratio(self) -> _Singles: ...
+
+def upgrade_signals(
+    items: _Singles,
+    moved: Ragged[np.int32],
+    moments: Ragged[np.int64],
+    history: _History,
+    questions: _Questions,
+    bases: _Singles,
+    rows: _Singles,
+    seconds: _Integers,
+) -> tuple[NDArray[np.void], NDArray[np.void]]: ...
+
+class NativeUpgrades:
     def __init__(
         self,
         ladders: Ladders,
         catalogue: Catalogue,
         n_orders_of_item: _Integers,
+        given: Ragged[np.int32],
         ratios: tuple[float, float],
-        upgrades: NativeUpgrades | None,
+        likelihood: Likelihood | None = None,
+        packed: PackedUpgrades | None = None,
     ) -> None: ...
-    @property
-    def upgrades(self) -> NativeUpgrades | None: ...
     def find(
         self, past: Past, bases: Sequence[tuple[int, int, float]], marks: _Bytes, most: int
-    ) -> Iterator[tuple[int, int, int, int, int, float, float]]: ...
+    ) -> Iterator[tuple[int, int, int, int, float, float]]: ...

@@ -5,6 +5,7 @@ Stored in a version, so that workers share it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.arrays import Ragged
 from engine.ranking.features import item_logs
 from engine.ranking.ranking import Ranking
 from engine.ranking.signals import ItemSignals
-from engine.upsell.likelihood import Likelihood
+from engine.upsell.likelihood import Facts, Likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,13 @@ class PackedUpgrades:
         base = standing.move_keys // max(n_items, 1)
         starts = np.searchsorted(base, np.arange(n_items + 1)).astype(np.int64)
         moved = (standing.move_keys - base * n_items).astype(np.int32)
-        return cls(_upgrade_items(likelihood), Ragged(starts, moved))
+        packed = ladder_items(
+            likelihood.facts,
+            np.arange(n_items),
+            standing.orders,
+            (standing.promotion, standing.usual, standing.ups, standing.downs, standing.moves),
+        )
+        return cls(packed, Ragged(starts, moved))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +94,35 @@ def packed_items(signals: ItemSignals) -> NDArray[np.float32]:
     return packed
 
 
-def _upgrade_items(likelihood: Likelihood) -> NDArray[np.float32]:
-    """float32 (n_items, 16): facts and standing side by side; codes in their own bits."""
-    facts, standing = likelihood.facts, likelihood.standing
-    packed = np.zeros((len(facts.ladder), 16), dtype=np.float32)
+def ladder_items(
+    facts: Facts,
+    item: NDArray[np.integer],
+    orders: NDArray[np.floating],
+    rates: Sequence[NDArray[np.floating]],
+) -> NDArray[np.float32]:
+    """Return what some items are, and were at a moment of each, side by side.
+
+    Codes are in their own bits; the columns are those of `LadderItem` in `upgrades.pyx`.
+
+    Parameters
+    ----------
+    item : int (n,)
+        The items.
+    orders : float32 (n, len(WINDOWS))
+        As of `Standing`, of each.
+    rates : sequence of float32 (n,)
+        promotion, usual, ups, downs and moves as of `Standing`, of each.
+
+    Returns
+    -------
+    float32 (n, 16)
+    """
+    packed = np.zeros((len(item), 16), dtype=np.float32)
     for place, codes in enumerate((facts.ladder, facts.category, facts.brand)):
-        packed[:, place] = np.ascontiguousarray(codes, dtype=np.int32).view(np.float32)
+        packed[:, place] = np.ascontiguousarray(codes, dtype=np.int32).view(np.float32)[item]
     for place, values in enumerate((facts.tier, facts.level, facts.log_price, facts.log_amount)):
-        packed[:, 3 + place] = values
-    packed[:, 7:11] = standing.orders
-    for place, values in enumerate(
-        (standing.promotion, standing.usual, standing.ups, standing.downs, standing.moves)
-    ):
-        packed[:, 11 + place] = values
+        packed[:, 3 + place] = values[item]
+    packed[:, 7:11] = orders
+    for place, values in enumerate(rates, start=11):
+        packed[:, place] = values
     return packed

@@ -226,51 +226,6 @@ typedef struct {
     int32_t item, rule, held, joint;
 } Chosen;
 
-#define WINDOWS 4
-
-/* `Facts` and `Standing` of one item, in one line of a processor's cache. */
-typedef struct {
-    int32_t ladder, category, brand;
-    float tier, level, log_price, log_amount;
-    float orders[WINDOWS];
-    float promotion, usual, ups, downs, moves;
-} LadderItem;
-
-typedef struct {
-    const LadderItem *items;
-    Rows moved; /* from an item to what was bought next, ascending */
-    const float *times;
-} Upgrades;
-
-/* Ladders and prices: `members` has a row for each ladder, all else a place for each item.
- * `family` is below 0 where an item stands on no ladder, a price or cost where it is not known. */
-typedef struct {
-    Rows members;
-    int64_t n_items;
-    const int32_t *family;
-    const int16_t *tier;
-    const int64_t *price, *cost, *bought;
-    double least_ratio, most_ratio, offer_slope, offer_intercept;
-} Ladders;
-
-/* The models of upgrades; NULL for a shop that has none. */
-typedef struct {
-    const Upgrades *upgrades;
-    const Network *whether, *which;
-} Models;
-
-/* What may be replaced; `paid` is minor units for one unit, 0 where not known. */
-typedef struct {
-    int64_t item, paid;
-    double quantity;
-} Base;
-
-/* A better item of the base at place `base`; `bound` is the highest gain it can come to. */
-typedef struct {
-    int64_t item, base, difference, worth, row;
-    double score, bound;
-} Sibling;
-
 /* As `Vocabulary` has them: text i is `blob[offsets[i]..offsets[i + 1])`; sums ascend. */
 typedef struct {
     int64_t n, n_bytes;
@@ -299,17 +254,6 @@ int64_t mersalg_pairs(const Ranking *model, const int32_t *cart, int64_t n_cart,
 
 int64_t mersalg_complements(Workspace *work, const Shop *shop, const Network *network,
                             const Call *call, Chosen **found);
-
-int64_t mersalg_upgrades(Workspace *work, const Upgrades *model, const Network *whether,
-                         const Network *which, const int32_t *past_item, const float *past_age,
-                         int64_t n_past, const int32_t *base, const int64_t *indptr,
-                         int64_t n_bases, const int32_t *sibling, const float *ratio,
-                         int64_t n_rows, double **scores);
-
-int64_t mersalg_siblings(Workspace *work, const Ladders *ladders, const Models *models,
-                         const int32_t *past_item, const float *past_age, int64_t n_past,
-                         const Base *bases, int64_t n_bases, const uint8_t *marks, int64_t most,
-                         Sibling **found);
 
 int64_t mersalg_find(const Vocabulary *known, const uint8_t *asked, int64_t n_bytes, int64_t n,
                      int32_t *found);

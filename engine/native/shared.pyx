@@ -13,7 +13,6 @@ cdef extern from "shared.h" nogil:
         MOST_LAYERS
         WIDEST
         LANES
-        WINDOWS
     const float NEVER
     ctypedef struct Buffer:
         void *data
@@ -101,34 +100,6 @@ cdef extern from "shared.h" nogil:
     ctypedef struct Chosen:
         double score
         int32_t item, rule, held, joint
-    ctypedef struct LadderItem:
-        int32_t ladder, category, brand
-        float tier, level, log_price, log_amount
-        float orders[4]
-        float promotion, usual, ups, downs, moves
-    ctypedef struct Upgrades:
-        const LadderItem *items
-        RowsOfMatrix moved
-        const float *times
-    ctypedef struct Ladders:
-        RowsOfMatrix members
-        int64_t n_items
-        const int32_t *family
-        const int16_t *tier
-        const int64_t *price
-        const int64_t *cost
-        const int64_t *bought
-        double least_ratio, most_ratio, offer_slope, offer_intercept
-    ctypedef struct Models:
-        const Upgrades *upgrades
-        const Network *whether
-        const Network *which
-    ctypedef struct Base:
-        int64_t item, paid
-        double quantity
-    ctypedef struct Sibling:
-        int64_t item, base, difference, worth, row
-        double score, bound
     ctypedef struct Vocabulary:
         int64_t n, n_bytes
         const uint8_t *blob
@@ -153,15 +124,6 @@ cdef extern from "shared.h" nogil:
     )
     int64_t mersalg_complements(
         Workspace *, const Shop *, const Network *, const Call *, Chosen **
-    )
-    int64_t mersalg_upgrades(
-        Workspace *, const Upgrades *, const Network *, const Network *, const int32_t *,
-        const float *, int64_t, const int32_t *, const int64_t *, int64_t, const int32_t *,
-        const float *, int64_t, double **
-    )
-    int64_t mersalg_siblings(
-        Workspace *, const Ladders *, const Models *, const int32_t *, const float *, int64_t,
-        const Base *, int64_t, const uint8_t *, int64_t, Sibling **
     )
     int64_t mersalg_find(const Vocabulary *, const uint8_t *, int64_t, int64_t, int32_t *)
 

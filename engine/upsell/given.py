@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
 
 
-def given_upgrades(
-    catalogue: Catalogue, settings: OffersSection
-) -> Mapping[int, NDArray[np.int32]]:
-    """Better versions of each item that has any, int32 (n,) ascending.
+def given_upgrades(catalogue: Catalogue, settings: OffersSection) -> Ragged[np.int32]:
+    """Better versions of each item, ascending; n_items rows.
 
     Those of the catalogue's column and of `offers.upgrades`; ids the catalogue does not hold count
     for nothing.
     """
-    found: dict[int, set[int]] = {}
+    n_items = len(catalogue)
+    named = [
+        (catalogue.items.index_of(pair.from_), catalogue.items.index_of(pair.to))
+        for pair in settings.upgrades
+    ]
+    pairs = np.array([pair for pair in named if None not in pair], dtype=np.int64).reshape(-1, 2)
+    keys = pairs[:, 0] * n_items + pairs[:, 1]
     if catalogue.upgrades is not None:
-        for item in np.flatnonzero(catalogue.upgrades.lengths).tolist():
-            found[item] = set(catalogue.upgrades[item].tolist())
-    for pair in settings.upgrades:
-        base, better = catalogue.items.index_of(pair.from_), catalogue.items.index_of(pair.to)
-        if base is not None and better is not None:
-            found.setdefault(base, set()).add(better)
-    return {item: np.array(sorted(better), dtype=np.int32) for item, better in found.items()}
+        column = catalogue.upgrades
+        keys = np.append(keys, column.owners() * n_items + column.values)
+    base, better = np.divmod(np.unique(keys), max(n_items, 1))
+    return Ragged.grouped(base, better.astype(np.int32), n_items)
 
 
 def useless_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:

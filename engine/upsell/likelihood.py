@@ -1,4 +1,4 @@
-"""How likely an upgrade is, and to which item: two fitted models, served as plain arrays."""
+"""How likely an upgrade is, and to which item: two fitted models and what they look at."""
 
 from __future__ import annotations
 
@@ -7,33 +7,64 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.purchases import Past
 from engine.ranking.scorer import Scorer
-from engine.upsell.history import History
-from engine.upsell.signals import Now, Questions, moves_from_past, signals
-from engine.upsell.standing import Facts, Standing
+
+Floats = NDArray[np.float32]
+WINDOWS = (7.0, 21.0, 60.0, 365.0)
+"""Days back that an item's orders are counted."""
+PROMOTION_DAYS = 10.0
 
 
-def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
-    """P(this item | an upgrade), float64 (n_rows,); the rows of each question add up to one."""
-    if not len(raw):
-        return np.zeros(0)
-    owner = questions.owner
-    value = np.asarray(raw, dtype=np.float64) * slope
-    top = np.full(len(questions.base), -np.inf)
-    np.maximum.at(top, owner, value)
-    odds = np.exp(value - top[owner])
-    return odds / np.bincount(owner, odds, len(questions.base))[owner]
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an item is, at any moment; n is the number of items.
+
+    Attributes:
+        ladder: int32 (n,), -1 where it stands on none.
+        tier: int16 (n,).
+        log_price: float32 (n,), natural logarithm of the price in minor units, 0 where not known.
+        level: float32 (n,), log price, centred and scaled inside the ladder; 0 where on none.
+        category, brand: int32 (n,), codes, -1 where not known.
+        log_amount: float32 (n,), logarithm of the pack's amount, NaN where not known.
+    """
+
+    ladder: NDArray[np.int32]
+    tier: NDArray[np.int16]
+    log_price: Floats
+    level: Floats
+    category: NDArray[np.int32]
+    brand: NDArray[np.int32]
+    log_amount: Floats
 
 
-def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    bounded = np.clip(probability, 1e-9, 1 - 1e-9)
-    return np.log(bounded / (1 - bounded))
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Counts as of one moment, the last order that was known.
+
+    Attributes:
+        orders: float32 (n_items, len(WINDOWS)), orders with the item in each window.
+        promotion: float32 (n_items,), share of the price given away lately; usual: all the time.
+        ups, downs, moves: float32 (n_items,), how often buyers of the item took a dearer tier,
+            a cheaper one, anything of the ladder next.
+        move_keys: int64 (n_moves,), ascending, `item * n_items + next item`; move_times: how often.
+    """
+
+    orders: Floats
+    promotion: Floats
+    usual: Floats
+    ups: Floats
+    downs: Floats
+    moves: Floats
+    move_keys: NDArray[np.int64]
+    move_times: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """WHICH and WHETHER, and all they look at.
+    """P(an upgrade | customer, item) and P(this better item | an upgrade).
+
+    What they weigh is the table of signals in `engine/native/upgrades.pyx`, whose code says how
+    likely upgrades are in serving.
 
     Attributes:
         which: its `slope` sharpens the shares of a question's items (a conditional logit).
@@ -49,47 +80,8 @@ class Likelihood:
     offer_slope: float = 1.0
     offer_intercept: float = 0.0
 
-    def of_cart(self, past: Past, questions: Questions) -> NDArray[np.float64]:
-        """P(upgrade | customer, base) x P(item | upgrade), float64 (n_rows,), for one cart."""
-        history = History.of_cart(
-            past, questions.base.tolist(), self.facts.category, self.facts.level
-        )
-        whether, which = self.odds(history, questions)
-        return self.as_offered(whether[questions.owner] * which)
 
-    def as_offered(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how offers that were shown were taken; the same shape."""
-        if self.offer_slope == 1.0 and self.offer_intercept == 0.0:
-            return score
-        odds = self.offer_slope * log_odds(score) + self.offer_intercept
-        return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
-
-    def odds(
-        self, history: History, questions: Questions
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(P(upgrade) of each question, P(item | upgrade) of each row)."""
-        asked, rows = signals(self.facts, history, questions, self.now(history, questions))
-        return self.whether.probability(asked), shares(
-            self.which.raw(rows), questions, self.which.slope
-        )
-
-    def now(self, history: History, questions: Questions) -> Now:
-        standing, base, sibling = self.standing, questions.base, questions.sibling
-        return Now(
-            standing.orders[base],
-            standing.promotion[base],
-            standing.usual[base],
-            standing.ups[base],
-            standing.downs[base],
-            standing.moves[base],
-            standing.orders[sibling],
-            standing.promotion[sibling],
-            standing.usual[sibling],
-            standing.times_moved(base[questions.owner], sibling),
-            moves_from_past(
-                self.facts.ladder,
-                history,
-                questions,
-                lambda item, sibling, _question: standing.times_moved(item, sibling),
-            ),
-        )
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the odds of each probability, within bounds; the same shape."""
+    bounded = np.clip(probability, 1e-9, 1 - 1e-9)
+    return np.log(bounded / (1 - bounded))

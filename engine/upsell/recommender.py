@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
 from math import inf
@@ -13,27 +13,22 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import Catalogue
-from engine.config import OffersSection
 from engine.eligibility import CartEligibility
 from engine.facts import Quantity, Step
 from engine.model import Model
 from engine.money import LARGEST_MINOR, scale, to_minor
-from engine.native.kernels import NativeSiblings, NativeUpgrades
+from engine.native.kernels import NativeUpgrades
 from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
 from engine.upsell.gains import Comparison, compare_items
 from engine.upsell.given import given_upgrades
-from engine.upsell.likelihood import Likelihood
 from engine.upsell.packs import Pack, pack_of
-from engine.upsell.signals import Questions
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
 
-_PRIOR_SHARE, _PRIOR_ORDERS = 0.1, 10.0
-"""A sibling nobody has bought yet is taken to win one buyer in ten."""
-_EACH_TIER_MORE = 0.6
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
@@ -41,7 +36,6 @@ _REMEMBERED = 4_096
 _SHORTEST_WORD = 3
 _MOST_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
-_NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
 class BaseItem(NamedTuple):
@@ -101,7 +95,6 @@ class _Sibling(NamedTuple):
         base: position of the base item among those asked for.
         difference: minor units more for one unit.
         worth: minor units it brings, as of an `Upgrade`.
-        row: its position among all.
         score: as of an `Upgrade` that gains something and loses nothing.
         bound: the highest expected gain the upgrade can come to.
     """
@@ -110,7 +103,6 @@ class _Sibling(NamedTuple):
     base: int
     difference: int
     worth: int
-    row: int
     score: float
     bound: float
 
@@ -121,52 +113,50 @@ class Upsell:
 
     catalogue: Catalogue
     ladders: Ladders
-    n_orders_of_item: NDArray[np.int64]
-    settings: OffersSection
     substitutes: NDArray[np.bool_]
     """bool (n_ladders,); members replace each other rather than being bought together."""
     compare: Callable[[int, int], Comparison]
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
     pack: Callable[[int], Pack | None]
     """How much an item holds, remembered likewise."""
-    likelihood: Likelihood | None
-    least_minor: int = 0
+    fitted: bool
+    """Whether the model holds a fitted likelihood of upgrades."""
+    least_minor: int
     """Expected gain below which nothing is offered, minor units."""
-    given: Mapping[int, NDArray[np.int32]] = field(default_factory=dict[int, NDArray[np.int32]])
-    """Better versions of an item by the shop's own word."""
-    native: NativeSiblings | None = None
-    """Finds the better items of bases for which the shop names none."""
+    given: Ragged[np.int32]
+    """Better versions of each item by the shop's own word."""
+    native: NativeUpgrades
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
-        upgrades = None
-        if model.likelihood is not None:
-            packed = model.packed and model.packed.upgrades
-            packed = packed or PackedUpgrades.of(model.likelihood)
-            upgrades = NativeUpgrades(model.likelihood, packed)
+        catalogue, ladders, offers = model.catalogue, model.ladders, model.settings.offers
+        packed = model.packed and model.packed.upgrades
+        if model.likelihood is not None and packed is None:
+            packed = PackedUpgrades.of(model.likelihood)
+        given = given_upgrades(catalogue, offers)
         # A ladder the affinity says nothing of is taken for one of substitutes.
-        substitutes = np.ones(model.ladders.n_ladders, dtype=np.bool_)
+        substitutes = np.ones(ladders.n_ladders, dtype=np.bool_)
         known = model.affinity.family_excludes[: len(substitutes)]
         substitutes[: len(known)] = known
         return cls(
-            model.catalogue,
-            model.ladders,
-            model.affinity.n_orders_of_item,
-            model.settings.offers,
+            catalogue,
+            ladders,
             substitutes,
             lru_cache(_REMEMBERED)(
-                partial(compare_items, model.catalogue, attributes=model.settings.attributes)
+                partial(compare_items, catalogue, attributes=model.settings.attributes)
             ),
-            lru_cache(_REMEMBERED)(partial(pack_of, model.catalogue)),
-            model.likelihood,
-            to_minor(model.settings.offers.min_upsell_gain, model.catalogue.currency),
-            given_upgrades(model.catalogue, model.settings.offers),
-            NativeSiblings(
-                model.ladders,
-                model.catalogue,
+            lru_cache(_REMEMBERED)(partial(pack_of, catalogue)),
+            model.likelihood is not None,
+            to_minor(offers.min_upsell_gain, catalogue.currency),
+            given,
+            NativeUpgrades(
+                ladders,
+                catalogue,
                 model.affinity.n_orders_of_item,
-                _ratios(model.settings.offers),
-                upgrades,
+                given,
+                (offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE),
+                model.likelihood,
+                packed,
             ),
         )
 
@@ -188,7 +178,9 @@ class Upsell:
         enough = -inf
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
-        for sibling in self._waiting(bases, eligibility, past or Past.unknown()):
+        asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
+        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MOST_COMPARED)
+        for sibling in map(_Sibling._make, found):
             if sibling.bound < self.least_minor or sibling.bound <= enough:
                 break
             item, base = sibling.item, bases[sibling.base]
@@ -206,7 +198,7 @@ class Upsell:
             score, weight = sibling.score, _EACH_LOSS**losses
             if not comparison.gains and step != "size":
                 weight *= _NOTHING_KNOWN
-            if self.likelihood is None:
+            if not self.fitted:
                 score, weight = score * weight, 1.0
             worth = sibling.worth
             upgrade = Upgrade(item, base, score, difference, comparison, step, weight, worth)
@@ -222,7 +214,7 @@ class Upsell:
 
     def is_given(self, base: int, better: int) -> bool:
         """Whether the shop itself names `better` as a better version of `base`."""
-        return base in self.given and bool((self.given[base] == better).any())
+        return bool(len(self.given.values)) and better in self.given[base]
 
     def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
         """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
@@ -230,105 +222,6 @@ class Upsell:
         if pack is None:
             return "tier"
         return step_of(pack, self.pack(better), paid, paid + price_difference_minor)
-
-    def _waiting(
-        self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past
-    ) -> Iterator[_Sibling]:
-        """The better items of `bases` of the highest bound, highest first."""
-        if self.native is None or (self.given and any(base.item in self.given for base in bases)):
-            return self._siblings(bases, eligibility, past)
-        asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-        found = self.native.find(past, asked, eligibility.marks, _MOST_COMPARED)
-        return map(_Sibling._make, found)
-
-    def _siblings(
-        self, bases: Sequence[BaseItem], eligibility: CartEligibility, past: Past
-    ) -> Iterator[_Sibling]:
-        """The same in NumPy."""
-        items = np.array([base.item for base in bases], dtype=np.int32)
-        prices = np.array([base.unit_price_minor or 0 for base in bases], dtype=np.int64)
-        ladder = self.ladders.family[items]
-        known = ((ladder >= 0) & (prices > 0)).nonzero()[0]
-        members = self.ladders.members.of(ladder[known])
-        of_base = np.repeat(known, self.ladders.members.lengths_of(ladder[known]))
-        n_learned = len(members)
-        if self.given:
-            named = [
-                place for place in (prices > 0).nonzero()[0] if int(items[place]) in self.given
-            ]
-            better = [self.given[int(items[place])] for place in named]
-            members = np.concatenate([members, *better])
-            of_base = np.append(of_base, np.repeat(np.array(named, np.int64), [*map(len, better)]))
-        price, paid = self.catalogue.price_minor[members], prices[of_base]
-        ratio = price / paid
-        steps = self.ladders.tier[members] - self.ladders.tier[items][of_base]
-        steps[n_learned:] = 1
-        least, most = _ratios(self.settings)
-        fit = (steps > 0) & (ratio >= least) & (ratio <= most)
-        fit[n_learned:] = True
-        fit &= price > paid
-        could_be = fit.nonzero()[0]
-        fit &= eligibility.instead(members)
-        # What the shop names wins over what was learned of the same item.
-        settled = np.zeros(len(items), dtype=np.bool_)
-        settled[of_base[n_learned:][fit[n_learned:]]] = True
-        fit[:n_learned] &= ~settled[of_base[:n_learned]]
-        if self.likelihood is not None and fit.any():
-            # Shares are of all that could be bought instead, offered or not.
-            return self._likely(
-                bases,
-                past,
-                members[could_be],
-                of_base[could_be],
-                fit[could_be],
-                ratio[could_be],
-            )
-        fit = fit.nonzero()[0]
-        members, of_base, steps = members[fit], of_base[fit], steps[fit]
-        bought = self.n_orders_of_item[members]
-        share = (bought + _PRIOR_SHARE * _PRIOR_ORDERS) / (
-            bought + self.n_orders_of_item[items[of_base]] + _PRIOR_ORDERS
-        )
-        score = share / ratio[fit] * _EACH_TIER_MORE ** (steps - 1.0)
-        difference = price[fit] - paid[fit]
-        quantity = np.array([float(base.quantity) for base in bases])
-        bound = score * difference * quantity[of_base]
-        return _highest(members, of_base, difference, difference, score, bound)
-
-    def _likely(
-        self,
-        bases: Sequence[BaseItem],
-        past: Past,
-        members: NDArray[np.int32],
-        of_base: NDArray[np.int64],
-        allowed: NDArray[np.bool_],
-        ratio: NDArray[np.float64],
-    ) -> Iterator[_Sibling]:
-        """As `_siblings`, by what is likely; members that may not be offered take their share."""
-        assert self.likelihood is not None
-        if self.given:
-            order = np.argsort(of_base, kind="stable")
-            members, of_base, allowed = members[order], of_base[order], allowed[order]
-            ratio = ratio[order]
-        begins = np.flatnonzero(np.append(True, of_base[1:] != of_base[:-1]))
-        indptr = np.append(begins, len(of_base))
-        position = np.repeat(np.arange(len(begins)), np.diff(indptr))
-        base = np.array([each.item for each in bases], dtype=np.int32)[of_base[begins]]
-        questions = Questions(base, indptr, members, ratio.astype(np.float32))
-        upgrades = self.native.upgrades if self.native is not None else None
-        score = (upgrades or self.likelihood).of_cart(past, questions)
-        paid = np.array([each.unit_price_minor or 0 for each in bases], dtype=np.int64)
-        difference = self.catalogue.price_minor[members] - paid[of_base]
-        cost, base_cost = self.catalogue.cost_minor[members], self.catalogue.cost_minor[base]
-        known = (cost >= 0) & (base_cost[position] >= 0)
-        worth = difference - np.where(known, cost - base_cost[position], 0)
-        # What brings nothing, though it is dearer, is not worth an offer.
-        kept = (allowed & (worth > 0)).nonzero()[0]
-        quantity = np.array([float(each.quantity) for each in bases])
-        bound = score * worth * quantity[of_base]
-        return _highest(
-            members[kept], of_base[kept], difference[kept], worth[kept], score[kept], bound[kept]
-        )
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
         """Whether `better` is the same kind of thing as `base`.
@@ -367,30 +260,6 @@ class Upsell:
             for item in cart
             if item != base and (fitted := self.catalogue.compatible[item].tolist())
         )
-
-
-def _ratios(offers: OffersSection) -> tuple[float, float]:
-    """The least and the most of a better item's price to its base's."""
-    return offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE
-
-
-def _highest(
-    item: NDArray[np.int32],
-    base: NDArray[np.int64],
-    difference: NDArray[np.int64],
-    worth: NDArray[np.int64],
-    score: NDArray[np.float64],
-    bound: NDArray[np.float64],
-) -> Iterator[_Sibling]:
-    """As siblings, of the highest bound first; all arrays have shape (n,)."""
-    rows = np.argsort(-bound, kind="stable")[:_MOST_COMPARED]
-    return map(
-        _Sibling,
-        *(column[rows].tolist() for column in (item, base, difference, worth)),
-        rows.tolist(),
-        score[rows].tolist(),
-        bound[rows].tolist(),
-    )
 
 
 def _words(name: str) -> set[str]:

@@ -104,8 +104,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
             f"no item {item_id!r} in the catalogue of version {model.version}"
             + _close(item_id, _items_by_text(model))
         )
-    given = given_upgrades(catalogue, model.settings.offers).get(item)
-    named: list[int] = [] if given is None else given.tolist()
+    named: list[int] = given_upgrades(catalogue, model.settings.offers)[item].tolist()
     ladder = int(ladders.family[item])
     if ladder < 0 and not named:
         raise DataError(

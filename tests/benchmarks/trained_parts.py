@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.arrays import Ragged
 from engine.model import Model
+from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
 from engine.ranking.customers import Customers
 from engine.ranking.features import NAMES
 from engine.ranking.neighbours import Neighbours
@@ -21,9 +22,7 @@ from engine.ranking.purchases import Purchases
 from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES
-from engine.upsell.standing import WINDOWS, Facts, Standing
+from engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 
 N_CUSTOMERS, MOST_ORDERS, ITEMS_EACH = 5_000, 120, 8
 KEY = b"benchmark"
@@ -158,6 +157,6 @@ def _likelihood(model: Model, draw: Draw) -> Likelihood:
             move_keys=moves,
             move_times=draw.integers(1, 20, len(moves)).astype(np.float32),
         ),
-        _scorer(draw, (len(SIBLING_NAMES), 32, 16, 1)),
-        _scorer(draw, (len(QUESTION_NAMES), 64, 32, 1)),
+        _scorer(draw, (len(SIBLING_SIGNALS), 32, 16, 1)),
+        _scorer(draw, (len(QUESTION_SIGNALS), 64, 32, 1)),
     )

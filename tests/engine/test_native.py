@@ -18,13 +18,11 @@ from hypothesis import strategies as st
 
 from engine.arrays import Ragged
 from engine.cross_sell.recommender import CrossSell
-from engine.eligibility import CartEligibility
 from engine.model import Model
 from engine.native import build
 from engine.native.kernels import (
     BrokenArrays,
     NativeRanking,
-    NativeSiblings,
     NativeUpgrades,
     highest,
 )
@@ -33,17 +31,17 @@ from engine.ranking.evidence import Carts
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES, Ranking
 from engine.ranking.scorer import Scorer
-from engine.upsell import recommender as upselling
 from tests.support.numpy_cross_sell import best_pair, fire, strongest
+from tests.support.numpy_upsell import Found, better_items
 from tests.support.random_models import models
 from tests.support.random_ranking import (
     random_bases,
     random_cart,
+    random_given,
+    random_ladders,
     random_likelihood,
     random_past,
-    random_questions,
     random_ranking,
-    random_upsell,
 )
 from tests.support.waiting import WAIT_SECONDS
 
@@ -100,54 +98,36 @@ def test_rules_are_fired_as_by_numpy(data: st.DataObject, model: Model) -> None:
 def test_better_items_are_those_of_numpy(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n_items = int(draw.integers(1, 60))
-    likelihood = None
+    likelihood = packed = None
     if draw.random() < 0.7:
         slope, intercept = draw.choice([(1.0, 0.0), (0.9, -0.5)])
         likelihood = replace(
             random_likelihood(draw, n_items), offer_slope=slope, offer_intercept=intercept
         )
-    by_numpy = random_upsell(draw, n_items, likelihood)
-    upgrades = (
-        None if likelihood is None else NativeUpgrades(likelihood, PackedUpgrades.of(likelihood))
-    )
-    native = NativeSiblings(
-        by_numpy.ladders,
-        by_numpy.catalogue,
-        by_numpy.n_orders_of_item,
-        upselling._ratios(by_numpy.settings),
-        upgrades,
-    )
-    bases = random_bases(draw, n_items, by_numpy.catalogue.price_minor)
+        packed = PackedUpgrades.of(likelihood)
+    ladders, catalogue = random_ladders(draw, n_items)
+    n_orders, named = draw.integers(0, 50, n_items), random_given(draw, n_items)
+    bases = random_bases(draw, n_items, catalogue.price_minor)
     marks = draw.choice([0, 0, 3], n_items).astype(np.uint8)
-    eligibility = CartEligibility(
-        marks, by_numpy.ladders.family, np.zeros(1, np.bool_), by_numpy.catalogue.price_minor, None
+    past, ratios = random_past(draw, n_items, 30), (1.05, 2.5)
+    expected = better_items(
+        ladders, catalogue, n_orders, named, ratios, likelihood, past, bases, marks
     )
-    past = random_past(draw, n_items, 30)
-    expected = [*by_numpy._waiting(bases, eligibility, past)]
-    found = [*replace(by_numpy, native=native)._waiting(bases, eligibility, past)]
-    told = {(each.base, each.item): each for each in found}
-    assert len(told) == len(found) == len(expected)
-    for each in expected:
-        other = told[each.base, each.item]
-        assert (other.difference, other.worth) == (each.difference, each.worth)
-        assert (other.score, other.bound) == pytest.approx(
-            (each.score, each.bound), rel=5e-4, abs=2e-6
+    asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
+    native = NativeUpgrades(ladders, catalogue, n_orders, named, ratios, likelihood, packed)
+    rows = list(native.find(past, asked, marks, 10_000))
+    found = {(base, item): Found(*rest) for item, base, *rest in rows}
+    assert found.keys() == expected.keys()
+    assert len(found) == len(rows)
+    for key, other in expected.items():
+        each = found[key]
+        assert (each.difference, each.worth) == (other.difference, other.worth)
+        assert (each.score, each.bound) == pytest.approx(
+            (other.score, other.bound), rel=5e-4, abs=2e-6
         )
-    assert [each.bound for each in found] == sorted((e.bound for e in found), reverse=True)
-
-
-@given(seed=_SEEDS)
-def test_upgrades_are_those_of_numpy(seed: int) -> None:
-    draw = np.random.default_rng(seed)
-    n_items = int(draw.integers(1, 60))
-    likelihood = replace(random_likelihood(draw, n_items), offer_slope=0.9, offer_intercept=-0.5)
-    past, questions = random_past(draw, n_items, 30), random_questions(draw, n_items, 12)
-    np.testing.assert_allclose(
-        NativeUpgrades(likelihood, PackedUpgrades.of(likelihood)).of_cart(past, questions),
-        likelihood.of_cart(past, questions),
-        rtol=5e-4,
-        atol=2e-6,
-    )
+    bounds = [row[-1] for row in rows]
+    assert bounds == sorted(bounds, reverse=True)
+    assert list(native.find(past, asked, marks, 3)) == rows[:3]
 
 
 def test_pairs_are_those_of_numpy() -> None:

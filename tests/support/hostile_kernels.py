@@ -15,10 +15,10 @@ from engine.native.kernels import (
     NativeFinding,
     NativeRanking,
     NativeRules,
-    NativeSiblings,
     NativeUpgrades,
+    upgrade_signals,
 )
-from engine.native.packing import PackedUpgrades, packed_items
+from engine.native.packing import PackedUpgrades, ladder_items, packed_items
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES
 from engine.vocabulary import Vocabulary
@@ -26,13 +26,15 @@ from tests.support.models import tiny_model
 from tests.support.random_ranking import (
     Draw,
     random_cart,
+    random_given,
+    random_ladders,
     random_likelihood,
     random_past,
     random_questions,
     random_ranking,
-    random_upsell,
 )
 from tests.support.repetitions import repetitions
+from training.upsell.moments import History
 
 _WILD = (-(2**31), -2, -1, 0, 2, 2**31 - 1)
 
@@ -92,8 +94,58 @@ def _rank(draw: Draw) -> None:
 
 def _upgrade(draw: Draw) -> None:
     n_items = int(draw.integers(1, 80))
+    share, facts = draw.choice([0, 0, 0.05]), random_likelihood(draw, n_items).facts
+    spoilt = replace(
+        facts,
+        ladder=_spoil(draw, facts.ladder, share),
+        brand=_spoil(draw, facts.brand, share),
+        category=_spoil(draw, facts.category, share),
+        level=_spoil(draw, facts.level, share),
+    )
+    questions = random_questions(draw, n_items, 50)
+    n, n_rows = len(questions.base), len(questions.sibling)
+    moved = random_given(draw, n_items)
+    n_moments = draw.integers(0, 4, len(moved.values))
+    moments = Ragged.of_lengths(n_moments, np.sort(draw.integers(0, 99, n_moments.sum())))
+    lengths = draw.integers(0, 9, n)
+    items = Ragged.of_lengths(lengths, draw.integers(0, n_items, lengths.sum()).astype(np.int32))
+
+    def some(size: int) -> np.ndarray:
+        return _spoil(draw, draw.random(size).astype(np.float32), share)
+
+    def as_of(wanted: np.ndarray) -> np.ndarray:
+        rates = [some(len(wanted)) for _ in range(5)]
+        return ladder_items(spoilt, wanted, some(4 * len(wanted)).reshape(-1, 4), rates)
+
+    with suppress(BrokenArrays), np.errstate(all="ignore"):
+        upgrade_signals(
+            as_of(np.arange(n_items)),
+            _spoil_rows(draw, moved, share / 5),
+            _spoil_rows(draw, moments, share / 5),
+            History(
+                _spoil_rows(draw, items, share / 5),
+                some(len(items.values)),
+                some(n),
+                some(n),
+                some(n),
+            ),
+            replace(
+                questions,
+                base=_spoil(draw, questions.base, share),
+                sibling=_spoil(draw, questions.sibling, share / 5),
+                indptr=_spoil(draw, questions.indptr, share),
+                ratio=_spoil(draw, questions.ratio, share),
+            ),
+            as_of(questions.base),
+            as_of(questions.sibling),
+            draw.integers(0, 120, n if n_rows else 0),
+        )
+
+
+def _better_items(draw: Draw) -> None:
+    n_items = int(draw.integers(1, 80))
     likelihood = random_likelihood(draw, n_items)
-    share = draw.choice([0, 0, 0.05])
+    (ladders, catalogue), share = random_ladders(draw, n_items), draw.choice([0, 0, 0.03])
     facts, standing = likelihood.facts, likelihood.standing
     spoilt = replace(
         likelihood,
@@ -102,30 +154,12 @@ def _upgrade(draw: Draw) -> None:
             ladder=_spoil(draw, facts.ladder, share),
             brand=_spoil(draw, facts.brand, share),
             category=_spoil(draw, facts.category, share),
-            level=_spoil(draw, facts.level, share),
         ),
         standing=replace(standing, move_times=_spoil(draw, standing.move_times, share)),
     )
-    questions = random_questions(draw, n_items, 50)
-    questions = replace(
-        questions,
-        base=_spoil(draw, questions.base, share),
-        sibling=_spoil(draw, questions.sibling, share / 5),
-        indptr=_spoil(draw, questions.indptr, share),
-        ratio=_spoil(draw, questions.ratio, share),
-    )
-    with suppress(BrokenArrays), np.errstate(all="ignore"):
-        NativeUpgrades(spoilt, PackedUpgrades.of(spoilt)).of_cart(
-            _wild_past(draw, n_items), questions
-        )
-
-
-def _siblings(draw: Draw) -> None:
-    n_items = int(draw.integers(1, 80))
-    likelihood = random_likelihood(draw, n_items)
-    upsell = random_upsell(draw, n_items, likelihood)
-    ladders, catalogue, share = upsell.ladders, upsell.catalogue, draw.choice([0, 0, 0.03])
-    native = NativeSiblings(
+    packed = PackedUpgrades.of(spoilt)
+    models = (spoilt, replace(packed, moved=_spoil_rows(draw, packed.moved, share / 5)))
+    native = NativeUpgrades(
         replace(
             ladders,
             family=_spoil(draw, ladders.family, share),
@@ -133,9 +167,10 @@ def _siblings(draw: Draw) -> None:
             members=_spoil_rows(draw, ladders.members, share),
         ),
         replace(catalogue, cost_minor=_spoil(draw, catalogue.cost_minor, share)),
-        _spoil(draw, upsell.n_orders_of_item, share),
+        _spoil(draw, draw.integers(0, 50, n_items), share),
+        _spoil_rows(draw, random_given(draw, n_items), share),
         (0.1, 9.0),
-        draw.choice([None, NativeUpgrades(likelihood, PackedUpgrades.of(likelihood))]),
+        *(models if draw.integers(2) else ()),
     )
     bases = [
         (int(item), int(draw.choice([0, 90, 160])), 1.0)
@@ -211,6 +246,6 @@ def _find(draw: Draw) -> None:
 def main() -> None:
     for seed in range(repetitions(30, 600)):
         draw = np.random.default_rng(seed)
-        for drive in (_rank, _upgrade, _siblings, _fire, _complement, _find):
+        for drive in (_rank, _upgrade, _better_items, _fire, _complement, _find):
             drive(draw)
     print("survived")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,21 +9,18 @@ from numpy.typing import NDArray
 
 from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import AttributesSection, OffersSection
+from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
 from engine.ranking.features import NAMES
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
-from engine.upsell.gains import compare_items
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.packs import pack_of
-from engine.upsell.recommender import BaseItem, Upsell
-from engine.upsell.signals import QUESTION_NAMES, SIBLING_NAMES, Questions
-from engine.upsell.standing import WINDOWS, Facts, Standing
+from engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
+from engine.upsell.recommender import BaseItem
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
+from training.upsell.events import Questions
 
 Draw = np.random.Generator
 
@@ -145,8 +141,8 @@ def random_likelihood(draw: Draw, n_items: int) -> Likelihood:
             move_keys=moves.astype(np.int64),
             move_times=draw.integers(1, 9, len(moves)).astype(np.float32),
         ),
-        random_scorer(draw, len(SIBLING_NAMES)),
-        random_scorer(draw, len(QUESTION_NAMES)),
+        random_scorer(draw, len(SIBLING_SIGNALS)),
+        random_scorer(draw, len(QUESTION_SIGNALS)),
     )
 
 
@@ -169,8 +165,8 @@ def _questions_of_rows(
     return Questions(base, indptr, sibling, ratio)
 
 
-def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Upsell:
-    """Ladders of items at any price, some not known, without kernels."""
+def random_ladders(draw: Draw, n_items: int) -> tuple[Ladders, Catalogue]:
+    """Ladders of items at any price, some not known."""
     family = draw.integers(-1, 4, n_items).astype(np.int32)
     on_ladder = np.flatnonzero(family >= 0)
     price = draw.choice([UNKNOWN, 0, 100, 150, 199, 250, 1_000, 2**52], n_items).astype(np.int64)
@@ -190,20 +186,18 @@ def random_upsell(draw: Draw, n_items: int, likelihood: Likelihood | None) -> Up
         compatible=Ragged.empty(n_items, np.int32),
         currency="EUR",
     )
-    return Upsell(
-        catalogue,
-        Ladders(
-            family,
-            np.where(family < 0, -1, draw.integers(0, 3, n_items)).astype(np.int16),
-            Ragged.grouped(family[members], members.astype(np.int32), 4),
-        ),
-        draw.integers(0, 50, n_items).astype(np.int64),
-        OffersSection(),
-        np.ones(4, dtype=np.bool_),
-        partial(compare_items, catalogue, attributes=AttributesSection()),
-        partial(pack_of, catalogue),
-        likelihood,
+    ladders = Ladders(
+        family,
+        np.where(family < 0, -1, draw.integers(0, 3, n_items)).astype(np.int16),
+        Ragged.grouped(family[members], members.astype(np.int32), 4),
     )
+    return ladders, catalogue
+
+
+def random_given(draw: Draw, n_items: int) -> Ragged[np.int32]:
+    """Better versions that a shop names for some of its items."""
+    pairs = np.unique(draw.integers(0, n_items * n_items, draw.choice([0, n_items])))
+    return Ragged.grouped(pairs // n_items, (pairs % n_items).astype(np.int32), n_items)
 
 
 def random_bases(draw: Draw, n_items: int, price_minor: NDArray[np.int64]) -> list[BaseItem]:

@@ -18,13 +18,15 @@ from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable
 from tests.support.models import TinyItem, tiny_model
+from tests.support.numpy_upsell import of_cart
 from training.dataset import Dataset
 from training.ranking.signals import purchases_of
 from training.upsell.evaluation import calibration_error, evaluate_upsell
 from training.upsell.events import Purchased, questions_of, turns_of
 from training.upsell.fitting import Asker, fit_likelihood
-from training.upsell.moments import Memory, facts_of
+from training.upsell.moments import Memory, facts_of, matrix
 from training.upsell.timeline import Timeline
+from training.upsell.which import shares
 
 _DAY = 86_400_000_000
 _N_FAMILIES, _PER_FAMILY = 4, 5
@@ -116,7 +118,7 @@ def _asked(sort: int, base: int = 0) -> tuple[float, np.ndarray]:
     chances, which = [], []
     for customer in range(sort, 300, 4):
         past = Past.read(purchases, np.array([customer]), now, now)
-        score = likelihood.of_cart(past, questions)
+        score = of_cart(likelihood, past, questions)
         chances.append(score.sum())
         which.append(score / score.sum())
     return float(np.mean(chances)), np.mean(which, axis=0)
@@ -138,7 +140,7 @@ def test_nobody_known_is_answered_between_the_two() -> None:
     dataset, ladders = _shop()
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([0, 5], dtype=np.int32), ladders, price)
-    score = fitted_shop().of_cart(Past.unknown(), questions)
+    score = of_cart(fitted_shop(), Past.unknown(), questions)
     assert np.all((score > 0) & (score < 1))
     assert _UP[0] < score[:4].sum() < _UP[1]
 
@@ -161,12 +163,10 @@ def test_served_scores_are_those_of_training() -> None:
         whole_seconds = replace(purchases, ordered_at=Ragged(purchases.ordered_at.indptr, moments))
         now = np.array([at])
         past = Past.read(whole_seconds, np.array([customer]), now, now)
-        from engine.upsell.likelihood import shares
-
-        expected = likelihood.whether.probability(asked)[questions.owner] * shares(
-            likelihood.which.raw(rows), questions, likelihood.which.slope
+        expected = likelihood.whether.probability(matrix(asked))[questions.owner] * shares(
+            likelihood.which.raw(matrix(rows)), questions, likelihood.which.slope
         )
-        assert served.of_cart(past, questions) == pytest.approx(expected, abs=1e-6)
+        assert of_cart(served, past, questions) == pytest.approx(expected, abs=1e-6)
 
 
 def test_arrays_bring_back_the_same_scores() -> None:
@@ -174,8 +174,8 @@ def test_arrays_bring_back_the_same_scores() -> None:
     price = dataset.catalogue.price_minor.astype(np.float64)
     questions = questions_of(np.array([0], dtype=np.int32), ladders, price)
     again = read(Likelihood, arrays_of(fitted_shop()))
-    before = fitted_shop().of_cart(Past.unknown(), questions)
-    assert np.array_equal(again.of_cart(Past.unknown(), questions), before)
+    before = of_cart(fitted_shop(), Past.unknown(), questions)
+    assert np.array_equal(of_cart(again, Past.unknown(), questions), before)
 
 
 def test_scores_are_calibrated_and_beat_the_yardsticks() -> None:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from engine.clock import MICROS_PER_DAY
 from engine.progress import Progress
-from engine.upsell.likelihood import shares
-from engine.upsell.signals import SIBLING_NAMES, Questions
-from training.upsell.events import Integers
+from training.upsell.events import Integers, Questions
 from training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
-from training.upsell.moments import Memory, facts_of
+from training.upsell.moments import Memory, facts_of, matrix
 from training.upsell.protocol import protocol_ladders
+from training.upsell.which import shares
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -68,22 +67,21 @@ def _which(
         return None
     tested = turns.take(chosen)
     asked = asker.ask(tested)
-    _, rows = asker.memory.in_batches(tested.customer, asked, tested.seconds)
+    _, rows = asker.memory.signals(tested.customer, asked, tested.seconds)
     taken = asked.sibling == tested.item[asked.owner]
-    probability = shares(scorer.raw(rows), asked, scorer.slope)
-    column = {name: rows[:, place] for place, name in enumerate(SIBLING_NAMES)}
+    probability = shares(scorer.raw(matrix(rows)), asked, scorer.slope)
     popular = before.baskets.item_counts()[asked.sibling].astype(np.float64)
     # Upgrades asked about are to items new to the customer: a ranking may know that much too.
-    known_before = column["bought_times"] > 0
-    cheapest = -column["step"] * 1e3 - column["ratio"]
+    known_before = rows["bought_times"] > 0
+    cheapest = -rows["step"] * 1e3 - rows["ratio"]
     ranked = {
         "random": np.random.default_rng(7).random(len(taken)),
         "cheapest_next_tier": cheapest,
         "cheapest_next_tier_unbought": np.where(known_before, -np.inf, cheapest),
         "popular": popular,
         "popular_unbought": np.where(known_before, -np.inf, popular),
-        "recently_popular": column["orders_60"],
-        "transitions": column["moved_share"],
+        "recently_popular": rows["orders_60"],
+        "transitions": rows["moved_share"],
         "mersalg": probability,
         "mersalg_unbought": np.where(known_before, -np.inf, probability),
     }
@@ -131,7 +129,7 @@ def _whether(
         draw = np.random.default_rng(7)
         chosen = np.sort(draw.choice(chosen, _MOST_TESTED, replace=False))
     tested = turns.take(chosen)
-    known, _ = asker.memory.in_batches(tested.customer, asker.ask(tested), tested.seconds)
+    known, _ = asker.memory.signals(tested.customer, asker.ask(tested), tested.seconds)
     went_up = up[chosen]
     ladder = asker.ladders.family
     n_ladders = asker.ladders.n_ladders
@@ -142,7 +140,7 @@ def _whether(
     scores = {
         "base_rate": np.full(len(chosen), base_rate),
         "ladder_rate": rate[ladder[tested.base]],
-        "mersalg": scorer.probability(known),
+        "mersalg": scorer.probability(matrix(known)),
     }
     tier = asker.ladders.tier
     every = days >= split

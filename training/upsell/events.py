@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.upsell.signals import Questions
 from engine.upsell.tiers import Ladders
 
 if TYPE_CHECKING:
@@ -69,6 +68,38 @@ class Purchased:
     order: Integers
     seconds: Integers
     item: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Items that may be replaced, and the better ones of each.
+
+    Attributes:
+        base: int32 (n_questions,).
+        indptr: int64 (n_questions + 1,), the rows of each question.
+        sibling: int32 (n_rows,).
+        ratio: float32 (n_rows,), the better item's price over the base item's.
+    """
+
+    base: NDArray[np.int32]
+    indptr: Integers
+    sibling: NDArray[np.int32]
+    ratio: NDArray[np.float32]
+
+    @property
+    def owner(self) -> Integers:
+        """int64 (n_rows,), the question of each row."""
+        return np.repeat(np.arange(len(self.base)), np.diff(self.indptr))
+
+    def part(self, start: int, end: int) -> Questions:
+        """Return the questions from `start` to before `end`."""
+        first, last = self.indptr[start], self.indptr[end]
+        return Questions(
+            self.base[start:end],
+            self.indptr[start : end + 1] - first,
+            self.sibling[first:last],
+            self.ratio[first:last],
+        )
 
 
 def purchased(dataset: Dataset) -> Purchased:

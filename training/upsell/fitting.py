@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from engine.ranking.scorer import Scorer
 from engine.upsell.likelihood import Likelihood
-from engine.upsell.signals import Questions
 from engine.upsell.tiers import Ladders
-from training.upsell.events import MAX_RATIO, MIN_RATIO, Integers, Turns, questions_of
-from training.upsell.moments import Memory, facts_of
+from training.upsell.events import (
+    MAX_RATIO,
+    MIN_RATIO,
+    Integers,
+    Questions,
+    Turns,
+    questions_of,
+)
+from training.upsell.moments import Memory, facts_of, matrix
 from training.upsell.whether import fit_whether
 from training.upsell.which import SEED, fit_which
 
@@ -70,8 +76,8 @@ class Asker:
         turns = self.turns.take(chosen)
         asked = self.ask(turns)
         taken = asked.sibling == turns.item[asked.owner]
-        _, rows = self.memory.in_batches(_some_unknown(turns.customer), asked, turns.seconds)
-        return fit_which(rows, taken, asked)
+        _, rows = self.memory.signals(_some_unknown(turns.customer), asked, turns.seconds)
+        return fit_which(matrix(rows), taken, asked)
 
     def whether(self, chosen: Integers, went_up: NDArray[np.bool_], most: int) -> Scorer | None:
         """`went_up` is bool (n_turns,), of all turns."""
@@ -80,10 +86,10 @@ class Asker:
         if len(chosen) < LEAST_TURNS or labels.sum() < 50:
             return None
         turns = self.turns.take(chosen)
-        known, _ = self.memory.in_batches(
+        known, _ = self.memory.signals(
             _some_unknown(turns.customer), self.ask(turns), turns.seconds
         )
-        return fit_whether(known, labels)
+        return fit_whether(matrix(known), labels)
 
     def ask(self, turns: Turns) -> Questions:
         return questions_of(turns.base, self.ladders, self.price, self.min_ratio, self.max_ratio)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrays import Ragged
 from engine.catalogue import Catalogue
+from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS, upgrade_signals
+from engine.native.packing import ladder_items
 from engine.ranking.purchases import NEVER
-from engine.upsell.history import History
+from engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
 from engine.upsell.packs import packs_of
-from engine.upsell.signals import Floats, Now, Questions, moves_from_past, signals
-from engine.upsell.standing import PROMOTION_DAYS, WINDOWS, Facts, Standing
 from engine.upsell.tiers import Ladders
-from training.upsell.events import Integers, Purchased, Turns, purchased, turns_of
+from training.upsell.events import Integers, Purchased, Questions, Turns, purchased, turns_of
 from training.upsell.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -61,6 +62,28 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
     )
 
 
+class History(NamedTuple):
+    """What the buyer of each question had bought.
+
+    Attributes:
+        items: Ragged of int32, n_questions rows: of the category of the question's item.
+        age: float32, days before the question, of each value of `items`.
+        n_entries, level, since: float32 (n_questions,): items bought, whatever their category
+            (each order counts), their mean price level, and days since the latest.
+    """
+
+    items: Ragged[np.int32]
+    age: Floats
+    n_entries: Floats
+    level: Floats
+    since: Floats
+
+
+def matrix(signals: NDArray[np.void]) -> Floats:
+    """Return named signals as the models take them, float32 (n, n_signals)."""
+    return signals.view(np.float32).reshape(len(signals), len(signals.dtype))
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """All that happened, ordered so that any moment can look back on it."""
@@ -76,8 +99,9 @@ class Memory:
     up: Timeline
     down: Timeline
     moved: Timeline
-    pair: Timeline
-    pair_keys: Integers
+    next_items: Ragged[np.int32]
+    """The items that were bought after each item, and when: a row for each of its values."""
+    next_seconds: Ragged[np.int64]
     by_category: Integers
     """Positions of `bought` by customer, category and time."""
     category_stamps: Timeline
@@ -100,6 +124,8 @@ class Memory:
         base = turns.base.astype(np.int64)
         step = facts.tier[turns.item] - facts.tier[turns.base]
         pairs, codes = np.unique(base * n_items + turns.item, return_inverse=True)
+        first, following = np.divmod(pairs, max(n_items, 1))
+        by_moment = np.lexsort((turns.seconds, codes))
         category = facts.category[bought.item].astype(np.int64) + 1
         n_categories = int(facts.category.max(initial=0)) + 2
         key = bought.customer * n_categories + category
@@ -114,25 +140,13 @@ class Memory:
             Timeline.of(base, turns.seconds, (step > 0).astype(np.float64)),
             Timeline.of(base, turns.seconds, (step < 0).astype(np.float64)),
             Timeline.of(base, turns.seconds),
-            Timeline.of(codes.astype(np.int64), turns.seconds),
-            pairs,
+            Ragged.grouped(first, following.astype(np.int32), n_items),
+            Ragged.grouped(codes[by_moment], turns.seconds[by_moment], len(pairs)),
             by_category,
             Timeline.of(key, bought.seconds),
             Timeline.of(bought.customer, bought.seconds, facts.level[bought.item]),
             np.sort(bought.customer * (1 << 34) + bought.seconds),
         )
-
-    def times_moved(
-        self, base: NDArray[np.int32], following: NDArray[np.int32], seconds: Integers
-    ) -> Floats:
-        if not len(self.pair_keys):
-            return np.zeros(len(base), dtype=np.float32)
-        wanted = base.astype(np.int64) * len(self.facts.ladder) + following
-        place = np.minimum(np.searchsorted(self.pair_keys, wanted), len(self.pair_keys) - 1)
-        known = self.pair_keys[place] == wanted
-        times = np.zeros(len(base), dtype=np.float32)
-        times[known] = self.pair.before(place[known], seconds[known])
-        return times
 
     def promotion(self, item: Integers, seconds: Integers) -> tuple[Floats, Floats]:
         lately = PROMOTION_DAYS * _DAY
@@ -158,6 +172,7 @@ class Memory:
         owner = np.repeat(np.arange(len(base)), lengths)
         shift = begin - (np.cumsum(lengths) - lengths)
         place = self.by_category[np.arange(len(owner)) + shift[owner]]
+        items = Ragged.of_lengths(lengths, self.bought.item[place])
         age = (seconds[owner] - self.bought.seconds[place]) / _DAY
         people = self.last_of_customer
         first = np.searchsorted(people, customer * (1 << 34))
@@ -168,72 +183,57 @@ class Memory:
         since[some] = (seconds[some] - (people[last[some] - 1] & ((1 << 34) - 1))) / _DAY
         level = self.by_customer.before(np.maximum(customer, 0), seconds)
         return History(
-            owner,
-            self.bought.item[place],
+            items,
             age.astype(np.float32),
             n_entries.astype(np.float32),
             np.where(some, level / np.maximum(n_entries, 1), 0).astype(np.float32),
             since,
         )
 
+    def ladder_items(self, item: Integers, seconds: Integers) -> Floats:
+        """Return items as of a moment of each, float32 (n, 16), as the kernels take them."""
+        rates = [each.before(item, seconds) for each in (self.up, self.down, self.moved)]
+        return ladder_items(
+            self.facts, item, self.ordered(item, seconds), [*self.promotion(item, seconds), *rates]
+        )
+
     def signals(
         self, customer: Integers, questions: Questions, seconds: Integers
-    ) -> tuple[Floats, Floats]:
-        """As `engine.upsell.signals.signals`, of each question at its second."""
-        base = questions.base.astype(np.int64)
-        sibling, owner = questions.sibling.astype(np.int64), questions.owner
-        history = self.history(customer, questions.base, seconds)
-        at = seconds[owner]
-        base_promotion, base_usual = self.promotion(base, seconds)
-        promotion, usual = self.promotion(sibling, at)
-        now = Now(
-            self.ordered(base, seconds),
-            base_promotion,
-            base_usual,
-            self.up.before(base, seconds).astype(np.float32),
-            self.down.before(base, seconds).astype(np.float32),
-            self.moved.before(base, seconds).astype(np.float32),
-            self.ordered(sibling, at),
-            promotion,
-            usual,
-            self.times_moved(questions.base[owner], questions.sibling, at),
-            moves_from_past(
-                self.facts.ladder,
-                history,
-                questions,
-                lambda item, sibling, question: self.times_moved(item, sibling, seconds[question]),
-            ),
-        )
-        return signals(self.facts, history, questions, now)
+    ) -> tuple[NDArray[np.void], NDArray[np.void]]:
+        """Return the signals of each question at its second, and of each better item.
 
-    def in_batches(
-        self, customer: Integers, questions: Questions, seconds: Integers
-    ) -> tuple[Floats, Floats]:
-        """As `signals`, a few thousand questions at a time."""
-        parts: list[tuple[Floats, Floats]] = []
+        As `upgrade_signals`, a few thousand questions at a time.
+        """
+        n_items = len(self.facts.ladder)
+        nothing = np.zeros((n_items, len(WINDOWS)), dtype=np.float32)
+        items = ladder_items(self.facts, np.arange(n_items), nothing, [])
+        asked = [np.zeros(0, dtype=QUESTION_SIGNALS)]
+        rows = [np.zeros(0, dtype=SIBLING_SIGNALS)]
         for start in range(0, len(questions.base), _BATCH):
-            end = min(start + _BATCH, len(questions.base))
-            first, last = questions.indptr[start], questions.indptr[end]
-            part = Questions(
-                questions.base[start:end],
-                questions.indptr[start : end + 1] - first,
-                questions.sibling[first:last],
-                questions.ratio[first:last],
+            part = questions.part(start, min(start + _BATCH, len(questions.base)))
+            at = seconds[start : start + _BATCH]
+            found = upgrade_signals(
+                items,
+                self.next_items,
+                self.next_seconds,
+                self.history(customer[start : start + _BATCH], part.base, at),
+                part,
+                self.ladder_items(part.base.astype(np.int64), at),
+                self.ladder_items(part.sibling.astype(np.int64), at[part.owner]),
+                at,
             )
-            parts.append(self.signals(customer[start:end], part, seconds[start:end]))
-        if not parts:
-            return self.signals(customer, questions, seconds)
-        return np.concatenate([part[0] for part in parts]), np.concatenate(
-            [part[1] for part in parts]
-        )
+            asked.append(found[0])
+            rows.append(found[1])
+        return np.concatenate(asked), np.concatenate(rows)
 
     def standing(self, seconds: int) -> Standing:
         """Everything as of one moment, for serving."""
         n_items = len(self.facts.ladder)
         item, at = np.arange(n_items), np.full(n_items, seconds, dtype=np.int64)
         promotion, usual = self.promotion(item, at)
-        codes = np.arange(len(self.pair_keys))
-        times = self.pair.before(codes, np.full(len(codes), seconds, dtype=np.int64))
+        pairs = self.next_items.owners() * n_items + self.next_items.values
+        by_then = self.next_seconds.owners()[self.next_seconds.values < seconds]
+        times = np.bincount(by_then, minlength=len(pairs))
         kept = times > 0
         return Standing(
             self.ordered(item, at),
@@ -242,6 +242,6 @@ class Memory:
             self.up.before(item, at).astype(np.float32),
             self.down.before(item, at).astype(np.float32),
             self.moved.before(item, at).astype(np.float32),
-            self.pair_keys[kept],
+            pairs[kept],
             times[kept].astype(np.float32),
         )

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.ranking.scorer import Scorer
-from engine.upsell.likelihood import shares
-from engine.upsell.signals import Questions
 from training.epochs import chosen_epochs
 from training.ranker import side_by_side
+from training.upsell.events import Questions
 
 Floats = NDArray[np.float32]
 SEED = 11
@@ -19,6 +18,18 @@ _NEGATIVES = 10.0
 _LAYERS, _EPOCHS, _PENALTY = (32, 16), 6, 0.003
 _CALIBRATION = 0.15
 _SLOPES = np.geomspace(0.2, 3.0, 55)
+
+
+def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
+    """P(this item | an upgrade), float64 (n_rows,); the rows of each question add up to one."""
+    if not len(raw):
+        return np.zeros(0)
+    owner = questions.owner
+    value = np.asarray(raw, dtype=np.float64) * slope
+    top = np.full(len(questions.base), -np.inf)
+    np.maximum.at(top, owner, value)
+    odds = np.exp(value - top[owner])
+    return odds / np.bincount(owner, odds, len(questions.base))[owner]
 
 
 def fit_network(features: Floats, came_true: NDArray[np.bool_], *, networks: int = 1) -> Scorer:
