@@ -7,6 +7,7 @@ The build hook runs this while the project is installed; after an edit of its so
 from __future__ import annotations
 
 import os
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -56,7 +57,8 @@ def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> N
         )
     with tempfile.TemporaryDirectory(prefix="mersalg-build-") as folder:
         generated = Path(folder) / "kernels.c"
-        cython = [sys.executable, "-P", "-m", "cython", "-3", "--module-name", MODULE]
+        (Path(folder) / "signals.pxi").write_text(_signal_structs(), encoding="utf-8")
+        cython = [sys.executable, "-P", "-m", "cython", "-3", "--module-name", MODULE, "-I", folder]
         _run([*cython, "-o", str(generated), "kernels.pyx"])
         # Processes that run the old module keep it: the file is replaced, never written over.
         partial = target.with_suffix(f".{os.getpid()}")
@@ -69,6 +71,15 @@ def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> N
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _signal_structs() -> str:
+    """Return Cython structs of the tables of `signals.py`, a float for each signal in order."""
+    lines: list[str] = []
+    for name, table in runpy.run_path(str(FOLDER / "signals.py"))["TABLES"].items():
+        lines += [f"cdef enum:\n    N_{name.upper()}_SIGNALS = {len(table)}"]
+        lines += [f"cdef struct {name.title()}Signals:\n    float {', '.join(table)}"]
+    return "\n".join(lines) + "\n"
 
 
 def _run(command: list[str]) -> None:

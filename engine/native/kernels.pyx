@@ -11,8 +11,10 @@ from struct import Struct
 
 import numpy as np
 
-from libc.math cimport INFINITY, exp, lgamma, sqrt
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.math cimport (
+    INFINITY, NAN, exp, exp2f, expf, fabsf, lgamma, log, log1pf, logf, sqrt, sqrtf, trunc,
+)
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -22,8 +24,11 @@ include "rule_counts.pyx"
 include "order_lines.pyx"
 include "fitting.pyx"
 include "shared.pyx"
+include "networks.pyx"
 include "vocabulary.pyx"
 include "rules.pyx"
+include "scenes.pyx"
+include "ranking_signals.pyx"
 include "ranking.pyx"
 include "complements.pyx"
 include "upgrades.pyx"

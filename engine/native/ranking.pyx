@@ -1,4 +1,236 @@
-# Ranking the complements of a cart.
+# Ranking the complements of a cart: the signals of each candidate and what a network makes of them.
+
+cdef enum:
+    ROWS = 8  # candidates that go through the layers of a network together
+
+
+cdef GroupFacts facts_of(
+    const Workspace *work, const Ranking *model, const Scene *scene, int32_t group
+) noexcept nogil:
+    """Return what is known of a group; -1 is none."""
+    cdef GroupFacts facts = GroupFacts(0, 0, &UNUSED)
+    cdef int32_t place
+    if group >= 0:
+        facts.held = group_held(model, scene.cart, scene.n_cart, group)
+        place = table_find(&work.groups, group)
+        if place >= 0:
+            facts.weight = scene.group_weight[place]
+        place = table_find(&work.past_groups, group)
+        if place >= 0:
+            facts.habit = scene.group_habits + place
+    return facts
+
+
+cdef inline const Called *called_of(
+    const Workspace *work, const Scene *scene, int32_t item
+) noexcept nogil:
+    cdef int32_t place = table_find(&work.items, item)
+    return scene.evidence + place if place >= 0 else &UNCALLED
+
+
+cdef inline const Habit *habit_of(
+    const Workspace *work, const Scene *scene, int32_t item
+) noexcept nogil:
+    cdef int32_t place = table_find(&work.past_items, item)
+    return scene.habits + place if place >= 0 else &UNUSED
+
+
+cdef inline int put_rows(
+    const Network *network, const Columns *columns, const ComplementSignals *s,
+    const float *counted, int32_t *row, float *value, int at,
+) noexcept nogil:
+    """Write signals as the network takes them, less what of each is `counted` already."""
+    cdef int place
+    cdef int32_t column
+    for place in range(columns.n):
+        column = columns.column[place]
+        row[at] = column
+        value[at] = standard(network, column, (<const float *>s)[column])
+        if counted != NULL:
+            value[at] -= counted[column]
+        at += 1
+    return at
+
+
+cdef int score_pool(
+    Workspace *work, const Ranking *model, const Network *network, const Scene *scene,
+    const int32_t *pool, int64_t n, double *scores,
+) noexcept nogil:
+    """Write how likely each candidate is bought next.
+
+    Most signals are the same for all candidates of a group, or of the cart, or of all that nothing
+    is known of: the first layer adds up each of these once, and only the rest by candidate.
+    """
+    cdef int64_t width = network.width[0], candidate, n_groups = 0
+    cdef float *spare = <float *>room(
+        &work.sums, 2 * ROWS * WIDEST + (ROWS + n + 2) * width, sizeof(float)
+    )
+    cdef GroupFacts *facts = <GroupFacts *>room(&work.chosen, n + 1, sizeof(GroupFacts))
+    if not spare or not facts or table_open(&work.pool, n + 1):
+        return NO_MEMORY
+    cdef float *rows = spare + 2 * ROWS * WIDEST
+    cdef float *base = rows + ROWS * width
+    cdef float *of_group = base + width
+    cdef float *own
+    cdef float nothing[N_COMPLEMENT_SIGNALS]
+    cdef float value[N_COMPLEMENT_SIGNALS]
+    cdef int32_t row[N_COMPLEMENT_SIGNALS]
+    cdef float outputs[ROWS]
+    cdef ComplementSignals s
+    cdef const Called *called
+    cdef const Habit *habit
+    cdef const RankedItem *item
+    cdef GroupFacts *group
+    cdef int many, is_new, column
+    cdef int64_t place, first = 0
+    memset(&s, 0, sizeof(s))
+    write_cart(scene, &s)
+    write_evidence(&UNCALLED, scene, &s)
+    write_habit(&UNUSED, scene, &s)
+    for column in range(N_COMPLEMENT_SIGNALS):
+        nothing[column] = standard(network, column, (<float *>&s)[column])
+    many = put_rows(network, &OF_CART, &s, NULL, row, value, 0)
+    many = put_rows(network, &OF_EVIDENCE, &s, NULL, row, value, many)
+    many = put_rows(network, &OF_HABIT, &s, NULL, row, value, many)
+    memcpy(base, network.biases[0], width * sizeof(float))
+    add_rows(many, row, value, network.weights[0], width, base)
+    for candidate in range(n):
+        item = model.items + pool[candidate]
+        if candidate + AHEAD < n:
+            prefetch(model.items + pool[candidate + AHEAD])
+        if item.group < -1 or item.group >= model.groups.n_rows:
+            return BROKEN
+        place = table_add(&work.pool, item.group + 1, n_groups, &is_new)
+        group = facts + place
+        if is_new:
+            n_groups += 1
+            group[0] = facts_of(work, model, scene, item.group)
+            write_group(group, scene, &s)
+            many = put_rows(network, &OF_GROUP, &s, NULL, row, value, 0)
+            memcpy(of_group + place * width, base, width * sizeof(float))
+            add_rows(many, row, value, network.weights[0], width, of_group + place * width)
+        called = called_of(work, scene, pool[candidate])
+        habit = habit_of(work, scene, pool[candidate])
+        write_item(item, group, habit.times, scene, &s)
+        many = put_rows(network, &OF_ITEM, &s, NULL, row, value, 0)
+        if called != &UNCALLED:
+            write_evidence(called, scene, &s)
+            many = put_rows(network, &OF_EVIDENCE, &s, nothing, row, value, many)
+        if habit != &UNUSED:
+            write_habit(habit, scene, &s)
+            many = put_rows(network, &OF_HABIT, &s, nothing, row, value, many)
+        own = rows + (candidate - first) * width
+        memcpy(own, of_group + place * width, width * sizeof(float))
+        add_rows(many, row, value, network.weights[0], width, own)
+        if candidate - first == ROWS - 1 or candidate == n - 1:
+            network_outputs(network, candidate + 1 - first, rows, spare, outputs)
+            for place in range(candidate + 1 - first):
+                scores[first + place] = likelihood_of(network, outputs[place])
+            first = candidate + 1
+    return OK
+
+
+cdef int write_all(
+    const Workspace *work, const Ranking *model, const Scene *scene, int32_t candidate,
+    ComplementSignals *s,
+) noexcept nogil:
+    """Write all signals of a candidate, as `score_pool` weighs them."""
+    cdef const RankedItem *item = model.items + candidate
+    if item.group < -1 or item.group >= model.groups.n_rows:
+        return BROKEN
+    cdef GroupFacts group = facts_of(work, model, scene, item.group)
+    cdef const Habit *habit = habit_of(work, scene, candidate)
+    write_cart(scene, s)
+    write_group(&group, scene, s)
+    write_item(item, &group, habit.times, scene, s)
+    write_evidence(called_of(work, scene, candidate), scene, s)
+    write_habit(habit, scene, s)
+    return OK
+
+
+cdef int64_t look_around(
+    Workspace *work, const Ranking *model, const int32_t *cart, int64_t n_cart, const Past *past,
+    bint discovery, Scene *scene, int32_t **pool,
+) noexcept nogil:
+    """Return how many candidates a cart has, ascending in `pool`, which belongs to `work`."""
+    cdef int failed = look_at_cart(work, model, cart, n_cart, scene)
+    if not failed:
+        failed = look_at_past(work, model, past, scene)
+    return failed if failed else gather_pool(work, model, discovery, scene, pool)
+
+
+cdef public int64_t mersalg_rank(
+    Workspace *work, const Ranking *model, const Network *network, const int32_t *cart,
+    int64_t n_cart, const int32_t *past_item, const float *past_age, const int64_t *past_order,
+    int64_t n_past, int discovery, int32_t **items, double **scores,
+) noexcept nogil:
+    """Return how many candidates, ascending in `items` with their probabilities in `scores`, which
+    belong to `work` until its next call."""
+    cdef Past past = Past(past_item, past_age, past_order, n_past)
+    cdef Scene scene
+    if not network_fits(network, N_COMPLEMENT_SIGNALS):
+        return BROKEN
+    cdef int64_t n = look_around(work, model, cart, n_cart, &past, discovery, &scene, items)
+    if n < 0:
+        return n
+    scores[0] = <double *>room(&work.out_scores, n, sizeof(double))
+    if not scores[0]:
+        return NO_MEMORY
+    cdef int failed = score_pool(work, model, network, &scene, items[0], n, scores[0])
+    return failed if failed else n
+
+
+cdef int32_t joint_of(const Ranking *model, int32_t held, int32_t item) noexcept nogil:
+    """Return the orders with both; 0 where they are not counted, below it an error."""
+    cdef int64_t begin = 0, end = 0, place
+    if not row_of(&model.near, held, &begin, &end):
+        return BROKEN
+    place = first_of(model.near.columns, begin, end, item)
+    if place == end or model.near.columns[place] != item:
+        return 0
+    return max(model.near_joint[place], 0)
+
+
+cdef int best_pair(
+    const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item, int32_t *held,
+    int32_t *joint,
+) noexcept nogil:
+    """Find the item of the cart of the highest lower bound of lift, as `measures.lift_and_lower`."""
+    cdef double n_orders = trunc(model.n_orders_all), best = 1, n_item, n_held, lift, variance, lower
+    cdef int32_t n_joint
+    cdef int64_t line
+    if item < 0 or item >= model.near.n_rows:
+        return BROKEN
+    n_item = trunc(model.n_orders[item])
+    held[0], joint[0] = -1, 0
+    for line in range(n_cart):
+        n_joint = joint_of(model, cart[line], item)
+        if n_joint < 0:
+            return n_joint
+        n_held = trunc(model.n_orders[cart[line]])
+        if n_joint == 0 or n_held <= 0 or n_item <= 0:
+            continue
+        lift = n_joint / n_held * (n_orders / n_item)
+        variance = 1.0 / n_joint - 1 / n_held - 1 / n_item + (2 * lift - 1) / n_orders
+        lower = lift * exp(-1.959963984540054 * sqrt(max(variance, 0.0)))
+        if lower > best:
+            best, held[0], joint[0] = lower, cart[line], n_joint
+    return OK
+
+
+cdef public int64_t mersalg_pairs(
+    const Ranking *model, const int32_t *cart, int64_t n_cart, const int32_t *items,
+    int64_t n_items, int32_t *held, int32_t *joint,
+) noexcept nogil:
+    """Write the best pair of each item; -1 where none in the cart is known to go with it."""
+    cdef int64_t place
+    cdef int failed
+    for place in range(n_items):
+        failed = best_pair(model, cart, n_cart, items[place], held + place, joint + place)
+        if failed:
+            return failed
+    return OK
+
 
 cdef class NativeRanking:
     """Ranks the complements of a cart, as `engine.ranking.ranking.Ranking` does of a batch."""

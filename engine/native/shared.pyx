@@ -39,23 +39,10 @@ cdef extern from "shared.h" nogil:
         const float *biases[8]
         const int32_t *spans[8]
         double slope, intercept
-    float standard(const Network *network, int feature, float value)
-    int network_fits(const Network *network, int n_features)
-    void add_rows(
-        int64_t n, const int32_t *row, const float *value, const float *weights, int64_t width,
-        float *out
-    )
-    float network_output(const Network *network, float *first, float *spare)
-    double likelihood_of(const Network *network, float raw)
     ctypedef struct Workspace:
         Table items, groups, past_items, past_groups, pool
         Buffer evidence, group_evidence, habits, group_habits, scores, chosen, sums, lists, orders
         Buffer out_items, out_scores, out_rules, out_marks
-    int64_t highest_of "highest"(
-        int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
-        Buffer *spare
-    )
-    void sort_ascending(int32_t *values, int64_t n, Buffer *spare)
     ctypedef struct Filed:
         RowsOfMatrix rules
         const float *strength
@@ -115,13 +102,6 @@ cdef extern from "shared.h" nogil:
         const Filed *, const Filed *, const int32_t *, int64_t, const int32_t *, int64_t, int32_t *
     )
     int64_t mersalg_highest(const double *, int64_t, int64_t, int64_t *)
-    int64_t mersalg_rank(
-        Workspace *, const Ranking *, const Network *, const int32_t *, int64_t, const int32_t *,
-        const float *, const int64_t *, int64_t, int, int32_t **, double **
-    )
-    int64_t mersalg_pairs(
-        const Ranking *, const int32_t *, int64_t, const int32_t *, int64_t, int32_t *, int32_t *
-    )
     int64_t mersalg_complements(
         Workspace *, const Shop *, const Network *, const Call *, Chosen **
     )
@@ -164,53 +144,3 @@ cdef RowsOfMatrix matrix(list held, rows) except *:
 cdef object copied(const void *data, int64_t n, kind):
     """Return `n` numbers as a read-only array."""
     return np.frombuffer((<const char *>data)[: n * np.dtype(kind).itemsize], dtype=kind)
-
-
-cdef int fill_network(Network *network, list held, scorer) except -1:
-    """Describe a `Scorer` to the kernels: layers as wide as a multiple of LANES.
-
-    Raises BrokenArrays where its arrays do not fit each other, or are too many or too wide.
-    """
-    widths = [len(scorer.mean), *map(len, scorer.biases)]
-    n_layers = len(scorer.weights)
-    if (
-        not 0 < n_layers <= MOST_LAYERS
-        or [weights.shape for weights in scorer.weights] != list(pairwise(widths))
-        or len(scorer.scale) != widths[0]
-        or widths[n_layers] != 1  # the directives of this module allow no index below 0
-        or max(widths) > WIDEST
-    ):
-        raise BrokenArrays("the layers of a network do not fit each other, or are too large")
-    network.n_layers, network.n_features = n_layers, widths[0]
-    network.mean = <const float *>address(held, scorer.mean, np.float32)
-    network.scale = <const float *>address(held, 1 / scorer.scale, np.float32)
-    network.slope, network.intercept = scorer.slope, scorer.intercept
-    n_in = widths[0]
-    for place, (weights, bias) in enumerate(zip(scorer.weights, scorer.biases)):
-        width = (len(bias) + LANES - 1) // LANES * LANES
-        wide = np.zeros((n_in, width), dtype=np.float32)
-        wide[: weights.shape[0], : weights.shape[1]] = weights
-        shift = np.zeros(width, dtype=np.float32)
-        shift[: len(bias)] = bias
-        if 0 < place == n_layers - 1:
-            wide = wide[:, :1]
-        network.width[<int>place] = width
-        network.weights[<int>place] = <const float *>address(held, wide, np.float32)
-        network.spans[<int>place] = <const int32_t *>address(held, spans(wide), np.int32)
-        network.biases[<int>place] = <const float *>address(held, shift, np.float32)
-        n_in = width
-    return 0
-
-
-def spans(weights):
-    """Return, for each LANES columns, the first row with a weight and one beyond the last.
-
-    Networks side by side are one whose weights are blocks on the diagonal.
-    """
-    found = np.zeros(((weights.shape[1] + LANES - 1) // LANES, 2), dtype=np.int32)
-    for block in range(len(found)):
-        part = weights[:, block * LANES : (block + 1) * LANES]
-        used = np.flatnonzero(np.abs(part).max(axis=1, initial=0))
-        if len(used):
-            found[block] = used[0], used[-1] + 1
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.native.signals import COMPLEMENT
 from engine.ranking.evidence import Carts, Evidence
 from engine.ranking.habits import Habits
 from engine.ranking.keyed import Floats, Keys, look_up
@@ -147,16 +148,5 @@ def _say_habits(
     columns["since"] = np.log1p(habits.since[cart])
 
 
-NAMES = (
-    *("weight", "weight_root", "weight_log", "confidence", "confidence_log"),
-    *("noisy_or", "noisy_or_log", "cosine_log", "lift_log"),
-    *("group_weight", "group_weight_log", "group_to_item_log", "group_held"),
-    *("popular", "recent", "latest", "trend", "share", "share_log"),
-    *("bought", "times", "decayed", "decayed_log", "often", "last", "last_week", "last_month"),
-    *("alike", "alike_log", "alike_each", "repeated", "due", "due_now"),
-    *("group_times", "group_bought", "group_often", "group_decayed", "group_decayed_log"),
-    *("group_last", "group_last_week", "group_last_month", "loyalty", "loyalty_log"),
-    *("n_orders", "n_items", "since", "cart_size", "weight_by_size"),
-    *("price", "price_step", "price_far", "margin"),
-)
+NAMES = tuple(COMPLEMENT)
 """What the columns of a feature matrix say, in their order."""

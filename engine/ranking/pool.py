@@ -11,10 +11,10 @@ from engine.ranking.habits import Habits
 from engine.ranking.keyed import Floats, Keys, best_of_each, distinct, look_up
 from engine.ranking.signals import ItemSignals
 
-BY_WEIGHT = 200
-BY_COUNTS = 100
-BY_HABIT = 250
-GROUPS = 25
+BY_WEIGHT = 120
+BY_COUNTS = 40
+BY_HABIT = 120
+GROUPS = 12
 """Candidates of each kind for one cart; the groups each bring their leaders."""
 
 
