@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -179,6 +180,34 @@ def test_the_command_runs_without_extras() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "suggest" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["mine", "--help"], ["models", "list"], ["--version"]])
+def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> None:
+    """Nor what reads arrays and tables, before it has something to read."""
+    code = (
+        "import sys\n"
+        f"sys.argv = ['mersalg', *{arguments!r}]\n"
+        "from serving.cli.main import run\n"
+        "try:\n"
+        "    run()\n"
+        "finally:\n"
+        "    print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.splitlines())
+    assert loaded.isdisjoint({"numpy", "pandas", "pyarrow", "scipy", "sqlalchemy", "rich.progress"})
+    commands = {name for name in loaded if name.startswith("serving.cli.")}
+    assert commands.isdisjoint({"serving.cli.serve", "serving.cli.events", "serving.cli.report"})
+    if arguments[-1] == "--help":
+        assert "pydantic" not in loaded
 
 
 _STOPWATCHES = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"}

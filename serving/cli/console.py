@@ -7,23 +7,18 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import orjson
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.progress import Progress as RichProgress
 from rich.segment import Segment
 
 from engine.errors import MersalgError
 from engine.progress import SilentProgress, Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 _LONG_SECONDS = 5.0
 """Steps that take longer also say how far they are and when they are done, where no bar does."""
@@ -144,6 +139,16 @@ def progress_bars(*, quiet: bool = False) -> Generator[_Bars | _Lines | SilentPr
     if not err.file.isatty():
         yield _Lines()
         return
+    # Only here: the bars are a third of what rich takes to import.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.progress import Progress as RichProgress
+
     columns = (
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description}"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -13,42 +14,87 @@ from typer.core import TyperCommand, TyperGroup
 from engine.errors import DataError, GateRefused, MersalgError
 from serving.cli import console
 
+_VARIABLE = "MERSALG_DATABASE"
+
+_TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
+
+# Module of serving.cli that holds the command, and the panel of --help it is listed in.
+_PANELS = {
+    "demo": _TRY,
+    "init": _TRY,
+    "train": _TRAIN,
+    "mine": _TRAIN,
+    "evaluate": _TRAIN,
+    "models": _TRAIN,
+    "suggest": _SELL,
+    "serve": _SELL,
+    "keys": _SELL,
+    "events": _MEASURE,
+    "report": _MEASURE,
+    "simulate": _MEASURE,
+    "power": _MEASURE,
+    "customers": _MEASURE,
+    "retention": _MEASURE,
+    "guardrail": _MEASURE,
+    "audit": _MEASURE,
+    "backup": _MEASURE,
+    "restore": _MEASURE,
+    "migrate": _MEASURE,
+    "check": _TRY,
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported and described when it is asked for."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            panel, alone = _PANELS[name], typer.Typer(rich_markup_mode="rich")
+            module = importlib.import_module(f"serving.cli.{name}")
+            if hasattr(module, "group"):
+                alone.add_typer(module.group, name=name, rich_help_panel=panel)
+            else:
+                alone.command(name=name, rich_help_panel=panel)(module.command)
+            self._built[name] = typer.main.get_group(alone).commands[name]
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PANELS)
+
+    def __len__(self) -> int:
+        return len(_PANELS)
+
+
+class _Mersalg(TyperGroup):
+    """The program: its commands are imported one by one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": _Commands()})
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0].startswith("-"):
+            return super().parse_args(ctx, args)
+        # The command comes first, so no option is the program's own. To learn that they are not
+        # given Typer would load pydantic, which takes as long as all the rest.
+        own = self.params, self.add_help_option
+        self.params, self.add_help_option = [], False
+        try:
+            return super().parse_args(ctx, args)
+        finally:
+            self.params, self.add_help_option = own
+
+
 app = typer.Typer(
+    cls=_Mersalg,
     name="mersalg",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
     epilog="Exit codes: 0 ok, 1 a gate said no, 2 bad input.",
-)
-
-_VARIABLE = "MERSALG_DATABASE"
-
-_TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
-
-# Module of serving.cli that holds the command, and the panel of --help it is listed in.
-_COMMANDS = (
-    ("demo", _TRY),
-    ("init", _TRY),
-    ("train", _TRAIN),
-    ("mine", _TRAIN),
-    ("evaluate", _TRAIN),
-    ("models", _TRAIN),
-    ("suggest", _SELL),
-    ("serve", _SELL),
-    ("keys", _SELL),
-    ("events", _MEASURE),
-    ("report", _MEASURE),
-    ("simulate", _MEASURE),
-    ("power", _MEASURE),
-    ("customers", _MEASURE),
-    ("retention", _MEASURE),
-    ("guardrail", _MEASURE),
-    ("audit", _MEASURE),
-    ("backup", _MEASURE),
-    ("restore", _MEASURE),
-    ("migrate", _MEASURE),
-    ("check", _TRY),
 )
 
 
@@ -74,20 +120,6 @@ def main(  # noqa: D103 - it would be the help of the whole program
     ] = False,
 ) -> None:
     del show_version
-
-
-def _register() -> None:
-    for name, panel in _COMMANDS:
-        # Commands import what they need inside themselves, so this table stays cheap to load.
-        module = importlib.import_module(f"serving.cli.{name}")
-        group = getattr(module, "group", None)
-        if group is not None:
-            app.add_typer(group, name=name, rich_help_panel=panel)
-        else:
-            app.command(name=name, rich_help_panel=panel)(module.command)
-
-
-_register()
 
 
 def run() -> None:
