@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from engine import clock, money
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell.candidates import Candidates, RankedCandidates, RuleCandidates
+from engine.cross_sell.candidates import Candidates
 from engine.cross_sell.recommender import CrossSell
-from engine.eligibility import Eligibility
+from engine.eligibility import Cap, Eligibility
 from engine.fact_fields import LARGEST_QUANTITY
 from engine.facts import CartLine, Quantity
-from engine.merchandising.choosing import Choosing
-from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement, place_complements
 from engine.merchandising.policy import Policy
 from engine.merchandising.reasons import Reason
@@ -63,13 +61,11 @@ class Recommenders:
     ranking: Ranking | None
     native: NativeRanking | None
     """Ranks one cart as `ranking` does."""
-    choosing: Choosing
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
         eligibility, cross_sell = Eligibility.prepare(model), CrossSell.prepare(model)
-        ranking, cap = model.ranking, model.settings.offers.max_per_category
-        native = None
+        ranking, native = model.ranking, None
         if ranking is not None:
             packed = model.packed and model.packed.ranking
             native = NativeRanking(
@@ -81,19 +77,10 @@ class Recommenders:
             Policy.prepare(model, eligibility),
             cross_sell,
             Upsell.prepare(model),
-            cap,
+            model.settings.offers.max_per_category,
             ranking,
             native,
-            Choosing.prepare(cross_sell, ranking, native, model.catalogue, eligibility.family, cap),
         )
-
-    def candidates(self, cart: Items, past: Past, mode: Mode) -> Candidates:
-        """What may complement a cart of dense indices, ascending: the one place that says how."""
-        if self.ranking is None or self.native is None:
-            if mode == "discovery":
-                return RuleCandidates(self.cross_sell, cart, past.item)
-            return RuleCandidates(self.cross_sell, cart)
-        return RankedCandidates(self.cross_sell, self.ranking, cart, past, mode, self.native)
 
 
 def build_slate(
@@ -152,20 +139,16 @@ def build_slate(
     complements: list[Complement] = []
     candidates = None
     if cross_sell > 0:
+        ranking, native = recommenders.ranking, recommenders.native
         known = past or Past.unknown()
+        candidates = Candidates.of(recommenders.cross_sell, ranking, native, cart, known, mode)
+        cap = Cap.of(recommenders.max_per_category, cross_sell)
         pins = in_force.pins_of(held)
-        found = None
-        if not (pins or excluded or declined or explain):
-            found = recommenders.choosing.complements(cart, known, mode, eligibility, cross_sell)
-        if found is None:
-            candidates = recommenders.candidates(cart, known, mode)
-            room = CategoryRoom.of(catalogue.category, recommenders.max_per_category, cross_sell)
-            found = place_complements(candidates, eligibility, pins, room, cross_sell)
-            if explain:
-                rejected += rejected_complements(
-                    candidates, eligibility, room, found, limit=cross_sell
-                )
-        complements = found
+        complements = place_complements(candidates, eligibility, pins, cap, cross_sell)
+        if explain:
+            rejected += rejected_complements(
+                candidates, eligibility, catalogue.category, cap, complements, limit=cross_sell
+            )
     in_force.eligibility.release(eligibility)
     return Slate(
         tuple(complements),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
 from itertools import pairwise
 from zlib import crc32
 
@@ -13,10 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.native.kernels import NativeFinding
-
-_REMEMBERED = 4_096
-_FEW = 8
-"""Ids that are sooner found one by one, as many of them are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +79,9 @@ class Vocabulary:
     ids: StringTable
     sums: NDArray[np.uint32]
     places: NDArray[np.int32]
-    index_of: Callable[[str], int | None] = field(init=False, repr=False, compare=False)
-    """The dense index of an external id, or None where it is unknown."""
     _native: NativeFinding = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found = partial(_find, self.ids, self.sums.data, self.places.data)
-        # Most carts hold what many carts hold.
-        object.__setattr__(self, "index_of", lru_cache(_REMEMBERED)(found))
         native = NativeFinding(self.ids.blob, self.ids.offsets, self.sums, self.places)
         object.__setattr__(self, "_native", native)
 
@@ -114,13 +103,13 @@ class Vocabulary:
         return cls(table, sums, places)
 
     def indices_of(self, texts: Sequence[str]) -> list[int]:
-        """The dense index of each of several external ids, -1 where one is unknown."""
-        if len(texts) > _FEW:
-            found = self._native.find(texts)
-            if found is not None:
-                return found
-        index_of = self.index_of
-        return [-1 if (place := index_of(text)) is None else place for text in texts]
+        """Return the dense index of each of several external ids, -1 where one is unknown."""
+        return self._native.indices_of(texts)
+
+    def index_of(self, text: str) -> int | None:
+        """Return the dense index of an external id, or None where it is unknown."""
+        [place] = self._native.indices_of([text])
+        return None if place < 0 else place
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,13 +119,3 @@ class Vocabulary:
 
     def __getitem__(self, index: int) -> str:
         return self.ids[index]
-
-
-def _find(ids: StringTable, sums: memoryview, places: memoryview, text: str) -> int | None:
-    wanted = crc32(text.encode("utf-8", "surrogatepass"))
-    at = bisect_left(sums, wanted)
-    while at < len(sums) and sums[at] == wanted:
-        if ids[places[at]] == text:
-            return places[at]
-        at += 1
-    return None

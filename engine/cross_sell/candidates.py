@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import Protocol
+from dataclasses import dataclass
+from math import expm1
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,176 +15,116 @@ from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.signals import ItemSignals
 
-_CHUNK = 256
-_NOWHERE = np.zeros(0, dtype=np.int64)
-_NOTHING = np.zeros(0, dtype=np.int32)
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the rules of a cart lead to, or a fitted ranking finds for the cart and its buyer.
 
-class Candidates(Protocol):
-    """The seam between whatever finds and scores complements and the slate."""
+    Items that something in the cart keeps away are no candidates of a ranking, unless a rule of
+    the cart calls for them or the buyer has bought them before.
 
-    @property
-    def items(self) -> Items:
-        """int32 (n,), each candidate once; of equal scores the earlier comes first."""
-        ...
-
-    @property
-    def scores(self) -> Scores:
-        """float64 (n,), in [0, 1]."""
-        ...
-
-    def more(self) -> Iterator[tuple[Items, Scores]]:
-        """Weaker candidates for places that are left: chunks, best first, none of `items`."""
-        ...
-
-    def kept_apart(self) -> Items:
-        """Items that would be candidates, did not something in the cart keep them away."""
-        ...
-
-    def concerns(self, items: Items) -> NDArray[np.bool_]:
-        """Whether each of `items` is, or could come to be, a candidate for this cart."""
-        ...
-
-    def prior(self, item: int) -> float:
-        """The score of an item that is no candidate, and that the shop places all the same."""
-        ...
-
-    def evidence(self, items: Items) -> list[RuleCounts]:
-        """The counts behind each of `items`, candidates or not."""
-        ...
-
-
-class RuleCandidates:
-    """The consequents of the rules a cart fires, then popular complements.
-
-    The rules are fired when it is first asked which; of single items it is found out without.
-    Nothing of `bought` is a candidate: what the buyer has already, where only new things are asked.
+    Attributes
+    ----------
+    items : int32 (n,)
+        Each candidate once, ascending.
+    strengths : float64 (n,)
+        The higher, the better; see `score`.
+    bought : int32
+        What is no candidate because the buyer has it already.
     """
 
-    def __init__(self, recommender: CrossSell, cart: Items, bought: Items = _NOTHING) -> None:
-        self._recommender, self._cart, self._bought = recommender, cart, bought
+    cross_sell: CrossSell
+    ranking: Ranking | None
+    native: NativeRanking | None
+    cart: Items
+    items: Items
+    strengths: Scores
+    bought: Items
 
-    @property
-    def items(self) -> Items:
-        return self._found[0]
-
-    @property
-    def scores(self) -> Scores:
-        return self._found[1]
-
-    @cached_property
-    def _found(self) -> tuple[Items, Scores]:
-        items, scores = self._recommender.native.fire(self._cart)
-        if not len(self._bought):
-            return items, scores
-        new = ~np.isin(items, self._bought)
-        return items[new], scores[new]
-
-    def fires(self, items: Items) -> NDArray[np.bool_]:
-        """Whether some rule of the cart leads to each of `items`."""
-        return self._recommender.native.strongest(self._cart, items) >= 0
-
-    def more(self) -> Iterator[tuple[Items, Scores]]:
-        recommender = self._recommender
-        avoid = np.zeros(recommender.n_items, dtype=np.bool_)
-        avoid[self.items] = True
-        avoid[self._bought] = True
-        avoid[recommender.repelled_by(self._cart)] = True
-        for start in range(0, len(recommender.popular), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            items = recommender.popular[part]
-            free = (~avoid[items]).nonzero()[0]
-            yield items[free], recommender.popular_score[part][free]
-
-    def kept_apart(self) -> Items:
-        popular = self._recommender.popular
-        away = np.setdiff1d(self._recommender.repelled_by(self._cart), self.items)
-        return popular[np.isin(popular, away)]
-
-    def concerns(self, items: Items) -> NDArray[np.bool_]:
-        return np.isin(items, self.items) | np.isin(items, self._recommender.popular)
-
-    def prior(self, item: int) -> float:
-        return self._recommender.popular_counts(item).confidence
-
-    def evidence(self, items: Items) -> list[RuleCounts]:
-        recommender = self._recommender
-        rules = recommender.native.strongest(self._cart, items)
-        return [
-            recommender.popular_counts(item) if rule < 0 else recommender.counts_of(rule)
-            for item, rule in zip(items.tolist(), rules.tolist(), strict=True)
-        ]
-
-
-class RankedCandidates:
-    """What a fitted ranking finds for the cart and its buyer, then popular complements.
-
-    Items that something in the cart keeps away are left out, unless a rule of the cart calls for
-    them or the buyer has bought them before.
-    """
-
-    def __init__(
-        self,
-        recommender: CrossSell,
-        ranking: Ranking,
+    @classmethod
+    def of(
+        cls,
+        cross_sell: CrossSell,
+        ranking: Ranking | None,
+        native: NativeRanking | None,
         cart: Items,
         past: Past,
         mode: Mode,
-        native: NativeRanking,
-    ) -> None:
-        self._ranking, self._native, self._cart = ranking, native, cart
-        self._bought, self._mode = past.item, mode
-        self._by_rules = RuleCandidates(recommender, cart)
-        items, scores = native.rank(cart, past, mode)
-        away = self._kept_away(items, recommender.repelled_by(cart))
-        if len(away):
-            items, scores = np.delete(items, away), np.delete(scores, away)
-        self.items, self.scores = items, scores
+    ) -> Candidates:
+        """Return the candidates of a cart of dense indices, ascending.
 
-    def _kept_away(self, items: Items, repelled: Items) -> NDArray[np.int64]:
-        """Positions among `items`, which ascend."""
-        if not len(repelled) or not len(items):
-            return _NOWHERE
-        places = np.minimum(items.searchsorted(repelled), len(items) - 1)
-        places = np.unique(places[items[places] == repelled])
-        named = items[places]
-        return places[~self._by_rules.fires(named) & ~np.isin(named, self._bought)]
+        `native` ranks one cart as `ranking` does; both are None where rules rank.
+        """
+        bought = past.item if mode == "discovery" else past.item[:0]
+        if native is None:
+            items, strengths = cross_sell.native.fire(cart)
+            away = np.isin(items, bought) if len(bought) else None
+        else:
+            items, strengths = native.rank(cart, past, mode)
+            away = cross_sell.native.repels(cart, items)
+            places = away.nonzero()[0]
+            away[places] = ~np.isin(items[places], past.item)
+        if away is not None and away.any():
+            items, strengths = items[~away], strengths[~away]
+        return cls(cross_sell, ranking, native, cart, items, strengths, bought)
 
-    def more(self) -> Iterator[tuple[Items, Scores]]:
-        taken = self.items
-        if self._mode == "discovery":
-            taken = np.append(taken, self._bought)
-        least = float(self.scores.min(initial=1.0))
-        for items, scores in self._by_rules.more():
-            free = (~np.isin(items, taken)).nonzero()[0]
-            yield items[free], least * scores[free]
+    def score(self, strength: float) -> float:
+        """Return the score of a candidate, in [0, 1]."""
+        return -expm1(-strength) if self.native is None else strength
+
+    def fillers(self) -> tuple[Items, Scores]:
+        """Return popular items for places that are left, best first, and their scores."""
+        popular = self.cross_sell.popular
+        avoid = np.zeros(self.cross_sell.n_items, dtype=np.bool_)
+        for items in (self.items, self.bought, self.cross_sell.repelled_by(self.cart)):
+            avoid[items] = True
+        free = ~avoid[popular]
+        return popular[free], self._least() * self.cross_sell.popular_score[free]
 
     def kept_apart(self) -> Items:
-        return self._by_rules.kept_apart()
+        """Return the popular items that something in the cart keeps away."""
+        popular = self.cross_sell.popular
+        away = np.setdiff1d(self.cross_sell.repelled_by(self.cart), self.items)
+        return popular[np.isin(popular, away)]
 
     def concerns(self, items: Items) -> NDArray[np.bool_]:
-        return np.isin(items, self.items) | self._by_rules.concerns(items)
+        """Return whether each of some items is, or could come to be, a candidate for this cart."""
+        return np.isin(items, self.items) | np.isin(items, self.cross_sell.popular)
 
-    def prior(self, item: int) -> float:
-        return min(self._by_rules.prior(item), float(self.scores.min(initial=1.0)))
+    def score_of(self, item: int) -> float:
+        """Return the score of any item; a pin need not be a candidate."""
+        place = int(self.items.searchsorted(item))
+        if place < len(self.items) and self.items[place] == item:
+            return self.score(self.strengths.item(place))
+        popular = self.cross_sell.popular_counts(item).confidence
+        return popular if self.native is None else min(popular, self._least())
 
-    def evidence(self, items: Items) -> list[RuleCounts]:
-        """Of the strongest rule; else of the pair with the cart that is best borne out by counts;
-        else of the item alone."""
-        found = self._by_rules.evidence(items)
-        ruleless = [place for place, counts in enumerate(found) if not counts.antecedent]
-        if not ruleless:
+    def _least(self) -> float:
+        """Return what fillers score at most."""
+        return 1.0 if self.native is None else float(self.strengths.min(initial=1.0))
+
+    def evidence(self, items: list[int]) -> list[RuleCounts]:
+        """Return the counts behind items, candidates or not: of the strongest rule; else of the
+        pair with the cart that is best supported by counts; else of the item alone."""
+        cross_sell = self.cross_sell
+        rules = cross_sell.native.strongest(self.cart, items)
+        found = [
+            cross_sell.popular_counts(item) if rule < 0 else cross_sell.counts_of(rule)
+            for item, rule in zip(items, rules, strict=True)
+        ]
+        if self.ranking is None or self.native is None or -1 not in rules:
             return found
-        pairs = self._native.pairs(items[ruleless], self._cart)
+        ruleless = [place for place, rule in enumerate(rules) if rule < 0]
+        alone = np.array([items[place] for place in ruleless], dtype=np.int32)
+        pairs = self.native.pairs(alone, self.cart)
         for place, (held, n_joint) in zip(ruleless, pairs, strict=True):
             if held >= 0:
-                signals = self._ranking.signals
-                found[place] = pair_counts(signals, held, int(items[place]), n_joint)
+                found[place] = pair_counts(self.ranking.signals, held, items[place], n_joint)
         return found
 
 
 def pair_counts(signals: ItemSignals, held: int, item: int, n_joint: int) -> RuleCounts:
-    """The counts of an item beside another, which a cart holds, where no rule speaks of them."""
+    """Return the counts of an item beside another, which a cart holds, where no rule has both."""
     n_held, n_item = int(signals.n_orders[held]), int(signals.n_orders[item])
     n_orders = int(signals.n_orders_all[0])
     measured = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)

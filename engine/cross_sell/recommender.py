@@ -23,8 +23,6 @@ _OTHER_RULES_WEIGHT = 0.1
 """Of HitRate@10 on a year of groceries the best of 0, 0.1, 0.25, 0.5, 0.75 and 1."""
 _POPULAR_SHARE = 0.1
 """An item added less than a tenth as often as the best one is not called popular."""
-_FEW = 256
-"""More than these are sooner sorted than put in their place one by one."""
 
 
 class RuleCounts(NamedTuple):
@@ -78,7 +76,13 @@ class CrossSell:
             n_orders=affinity.n_orders,
             repelled=affinity.repelled,
             n_items=n_items,
-            native=NativeRules(index.single, index.several, _OTHER_RULES_WEIGHT),
+            native=NativeRules(
+                index.single,
+                index.several,
+                affinity.repelled,
+                index.contrary.consequents,
+                _OTHER_RULES_WEIGHT,
+            ),
         )
 
     def repelled_by(self, cart: Items) -> Items:
@@ -106,23 +110,14 @@ class CrossSell:
     def rank(self, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
         """The first `limit` complements of a cart, whether or not they can be offered."""
         cart = np.unique(np.asarray(cart_items, dtype=np.int32))
-        items, scores = self.native.fire(cart)
+        items, strengths = self.native.fire(cart)
         fresh = ~np.isin(items, cart)
-        items, scores = items[fresh], scores[fresh]
-        best = top(scores, limit)
-        items, scores = items[best], scores[best]
+        items, strengths = items[fresh], strengths[fresh]
+        best = highest(strengths, limit)
+        items, scores = items[best], -np.expm1(-strengths[best])
         if len(items) < limit:
             taken = np.concatenate([items, cart, self.repelled_by(cart)])
             free = np.flatnonzero(~np.isin(self.popular, taken))[: limit - len(items)]
             items = np.concatenate([items, self.popular[free]])
             scores = np.concatenate([scores, self.popular_score[free]])
         return items, scores
-
-
-def top(scores: Scores, limit: int) -> NDArray[np.int64]:
-    """Positions of the `limit` highest scores, highest first; ties by position."""
-    if limit <= 0:
-        return np.zeros(0, dtype=np.int64)
-    if limit <= _FEW:
-        return highest(np.ascontiguousarray(scores), limit)
-    return np.argsort(-scores, kind="stable")[:limit]

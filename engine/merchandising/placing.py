@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from engine.cross_sell.candidates import Candidates
 from engine.cross_sell.recommender import RuleCounts
-from engine.eligibility import CartEligibility
-from engine.merchandising.diversity import CategoryRoom
+from engine.eligibility import Cap, CartEligibility
 from engine.merchandising.policy import Pin
 from engine.merchandising.reasons import Reason
 
 Items = NDArray[np.int32]
+_UNCAPPED = 2**31
 
 
 class Complement(NamedTuple):
@@ -29,47 +29,46 @@ class Complement(NamedTuple):
     """Whether the shop placed it."""
 
 
-class _Chosen(NamedTuple):
-    """`position` is the place a pin asks for, 0 where none does."""
-
-    item: int
-    score: float
-    position: int = 0
-
-
 def place_complements(
     candidates: Candidates,
     eligibility: CartEligibility,
     pins: Sequence[Pin],
-    room: CategoryRoom,
+    cap: Cap,
     limit: int,
 ) -> list[Complement]:
-    """At most `limit` complements in the order of their places; pinned ones are left out of
-    `eligibility` from then on, and `room` counts all."""
-    pinned = _pinned(candidates, eligibility, pins, room, limit)
-    left = limit - len(pinned)
-    items, scores = candidates.items, candidates.scores
-    best = room.best(items, scores, left, eligibility.beside)
-    chosen = list(map(_Chosen, items[best].tolist(), scores[best].tolist()))
+    """Return at most `limit` complements in the order of their places.
+
+    Pinned ones are left out of `eligibility` from then on, and count in their categories. Weaker
+    items fill the places that candidates leave. Only a binding cap holds for these: in a small
+    shop one category may well be all that sells.
+    """
+    pinned = _pinned(candidates, eligibility, pins, limit)
+    taken, left = list(pinned), limit - len(pinned)
+    items, strengths = candidates.items, candidates.strengths
+    best = eligibility.best(items, strengths, taken, cap, left)
+    chosen = {items.item(place): candidates.score(strengths.item(place)) for place in best}
     if len(chosen) < left:
-        chosen += _fillers(candidates, eligibility, room, left - len(chosen))
-    arranged = _arranged(pinned, chosen) if pinned else chosen
-    counts = candidates.evidence(np.array([each.item for each in arranged], dtype=np.int32))
+        items, scores = candidates.fillers()
+        if cap.gives_way:
+            cap = Cap(_UNCAPPED, gives_way=False)
+        best = eligibility.best(items, scores, [*taken, *chosen], cap, left - len(chosen))
+        chosen |= {items.item(place): scores.item(place) for place in best}
+    order = _arranged(pinned, chosen) if pinned else list(chosen)
+    counts = candidates.evidence(order)
     return [
-        Complement(each.item, each.score, behind, each.position > 0)
-        for each, behind in zip(arranged, counts, strict=True)
+        Complement(item, chosen[item], behind)
+        if item in chosen
+        else Complement(item, candidates.score_of(item), behind, pinned=True)
+        for item, behind in zip(order, counts, strict=True)
     ]
 
 
 def _pinned(
-    candidates: Candidates,
-    eligibility: CartEligibility,
-    pins: Sequence[Pin],
-    room: CategoryRoom,
-    limit: int,
-) -> list[_Chosen]:
-    """What the shop places itself, by position; a pin beyond the limit asks for nothing."""
-    found: list[_Chosen] = []
+    candidates: Candidates, eligibility: CartEligibility, pins: Sequence[Pin], limit: int
+) -> dict[int, int]:
+    """Return the positions of the items the shop places itself, ascending; a pin beyond the limit
+    asks for nothing."""
+    found: dict[int, int] = {}
     for pin in pins:
         if pin.position > limit or len(found) == limit:
             break
@@ -78,11 +77,9 @@ def _pinned(
             if pin.by_score
             else _itself(pin, eligibility)
         )
-        if item is None:
-            continue
-        room.add(item)
-        eligibility.leave_out(np.array([item], dtype=np.int32), Reason.ALREADY_OFFERED)
-        found.append(_Chosen(item, _score(candidates, item), pin.position))
+        if item is not None:
+            eligibility.leave_out(np.array([item], dtype=np.int32), Reason.ALREADY_OFFERED)
+            found[item] = pin.position
     return found
 
 
@@ -98,40 +95,16 @@ def _of_category(pin: Pin, candidates: Candidates, eligibility: CartEligibility)
     items = candidates.items
     places = (np.isin(items, pin.items) & eligibility.beside(items)).nonzero()[0]
     if len(places):
-        return int(items[places[candidates.scores[places].argmax()]])
+        return int(items[places[candidates.strengths[places].argmax()]])
     free = eligibility.beside(pin.items) & ~np.isin(pin.items, candidates.kept_apart())
     return int(pin.items[free.argmax()]) if free.any() else None
 
 
-def _score(candidates: Candidates, item: int) -> float:
-    places = (candidates.items == item).nonzero()[0]
-    return float(candidates.scores[places[0]]) if len(places) else candidates.prior(item)
-
-
-def _fillers(
-    candidates: Candidates, eligibility: CartEligibility, room: CategoryRoom, limit: int
-) -> list[_Chosen]:
-    """Weaker candidates for places nothing better was found for.
-
-    Only a binding cap holds here: in a small shop one category may well be all that sells.
-    """
-    found: list[_Chosen] = []
-    for items, scores in candidates.more():
-        free = eligibility.beside(items).nonzero()[0]
-        for item, score in zip(items[free].tolist(), scores[free].tolist(), strict=True):
-            if not room.gives_way and not room.take(item):
-                continue
-            found.append(_Chosen(item, score))
-            if len(found) == limit:
-                return found
-    return found
-
-
-def _arranged(pinned: Sequence[_Chosen], others: Sequence[_Chosen]) -> list[_Chosen]:
-    """Pins where they ask to stand, or as near to it as there are others to stand before them."""
-    waiting, rest = deque(pinned), deque(others)
-    arranged: list[_Chosen] = []
+def _arranged(pinned: dict[int, int], others: dict[int, float]) -> list[int]:
+    """Put pins where they ask to be, or as near to it as there are others to precede them."""
+    waiting, rest = deque(pinned.items()), deque(others)
+    arranged: list[int] = []
     while waiting or rest:
-        due = waiting and (waiting[0].position <= len(arranged) + 1 or not rest)
-        arranged.append(waiting.popleft() if due else rest.popleft())
+        due = waiting and (waiting[0][1] <= len(arranged) + 1 or not rest)
+        arranged.append(waiting.popleft()[0] if due else rest.popleft())
     return arranged

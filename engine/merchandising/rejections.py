@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell.candidates import Candidates
-from engine.eligibility import CartEligibility
+from engine.eligibility import Cap, CartEligibility
 from engine.facts import Kind
-from engine.merchandising.diversity import CategoryRoom
 from engine.merchandising.placing import Complement
 from engine.merchandising.reasons import Reason
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
@@ -32,51 +32,43 @@ class Rejected:
 def rejected_complements(
     candidates: Candidates,
     eligibility: CartEligibility,
-    room: CategoryRoom,
+    category: NDArray[np.int32],
+    cap: Cap,
     offered: Sequence[Complement],
     *,
     limit: int,
 ) -> list[Rejected]:
-    """Best first.
+    """Return what is not offered beside a cart, best first.
 
     Args:
-        room: what the categories have left after the slate was filled.
+        category: int32 (n_items,).
         offered: the complements chosen, of at most `limit`.
     """
     chosen = {each.item for each in offered}
-    found = _judged(candidates.items, candidates.scores, eligibility, room.refuses)
+    held = Counter(category.item(each.item) for each in offered)
+    by_score = {category.item(each.item) for each in offered if not each.pinned}
+    # A cap that gave way, or had no need to, is no reason.
+    gave_way = cap.gives_way and any(held[code] > cap.most for code in by_score if code >= 0)
+    full = {code for code, many in held.items() if code >= 0 and many >= cap.most and not gave_way}
+    scores = map(candidates.score, candidates.strengths.tolist())
+    judged = [(candidates.items, list(scores), full)]
     # Weaker candidates were looked at only where the others left a place to fill.
     if len(offered) < limit or not chosen.issubset(candidates.items.tolist()):
-        for items, scores in candidates.more():
-            # A cap that gives way is not asked about them.
-            refuses = _nothing if room.gives_way else room.refuses
-            found += _judged(items, scores, eligibility, refuses)
+        items, weaker = candidates.fillers()
+        judged.append((items, weaker.tolist(), set() if cap.gives_way else full))
+    found: list[Rejected] = []
+    for items, its_scores, crowded in judged:
+        for item, score, reason in zip(
+            items.tolist(), its_scores, eligibility.reasons(items), strict=True
+        ):
+            why = Reason.CATEGORY_CAP if category.item(item) in crowded else Reason.LOWER_SCORE
+            found.append(Rejected("cross_sell", item, score, reason or why))
     away = candidates.kept_apart()
     for item, reason in zip(away.tolist(), eligibility.reasons(away), strict=True):
-        why = Reason.KEPT_APART if reason is Reason.ELIGIBLE else reason
-        found.append(Rejected("cross_sell", item, candidates.prior(item), why))
+        score = candidates.score_of(item)
+        found.append(Rejected("cross_sell", item, score, reason or Reason.KEPT_APART))
     kept = [each for each in found if each.item not in chosen]
     return sorted(kept, key=lambda each: (-each.score, each.item))
-
-
-def _judged(
-    items: NDArray[np.int32],
-    scores: NDArray[np.float64],
-    eligibility: CartEligibility,
-    refuses: Callable[[int], bool],
-) -> list[Rejected]:
-    found: list[Rejected] = []
-    reasons = eligibility.reasons(items)
-    for item, score, reason in zip(items.tolist(), scores.tolist(), reasons, strict=True):
-        why = reason
-        if reason is Reason.ELIGIBLE:
-            why = Reason.CATEGORY_CAP if refuses(item) else Reason.LOWER_SCORE
-        found.append(Rejected("cross_sell", item, score, why))
-    return found
-
-
-def _nothing(_item: int) -> bool:
-    return False
 
 
 def rejected_upgrades(

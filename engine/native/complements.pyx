@@ -1,61 +1,129 @@
-# Choosing the complements of a cart.
+# Choosing among the complements of a cart.
 
-_CHOSEN = Struct("=d4i")
+cdef enum:
+    _FEW = 256  # more are sooner sorted than put in their place one by one
+    _TOO_DEAR = 13  # as `engine.merchandising.reasons.Reason`
+    _SUBSTITUTE = 14
+
+def highest(const double[::1] scores, int64_t limit):
+    """Return the places of the `limit` highest, highest first; ties by place."""
+    cdef int64_t n = scores.shape[0], held = 0, place, at
+    if limit > _FEW:
+        return np.argsort(np.negative(scores), kind="stable")[:limit]
+    highest = np.empty(max(limit, 0), dtype=np.int64)
+    cdef int64_t[::1] found = highest
+    for place in range(n if limit > 0 else 0):
+        if held == limit:
+            if scores[place] <= scores[found[held - 1]]:
+                continue
+            held -= 1
+        at = held
+        while at > 0 and scores[found[at - 1]] < scores[place]:
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = place
+        held += 1
+    return highest[:held]
 
 
-cdef class NativeComplements:
-    """Chooses what goes with a cart, and finds the counts behind it."""
+cdef struct Beside:
+    const uint8_t *marks
+    const int32_t *families
+    int64_t n_families
+    double dearest
 
-    cdef Shop shop
-    cdef NativeRules rules
-    cdef NativeRanking ranking
-    cdef list held
 
-    def __init__(
-        self, NativeRules rules, NativeRanking ranking, repelled, contrary, category, family,
-        price_minor,
+cdef class NativeEligibility:
+    """Says why items are not offered beside a cart, and chooses among those that may be."""
+
+    cdef const int32_t[::1] category, substitutes
+    cdef const int64_t[::1] price
+
+    def __init__(self, category, substitutes, price_minor):
+        """Arrays of shape (n_items,): codes below 0 where an item has no category, or no family
+        whose members exclude each other."""
+        self.category, self.substitutes, self.price = category, substitutes, price_minor
+
+    def reasons(
+        self, const int32_t[::1] items, const uint8_t[::1] marks, const int32_t[::1] families,
+        double dearest,
     ):
-        """`repelled` and `contrary` are the items that each item keeps away, by affinity and by
-        rules; the others have shape (n_items,). `ranking` may be None."""
-        self.held, self.rules, self.ranking = [], rules, ranking
-        self.shop = Shop(
-            NULL, &rules.single, &rules.several, matrix(self.held, repelled),
-            matrix(self.held, contrary), len(category),
-            <const int32_t *>address(self.held, category, np.int32),
-            <const int32_t *>address(self.held, family, np.int32),
-            <const int64_t *>address(self.held, price_minor, np.int64), rules.others,
-        )
-        if ranking is not None:
-            self.shop.ranking = &ranking.model
+        """Return the `Reason` of each item as a number, 0 where it may be offered.
+
+        marks: uint8 (n_items,), the reasons known beforehand.
+        families: ascending; their members replace something in the cart.
+        dearest: minor units.
+        """
+        cdef Beside beside = self.beside(marks, families, dearest)
+        cdef int64_t place
+        found = np.empty(items.shape[0], dtype=np.uint8)
+        cdef uint8_t[::1] reasons = found
+        for place in range(items.shape[0]):
+            reasons[place] = self.reason(&beside, items[place])
+        return found
 
     def choose(
-        self, const int32_t[::1] cart, past, mode, const uint8_t[::1] marks,
-        const int32_t[::1] blocked, double dearest, int64_t most, bint gives_way, int64_t limit,
+        self, const int32_t[::1] items, const double[::1] scores, const uint8_t[::1] marks,
+        const int32_t[::1] families, double dearest, list taken, int64_t most, bint gives_way,
+        int64_t limit,
     ):
-        """Return (score, item, rule, held, joint) of the complements, best first.
+        """Return the places of at most `limit` items that may be offered, the best first.
 
-        `rule` is the strongest, -1 where none fires; then `held` is an item of the cart that goes
-        with it in `joint` orders, -1 where none is known to. Where rules rank, `score` is how
-        strong they are together, of which the score is 1 - exp(-it). Where they are fewer than
-        `limit`, there may be weaker ones.
-
-        cart: ascends, each item once.
-        marks: 0 where an item may be offered, were it not for the rest.
-        blocked: families of which none may be.
-        dearest: minor units, below 0 where any price will do.
-        most: places of each category, which others that find no room take where it `gives_way`.
+        taken: what is offered already.
+        most: how many of one category; where this `gives_way`, others get places nothing else can
+            fill.
         """
-        cdef Chosen *found = NULL
-        cdef const int32_t[::1] item = past.item
-        cdef const float[::1] age = past.age
-        cdef const int64_t[::1] order = past.order
-        cdef Call call = Call(
-            &cart[0], cart.shape[0], &item[0], &age[0], &order[0], item.shape[0],
-            mode == "discovery", &marks[0], &blocked[0], blocked.shape[0], dearest, most,
-            gives_way, limit,
-        )
-        cdef const Network *network = NULL
-        if self.ranking is not None:
-            network = self.ranking.network(mode)
-        cdef int64_t n = counted(mersalg_complements(_work, &self.shop, network, &call, &found))
-        return _CHOSEN.iter_unpack((<const char *>found)[: n * sizeof(Chosen)])
+        cdef Beside beside = self.beside(marks, families, dearest)
+        cdef int64_t n = items.shape[0], width = 4 * min(max(limit, 1), n), place
+        cdef int64_t[::1] order
+        cdef int32_t item
+        cdef list slate, places, crowded
+        for item in taken:
+            self.reason(&beside, item)  # raises where there is no such item
+        while True:
+            slate, places, crowded = list(taken), [], []
+            # Few are looked at where these fill the slate.
+            order = highest(scores, width)
+            for place in order:
+                if len(places) >= limit:
+                    return places
+                item = items[place]
+                if self.reason(&beside, item):
+                    continue
+                if self.has_room(slate, item, most):
+                    slate.append(item)
+                    places.append(place)
+                else:
+                    crowded.append(place)
+            if width >= n:
+                return places + crowded[: max(limit - len(places), 0)] if gives_way else places
+            width *= 4
+
+    cdef Beside beside(
+        self, const uint8_t[::1] marks, const int32_t[::1] families, double dearest
+    ) except *:
+        if not marks.shape[0] == self.price.shape[0] == self.category.shape[0] == self.substitutes.shape[0]:
+            raise BrokenArrays(_OUTSIDE)
+        return Beside(&marks[0], &families[0], families.shape[0], dearest)
+
+    cdef inline int reason(self, const Beside *beside, int32_t item) except -1:
+        cdef int found
+        cdef int32_t family
+        if not 0 <= item < self.price.shape[0]:
+            raise BrokenArrays(_OUTSIDE)
+        found, family = beside.marks[item], self.substitutes[item]
+        if self.price[item] > beside.dearest and not 0 < found < _TOO_DEAR:
+            found = _TOO_DEAR
+        if not 0 < found < _SUBSTITUTE and family >= 0 and in_cart(
+            beside.families, beside.n_families, family
+        ):
+            found = _SUBSTITUTE
+        return found
+
+    cdef bint has_room(self, list slate, int32_t item, int64_t most) except -1:
+        """Return whether the slate holds less than `most` of the item's category."""
+        cdef int32_t other
+        if self.category[item] >= 0:
+            for other in slate:
+                most -= self.category[other] == self.category[item]
+        return most > 0

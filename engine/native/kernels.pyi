@@ -172,43 +172,43 @@ class NativeFinding:
     def __init__(
         self, blob: _Bytes, offsets: _Integers, sums: NDArray[np.uint32], places: _Codes
     ) -> None: ...
-    def find(self, texts: Sequence[str]) -> list[int] | None: ...
+    def indices_of(self, texts: Sequence[str]) -> list[int]: ...
 
 class NativeRules:
-    def __init__(self, single: RuleIndex, several: RuleIndex, others: float) -> None: ...
+    def __init__(
+        self,
+        single: RuleIndex,
+        several: RuleIndex,
+        repelled: Ragged[np.int32],
+        contrary: Ragged[np.int32],
+        others: float,
+    ) -> None: ...
     @property
     def others(self) -> float: ...
     def fire(self, cart: _Codes) -> tuple[_Codes, _Floats]: ...
-    def strongest(self, cart: _Codes, items: _Codes) -> _Codes: ...
+    def strongest(self, cart: _Codes, items: list[int]) -> list[int]: ...
+    def repels(self, cart: _Codes, items: _Codes) -> NDArray[np.bool_]: ...
 
 class NativeRanking:
     def __init__(self, ranking: Ranking, packed: _Singles) -> None: ...
     def rank(self, cart: _Codes, past: Past, mode: Mode) -> tuple[_Codes, _Floats]: ...
     def pairs(self, items: _Codes, cart: _Codes) -> list[tuple[int, int]]: ...
 
-class NativeComplements:
-    def __init__(
-        self,
-        rules: NativeRules,
-        ranking: NativeRanking | None,
-        repelled: Ragged[np.int32],
-        contrary: Ragged[np.int32],
-        category: _Codes,
-        family: _Codes,
-        price_minor: _Integers,
-    ) -> None: ...
+class NativeEligibility:
+    def __init__(self, category: _Codes, substitutes: _Codes, price_minor: _Integers) -> None: ...
+    def reasons(self, items: _Codes, marks: _Bytes, families: _Codes, dearest: float) -> _Bytes: ...
     def choose(
         self,
-        cart: _Codes,
-        past: Past,
-        mode: Mode,
+        items: _Codes,
+        scores: _Floats,
         marks: _Bytes,
-        blocked: _Codes,
+        families: _Codes,
         dearest: float,
+        taken: list[int],
         most: int,
         gives_way: bool,
         limit: int,
-    ) -> Iterator[tuple[float, int, int, int, int]]: ...
+    ) -> list[int]: ...
 
 QUESTION_SIGNALS: np.dtype[np.void]
 SIBLING_SIGNALS: np.dtype[np.void]

@@ -14,9 +14,9 @@ import numpy as np
 from libc.math cimport (
     INFINITY, NAN, exp, exp2f, expf, fabsf, lgamma, log, log1pf, logf, sqrt, sqrtf, trunc,
 )
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 include "itemsets.pyx"
 include "basket_rows.pyx"

@@ -159,7 +159,7 @@ cdef int64_t look_around(
     return failed if failed else gather_pool(work, model, discovery, scene, pool)
 
 
-cdef public int64_t mersalg_rank(
+cdef int64_t mersalg_rank(
     Workspace *work, const Ranking *model, const Network *network, const int32_t *cart,
     int64_t n_cart, const int32_t *past_item, const float *past_age, const int64_t *past_order,
     int64_t n_past, int discovery, int32_t **items, double **scores,
@@ -218,7 +218,7 @@ cdef int best_pair(
     return OK
 
 
-cdef public int64_t mersalg_pairs(
+cdef int64_t mersalg_pairs(
     const Ranking *model, const int32_t *cart, int64_t n_cart, const int32_t *items,
     int64_t n_items, int32_t *held, int32_t *joint,
 ) noexcept nogil:

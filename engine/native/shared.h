@@ -159,15 +159,6 @@ int64_t highest(int64_t n, const float *score, const int32_t *key, int64_t limit
 
 void sort_ascending(int32_t *values, int64_t n, Buffer *spare);
 
-/* Rules by their first antecedent item. `rest` has `width` columns, `n_items` fills short rows. */
-typedef struct {
-    Rows rules; /* its columns are the consequents */
-    const float *strength;
-    const int32_t *position;
-    const int32_t *rest;
-    int64_t width;
-} Filed;
-
 /* What an item is by itself, in one line of a processor's cache: candidates lie far apart. */
 typedef struct {
     int32_t group;
@@ -189,74 +180,6 @@ typedef struct {
     int64_t n_popular;
     float n_orders_all;
 } Ranking;
-
-/* What is known of a shop; `ranking` is NULL where rules rank. `category` and `family` are below 0
- * where an item has none. */
-typedef struct {
-    const Ranking *ranking;
-    const Filed *single, *several;
-    Rows repelled, contrary;
-    int64_t n_items;
-    const int32_t *category, *family;
-    const int64_t *price;
-    double others;
-} Shop;
-
-/* What is asked. `cart` ascends, each item once; `marks` is 0 where an item may be offered, but for
- * those of `blocked` families and those dearer than `dearest`, below 0 where any price will do.
- * `most` is how many places a category takes, unless it `gives_way`. */
-typedef struct {
-    const int32_t *cart;
-    int64_t n_cart;
-    const int32_t *past_item;
-    const float *past_age;
-    const int64_t *past_order;
-    int64_t n_past, discovery;
-    const uint8_t *marks;
-    const int32_t *blocked;
-    int64_t n_blocked;
-    double dearest;
-    int64_t most, gives_way, limit;
-} Call;
-
-/* `rule` is the strongest that fires, -1 without any; then `held` is the item of the cart that goes
- * with it in `joint` orders, -1 without any too. */
-typedef struct {
-    double score;
-    int32_t item, rule, held, joint;
-} Chosen;
-
-/* As `Vocabulary` has them: text i is `blob[offsets[i]..offsets[i + 1])`; sums ascend. */
-typedef struct {
-    int64_t n, n_bytes;
-    const uint8_t *blob;
-    const int64_t *offsets;
-    const uint32_t *sums;
-    const int32_t *places;
-} Vocabulary;
-
-int64_t mersalg_rank(Workspace *work, const Ranking *model, const Network *network,
-                     const int32_t *cart, int64_t n_cart, const int32_t *past_item,
-                     const float *past_age, const int64_t *past_order, int64_t n_past,
-                     int discovery, int32_t **items, double **scores);
-
-int64_t mersalg_fire(Workspace *work, const Filed *single, const Filed *several,
-                     const int32_t *cart, int64_t n_cart, double others, int32_t **items,
-                     double **strengths);
-
-int64_t mersalg_strongest(const Filed *single, const Filed *several, const int32_t *cart,
-                          int64_t n_cart, const int32_t *items, int64_t n, int32_t *rules);
-
-int64_t mersalg_highest(const double *scores, int64_t n, int64_t limit, int64_t *places);
-
-int64_t mersalg_pairs(const Ranking *model, const int32_t *cart, int64_t n_cart,
-                      const int32_t *items, int64_t n_items, int32_t *held, int32_t *joint);
-
-int64_t mersalg_complements(Workspace *work, const Shop *shop, const Network *network,
-                            const Call *call, Chosen **found);
-
-int64_t mersalg_find(const Vocabulary *known, const uint8_t *asked, int64_t n_bytes, int64_t n,
-                     int32_t *found);
 
 Workspace *mersalg_open(void);
 

@@ -43,12 +43,6 @@ cdef extern from "shared.h" nogil:
         Table items, groups, past_items, past_groups, pool
         Buffer evidence, group_evidence, habits, group_habits, scores, chosen, sums, lists, orders
         Buffer out_items, out_scores, out_rules, out_marks
-    ctypedef struct Filed:
-        RowsOfMatrix rules
-        const float *strength
-        const int32_t *position
-        const int32_t *rest
-        int64_t width
     ctypedef struct RankedItem:
         int32_t group
         float share, log_price, margin, popular_log, recent_log, latest_log, share_log
@@ -62,54 +56,14 @@ cdef extern from "shared.h" nogil:
         const int32_t *popular
         int64_t n_popular
         float n_orders_all
-    ctypedef struct Shop:
-        const Ranking *ranking
-        const Filed *single
-        const Filed *several
-        RowsOfMatrix repelled, contrary
-        int64_t n_items
-        const int32_t *category
-        const int32_t *family
-        const int64_t *price
-        double others
-    ctypedef struct Call:
-        const int32_t *cart
-        int64_t n_cart
-        const int32_t *past_item
-        const float *past_age
-        const int64_t *past_order
-        int64_t n_past, discovery
-        const uint8_t *marks
-        const int32_t *blocked
-        int64_t n_blocked
-        double dearest
-        int64_t most, gives_way, limit
-    ctypedef struct Chosen:
-        double score
-        int32_t item, rule, held, joint
-    ctypedef struct Vocabulary:
-        int64_t n, n_bytes
-        const uint8_t *blob
-        const int64_t *offsets
-        const uint32_t *sums
-        const int32_t *places
     Workspace *mersalg_open()
-    int64_t mersalg_fire(
-        Workspace *, const Filed *, const Filed *, const int32_t *, int64_t, double, int32_t **,
-        double **
-    )
-    int64_t mersalg_strongest(
-        const Filed *, const Filed *, const int32_t *, int64_t, const int32_t *, int64_t, int32_t *
-    )
-    int64_t mersalg_highest(const double *, int64_t, int64_t, int64_t *)
-    int64_t mersalg_complements(
-        Workspace *, const Shop *, const Network *, const Call *, Chosen **
-    )
-    int64_t mersalg_find(const Vocabulary *, const uint8_t *, int64_t, int64_t, int32_t *)
+
+_NO_MEMORY = "no memory for the kernels"
+_OUTSIDE = "arrays of the model point outside of each other"
 
 cdef Workspace *_work = mersalg_open()
 if _work == NULL:
-    raise MemoryError("no memory for the kernels")
+    raise MemoryError(_NO_MEMORY)
 
 
 class BrokenArrays(ValueError):
@@ -119,9 +73,9 @@ class BrokenArrays(ValueError):
 cdef int64_t counted(int64_t n) except -1:
     """Return what a kernel answered; raise what its errors stand for."""
     if n == -1:
-        raise MemoryError("no memory for the kernels")
+        raise MemoryError(_NO_MEMORY)
     if n < 0:
-        raise BrokenArrays("arrays of the model point outside of each other")
+        raise BrokenArrays(_OUTSIDE)
     return n
 
 

@@ -1,30 +1,63 @@
 # Finding the dense indices of external ids.
 
-cdef class NativeFinding:
-    """Finds the dense indices of many external ids; arrays as those of `Vocabulary`."""
+cdef uint32_t _CRC_STEPS[256]  # of CRC-32, by byte
+cdef uint32_t _step
+for _byte in range(256):
+    _step = _byte
+    for _ in range(8):
+        _step = _step >> 1 ^ (0xEDB88320u if _step & 1 else 0)
+    _CRC_STEPS[<int>_byte] = _step
 
-    cdef Vocabulary known
-    cdef list held
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *length) except NULL
+
+
+cdef class NativeFinding:
+    """Finds the dense indices of external ids by their check sums; arrays as of `Vocabulary`."""
+
+    cdef const uint8_t[::1] blob
+    cdef const int64_t[::1] offsets
+    cdef const uint32_t[::1] sums
+    cdef const int32_t[::1] places
 
     def __init__(self, blob, offsets, sums, places):
-        self.held = held = []
-        self.known = Vocabulary(
-            min(len(offsets) - 1, len(sums), len(places)), len(blob),
-            <const uint8_t *>address(held, blob, np.uint8),
-            <const int64_t *>address(held, offsets, np.int64),
-            <const uint32_t *>address(held, sums, np.uint32),
-            <const int32_t *>address(held, places, np.int32),
-        )
+        self.blob, self.offsets, self.sums, self.places = blob, offsets, sums, places
 
-    def find(self, texts):
-        """Return -1 where an id is unknown; None where one spans lines, which cannot be distinguished."""
-        cdef bytes asked = "\n".join(texts).encode("utf-8", "surrogatepass")
-        cdef int64_t n = len(texts)
-        if asked.count(b"\n") != n - 1:
-            return None
-        places = np.empty(n, dtype=np.int32)
-        cdef int32_t[::1] found = places
-        counted(
-            mersalg_find(&self.known, <const uint8_t *><char *>asked, len(asked), n, &found[0])
-        )
-        return places.tolist()
+    def indices_of(self, texts):
+        """Return the dense index of each of several external ids, -1 where one is unknown."""
+        cdef str text
+        return [self.index_of(text) for text in texts]
+
+    cdef int64_t index_of(self, str text) except -2:
+        cdef Py_ssize_t length
+        cdef const uint8_t *wanted
+        cdef bytes encoded
+        if text.isascii():
+            wanted = <const uint8_t *>PyUnicode_AsUTF8AndSize(text, &length)
+        else:
+            encoded = text.encode("utf-8", "surrogatepass")
+            wanted, length = encoded, len(encoded)
+        cdef int64_t low = 0, high = self.sums.shape[0], middle, begin, end
+        cdef uint32_t check_sum = 0xFFFFFFFFu
+        cdef int32_t place
+        for middle in range(length):
+            check_sum = _CRC_STEPS[(check_sum ^ wanted[middle]) & 255] ^ check_sum >> 8
+        check_sum = ~check_sum
+        while low < high:
+            middle = (low + high) // 2
+            if self.sums[middle] < check_sum:
+                low = middle + 1
+            else:
+                high = middle
+        while low < self.sums.shape[0] and self.sums[low] == check_sum:
+            place = self.places[low] if low < self.places.shape[0] else -1
+            if not 0 <= place < self.offsets.shape[0] - 1:
+                raise BrokenArrays(_OUTSIDE)
+            begin, end = self.offsets[place], self.offsets[place + 1]
+            if not 0 <= begin <= end <= self.blob.shape[0]:
+                raise BrokenArrays(_OUTSIDE)
+            if end - begin == length and not memcmp(&self.blob[begin], wanted, length):
+                return place
+            low += 1
+        return -1

@@ -21,6 +21,7 @@ from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.candidates import Candidates
 from engine.cross_sell.rules import RuleTable
 from engine.facts import CartLine
 from engine.model import Model, Settings
@@ -199,9 +200,8 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
         )
 
     measure("request parsed", n_carts, lambda n: decode(raw[n], SuggestionRequest))
-    measure(
-        "candidates", n_carts, lambda n: recommenders.candidates(rows[n], pasts[n], "discovery")
-    )
+    parts = recommenders.cross_sell, recommenders.ranking, recommenders.native
+    measure("candidates", n_carts, lambda n: Candidates.of(*parts, rows[n], pasts[n], "discovery"))
     measure("slate: nothing asked", n_carts, lambda n: slate(n, cross_sell=0, upsell=0))
     measure("slate: cross-sell alone", n_carts, lambda n: slate(n, upsell=0))
     measure("slate: upsell alone", n_carts, lambda n: slate(n, cross_sell=0))

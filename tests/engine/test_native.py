@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from engine.arrays import Ragged
 from engine.cross_sell.recommender import CrossSell
+from engine.merchandising.reasons import Reason
 from engine.model import Model
 from engine.native import build
 from engine.native.kernels import (
     BrokenArrays,
+    NativeEligibility,
     NativeRanking,
     NativeUpgrades,
     highest,
@@ -88,10 +90,14 @@ def test_rules_are_fired_as_by_numpy(data: st.DataObject, model: Model) -> None:
     items, scores = fire(cross_sell, cart).combined()
     found = cross_sell.native.fire(cart)
     assert found[0].tolist() == items.tolist()
-    np.testing.assert_allclose(found[1], scores, rtol=1e-12)
+    np.testing.assert_allclose(-np.expm1(-found[1]), scores, rtol=1e-12)
     everything = np.arange(cross_sell.n_items, dtype=np.int32)
-    rules = cross_sell.native.strongest(cart, everything)
-    assert rules.tolist() == strongest(cross_sell, cart, everything)
+    rules = cross_sell.native.strongest(cart, everything.tolist())
+    assert rules == strongest(cross_sell, cart, everything)
+    away = cross_sell.native.repels(cart, everything)
+    assert set(np.flatnonzero(away).tolist()) == {
+        item for item in cross_sell.repelled_by(cart).tolist() if rules[item] < 0
+    }
 
 
 @given(seed=_SEEDS)
@@ -221,11 +227,46 @@ def test_hostile_arrays_read_nothing_outside(tmp_path: Path) -> None:
     assert "survived" in done.stdout
 
 
-@given(
-    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), max_size=60),
-    limit=st.integers(1, 70),
-)
+_SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), max_size=60)
+
+
+@given(scores=_SCORES, limit=st.integers(0, 70))
 def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None:
-    given_scores = np.array(scores, dtype=np.float64)
-    found = highest(given_scores, limit)
-    assert found.tolist() == np.argsort(-given_scores, kind="stable")[:limit].tolist()
+    found = highest(np.array(scores, dtype=np.float64), limit)
+    assert found.tolist() == np.argsort(-np.array(scores), kind="stable")[:limit].tolist()
+
+
+@given(seed=_SEEDS, scores=_SCORES)
+def test_reasons_and_choice_are_those_of_plain_loops(seed: int, scores: list[float]) -> None:
+    draw = np.random.default_rng(seed)
+    items = draw.permutation(80)[: len(scores)].astype(np.int32)
+    category, family = (draw.integers(-1, 5, 80).astype(np.int32) for _ in range(2))
+    price, marks = draw.integers(-1, 9, 80), draw.choice([0, 0, 3, 13, 15], 80).astype(np.uint8)
+    families, dearest = np.sort(draw.integers(-1, 5, 2)).astype(np.int32), draw.choice([5, np.inf])
+    native = NativeEligibility(category, family, price)
+    expected = [
+        min(
+            [
+                *([mark] if (mark := int(marks[item])) else []),
+                *([int(Reason.TOO_DEAR)] if price[item] > dearest else []),
+                *([int(Reason.SUBSTITUTE)] if family[item] in set(families) - {-1} else []),
+            ],
+            default=0,
+        )
+        for item in items.tolist()
+    ]
+    assert native.reasons(items, marks, families, dearest).tolist() == expected
+    taken, most, limit = [3, 4], int(draw.integers(1, 4)), int(draw.integers(0, 9))
+    slate, crowded = list(taken), []
+    for place in np.argsort(-np.array(scores), kind="stable").tolist():
+        item = int(items[place])
+        if expected[place] == 0:
+            held = sum(category[other] == category[item] for other in slate)
+            (crowded if category[item] >= 0 and held >= most else slate).append(item)
+    for gives_way in (False, True):
+        found = native.choose(
+            *(items, np.array(scores, dtype=np.float64), marks, families, dearest),
+            *(taken, most, gives_way, limit),
+        )
+        chosen = [*slate[2:], *(crowded if gives_way else [])]
+        assert items[found].tolist() == chosen[:limit]

@@ -11,7 +11,7 @@ from engine.arrays import Ragged
 from engine.cross_sell.recommender import CrossSell
 from engine.native.kernels import (
     BrokenArrays,
-    NativeComplements,
+    NativeEligibility,
     NativeFinding,
     NativeRanking,
     NativeRules,
@@ -191,43 +191,46 @@ def _fire(draw: Draw) -> None:
         )
         for filed in (cross_sell.single, cross_sell.several)
     )
-    rules = NativeRules(single, several, 0.1)
+    rules = NativeRules(
+        single,
+        several,
+        _spoil_rows(draw, cross_sell.repelled, share),
+        _spoil_rows(draw, cross_sell.contrary.consequents, share),
+        0.1,
+    )
     cart = random_cart(draw, cross_sell.n_items, cross_sell.n_items)
     cart, items = _spoil(draw, cart, share), np.arange(-3, cross_sell.n_items + 3, dtype=np.int32)
     with suppress(BrokenArrays):
         rules.fire(cart)
     with suppress(BrokenArrays):
-        rules.strongest(cart, items)
+        rules.strongest(cart, items.tolist())
+    with suppress(BrokenArrays):
+        rules.repels(cart, items)
 
 
-def _complement(draw: Draw) -> None:
-    cross_sell, n_items = CrossSell.prepare(tiny_model()), len(tiny_model().catalogue)
-    share = draw.choice([0, 0, 0.05])
-    rules = cross_sell.native
-    drawn = random_ranking(draw, n_items, 4)
-    ranking = NativeRanking(drawn, packed_items(drawn.signals))
-    wild = draw.integers(-1, 9, 30).astype(np.int32)
+def _choose(draw: Draw) -> None:
+    n_items, share = int(draw.integers(1, 60)), draw.choice([0, 0, 0.05])
     codes = draw.integers(-1, 4, (3, n_items))
-    native = NativeComplements(
-        rules,
-        draw.choice([None, ranking]),
-        Ragged(_spoil(draw, cross_sell.repelled.indptr, share), wild),
-        _spoil_rows(draw, cross_sell.contrary.consequents, share),
+    native = NativeEligibility(
         _spoil(draw, codes[0].astype(np.int32), share),
         _spoil(draw, codes[1].astype(np.int32), share),
         codes[2].astype(np.int64),
     )
-    wanted = (
-        draw.choice([0, 0, 3], n_items).astype(np.uint8),
-        _spoil(draw, codes[1].astype(np.int32), share),
-        float(draw.choice([-1.0, 2.0, np.nan])),
-        int(draw.choice([0, 1, 2, 2**62])),
-        bool(draw.integers(2)),
-        int(draw.choice([-1, 0, 1, 2, 5, 30, 300])),
-    )
+    items = _spoil(draw, draw.permutation(n_items).astype(np.int32), share)
+    marks = draw.choice([0, 0, 3], n_items).astype(np.uint8)
+    families, dearest = _spoil(draw, np.arange(3, dtype=np.int32), share), draw.choice([2, np.nan])
     with suppress(BrokenArrays):
-        cart = _spoil(draw, random_cart(draw, n_items, n_items), share)
-        native.choose(cart, _wild_past(draw, n_items), draw.choice(MODES), *wanted)
+        native.reasons(items, marks, families, dearest)
+    with suppress(BrokenArrays):
+        native.choose(
+            items,
+            _spoil(draw, draw.random(n_items), share),
+            *(marks, families, dearest),
+            _spoil(draw, np.arange(2, dtype=np.int32), share).tolist(),
+            int(draw.choice([0, 1, 2, 2**62])),
+            bool(draw.integers(2)),
+            int(draw.choice([-1, 0, 1, 2, 5, 30, 300])),
+        )
 
 
 def _find(draw: Draw) -> None:
@@ -240,12 +243,12 @@ def _find(draw: Draw) -> None:
         _spoil(draw, known.places, share),
     )
     with suppress(BrokenArrays):
-        finding.find([*ids, "", "nobody", "å" * 40])
+        finding.indices_of([*ids, "", "nobody", "å" * 40])
 
 
 def main() -> None:
     for seed in range(repetitions(30, 600)):
         draw = np.random.default_rng(seed)
-        for drive in (_rank, _upgrade, _better_items, _fire, _complement, _find):
+        for drive in (_rank, _upgrade, _better_items, _fire, _choose, _find):
             drive(draw)
     print("survived")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine import clock
 from engine.arrays import arrays_of
 from engine.config import load_config, parse_config
-from engine.cross_sell.candidates import RuleCandidates
+from engine.cross_sell.candidates import Candidates
 from engine.cross_sell.recency import UNIT
 from engine.cross_sell.recommender import CrossSell
 from engine.errors import ConfigError, ModelCorrupt
@@ -20,6 +20,7 @@ from engine.model import Model
 from engine.model_check import self_check
 from engine.orders import Baskets
 from engine.progress import SilentProgress
+from engine.ranking.purchases import Past
 from engine.registry import Registry
 from training.dataset import load_dataset
 from training.mining.protocol import get_engine
@@ -126,11 +127,12 @@ def test_what_is_new_passes_what_is_dead(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays_of(decayed.rules)[name], array)
     recommender = CrossSell.prepare(decayed)
     lamp, candle = (decayed.catalogue.items.index_of(item) for item in ("lamp", "candle"))
-    candidates = RuleCandidates(recommender, np.array([lamp], dtype=np.int32))
-    (counts,) = candidates.evidence(np.array([candle], dtype=np.int32))
+    cart = np.array([lamp], dtype=np.int32)
+    candidates = Candidates.of(recommender, None, None, cart, Past.unknown(), "complete")
+    (counts,) = candidates.evidence([candle])
     assert (counts.n_joint, counts.n_antecedent) == (160, 300)
     assert counts.confidence == pytest.approx(160 / 300)
-    assert candidates.scores[candidates.items == candle] < 0.05
+    assert candidates.score_of(candle) < 0.05
 
 
 def test_popularity_fades_too(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ class Tested:
     def _lift(self, keys: Keys, carts: Carts, past: Past) -> NDArray[np.float32]:
         """Return the least lift of each candidate with what its cart holds and it keeps apart from.
 
-        Infinite where there is none, or where `RankedCandidates` leaves the candidate in all the
+        Infinite where there is none, or where `Candidates` leaves the candidate in all the
         same: a rule of the cart calls for it, or the customer has bought it before.
         """
         n_items, owner = len(self.model.catalogue), carts.owner()
