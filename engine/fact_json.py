@@ -263,8 +263,7 @@ def _id(value: str | int | None, field: str, where: str = "") -> str | None:
 
 
 def _required_id(value: str | int | None, field: str, where: str = "") -> str:
-    identifier = _id(value, field, where)
-    if identifier is None:
+    if (identifier := _id(value, field, where)) is None:
         raise _invalid(field, "is required", where)
     return identifier
 
@@ -329,9 +328,9 @@ def _instant(value: str | None) -> int:
 
 
 def _finite(value: float, field: str, where: str) -> float:
-    if not math.isfinite(value):
-        raise _invalid(field, "must be a number", where)
-    return value
+    if math.isfinite(value):
+        return value
+    raise _invalid(field, "must be a number", where)
 
 
 def _invalid(field: str, message: str, where: str = "") -> FactRejected:

@@ -43,7 +43,7 @@ ORDER_TYPES: frozenset[str] = frozenset(get_args(OrderType))
 ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 """The buyer clicked the offer or put it in the cart."""
 
-NOT_STATED = 0
+NOT_STATED = -1
 """Of `Event.stated_at`, where an event came without an instant of its own."""
 
 OFFER_LOG = "offer log"

@@ -96,6 +96,8 @@ FIELDS: Mapping[str, str] = {
     "type": "What kind of fact it is",
     "unit_price": "Decimal, of one unit, before the discount of its line, as buyers are shown it",
     "upsell": "Maximum number of offers that replace something in the cart",
+    "ignored": "The topic of a webhook that is no sale or return, or of a test order; the field is"
+    " missing elsewhere",
     "warnings": "What was left out of account, for people; the field is missing where nothing was",
     "version": "Name of a folder in the models folder",
     "versions": "Manifests of what is on disk, oldest first",

@@ -89,6 +89,11 @@ def translate(payload: object, received_at: int, topic: str | None = None) -> li
     return [] if body.get("test") is True else _order(body)
 
 
+def redacted_customer(payload: object) -> str:
+    """Return the customer of `customers/redact`; raise FactRejected where none is named."""
+    return _required(record_of(record_of(payload, "the payload").get("customer"), "customer"), "id")
+
+
 def _order(order: Mapping[str, object]) -> list[Record]:
     number, updated = _required(order, "id"), text_of(order, "updated_at")
     revision = None if updated is None else micros_of(updated)
@@ -116,7 +121,8 @@ def _order(order: Mapping[str, object]) -> list[Record]:
     if cancelled is None and kept:
         return [without_none({**purchase, "items": kept})]
     # Nothing of it is left: it is taken back as it was bought.
-    cancel: Record = {"type": "cancel", "event_id": f"{OWN_PREFIX}cancel/{number}", **common}
+    state = "" if cancelled or not revision else f"/{revision}"
+    cancel: Record = {"type": "cancel", "event_id": f"{OWN_PREFIX}cancel/{number}{state}", **common}
     cancel["occurred_at"] = cancelled or updated or purchase["occurred_at"]
     bought = _lines(order, {})
     found = [{**purchase, "items": bought}] if bought else []

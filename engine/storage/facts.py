@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.fact_json import pack, unpack
 from engine.facts import Decision, Fact
-from engine.storage import months
+from engine.storage import months, settings
 from engine.storage.connection import Database
 from engine.storage.fact_rows import AppendResult, FactRow, row_of
 from engine.storage.linked_facts import FactScope, event_ids_in, of_checkouts
@@ -210,6 +210,16 @@ class Facts:
         """Return the time of the newest fact (microseconds); None without any."""
         with self._database.reading() as connection:
             return connection.scalar(select(func.max(facts.c.occurred_at)))
+
+    def count_refusal(self, instant: int) -> None:
+        """Count a webhook that was refused, which its sender does not hear of."""
+        with self._database.writing() as connection:
+            settings.count_refusal(connection, instant)
+
+    def n_refused(self, since: int | None, until: int | None) -> int:
+        """Return how many webhooks were refused in a period, by the hour."""
+        with self._database.reading() as connection:
+            return settings.n_refused(connection, since, until)
 
     def count_before(self, instant: int) -> int:
         """Return the number of facts that occurred before an instant (microseconds)."""

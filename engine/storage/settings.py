@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Integer, Text, cast, delete, func, select, update
 
 from engine.storage.connection import insert_into
 from engine.storage.tables import settings
@@ -17,12 +17,16 @@ SALT = "experiment_salt"
 """Note of the salt that arms are drawn with, where the shop file sets none."""
 TRIAL = "trial"
 """Note that is written to learn whether the database can be written."""
+_REFUSED = "refused:"
+"""Begin of the notes of how many webhooks were refused in an hour."""
 IMPORT = "import:"
 """Begin of the notes of imports that were interrupted."""
+_HOUR = 3_600_000_000
+_NO_END = _HOUR * (10**8 - 1)
 _EARLIER = ("served", "loader")
 """Notes of versions that filled a database without its indexes."""
 _OWN = (
-    *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, SALT, TRIAL, IMPORT, *_EARLIER),
+    *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, SALT, TRIAL, IMPORT, _REFUSED, *_EARLIER),
     "guardrail",
 )
 
@@ -68,6 +72,27 @@ def replace_note(connection: Connection, name: str, known: str | None, value: st
         present = (settings.c.name == name) & (settings.c.value == known)
         statement = update(settings).where(present).values(value=value)
     return connection.scalar(statement.returning(settings.c.name)) is not None
+
+
+def count_refusal(connection: Connection, instant: int) -> None:
+    """Count a webhook that was refused at an instant (microseconds), by the hour."""
+    statement = insert_into(connection, settings)
+    more = cast(cast(settings.c.value, Integer) + 1, Text)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": more})
+    connection.execute(statement, {"name": _of_hour(instant // _HOUR * _HOUR), "value": "1"})
+
+
+def n_refused(connection: Connection, since: int | None, until: int | None) -> int:
+    """Return how many webhooks were refused in the hours that begin within these bounds."""
+    query = select(func.sum(cast(settings.c.value, Integer))).where(
+        settings.c.name >= _of_hour(max(since or 0, 0)),
+        settings.c.name < _of_hour(_NO_END if until is None else max(until, 0)),
+    )
+    return connection.scalar(query) or 0
+
+
+def _of_hour(instant: int) -> str:
+    return f"{_REFUSED}{-(-instant // _HOUR):08}"
 
 
 def forget_note(connection: Connection, name: str) -> None:

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from engine.clock import MICROS_PER_DAY
-from engine.facts import ACCEPT_TYPES, ORDER_TYPES, Decision, Event, Fact, Offer, is_vouched
+from engine.facts import (
+    ACCEPT_TYPES,
+    NOT_STATED,
+    ORDER_TYPES,
+    Decision,
+    Event,
+    Fact,
+    Offer,
+    is_vouched,
+)
 from engine.tracking.exclusions import Bots, Checkouts, hasty_decisions
 from engine.tracking.prices import includes_tax
 from engine.tracking.returns import mismatched
@@ -217,7 +226,9 @@ class _Reading:
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
-        self._redated = [each.occurred_at for each in events if each.stated_at]
+        self._redated = [
+            each.occurred_at for each in events if each.stated_at not in (None, NOT_STATED)
+        ]
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
 

@@ -95,12 +95,13 @@ def build_report(
     other = None if filled.compare is None else other_period(filled)
 
     def of_period(asked: ReportQuery) -> dict[str, object]:
+        n_refused = store.facts.n_refused(*bounds_of(asked))
         if not from_facts:
             rolled = rolled_up(store, asked, own, progress or SilentProgress())
             if rolled is not None:
-                return _report_of_days(rolled, asked, newest)
+                return _report_of_days(rolled, asked, newest, n_refused)
         _check_facts_are_there(store, asked)
-        return report_of(store.facts.read(_scope_of(asked)), asked, newest)
+        return report_of(store.facts.read(_scope_of(asked)), asked, newest, n_refused)
 
     report = of_period(replace(filled, compare=None))
     if other is None:
@@ -131,7 +132,7 @@ def _scope_of(filled: ReportQuery) -> FactScope:
 
 
 def report_of(
-    facts: Iterable[Fact], query: ReportQuery, newest: int | None = None
+    facts: Iterable[Fact], query: ReportQuery, newest: int | None = None, n_refused: int = 0
 ) -> dict[str, object]:
     """Return the report JSON over `facts`, in any order; see `build_report`.
 
@@ -143,6 +144,8 @@ def report_of(
         What is left open has its default.
     newest : int, optional
         Time of the newest fact where `facts` are some of all; the last of them by default.
+    n_refused : int
+        Number of webhooks of the period that were refused.
     """
     filled = query.filled({})
     assert filled.holdout is not None, NOT_FILLED
@@ -159,6 +162,7 @@ def report_of(
     others = [order for order in period.all.orders if order.currency not in (None, currency)]
     quality = {
         **period.quality,
+        "refused_webhooks": n_refused,
         "srm_p_value": entries.p_value(),
         **lines_in_doubt(total.counts[kind] for kind in filled.kinds),
         "other_currency": len(others),
@@ -223,13 +227,16 @@ def _folded(
     return folded
 
 
-def _report_of_days(rolled: RolledUp, query: ReportQuery, newest: int | None) -> dict[str, object]:
+def _report_of_days(
+    rolled: RolledUp, query: ReportQuery, newest: int | None, n_refused: int
+) -> dict[str, object]:
     currency, status = currency_of(rolled.currencies(), query.currency)
     total, buckets = rolled.measures(currency)
     immature = rolled.immature(open_since(query, newest))
     entries = _Entries(query, currency, total.drawn, rolled.knows_only_accepted())
     quality = {
         **rolled.quality(),
+        "refused_webhooks": n_refused,
         "srm_p_value": entries.p_value(),
         **lines_in_doubt(total.counts[kind] for kind in query.kinds),
         "other_currency": rolled.other_currency(currency),

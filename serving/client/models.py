@@ -276,6 +276,8 @@ class EventsAnswer(TypedDict):
     duplicates: int
     rejected: list[Rejection]
     warnings: NotRequired[list[str]]
+    ignored: NotRequired[str | None]
+    error: NotRequired[ErrorBody | None]
 
 
 class OrderBody(TypedDict):

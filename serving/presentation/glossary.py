@@ -14,14 +14,16 @@ from engine.locales import Language
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "completion")
 QUALITY = (
-    *("orders", "checkouts", "unvouched", "without_decision", "orders_without_checkout"),
+    *("orders", "checkouts", "superseded"),
+    *("unvouched", "without_decision", "orders_without_checkout"),
     *("duplicates", "reused_transactions", "reused_checkouts"),
-    *("late", "early", "unmatched", "refund_mismatch"),
+    *("late", "early", "unmatched", "refund_mismatch", "refused_webhooks"),
     *("bots_excluded", "bots_by_rate", "dated_on_arrival"),
     *("unpriced", "repriced", "untaxed", "other_currency", "immature"),
 )
-"""Counts of `quality` in the report JSON, in the order in which they are shown; all but the first
-two are of facts in doubt."""
+"""Counts of `quality` in the report JSON, in the order in which they are shown."""
+NOT_IN_DOUBT = QUALITY[:3]
+"""Those that count facts in order; the others are of facts in doubt."""
 
 MEANS = (
     ("revenue_per_{}", "worth", "worth_not_known"),

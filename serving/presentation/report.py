@@ -9,7 +9,7 @@ from engine.facts import KINDS
 from engine.locales import Language
 from engine.tracking.query import TIME_KEYS
 from serving.presentation.figures import Figures
-from serving.presentation.glossary import MEANS, QUALITY, RATES, glossary_of
+from serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from serving.presentation.texts import KindText, QualityText, RateText, ReportText
 
 Report = Mapping[str, Any]
@@ -345,7 +345,7 @@ class _Presenter:
                 QualityText(
                     self._terms[name],
                     counts[name],
-                    quality[name] > 0 and name not in ("orders", "checkouts"),
+                    quality[name] > 0 and name not in NOT_IN_DOUBT,
                 )
                 for name in QUALITY
             ),

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from dataclasses import replace
+
+import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from engine import clock
 from engine.adapters import shopify
 from engine.adapters.choosing import Adapter, adapter_named
-from engine.errors import FactRejected
+from engine.errors import FactRejected, shown
+from engine.storage.fact_rows import Rejection
 from serving import errors, openapi
 from serving.request_body import largest_body, parse_json, read_body, read_json
+from serving.routes.customers import erase
 from serving.routes.direct import DirectRoute
 from serving.routes.events import EventsAnswer, answer_of, take
-from serving.security import ANYONE, admit
+from serving.security import ANYONE, Caller, admit
 from serving.service import Service, service_of
+
+_log = logging.getLogger("mersalg.webhooks")
+
+_SHOPIFY = Caller(frozenset(), "shopify")
+"""Who erases a customer by a webhook, in the audit log."""
 
 router = APIRouter(tags=["events"], route_class=DirectRoute)
 
@@ -63,7 +75,10 @@ async def from_shopify(request: Request) -> Response:
     """Record a webhook.
 
     It needs no key: its signature (`X-Shopify-Hmac-Sha256`), made with the secret in
-    `MERSALG_SHOPIFY_SECRET`, proves where it comes from.
+    `MERSALG_SHOPIFY_SECRET`, proves where it comes from. `customers/redact` erases the customer as
+    `DELETE /v1/customers/{id}`; topics that are no sale or return are `ignored`. What cannot be
+    taken is answered 200 with the reason in `rejected`, logged and counted in `quality`: after
+    other answers Shopify would end its subscription.
     """
     service = service_of(request)
     secret = service.settings.shopify_secret
@@ -76,10 +91,29 @@ async def from_shopify(request: Request) -> Response:
     if not shopify.is_from_shopify(body, signature, secret):
         raise errors.ApiError(401, "unauthorized", "the signature is not that of the body")
     topic = request.headers.get("x-shopify-topic")
-    events = _translated(
-        lambda data, at: shopify.translate(data, at, topic), parse_json(body), service
-    )
-    return answer_of(await take(service, ANYONE, events))
+    try:
+        payload = parse_json(body)
+        erases = topic == "customers/redact"
+        customer_id = shopify.redacted_customer(payload) if erases else ""
+        events = shopify.translate(payload, clock.now(), topic)
+    except (FactRejected, errors.ApiError) as error:
+        service.metrics.events.labels("rejected").inc()
+        taken = EventsAnswer(0, 0, [Rejection(0, "invalid", error.message)])
+    else:
+        if erases:
+            erased = await erase(service, _SHOPIFY, customer_id)
+            return Response(orjson.dumps(erased), media_type="application/json")
+        taken = await take(service, ANYONE, events)
+        if not events:
+            service.metrics.events.labels("ignored").inc()
+            taken = replace(taken, ignored=topic or "a webhook without a topic")
+            _log.info("a webhook of %s was ignored", shown(taken.ignored))
+    if taken.rejected:
+        # Shopify ends a subscription after some refusals, which no retry would mend.
+        problems = [f"{each.code}: {each.message}" for each in taken.rejected]
+        _log.warning("a webhook of %s was refused: %s", shown(topic), "; ".join(problems))
+        await asyncio.to_thread(service.store.facts.count_refusal, clock.now())
+    return answer_of(taken, retries=False)
 
 
 async def _from(request: Request, name: str) -> Response:

@@ -15,7 +15,7 @@ from engine.fact_json import explained, fact_to_json
 from engine.facts import Decision, Fact
 from serving import errors
 from serving.auditing import audited
-from serving.security import Admin
+from serving.security import Admin, Caller
 from serving.service import Service, TheService
 
 router = APIRouter(tags=["customers"])
@@ -83,6 +83,11 @@ async def erase_customer(service: TheService, caller: Admin, customer_id: str) -
     Facts that wait in the spool are written to the database before; 503 where that is not possible
     now. The models forget the customer: in this process at once, in others within seconds.
     """
+    return await erase(service, caller, customer_id)
+
+
+async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerErasure:
+    """Erase a customer everywhere; the audit log says that `caller` did."""
     root = service.registry.root
     async with audited(service, caller, "erase customer", _named(service, customer_id)):
         await service.intake.settle()

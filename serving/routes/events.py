@@ -29,6 +29,9 @@ _OF_SERVERS = (3 * 366 * clock.MICROS_PER_DAY, clock.MICROS_PER_DAY)
 _OF_PAGES = (2 * clock.MICROS_PER_DAY, 5 * 60_000_000)
 """Microseconds before and after its arrival that an event may be dated: clocks differ."""
 
+_SELDOM = frozenset({"warnings", "ignored", "error"})
+"""Fields of an answer that are left out where they say nothing."""
+
 router = APIRouter(tags=["events"], route_class=DirectRoute)
 
 
@@ -41,6 +44,10 @@ class EventsAnswer:
     rejected: list[Rejection]
     warnings: list[str] = field(default_factory=list[str])
     """Left out where there are none."""
+    ignored: str | None = None
+    """The topic of a webhook that is no sale or return, or is a test; else left out."""
+    error: errors.ErrorBody | None = None
+    """Where every event was rejected; else left out."""
 
 
 @router.post(
@@ -54,7 +61,9 @@ class EventsAnswer:
 async def record_events(request: Request) -> Response:
     """Record events; send again what was not answered, it is counted once by its `event_id`.
 
-    Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`, `out_of_bounds`).
+    Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`, `out_of_bounds`);
+    the status is 422 where every event was rejected, with `error` beside the usual answer. Lines of
+    an order that sell no item are left out and named in `warnings`.
     `purchase`, `refund` and `cancel` need a server key. Events of a storefront key that are dated
     more than two days ago or five minutes ahead get their time of arrival; with a server key, more
     than three years ago or a day ahead is `out_of_bounds`.
@@ -68,10 +77,20 @@ async def record_events(request: Request) -> Response:
     return answer_of(taken)
 
 
-def answer_of(taken: EventsAnswer) -> Response:
-    """Return what the caller is answered."""
-    fields = {name: value for name, value in vars(taken).items() if value or name != "warnings"}
-    return Response(orjson.dumps(fields), media_type="application/json")
+def answer_of(taken: EventsAnswer, *, retries: bool = True) -> Response:
+    """Return what the caller is answered.
+
+    The status is 422 where every event was rejected, unless the caller ends its subscription after
+    answers that no retry mends (not `retries`).
+    """
+    fields = {name: value for name, value in vars(taken).items() if value or name not in _SELDOM}
+    status = 200
+    if taken.rejected and not taken.recorded and not taken.duplicates:
+        first, others = taken.rejected[0], len(taken.rejected) - 1
+        message = f"event {first.index}: {first.message}{f' (and {others} more)' * bool(others)}"
+        fields["error"] = errors.ErrorBody("rejected", message, [*taken.rejected])
+        status = 422 if retries else 200
+    return Response(orjson.dumps(fields), status, media_type="application/json")
 
 
 class _Events(msgspec.Struct):
@@ -93,6 +112,7 @@ async def take(
     indexes: list[int] = []
     rejected: list[Rejection] = []
     warnings: Counter[str] = Counter()
+    n_left_out = 0
     for index, event in enumerate(events):
         try:
             body = decode_fact(event) if isinstance(event, msgspec.Raw) else convert_fact(event)
@@ -114,11 +134,15 @@ async def take(
                     warnings[problem] += 1
             if consent_required and body.consent is None:
                 body.consent = False
-            facts.append(_dated(cast(Event, fact_of(body)), now, is_server=is_server))
+            fact = cast(Event, fact_of(body))
+            if isinstance(body, OrderBody):
+                n_left_out += len(body.items or ()) - len(fact.items)
+            facts.append(_dated(fact, now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))
             continue
         indexes.append(index)
+    service.metrics.events.labels("rejected").inc(len(rejected))
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
     sent = [fact for fact in facts if isinstance(fact, Event)]
@@ -130,6 +154,8 @@ async def take(
     rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     said = [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
+    if n_left_out:
+        said.append(f"{n_left_out} lines of orders sell no item and were left out")
     return EventsAnswer(result.recorded, result.duplicates, rejected, said)
 
 

@@ -59,8 +59,9 @@ def test_ga4_from_view_to_purchase(client: httpx.Client, folder: Path) -> None:
     }}  # fmt: skip
     front = {"Authorization": "Bearer front-key"}
     assert client.post("/v1/adapters/ga4", json=view, headers=front).json()["recorded"] == 1
-    refused = client.post("/v1/adapters/ga4", json=purchase, headers=front).json()
-    assert [each["code"] for each in refused["rejected"]] == ["forbidden"]
+    refused = client.post("/v1/adapters/ga4", json=purchase, headers=front)
+    assert refused.status_code == 422
+    assert [each["code"] for each in refused.json()["rejected"]] == ["forbidden"]
     assert client.post("/v1/adapters/ga4", json=purchase).json()["recorded"] == 1
     told = run("report", "--database", folder / "facts.db", "--by", "item", "--format", "json")
     rows = {row["key"]["item"]: row for row in json.loads(told)["groups"]}
@@ -87,7 +88,9 @@ def test_segment_sent_twice_counts_once(client: httpx.Client) -> None:
     assert "messageId" in wrong.json()["error"]["message"]
 
 
-def _webhook(client: httpx.Client, body: bytes, signature: str | None = None) -> httpx.Response:
+def _webhook(
+    client: httpx.Client, body: bytes, signature: str | None = None, topic: str = "orders/paid"
+) -> httpx.Response:
     signed = base64.b64encode(hmac.digest(SECRET.encode(), body, hashlib.sha256)).decode()
     return client.post(
         "/v1/adapters/shopify",
@@ -95,7 +98,7 @@ def _webhook(client: httpx.Client, body: bytes, signature: str | None = None) ->
         headers={
             "Content-Type": "application/json",
             "Authorization": "",
-            "X-Shopify-Topic": "orders/paid",
+            "X-Shopify-Topic": topic,
             "X-Shopify-Hmac-Sha256": signed if signature is None else signature,
         },
     )
@@ -124,9 +127,109 @@ def test_shopify_is_believed_by_its_signature_alone(client: httpx.Client, folder
     assert _webhook(client, body).json()["duplicates"] == 1
     for signature in ("", "x" * 44, base64.b64encode(b"0" * 32).decode()):
         assert _webhook(client, body, signature).status_code == 401
-    assert _webhook(client, b"{").status_code == 422
-    assert _webhook(client, b"[]").status_code == 422
     assert _webhook(client, b"x" * 2_000_000).status_code == 413
+
+
+ORDER = {"id": 7001, "created_at": WHEN, "updated_at": WHEN, "currency": "NOK"}
+LINE = {"sku": "phone-64", "quantity": 1, "price": "5990.00"}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "must be an object"),
+        (b'{"id": 1}', "neither an order nor a refund"),
+        (json.dumps({**ORDER, "line_items": [{**LINE, "price": "much"}]}).encode(), "no number"),
+        (json.dumps({**ORDER, "line_items": [LINE], "currency": "kr"}).encode(), "ISO 4217"),
+    ],
+)
+def test_no_refusal_ends_a_subscription(
+    client: httpx.Client, folder: Path, body: bytes, message: str
+) -> None:
+    """Shopify deletes a webhook that is answered eight times in a row by anything but 200."""
+
+    def n_refused() -> int:
+        made = run("report", "--database", folder / "facts.db", "--format", "json")
+        return json.loads(made)["quality"]["refused_webhooks"]
+
+    before, answer = n_refused(), _webhook(client, body)
+    assert answer.status_code == 200
+    made = answer.json()
+    assert (made["recorded"], made["duplicates"], len(made["rejected"])) == (0, 0, 1)
+    assert message in made["rejected"][0]["message"]
+    assert message in made["error"]["message"]
+    assert n_refused() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("orders/edited", {"order_edit": {"id": 1, "order_id": 7001, "line_items": {}}}),
+        ("carts/update", {"id": "c", "line_items": [LINE]}),
+        ("draft_orders/create", {"id": 3, "line_items": [LINE]}),
+        ("customers/data_request", {"customer": {"id": 4}}),
+        ("orders/create", {**ORDER, "line_items": [LINE], "test": True}),
+    ],
+)
+def test_topics_that_are_no_sale_are_named(
+    client: httpx.Client, topic: str, payload: dict[str, object]
+) -> None:
+    answer = _webhook(client, json.dumps(payload).encode(), topic=topic)
+    assert answer.status_code == 200
+    assert answer.json() == {"recorded": 0, "duplicates": 0, "rejected": [], "ignored": topic}
+
+
+def test_a_deleted_order_is_cancelled_once(client: httpx.Client) -> None:
+    order = {**ORDER, "id": 7002, "line_items": [LINE]}
+    assert _webhook(client, json.dumps(order).encode()).json()["recorded"] == 1
+    counts = []
+    for _ in range(2):
+        answer = _webhook(client, b'{"id": 7002}', topic="orders/delete").json()
+        counts.append((answer["recorded"], answer["duplicates"], answer["rejected"]))
+    assert counts == [(1, 0, []), (0, 1, [])]
+
+
+def test_shopify_erases_a_customer(client: httpx.Client) -> None:
+    order = {**ORDER, "id": 7003, "customer": {"id": 2071}, "line_items": [LINE]}
+    assert _webhook(client, json.dumps(order).encode()).json()["recorded"] == 1
+    redact = json.dumps({"shop_id": 1, "customer": {"id": 2071, "email": "k@example.com"}}).encode()
+    assert _webhook(client, redact, "x" * 44, topic="customers/redact").status_code == 401
+    answer = _webhook(client, redact, topic="customers/redact")
+    assert answer.json() == {"customer_id": "2071", "facts": 1}
+    # The order is sent again once the shop has edited it: it leads to nobody.
+    later = {**order, "updated_at": "2026-03-02T11:00:00+01:00"}
+    assert _webhook(client, json.dumps(later).encode()).json()["recorded"] == 1
+    assert _webhook(client, redact, topic="customers/redact").json()["facts"] == 0
+    nobody = _webhook(client, b'{"customer": {}}', topic="customers/redact")
+    assert nobody.json()["rejected"][0]["message"] == "id is required"
+
+
+def test_lines_that_sell_nothing_are_named_and_a_call_of_rejects_is_422(
+    client: httpx.Client,
+) -> None:
+    items = [{"item_id": "phone-64", "price": "5990.00"}, {"price": "10.00"}]
+    event = {"type": "purchase", "event_id": "tip", "occurred_at": WHEN, "transaction_id": "t-tip"}
+    event |= {"currency": "NOK", "items": items}
+    answer = client.post("/v1/events", json={"events": [event]})
+    assert answer.json()["warnings"] == ["1 lines of orders sell no item and were left out"]
+    wrong = event | {"event_id": "wrong", "items": items[1:]}
+    mixed = client.post("/v1/events", json={"events": [event, wrong]})
+    assert mixed.status_code == 200
+    assert "error" not in mixed.json()
+    refused = client.post("/v1/events", json={"events": [wrong, wrong]})
+    assert refused.status_code == 422
+    assert {name: refused.json()[name] for name in ("recorded", "duplicates")} == {
+        "recorded": 0,
+        "duplicates": 0,
+    }
+    assert [each["index"] for each in refused.json()["rejected"]] == [0, 1]
+    assert refused.json()["error"] == {
+        "code": "rejected",
+        "message": "event 0: items[0].item_id is required (and 1 more)",
+        "details": refused.json()["rejected"],
+    }
+    assert client.post("/v1/events", json={"events": []}).status_code == 200
 
 
 def test_no_webhooks_without_a_secret(tmp_path: Path) -> None:

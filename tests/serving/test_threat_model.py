@@ -92,7 +92,7 @@ def test_a_storefront_key_forges_no_purchase(
     front: httpx.Client, path: str, body: dict[str, object]
 ) -> None:
     answer = front.post(path, json=body)
-    assert answer.status_code == 200
+    assert answer.status_code == 422
     assert answer.json()["recorded"] == 0
     assert {each["code"] for each in answer.json()["rejected"]} <= {"forbidden", "invalid"}
 

@@ -117,7 +117,7 @@ def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
         occurred_at=draw(_instants(5, 30)),
         offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),
         is_bot=draw(_seldom(False, True)),
-        stated_at=draw(st.sampled_from([*[None] * 18, 0, 7])),
+        stated_at=draw(st.sampled_from([*[None] * 18, -1, 7])),
         **draw(_who()),
     )
 

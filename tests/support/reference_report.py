@@ -941,7 +941,7 @@ class ReferenceReport:
             "bots_excluded": sum(map(self.inside, self.bots)),
             "bots_by_rate": sum(map(self.inside, self.hasty)),
             "dated_on_arrival": sum(
-                event.stated_at not in (None, 0) for event in filter(self.inside, self.events)
+                event.stated_at not in (None, -1) for event in filter(self.inside, self.events)
             ),
             "unpriced": sum(
                 credit["gross"] is None and self.inside(self.offers[credit["offer"]][1])
