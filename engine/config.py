@@ -12,18 +12,14 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import list_currencies
-from pydantic import (
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from engine.errors import ConfigError
 from engine.experiment import PUBLIC_SALT
 from engine.locales import is_spoken
-from engine.merchandising.sections import Columns, OffersSection, Section
+from engine.merchandising.sections import OffersSection, Section
 from engine.mining_engines import EngineName
+from engine.source_sections import CatalogueSection, OrdersSection
 
 Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]
@@ -66,158 +62,6 @@ class ShopSection(Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"unknown time zone {value!r}") from error
         return value
-
-
-class _Source(Section):
-    """A file (or glob of files), or a database query."""
-
-    path: str | None = None
-    """CSV or Parquet file, or a glob of them, relative to the shop file."""
-    url: str | None = None
-    """SQLAlchemy URL of a database, instead of `path`. `${NAME}` is read from the environment."""
-    query: str | None = None
-    """The select to run at `url`."""
-    separator: str = Field(default=",", min_length=1, max_length=1)
-    """Column separator of CSV files."""
-    decimal: Literal[".", ","] = "."
-    """Decimal mark of numbers in CSV files."""
-    encoding: str = "utf-8"
-    """Text encoding of CSV files."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either path, or url with query")
-        if (self.url is None) != (self.query is None):
-            raise ValueError("url and query belong together")
-        return self
-
-
-class OrderColumns(Section):
-    """Source columns of each order line."""
-
-    order_id: Columns = ("order_id",)
-    """Lines with the same one are one order."""
-    item_id: Columns = ("item_id",)
-    """What was bought."""
-    ordered_at: Columns | None = None
-    """Date or date and time; two columns are joined (date, time). Local to `shop.timezone`."""
-    customer_id: Columns | None = None
-    """Who bought: kept as a keyed hash."""
-    quantity: str | None = None
-    """Units bought; a negative quantity is a return. 1 where no column is named."""
-    unit_price: str | None = None
-    """Price of one unit."""
-    line_total: str | None = None
-    """Price of the whole line, where there is no unit price: divided by the quantity."""
-    discount: str | None = None
-    """Discount on the line."""
-    store_id: Columns | None = None
-    """Outlet or shop of a chain; a call that names one is answered by its own rules."""
-    currency: str | None = None
-    """Lines in another currency than the shop's are left out and counted."""
-
-
-class OrdersSection(_Source):
-    columns: OrderColumns = OrderColumns()
-    """What the columns of the source are called: one, or several that make one key."""
-    date_format: str | None = None
-    """strftime pattern of `ordered_at`; ISO 8601 and common forms are understood without it."""
-    cancellation_prefix: str | None = None
-    """Order ids that begin so (`C` in some shops) are cancellations: their lines are returns."""
-    ignore_items: tuple[str, ...] = ()
-    """Item ids that are no goods (postage, `NONE`): left out and counted."""
-
-
-class CatalogueColumns(Section):
-    """Source columns of each item."""
-
-    item_id: Columns = ("item_id",)
-    """As the orders call it."""
-    name: Columns | None = None
-    """Shown to buyers; the item id where not given."""
-    category: Columns | None = None
-    """Several columns make a path: `Dairy > Milk`."""
-    family: Columns | None = None
-    """Items that substitute for each other; ladders are built inside a family."""
-    price: str | None = None
-    """List price; the usual price of the orders where not given."""
-    brand: str | None = None
-    """Compared in upsell, as the attribute `brand`."""
-    pack_size: str | None = None
-    """Compared in upsell, as the attribute `pack_size`."""
-    cost: str | None = None
-    """What one unit costs the shop, for margins."""
-    in_stock: str | None = None
-    """Yes or no: what is sold out is not offered."""
-    active: str | None = None
-    """Yes or no: what is not sold any more is not offered."""
-    compatible_with: str | None = None
-    """Item ids (separated by `;`, `|`, `,` or space) of which the cart must hold one."""
-    bundle_of: str | None = None
-    """Item ids of what a bundle holds; a bundle and its parts are not offered beside or instead of
-    each other."""
-    tier: str | None = None
-    """The shop's own tiers inside a family, instead of learned ones: numbers, words that ascend
-    as sizes do (`small`, `medium`), or words of `attribute_levels.tier`, the least first."""
-    upgrades: str | None = None
-    """Item ids of better versions of the item, offered whatever family and price step they are of,
-    as long as they cost more."""
-
-
-class AttributeLabel(Section):
-    """What an attribute is called in offer texts; its column's own words where not given."""
-
-    en: str | None = Field(default=None, min_length=1, max_length=100)
-    """In English."""
-    nb: str | None = Field(default=None, min_length=1, max_length=100)
-    """In Norwegian."""
-
-
-class AttributesSection(Section):
-    """How the attributes compared in upsell are read and told; served with every model."""
-
-    attribute_labels: dict[str, AttributeLabel] = Field(default={})
-    """`storage_gb = { en = "storage", nb = "lagring" }`, by attribute."""
-    attribute_levels: dict[str, tuple[str, ...]] = Field(default={})
-    """Words of an ordered attribute, the least first: `cut = ["fair", "good", "ideal"]`."""
-    lower_is_better: tuple[str, ...] = ()
-    """Attributes of which less is more: a weight, a noise level."""
-
-    @model_validator(mode="after")
-    def _levels_apart(self) -> Self:
-        for attribute, levels in self.attribute_levels.items():
-            distinct = {level.strip().casefold() for level in levels}
-            if len(distinct) < max(len(levels), 2) or "" in distinct:
-                raise ValueError(f"attribute_levels.{attribute} needs two or more different words")
-        return self
-
-
-class CatalogueSection(_Source, AttributesSection):
-    columns: CatalogueColumns = CatalogueColumns()
-    """What the columns of the source are called."""
-    attributes: tuple[str, ...] = ()
-    """Columns compared in upsell: what is gained, what is lost."""
-
-    @model_validator(mode="after")
-    def _attributes_known(self) -> Self:
-        known = {*self.attributes}
-        for name in ("brand", "pack_size"):
-            known |= {name} if getattr(self.columns, name) is not None else set()
-        known |= {"tier"} if self.columns.tier is not None else set()
-        spoken_of = {*self.attribute_labels, *self.attribute_levels, *self.lower_is_better}
-        if unknown := sorted(spoken_of - known):
-            raise ValueError(f"{', '.join(unknown)}: not among the attributes")
-        return self
-
-    @property
-    def reading(self) -> AttributesSection:
-        """What serving needs of it: no paths, no columns."""
-        return AttributesSection(
-            attribute_labels=self.attribute_labels,
-            attribute_levels=self.attribute_levels,
-            lower_is_better=self.lower_is_better,
-        )
 
 
 class TrainingSection(Section):
@@ -283,7 +127,8 @@ class GateSection(Section):
     max_hit_rate_drop: float = Field(default=0.05, ge=0, le=1)
     """Relative fall in back-tested hit rate against the published version that is still let by."""
     max_shrink: float = Field(default=0.5, ge=0, le=1)
-    """Relative fall in orders or items against the published version that is still let by."""
+    """Relative fall in orders, items or carts that are offered anything, against the published
+    version, that is still let by."""
 
 
 class ShopConfig(Section):
@@ -298,12 +143,6 @@ class ShopConfig(Section):
     experiment: ExperimentSection = ExperimentSection()
     tracking: TrackingSection = TrackingSection()
     gate: GateSection = GateSection()
-
-    @model_validator(mode="after")
-    def _age_is_known(self) -> Self:
-        if self.training.half_life_days is not None and self.orders.columns.ordered_at is None:
-            raise ValueError("training.half_life_days needs orders.columns.ordered_at")
-        return self
 
     @model_validator(mode="after")
     def _periods_last(self) -> Self:

@@ -63,14 +63,9 @@ class Manifest:
     def settings(self) -> Settings:
         """Raises ModelIncompatible where the settings are not of this schema."""
         # To list versions takes neither settings nor arrays.
-        from engine.config import (
-            AttributesSection,
-            ExperimentSection,
-            OffersSection,
-            ShopSection,
-            TrackingSection,
-        )
+        from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
         from engine.model import Settings
+        from engine.source_sections import AttributesSection
 
         try:
             return Settings(

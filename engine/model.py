@@ -7,13 +7,7 @@ from typing import get_type_hints
 
 from engine.arrays import Arrays, arrays_of, read
 from engine.catalogue import Catalogue
-from engine.config import (
-    AttributesSection,
-    ExperimentSection,
-    OffersSection,
-    ShopSection,
-    TrackingSection,
-)
+from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rule_index import RuleIndexes
@@ -23,6 +17,7 @@ from engine.errors import ModelCorrupt
 from engine.native.packing import Packed
 from engine.ranking.customers import Customers
 from engine.ranking.ranking import Ranking
+from engine.source_sections import AttributesSection
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
 

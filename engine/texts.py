@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from engine.config import AttributesSection
 from engine.facts import Change, Step
 from engine.formats import money_text, number_text, share_text
 from engine.locales import Language, messages_of
+from engine.source_sections import AttributesSection
 from engine.upsell import gains
 from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number

@@ -188,7 +188,7 @@ def numbered_items(
         DataError: its cells are not single values, or a cell is empty (with its row) and `blanks`
             does not allow for that.
     """
-    keys = read_keys(single(table, file, "."), (name,))
+    keys = read_keys(single(table, file), (name,), exact=True)
     if not blanks:
         _refuse_missing(keys, name, file)
     codes, texts = keys.by_text()
@@ -197,7 +197,7 @@ def numbered_items(
 
 def _from_table(table: pa.Table, file: str) -> tuple[Baskets, Vocabulary]:
     order_id, item_id = _TABLE_COLUMNS
-    orders = read_keys(single(table, file, "."), (order_id,))
+    orders = read_keys(single(table, file), (order_id,), exact=True)
     _refuse_missing(orders, order_id, file)
     codes, items = numbered_items(table, item_id, file)
     return baskets_of_pairs(orders.codes, codes, len(orders.values), len(items)), items

@@ -12,26 +12,23 @@ from numpy.typing import NDArray
 
 from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import CatalogueSection
 from engine.errors import DataError
+from engine.source_sections import CatalogueSection
 from engine.vocabulary import StringTable, Vocabulary
-from training.keys import MISSING, read_keys, string_table, texts_of
-from training.numbers import money_to_minor, parse_number, read_numbers
-from training.sources import SourceTable
+from training.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
+from training.numbers import Marks, money_to_minor, parse_number, read_numbers
+from training.sources import SourceTable, as_field
 from training.upsell.given import ranks_of
 from training.validation import RowAudit
+from training.words import NO, YES, as_word
 
 PATH_SEPARATOR = " > "
 """Stands between the parts of a category."""
 
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
-_YES = frozenset(
-    {"true", "t", "yes", "y", "ja", "j", "on", "in stock", "på lager", "active", "aktiv"}
-)
-_NO = frozenset(
-    {"false", "f", "no", "n", "nei", "off", "out of stock", "utsolgt", "inactive", "inaktiv"}
-)
+_PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "product_handle")
+"""Columns (see `as_field`) that name the product of which a row is a variant."""
 
 
 def needed_columns(section: CatalogueSection) -> list[str]:
@@ -70,10 +67,26 @@ def read_catalogue(
     rows = np.flatnonzero(audit.kept)
     if not len(rows):
         raise DataError(f"no item: {audit.why_nothing_is_left()}", file=source.files[0])
-    taken = pa.array(rows)
+    naming = (*(columns.name or ()), *(columns.category or ()), *(columns.family or ()))
+    naming += tuple(filter(None, (columns.brand,)))
+    of_product = (*naming, *filter(None, (columns.active,)))
+    products, how = _products(source, keys, naming)
+    heirs = np.zeros(source.n_rows, dtype=np.bool_)
+
+    def read(column: str) -> Keys:
+        """Return a column's texts, where blank those of an earlier row of the product."""
+        cells = read_keys(source, (column,), exact=True)
+        if column not in of_product:
+            return cells
+        codes = _from_above(products, cells.codes)
+        heirs[codes != cells.codes] = True
+        return Keys(codes, cells.values)
 
     def texts(column: str) -> pa.Array:
-        return pc.utf8_trim_whitespace(texts_of(source, column).take(taken))
+        cells = read(column)
+        filled = pa.concat_arrays([cells.texts, pa.array([""], _TEXT)])
+        codes = np.where(cells.codes == MISSING, len(cells.values), cells.codes)
+        return pc.utf8_trim_whitespace(filled.take(pa.array(codes[rows])))
 
     def joined(names: Sequence[str] | None, separator: str) -> pa.Array:
         """Return the parts that are there, joined; "" where none is, or no column is named."""
@@ -94,8 +107,12 @@ def read_catalogue(
     names = pc.if_else(pc.equal(names, ""), item_ids, names)
     category, category_names = _codes(joined(columns.category, PATH_SEPARATOR))
     family, family_names = _codes(joined(columns.family, PATH_SEPARATOR))
-    in_stock = _flags(source, audit, columns.in_stock)[rows]
-    active = _flags(source, audit, columns.active)[rows]
+    in_stock, active = (
+        np.ones(len(rows), dtype=np.bool_)
+        if column is None
+        else _flags(source, audit, field, column, read(column))[rows]
+        for field, column in (("in_stock", columns.in_stock), ("active", columns.active))
+    )
     offerable = in_stock & active
     attributes = {name: texts(name) for name in section.attributes}
     for name, column in (("brand", columns.brand), ("pack_size", columns.pack_size)):
@@ -124,10 +141,19 @@ def read_catalogue(
         levels = section.attribute_levels.get("tier", ())
         given_tier, unclear = ranks_of(texts(columns.tier).to_pylist(), levels)
         note("bad_tier", unclear, columns.tier)
+    audit.note(how, heirs, tuple(of_product))
     price = _amounts(
-        source, audit, columns.price, currency, "bad_catalogue_price", "negative_catalogue_price"
+        *(source, audit, section, "price", currency),
+        bad="bad_catalogue_price",
+        negative="negative_catalogue_price",
+        foreign="foreign_catalogue_price",
     )
-    cost = _amounts(source, audit, columns.cost, currency, "bad_cost", "bad_cost")
+    cost = _amounts(
+        *(source, audit, section, "cost", currency),
+        bad="bad_cost",
+        negative="bad_cost",
+        foreign="bad_cost",
+    )
     return Catalogue(
         items=items,
         names=string_table(names),
@@ -167,13 +193,18 @@ def catalogue_of_ids(item_ids: pa.Array, currency: str) -> Catalogue:
     )
 
 
-def parse_flag(text: str, decimal: str = ".") -> bool | None:
-    """Yes or no, in English or Norwegian, or a number (of units in stock); None where neither."""
-    word = text.strip().lower()
-    if word in _YES or word in _NO:
-        return word in _YES
-    number = parse_number(word, decimal)
-    return None if np.isnan(number) else number > 0
+def parse_flag(text: str) -> bool | None:
+    """Return what a word says, in English or Norwegian, or a number (of units in stock).
+
+    None where it says neither yes nor no.
+    """
+    word = as_word(text)
+    if word in YES or word in NO:
+        return word in YES
+    number = word.strip("+<>=≥~ ")
+    # Whether a number is above zero, no decimal mark can change.
+    parsed = [value for mark in ".," if not np.isnan(value := parse_number(number, mark))]
+    return parsed[0] > 0 if parsed else None
 
 
 def _codes(texts: pa.Array) -> tuple[NDArray[np.int32], StringTable]:
@@ -185,34 +216,91 @@ def _codes(texts: pa.Array) -> tuple[NDArray[np.int32], StringTable]:
     return codes.to_numpy().astype(np.int32), string_table(distinct)
 
 
-def _flags(source: SourceTable, audit: RowAudit, column: str | None) -> NDArray[np.bool_]:
-    """bool (n_rows,): True where not said, False where it is said in words nobody knows."""
-    if column is None:
-        return np.ones(source.n_rows, dtype=np.bool_)
-    keys = read_keys(source, (column,))
-    meaning = [parse_flag(text, source.decimal) for text in keys.texts.to_pylist()]
-    unclear = np.array([flag is None for flag in meaning], dtype=np.bool_)
-    audit.note("bad_flag", keys.by_key(unclear, False), column)
-    return keys.by_key(np.array([bool(flag) for flag in meaning], dtype=np.bool_), True)
+def _products(
+    source: SourceTable, items: Keys, naming: Sequence[str]
+) -> tuple[NDArray[np.int64] | None, str]:
+    """Return the first row of the product that each row is of, and the note on rows that inherit.
+
+    None where rows are not of products.
+
+    A product is named in a column such as Shopify's `Handle`, or WooCommerce's `Parent` (of
+    variants alone, by the product's own id). Without one, a row in which all is blank that is true
+    of a product (Odoo) is of the product above it.
+    """
+    rows = np.arange(source.n_rows)
+    for name in source.table.column_names:
+        if as_field(name) in _PRODUCTS:
+            named = read_keys(source, (name,))
+            own = items.recode(named.texts)
+            product = np.where(named.codes == MISSING, own, named.codes)
+            first = np.full(len(named.values), source.n_rows)
+            np.minimum.at(first, product[product != MISSING], rows[product != MISSING])
+            return np.where(product == MISSING, rows, np.append(first, 0)[product]), "inherited_row"
+    if len(naming) < 2:
+        return None, ""
+    blank = items.codes != MISSING
+    for name in naming:
+        blank &= source.column(name).is_null().to_numpy(zero_copy_only=False)
+    blank[source.file_starts[:-1][source.file_starts[:-1] < len(blank)]] = False
+    return np.maximum.accumulate(np.where(blank, 0, rows)), "continued_item"
+
+
+def _from_above(products: NDArray[np.int64] | None, codes: Codes) -> Codes:
+    """Return codes with those of rows that have none taken from the row of their product."""
+    return codes if products is None else np.where(codes == MISSING, codes[products], codes)
+
+
+def _flags(
+    source: SourceTable, audit: RowAudit, field: str, column: str, cells: Keys
+) -> NDArray[np.bool_]:
+    """Return what each row says; bool (n_rows,).
+
+    A blank cell says nothing, so yes; but no where the column only has words for yes (`X`).
+
+    Raises:
+        DataError: a word that says neither yes nor no.
+    """
+    texts = cells.texts.to_pylist()
+    meaning = [parse_flag(text) for text in texts]
+    if None in meaning:
+        word = meaning.index(None)
+        file, row = source.place(int(np.argmax(cells.codes == word)))
+        raise DataError(
+            f"{texts[word]!r} says neither yes nor no; write yes or no, in_stock or out_of_stock,"
+            f' or a number of units; or leave {field} unused by columns.{field} = ""',
+            file=file,
+            row=row,
+            column=column,
+        )
+    only_yes = bool(meaning) and all(meaning) and {as_word(text) for text in texts} <= YES
+    if only_yes:
+        audit.note("blank_flag", cells.codes == MISSING, column)
+    return cells.by_key(np.array(meaning, dtype=np.bool_), not only_yes)
 
 
 def _amounts(
     source: SourceTable,
     audit: RowAudit,
-    column: str | None,
+    section: CatalogueSection,
+    field: str,
     currency: str,
+    *,
     bad: str,
     negative: str,
+    foreign: str,
 ) -> NDArray[np.int64]:
     """Minor units, UNKNOWN where the file does not give a usable amount; int64 (n_rows,)."""
+    column = getattr(section.columns, field)
     if column is None:
         return np.full(source.n_rows, UNKNOWN, dtype=np.int64)
-    numbers = read_numbers(source, column)
+    numbers = read_numbers(source, column, Marks.of(section, field), currency=currency)
     minor, too_large = money_to_minor(numbers.values, currency)
     below = numbers.values < 0
-    audit.note(bad, numbers.bad | (too_large & ~below), column)
-    audit.note(negative, below, column)
-    return np.where(numbers.bad | numbers.missing | below | too_large, UNKNOWN, minor)
+    usable = ~(numbers.bad | numbers.missing | below | too_large | numbers.foreign)
+    audit.note(foreign, numbers.foreign, column)
+    audit.note(bad, (numbers.bad | (too_large & ~below)) & ~numbers.foreign, column)
+    audit.note(negative, below & ~numbers.foreign, column)
+    return np.where(usable, minor, UNKNOWN)
 
 
 def _item_lists(
@@ -222,7 +310,8 @@ def _item_lists(
     lists: list[list[int]] = []
     unclear = np.zeros(len(cells), dtype=np.bool_)
     for item, cell in enumerate(cells):
-        found = [items.index_of(text) for text in split_ids(cell, items, marks)]
+        named = split_ids(cell, items, marks)
+        found = [items.index_of(text) for text in as_written(pa.array(named, _TEXT)).to_pylist()]
         lists.append(sorted({code for code in found if code is not None and code != item}))
         unclear[item] = None in found
     return Ragged.of_rows(lists, np.int32), unclear

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ShopConfig
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.vocabulary import StringTable
@@ -24,7 +24,7 @@ from training.keys import MISSING, Keys, first_of_order, string_table
 from training.medians import medians_of
 from training.order_lines import OrderLines
 from training.returns import subtract_returns
-from training.sources import SourceTable, read_source
+from training.sources import SourceTable, read_source, require_columns, with_own_names
 from training.validation import DataQuality, RowAudit
 
 
@@ -87,22 +87,37 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The rows of a shop, as they were found; `catalogue` is None where it has none."""
+    """The rows of a shop, as they were found; `catalogue` is None where it has none.
 
+    `config` is the shop's, with the columns that are used by their own names.
+    """
+
+    config: ShopConfig
     orders: SourceTable
     catalogue: SourceTable | None
 
 
 def read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
     """Read the rows of the catalogue and the orders; raises as `load_dataset`."""
-    catalogue = None
-    if config.catalogue is not None:
+    catalogue, sections = None, {}
+    if (section := config.catalogue) is not None:
         with progress.task("Reading the catalogue"):
-            needed = catalogue_file.needed_columns(config.catalogue)
-            catalogue = read_source(config.catalogue, folder, needed)
+            catalogue = read_source(section, folder, ())
+            columns, catalogue = with_own_names(section.columns, catalogue, section.attributes)
+            sections["catalogue"] = section.model_copy(update={"columns": columns})
+            needed = catalogue_file.needed_columns(sections["catalogue"])
+            require_columns(catalogue.table.column_names, needed, catalogue.files[0])
     with progress.task("Reading orders"):
-        needed = order_lines.needed_columns(config.orders)
-        return Sources(read_source(config.orders, folder, needed), catalogue)
+        section = config.orders
+        orders = read_source(section, folder, ())
+        filters = order_lines.filter_columns(section)
+        columns, orders = with_own_names(section.columns, orders, filters)
+        sections["orders"] = section.model_copy(update={"columns": columns})
+        needed = order_lines.needed_columns(sections["orders"])
+        require_columns(orders.table.column_names, needed, orders.files[0])
+    if config.training.half_life_days is not None and columns.ordered_at is None:
+        raise ConfigError("training.half_life_days needs orders.columns.ordered_at")
+    return Sources(config.model_copy(update=sections), orders, catalogue)
 
 
 def load_dataset(
@@ -119,7 +134,7 @@ def load_dataset(
         DataError: a file or column is missing, or nothing useful remains.
     """
     sources = sources or read_sources(config, folder, progress)
-    source = sources.orders
+    config, source = sources.config, sources.orders
     catalogue, catalogue_quality, catalogue_name = None, None, ""
     if config.catalogue is not None and sources.catalogue is not None:
         with progress.task("Checking the catalogue"):

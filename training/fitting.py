@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import UNKNOWN
-from engine.config import AttributesSection, ShopConfig
+from engine.config import ShopConfig
 from engine.model import Model, Settings
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.ranking.customers import Customers
 from engine.ranking.ranking import Mode
 from engine.ranking.scorer import Scorer
+from engine.source_sections import AttributesSection
 from engine.upsell.tiers import Ladders
 from training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
 from training.medians import medians_of

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from engine.config import GateSection
 from engine.cross_sell.measures import Z_95
+from engine.facts import CartLine
 from engine.manifest import Manifest
 from engine.model import Model
+from engine.orders import Baskets
+from engine.slate import Recommenders, build_slate
 
+SAMPLED_CARTS = 500
 HIT_RATE = ("hit_rate_at_10", "mersalg")
 
 
@@ -39,6 +45,7 @@ def judge(
     verdicts = [
         Verdict("self_check", True, "its files verify and its arrays agree"),
         _something_to_offer(model),
+        _carts_offered(counts, previous, settings.max_shrink),
     ]
     if previous is None:
         return [*verdicts, Verdict("comparison", True, "nothing is published to compare with")]
@@ -48,6 +55,26 @@ def judge(
         *(_not_shrunk(name, counts, previous, settings.max_shrink) for name in ("orders", "items")),
         _as_good(metrics, previous, settings.max_hit_rate_drop),
     ]
+
+
+def offered_carts(model: Model, baskets: Baskets) -> dict[str, int]:
+    """Count the carts that are offered anything, of orders spread evenly over all of them.
+
+    Of an order of several items the last is left out, so that the cart is one before its end.
+    """
+    recommenders, offers = Recommenders.prepare(model), model.settings.offers
+    ids, offered = model.catalogue.items.ids, 0
+    orders = np.unique(np.linspace(0, baskets.n_orders - 1, SAMPLED_CARTS).astype(np.int64))
+    for order in orders.tolist():
+        basket = baskets.basket(order)
+        slate = build_slate(
+            recommenders,
+            [CartLine(ids[item], 1, None) for item in basket[: max(len(basket) - 1, 1)].tolist()],
+            cross_sell=max(offers.cross_sell, 1),
+            upsell=max(offers.upsell, 1),
+        )
+        offered += bool(slate.cross_sell or slate.upsell)
+    return {"carts_sampled": len(orders), "carts_offered": offered}
 
 
 def passed(verdicts: list[Verdict]) -> bool:
@@ -62,6 +89,26 @@ def _something_to_offer(model: Model) -> Verdict:
         n_rules > 0 or n_ladders > 0,
         f"{n_rules} rules and {n_ladders} ladders of two or more tiers",
     )
+
+
+def _carts_offered(
+    counts: Mapping[str, Any], previous: Manifest | None, max_shrink: float
+) -> Verdict:
+    now, before = _offered_share(counts), _offered_share(previous.counts if previous else {})
+    if now is None:
+        return Verdict("carts", True, "no carts were tried")
+    words = f"offers for {now:.0%} of {counts['carts_sampled']} carts"
+    if before is None:
+        return Verdict("carts", now > 0, words)
+    words += f", published: {before:.0%}"
+    if now < (1 - max_shrink) * before or not now:
+        return Verdict("carts", False, f"{words}; a fall by {max_shrink:.0%} is allowed")
+    return Verdict("carts", True, words)
+
+
+def _offered_share(counts: Mapping[str, Any]) -> float | None:
+    sampled = counts.get("carts_sampled")
+    return counts["carts_offered"] / sampled if sampled else None
 
 
 def _ladders_with_steps(model: Model) -> int:

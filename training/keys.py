@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -63,24 +64,52 @@ class Keys:
         return _in_use(self.codes[rows], self.values)
 
 
-def read_keys(source: SourceTable, columns: Sequence[str]) -> Keys:
+CUT_SHORT = r"^[1-9](\.[0-9]+)?[eE]\+[0-9]{1,2}$"
+"""How spreadsheets write long numbers, of an id that is left so only the first digits."""
+_AS_NUMBER = rf"^(0|[1-9][0-9]*)\.0+$|{CUT_SHORT}"
+
+
+def read_keys(source: SourceTable, columns: Sequence[str], *, exact: bool = False) -> Keys:
     """Return the key that `columns` make together.
 
-    One column gives its exact text. Several are joined by `|`, with `|` and the backslash inside a
+    One column gives its text, one id for all that differ only in how they are written (see
+    `as_written`) unless `exact`. Several are joined by `|`, with `|` and the backslash inside a
     part escaped by a backslash, so that different keys never look the same.
 
     Raises:
         DataError: no such column.
     """
     parts = [_part(source.column(name)) for name in columns]
-    return parts[0] if len(parts) == 1 else reduce(_joined, map(_escaped, parts))
+    if not exact:
+        parts = [_one_form(part) for part in parts]
+    return parts[0] if len(parts) == 1 else reduce(joined_keys, map(_escaped, parts))
 
 
-def texts_of(source: SourceTable, column: str) -> pa.Array:
-    """Return a column as text, "" where it is empty."""
-    keys = _part(source.column(column))
-    texts = pa.concat_arrays([keys.texts, pa.array([""], _TEXT)])
-    return texts.take(pa.array(np.where(keys.codes == MISSING, len(keys.values), keys.codes)))
+def as_written(texts: pa.Array) -> pa.Array:
+    """Return ids in one form: NFC, without white space around, and whole numbers without the `.0`
+    or the exponent that spreadsheets and data frames give them, where no digit is lost by it."""
+    texts = pc.utf8_trim_whitespace(pc.utf8_normalize(texts, form="NFC"))
+    numbers = numpy_of(pc.match_substring_regex(texts, _AS_NUMBER).cast(pa.uint8())) > 0
+    if not numbers.any():
+        return texts
+    written = [_whole(text) for text in texts.filter(pa.array(numbers)).to_pylist()]
+    return pc.replace_with_mask(texts, pa.array(numbers), pa.array(written, _TEXT))
+
+
+def _whole(text: str) -> str:
+    number = Decimal(text)
+    # Of `5.70123E+12` nobody knows the last digits.
+    return text if int(number.as_tuple().exponent) > 0 else f"{number:.0f}"
+
+
+def _one_form(keys: Keys) -> Keys:
+    if not pa.types.is_large_string(keys.values.type):
+        return keys
+    written = as_written(keys.values)
+    if written.equals(keys.values):
+        return keys
+    encoded = written.dictionary_encode()
+    return Keys(keys.by_key(codes_of(encoded), MISSING), encoded.dictionary)
 
 
 def string_table(texts: pa.Array) -> StringTable:
@@ -124,7 +153,8 @@ def _escaped(keys: Keys) -> Keys:
     return Keys(keys.codes, pc.replace_substring(texts, "|", "\\|"))
 
 
-def _joined(left: Keys, right: Keys) -> Keys:
+def joined_keys(left: Keys, right: Keys) -> Keys:
+    """Return the keys that two parts make together, MISSING where either is."""
     n_right = max(len(right.values), 1)
     present = (left.codes != MISSING) & (right.codes != MISSING)
     # Dense again after each column: no product of many columns can overflow.

@@ -26,6 +26,18 @@ _PLAIN_DATES = (
     *("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d"),
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
+_HOUR = r"(?P<time>[ T]\d{1,2}:\d{2}(?::\d{2})?)?"
+_GUESSES = (
+    *(
+        (rf"\d{{1,2}}\.\d{{1,2}}\.\d{{2}}{_HOUR}", "%d.%m.%y"),
+        (rf"\d{{5}}(\.\d+)?{_HOUR}", "excel"),
+    ),
+    *((rf"\d{{1,2}}/\d{{1,2}}/\d{{2}}{_HOUR}", "%d/%m/%y"), (rf"\d{{10,13}}{_HOUR}", "unix")),
+    (rf"\d{{1,2}}-\d{{1,2}}-\d{{2}}{_HOUR}", "%d-%m-%y"),
+)
+_COUNTED = {"excel": (25_569, 86_400), "unix": (0, 1)}
+"""Of dates that are numbers: what stands for 1970-01-01, and the seconds of one."""
+_LAST_SECOND = 253_402_300_799
 _STRAY = 0.01
 """Share of dates that may speak against the others before the file is called contradictory, and
 share of rows whose dates may be readable two ways before it is called that."""
@@ -46,10 +58,12 @@ class Moments:
     Attributes:
         micros: int64 (n_rows,), microseconds UTC, 0 where there is none.
         bad: bool (n_rows,), the cell is empty or no date.
+        missing: bool (n_rows,), the cell is empty.
     """
 
     micros: NDArray[np.int64]
     bad: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
 
 
 def read_moments(
@@ -86,7 +100,18 @@ def read_moments(
             row=row,
             column=" + ".join(columns),
         ) from error
-    return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes])
+    return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes], codes < 0)
+
+
+def format_of(text: str) -> str:
+    """Return a `date_format` that may be meant by a date that is not understood."""
+    for form, known in _GUESSES:
+        if found := re.fullmatch(form, text.strip()):
+            hour = {None: "", 1: " %H:%M", 2: " %H:%M:%S"}[
+                found["time"] and found["time"].count(":")
+            ]
+            return known + hour if "%" in known else known
+    return "%d/%m/%Y"
 
 
 def _is_time(kind: pa.DataType) -> bool:
@@ -99,12 +124,12 @@ def _from_typed(array: pa.Array, timezone: str) -> Moments:
     raw = array.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.int64())
     micros = raw.fill_null(0).to_numpy(zero_copy_only=False)
     if zone is not None:
-        return Moments(np.where(bad, 0, micros), bad)
+        return Moments(np.where(bad, 0, micros), bad, bad)
     # The lines of an order are mostly of one moment, and side by side.
     starts = np.append(True, micros[1:] != micros[:-1])[: len(micros)]
     local = pd.Series(micros[starts].astype("datetime64[us]"))
     known = _localised(local, timezone)[np.cumsum(starts) - 1]
-    return Moments(np.where(bad, 0, known), bad)
+    return Moments(np.where(bad, 0, known), bad, bad)
 
 
 def _joined(arrays: Sequence[pa.Array]) -> pa.DictionaryArray:
@@ -139,6 +164,18 @@ def _parse(
         values = _utc_micros(found) if offset else _localised(found, timezone)
         micros[positions[good]], bad[positions[good]] = values, False
 
+    if date_format in _COUNTED:
+        zero, unit = _COUNTED[date_format]
+        numbers = texts.str.replace(",", ".", regex=False)
+        counted = pd.to_numeric(numbers, errors="coerce").to_numpy(dtype=np.float64)
+        # Milliseconds since 1970 are far beyond seconds of this century.
+        seconds = (np.where(counted > 1e11, counted / 1000, counted) - zero) * unit
+        fine = np.flatnonzero(np.abs(seconds) < _LAST_SECOND)
+        micros[fine] = np.rint(seconds[fine]).astype(np.int64) * 1_000_000
+        if date_format == "excel":
+            micros[fine] = _localised(pd.Series(micros[fine].astype("datetime64[us]")), timezone)
+        bad[fine] = False
+        return micros, bad
     if date_format is not None:
         everything = np.arange(len(texts), dtype=np.int64)
         take(everything, date_format, offset="%z" in date_format)

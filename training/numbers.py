@@ -4,24 +4,107 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from babel.numbers import list_currencies
 from numpy.typing import NDArray
 
+from engine.errors import DataError
 from engine.money import LARGEST_MINOR, minor_digits
+from engine.source_sections import CatalogueSection, OrdersSection
 from training.keys import codes_of
 from training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
-_SPACES = " \u00a0\u202f"
-_MARK = r"[^\w.,()+\-−]*+(?:(?:[A-Z]{3}|[Kk]r|KR|Fr|Rs|zł|stk|pcs?)\.?)?[^\w.,()+\-−]*+"
-# A currency before or after (`$18.00`, `kr 99`, `1 290,-`), a sign on either side of it.
+_THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
+_SPACES = " \u00a0\u2009\u202f"
+_WORD = r"[^0-9.,()+\-−]*+(?:(?<=[^\W\d_])\.)?+\s*+"
+# A currency before or after (`$18.00`, `kr. 99`, `1 290,-`), a sign on either side of it.
 _DRESSED = re.compile(
-    rf"(?P<open>\()?(?P<sign>[+\-−]?){_MARK}(?P<late_sign>[\-−]?)"
-    rf"(?P<number>[.,]?[0-9](?:[0-9., '{_SPACES}]*[0-9])?)(?:,-)?{_MARK}(?P<close>\))?"
+    rf"(?P<open>\()?(?P<sign>[+\-−]?)(?P<before>{_WORD})(?P<late_sign>[\-−]?)\s*+"
+    rf"(?P<number>[.,]?[0-9](?:[0-9., '’{_SPACES}]*[0-9])?)(?:[,.][\-–—])?(?P<after>{_WORD})"
+    r"(?P<close>\))?"
 )
+_STRAY = 0.01
+"""Share of numbers that may be of the other decimal mark before the column reads two ways."""
+
+_CODES = frozenset(list_currencies())
+_SIGNS = {
+    "$": "USD CAD AUD NZD SGD HKD MXN ARS CLP COP TWD UYU DOP JMD TTD BBD BSD BZD FJD XCD",
+    "€": "EUR",
+    "£": "GBP EGP GIP FKP SHP LBP",
+    "¥": "JPY CNY",
+    "₹": "INR",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₩": "KRW",
+    "₪": "ILS",
+    "₫": "VND",
+    "฿": "THB",
+    "₱": "PHP",
+    "₴": "UAH",
+    "₦": "NGN",
+    "₸": "KZT",
+    "us$": "USD",
+    "usd$": "USD",
+    "c$": "CAD",
+    "ca$": "CAD",
+    "a$": "AUD",
+    "au$": "AUD",
+    "nz$": "NZD",
+    "s$": "SGD",
+    "hk$": "HKD",
+    "mx$": "MXN",
+    "nt$": "TWD",
+    "r$": "BRL",
+    "cn¥": "CNY",
+    "kr": "NOK SEK DKK ISK",
+    "skr": "SEK",
+    "dkr": "DKK",
+    "euro": "EUR",
+    "fr": "CHF",
+    "sfr": "CHF",
+    "rs": "INR PKR LKR NPR MUR SCR",
+    "zł": "PLN",
+    "zl": "PLN",
+    "kč": "CZK",
+    "ft": "HUF",
+    "lei": "RON MDL",
+    "лв": "BGN",
+    "руб": "RUB",
+    "din": "RSD",
+    "tl": "TRY",
+    "r": "ZAR",
+    "rm": "MYR",
+    "rp": "IDR",
+    "元": "CNY",
+    "円": "JPY",
+}
+"""Currencies that a sign may stand for."""
+_UNITS = frozenset({"stk", "pc", "pcs", "st"})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How the shop file says that numbers are written.
+
+    Attributes:
+        decimal, thousands: None where the column decides.
+        firm: whether the decimal mark is this field's own, so that no other is tried.
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+    firm: bool = False
+
+    @classmethod
+    def of(cls, section: OrdersSection | CatalogueSection, field: str) -> Marks:
+        """Return those of one field of a section."""
+        firm = isinstance(section.decimal, dict) and field in section.decimal
+        return cls(section.decimal_of(field), section.thousands_of(field), firm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +115,76 @@ class Numbers:
         values: float64 (n_rows,), NaN where there is none.
         missing: bool (n_rows,), the cell is empty.
         bad: bool (n_rows,), the cell holds something that is no finite number.
+        foreign: bool (n_rows,), the cell names another currency than the shop's.
+        own: bool (n_rows,), the cell names a currency that may be the shop's.
     """
 
     values: NDArray[np.float64]
     missing: NDArray[np.bool_]
     bad: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
+    own: NDArray[np.bool_]
 
 
-def read_numbers(source: SourceTable, column: str) -> Numbers:
-    """The numbers of a column, with the source's decimal mark where they stand as text.
+@dataclass(frozen=True, slots=True)
+class _Dressed:
+    """A number without what stands around it; `currencies` is None where nothing does."""
+
+    digits: str
+    negative: bool
+    currencies: frozenset[str] | None
+
+
+def read_numbers(
+    source: SourceTable, column: str, marks: Marks = Marks(), *, currency: str = ""
+) -> Numbers:
+    """Return the numbers of a column.
 
     A currency sign or code, thousands separators and accounting's negative brackets are taken off.
 
+    Args:
+        marks: of numbers that are text.
+        currency: the shop's, which cells that name a currency are compared with.
+
     Raises:
-        DataError: no such column.
+        DataError: no such column, or numbers that could be read two ways.
     """
     array = source.column(column)
     missing = array.is_null().to_numpy(zero_copy_only=False)
+    nowhere = np.zeros(len(array), dtype=np.bool_)
+    foreign = own = nowhere
     if pa.types.is_dictionary(array.type):
-        values = _numbers_of_texts(array, source.decimal)
-    elif _is_number(array.type):
+        texts, codes = array.dictionary, codes_of(array)
+        try:
+            found, dressed = _numbers_of(texts, codes, marks)
+        except _TwoWays as error:
+            file, row = source.place(int(np.argmax(codes == error.text)))
+            raise DataError(str(error), file=file, row=row, column=column) from error
+        values = np.append(found, np.nan)[codes]
+        named = {place: each.currencies for place, each in dressed.items() if each.currencies}
+        if named and currency:
+            may = np.zeros((2, len(texts) + 1), dtype=np.bool_)
+            for place, currencies in named.items():
+                may[int(currency in currencies), place] = True
+            foreign, own = may[0][codes], may[1][codes]
+    elif is_number(array.type):
         values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     else:
         values = np.full(len(array), np.nan)
     missing = missing | (np.isnan(values) if pa.types.is_floating(array.type) else False)
     bad = ~np.isfinite(values) & ~missing
-    return Numbers(np.where(bad | missing, np.nan, values), missing, bad)
+    return Numbers(np.where(bad | missing, np.nan, values), missing, bad, foreign, own)
 
 
 def parse_number(text: str, decimal: str) -> float:
     """NaN where `text` states no number; `1,500` is 1500 only where the comma is not the mark."""
-    found = _DRESSED.fullmatch(text.strip())
-    if found is None or bool(found["open"]) != bool(found["close"]):
-        return float("nan")
-    group = "," if decimal == "." else r"\."
-    mark = re.escape(decimal)
-    shape = rf"(?:[0-9]{{1,3}}(?:[{_SPACES}'{group}][0-9]{{3}})+|[0-9]*)(?:{mark}[0-9]+)?"
-    number = found["number"]
-    if not re.fullmatch(shape, number):
-        return float("nan")
-    whole, _, decimals = number.partition(decimal)
-    digits = re.sub(r"[^0-9]", "", whole)
-    value = float(f"{digits or '0'}.{decimals or '0'}")
-    signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
-    if sum(signs) > 1:
-        return float("nan")
-    return -value if any(signs) else value
+    dressed = _undressed(text)
+    return float("nan") if dressed is None else _value(dressed, decimal, None)
+
+
+def may_be_currency(text: str, currency: str) -> bool:
+    """Return whether a word or sign (`NOK`, `kr`) may be this currency."""
+    return currency in (_currencies(text) or ())
 
 
 def money_to_minor(
@@ -96,22 +203,135 @@ def money_to_minor(
     return np.rint(np.round(exact, 6)).astype(np.int64), too_large
 
 
-def _numbers_of_texts(array: pa.DictionaryArray, decimal: str) -> NDArray[np.float64]:
-    texts = array.dictionary
-    values = np.full(len(texts) + 1, np.nan)
-    plain = pc.match_substring_regex(texts, _PLAIN).to_numpy(zero_copy_only=False)
-    if decimal != ".":
-        # A dot is no decimal mark here; `1.500` has to be looked at.
-        plain &= ~pc.match_substring(texts, ".").to_numpy(zero_copy_only=False)
+class _TwoWays(ValueError):
+    """Numbers that do not tell the decimal mark; `text` is the place of one of them."""
+
+    def __init__(self, message: str, text: int) -> None:
+        super().__init__(f"{message}; set decimal (of this field alone, or of the file)")
+        self.text = text
+
+
+def _numbers_of(
+    texts: pa.Array, codes: NDArray[np.int32], marks: Marks
+) -> tuple[NDArray[np.float64], dict[int, _Dressed]]:
+    """Return the number of each distinct text, and what the texts that are no plain numbers are.
+
+    Raises:
+        _TwoWays: the texts do not tell the decimal mark.
+    """
+    plain = _matches(texts, _PLAIN)
+    # By decimal mark: 0 the point, 1 the comma.
+    values = np.full((2, len(texts)), np.nan)
     positions = np.flatnonzero(plain)
     trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(positions)))
-    values[positions] = pc.replace_substring_regex(trimmed, r"^\+", "").cast(pa.float64())
+    values[0, positions] = pc.replace_substring_regex(trimmed, r"^\+", "").cast(pa.float64())
+    dotted = plain & pc.match_substring(texts, ".").to_numpy(zero_copy_only=False)
+    unclear = dotted & _matches(texts, _THOUSAND_OR_POINT)
+    values[1, plain & ~dotted] = values[0, plain & ~dotted]
+    if marks.thousands in (None, "."):
+        values[1, unclear] = np.rint(values[0, unclear] * 1000)
+    if marks.thousands == ".":
+        values[0, dotted] = np.nan
+    dressed: dict[int, _Dressed] = {}
     for position in np.flatnonzero(~plain).tolist():
-        values[position] = parse_number(texts[position].as_py(), decimal)
-    return values[codes_of(array)]
+        found = _undressed(texts[position].as_py())
+        if found is not None:
+            dressed[position] = found
+            for mark, decimal in enumerate(".,"):
+                if decimal != marks.thousands:
+                    values[mark, position] = _value(found, decimal, marks.thousands)
+    return values[_decimal_mark(texts, codes, values, marks)], dressed
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def _decimal_mark(
+    texts: pa.Array, codes: NDArray[np.int32], values: NDArray[np.float64], marks: Marks
+) -> int:
+    """Return which of the two readings of the texts holds: 0 the point's, 1 the comma's."""
+    given = None if marks.decimal is None else ".,".index(marks.decimal)
+    if given is not None and marks.firm:
+        return given
+    read = ~np.isnan(values)
+    alone = read & ~read[::-1]
+    either = read.all(axis=0) & (values[0] != values[1])
+    if not alone.any() and not either.any():
+        return 0
+    rows = np.bincount(codes[codes >= 0], minlength=len(texts))
+    point, comma = (int(rows[each].sum()) for each in alone)
+    if given is not None:
+        against = comma if given == 0 else point
+        gives_way = not (point if given == 0 else comma) and against > _STRAY * rows[either].sum()
+        return 1 - given if gives_way else given
+    if min(point, comma) > _STRAY * max(point, comma):
+        first = [int(np.flatnonzero(each)[0]) for each in alone]
+        with_point, with_comma = (texts[place].as_py() for place in first)
+        raise _TwoWays(
+            f"some numbers have a decimal point ({with_point!r}) and some a decimal comma"
+            f" ({with_comma!r})",
+            first[int(comma < point)],
+        )
+    if point or comma:
+        return int(comma > point)
+    place = int(np.flatnonzero(either)[0])
+    one, other = sorted(values[:, place].tolist())
+    message = f"{texts[place].as_py()!r} can be read as {one:g} or {other:,.15g}"
+    raise _TwoWays(message, place)
+
+
+def _undressed(text: str) -> _Dressed | None:
+    found = _DRESSED.fullmatch(text.strip())
+    if found is None or bool(found["open"]) != bool(found["close"]):
+        return None
+    around = f"{found['before']} {found['after']}"
+    currencies = _currencies(around) if around.strip() else None
+    signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
+    if sum(signs) > 1 or (around.strip() and currencies is None):
+        return None
+    return _Dressed(found["number"].replace("’", "'"), any(signs), currencies or None)
+
+
+def _currencies(text: str) -> frozenset[str] | None:
+    """Return what currencies words and signs may stand for together, none where they are units.
+
+    None where one of them is neither.
+    """
+    may: frozenset[str] = frozenset()
+    for word in text.split():
+        known = word.strip(".").casefold()
+        if known in _UNITS:
+            continue
+        signs = frozenset(_SIGNS.get(known, "").split())
+        stands_for = signs or frozenset({known.upper()} & _CODES)
+        if not stands_for:
+            return None
+        may = (may & stands_for) or stands_for
+    return may
+
+
+def _value(number: _Dressed, decimal: str, thousands: str | None) -> float:
+    """NaN where the digits are no number with these marks."""
+    if not _shape(decimal, thousands).fullmatch(number.digits):
+        return float("nan")
+    whole, _, decimals = number.digits.partition(decimal)
+    digits = re.sub(r"[^0-9]", "", whole)
+    value = float(f"{digits or '0'}.{decimals or '0'}")
+    return -value if number.negative else value
+
+
+@lru_cache
+def _shape(decimal: str, thousands: str | None) -> re.Pattern[str]:
+    marks = {None: f"{_SPACES}'{',' if decimal == '.' else '.'}", " ": _SPACES}
+    between = re.escape(marks.get(thousands, thousands or ""))
+    # No group of thousands begins with 0: `0,350` is never 350.
+    groups = rf"[1-9][0-9]{{0,2}}(?:[{between}][0-9]{{3}})+|[0-9]*"
+    return re.compile(rf"(?:{groups})(?:{re.escape(decimal)}[0-9]+)?")
+
+
+def _matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether values of a type are numbers, or count as such."""
     return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)

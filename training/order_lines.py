@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,27 @@ from numpy.typing import NDArray
 
 from engine import clock
 from engine.catalogue import UNKNOWN
-from engine.config import OrdersSection, ShopConfig
+from engine.config import ShopConfig
 from engine.errors import DataError
 from engine.fact_fields import LARGEST_QUANTITY
-from training.keys import MISSING, Keys, read_keys
+from engine.source_sections import OrdersSection
+from training.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
 from training.medians import medians_of
 from training.moments import Moments, read_moments
-from training.numbers import Numbers, money_to_minor, read_numbers
-from training.sources import SourceTable
+from training.numbers import Marks, Numbers, may_be_currency, money_to_minor, read_numbers
+from training.order_ids import continued, differing, inherited, told_apart, with_inherited_moments
+from training.row_filters import (
+    cancelled_rows,
+    nobody_says,
+    paid_back_rows,
+    refunded_rows,
+    return_rows,
+    says,
+    unheard,
+)
+from training.sources import SourceTable, numpy_of
 from training.validation import RowAudit
+from training.words import NOBODY, as_words
 
 Mask = NDArray[np.bool_]
 Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]
@@ -60,9 +73,19 @@ def needed_columns(section: OrdersSection) -> list[str]:
     return [
         *columns.order_id,
         *columns.item_id,
-        *(name for name in (*single, columns.currency) if name is not None),
+        *(
+            name
+            for name in (*single, columns.currency, columns.amount_refunded)
+            if name is not None
+        ),
         *(name for names in several if names is not None for name in names),
+        *filter_columns(section),
     ]
+
+
+def filter_columns(section: OrdersSection) -> list[str]:
+    """Every source column that says which rows are sales."""
+    return [*section.only, *section.not_, *(section.returns or ())]
 
 
 def read_order_lines(
@@ -81,27 +104,59 @@ def read_order_lines(
     Raises:
         DataError: a column is missing, or no line is left.
     """
-    section, columns = config.orders, config.orders.columns
-    orders, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
-    quantity = _numbers(source, columns.quantity, 1.0)
+    section, columns, currency = config.orders, config.orders.columns, config.shop.currency
+    stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
+    of_order = (columns.ordered_at, columns.customer_id, columns.store_id, columns.currency)
+    orders = continued(
+        source, stated, items, [*columns.order_id, *itertools.chain(*map(_tuple, of_order))]
+    )
+    customers, stores = (
+        _of_order(source, orders, names, nobody)
+        for names, nobody in ((columns.customer_id, NOBODY), (columns.store_id, ()))
+    )
+    quantity = _numbers(source, section, "quantity", 1.0)
     units = np.nan_to_num(quantity.values)
-    returned = (units < 0) | _cancelled(orders, section.cancellation_prefix)
-    unit_price = _numbers(source, columns.unit_price, np.nan)
-    line_total = _numbers(source, columns.line_total, np.nan)
+    by_word, heard = return_rows(source, section)
+    returned = (units < 0) | by_word | cancelled_rows(orders, section.cancellation_prefix)
+    unit_price = _numbers(source, section, "unit_price", np.nan, currency)
+    line_total = _numbers(source, section, "line_total", np.nan, currency)
     amounts, priced = unit_price.values, ~np.isnan(unit_price.values)
     if columns.line_total is not None:
         of_one = line_total.values / np.where(units == 0, 1, units)
         amounts = np.where(priced, amounts, of_one)
-    price, too_large = money_to_minor(amounts, config.shop.currency)
-    price[np.isnan(amounts) | too_large | (amounts < 0)] = UNKNOWN
+    price, too_large = money_to_minor(amounts, currency)
     price_columns = tuple(name for name in (columns.unit_price, columns.line_total) if name)
-    moments = _moments(source, section, config.shop.timezone)
+    # Also where the units are below zero: then the money is, or both are.
+    paid_back = amounts < 0
+    refunds = paid_back_rows(items.codes, price, paid_back & ~returned & ~too_large)
+    returned |= refunds
+    price[np.isnan(amounts) | too_large | paid_back] = UNKNOWN
+    moments = with_inherited_moments(orders.codes, _moments(source, section, config.shop.timezone))
     latest = clock.now() + clock.MICROS_PER_DAY
 
+    def filtered() -> Mask:
+        rows = np.zeros(source.n_rows, dtype=np.bool_)
+        for wanted, states in ((True, section.only), (False, section.not_)):
+            for name, words in states.items():
+                said = says(source, name, words, orders.codes)
+                if not said.any():
+                    audit.warnings.append(nobody_says(source, name, words))
+                rows |= said != wanted
+        return rows
+
     def other_currency() -> Mask:
-        currencies = read_keys(source, (columns.currency or "",))
-        stated = pc.utf8_upper(pc.utf8_trim_whitespace(currencies.texts))
-        return currencies.by_key(pc.not_equal(stated, config.shop.currency), True)
+        stated = _of_order(source, orders, _tuple(columns.currency))
+        named = [may_be_currency(text, currency) for text in stated.texts.to_pylist()]
+        in_ours = stated.by_key(np.array(named, dtype=np.bool_), False)
+        return ~(in_ours | unit_price.own | line_total.own)
+
+    def refunded() -> Mask:
+        refunds = _numbers(source, section, "amount_refunded", 0.0, currency)
+        back = np.abs(np.nan_to_num(refunds.values))
+        line = np.nan_to_num(amounts) * units
+        whole, part = refunded_rows(orders.codes, back, line, audit.kept & ~returned)
+        audit.note("partial_refund", part, columns.amount_refunded or "")
+        return whole
 
     def unknown_item() -> Mask:
         known = items.recode(catalogue_ids) != MISSING
@@ -125,6 +180,8 @@ def read_order_lines(
             columns.item_id if section.ignore_items else None,
             lambda: items.recode(section.ignore_items) != MISSING,
         ),
+        ("filtered", (*section.only, *section.not_), filtered),
+        ("other_currency", price_columns, lambda: unit_price.foreign | line_total.foreign),
         ("other_currency", columns.currency, other_currency),
         ("bad_quantity", columns.quantity, lambda: quantity.bad | quantity.missing),
         ("zero_quantity", columns.quantity, lambda: units == 0),
@@ -142,6 +199,7 @@ def read_order_lines(
         ("future_date", columns.ordered_at, lambda: moments.micros > latest),
         ("unknown_item", None if catalogue_ids is None else columns.item_id, unknown_item),
         # Without a quantity, two equal rows are how such a file says that two were bought.
+        ("refunded", columns.amount_refunded, refunded),
         ("duplicate_line", columns.quantity and (*columns.order_id, *columns.item_id), repeated),
         ("absurd_price", price_columns, absurd),
     )
@@ -153,21 +211,35 @@ def read_order_lines(
             f"no order line can be used: {audit.why_nothing_is_left() or 'all are returns'}",
             file=source.files[0],
         )
-    customers, stores = (
-        read_keys(source, names) if names is not None else None
-        for names in (columns.customer_id, columns.store_id)
-    )
-    discount = _numbers(source, columns.discount, 0.0)
+    if section.split_orders:
+        orders, said = told_apart(
+            orders,
+            moments if columns.ordered_at else None,
+            [
+                (word, keys)
+                for word, keys in (("stores", stores), ("customers", customers))
+                if keys is not None
+            ],
+            audit.kept & ~returned,
+            config.shop.timezone,
+        )
+        audit.warnings += said
+    audit.warnings += unheard(source, heard)
+    discount = _numbers(source, section, "discount", 0.0)
     # Some shops write discounts as deductions.
     discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
     guest = None if customers is None else customers.codes == MISSING
     notes: tuple[Check, ...] = (
+        ("continued_row", columns.order_id, lambda: stated.codes == MISSING),
+        ("return_row", tuple(heard), lambda: by_word),
+        ("refund_row", price_columns, lambda: refunds),
+        ("shortened_id", columns.item_id, lambda: _matching(items, CUT_SHORT)),
         ("bad_discount", columns.discount, lambda: discount.bad | too_much),
         ("guest_line", columns.customer_id, lambda: guest),
         (
             "several_customers",
             columns.customer_id,
-            lambda: _several(orders, customers, audit.kept & ~returned & ~guest),
+            lambda: _several(orders.codes, customers.codes, audit.kept & ~returned & ~guest),
         ),
         ("missing_price", price_columns, lambda: (price == UNKNOWN) & ~returned),
     )
@@ -201,25 +273,49 @@ def read_order_lines(
     )
 
 
-def _numbers(source: SourceTable, column: str | None, otherwise: float) -> Numbers:
-    """Return the numbers of a column; where the shop has none, `otherwise` in every row."""
+def _numbers(
+    source: SourceTable, section: OrdersSection, field: str, otherwise: float, currency: str = ""
+) -> Numbers:
+    """Return the numbers of a field; where the shop has none, `otherwise` in every row."""
+    column = getattr(section.columns, field)
     if column is not None:
-        return read_numbers(source, column)
+        return read_numbers(source, column, Marks.of(section, field), currency=currency)
     nowhere = np.zeros(source.n_rows, dtype=np.bool_)
-    return Numbers(np.full(source.n_rows, otherwise), nowhere, nowhere)
+    return Numbers(np.full(source.n_rows, otherwise), nowhere, nowhere, nowhere, nowhere)
 
 
-def _cancelled(orders: Keys, prefix: str | None) -> Mask:
-    if not prefix:
-        return np.zeros(len(orders.codes), dtype=np.bool_)
-    return orders.by_key(pc.starts_with(orders.texts, prefix), False)
+def _of_order(
+    source: SourceTable, orders: Keys, names: Sequence[str] | None, nobody: Collection[str] = ()
+) -> Keys | None:
+    """Return a key that rows may leave out where another row of their order gives it.
+
+    Args:
+        nobody: words that are no key.
+    """
+    if names is None:
+        return None
+    keys = read_keys(source, names)
+    if nobody:
+        empty = numpy_of(pc.is_in(as_words(keys.texts), pa.array(sorted(nobody))).cast(pa.uint8()))
+        keys = Keys(np.where(keys.by_key(empty > 0, True), MISSING, keys.codes), keys.values)
+    return Keys(inherited(orders.codes, keys.codes), keys.values)
+
+
+def _tuple(names: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _matching(keys: Keys, pattern: str) -> Mask:
+    if not pa.types.is_large_string(keys.values.type):
+        return np.zeros(len(keys.codes), dtype=np.bool_)
+    return keys.by_key(pc.match_substring_regex(keys.texts, pattern), False)
 
 
 def _moments(source: SourceTable, section: OrdersSection, timezone: str) -> Moments:
     columns = section.columns.ordered_at
     if columns is None:
         nothing = np.zeros(source.n_rows, dtype=np.int64)
-        return Moments(nothing, nothing.astype(np.bool_))
+        return Moments(nothing, nothing.astype(np.bool_), nothing.astype(np.bool_))
     return read_moments(source, columns, section.date_format, timezone)
 
 
@@ -242,14 +338,10 @@ def _no_item_known(
     )
 
 
-def _several(orders: Keys, customers: Keys, usable: Mask) -> Mask:
+def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
     """Return the usable rows of orders that name more than one customer."""
-    order, customer = orders.codes[usable], customers.codes[usable]
-    one = np.zeros(len(orders.values), dtype=np.int32)
-    one[order] = customer
-    several = np.zeros(len(one), dtype=np.bool_)
-    several[order[customer != one[order]]] = True
-    return usable & orders.by_key(several, False)
+    several, _ = differing(orders, customers, usable)
+    return usable & np.append(several, False)[orders] if several.any() else np.zeros_like(usable)
 
 
 def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:

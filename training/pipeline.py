@@ -28,12 +28,12 @@ from engine.upsell.given import useless_upgrades
 from training.dataset import load_dataset, read_sources
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
-from training.gate import Verdict, judge, passed
+from training.gate import Verdict, judge, offered_carts, passed
 from training.inputs import inputs_digest
 from training.mining.protocol import MiningEngine, get_engine
 from training.upsell.former import FormerCuts, nothing_former
 from training.upsell.outcomes import with_outcomes
-from training.validation import much_left_out
+from training.validation import warnings_of
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -177,7 +177,9 @@ def train(
             model, problems = with_outcomes(fitted.model, outcomes, registry)
             fitted = replace(fitted, model=model)
             told += problems
-    counts, metrics = dict(fitted.counts), tested.to_json() if tested else {}
+    with watch.stage("carts"), progress.task("Trying carts"):
+        carts = offered_carts(fitted.model, dataset.baskets)
+    counts, metrics = {**fitted.counts, **carts}, tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
@@ -215,7 +217,7 @@ def train(
         warnings=[
             *unknown_names(dataset.catalogue, config.offers),
             *useless_upgrades(dataset.catalogue, config.offers),
-            *much_left_out(dataset.quality),
+            *warnings_of(dataset.quality),
             *told,
         ],
     )

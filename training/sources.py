@@ -7,10 +7,11 @@ characters; Parquet and database columns keep their types.
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from engine.source_sections import CatalogueColumns, OrderColumns
 from training.csv_files import RaggedRow, read_csv
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
@@ -39,8 +41,6 @@ class SourceSection(Protocol):
     @property
     def separator(self) -> str: ...
     @property
-    def decimal(self) -> Any: ...
-    @property
     def encoding(self) -> str: ...
 
 
@@ -53,14 +53,16 @@ class SourceTable:
         files: names for messages, in reading order; one name for a database.
         file_starts: int64 (n_files + 1,); rows of file f are `file_starts[f]:file_starts[f + 1]`.
         ragged: rows that could not be taken into the table, by file and row.
-        decimal: decimal mark of numbers that stand as text.
+        by_name: columns that are used because they bear the name of a field.
+        unused: columns that are not used.
     """
 
     table: pa.Table
     files: tuple[str, ...]
     file_starts: NDArray[np.int64]
     ragged: tuple[RaggedRow, ...]
-    decimal: str
+    by_name: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -127,7 +129,7 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
         from training.database_source import read_query
 
         table, name = read_query(section.url, section.query, folder)
-        source = single(table, name, section.decimal)
+        source = single(table, name)
     else:
         source = _read_files(matching_files(section.path or "", folder), section)
     require_columns(source.table.column_names, needed, source.files[0])
@@ -164,7 +166,60 @@ def require_columns(present: Sequence[str], needed: Sequence[str], file: str) ->
             raise DataError("this column stands more than once", file=file, column=name)
         if not times:
             listed = ", ".join(repr(column) for column in present) or "no columns"
-            raise DataError(f"no such column; there are {listed}", file=file, column=name)
+            message = f"no such column; there are {listed}"
+            if len(present) == 1:
+                marks = [mark for mark in ",;\t|" if mark in present[0]]
+                message += "".join(f"; set separator = {mark!r}" for mark in marks[:1])
+            raise DataError(message, file=file, column=name)
+
+
+ColumnsT = TypeVar("ColumnsT", OrderColumns, CatalogueColumns)
+
+
+def with_own_names(
+    columns: ColumnsT, source: SourceTable, others: Iterable[str]
+) -> tuple[ColumnsT, SourceTable]:
+    """Add the columns of a source that bear a field's own name, where the shop file names none.
+
+    Letter case counts only between columns that differ in nothing else, and `Unit price` is
+    `unit_price`. A column that the shop file names is what the shop file says.
+
+    Args:
+        others: columns that other settings name.
+
+    Returns:
+        the columns, and the source with a list of those that are used so and not at all.
+    """
+    present = source.table.column_names
+    named = {*others, *_names(columns.model_dump(exclude_unset=True))}
+    own = {
+        as_field(name): name
+        # The exact name last, so that it is what remains.
+        for name in sorted(present, key=lambda name: name == as_field(name))
+        if name not in named
+    }
+    found = {
+        field: own[field]
+        for field in type(columns).model_fields.keys() - columns.model_fields_set
+        if field in own
+    }
+    columns = type(columns)(**{**columns.model_dump(exclude_unset=True), **found})
+    used = {*named, *_names(columns.model_dump())}
+    return columns, replace(
+        source,
+        by_name=tuple(name for name in present if name in found.values()),
+        unused=tuple(name for name in present if name not in used and name.strip()),
+    )
+
+
+def as_field(name: str) -> str:
+    """Return the name of a column as that of a field would be written."""
+    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
+
+
+def _names(columns: Mapping[str, Any]) -> set[str]:
+    given = [[value] if isinstance(value, str) else value or () for value in columns.values()]
+    return {name for names in given for name in names}
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -200,7 +255,6 @@ def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
         files=tuple(str(path) for path in paths),
         file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
         ragged=tuple(row for aside in ragged for row in aside),
-        decimal=section.decimal,
     )
 
 
@@ -305,12 +359,6 @@ def arrow_of(values: NDArray[np.integer[Any]]) -> pa.Array:
     )
 
 
-def single(table: pa.Table, name: str, decimal: str) -> SourceTable:
-    """The rows of a database as one table; `name` for messages."""
-    return SourceTable(
-        table=table,
-        files=(name,),
-        file_starts=np.array([0, table.num_rows], dtype=np.int64),
-        ragged=(),
-        decimal=decimal,
-    )
+def single(table: pa.Table, name: str) -> SourceTable:
+    """Return the rows of one table, as of a database; `name` for messages."""
+    return SourceTable(table, (name,), np.array([0, table.num_rows], dtype=np.int64), ())

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.moments import format_of
 from training.sources import SourceTable
 
 N_EXAMPLES = 5
@@ -24,6 +25,8 @@ REASONS: dict[str, str] = {
     "missing_order_id": "no order id",
     "missing_item_id": "no item id",
     "ignored_item": "named in ignore_items",
+    "filtered": "left out by only or not",
+    "refunded": "the amount refunded is all that was paid",
     "other_currency": "not in the shop's currency",
     "bad_quantity": "the quantity is missing or no number",
     "zero_quantity": "the quantity is zero",
@@ -39,24 +42,50 @@ REASONS: dict[str, str] = {
     "duplicate_item": "the item id stood before; the first row counts",
 }
 """Why rows are left out."""
-_INTENDED = frozenset({"ignored_item", "other_currency"})
+_INTENDED = frozenset({"ignored_item", "filtered", "refunded"})
 _GREAT_PART = 0.2
+_ADVICE = {
+    "ragged_row": "set separator, and quote what holds it",
+    "missing_order_id": "set columns.order_id",
+    "missing_item_id": "set columns.item_id",
+    "other_currency": "set [shop] currency, or columns.currency to the column of these prices",
+    "bad_quantity": "set decimal and thousands, or columns.quantity",
+    "bad_price": "set decimal and thousands, or columns.unit_price",
+    "negative_price": 'if these are refunds, set [orders] returns = { COLUMN = ["WORD"] }',
+    "absurd_price": "set decimal and thousands",
+    "unknown_item": "set columns.item_id of both files so that they name items alike",
+    **dict.fromkeys(("bad_date", "impossible_date", "future_date"), "set date_format"),
+}
+"""What may mend it."""
 
 NOTES: dict[str, str] = {
     "guest_line": "without a customer",
+    "continued_row": "without an order id and all else of an order, taken to be of the order above",
+    "refund_row": "of a price below zero that is about the item's own, taken as returns",
+    "return_row": "taken as returns by what a column says",
+    "partial_refund": "of which part of the money was paid back, counted as sold",
+    "shortened_id": "with an item id like 5.7E+12, cut by a spreadsheet: save the column as text",
     "missing_price": "without a price",
     "bad_discount": "with a discount that is no amount of money, taken as none",
     "several_customers": "of an order that names more than one customer",
     "bad_catalogue_price": "with a list price that is no amount of money; order prices stand in",
     "negative_catalogue_price": "with a list price below zero; order prices stand in",
     "bad_cost": "with a cost that is no amount of money",
-    "bad_flag": "with a word for in stock or active that is neither yes nor no, taken as no",
+    "foreign_catalogue_price": "with a list price in another currency; order prices stand in",
+    "blank_flag": "with nothing in a column in stock or active that says only yes, taken as no",
+    "continued_item": "with none of the words that name a product, taken to be of the one above",
+    "inherited_row": "that take what they leave out from an earlier row of their product",
     "unknown_compatible_item": "compatible with an item that the catalogue does not hold",
     "bad_tier": "with a tier that is neither a number nor named in attribute_levels",
     "unknown_upgrade_item": "with a better version that the catalogue does not hold",
     "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
 }
 """What was noticed about rows that were kept."""
+_WARNED_OF = frozenset(
+    "bad_catalogue_price negative_catalogue_price foreign_catalogue_price bad_cost bad_discount"
+    " blank_flag continued_item continued_row shortened_id partial_refund".split()
+)
+"""Notes that are warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +120,9 @@ class SourceQuality:
         files: what was read.
         left_out: reason (a key of REASONS) -> rows that serve no further.
         notes: a key of NOTES -> rows that were kept, but.
+        by_name: columns used because they bear a field's own name.
+        unused: columns not used.
+        warnings: what the shop should know or set.
     """
 
     files: tuple[str, ...]
@@ -98,6 +130,9 @@ class SourceQuality:
     rows_kept: int
     left_out: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
     notes: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    by_name: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -106,6 +141,8 @@ class SourceQuality:
             "rows_kept": self.rows_kept,
             "left_out": {reason: found.to_json() for reason, found in self.left_out.items()},
             "notes": {reason: found.to_json() for reason, found in self.notes.items()},
+            "columns_used_by_name": list(self.by_name),
+            "columns_unused": list(self.unused),
         }
 
 
@@ -154,21 +191,40 @@ class DataQuality:
         }
 
 
-def much_left_out(quality: DataQuality) -> list[str]:
-    """A warning for each section of which a great part serves no further, against its will."""
+def warnings_of(quality: DataQuality) -> list[str]:
+    """What the shop should know of its rows: of each section what reading it said, what a great
+    part is left out for against its will, and what could not be read."""
     said: list[str] = []
     for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders)):
         if source is None:
             continue
+        said += source.warnings
         lost = {why: each.rows for why, each in source.left_out.items() if why not in _INTENDED}
         rows = sum(lost.values())
+        most = max(lost, key=lost.__getitem__, default="")
         if rows > _GREAT_PART * source.rows_read:
-            most = max(lost, key=lost.__getitem__)
             said.append(
-                f"{name}: {rows:,} of {source.rows_read:,} rows are left out,"
-                f" {lost[most]:,} of them for this: {REASONS[most]}"
+                f"{name}: {rows:,} of {source.rows_read:,} rows are left out, {lost[most]:,} of"
+                f" them for this: {REASONS[most]}{_advice(most, source.left_out[most])}"
             )
+        elif negative := source.left_out.get("negative_price"):
+            said.append(
+                f"{name}: {negative.rows:,} rows are left out: {REASONS['negative_price']}"
+                f"{_advice('negative_price', negative)}"
+            )
+        said += [
+            f"{name}: {found.rows:,} rows {NOTES[what]}"
+            for what, found in source.notes.items()
+            if what in _WARNED_OF
+        ]
     return said
+
+
+def _advice(reason: str, found: Finding) -> str:
+    advice = _ADVICE.get(reason, "")
+    if advice == "set date_format" and found.examples:
+        advice += f", for example {format_of(found.examples[0].value)!r}"
+    return advice and f"; {advice}"
 
 
 class RowAudit:
@@ -179,6 +235,7 @@ class RowAudit:
         self.kept = np.ones(source.n_rows, dtype=np.bool_)
         self._left_out: dict[str, Finding] = {}
         self._notes: dict[str, Finding] = {}
+        self.warnings: list[str] = []
         if source.ragged:
             examples = [
                 Example(row.file, row.row, "", row.text[:200]) for row in source.ragged[:N_EXAMPLES]
@@ -205,6 +262,9 @@ class RowAudit:
             rows_kept=int(self.kept.sum()) if rows_kept is None else rows_kept,
             left_out=self._left_out,
             notes=self._notes,
+            by_name=self._source.by_name,
+            unused=self._source.unused,
+            warnings=tuple(self.warnings),
         )
 
     def why_nothing_is_left(self) -> str:
@@ -213,7 +273,8 @@ class RowAudit:
         for reason, found in sorted(self._left_out.items(), key=lambda entry: -entry[1].rows):
             first = found.examples[0]
             where = f"row {first.row}" + (f", column {first.column}" if first.column else "")
-            parts.append(f"{found.rows} {reason} (for example {where}: {first.value!r})")
+            advice = _advice(reason, found)
+            parts.append(f"{found.rows} {reason} (for example {where}: {first.value!r}{advice})")
         return "; ".join(parts)
 
     def _record(

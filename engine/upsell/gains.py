@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Literal
 
 from engine.catalogue import Catalogue
-from engine.config import AttributesSection
 from engine.facts import Change
+from engine.source_sections import AttributesSection
 from engine.upsell.numbers import in_common_unit, parse_number
 from engine.upsell.packs import parse_pack
 

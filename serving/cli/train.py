@@ -129,6 +129,13 @@ def _print_quality(quality: dict[str, Any]) -> None:
         if found is None:
             continue
         console.out.print(f"{source}: {found['rows_kept']:,} of {found['rows_read']:,} rows kept")
+        for columns, words in (
+            (found["columns_used_by_name"], "used by their own names"),
+            (found["columns_unused"], "not used"),
+        ):
+            if columns:
+                text = f"  columns {words}: {', '.join(columns)}"
+                console.out.print(text, markup=False, highlight=False)
         for fate, words in (("left_out", REASONS), ("notes", NOTES)):
             for reason, entry in found[fate].items():
                 verb = "left out" if fate == "left_out" else "kept"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import AttributesSection, parse_config
+from engine.config import parse_config
 from engine.errors import ConfigError
 from engine.facts import Change
+from engine.source_sections import AttributesSection
 from engine.upsell import gains
 from tests.support.models import TinyItem, tiny_model
 

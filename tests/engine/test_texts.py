@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import AttributesSection
 from engine.facts import Change
 from engine.locales import LANGUAGES, Language, language_of
+from engine.source_sections import AttributesSection
 from engine.texts import Extra, cross_sell_text, picked_text, rate_text, upsell_text
 from engine.upsell.labels import attribute_label, is_countable
 from engine.upsell.packs import parse_pack

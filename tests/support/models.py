@@ -10,16 +10,11 @@ import numpy as np
 from engine import money
 from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import (
-    AttributesSection,
-    ExperimentSection,
-    OffersSection,
-    ShopSection,
-    TrackingSection,
-)
+from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
 from engine.cross_sell.rules import RuleTable
 from engine.model import Model, Settings
+from engine.source_sections import AttributesSection
 from engine.upsell.tiers import Ladders
 from engine.vocabulary import StringTable, Vocabulary
 

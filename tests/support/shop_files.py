@@ -20,6 +20,7 @@ timezone = "Europe/Oslo"
 
 [orders]
 path = "orders.csv"
+decimal = "."
 cancellation_prefix = "C"
 ignore_items = ["frakt"]
 

@@ -189,20 +189,23 @@ def test_categories_families_names(tmp_path: Path) -> None:
     ("text", "flag"),
     [
         *[(word, True) for word in ("true", "TRUE", " Yes ", "ja", "1", "12", "0.5", "in stock")],
-        *[(word, False) for word in ("false", "no", "Nei", "0", "-3", "0.0", "utsolgt")],
-        *[(word, None) for word in ("maybe", "discontinued")],
+        *[(word, False) for word in ("false", "no", "Nei", "0", "-3", "0.0", "utsolgt", "0,00")],
+        *[(word, True) for word in ("in_stock", "instock", "X", "✓", ">10", "10+", "Få igjen")],
+        *[(word, True) for word in ("https://schema.org/InStock", "Catalog, Search", "publish")],
+        *[(word, False) for word in ("out_of_stock", "OutOfStock", "onbackorder", "preorder")],
+        *[(word, False) for word in ("discontinued", "archived", "Ikke på lager", "Disabled")],
+        *[(word, None) for word in ("maybe", "24h", "kanskje")],
     ],
 )
 def test_yes_and_no(text: str, flag: bool | None) -> None:
     assert parse_flag(text) is flag
-    assert parse_flag("0,00", ",") is False
 
 
 def test_active_and_in_stock(tmp_path: Path) -> None:
     rows = [
         {"sku": str(number), "stock": stock, "on": active}
         for number, (stock, active) in enumerate(
-            [("4", "ja"), ("0", "ja"), ("4", "nei"), ("", ""), ("", "sometimes"), ("no", "")]
+            [("4", "ja"), ("0", "ja"), ("4", "nei"), ("", ""), ("", "hidden"), ("no", "")]
         )
     ]
     toml = 'columns = { item_id = "sku", in_stock = "stock", active = "on" }'

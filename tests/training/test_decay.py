@@ -170,12 +170,14 @@ def test_a_recency_that_does_not_fit_its_rules_is_found(tmp_path: Path) -> None:
             self_check(Model.of_arrays("broken", model.settings, broken))
 
 
-def test_ages_need_a_column_of_times() -> None:
+def test_ages_need_a_column_of_times(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("order_id,item_id\n1,a\n")
+    shop = parse_config(
+        {
+            "shop": {"name": "Test", "currency": "NOK"},
+            "orders": {"path": "orders.csv"},
+            "training": {"half_life_days": 30},
+        }
+    )
     with pytest.raises(ConfigError, match="half_life_days needs"):
-        parse_config(
-            {
-                "shop": {"name": "Test", "currency": "NOK"},
-                "orders": {"path": "orders.csv"},
-                "training": {"half_life_days": 30},
-            }
-        )
+        load_dataset(shop, tmp_path, SilentProgress())

@@ -12,8 +12,9 @@ from engine.config import GateSection
 from engine.cross_sell.rules import RuleTable
 from engine.manifest import Manifest, settings_to_json
 from engine.model import Model
+from engine.orders import Baskets
 from tests.support.models import tiny_model
-from training.gate import Verdict, judge, passed
+from training.gate import Verdict, judge, offered_carts, passed
 
 COUNTS = {"orders": 10_000, "items": 12}
 
@@ -131,3 +132,41 @@ def test_every_problem_is_told_at_once() -> None:
     )
     assert refused(verdicts) == ["currency", "orders", "items", "hit_rate"]
     assert all(verdict.to_json()["reason"] for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize(
+    ("offered", "before", "max_shrink", "is_refused"),
+    [
+        (100, None, 0.5, False),
+        (0, None, 0.5, True),
+        (0, 0, 1.0, True),
+        (60, 100, 0.5, False),
+        (40, 100, 0.5, True),
+        (40, 100, 0.7, False),
+    ],
+)
+def test_offers_for_nobody_or_far_fewer_carts_are_refused(
+    offered: int, before: int | None, max_shrink: float, is_refused: bool
+) -> None:
+    def tried(count: int | None) -> dict[str, int]:
+        return {} if count is None else {"carts_sampled": 100, "carts_offered": count}
+
+    verdicts = ask(
+        counts={**COUNTS, **tried(offered)},
+        previous=manifest(tiny_model(), {**COUNTS, **tried(before)}),
+        max_shrink=max_shrink,
+    )
+    assert refused(verdicts) == (["carts"] if is_refused else [])
+    assert f"offers for {offered}% of 100 carts" in verdicts["carts"].reason
+
+
+def test_carts_are_tried_as_the_service_would() -> None:
+    model = tiny_model()
+    orders = np.repeat(np.arange(40), 2)
+    items = np.tile([0, 1], 40).astype(np.int32)
+    baskets = Baskets.from_pairs(orders, items, 40, len(model.catalogue))
+    carts = offered_carts(model, baskets)
+    assert carts["carts_sampled"] == 40
+    assert carts["carts_offered"] == 40
+    sold_out = replace(model.catalogue, offerable=np.zeros(len(model.catalogue), dtype=np.bool_))
+    assert offered_carts(replace(model, catalogue=sold_out), baskets)["carts_offered"] == 0

@@ -93,7 +93,8 @@ def test_the_manifest_tells_what_was_trained(
     assert manifest.data_range["first"].startswith("2026-01-05T07:00")
     assert manifest.libraries["mlxtend"]
     assert "800 orders" in manifest.summary
-    assert set(result.seconds) == {"read", "tiers", "back_test", "fit", "write"}
+    assert set(result.seconds) == {"read", "tiers", "back_test", "fit", "carts", "write"}
+    assert manifest.counts["carts_offered"] == manifest.counts["carts_sampled"] == 500
 
 
 def test_the_same_data_gives_the_same_model(shop: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_shop_with_nothing_to_suggest_is_refused(tmp_path: Path) -> None:
     # Names alike would make families as well.
     catalogue.write_text(text.replace("Large coffee", "Mocha").replace("Almond croissant", "Bun"))
     result = train_shop(tmp_path, tmp_path / "models")
-    assert [v.check for v in result.verdicts if not v.passed] == ["something_to_offer"]
+    assert [v.check for v in result.verdicts if not v.passed] == ["something_to_offer", "carts"]
     assert Registry(tmp_path / "models").current() is None
 
 

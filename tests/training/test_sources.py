@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from engine import clock
 from engine.arrays import arrays_of
-from engine.config import OrdersSection
 from engine.errors import ConfigError, DataError
+from engine.source_sections import OrdersSection
 from tests.support.shop_files import ORDER_COLUMNS, config, line, load, write_csv
 from training.database_source import without_password
 from training.dataset import Dataset
 from training.keys import MISSING, read_keys
 from training.moments import read_moments
-from training.numbers import money_to_minor, parse_number, read_numbers
+from training.numbers import Marks, money_to_minor, parse_number, read_numbers
 from training.sources import SourceTable, read_source, single
 
 
@@ -33,9 +33,8 @@ def section(**fields: Any) -> OrdersSection:
     return OrdersSection.model_validate(fields)
 
 
-def table(columns: dict[str, Any], decimal: str = ".") -> SourceTable:
-    data = pa.table(columns)
-    return single(data, "file", decimal)
+def table(columns: dict[str, Any]) -> SourceTable:
+    return single(pa.table(columns), "file")
 
 
 def keys_of(values: Any) -> list[str | None]:
@@ -123,7 +122,7 @@ def test_composite_keys_are_readable() -> None:
 )
 def test_numbers_as_people_write_them(text: str, decimal: str, value: float) -> None:
     assert parse_number(text, decimal) == value
-    assert read_numbers(table({"n": [text]}, decimal), "n").values.tolist() == [value]
+    assert read_numbers(table({"n": [text]}), "n", Marks(decimal)).values.tolist() == [value]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +141,7 @@ def test_numbers_as_people_write_them(text: str, decimal: str, value: float) -> 
     ],
 )
 def test_what_is_no_number(text: str, decimal: str) -> None:
-    numbers = read_numbers(table({"n": [text]}, decimal), "n")
+    numbers = read_numbers(table({"n": [text]}), "n", Marks(decimal, firm=True))
     assert numbers.bad.tolist() == [True]
     assert np.isnan(numbers.values[0])
 

@@ -1,0 +1,162 @@
+"""Decides which rows of an order file are one order, and what rows say by leaving it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from training.keys import MISSING, Codes, Keys, joined_keys
+from training.moments import Moments
+from training.sources import SourceTable
+
+Mask = NDArray[np.bool_]
+
+_MANY = 0.1
+_FEW = 2
+"""Share of the orders of several rows, and number, that may span days, stores or customers by
+right."""
+_MINUTES_APART = 60 * 60 * 1_000_000
+"""Rows of one order id up to an hour apart (microseconds) are of one visit, also over midnight."""
+
+
+def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[str]) -> Keys:
+    """Return the order ids with those of rows that leave out everything of their order.
+
+    Some exports (Odoo's) write order id, date and customer in the first row of an order alone. Such
+    a row belongs to the order above it.
+
+    Args:
+        columns: all that speak of the whole order.
+    """
+    blank = (orders.codes == MISSING) & (items.codes != MISSING)
+    if len({*columns}) < 2 or not blank.any():
+        return orders
+    for name in columns:
+        blank &= source.column(name).is_null().to_numpy(zero_copy_only=False)
+    blank[source.file_starts[:-1][source.file_starts[:-1] < len(blank)]] = False
+    above = np.maximum.accumulate(np.where(blank, 0, np.arange(len(blank))))
+    return Keys(orders.codes[above], orders.values)
+
+
+def inherited(orders: Codes, codes: Codes) -> Codes:
+    """Return codes with what rows leave out taken from the other rows of their order.
+
+    Shopify, for one, writes what is true of a whole order in its first row alone. Where the other
+    rows differ, nothing is taken.
+    """
+    blank = (codes == MISSING) & (orders != MISSING)
+    named = (codes != MISSING) & (orders != MISSING)
+    if not blank.any() or not named.any():
+        return codes
+    differ, of_order = differing(orders, codes, named)
+    return np.where(blank, np.append(np.where(differ, MISSING, of_order), MISSING)[orders], codes)
+
+
+def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
+    """Return moments with those of rows that give none taken from the earliest of their order."""
+    blank = moments.missing & (orders != MISSING)
+    if not blank.any():
+        return moments
+    earliest = np.full(int(orders.max()) + 2, np.iinfo(np.int64).max)
+    known = ~moments.bad & (orders != MISSING)
+    np.minimum.at(earliest, orders[known], moments.micros[known])
+    taken = blank & (earliest[orders] < np.iinfo(np.int64).max)
+    return Moments(
+        np.where(taken, earliest[orders], moments.micros), moments.bad & ~taken, moments.missing
+    )
+
+
+def told_apart(
+    orders: Keys,
+    moments: Moments | None,
+    others: Sequence[tuple[str, Keys]],
+    usable: Mask,
+    timezone: str,
+) -> tuple[Keys, list[str]]:
+    """Tell orders of one id apart where ids are unique only in a day, a store or for a customer.
+
+    Receipt numbers that begin again every day, or that each till counts for itself, would make one
+    order of goods that never met. Where more than a tenth of the ids of several rows stand for
+    several days, the day becomes part of the key of every order; the same of stores and customers.
+
+    Args:
+        moments: None where the shop tells no times.
+        others: what else may part orders (in words), and its keys.
+        usable: bool (n_rows,), purchases that count; by them it is decided.
+
+    Returns:
+        the keys, and in words what was done.
+    """
+    parts = [*others]
+    if moments is not None and _is_long(orders.codes, moments.micros):
+        parts.insert(0, ("days", _visit_days(orders.codes, moments.micros, timezone)))
+    several = 0
+    told: list[tuple[str, Keys, int]] = []
+    for word, keys in parts:
+        known = usable & (keys.codes != MISSING)
+        spanning = int(differing(orders.codes, keys.codes, known)[0].sum())
+        if spanning <= _FEW:
+            continue
+        several = several or int((np.bincount(orders.codes[usable]) > 1).sum())
+        if spanning > _MANY * several:
+            pairs = np.unique(orders.codes[known].astype(np.int64) << 32 | keys.codes[known])
+            told.append((word, keys, int(np.bincount(pairs >> 32).max())))
+    if not told:
+        return orders, []
+    most = " and ".join(f"up to {n:,} {word}" for word, _, n in told)
+    words = " and ".join(word.removesuffix("s") for word, _, _ in told)
+    for _, keys, _ in told:
+        # Rows that do not say are an order of their own, and no key may be without a part.
+        codes = np.where(keys.codes == MISSING, len(keys.values), keys.codes)
+        texts = pa.concat_arrays([keys.texts, pa.array([""], pa.large_string())])
+        orders = joined_keys(orders, Keys(codes.astype(np.int32), texts))
+    return orders, [
+        f"orders: one order id stands for {most}: orders are told apart by {words} too; name the"
+        ' columns that make an order unique, order_id = ["number", "date"], or set'
+        " [orders] split_orders = false where one id is one order"
+    ]
+
+
+def differing(orders: Codes, codes: Codes, rows: Mask) -> tuple[Mask, Codes]:
+    """Return which orders have several of the codes among these rows, and one code of each."""
+    one = np.full(int(orders.max(initial=-1)) + 2, MISSING, dtype=codes.dtype)
+    differ = np.zeros(len(one) - 1, dtype=np.bool_)
+    one[orders] = codes
+    # Nearly always all rows of an order agree, whichever of them count.
+    if (codes != one[orders]).any():
+        order, code = orders[rows], codes[rows]
+        one[:] = MISSING
+        one[order] = code
+        differ[order[code != one[order]]] = True
+    return differ, one[:-1]
+
+
+def _is_long(orders: Codes, micros: NDArray[np.int64]) -> bool:
+    """Return whether rows of one order are far apart."""
+    one = np.zeros(int(orders.max(initial=-1)) + 2, dtype=np.int64)
+    one[orders] = micros
+    return bool((np.abs(micros - one[orders]) > _MINUTES_APART).any())
+
+
+def _visit_days(orders: Codes, micros: NDArray[np.int64], timezone: str) -> Keys:
+    """Return the local day on which each row's visit began.
+
+    Rows of an order follow each other within an hour in one visit, so that one over midnight is of
+    one day.
+    """
+    rows = np.flatnonzero((orders != MISSING) & (micros > 0))
+    rows = rows[np.lexsort((micros[rows], orders[rows]))]
+    begins = np.append(True, np.diff(orders[rows]) != 0)
+    begins[1:] |= np.diff(micros[rows]) > _MINUTES_APART
+    began = micros[rows][begins][np.cumsum(begins) - 1]
+    local = pd.Series(began.astype("datetime64[us]")).dt.tz_localize("UTC").dt.tz_convert(timezone)
+    days, place = np.unique(
+        local.dt.tz_localize(None).to_numpy().astype("datetime64[D]"), return_inverse=True
+    )
+    codes = np.full(len(orders), MISSING, dtype=np.int32)
+    codes[rows] = place
+    return Keys(codes, pa.array(days.astype(str), pa.large_string()))
