@@ -250,11 +250,14 @@ def _csv_table(path: Path, header: list[str]) -> pa.Table:
 
 def _parquet_table(path: Path) -> pa.Table:
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            columns = {name.strip(): name for name in file.schema_arrow.names}
-            names = [name.strip() for name in file.schema_arrow.names]
-            require_columns(names, _TABLE_COLUMNS, str(path))
-            table = file.read(columns=[columns[name] for name in _TABLE_COLUMNS])
+        schema = pyarrow.parquet.read_schema(path)
+        columns = {name.strip(): name for name in schema.names}
+        require_columns([name.strip() for name in schema.names], _TABLE_COLUMNS, str(path))
+        names = [columns[name] for name in _TABLE_COLUMNS]
+        # Text is numbered as it is read: most rows never become a text of their own.
+        texts = [name for name in names if pa.types.is_string(schema.field(name).type)]
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
+            table = file.read(columns=names)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
-    return table.select([columns[name] for name in _TABLE_COLUMNS]).rename_columns(_TABLE_COLUMNS)
+    return table.select(names).rename_columns(_TABLE_COLUMNS)

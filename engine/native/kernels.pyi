@@ -122,6 +122,9 @@ def add_sizes(
     high: int,
     n_entries: _Integers,
 ) -> None: ...
+def poisson_tails(
+    low: int, high: int, at_least: _Integers, expected: _Floats, tails: _Floats
+) -> None: ...
 def upper_tails(
     low: int,
     high: int,

@@ -329,5 +329,39 @@ def upper_tails(
             tails[place] = min(tail, 1.0) if upwards else max(1.0 - tail, 0.0)
 
 
+def poisson_tails(
+    int64_t low, int64_t high, const int64_t[::1] at_least, const double[::1] expected,
+    double[::1] tails,
+):
+    """Write P(X >= at_least) into `tails[low:high]`, X being Poisson of mean `expected`.
+
+    The sum of the ratios of point probabilities, from the point away from the mean.
+    """
+    cdef int64_t place
+    cdef double x, mean, term, terms, tail
+    cdef bint upwards
+    with nogil:
+        for place in range(low, high):
+            x, mean = <double>at_least[place], expected[place]
+            if x <= 0.0 or not mean > 0.0:
+                tails[place] = 1.0 if x <= 0.0 else 0.0
+                continue
+            upwards = x > mean
+            if not upwards:
+                x -= 1.0
+            tail = exp(x * log(mean) - mean - lgamma(x + 1))
+            term, terms = 1.0, 1.0
+            while term > 1e-16 * terms:
+                if upwards:
+                    x += 1.0
+                    term *= mean / x
+                else:
+                    term *= x / mean
+                    x -= 1.0
+                terms += term
+            tail *= terms
+            tails[place] = min(tail, 1.0) if upwards else max(1.0 - tail, 0.0)
+
+
 cdef double log_choose(double n, double k) noexcept nogil:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import pdtrc
 from scipy.stats import fisher_exact
 from statsmodels.stats.multitest import multipletests
 
 from engine.arrays import Ragged
 from engine.cross_sell.rules import RuleTable
+from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import SilentProgress
 from tests.support.repetitions import repetitions
@@ -28,6 +30,17 @@ from training.mining.significance import (
     q_values,
     significant,
 )
+
+
+def test_poisson_tails_are_those_of_scipy() -> None:
+    draw = np.random.default_rng(6)
+    mean = np.append(draw.gamma(0.5, 30, 5_000), [0, 1e-300, 1e-12, 700, 1e5, 1e6])
+    near = draw.poisson(mean[:5_000]) + draw.integers(-9, 30, 5_000)
+    at_least = np.append(near, [3, 1, 1, 650, 100_400, 10**6]).astype(np.int64)
+    tails = np.empty(len(mean))
+    kernels.poisson_tails(0, len(mean), at_least, mean, tails)
+    expected = np.where(at_least > 0, pdtrc(np.maximum(at_least, 1) - 1, mean), 1.0)
+    np.testing.assert_allclose(tails, expected, rtol=1e-7, atol=1e-290)
 
 
 def one_rule(n_joint: int, n_antecedent: int, n_consequent: int, n_orders: int) -> RuleTable:

@@ -199,8 +199,6 @@ def _against_size(
     binomial; the Poisson tail of the same mean lies above its upper tail, so the test errs on
     the side of caution.
     """
-    from scipy.special import pdtrc
-
     length = antecedents.shape[1]
     singles, item_counts = itemsets.of_length(1)
     share = np.zeros(int(singles.max(initial=-1)) + 1)
@@ -213,5 +211,9 @@ def _against_size(
     places = n_entries[rank] - table.n_antecedent * length
     beside = 1.0 - share[antecedents].sum(axis=1)
     expected = places * share[table.consequent] / np.maximum(beside, 1e-12)
-    # P(X > k) of a Poisson X: the upper tail without a loop over distributions' checks.
-    return np.asarray(pdtrc(table.n_joint - 1, expected), dtype=np.float64)
+    tails, n_joint = np.empty(len(table)), np.ascontiguousarray(table.n_joint, dtype=np.int64)
+    in_ranges(
+        np.ones(len(table), dtype=np.int64),
+        lambda low, high: kernels.poisson_tails(low, high, n_joint, expected, tails),
+    )
+    return tails
