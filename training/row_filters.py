@@ -61,7 +61,7 @@ def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list
         given = {
             name: tuple(said)
             for name in source.unused
-            if as_field(name) in _TYPES and (said := _words_of(source, name, RETURNED))
+            if as_field(name) in _TYPES and (said := words_of(source, name, RETURNED))
         }
     rows = np.zeros(source.n_rows, dtype=np.bool_)
     for name, words in given.items():
@@ -84,7 +84,7 @@ def unheard(source: SourceTable, heard: Sequence[str]) -> Iterator[str]:
                 f"orders: column {name!r} holds something in {n_rows:,} rows, which count as"
                 f" sales; set [orders] {setting} where they are none"
             )
-        elif words := _words_of(source, name, UNDONE | RETURNED):
+        elif words := words_of(source, name, UNDONE | RETURNED):
             listed = json.dumps(words, ensure_ascii=False)
             yield (
                 f"orders: column {name!r} says {', '.join(map(repr, words))}, and these rows count"
@@ -137,7 +137,7 @@ def nobody_says(source: SourceTable, column: str, words: Sequence[str]) -> str:
     return f"orders: no row of column {column!r} says {', '.join(map(repr, words))}; it says {said}"
 
 
-def _words_of(source: SourceTable, name: str, known: frozenset[str]) -> list[str]:
+def words_of(source: SourceTable, name: str, known: frozenset[str]) -> list[str]:
     """Return the texts of a column of states that are among known words."""
     column = source.table.column(name)
     # Most columns hold too many texts to be one, which their beginning tells.

@@ -230,6 +230,11 @@ def read_parquet(path: Path) -> pa.Table:
         raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
 
 
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is called as Parquet files are."""
+    return path.suffix.lower() in _PARQUET
+
+
 def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
     """One file of a section, and its rows that are not in the table.
 
@@ -238,7 +243,7 @@ def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[Ragged
     """
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
-    if path.suffix.lower() in _PARQUET:
+    if is_parquet(path):
         return read_parquet(path), []
     return read_csv(path, separator=section.separator, encoding=section.encoding)
 

@@ -1,4 +1,4 @@
-"""The words that exports of shops write into cells, in English and Norwegian."""
+"""The words that exports of shops write into cells, in the languages of their headers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ NOBODY = frozenset(
         *("guest", "guest checkout", "guest customer", "guest user", "(guest)", "anonymous"),
         *("anonym", "gjest", "gjestekunde", "ukjent", "ukjent kunde", "unknown", "ingen"),
         *("unknown customer", "walk in", "walk in customer", "no customer", "kontantkunde"),
+        *("gäst", "gæst", "gast", "invité", "okänd", "ukendt", "unbekannt", "inconnu"),
         *("cash customer", "cash sale", "kontantsalg", "00000000-0000-0000-0000-000000000000"),
     }
 )
@@ -35,6 +36,8 @@ RETURNED = frozenset(
         *("refund", "return", "returns", "refunds", "credit", "credit note", "credit memo"),
         *("creditmemo", "reversal", "chargeback", "shop order refund", "order refund", "rma"),
         *("retur", "returer", "refusjon", "kreditnota", "kreditering", "tilbakebetaling"),
+        *("återbetalning", "refundering", "retoure", "gutschrift", "erstattung", "rückgabe"),
+        *("retour", "avoir", "remboursement"),
         *("sales return", "customer return", "out refund", "return order", "refund line"),
     }
 )
@@ -48,6 +51,11 @@ UNDONE = frozenset(
         *("payment failed", "payment error", "unpaid", "pending", "pending payment", "closed"),
         *("kansellert", "avbestilt", "annullert", "kladd", "utkast", "mislykket", "feilet"),
         *("refundert", "returnert", "avvist", "slettet", "ubetalt", "avbrutt", "tilbud"),
+        *("avbruten", "annullerad", "makulerad", "misslyckad", "återbetald", "obetald"),
+        *("annulleret", "afbrudt", "refunderet", "returneret", "kladde", "storniert", "entwurf"),
+        *("abgebrochen", "fehlgeschlagen", "abgelehnt", "erstattet", "unbezahlt", "angebot"),
+        *("annulé", "annulée", "remboursé", "remboursée", "échoué", "refusé", "impayé", "devis"),
+        *("brouillon", "erreur de paiement"),
     }
 )
 """What is said of an order that was no sale."""
@@ -61,6 +69,8 @@ YES = frozenset(
         *("på lager", "tilgjengelig", "få igjen", "lav beholdning", "få på lager", "på nettlager"),
         *("active", "aktiv", "enabled", "enable", "published", "publisert", "visible", "synlig"),
         *("publish", "live", "for sale", "til salgs", "catalog, search", "catalog", "search"),
+        *("i lager", "auf lager", "verfügbar", "lieferbar", "en stock", "disponible", "oui"),
+        *("actif", "activé", "tillgänglig", "tilgængelig"),
         *("lagervare", "available now", "finnes på lager", "shop and search results", "shop only"),
     }
 )
@@ -78,6 +88,9 @@ NO = frozenset(
             "made to order",
             "available later",
         ),
+        *("nej", "nein", "non", "slut", "slut i lager", "udsolgt", "ausverkauft", "épuisé"),
+        *("nicht auf lager", "nicht verfügbar", "nicht lieferbar", "inactif", "désactivé"),
+        *("rupture de stock", "hors stock", "indisponible"),
         *("utsolgt", "ikke på lager", "tomt", "tom", "midlertidig utsolgt", "utgått", "utgår"),
         *("bestillingsvare", "ikke tilgjengelig", "forhåndsbestilling", "restordre", "kommer"),
         *("inactive", "inaktiv", "disabled", "disable", "unpublished", "upublisert", "hidden"),

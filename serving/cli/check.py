@@ -74,7 +74,8 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():
-        yield Finding("shop file", "warning", "there is no shop.toml here", "name it by --config")
+        advice = "name it by --config, or write it by mersalg init FILES"
+        yield Finding("shop file", "warning", "there is no shop.toml here", advice)
         return
     try:
         shop = load_config(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import parse_config
+from engine.config import load_config, parse_config
 from tests.support.commands import run
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,18 @@ def test_the_sample_shop_answers_as_the_readme_says(tmp_path: Path) -> None:
     expected = ("lock-cable", "helmet-plus", "tube-28")
     for items, item in zip(offered, expected, strict=True):
         assert item in items
+
+
+def test_the_shop_file_can_be_drafted_from_the_files(shop: Path) -> None:
+    given = parse_config(tomllib.loads(_blocks("toml")[0]))
+    assert "`mersalg init orders.csv catalogue.csv`" in README
+    options = f"--currency {given.shop.currency} --timezone {given.shop.timezone} --locale nb"
+    _run(f"mersalg init orders.csv catalogue.csv {options} --yes --out drafted.toml", shop)
+    drafted = load_config(shop / "drafted.toml")
+    assert drafted.orders.columns == given.orders.columns
+    assert given.catalogue is not None
+    assert drafted.catalogue is not None
+    assert drafted.catalogue.columns == given.catalogue.columns
 
 
 def test_the_shop_rules_are_understood() -> None:
