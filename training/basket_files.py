@@ -21,6 +21,7 @@ from engine.vocabulary import Vocabulary
 from training.csv_files import read_csv
 from training.keys import MISSING, Codes, Keys, read_keys, string_table
 from training.mining.pairs import baskets_of_pairs
+from training.other_baskets import refuse_other_files
 from training.sources import require_columns, single
 from training.swallowed_rows import refuse_swallowed_rows
 
@@ -40,8 +41,9 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
       and `item_id` is a table of order lines instead.
     - `.parquet`: a table with the columns `order_id` and `item_id`.
 
-    An item repeated in a basket counts once. A line without items is no basket, neither is an
-    empty label an item.
+    A file of another kind (a column for each item, SPMF, a header, numbers with decimal commas) is
+    refused. An item repeated in a basket counts once. A line without items is no basket, neither is
+    an empty label an item.
 
     Raises:
         DataError: no such file, another kind of file, one that cannot be read (with its row), or
@@ -159,6 +161,7 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
     # Blank labels are no items.
     table = pa.Table.from_arrays([texts], names=["item_id"])
     codes, items = numbered_items(table, "item_id", str(path), blanks=True)
+    refuse_other_files(path, codes, lines[:n_labels], items, quoted=quoted)
     kept = codes != MISSING
     orders = np.empty(n_labels, dtype=np.int64)
     n_orders = kernels.dense_lines(lines[:n_labels], kept.view(np.uint8), orders)

@@ -24,7 +24,6 @@ from engine.model import Model
 from engine.progress import Progress
 from engine.registry import Registry
 from engine.storage.pseudonyms import customer_key
-from engine.upsell.given import useless_upgrades
 from training.dataset import load_dataset, read_sources
 from training.evaluation import BackTest, back_test
 from training.fitting import fit_model, ladders_of
@@ -33,7 +32,7 @@ from training.inputs import inputs_digest
 from training.mining.protocol import MiningEngine, get_engine
 from training.upsell.former import FormerCuts, nothing_former
 from training.upsell.outcomes import with_outcomes
-from training.validation import warnings_of
+from training.validation import shop_warnings
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -215,9 +214,7 @@ def train(
         quality=quality,
         seconds=watch.seconds,
         warnings=[
-            *unknown_names(dataset.catalogue, config.offers),
-            *useless_upgrades(dataset.catalogue, config.offers),
-            *warnings_of(dataset.quality),
+            *shop_warnings(dataset.catalogue, config.offers, dataset.quality),
             *told,
         ],
     )

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import UNKNOWN, Catalogue
+from engine.merchandising.sections import OffersSection
+from engine.merchandising.targets import unknown_names
+from engine.upsell.given import useless_upgrades
 from training.moments import format_of
 from training.sources import SourceTable
 
@@ -96,6 +101,12 @@ class Example:
     row: int
     column: str
     value: str
+
+    @property
+    def words(self) -> str:
+        """The place and what is written there."""
+        where = f"{Path(self.file).name} row {self.row}"
+        return f"{where}, {self.column} {self.value!r}" if self.column else where
 
     def to_json(self) -> dict[str, Any]:
         return {"file": self.file, "row": self.row, "column": self.column, "value": self.value}
@@ -189,6 +200,37 @@ class DataQuality:
             "catalogue": self.catalogue.to_json() if self.catalogue else None,
             "returns": self.returns.to_json(),
         }
+
+
+def shop_warnings(catalogue: Catalogue, offers: OffersSection, quality: DataQuality) -> list[str]:
+    """What the shop should know before it trains: names and settings that hold for nothing, and
+    rows that could not be read."""
+    said = [*unknown_names(catalogue, offers), *useless_upgrades(catalogue, offers)]
+    no_cost = int((catalogue.cost_minor == UNKNOWN).sum())
+    said += [
+        f"offers.{name} does not hold for {no_cost:,} of {len(catalogue):,} items, whose cost is"
+        " not known; set [catalogue] columns.cost"
+        for name in ("min_margin", "min_margin_amount")
+        if no_cost and getattr(offers, name) is not None
+    ]
+    if len(catalogue) and (catalogue.price_minor == UNKNOWN).all():
+        said.append(
+            "no item has a price, so none can be an upgrade; set [orders] columns.unit_price or"
+            " [catalogue] columns.price"
+        )
+    return [*said, *warnings_of(quality)]
+
+
+def rows_left_out(quality: DataQuality) -> list[str]:
+    """One line for each reason for which rows are left out against the shop's will."""
+    return [
+        f"{name}: {found.rows:,} rows are left out: {REASONS[why]}"
+        f" ({found.examples[0].words}){_advice(why, found)}"
+        for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders))
+        if source is not None
+        for why, found in source.left_out.items()
+        if why not in _INTENDED
+    ]
 
 
 def warnings_of(quality: DataQuality) -> list[str]:

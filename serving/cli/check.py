@@ -71,6 +71,7 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
     from engine.config import load_config
     from engine.errors import ConfigError, DataError
     from training.dataset import load_dataset
+    from training.validation import rows_left_out, shop_warnings
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():
@@ -100,6 +101,10 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         yield Finding("orders and catalogue", "warning", message, "mersalg train tells why")
     else:
         yield Finding("orders and catalogue", "ok", message)
+    for line in rows_left_out(dataset.quality):
+        yield Finding("rows", "warning", line, "mend the file, or do as the message says")
+    for warning in shop_warnings(dataset.catalogue, shop.offers, dataset.quality):
+        yield Finding("shop", "warning", warning, "mersalg train would say the same")
 
 
 def _models(models: Path) -> Iterator[Finding]:

@@ -175,8 +175,9 @@ def _print_prices(
 
 
 def _example(example: dict[str, Any]) -> str:
-    where = f"{Path(example['file']).name} row {example['row']}"
-    return f"{where}, {example['column']} {example['value']!r}" if example["column"] else where
+    from training.validation import Example
+
+    return Example(**example).words
 
 
 def _left_off(contradicted: int, far_off: int) -> str:

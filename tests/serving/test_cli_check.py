@@ -42,6 +42,27 @@ def checked(place: Path, *more: object) -> tuple[int, dict[str, dict[str, str]]]
     return result.exit_code, {each["part"]: each for each in told["findings"]}
 
 
+def test_it_finds_in_the_shop_what_training_would(place: Path) -> None:
+    shop = place / "shop.toml"
+    text = shop.read_text() + '\n[[offers.pins]]\nitem = "no-such-item"\n'
+    shop.write_text(
+        text.replace("[[offers.pins]]", "[offers]\nmin_margin = 0.2\n[[offers.pins]]", 1)
+    )
+    lines = (place / "orders.csv").read_text().splitlines()
+    header = lines[0].split(",")
+    cells = lines[1].split(",")
+    cells[header.index("unit_price")] = "free"
+    (place / "orders.csv").write_text("\n".join([*lines, ",".join(cells)]) + "\n")
+    result = attempt("check", "--config", shop, "--models", place / "models", "--json")
+    messages = [each["message"] for each in json.loads(result.stdout)["findings"]]
+    assert any("no item 'no-such-item' in the catalogue" in each for each in messages)
+    assert any("1 rows are left out" in each and "'free'" in each for each in messages)
+    assert any("offers.min_margin does not hold for" in each for each in messages)
+    trained = attempt("train", "--config", shop, "--models", place / "more", "--json")
+    for warning in json.loads(trained.stdout)["warnings"]:
+        assert warning in messages
+
+
 @pytest.mark.parametrize("count", ["vouched", "all"])
 def test_a_shop_whose_checkouts_nobody_vouches_for_is_warned(place: Path, count: str) -> None:
     def decided(number: int, scope: Scope | None) -> Decision:

@@ -42,6 +42,7 @@ date_format = "%d-%m-%y %H:%M:%S"
 order_id = ["transaction_id", "transaction_date", "sales_outlet_id"]
 ordered_at = ["transaction_date", "transaction_time"]
 item_id = "product_id"
+customer_id = ""
 quantity = "quantity"
 unit_price = "unit_price"
 store_id = "sales_outlet_id"

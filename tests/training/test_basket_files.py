@@ -80,6 +80,35 @@ def test_a_table_of_order_lines(tmp_path: Path) -> None:
         ("a.dat", b"1 2\n\xff\n", "not UTF-8 text"),
         ("a.csv", "a;b;c\na;b\n", "parted by commas, these by semicolons"),
         ("a.csv", "a\tb\nb\nc\td\n", "these by tabs"),
+        # A column for each item.
+        ("a.csv", "bread,milk\nTrue,False\nTrue,True\n", "a column for each item"),
+        ("a.csv", ",bread,milk,tea\n0,1,0,1\n1,0,0,1\n", "a column for each item"),
+        ("a.csv", "bread,milk,tea\n1,,1\n,1,1\n", "a column for each item"),
+        ("a.csv", "brød,melk,te\nja,nei,nei\nnei,nei,ja\n", "a column for each item"),
+        ("a.csv", "bread,milk,tea\nt,?,?\n?,t,?\n", "a column for each item"),
+        ("a.csv", "bread,milk,tea\n0,2,0\n3,0,0\n1,0,0\n", "a column for each item"),
+        ("a.dat", "1 0 1 1\n0 0 1 0\n1 1 0 0\n", "a column for each item"),
+        # Other programs.
+        ("a.dat", "@CONVERTED_FROM_TEXT\n@ITEM=1=apple\n1 2\n", "begin with @ are of SPMF"),
+        ("a.dat", "@relation shop\n@data\n1 2\n", "SPMF or ARFF"),
+        ("a.dat", "# a comment\n1 2\n2 3\n", "lines that begin with #"),
+        ("a.dat", "% a comment\n1 2\n", "lines that begin with %"),
+        ("a.dat", "1 -1 2 3 -1 -2\n2 -1 -2\n", "events of a sequence"),
+        ("a.dat", "3 5 1 2:10:3 5 1 1\n1 4:6:2 4\n", "utilities"),
+        ("a.csv", "\"['milk', 'bread']\"\n\"['tea']\"\n", "lists or objects"),
+        ("a.csv", "['milk', 'bread']\n['tea', 'milk']\n", "lists or objects"),
+        ("a.dat", "milk,bread\ntea\nmilk,tea\n", "separated by white space"),
+        ("a.dat", "milk;bread\ntea;milk\n", "separated by white space"),
+        # Headers.
+        ("a.csv", "items\nmilk,tea\ntea\n", "a header .'items'"),
+        ("a.csv", "Item(s),Item 1,Item 2\n2,milk,tea\n1,tea,\n", "a header"),
+        ("a.csv", "Member_number,Date,itemDescription\n1,2024-01-01,tea\n", "a header"),
+        ("a.csv", "Varer\nmelk,te\n", "a header"),
+        ("a.csv", "InvoiceNo,StockCode,Quantity\n536365,85123A,6\n", "a header"),
+        ("a.dat", "Transaction Items\n1 2\n", "a header"),
+        # Semicolons with decimal commas.
+        ("a.csv", "milk;1,50\ntea;2,30\nbun;3,10\n", "decimal comma"),
+        ("a.csv", "1;milk;1,50\n2;tea;2,30\n", "decimal comma"),
         ("a.csv", 'a,b\n"c,d\n', "cannot be read as CSV"),
         ("a.csv", "order_id,item_id\n1,a\n2\n", "more or fewer cells"),
         ("a.csv", "order_id,item_id\n1,a\n2,\n", "the cell is empty"),
@@ -99,6 +128,19 @@ def test_an_item_may_hold_a_semicolon(tmp_path: Path) -> None:
         ["a;b"],
     ]
     assert labels(read_baskets(written(tmp_path, "b.csv", "a;b\n"))) == [["a;b"]]
+
+
+def test_baskets_that_look_a_little_like_other_files(tmp_path: Path) -> None:
+    for name, content in (
+        ("a.dat", "0 1\n1\n0\n0 1\n"),  # items 0 and 1
+        ("b.csv", "product 1,tea\ntea,product 1\n"),
+        ("c.csv", "#1,#2\n#2\n"),
+        ("d.dat", "#1 #2\n#2\n"),
+        ("e.csv", "yes,no\nno,maybe\nyes\n"),
+        ("f.csv", "tea 1,50 g\nsalt,tea 2\n50 g\n"),
+    ):
+        read = labels(read_baskets(written(tmp_path, name, content)))
+        assert len(read) == len(content.splitlines()), name
 
 
 def test_the_row_is_named(tmp_path: Path) -> None:
