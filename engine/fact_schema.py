@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Union, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -30,6 +30,7 @@ from engine.facts import (
     Scope,
     Text,
 )
+from engine.known_fields import is_of_unknown, strictly, unknown_fields
 
 LONGEST_LIST = 10_000
 _LARGEST_ROW = 2**31 - 1
@@ -230,11 +231,21 @@ def exact_number(digits: str) -> float | Decimal:
 
 
 _decoder = msgspec.json.Decoder(FactBody, float_hook=exact_number)
+_strict_decoder: msgspec.json.Decoder[FactBody] = msgspec.json.Decoder(
+    Union[(*map(strictly, EVENT_BODIES.values()), DecisionBody)], float_hook=exact_number
+)
 _any_decoder = msgspec.json.Decoder(float_hook=exact_number)
 
 
-def decode_fact(raw: bytes | str | msgspec.Raw) -> FactBody:
+def decode_fact(raw: bytes | str | msgspec.Raw, unknown: set[str] | None = None) -> FactBody:
     """Return the body of a fact from its JSON.
+
+    Parameters
+    ----------
+    raw
+        The JSON.
+    unknown
+        Takes the fields of events that are not known, which are left out.
 
     Raises
     ------
@@ -242,7 +253,15 @@ def decode_fact(raw: bytes | str | msgspec.Raw) -> FactBody:
         Reason `invalid`, with a message that names the field.
     """
     try:
-        return _decoder.decode(raw)
+        try:
+            return _strict_decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            if not is_of_unknown(error):
+                raise
+        body = _decoder.decode(raw)
+        if unknown is not None and not isinstance(raw, str):
+            unknown.update(unknown_fields(decode_any(raw), body.__class__))
+        return body
     except msgspec.ValidationError as error:
         raise _refusal(error) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -1,8 +1,7 @@
 """The lines of an order that sell an item, and amounts of a whole order spread over them.
 
-Shops send more lines than they sell items: tips and fees without an id, lines that an edit left
-with no unit, coupons with a negative price, gift cards that paid. None of them may cost an order
-its other lines.
+Shops send more lines than they sell items: tips and fees without an id, coupons with a negative
+price, gift cards that paid. None of them may cost an order its other lines.
 """
 
 from __future__ import annotations
@@ -63,30 +62,28 @@ def spread(amount: Decimal, costs: Sequence[Decimal | None], currency: str) -> l
     return shares
 
 
+def units(line: ItemBody) -> Decimal:
+    """Return the quantity of a line, 1 where none is stated, or none that can be taken."""
+    return Decimal(1) if line.quantity is UNSET else _number(line.quantity, Decimal(1))
+
+
 def _is_odd(line: ItemBody) -> bool:
     if line.item_id in (None, ""):
         return True
-    quantity = line.quantity
-    if not (quantity is UNSET or (type(quantity) is int and quantity > 0)):
-        return _quantity(line) <= 0 or _number(line.price) < 0
-    return line.price is not None and _number(line.price) < 0
+    return line.price is not None and _number(line.price) < 0 < units(line)
 
 
 def _money_off(line: ItemBody) -> Decimal:
     """Return what a line of a negative price takes off; a gift card pays, and takes nothing off."""
     price = _number(line.price)
     is_payment = _GIFT_CARD.search(str(line.item_id or "")) is not None
-    return Decimal(0) if price >= 0 or is_payment else -price * max(_quantity(line), Decimal(0))
+    return Decimal(0) if price >= 0 or is_payment else -price * max(units(line), Decimal(0))
 
 
 def _cost(line: ItemBody) -> Decimal | None:
     if line.price is None:
         return None
-    return _number(line.price) * _quantity(line) - _number(line.discount)
-
-
-def _quantity(line: ItemBody) -> Decimal:
-    return Decimal(1) if line.quantity is UNSET else _number(line.quantity, Decimal(1))
+    return _number(line.price) * units(line) - _number(line.discount)
 
 
 def _number(value: object, otherwise: Decimal = Decimal(0)) -> Decimal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from engine.fact_fields import amount_text, quantity_text
@@ -13,7 +15,7 @@ _DECIMALS = 6
 _encoder = msgspec.json.Encoder()
 
 
-def answer_json(decision: Decision, tracking: Tracking, warnings: tuple[str, ...] = ()) -> bytes:
+def answer_json(decision: Decision, tracking: Tracking, warnings: Sequence[str] = ()) -> bytes:
     """Return what the shop is answered, as JSON; it is not shown ghosts."""
     currency = decision.currency
     shown = decision.offers if decision.arm == "treatment" else ()
@@ -23,7 +25,7 @@ def answer_json(decision: Decision, tracking: Tracking, warnings: tuple[str, ...
         decision.model_version,
         tracking,
         [_offer(offer, currency) for offer in shown],
-        warnings,
+        tuple(warnings),
     )
     return _encoder.encode(answer)
 

@@ -86,6 +86,9 @@ class Metrics:
         self.told_of_parts: Lap | None = None
         """Hears of every part too, where calls are traced."""
         self.events = Counter("mersalg_events", "Facts sent by shops", ("result",), registry=own)
+        self.unknown_fields = Counter(
+            "mersalg_unknown_fields", "Events with fields that were ignored", registry=own
+        )
         self.commit_seconds = Histogram(
             "mersalg_commit_seconds", "Time of one transaction", buckets=_FAST, registry=own
         )

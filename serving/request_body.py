@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 import orjson
 from fastapi import Request
 from msgspec import Struct
 
+from engine.errors import shown
 from engine.fact_schema import exact_number, problem_of
+from engine.known_fields import meant, strictly, unknown_fields
 from serving import errors
 from serving.schemas import FieldError
 from serving.security import Caller
@@ -22,6 +24,8 @@ from serving.settings import ServeSettings
 Body = TypeVar("Body", bound=Struct)
 
 _BODY_SECONDS = 20
+_MOST_NAMED = 10
+_LONGEST_PATH = 200
 _MOST_WAITING = 32
 """Bodies of the largest size, of which parts may wait for the rest, in one process."""
 
@@ -109,26 +113,55 @@ def largest_body(request: Request, caller: Caller) -> int | None:
     return None if caller.may("server") else settings.storefront_body_bytes
 
 
-def decode(body: bytes, kind: type[Body]) -> Body:
+def decode(body: bytes, kind: type[Body], unknown: list[str] | None = None) -> Body:
     """Return a body as a struct.
+
+    Parameters
+    ----------
+    body
+        JSON.
+    kind
+        The struct.
+    unknown
+        Takes the fields that are not known, which are left out.
 
     Raises
     ------
     ApiError
-        422 where it is no JSON (NaN and deep nesting included), or not of this kind; every problem
-        is named.
+        422 where it is no JSON (NaN and deep nesting included), or not of this kind, or has a field
+        that is nearly written as a known one; every problem is named.
     """
     try:
         # The decoder skips fields it does not know, whatever bytes they hold.
         body.decode()
         try:
-            return _decoder(kind).decode(body)
+            return cast(Body, _decoder(strictly(kind)).decode(body))
         except msgspec.ValidationError:
             # It stops at the first problem.
-            problems = list(_problems(_any_decoder.decode(body), kind, ""))
+            value = _any_decoder.decode(body)
+        names = list(dict.fromkeys(unknown_fields(value, kind)))
+        problems = [*_misspelt(names, kind), *_problems(value, kind, "")]
+        if not problems:
+            if unknown is not None:
+                unknown += names
+            return _decoder(kind).decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
     raise errors.invalid(problems)
+
+
+def ignored(names: Collection[str]) -> list[str]:
+    """Return the warning of an answer to a call with fields that are not known; none without."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    listed = ", ".join(shown(name) for name in sorted(names)[:_MOST_NAMED])
+    return [f"fields that are not known were ignored: {listed}{more}"] if names else []
+
+
+def _misspelt(names: Sequence[str], kind: type[Struct]) -> Iterator[errors.Problem]:
+    for name in names:
+        if (known := meant(name, kind)) is not None:
+            message = f"{shown(name.rpartition('.')[2])} is not known; did you mean {known}?"
+            yield errors.Problem(where=name[:_LONGEST_PATH], message=message)
 
 
 @cache

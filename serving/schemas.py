@@ -100,7 +100,7 @@ class OfferLimits(Struct, frozen=True):
 
 
 class SuggestionRequest(Struct):
-    """One cart at one moment of one checkout. Fields that are not named here are ignored."""
+    """One cart at one moment of one checkout. Fields that are not known are ignored and named."""
 
     # A newer client may send what this version does not know, and a checkout must not break on it.
 

@@ -14,7 +14,7 @@ from engine import clock
 from engine.errors import FactRejected, shown
 from engine.fact_schema import ItemBody, problem_of
 from engine.facts import NOT_STATED
-from engine.sold_lines import sold_lines, spread
+from engine.sold_lines import sold_lines, spread, units
 
 Record = dict[str, object]
 _LARGEST_EXPONENT = 20
@@ -106,6 +106,8 @@ def goods_of_order(
         bodies = convert([*lines], list[ItemBody])
     except ValidationError as error:
         raise FactRejected("invalid", "items{} {}".format(*problem_of(error))) from error
+    # An edit leaves lines of no unit, a till has returns among what it sold.
+    bodies = [line for line in bodies if units(line) > 0] or bodies
     found = [to_builtins(line) for line in sold_lines(bodies, currency)]
     if currency is None:
         return found

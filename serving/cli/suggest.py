@@ -76,12 +76,13 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     from serving.answers import answer_json
     from serving.checkout import decide
     from serving.errors import ApiError
-    from serving.request_body import decode
+    from serving.request_body import decode, ignored
     from serving.schemas import SuggestionRequest
 
     tally["carts"] += 1
     try:
-        request = decode(line.removeprefix(b"\xef\xbb\xbf"), SuggestionRequest)
+        unknown: list[str] = []
+        request = decode(line.removeprefix(b"\xef\xbb\xbf"), SuggestionRequest, unknown)
     except ApiError as error:
         tally["malformed"] += 1
         return _refusal(error)
@@ -92,7 +93,7 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     else:
         for offer in decision.offers:
             tally[offer.kind] += 1
-    return answer_json(decision, "off")
+    return answer_json(decision, "off", ignored(unknown))
 
 
 def _refusal(error: ApiError) -> bytes:

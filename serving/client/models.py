@@ -309,7 +309,7 @@ class OrderBody(TypedDict):
 
 class SuggestionRequest(TypedDict):
     """
-    One cart at one moment of one checkout. Fields that are not named here are ignored.
+    One cart at one moment of one checkout. Fields that are not known are ignored and named.
     """
 
     checkout_id: str | int

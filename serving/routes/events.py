@@ -20,7 +20,7 @@ from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fac
 from engine.facts import Event, Fact
 from engine.storage.fact_rows import Rejection
 from serving import errors, logs, openapi
-from serving.request_body import largest_body, read_body
+from serving.request_body import ignored, largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.security import Caller, admit, scope_of
 from serving.service import Service, service_of
@@ -63,7 +63,8 @@ async def record_events(request: Request) -> Response:
 
     Each event is taken or rejected by itself (`invalid`, `conflict`, `forbidden`, `out_of_bounds`);
     the status is 422 where every event was rejected, with `error` beside the usual answer. Lines of
-    an order that sell no item are left out and named in `warnings`.
+    an order that sell no item are left out and named in `warnings`, and so are fields that are not
+    known.
     `purchase`, `refund` and `cancel` need a server key. Events of a storefront key that are dated
     more than two days ago or five minutes ahead get their time of arrival; with a server key, more
     than three years ago or a day ahead is `out_of_bounds`.
@@ -112,10 +113,16 @@ async def take(
     indexes: list[int] = []
     rejected: list[Rejection] = []
     warnings: Counter[str] = Counter()
-    n_left_out = 0
+    n_left_out, unknown = 0, set[str]()
     for index, event in enumerate(events):
         try:
-            body = decode_fact(event) if isinstance(event, msgspec.Raw) else convert_fact(event)
+            if isinstance(event, msgspec.Raw):
+                names = set[str]()
+                body = decode_fact(event, names)
+                unknown |= names
+                service.metrics.unknown_fields.inc(bool(names))
+            else:
+                body = convert_fact(event)
             if isinstance(body, DecisionBody):
                 raise FactRejected("forbidden", "decisions come from suggestion calls or an import")
             if not is_server and isinstance(body, OrderBody):
@@ -153,7 +160,8 @@ async def take(
         service.buyers.note_dismissal()
     rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
-    said = [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
+    said = ignored(unknown)
+    said += [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
     if n_left_out:
         said.append(f"{n_left_out} lines of orders sell no item and were left out")
     return EventsAnswer(result.recorded, result.duplicates, rejected, said)

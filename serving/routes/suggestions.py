@@ -16,7 +16,7 @@ from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
 from serving.answers import answer_json
 from serving.checkout import decide
-from serving.request_body import decode, largest_body, read_body
+from serving.request_body import decode, ignored, largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest
 from serving.security import Caller, admit, scope_of
@@ -44,12 +44,15 @@ async def suggest(request: Request) -> Response:
     """Return as much as can be offered, perhaps nothing.
 
     Unknown items, a missing model or a lost database are no errors here. `tracking` says where the
-    decision is stored.
+    decision is stored. A field that is not known is a 422 where it is at most two letters from a
+    known one, else it is named in `warnings`.
     """
     caller = admit(request, "storefront")
     service = service_of(request)
     laps = service.metrics.laps()
-    asked = await _asked(service, caller, await read_body(request, largest_body(request, caller)))
+    unknown: list[str] = []
+    body = await read_body(request, largest_body(request, caller))
+    asked = await _asked(service, caller, body, unknown)
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     scope, problem = scope_of(
@@ -71,15 +74,20 @@ async def suggest(request: Request) -> Response:
     tracking = await service.intake.record(decision, budget)
     laps.lap("record")
     _count(service, decision, tracking, late=budget.is_spent)
-    warnings = () if problem is None else (f"checkout_token {problem}",)
-    body = answer_json(decision, tracking, warnings)
+    warnings = [*ignored(unknown), *([f"checkout_token {problem}"] if problem else ())]
+    answer = answer_json(decision, tracking, warnings)
     laps.lap("answer")
-    return Response(body, media_type="application/json")
+    return Response(answer, media_type="application/json")
 
 
-async def _asked(service: Service, caller: Caller, body: bytes) -> SuggestionRequest:
-    """Return the call; raise ApiError 422 where it is malformed, or long for a page."""
-    parse = partial(decode, body, SuggestionRequest)
+async def _asked(
+    service: Service, caller: Caller, body: bytes, unknown: list[str]
+) -> SuggestionRequest:
+    """Return the call; raise ApiError 422 where it is malformed, or long for a page.
+
+    Fields that are not known are added to `unknown`.
+    """
+    parse = partial(decode, body, SuggestionRequest, unknown)
     asked = await _beside_others(service, parse) if len(body) > _LONG_BODY else parse()
     by_server, most = caller.may("server"), service.settings.storefront_lines
     if not by_server and _entries(asked) > most:

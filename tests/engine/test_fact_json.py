@@ -151,7 +151,6 @@ def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
         ("price", "1." + "0" * 200, "not an amount of money"),
         ("quantity", "1." + "0" * 200, "must be a number"),
         ("price", "1e400000", "not an amount of money"),
-        ("price", -0.01, "must not be negative"),
         ("price", [], "must be an amount of money"),
         ("discount", -1, "must not be negative"),
         ("tax", -1, "must not be negative"),

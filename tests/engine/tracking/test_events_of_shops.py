@@ -111,9 +111,9 @@ CASES = {
     # One odd line loses no order.
     "a tip without an id": sold(None, bought(LATTE, CROISSANT, line(None, "10.00"))),
     "an id that is empty": sold(None, bought(LATTE, line("", "5.00"), CROISSANT)),
-    "a line of no unit": sold(None, bought(line("latte", "49.00", 0), CROISSANT)),
+    "ga4: a line of no unit": sold("ga4", ga4(line("latte", 49, 0), CROISSANT)),
     "shipping of a named line": sold(None, bought(LATTE, CROISSANT, line("shipping", "59.00"))),
-    "a returned item among them": sold(None, bought(CROISSANT, line("mug", "99.00", -1))),
+    "ga4: a returned item among them": sold("ga4", ga4(CROISSANT, line("mug", 99, -1))),
     "a gift card that paid": sold(None, bought(LATTE, CROISSANT, line("Gift card", "-50.00"))),
     "a coupon line takes off half": sold(
         None, bought(LATTE, CROISSANT, line("HALF", "-42.00")), revenue="17.50"
