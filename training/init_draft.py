@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.config import parse_config
-from engine.errors import ConfigError
+from engine.errors import ConfigError, DataError
 from engine.source_sections import CatalogueColumns, OrderColumns
 from training import init_values
 from training.catalogue_file import parse_flag
@@ -123,7 +123,10 @@ def _described(draft: Draft, section: str, files: Sequence[Survey], folder: Path
         if written != (first.separator, first.encoding):
             files = [survey(each.path, *written) for each in files]
     tables = [each.table.select(files[0].columns) for each in files]
-    return replace(files[0], table=pa.concat_tables(tables, promote_options="permissive"))
+    table = pa.concat_tables(tables, promote_options="permissive")
+    if not table.num_rows:
+        raise DataError("there are no rows", file=str(first.path))
+    return replace(files[0], table=table)
 
 
 def _pattern_of(paths: Sequence[str], folder: Path) -> str:

@@ -108,18 +108,20 @@ class Survey:
         """`orders` or `catalogue`; None where the columns do not say."""
         if self.export:
             return self.export["section"]
-        if self.candidates("orders", "order_id") and (
-            self.candidates("orders", "item_id") or self.candidates("orders", "item_name")
-        ):
+        has = self.candidates
+        if has("orders", "order_id") and (has("orders", "item_id") or has("orders", "item_name")):
             return "orders"
-        if self.candidates("catalogue", "name") or self.candidates("catalogue", "price"):
+        if has("catalogue", "price") or (has("catalogue", "item_id") and has("catalogue", "name")):
             return "catalogue"
         return None
 
     def candidates(self, section: str, field: str) -> list[str]:
         """Return the columns that may be a field, the likeliest first; blank ones are none."""
         if self.export:
-            return self._called([self.export["columns"].get(field, [])])
+            if field not in self.export["columns"]:
+                return []
+            if found := self._called([self.export["columns"][field]]):
+                return found
         found = self._called(names()[section].get(field, {}).values())
         if (section, field) == ("catalogue", "item_id"):
             # It is better called as in orders.

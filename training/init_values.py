@@ -135,7 +135,7 @@ def tell_amounts(draft: Draft, file: Survey) -> None:
                 "orders.columns.amount",
                 f"Is {column!r} the price of one unit or the total of a line?",
                 "unit_price",
-                "the numbers do not say",
+                "the numbers do not say whether it is of a unit or of a line",
                 ("unit_price", "line_total"),
             )
             setting = draft.settings.pop("orders.columns.amount")

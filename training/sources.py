@@ -231,7 +231,13 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether a file is called as Parquet files are."""
+    """Return whether a file is called as Parquet files are; else it is CSV.
+
+    Raises:
+        DataError: it is called as spreadsheets are.
+    """
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
     return path.suffix.lower() in _PARQUET
 
 
@@ -241,8 +247,6 @@ def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[Ragged
     Raises:
         DataError: unreadable, or of a kind that is not read.
     """
-    if path.suffix.lower() in _SPREADSHEETS:
-        raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
     if is_parquet(path):
         return read_parquet(path), []
     return read_csv(path, separator=section.separator, encoding=section.encoding)

@@ -85,6 +85,10 @@ def test_the_shop_file_of_an_export_trains(export: Export, tmp_path: Path) -> No
     assert status["shop file"] == status["orders and catalogue"] == "ok"
 
 
+def _day(line: Line) -> str:
+    return line.moment.date().isoformat()
+
+
 def _orders(folder: Path, header: str, cells: Callable[[Line], Sequence[Any]]) -> Path:
     return Export((header, cells)).write(folder)[0]
 
@@ -322,6 +326,15 @@ def test_files_that_are_neither_are_named(tmp_path: Path) -> None:
     path.write_text("just\ntext\n")
     with pytest.raises(DataError, match="cannot be told apart"):
         _drafted([path])
+    path.write_text("Order ID,SKU\n")
+    with pytest.raises(DataError, match="there are no rows"):
+        _drafted([path])
+    path.write_text("Kundenr,Navn,E-post\n1,Kari,kari@example.no\n")
+    with pytest.raises(ConfigError, match="neither that it holds orders nor a catalogue"):
+        _drafted([path])
+    sheet = path.rename(tmp_path / "orders.xlsx")
+    with pytest.raises(DataError, match="spreadsheets are not read"):
+        _drafted([sheet])
     with pytest.raises(ConfigError, match="name order and catalogue files, or a sample"):
         run("init")
 
@@ -343,6 +356,12 @@ def test_an_item_may_be_called_otherwise_in_the_catalogue(tmp_path: Path) -> Non
     assert drafted["orders.path"] == orders.name
     assert drafted["orders.columns.item_id"] == "product_id"
     assert drafted["catalogue.columns.item_id"] == "id"
+
+
+def test_an_export_may_call_a_field_otherwise(tmp_path: Path) -> None:
+    cells = ("Order ID|Date|SKU|Qty ordered|Discount", lambda x: (x.order, _day(x), x.sku, 1, 5))
+    drafted = _drafted([_orders(tmp_path, *cells)])["settings"]
+    assert drafted["orders.columns.ordered_at"] == "Date"
 
 
 def test_files_of_several_months_are_one_pattern(tmp_path: Path) -> None:
