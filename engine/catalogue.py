@@ -13,6 +13,8 @@ from engine.vocabulary import StringTable, Vocabulary
 
 UNKNOWN = -1
 """Stands for "not known" in every integer column (price, category, family)."""
+PATH_SEPARATOR = " > "
+"""Between the parts of a category."""
 
 
 @dataclass(frozen=True, slots=True)

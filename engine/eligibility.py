@@ -86,10 +86,12 @@ class Eligibility:
     @classmethod
     def prepare(cls, model: Model) -> Self:
         catalogue, ladders = model.catalogue, model.ladders
-        needs = catalogue.compatible
+        needs, family = catalogue.compatible, ladders.family
+        if model.newcomers is not None:
+            family = np.append(family, model.newcomers.ladder)
         # A family the affinity says nothing of is taken to exclude: the safe side.
         combines = np.flatnonzero(~model.affinity.family_excludes)
-        substitutes = np.where(np.isin(ladders.family, combines), np.int32(-1), ladders.family)
+        substitutes = np.where(np.isin(family, combines), np.int32(-1), family)
         fitted = _off_sale(catalogue)
         _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)
         alone = fitted.copy()
@@ -99,7 +101,7 @@ class Eligibility:
             fitted=fitted,
             fits=Ragged.grouped(needs.values, needs.owners().astype(np.int32), len(catalogue)),
             needs=needs,
-            ladders=ladders,
+            ladders=replace(ladders, family=family),
             substitutes=substitutes,
             native=NativeEligibility(catalogue.category, substitutes, catalogue.price_minor),
             max_price_to_cart=model.settings.offers.max_price_to_cart_ratio,

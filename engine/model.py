@@ -9,6 +9,7 @@ from engine.arrays import Arrays, arrays_of, read
 from engine.catalogue import Catalogue
 from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from engine.cross_sell.affinity import Affinity
+from engine.cross_sell.newcomers import Newcomers
 from engine.cross_sell.recency import Recency
 from engine.cross_sell.rule_index import RuleIndexes
 from engine.cross_sell.rules import RuleTable
@@ -62,6 +63,8 @@ class Model:
     """The rules as serving looks them up; None of a model that was not read from a version."""
     packed: Packed | None = None
     """Items as the kernels look at them; None likewise."""
+    newcomers: Newcomers | None = None
+    """Items of the catalogue that are newer than the version; None where there are none."""
 
     def arrays(self) -> Arrays:
         """Return the arrays that a version stores, by name.
@@ -100,7 +103,6 @@ class Model:
         return cls(version=version, settings=settings, **parts)
 
 
-COMPONENTS = tuple(
-    each.name for each in fields(Model) if each.name not in ("version", "settings", "customer_key")
-)
+_NOT_STORED = ("version", "settings", "customer_key", "newcomers")
+COMPONENTS = tuple(each.name for each in fields(Model) if each.name not in _NOT_STORED)
 """The fields that a version stores, each in arrays of its own."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine import clock, money
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell.candidates import Candidates
+from engine.cross_sell.newcomers import Newcomers
 from engine.cross_sell.recommender import CrossSell
 from engine.eligibility import Cap, Eligibility
 from engine.fact_fields import LARGEST_QUANTITY
@@ -61,6 +62,7 @@ class Recommenders:
     ranking: Ranking | None
     native: NativeRanking | None
     """Ranks one cart as `ranking` does."""
+    newcomers: Newcomers | None
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -80,6 +82,7 @@ class Recommenders:
             model.settings.offers.max_per_category,
             ranking,
             native,
+            model.newcomers,
         )
 
 
@@ -111,7 +114,7 @@ def build_slate(
             they differ where the model holds a fitted ranking.
         explain: also say of each candidate that is not offered why it is not.
     """
-    catalogue = recommenders.catalogue
+    catalogue, newcomers = recommenders.catalogue, recommenders.newcomers
     in_force = recommenders.policy.at(clock.now() if at is None else at)
     places = catalogue.items.indices_of([line.item_id for line in lines])
     bases = _base_items(catalogue, lines, places)
@@ -129,6 +132,8 @@ def build_slate(
     upgrades: list[Upgrade] = []
     rejected: list[Rejected] = []
     if not foreign_currency:
+        if newcomers is not None:  # which are on no ladder yet
+            bases = [base for base in bases if base.item < newcomers.first]
         upgrades = recommenders.upsell.best(bases, eligibility, upsell, past)
         if explain and upsell > 0:
             rejected += rejected_upgrades(recommenders.upsell, bases, eligibility, upgrades)
@@ -141,7 +146,11 @@ def build_slate(
     if cross_sell > 0:
         ranking, native = recommenders.ranking, recommenders.native
         known = past or Past.unknown()
-        candidates = Candidates.of(recommenders.cross_sell, ranking, native, cart, known, mode)
+        basis = cart if newcomers is None else newcomers.with_stand_ins(cart)
+        candidates = Candidates.of(recommenders.cross_sell, ranking, native, basis, known, mode)
+        if newcomers is not None:
+            on_sale = eligibility.beside(candidates.items)
+            candidates = candidates.with_newcomers(newcomers, on_sale)
         cap = Cap.of(recommenders.max_per_category, cross_sell)
         pins = in_force.pins_of(held)
         complements = place_complements(candidates, eligibility, pins, cap, cross_sell)

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine import clock, money
-from engine.catalogue import Catalogue
+from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ExperimentSection
 from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
 from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces, Scope
@@ -196,10 +196,10 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
         past = Past.of_customer(model.customers.purchases, row, now)
     if not bought:
         return past
-    index = model.catalogue.items.index_of
+    index, n_items = model.catalogue.items.index_of, len(model.ladders.family)
     orders: list[tuple[float, np.ndarray]] = []
     for occurred_at, item_ids in bought[-MOST_ORDERS:]:
-        items = {item for item in map(index, item_ids) if item is not None}
+        items = {item for item in map(index, item_ids) if item is not None and item < n_items}
         age = max(now - occurred_at, 0) / clock.MICROS_PER_DAY
         orders.append((age, np.array(sorted(items), dtype=np.int32)))
     return past.joined(Past.of_orders(orders))
@@ -302,7 +302,8 @@ def _cross_sell_offer(
     names = [catalogue.names[item] or catalogue.items[item] for item in counts.antecedent]
     price = int(catalogue.price_minor[complement.item])
     item_id = catalogue.items[complement.item]
-    if complement.pinned and not names:
+    # Orders say nothing of an item that is newer than all of them.
+    if not names and (complement.pinned or not counts.n_joint):
         text = picked_text(model.settings.shop.name, language)
     else:
         text = cross_sell_text(names, counts.n_joint, counts.n_antecedent, language)
@@ -365,7 +366,7 @@ def _family(model: Model, item: int) -> str | None:
     catalogue, ladders = model.catalogue, model.ladders
     if catalogue.family[item] >= 0:
         return catalogue.family_names[int(catalogue.family[item])]
-    ladder = int(ladders.family[item])
+    ladder = int(ladders.family[item]) if item < len(ladders.family) else UNKNOWN
     if ladder < 0 or ladders.families is None or ladders.families.method[ladder] != LEARNED:
         return None
     return ladders.families.names[ladder]

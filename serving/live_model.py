@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,12 +52,21 @@ class LiveModel:
         Of the service.
     loaded
         Called in a thread with each model once it is served; it is waited for a second at most.
+    changed
+        Returns a version's model with all that the shop has changed since its training.
     """
 
     def __init__(
-        self, registry: Registry, metrics: Metrics, *, loaded: Callable[[Model], None]
+        self,
+        registry: Registry,
+        metrics: Metrics,
+        *,
+        loaded: Callable[[Model], None],
+        changed: Callable[[Model], Model] = lambda trained: trained,
     ) -> None:
         self._registry, self._metrics, self._loaded = registry, metrics, loaded
+        self._changed, self._changing = changed, threading.Lock()
+        self._trained: Model | None = None
         self._pointer = registry.root / "current.json"
         self._forgotten = Forgotten(registry.root)
         self._seen: _Seen = (None, None)
@@ -64,7 +74,7 @@ class LiveModel:
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-model")
         self._ready: tuple[Model, _Stamp] | None = None
-        self._failing: Model | None = None
+        self._failing = ""
         self._n_failed, self._logged = 0, set[tuple[str, int]]()
         self._checking: asyncio.Task[None] | None = None
         self.model: Model | None = None
@@ -103,8 +113,9 @@ class LiveModel:
 
         Each place that raises is logged once for a model; the metric counts every call.
         """
-        if model is not self._failing:
-            self._failing, self._n_failed, self._logged = model, 0, set()
+        version = model.version if model is not None else ""
+        if version != self._failing:
+            self._failing, self._n_failed, self._logged = version, 0, set()
         self._n_failed += 1
         innermost = traceback.extract_tb(error.__traceback__)[-1]
         place = (innermost.filename, innermost.lineno or 0)
@@ -122,13 +133,13 @@ class LiveModel:
 
     def _verified(self, model: Model) -> Model | None:
         """Return what is served instead of a model whose files were damaged in place, else None."""
-        if model is not self.model:
+        if self.model is None or model.version != self.model.version:
             return None
         try:
             self._registry.verify(model.version)
         except ModelError as error:
             self._metrics.model_failures.inc()
-            self.model = self._earlier()
+            self._serve(self._earlier())
             self._set_status(self.model, error.message)
             _log.error("%s; serving %s", error.message, self.status.version or "no model")
             return self.model
@@ -187,11 +198,22 @@ class LiveModel:
             _log.warning("%s; serving %s", problem, self.status.version or "no model")
             if model is None:
                 return None
-        self.model = model
+        self._serve(model)
         self._set_status(model, problem)
         self._metrics.serving(model.version)
         _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
         return model
+
+    def put_changes_on(self) -> None:
+        """Serve what the shop changed since, of the version that is served."""
+        with self._changing:
+            if self._trained is not None:
+                self.model = self._changed(self._trained)
+
+    def _serve(self, trained: Model | None) -> None:
+        with self._changing:
+            self._trained = trained
+            self.model = None if trained is None else self._changed(trained)
 
     def _set_status(self, served: Model | None, problem: str | None) -> None:
         """Say what is served, and why it is not all that was published."""

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from engine.fact_schema import EventBody, OrderBody
 from engine.facts import ORDER_TYPES, PROMOTION_TYPES
+from engine.live_items import BatchItem, ItemUpdate
 from serving import openapi_words, schemas
 
 Schema = dict[str, object]
@@ -50,6 +51,10 @@ EVENTS_EXAMPLE: Schema = {
     ]
 }
 
+ITEM_EXAMPLE: Schema = {"price": "199.00", "in_stock": False}
+
+ITEMS_EXAMPLE: Schema = {"items": [{"item_id": "case-1", **ITEM_EXAMPLE}]}
+
 MODEL_EXAMPLE: Schema = {"version": "20260302T091500Z-3f9a1c2b"}
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -62,6 +67,8 @@ _STRUCTS = (
     schemas.UpsellOffer,
     schemas.ExplainedDecision,
     schemas.ModelReference,
+    BatchItem,
+    ItemUpdate,
 )
 _REQUIRED_OF_EVENTS = ("type", "event_id", "occurred_at")
 """Without one of them a call is answered, and the event is rejected."""
@@ -88,17 +95,13 @@ def _components() -> dict[str, Any]:
         "anyOf": [{"$ref": reference} for reference in dict.fromkeys(mapping.values())],
         "discriminator": {"propertyName": "type", "mapping": mapping},
     }
-    components["Events"] = {
-        "type": "object",
-        "required": ["events"],
-        "properties": {
-            "events": {
-                "type": "array",
-                "maxItems": 1000,
-                "items": {"$ref": _REFERENCE.format(name="Event")},
-            }
-        },
-    }
+    for name, entry in (("events", "Event"), ("items", "BatchItem")):
+        of_entry = {"$ref": _REFERENCE.format(name=entry)}
+        components[name.capitalize()] = {
+            "type": "object",
+            "required": [name],
+            "properties": {name: {"type": "array", "maxItems": 1000, "items": of_entry}},
+        }
     return components
 
 

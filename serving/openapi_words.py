@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.facts import KINDS
+from serving.openapi_answers import ANSWERS
 from serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 FIELDS: Mapping[str, str] = {
+    "active": "Whether the shop sells it at all",
     "action": "What was done: `publish`, `roll back`, `export customer`, `erase customer`, ...",
     "amount": "Of a `refund`: money given back, in `currency`. Without `items` no unit is returned;"
     " with neither, all of the order is",
     "antecedent_item_ids": "Items of the cart that the rule starts from; none of a popular item",
     "arm": "`treatment` sees offers, `control` does not and is compared with; fixed for a unit",
+    "attributes": "By name; what is compared in upsell, as the shop file says",
     "attribute": "A column of the catalogue",
+    "brand": "Compared in upsell, as the attribute `brand`",
+    "category": "Its path, the widest first",
     "checkout_id": "One attempt to buy a cart; the same in every call and event of it",
     "checkout_token": "Made by the shop's server: it vouches for a checkout whose page calls the"
     " service with a storefront key",
     "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `out_of_bounds`,"
     " `unauthorized`,"
     " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
+    " `too_many_items`,"
     " `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
@@ -28,6 +34,7 @@ FIELDS: Mapping[str, str] = {
     "confidence": "`n_joint` / `n_antecedent`",
     "consent": "`false`: customer and session are not stored; as the shop says where it is missing",
     "control_share": "The share of units that was held out when the unit was drawn",
+    "cost": "What one unit costs the shop, for margins",
     "cross_sell": "Maximum number of offers that complement the cart",
     "currency": "ISO 4217",
     "customer_id": "The shop's id of the customer; stored as a keyed hash",
@@ -35,7 +42,8 @@ FIELDS: Mapping[str, str] = {
     "declined_item_ids": "Items the buyer had dismissed, at most 100",
     "details": "What the message speaks of, for machines; shape by code",
     "discount": "On the whole line",
-    "duplicates": "Events that were recorded before, with the same content",
+    "duplicates": "Events that were recorded before, with the same content; items of which nothing"
+    " was newer",
     "entries": "Each with `occurred_at`, `who`, `action`, `target` and `outcome`",
     "event_id": "Idempotency key: sent twice, counted once",
     "exclude_item_ids": "Items not to be offered now",
@@ -43,7 +51,10 @@ FIELDS: Mapping[str, str] = {
     "facts": "Facts of the customer",
     "family": "Items that substitute for each other",
     "from": "Text of the item in the cart",
-    "index": "Place of the event in what was sent, from 0",
+    "image_url": "Kept for the shop",
+    "in_model": "Whether the model was trained with it",
+    "in_stock": "Whether it can be had now",
+    "index": "Place of the event or item in what was sent, from 0",
     "is_bot": "Counted apart, and in no rate",
     "item_id": "The shop's id of the item",
     "kind": "`cross_sell` completes the purchase, `upsell` replaces a part of it",
@@ -71,7 +82,9 @@ FIELDS: Mapping[str, str] = {
     "promotion_id": "Alias of `offer_id`",
     "published": "The version that `models/current.json` names",
     "quantity": "Units; a decimal string for goods sold by weight",
-    "recorded": "Events that were new and are on disk now",
+    "reasons": "Codes: `out_of_stock`, `not_active`, `below_margin`, ... as of rejected candidates;"
+    " `no_rule`, `no_price`, `not_in_model`, `no_cheaper_version`, `no_model`, `paused`",
+    "recorded": "Events or items that were new and are on disk now",
     "revision": "Of a `purchase`: which state of its `transaction_id` it is, 0 where it is missing;"
     " the highest counts, at the `occurred_at` of the lowest",
     "refund_id": "Of a `refund`: it counts once in its transaction, whatever system sends it",
@@ -94,6 +107,7 @@ FIELDS: Mapping[str, str] = {
     "units": "Names under which roll-ups count the customer",
     "transaction_id": "The shop's id of the order; required of `purchase`, `refund` and `cancel`",
     "type": "What kind of fact it is",
+    "updated_at": "The newest instant as of which something is known",
     "unit_price": "Decimal, of one unit, before the discount of its line, as buyers are shown it",
     "upsell": "Maximum number of offers that replace something in the cart",
     "ignored": "The topic of a webhook that is no sale or return, or of a test order; the field is"
@@ -106,182 +120,10 @@ FIELDS: Mapping[str, str] = {
 PARAMETERS: Mapping[str, str] = {
     "customer_id": "The shop's id of the customer",
     "decision_id": "As a suggestion call answered it",
+    "item_id": "The shop's id of the item",
     "rejected": "Maximum number of rejected candidates in the answer",
     "version": "Name of a folder in the models folder",
 }
-
-_EVENTS = {"recorded": 2, "duplicates": 0, "rejected": []}
-_PUBLISHED = {"published": "20260302T091500Z-3f9a1c2b", "serving": "20260302T091500Z-3f9a1c2b"}
-_EVIDENCE = {
-    "antecedent_item_ids": ["phone-64"],
-    "n_joint": 412,
-    "n_antecedent": 1310,
-    "confidence": 0.314504,
-    "lift": 6.2,
-    "lift_lower": 5.6,
-}
-_CASE = {
-    "offer_id": "off_q3Vb0n0aQeS1kqk8Zr4m2A",
-    "kind": "cross_sell",
-    "item_id": "case-1",
-    "position": 1,
-    "unit_price": "199.00",
-    "score": 0.31,
-    "evidence": _EVIDENCE,
-    "text": "Bought together with Phone 64 GB in 3 of 10 orders",
-}
-_DECISION = {
-    "decision_id": "dec_0b7yJm3kQv2p1o9n8m7l6w",
-    "arm": "treatment",
-    "model_version": "20260302T091500Z-3f9a1c2b",
-}
-_RATE = {
-    "value": 0.18,
-    "lower": 0.157,
-    "upper": 0.206,
-    "numerator": 180,
-    "denominator": 1000,
-    "method": "wilson_clustered",
-    "status": "ok",
-    "unclustered": {"lower": 0.157, "upper": 0.206, "method": "wilson"},
-}
-
-ANSWERS: Mapping[str, tuple[str, object]] = {
-    "suggest": (
-        "The decision; in the control arm, and where nothing fits, without offers",
-        {
-            **_DECISION,
-            "tracking": "recorded",
-            "offers": [
-                {**_CASE, "name": "Case", "currency": "NOK"},
-                {
-                    "offer_id": "off_Jt0hWl8dQmCk1cX9uE5oBg",
-                    "kind": "upsell",
-                    "item_id": "phone-256",
-                    "name": "Phone 256 GB",
-                    "position": 1,
-                    "unit_price": "6990.00",
-                    "currency": "NOK",
-                    "score": 0.12,
-                    "replaces": {
-                        "item_id": "phone-64",
-                        "quantity": 1,
-                        "price_difference": "1000.00",
-                    },
-                    "gains": [{"attribute": "storage_gb", "from": "64", "to": "256"}],
-                    "losses": [],
-                    "text": "4x the storage for 1000 NOK more",
-                    "step": "tier",
-                    "total_difference": "1000.00",
-                },
-            ],
-        },
-    ),
-    "record_events": ("What became of the events; those taken are on disk", _EVENTS),
-    "from_ga4": ("What became of the events in it", _EVENTS),
-    "from_segment": ("What became of the events in it", _EVENTS),
-    "from_shopify": ("What became of the events in it", _EVENTS),
-    "report_rates": (
-        "Both rates, in total and by group",
-        {
-            "from": "2026-03-01",
-            "to": "2026-03-31",
-            "timezone": "Europe/Oslo",
-            "currency": "NOK",
-            "attribution_window_days": 0,
-            "level": 0.95,
-            "total": {
-                "cross_sell": {"customer": _RATE, "revenue": "35820.00"},
-                "upsell": {"customer": _RATE, "revenue": "18000.00"},
-            },
-            "groups": [],
-            "quality": {
-                "orders": 1_204,
-                "without_decision": 0,
-                "duplicates": 0,
-                "late": 0,
-                "unmatched": 0,
-                "bots_excluded": 0,
-                "srm_p_value": 0.43,
-            },
-        },
-    ),
-    "explain_decision": (
-        "The decision as recorded, with evidence and what was not offered",
-        {
-            **_DECISION,
-            "type": "decision",
-            "event_id": "dec_0b7yJm3kQv2p1o9n8m7l6w",
-            "occurred_at": "2026-03-02T09:15:00+00:00",
-            "checkout_id": "ch_81",
-            "placement": "checkout",
-            "currency": "NOK",
-            "lines": [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}],
-            "offers": [_CASE],
-            "explanation": {
-                "status": "complete",
-                "message": None,
-                "pinned_item_ids": [],
-                "counts": {"lower_score": 1},
-                "rejected": [
-                    {
-                        "kind": "cross_sell",
-                        "item_id": "mount",
-                        "name": "Car mount",
-                        "score": 0.02,
-                        "reason": "lower_score",
-                    }
-                ],
-            },
-        },
-    ),
-    "list_models": (
-        "What is on disk and what is served",
-        {
-            **_PUBLISHED,
-            "problem": None,
-            "versions": [],
-        },
-    ),
-    "verify_model": (
-        "It is whole and can answer",
-        {
-            "version": "20260302T091500Z-3f9a1c2b",
-            "manifest": {},
-        },
-    ),
-    "roll_back": ("What is served now", _PUBLISHED),
-    "publish_model": ("What is served now", _PUBLISHED),
-    "export_customer": (
-        "All that is kept",
-        {"customer_id": "c_9", "facts": [], "remembered": None, "units": [], "set_aside": []},
-    ),
-    "erase_customer": ("The tie is cut", {"customer_id": "c_9", "facts": 12}),
-    "list_actions": (
-        "The newest first",
-        {
-            "entries": [
-                {
-                    "occurred_at": "2026-03-02T09:20:00+00:00",
-                    "who": "key:9f86d081884c",
-                    "action": "publish",
-                    "target": "20260302T091500Z-3f9a1c2b",
-                    "outcome": "done",
-                }
-            ]
-        },
-    ),
-    "healthz": ("It is alive", {"status": "ok"}),
-    "readyz": (
-        "It can suggest",
-        {
-            "status": "ready",
-            "model_version": "20260302T091500Z-3f9a1c2b",
-        },
-    ),
-    "metrics": ("In the text format of Prometheus", None),
-}
-"""By operation: what a 200 means, and an example of it."""
 
 _FRONT, _READ, _RULE = ("storefront", "server"), ("report", "admin"), ("admin",)
 
@@ -300,6 +142,10 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "export_customer": _RULE,
     "erase_customer": _RULE,
     "list_actions": _RULE,
+    "change_item": ("server",),
+    "change_items": ("server",),
+    "forget_item": ("server",),
+    "look_at_item": _READ,
 }
 """By operation: a key of any of these scopes is let in."""
 

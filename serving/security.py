@@ -155,5 +155,6 @@ class Require(SecurityBase):
         return admit(request, self.scope)
 
 
+Server = Annotated[Caller, Depends(Require("server"))]
 Reporter = Annotated[Caller, Depends(Require("report"))]
 Admin = Annotated[Caller, Depends(Require("admin"))]

@@ -31,6 +31,7 @@ from serving.intake import Deadlines, Intake
 from serving.known_buyers import KnownBuyers
 from serving.labels import Labels
 from serving.live_model import LiveModel
+from serving.live_shop import LiveShop
 from serving.metrics import Metrics
 from serving.reports import Reports
 from serving.salt import Salt
@@ -58,6 +59,7 @@ class Service:
     store: Store
     registry: Registry
     live: LiveModel
+    shop: LiveShop
     intake: Intake
     health_check: HealthCheck
     buyers: KnownBuyers
@@ -107,7 +109,13 @@ async def running(
         batch_facts=settings.batch_facts,
         mended=lambda: (salt.read(), notice.give()),
     )
-    live = LiveModel(registry, metrics, loaded=lambda _model: _tell(notice, intake))
+    shop = LiveShop(store, lambda: live.put_changes_on())
+    live = LiveModel(
+        registry,
+        metrics,
+        loaded=lambda _model: _tell(notice, intake),
+        changed=shop.put_on,
+    )
     health_check = HealthCheck(store.ping)
     buyers = KnownBuyers(store.questions.known_buyers)
     reports = Reports(store, settings.report_cache_seconds, store.address)
@@ -143,6 +151,7 @@ async def running(
         store,
         registry,
         live,
+        shop,
         intake,
         health_check,
         buyers,
@@ -155,11 +164,12 @@ async def running(
         asyncio.Semaphore(),
         salt,
     )
-    available = await asyncio.to_thread(_prepare_database, store, salt)
+    available = await asyncio.to_thread(_prepare_database, store, salt, shop)
     await live.reload()
     intake.start(available=available)
     tasks = [
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
+        asyncio.create_task(shop.watch(settings.live_poll_seconds)),
         asyncio.create_task(guard.watch()),
         asyncio.create_task(watchdog.watch()),
         asyncio.create_task(connections.watch()),
@@ -179,6 +189,7 @@ async def running(
                 await task
         await asyncio.to_thread(intake.close)
         live.close()
+        shop.close()
         health_check.close()
         buyers.close()
         await asyncio.to_thread(guard.close)
@@ -186,11 +197,12 @@ async def running(
         store.close()
 
 
-def _prepare_database(store: Store, salt: Salt) -> bool:
+def _prepare_database(store: Store, salt: Salt, shop: LiveShop) -> bool:
     """Brings up the schema; a database that is away is waited for later, not now."""
     try:
         store.migrate(serving=True)
         salt.read()
+        shop.look()
         store.questions.known_buyers([_NOBODY])  # opens a connection before a buyer waits for it
     except StorageUnavailable as error:
         _log.warning("starting without a database: %s", error.message)

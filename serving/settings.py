@@ -80,6 +80,8 @@ class ServeSettings(BaseModel):
     """Largest size of the spool; 0 switches it off."""
     model_poll_seconds: float = Field(default=0.5, gt=0)
     """How often the published version is looked at."""
+    live_poll_seconds: float = Field(default=0.25, gt=0)
+    """How often items and rules that other workers changed are looked at."""
     guardrail_seconds: float = Field(default=900, gt=0)
     """How often it is judged whether offers keep buyers from completing their checkouts."""
     guardrail_poll_seconds: float = Field(default=5, gt=0)

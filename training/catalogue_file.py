@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
+from engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from engine.errors import DataError
 from engine.source_sections import CatalogueSection
 from engine.vocabulary import StringTable, Vocabulary
@@ -21,9 +21,6 @@ from training.sources import SourceTable, as_field
 from training.upsell.given import ranks_of
 from training.validation import RowAudit
 from training.words import NO, YES, as_word
-
-PATH_SEPARATOR = " > "
-"""Stands between the parts of a category."""
 
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)

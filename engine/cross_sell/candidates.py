@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import expm1
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cross_sell import measures
+from engine.cross_sell.newcomers import Newcomers
 from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
 from engine.native.kernels import NativeRanking
 from engine.ranking.purchases import Past
@@ -68,6 +69,18 @@ class Candidates:
             items, strengths = items[~away], strengths[~away]
         return cls(cross_sell, ranking, native, cart, items, strengths, bought)
 
+    def with_newcomers(self, newcomers: Newcomers, on_sale: NDArray[np.bool_]) -> Candidates:
+        """Return these and the new items that go by them, of equal strength behind them.
+
+        `on_sale` says whether each of these may be offered, bool (n,).
+        """
+        items, strengths = newcomers.ranked(self.items, self.strengths, on_sale)
+        return replace(
+            self,
+            items=np.concatenate([self.items, items]),
+            strengths=np.concatenate([self.strengths, strengths]),
+        )
+
     def score(self, strength: float) -> float:
         """Return the score of a candidate, in [0, 1]."""
         return -expm1(-strength) if self.native is None else strength
@@ -114,7 +127,8 @@ class Candidates:
         ]
         if self.ranking is None or self.native is None or -1 not in rules:
             return found
-        ruleless = [place for place, rule in enumerate(rules) if rule < 0]
+        n_trained = self.ranking.signals.n_items
+        ruleless = [n for n, rule in enumerate(rules) if rule < 0 and items[n] < n_trained]
         alone = np.array([items[place] for place in ruleless], dtype=np.int32)
         pairs = self.native.pairs(alone, self.cart)
         for place, (held, n_joint) in zip(ruleless, pairs, strict=True):

@@ -639,12 +639,12 @@ cdef class NativeUpgrades:
             if (
                 not network_fits(&self.whether, n_question_signals)
                 or not network_fits(&self.which, n_sibling_signals)
-                or len(packed.items) < len(catalogue) or len(packed.moved) > len(packed.items)
+                or len(packed.items) < len(ladders.family) or len(packed.moved) > len(packed.items)
                 or len(likelihood.standing.move_times) < len(packed.moved.values)
             ):
                 raise BrokenArrays("the models of upgrades do not fit the catalogue")
         self.ladders = Ladders(
-            matrix(self.held, ladders.members), matrix(self.held, given), len(catalogue),
+            matrix(self.held, ladders.members), matrix(self.held, given), len(ladders.family),
             <const int32_t *>address(self.held, ladders.family, np.int32),
             <const int16_t *>address(self.held, ladders.tier, np.int16),
             <const int64_t *>address(self.held, catalogue.price_minor, np.int64),

@@ -19,6 +19,8 @@ TRIAL = "trial"
 """Note that is written to learn whether the database can be written."""
 _REFUSED = "refused:"
 """Begin of the notes of how many webhooks were refused in an hour."""
+LIVE_REVISION = "live_revision"
+"""Note of the last change of an item or rule of the shop."""
 IMPORT = "import:"
 """Begin of the notes of imports that were interrupted."""
 _HOUR = 3_600_000_000
@@ -27,6 +29,7 @@ _EARLIER = ("served", "loader")
 """Notes of versions that filled a database without its indexes."""
 _OWN = (
     *(SECRET_FINGERPRINT, ROLLUP_SETTINGS, FACTS_SINCE, SALT, TRIAL, IMPORT, _REFUSED, *_EARLIER),
+    LIVE_REVISION,
     "guardrail",
 )
 

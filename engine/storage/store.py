@@ -1,4 +1,4 @@
-"""The store of one database, SQLite or PostgreSQL through one code, in five parts.
+"""The store of one database, SQLite or PostgreSQL through one code, in six parts.
 
 | part | holds |
 |---|---|
@@ -7,6 +7,7 @@
 | `reports` | roll-ups of days, and the settings of the shop that reports need |
 | `people` | pseudonyms, export and erasure of a customer, new secrets |
 | `audit` | what administrators did |
+| `live` | items and rules of the shop that change without a training |
 
 The store itself opens, migrates, checks and closes the database.
 """
@@ -29,6 +30,7 @@ from engine.storage import connection, settings
 from engine.storage.audit import AuditLog
 from engine.storage.connection import Database
 from engine.storage.facts import Committing, Facts
+from engine.storage.live import LiveEntries
 from engine.storage.months import fold_months
 from engine.storage.people import People
 from engine.storage.pseudonyms import Pseudonyms, load_secret
@@ -37,7 +39,7 @@ from engine.storage.rollups import Reports
 from engine.storage.tables import decisions
 from engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536
@@ -105,6 +107,7 @@ class Store:
     reports : Reports
     people : People
     audit : AuditLog
+    live : LiveEntries
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Store:
         self.reports = Reports(database)
         self.people = People(database, self.facts, pseudonyms)
         self.audit = AuditLog(database)
+        self.live = LiveEntries(database)
 
     @property
     def address(self) -> str | None:

@@ -163,3 +163,13 @@ audit = Table(
     Column("outcome", Text, nullable=False),
 )
 """What administrators did; entries are added, never changed."""
+
+live_entries = Table(
+    "live_entries",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+"""See `engine.storage.live`."""

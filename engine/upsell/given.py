@@ -9,18 +9,18 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
 
 
-def given_upgrades(catalogue: Catalogue, settings: OffersSection) -> Ragged[np.int32]:
+def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) -> Ragged[np.int32]:
     """Better versions of each item, ascending; n_items rows.
 
-    Those of the catalogue's column and of `offers.upgrades`; ids the catalogue does not hold count
-    for nothing.
+    Those of the catalogue's column and of `offers.upgrades`; ids that are not of the first
+    `n_items` of the catalogue count for nothing.
     """
-    n_items = len(catalogue)
     named = [
         (catalogue.items.index_of(pair.from_), catalogue.items.index_of(pair.to))
         for pair in settings.upgrades
     ]
     pairs = np.array([pair for pair in named if None not in pair], dtype=np.int64).reshape(-1, 2)
+    pairs = pairs[(pairs < n_items).all(axis=1)]
     keys = pairs[:, 0] * n_items + pairs[:, 1]
     if catalogue.upgrades is not None:
         column = catalogue.upgrades

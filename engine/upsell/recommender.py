@@ -133,7 +133,7 @@ class Upsell:
         packed = model.packed and model.packed.upgrades
         if model.likelihood is not None and packed is None:
             packed = PackedUpgrades.of(model.likelihood)
-        given = given_upgrades(catalogue, offers)
+        given = given_upgrades(catalogue, offers, len(ladders.family))
         # A ladder the affinity says nothing of is taken for one of substitutes.
         substitutes = np.ones(ladders.n_ladders, dtype=np.bool_)
         known = model.affinity.family_excludes[: len(substitutes)]

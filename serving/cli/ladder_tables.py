@@ -104,7 +104,8 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
             f"no item {item_id!r} in the catalogue of version {model.version}"
             + _close(item_id, _items_by_text(model))
         )
-    named: list[int] = given_upgrades(catalogue, model.settings.offers)[item].tolist()
+    given = given_upgrades(catalogue, model.settings.offers, len(catalogue))
+    named: list[int] = given[item].tolist()
     ladder = int(ladders.family[item])
     if ladder < 0 and not named:
         raise DataError(

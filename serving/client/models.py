@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
 
 
 class AuditAnswer(TypedDict):
@@ -35,6 +37,15 @@ class ErrorBody(TypedDict):
     details: NotRequired[dict[str, Any] | list[Any]]
 
 
+class ItemUpdated(TypedDict):
+    """
+    `updated_at` is the newest instant as of which something is known of the item.
+    """
+
+    item_id: str
+    updated_at: str
+
+
 class ModelList(TypedDict):
     """
     Versions on disk, and which of them is in use.
@@ -47,6 +58,15 @@ class ModelList(TypedDict):
     serving: str | None
     problem: str | None
     versions: list[dict[str, Any]]
+
+
+class Offered(TypedDict):
+    """
+    Whether an item can be offered at all, beside or instead of something in a cart.
+    """
+
+    cross_sell: bool
+    upsell: bool
 
 
 class Published(TypedDict):
@@ -243,6 +263,50 @@ class ModelReference(TypedDict):
     version: str
 
 
+CategoryItem: TypeAlias = str
+
+
+class BatchItem(TypedDict, closed=True):
+    """
+    An item of a batch.
+    """
+
+    price: NotRequired[float | str]
+    in_stock: NotRequired[bool]
+    active: NotRequired[bool]
+    name: NotRequired[str]
+    category: NotRequired[list[CategoryItem]]
+    family: NotRequired[str]
+    brand: NotRequired[str]
+    cost: NotRequired[float | str]
+    image_url: NotRequired[str]
+    attributes: NotRequired[dict[str, str | float]]
+    updated_at: NotRequired[str]
+    item_id: str | int
+
+
+class ItemUpdate(TypedDict, closed=True):
+    """
+    What changed of an item; fields that are not named stay as they are.
+    """
+
+    price: NotRequired[float | str]
+    in_stock: NotRequired[bool]
+    active: NotRequired[bool]
+    name: NotRequired[str]
+    category: NotRequired[list[CategoryItem]]
+    family: NotRequired[str]
+    brand: NotRequired[str]
+    cost: NotRequired[float | str]
+    image_url: NotRequired[str]
+    attributes: NotRequired[dict[str, str | float]]
+    updated_at: NotRequired[str]
+
+
+class Items(TypedDict):
+    items: list[BatchItem]
+
+
 class CustomerExport(TypedDict):
     """
     All that an erasure touches; ids of people are the pseudonyms that are stored.
@@ -278,6 +342,29 @@ class EventsAnswer(TypedDict):
     warnings: NotRequired[list[str]]
     ignored: NotRequired[str | None]
     error: NotRequired[ErrorBody | None]
+
+
+class Item(TypedDict):
+    """
+    An item as it is offered now; a field is null where nothing is known.
+    """
+
+    item_id: str
+    name: str | None
+    price: str | None
+    currency: str | None
+    in_stock: bool
+    active: bool
+    category: list[str] | None
+    family: str | None
+    brand: str | None
+    cost: str | None
+    image_url: str | None
+    attributes: dict[str, str]
+    updated_at: str | None
+    in_model: bool
+    offered: Offered
+    reasons: list[str]
 
 
 class OrderBody(TypedDict):

@@ -71,9 +71,8 @@ async def record_events(request: Request) -> Response:
     """
     caller = admit(request, "storefront")
     service = service_of(request)
-    events = _events_of(
-        await read_body(request, largest_body(request, caller)), service.settings.max_events
-    )
+    body = await read_body(request, largest_body(request, caller))
+    events = entries_of(body, _Events, service.settings.max_events)
     taken = await take(service, caller, events)
     return answer_of(taken)
 
@@ -187,19 +186,28 @@ def _dated(event: Event, now: int, *, is_server: bool) -> Event:
     )
 
 
-def _events_of(body: bytes, maximum: int) -> list[msgspec.Raw]:
+def entries_of(body: bytes, kind: type[msgspec.Struct], maximum: int) -> list[msgspec.Raw]:
+    """Return the entries of the one list that a body holds; raise ApiError 422 where it has none.
+
+    Parameters
+    ----------
+    body
+        Of the call.
+    kind
+        Whose one field is a list of `msgspec.Raw`.
+    maximum
+        Most entries.
+    """
+    [name] = kind.__struct_fields__
     try:
         body.decode()
-        events = msgspec.json.decode(body, type=_Events).events
+        entries: list[msgspec.Raw] = getattr(msgspec.json.decode(body, type=kind), name)
     except msgspec.ValidationError as error:
-        raise errors.ApiError(422, "invalid", 'the body must be {"events": [...]}') from error
+        problem = f'the body must be {{"{name}": [...]}}'
+        raise errors.ApiError(422, "invalid", problem) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise errors.ApiError(422, "invalid", f"the body is not JSON: {error}") from error
-    if len(events) > maximum:
-        raise errors.ApiError(
-            422,
-            "too_many_events",
-            f"send at most {maximum} events a call",
-            details={"limit": maximum},
-        )
-    return events
+    if len(entries) > maximum:
+        problem = f"send at most {maximum} {name} a call"
+        raise errors.ApiError(422, f"too_many_{name}", problem, details={"limit": maximum})
+    return entries

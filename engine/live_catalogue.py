@@ -1,0 +1,199 @@
+"""The catalogue with what is stated of its items since the training, and the model that has it.
+
+An item that was trained keeps its place; one that is new comes after all trained ones. Nothing is
+known of a new item but what the shop says, so it goes by its siblings, the trained items of its
+family (else of its category): it complements what they complement, and comes after those of them
+that are on sale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import money
+from engine.arrays import Ragged
+from engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
+from engine.cross_sell.newcomers import Newcomers
+from engine.live_items import LiveItem
+from engine.model import Model
+from engine.vocabulary import StringTable, Vocabulary
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+class LiveCatalogue:
+    """A trained catalogue, and what is stated of its items; `catalogue` puts both together."""
+
+    def __init__(self, trained: Catalogue) -> None:
+        self._trained, self._new = trained, dict[str, LiveItem]()
+        self._price, self._cost = trained.price_minor.copy(), trained.cost_minor.copy()
+        sold_out = trained.sold_out
+        self._sold_out = np.zeros(len(trained), np.bool_) if sold_out is None else sold_out.copy()
+        self._offerable = trained.offerable.copy()
+        self._groups = {
+            "category": _Groups(trained.category, trained.category_names),
+            "family": _Groups(trained.family, trained.family_names),
+        }
+        self._names = _Texts(trained.names)
+        self._attributes = {name: _Texts(table) for name, table in trained.attributes.items()}
+        self._items, self._new_ids = trained.items, list[str]()
+
+    def take(self, items: Mapping[str, LiveItem]) -> None:
+        """Take what is stated of items now, in place of all that was stated of them before."""
+        for item_id, item in items.items():
+            place = self._trained.items.index_of(item_id)
+            if place is not None:
+                self._set(place, item)
+            elif item.fields:
+                self._new[item_id] = item
+            else:
+                self._new.pop(item_id, None)
+
+    def _set(self, place: int, item: LiveItem) -> None:
+        trained, get = self._trained, item.get
+        self._price[place] = _minor(get("price"), trained, trained.price_minor.item(place))
+        self._cost[place] = _minor(get("cost"), trained, trained.cost_minor.item(place))
+        was_sold_out = trained.sold_out is not None and trained.sold_out.item(place)
+        is_active = get("active", trained.offerable.item(place) or was_sold_out)
+        is_in_stock = get("in_stock", not was_sold_out)
+        self._offerable[place] = is_active and is_in_stock
+        self._sold_out[place] = is_active and not is_in_stock
+        self._groups["category"].set(place, _path(get("category")))
+        self._groups["family"].set(place, get("family"))
+        self._names.set(place, get("name") or None)
+        stated = item.attributes()
+        for name, texts in self._attributes.items():
+            texts.set(place, stated.get(name))
+
+    def catalogue(self) -> Catalogue:
+        """Return all items as they are now, those that are new behind the others."""
+        trained, new = self._trained, list(self._new.values())
+        n_new, ids = len(new), list(self._new)
+        if ids != self._new_ids:
+            self._items, self._new_ids = Vocabulary.from_ids([*trained.items.ids, *ids]), ids
+        category, category_names = self._groups["category"].with_new(
+            [_path(each.get("category")) for each in new]
+        )
+        family, family_names = self._groups["family"].with_new([each.get("family") for each in new])
+        is_active = [bool(each.get("active", True)) for each in new]
+        is_in_stock = [bool(each.get("in_stock", True)) for each in new]
+        attributes = [each.attributes() for each in new]
+        return Catalogue(
+            items=self._items,
+            names=self._names.with_new(
+                [each.get("name") or key for key, each in self._new.items()]
+            ),
+            price_minor=_more(self._price, (_minor(each.get("price"), trained) for each in new)),
+            cost_minor=_more(self._cost, (_minor(each.get("cost"), trained) for each in new)),
+            category=category,
+            category_names=category_names,
+            family=family,
+            family_names=family_names,
+            offerable=_more(self._offerable, map(min, is_active, is_in_stock)),
+            attributes={
+                name: texts.with_new([each.get(name, "") for each in attributes])
+                for name, texts in self._attributes.items()
+            },
+            compatible=_more_rows(trained.compatible, n_new),
+            currency=trained.currency,
+            sold_out=_more(
+                self._sold_out, (a and not s for a, s in zip(is_active, is_in_stock, strict=True))
+            ),
+            bundles=None if trained.bundles is None else _more_rows(trained.bundles, n_new),
+            given_tier=None
+            if trained.given_tier is None
+            else _more(trained.given_tier, [UNKNOWN] * n_new),
+            upgrades=None if trained.upgrades is None else _more_rows(trained.upgrades, n_new),
+        )
+
+
+def with_catalogue(trained: Model, catalogue: Catalogue) -> Model:
+    """Return a trained model that offers from a `LiveCatalogue` of its catalogue."""
+    n_new = len(catalogue) - len(trained.catalogue)
+    if not n_new:
+        return replace(trained, catalogue=catalogue)
+    nothing, affinity, recency = [0] * n_new, trained.affinity, trained.recency
+    return replace(
+        trained,
+        catalogue=catalogue,
+        newcomers=Newcomers.of(catalogue, trained.ladders.family, affinity.n_orders_of_item),
+        affinity=replace(
+            affinity,
+            n_orders_of_item=_more(affinity.n_orders_of_item, nothing),
+            n_added_of_item=_more(affinity.n_added_of_item, nothing),
+        ),
+        recency=None
+        if recency is None
+        else replace(recency, n_added_of_item=_more(recency.n_added_of_item, nothing)),
+    )
+
+
+class _Texts:
+    """Texts of a table, some of them in place of others."""
+
+    def __init__(self, trained: StringTable) -> None:
+        self._trained, self._changed = trained, dict[int, str]()
+        self._made: tuple[list[str], StringTable] | None = ([], trained)
+
+    def set(self, place: int, text: str | None) -> None:
+        """Put a text in place of the trained one, None to put that back."""
+        stated = None if text == self._trained[place] else text
+        if stated != self._changed.get(place):
+            self._made = None
+            if stated is None:
+                del self._changed[place]
+            else:
+                self._changed[place] = stated
+
+    def with_new(self, new: list[str]) -> StringTable:
+        """Return all, with more behind them."""
+        if self._made is None or self._made[0] != new:
+            texts = [*self._trained, *new]
+            for place, text in self._changed.items():
+                texts[place] = text
+            self._made = (new, StringTable.from_texts(texts))
+        return self._made[1]
+
+
+class _Groups:
+    """Codes of items into the names of their groups, which grow."""
+
+    def __init__(self, codes: NDArray[np.int32], names: StringTable) -> None:
+        self._trained, self._codes, self._table = codes, codes.copy(), names
+        self._names = {name: code for code, name in enumerate(names)}
+
+    def set(self, place: int, name: str | None) -> None:
+        """Put an item into a group, None for its own."""
+        self._codes[place] = self._trained[place] if name is None else self._code(name)
+
+    def with_new(self, names: list[str | None]) -> tuple[NDArray[np.int32], StringTable]:
+        """Return the codes, with those of new items behind them, and the names of all groups."""
+        codes = _more(self._codes, map(self._code, names))
+        if len(self._table) < len(self._names):
+            self._table = StringTable.from_texts(list(self._names))
+        return codes, self._table
+
+    def _code(self, name: str | None) -> int:
+        return self._names.setdefault(name, len(self._names)) if name else UNKNOWN
+
+
+def _path(category: list[str] | None) -> str | None:
+    return None if category is None else PATH_SEPARATOR.join(filter(None, category))
+
+
+def _minor(amount: str | None, catalogue: Catalogue, otherwise: int = UNKNOWN) -> int:
+    return otherwise if amount is None else money.to_minor(amount, catalogue.currency)
+
+
+def _more(values: NDArray[_Number], new: Iterable[Any]) -> NDArray[_Number]:
+    """Return a copy, with values of new items behind it."""
+    return np.append(values, np.array([*new], dtype=values.dtype))
+
+
+def _more_rows(rows: Ragged[_Number], n_new: int) -> Ragged[_Number]:
+    return Ragged(_more(rows.indptr, [rows.indptr[-1]] * n_new), rows.values)

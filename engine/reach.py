@@ -1,0 +1,56 @@
+"""Whether an item can be offered at all, where, and why not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.merchandising.reasons import Reason
+from engine.slate import Recommenders
+
+
+class Reach(NamedTuple):
+    """Whether some cart can be offered an item beside it, or instead of what it holds.
+
+    `reasons` are codes: that of a `Reason`; `no_rule` where nothing leads to the item; `no_price`,
+    `not_in_model` and `no_cheaper_version` where it is no upgrade.
+    """
+
+    cross_sell: bool
+    upsell: bool
+    reasons: list[str]
+
+
+def reach_of(recommenders: Recommenders, item: int, at: int) -> Reach:
+    """Return what keeps an item of a dense index from being offered at an instant, if anything."""
+    reason = Reason(recommenders.policy.at(at).eligibility.fitted.item(item))
+    if reason is not Reason.ELIGIBLE:
+        return Reach(False, False, [reason.code])
+    cross_sell, no_upgrade = _complements(recommenders, item), _no_upgrade(recommenders, item)
+    reasons = [] if cross_sell else ["no_rule"]
+    return Reach(cross_sell, no_upgrade is None, reasons + ([no_upgrade] if no_upgrade else []))
+
+
+def _complements(recommenders: Recommenders, item: int) -> bool:
+    cross_sell, ranking = recommenders.cross_sell, recommenders.ranking
+    lists = [recommenders.policy.pinnable, cross_sell.table.consequent, cross_sell.popular]
+    if ranking is not None:
+        lists.append(ranking.neighbours.items.values)
+    if recommenders.newcomers is not None:
+        lists.append(recommenders.newcomers.items)
+    return any(bool((items == item).any()) for items in lists)
+
+
+def _no_upgrade(recommenders: Recommenders, item: int) -> str | None:
+    ladders, prices = recommenders.upsell.ladders, recommenders.catalogue.price_minor
+    if prices.item(item) <= 0:
+        return "no_price"
+    if (recommenders.upsell.given.values == item).any():
+        return None
+    if item >= len(ladders.family):
+        return "not_in_model"
+    ladder = ladders.family.item(item)
+    siblings = ladders.members[ladder] if ladder >= 0 else np.zeros(0, dtype=np.int32)
+    cheaper = (ladders.tier[siblings] < ladders.tier[item]) & (prices[siblings] < prices[item])
+    return None if (cheaper & (prices[siblings] > 0)).any() else "no_cheaper_version"

@@ -1,0 +1,98 @@
+"""Items and rules of the shop as they are now, followed by each worker and put on its model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from engine.errors import StorageError
+from engine.live_catalogue import LiveCatalogue, with_catalogue
+from engine.live_items import LiveItem
+from engine.live_rules import LiveRule, with_rules
+from engine.model import Model
+from engine.storage.store import Store
+from serving.small_steps import small_steps
+
+_log = logging.getLogger("mersalg.live")
+
+
+class LiveShop:
+    """What changed since the training, of one process.
+
+    Parameters
+    ----------
+    store
+        Has the changes.
+    changed
+        Called in a thread after changes were taken.
+    """
+
+    def __init__(self, store: Store, changed: Callable[[], object]) -> None:
+        self._store, self._changed = store, changed
+        # Of its own: where the database hangs, so may every thread that others share.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-live")
+        self._revision, self._is_away = -1, False
+        self._lock = threading.Lock()
+        self._on: tuple[Model, LiveCatalogue] | None = None
+        self.items: dict[str, LiveItem] = {}
+        self.rules: dict[str, LiveRule] = {}
+
+    async def watch(self, seconds: float) -> None:
+        """Until cancelled: take what others changed."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.follow()
+            except Exception:
+                # Whatever an item says, the model that is served goes on, and so does this.
+                _log.exception("changed items and rules could not be taken")
+
+    async def follow(self) -> None:
+        """Take what changed; a database that is away is looked at again later."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._follow)
+
+    def close(self) -> None:
+        """End the thread that looks, without waiting for it."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _follow(self) -> None:
+        with small_steps():
+            if self.look():
+                self._changed()
+
+    def look(self) -> bool:
+        """Read what changed; return whether anything did."""
+        try:
+            found = self._store.live.since(self._revision)
+        except StorageError as error:
+            if not self._is_away:
+                _log.warning("items and rules stay as they are: %s", error.message)
+            self._is_away = True
+            return False
+        self._is_away = False
+        if found.revision == self._revision:
+            return False
+        with self._lock:
+            if found.whole:
+                self.items, self.rules, self._on = {}, {}, None
+            self.items |= found.items
+            self.rules |= found.rules
+            if self._on is not None:
+                self._on[1].take(found.items)
+        self._revision = found.revision
+        return True
+
+    def put_on(self, trained: Model) -> Model:
+        """Return a trained model as it is to be served now."""
+        with self._lock:
+            model = with_rules(trained, self.rules)
+            if not self.items:
+                return model
+            if self._on is None or self._on[0] is not trained:
+                live = LiveCatalogue(trained.catalogue)
+                live.take(self.items)
+                self._on = trained, live
+            return with_catalogue(model, self._on[1].catalogue())
