@@ -175,8 +175,8 @@ class AttributeLabel(Section):
     """In Norwegian."""
 
 
-class AttributesSection(Section):
-    """How the attributes compared in upsell are read and told; served with every model."""
+class _AttributeWords(Section):
+    """How the attributes compared in upsell are told and ordered."""
 
     attribute_labels: dict[str, AttributeLabel] = Field(default={})
     """`storage_gb = { en = "storage", nb = "lagring" }`, by attribute."""
@@ -194,7 +194,14 @@ class AttributesSection(Section):
         return self
 
 
-class CatalogueSection(_Source, AttributesSection):
+class AttributesSection(_AttributeWords):
+    """How the attributes compared in upsell are read and told; served with every model."""
+
+    decimals: dict[str, DecimalMark] = Field(default={})
+    """Decimal mark of an attribute's numbers, where one is given; a point in all others."""
+
+
+class CatalogueSection(_Source, _AttributeWords):
     columns: CatalogueColumns = CatalogueColumns()
     """What the columns of the source are called."""
     attributes: tuple[str, ...] = ()
@@ -217,4 +224,9 @@ class CatalogueSection(_Source, AttributesSection):
             attribute_labels=self.attribute_labels,
             attribute_levels=self.attribute_levels,
             lower_is_better=self.lower_is_better,
+            decimals={
+                name: mark
+                for name in self.attributes
+                if (mark := self.decimal_of(name)) is not None
+            },
         )

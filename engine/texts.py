@@ -38,6 +38,7 @@ class Extra:
         step: a bigger pack, or a better version.
         unit_saving: of a bigger pack: the share less that one unit costs, and what it is counted
             in (a dimension of packs or an imperial unit); None where not known.
+        names: of the better item and of the one it replaces.
     """
 
     price_difference_minor: int
@@ -45,6 +46,7 @@ class Extra:
     quantity: int = 1
     step: Step = "tier"
     unit_saving: tuple[float, str] | None = None
+    names: tuple[str, str] = ("", "")
 
 
 def cross_sell_text(
@@ -127,7 +129,7 @@ def upsell_text(
             before=_printed(change.before),
             after=_printed(change.after),
         )
-    what = what or messages.gettext("A better version")
+    what = what[:1].upper() + what[1:] or _instead(extra, language)
     amount = money_text(extra.price_difference_minor, extra.currency, language)
     several = extra.quantity > 1
     sentence = (
@@ -135,7 +137,15 @@ def upsell_text(
         if several
         else messages.gettext("{what} for {money} more")
     )
-    return sentence.format(what=what[:1].upper() + what[1:], money=amount)
+    return sentence.format(what=what, money=amount)
+
+
+def _instead(extra: Extra, language: Language) -> str:
+    """Of a dearer version of which nothing is known to be better: only what it is called."""
+    messages, (after, before) = messages_of(language), [_printed(each) for each in extra.names]
+    if not before or not after or before.casefold() == after.casefold():
+        return messages.gettext("Another version")
+    return messages.gettext("{after} instead of {before}").format(after=after, before=before)
 
 
 def _bigger_pack(extra: Extra, language: Language) -> str:
@@ -176,7 +186,8 @@ def _added(
 
 def _phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
     """`4x the storage`, `camera 12 → 48 MP`, `size small → large`; "" of sets and truths."""
-    before, after = parse_number(change.before), parse_number(change.after)
+    decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
+    before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
     levels = attributes.attribute_levels.get(change.attribute, ()) if attributes else ()
     if before is not None and after is not None:
         return _number_phrase(change, language, attributes)
@@ -187,11 +198,12 @@ def _phrase(change: Change, language: Language, attributes: AttributesSection | 
 
 
 def _number_phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
-    before, after = parse_number(change.before), parse_number(change.after)
+    decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
+    before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
     assert before is not None
     assert after is not None
     label, suffix = attribute_label(change.attribute, language, attributes)
-    ratio = number_ratio(change.before, change.after)
+    ratio = number_ratio(change.before, change.after, decimal)
     unit = (after.unit or before.unit).casefold() or suffix
     tells_ratio = UNITS[unit][1] if unit in UNITS else not unit
     if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and tells_ratio:

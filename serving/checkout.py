@@ -384,4 +384,5 @@ def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
     if not isinstance(quantity, int):
         # Nobody means one kilogram of 1.5 by "more": the text says what the whole adds.
         quantity, difference = 1, upgrade.total_difference_minor
-    return Extra(difference, catalogue.currency, quantity, upgrade.step, saving)
+    names = (catalogue.names[upgrade.item], catalogue.names[base.item])
+    return Extra(difference, catalogue.currency, quantity, upgrade.step, saving, names)

@@ -20,8 +20,9 @@ from typing import Literal
 from engine.catalogue import Catalogue
 from engine.facts import Change
 from engine.source_sections import AttributesSection
-from engine.upsell.numbers import in_common_unit, parse_number
+from engine.upsell.numbers import Mark, in_common_unit, parse_number
 from engine.upsell.packs import parse_pack
+from engine.upsell.traits import Kind, item_traits, sense_of
 
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""
@@ -76,6 +77,10 @@ class Comparison:
     losses: tuple[Change, ...] = ()
     differs: tuple[Change, ...] = ()
     """Other texts, of which neither is known to be better."""
+    fit: tuple[Change, ...] = ()
+    """Sizes of garments, wheels, seasons: whoever needs one has no use for the other."""
+    taste: tuple[Change, ...] = ()
+    """Colours, scents, languages."""
 
 
 def members(text: str, separators: str = ";|") -> tuple[str, ...]:
@@ -124,14 +129,18 @@ def _by_size(before: Decimal | float, after: Decimal | float) -> Verdict:
 
 
 def compare_texts(
-    before: str, after: str, levels: Levels = (), lower_is_better: bool = False
+    before: str,
+    after: str,
+    levels: Levels = (),
+    lower_is_better: bool = False,
+    decimal: Mark = ".",
 ) -> Verdict:
     """The verdict on one attribute; `both` is a set that gained some members and lost others."""
     if not levels and _is_plain(before) and _is_plain(after):
         # Of whole numbers there are many pairs; each is sooner compared than remembered.
         verdict = _by_size(int(before), int(after))
         return _TURNED.get(verdict, verdict) if lower_is_better else verdict
-    return _verdict(before, after, levels, lower_is_better)
+    return _verdict(before, after, levels, lower_is_better, decimal)
 
 
 def _is_plain(text: str) -> bool:
@@ -139,7 +148,9 @@ def _is_plain(text: str) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def _verdict(before: str, after: str, levels: Levels, lower_is_better: bool) -> Verdict:
+def _verdict(
+    before: str, after: str, levels: Levels, lower_is_better: bool, decimal: Mark
+) -> Verdict:
     before, after = before.strip(), after.strip()
     if before.casefold() in _UNKNOWN or after.casefold() in _UNKNOWN:
         return "unknown"
@@ -147,7 +158,7 @@ def _verdict(before: str, after: str, levels: Levels, lower_is_better: bool) -> 
         return "same"
     if levels and is_step(before, after, levels):
         return _by_size(*(float((_step(text, levels) or (0, 0))[1]) for text in (before, after)))
-    verdict = _by_amount(before, after)
+    verdict = _by_amount(before, after, decimal)
     if verdict is not None:
         return _TURNED.get(verdict, verdict) if lower_is_better else verdict
     first_truth, second_truth = truth(before), truth(after)
@@ -159,9 +170,9 @@ def _verdict(before: str, after: str, levels: Levels, lower_is_better: bool) -> 
     return _by_members(before, after)
 
 
-def _by_amount(before: str, after: str) -> Verdict | None:
+def _by_amount(before: str, after: str, decimal: Mark = ".") -> Verdict | None:
     """Of two numbers, or two measures along as many sides; None of other texts."""
-    first, second = parse_number(before), parse_number(after)
+    first, second = parse_number(before, decimal), parse_number(after, decimal)
     if first and second:
         values = in_common_unit(first, second)
         return _by_size(*values) if values else "differs"
@@ -220,31 +231,34 @@ def _by_pack(before: str, after: str) -> Verdict:
 
 
 def compare_attributes(
-    rows: Sequence[tuple[str, str, str]], attributes: AttributesSection | None = None
+    rows: Sequence[tuple[str, str, str]],
+    attributes: AttributesSection | None = None,
+    kind: Kind = "",
 ) -> Comparison:
     """`rows` are (attribute, text of the base item, text of the better one).
 
     Args:
-        attributes: the shop's levels, and which numbers are better for being smaller.
+        attributes: the shop's levels and decimal mark, and which numbers are better for being
+            smaller. What has levels or is named so is no matter of fit or taste.
+        kind: of the items, as of `Traits`.
     """
-    levels = attributes.attribute_levels if attributes else {}
-    lower = attributes.lower_is_better if attributes else ()
-    gains: list[Change] = []
-    losses: list[Change] = []
-    differs: list[Change] = []
+    attributes = attributes or AttributesSection()
+    found: dict[str, list[Change]] = {}
     for attribute, before, after in rows:
+        levels = attributes.attribute_levels.get(attribute, ())
+        lower = attribute in attributes.lower_is_better
         if attribute == PACK_SIZE:
             verdict = _by_pack(before, after)
         else:
-            verdict = compare_texts(before, after, levels.get(attribute, ()), attribute in lower)
-        change = Change(attribute, before, after)
-        if verdict in ("gain", "both"):
-            gains.append(change)
-        if verdict in ("loss", "both"):
-            losses.append(change)
-        if verdict == "differs":
-            differs.append(change)
-    return Comparison(tuple(gains), tuple(losses), tuple(differs))
+            decimal = attributes.decimals.get(attribute, ".")
+            verdict = compare_texts(before, after, levels, lower, decimal)
+        sense = None
+        if verdict not in ("same", "unknown") and not levels and not lower:
+            sense = sense_of(attribute, before, after, kind)
+        for each in (sense,) if sense else ("gain", "loss") if verdict == "both" else (verdict,):
+            found.setdefault(each, []).append(Change(attribute, before, after))
+    places = ("gain", "loss", "differs", "fit", "taste")
+    return Comparison(*(tuple(found.get(place, ())) for place in places))
 
 
 def compare_items(
@@ -254,4 +268,5 @@ def compare_items(
     return compare_attributes(
         [(name, texts[base], texts[better]) for name, texts in catalogue.attributes.items()],
         attributes,
+        item_traits(catalogue, base).kind,
     )

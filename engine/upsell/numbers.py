@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
+Mark = Literal[".", ","]
+"""The decimal mark of a file."""
+_UNIT = r"\s*(?P<unit>(?:[^\W\d_]|[\"″'%°])[^\d;|,]{0,15}(?:(?<=m)[23])?)?"
+_SPACED = r"[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+"
 _NUMBER = re.compile(
-    r"(?P<whole>[+-]?(?:[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))"
-    r"(?P<decimals>[.,][0-9]+)?\s*"
-    r"(?P<unit>(?:[^\W\d_]|[\"″'%°])[^\d;|,]{0,15}(?:(?<=m)[23])?)?"
+    rf"(?P<whole>[+-]?(?:{_SPACED}|[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+))(?P<decimals>[.,][0-9]+)?{_UNIT}"
+)
+_COMMA_NUMBER = re.compile(
+    rf"(?P<whole>[+-]?(?:{_SPACED}|(?!0)[0-9]{{1,3}}(?:\.[0-9]{{3}})+(?![0-9])|[0-9]+))"
+    rf"(?P<decimals>[.,][0-9]+)?{_UNIT}"
 )
 _UNLIMITED = frozenset({"unlimited", "ubegrenset", "ubegrensa", "∞"})
 
@@ -82,17 +89,21 @@ class Number:
 
 
 @lru_cache(maxsize=4_096)
-def parse_number(text: str) -> Number | None:
+def parse_number(text: str, decimal: Mark = ".") -> Number | None:
     """The number a text states, with its unit as written, or None where it states none.
 
     A comma before exactly three digits (`5,000`) parts thousands, but after a lone zero and in
-    every other place decimals.
+    every other place decimals; of a file whose decimal mark is the comma, a point does so.
     """
     if text.strip().casefold() in _UNLIMITED:
         return Number(Decimal("Infinity"), "")
-    found = _NUMBER.fullmatch(text.strip())
+    found = (_COMMA_NUMBER if decimal == "," else _NUMBER).fullmatch(text.strip())
     if found is None:
         return None
+    if decimal == ",":
+        whole = re.sub(r"[ \u00a0\u202f.]", "", found["whole"])
+        digits = whole + (found["decimals"] or "").replace(",", ".")
+        return Number(Decimal(digits), (found["unit"] or "").strip())
     whole, decimals = found["whole"], found["decimals"] or ""
     grouped = "," in whole
     # `0,500` is half a litre, not five hundred.
@@ -120,9 +131,9 @@ def in_common_unit(before: Number, after: Number) -> tuple[Decimal, Decimal] | N
     return before.value * known_first[1], after.value * known_second[1]
 
 
-def number_ratio(before: str, after: str) -> Decimal | None:
+def number_ratio(before: str, after: str, decimal: Mark = ".") -> Decimal | None:
     """How many times `before` goes into `after`; None where they cannot be compared."""
-    first, second = parse_number(before), parse_number(after)
+    first, second = parse_number(before, decimal), parse_number(after, decimal)
     values = in_common_unit(first, second) if first and second else None
     if values is None or values[0] <= 0 or not all(value.is_finite() for value in values):
         return None

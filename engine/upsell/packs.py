@@ -3,7 +3,9 @@
 `12 OZ`, `6 pk`, `0,5 l`, `2x250 g`, `4/12 OZ` (four of twelve ounces), `1 1/2 LB`, `PACK OF 12`,
 and a size inside a name (`Latte 0,4 l`) are understood; ranges (`14-18 CT`) and sizes that state no
 amount (`LARGE`) are not. A count beside a whole (`10 CT/15 OZ`: ten waffles, fifteen ounces in all)
-adds nothing to it, a number of packs (`12 PK/12 OZ`) multiplies.
+adds nothing to it, a number of packs (`12 PK/12 OZ`, `250 ml (pack of 6)`) multiplies. Nor are
+amounts what a thing is like, can hold or is made for: carats, gigabytes, the strength of a tablet,
+the weight of paper, of a body or of a load.
 """
 
 from __future__ import annotations
@@ -13,16 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.catalogue import Catalogue
+from engine.upsell.properties import without_properties, without_strengths
 
 DIMENSIONS = ("volume", "mass", "pieces", "loads", "area", "length", "span")
 """Base units: ml, g, one, one, square cm, cm, cm. `span` is how wide a thing is, which is no amount
 of it: it has no unit price."""
-_CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
-_OUNCE, _FLUID_OUNCE = 28.349523125, 29.5735295625
+OUNCE, FLUID_OUNCE = 28.349523125, 29.5735295625
 _LARGEST_PACK = 20_000.0
 """Grams or ml: where packs times their size come to more, the size was that of all together."""
 
@@ -44,7 +43,7 @@ _UNITS: dict[str, tuple[str, float, str]] = {
             "cl": 10.0,
             "dl": 100.0,
             "l lt ltr lrt ltrs liter litre liters litres": 1000.0,
-            "floz": _FLUID_OUNCE,
+            "floz": FLUID_OUNCE,
             "pt pint pints": 473.176473,
             "qt quart quarts": 946.352946,
             "ga gal gallon gallons galon": 3785.411784,
@@ -53,11 +52,10 @@ _UNITS: dict[str, tuple[str, float, str]] = {
     **_units(
         "mass",
         {
-            "mg": 0.001,
             "g gm gms gr gram grams": 1.0,
             "hg": 100.0,
             "kg kilo kilos kilogram kilograms": 1000.0,
-            "oz ozs z ounce ounces": _OUNCE,
+            "oz ozs z ounce ounces": OUNCE,
             "lb lbs pound pounds": 453.59237,
         },
     ),
@@ -66,8 +64,9 @@ _UNITS: dict[str, tuple[str, float, str]] = {
         {
             "ct cnt count pk pks pck pack packs pkt packet pakning pakk pakker": 1.0,
             "pc pcs pce piece pieces stk stykk stykker ea each unit units": 1.0,
-            "kit stem stems roll rolls rull ruller bag bags pose poser sheet sheets": 1.0,
-            "stick sticks pad pads strip strips slice slices tablet tablets tabletter": 1.0,
+            "kit stem stems roll rolls rl rull ruller bag bags pose poser sheet sheets ark": 1.0,
+            "boxes bottles jars tins cartons tubes esker flasker kartonger tuber": 1.0,
+            "stick sticks pad pads strip strips slice slices tablet tablets tabs tabletter": 1.0,
             "capsule capsules kapsel kapsler bar bars can cans boks bokser": 1.0,
             "pair pairs par": 2.0,
             "dz doz dozen dusin": 12.0,
@@ -78,8 +77,19 @@ _UNITS: dict[str, tuple[str, float, str]] = {
     **_units("length", {"ft foot feet": 30.48, "yd yds yard yards": 91.44, "m meter metre": 100.0}),
     **_units("span", {"mm": 0.1, "cm": 1.0, "in inch inches": 2.54}),
 }
+_METRIC = frozenset({"g", "gr", "gram", "hg", "ml", "cl", "dl", "l"})
 _PACK_WORDS = frozenset("p pk pks pck pack packs pkt packet pakning pakk pakker x".split())
 _COUNT_WORDS = frozenset(unit for unit, (kind, *_) in _UNITS.items() if kind == "pieces") | {"c"}
+_EACH_HOLDS = frozenset(
+    "bottle bottles can cans jar jars tin tins glass glasses carton cartons flaske flasker boks "
+    "bokser".split()
+)
+"""Things that are sold full: twelve bottles of 0.75 l each, not of that together."""
+_STRONG = frozenset(
+    "tablet tablets tabs tabletter capsule capsules kapsel kapsler sheet sheets ark strip "
+    "strips".split()
+)
+"""Pieces beside which grams are the strength or weight of each."""
 _ALONE = {"pt", "qt", "gal", "dz", "doz", "lb", "dozen", "kit"}
 """Units that mean one of them where no number stands before."""
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
@@ -93,18 +103,44 @@ _AMOUNT = re.compile(
     rf"|[0-9]{{1,3}}[ -]{_FRACTION}|{_FRACTION}|{_DECIMAL}\.?)"
     rf"\s*-?\s*(?P<unit>{_WORD})(?![^\W\d_])"
 )
+_TIMES = r"(?:[x×*]|(?:à|á|a|of|av|med)(?![^\W\d_]))"
 _COUNTED = re.compile(
-    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*(?P<word>[a-z]*)\.?\s*"
-    rf"(?P<sign>[/x×*-]|\s)\s*(?P<value>{_DECIMAL})\s*(?P<unit>{_WORD})(?![^\W\d_])"
+    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*(?P<word>(?!x\s?[0-9])[^\W\d_]*)\.?\s*"
+    rf"(?P<sign>{_TIMES}|[/–-]|\s)\s*(?P<value>{_DECIMAL})\s*-?\s*(?P<unit>{_WORD})(?![^\W\d_])"
+)
+_NESTED = re.compile(
+    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*-?\s*(?P<word>[^\W\d_]+)\.?\s*{_TIMES}\s*"
+    rf"(?P<inner>[0-9]{{1,4}})\s*-?\s*(?P<unit>[^\W\d_]+)"
+)
+_BEFORE = re.compile(
+    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*-?\s*[^\W\d_]*?\.?\s*{_TIMES}\s*[(\[]?\s*$"
+)
+_BEHIND = re.compile(
+    r"\s*[)\]]?\s*(?:(?:bottles?|cans?|jars?|tins?|bags?|boks(?:er)?|flasker?|poser?)\s*)?"
+    r"[x×*]\s*(?P<count>[0-9]{1,3})\b"
+    r"(?!\s*[x×*.,]?\s*[0-9]|\s*(?:mm|cm|m|in|g|kg|ml|cl|l)\b)"
+)
+_PACK_COUNT = re.compile(
+    r"(?<![0-9.,/-])(?P<count>[0-9]{1,3})\s*-?\s*(?:er\s*-?)?"
+    r"(?:pk|pks|packs?|pakning|pakk|pakke|multipack)\b(?!\s*of)"
 )
 _AFTER = re.compile(r"\s*[/x×(]?\s*(?P<count>[0-9]{1,4})\s*-?\s*(?P<word>[a-z]+)")
 _SET_OF = re.compile(
-    r"\b(?:packs?|sets?|box(?:es)?|bags?|pakke|sett|eske|pose)"
+    r"\b(?:packs?|sets?|box(?:es)?|bags?|cases?|trays?|multipack|cartons?"
+    r"|pakker?|sett|esker?|pose|kartong|kasse|brett)"
     r"(?:\s+(?:of|med|à|a|av)\s+|/)(?P<count>[0-9]{1,4})\b"
 )
-_RANGE = re.compile(rf"(?P<low>{_DECIMAL})\s?[-/]\s?(?P<high>{_DECIMAL})\s*(?P<unit>{_WORD})\b")
+_RANGE = re.compile(
+    rf"(?<![0-9.,])(?P<low>{_DECIMAL})\s?[-–/]\s?(?P<high>{_DECIMAL})\s*(?P<unit>{_WORD})\b"
+    r"(?P<each>\.?\s*(?:pkgs?|packs?|bags?|boxes|tins?|jars?|bottles?|cans?|glasses|pieces|cups?"
+    r"|sacks?|poser?|esker?|bokser?|flasker?)\b)?"
+)
 _MEASURED = re.compile(r"[^0-9]*+[0-9].*[^\W\d_]", re.DOTALL)
 """A unit stands behind its number, so that other texts need not be looked through for one."""
+_PACKS = re.compile(rf"{_SET_OF.pattern.replace('<count>', '<of>')}|{_PACK_COUNT.pattern}")
+_BOXES = frozenset(
+    "box carton case crate tray pkgs pkg sack sacks eske kartong kasse brett sekk sekker".split()
+)
 _SPACES = re.compile(r"(\s)\s+")
 _SQUARE = re.compile(r"\bsq\.?\s*(ft|m)\b")
 _FLUID = re.compile(r"\bfl\.?\s*oz\b")
@@ -132,60 +168,77 @@ class Pack:
         """The same pack, with ounces read as fluid ones where `other` is a volume."""
         if not (self.ounces and other.dimension == "volume"):
             return self
-        return Pack("volume", self.amount * _FLUID_OUNCE / _OUNCE, "floz")
-
-
-@dataclass(frozen=True, slots=True)
-class Packs:
-    """The pack of every item of a catalogue.
-
-    Attributes:
-        dimension: int16 (n_items,), index into `DIMENSIONS`, -1 where not known.
-        amount: float64 (n_items,), in the dimension's base unit, 0 where not known.
-    """
-
-    dimension: NDArray[np.int16]
-    amount: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.amount)
-
-    def of(self, item: int) -> Pack | None:
-        """The pack of one item by dense index."""
-        code = int(self.dimension[item])
-        return None if code < 0 else Pack(DIMENSIONS[code], float(self.amount[item]))
+        return Pack("volume", self.amount * FLUID_OUNCE / OUNCE, "floz")
 
 
 @lru_cache(maxsize=2_048)
 def parse_pack(text: str) -> Pack | None:
     """The amount `text` states, or None where it states none or leaves it open."""
-    # Patterns part at spaces in several places: among many they would try every way to.
-    spaced = _SPACES.sub(r"\1", text.casefold().replace("_", " "))
-    words = _FLUID.sub("floz", _SQUARE.sub(r"sq\1", spaced))
-    words = words.strip().rstrip(" .*")
+    words = _normal(text).strip().rstrip(" .*")
     if words in _ALONE:
         return _pack(1.0, words)
     if words.startswith("half "):
         words = f"1/2 {words[5:]}"
     if not _MEASURED.match(words):
         return _set_of(words)
-    if _SIDES.search(words) or _is_range(words):
+    if _SIDES.search(words):
         return None
-    counted = list(_COUNTED.finditer(words))
-    for found in counted:
+    words = _RANGE.sub(lambda found: " " if _is_range(found, words) else found[0], words)
+    for found in _COUNTED.finditer(words):
         pack = _counted(found)
         if pack is not None:
-            return pack
-    amounts = list(_AMOUNT.finditer(words))
-    measured = [each for each in amounts if _UNITS[each["unit"]][0] in ("volume", "mass")]
+            return _times_around(pack, words, *found.span())
+    amounts = [
+        found
+        for found in _AMOUNT.finditer(words)
+        # `X100 bag` is none of a hundred bags.
+        if _kind(found) != "pieces" or not words[: found.start()][-1:].isalpha()
+    ]
+    measured = [found for found in amounts if _kind(found) in ("volume", "mass")]
     if len(measured) > 1 and _adds_up(measured, words):
-        return _pack(sum(_base(each) for each in measured) / _OUNCE, "oz")
+        return _pack(sum(_base(found) for found in measured) / OUNCE, "oz")
     # Beside a number of pieces inches tell how large each is.
-    pieces = [each for each in amounts if _UNITS[each["unit"]][0] == "pieces"]
-    chosen = (measured or pieces or amounts)[:1]
-    if not chosen:
-        return _set_of(words)
+    pieces = [found for found in amounts if _kind(found) == "pieces"]
+    each = [found for found in pieces if found["unit"] in _STRONG]
+    nested = _nested(words) if not measured else None
+    chosen = (each or measured or pieces or amounts)[:1]
+    if nested is not None or not chosen:
+        return nested or _set_of(words)
     return _times_after(chosen[0], words)
+
+
+def _normal(text: str) -> str:
+    # Patterns part at spaces in several places: among many they would try every way to.
+    spaced = _SPACES.sub(r"\1", without_strengths(text).replace("_", " "))
+    return _FLUID.sub("floz", _SQUARE.sub(r"sq\1", spaced))
+
+
+def _nested(words: str) -> Pack | None:
+    """`10 boxes x 30 bags`, `2 pk x 12 stk`: pieces in packs."""
+    found = _NESTED.search(words)
+    if found is None or _UNITS.get(found["unit"], ("pieces",))[0] != "pieces":
+        return None
+    if (
+        found["word"] not in _COUNT_WORDS | _PACK_WORDS | _EACH_HOLDS
+        and found["word"] not in _BOXES
+    ):
+        return None
+    return _pack(float(found["count"]) * float(found["inner"]), "ct")
+
+
+def _times_around(pack: Pack, words: str, start: int, end: int) -> Pack:
+    """Multiply by the packs that are named before and behind the place of an amount."""
+    before, behind = words[:start], words[end:]
+    factor, own = 1.0, re.match(r"[0-9]+", words[start:end])
+    while found := _BEFORE.search(before):
+        factor *= float(found["count"])
+        before = before[: found.start()]
+    found = _BEHIND.match(behind)
+    for each in [found] if found else [*_PACKS.finditer(before), *_PACKS.finditer(behind)]:
+        count = each["of"] if "of" in each.groupdict() and each["of"] else each["count"]
+        if not (pack.dimension == "pieces" and own and own[0] == count):
+            factor *= float(count or 1)
+    return Pack(pack.dimension, pack.amount * factor, pack.unit) if factor > 0 else pack
 
 
 def _set_of(words: str) -> Pack | None:
@@ -193,54 +246,33 @@ def _set_of(words: str) -> Pack | None:
     return _pack(float(found["count"]), "ct") if found else None
 
 
-def packs_of(catalogue: Catalogue) -> Packs:
-    """The packs of all items: by the attribute `pack_size`, else by a size inside the name.
-
-    Ounces are fluid where most of the family's (or category's) other packs are volumes.
-    """
-    n_items = len(catalogue)
-    dimension = np.full(n_items, -1, dtype=np.int16)
-    amount = np.zeros(n_items, dtype=np.float64)
-    ounces = np.zeros(n_items, dtype=np.bool_)
-    for item in range(n_items):
-        pack = pack_of(catalogue, item)
-        if pack is not None:
-            dimension[item], amount[item] = _CODE[pack.dimension], pack.amount
-            ounces[item] = pack.ounces
-    for groups in (catalogue.family, catalogue.category):
-        fluid = _fluid_groups(groups, dimension, ounces)
-        chosen = ounces & (groups >= 0)
-        chosen[chosen] = fluid[groups[chosen]]
-        dimension[chosen] = _CODE["volume"]
-        amount[chosen] *= _FLUID_OUNCE / _OUNCE
-        ounces &= ~chosen
-    return Packs(dimension, amount)
+def without_pack(name: str, category: str = "") -> str:
+    """Return a display name without what it says of the amount it holds."""
+    if pack_in_name(name, category) is None:
+        return name
+    bare = _normal(name)
+    for pattern in (_COUNTED, _NESTED, _AMOUNT, _PACKS):
+        bare = pattern.sub(" ", bare)
+    return bare
 
 
 def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
     """The pack of one item by dense index: by its attribute `pack_size`, else by its name."""
     sizes = catalogue.attributes.get("pack_size")
     pack = parse_pack(sizes[item]) if sizes is not None and sizes[item] else None
-    return pack or pack_in_name(catalogue.names[item])
+    if pack is not None:
+        return pack
+    category = int(catalogue.category[item])
+    path = catalogue.category_names[category] if category >= 0 else ""
+    return pack_in_name(catalogue.names[item], path)
 
 
-def pack_in_name(name: str) -> Pack | None:
+@lru_cache(maxsize=4_096)
+def pack_in_name(name: str, category: str = "") -> Pack | None:
     """The amount a display name states; a name's metres and inches tell what the thing is."""
-    pack = parse_pack(_GENERATION.sub(" ", name.casefold()))
+    words = _GENERATION.sub(" ", without_properties(_normal(name), category))
+    pack = parse_pack(words)
     return pack if pack is not None and pack.dimension in _IN_NAMES else None
-
-
-def _fluid_groups(
-    groups: NDArray[np.int32], dimension: NDArray[np.int16], ounces: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Bool (n_groups,): more volumes than masses stand in it, ounces apart."""
-    n_groups = int(groups.max(initial=-1)) + 1
-    sure = (groups >= 0) & ~ounces
-    counts = [
-        np.bincount(groups[sure & (dimension == _CODE[kind])], minlength=n_groups)
-        for kind in ("volume", "mass")
-    ]
-    return counts[0] > counts[1]
 
 
 def _pack(number: float, unit: str) -> Pack | None:
@@ -258,28 +290,37 @@ def _number(text: str, unit: str = "") -> float:
         return float(whole or 0) + float(above) / float(below)
     text = text.replace(" ", "")
     head, comma, tail = text.partition(",")
+    # `1.500 g` does as well: nobody states a thousandth of a gram.
+    if unit in ("g", "gr", "ml") and re.fullmatch(r"[1-9][0-9]{0,2}\.[0-9]{3}", text):
+        return float(text.replace(".", ""))
     # `1,500 g` parts thousands, `1,500 kg` decimals: nobody packs a ton and a half.
     if comma and len(tail) == 3 and head not in ("", "0") and unit in ("g", "gr", "ml", "ct"):
         return float(head + tail)
     return float(text.replace(",", "."))
 
 
+def _kind(found: re.Match[str]) -> str:
+    return _UNITS[found["unit"]][0]
+
+
 def _base(found: re.Match[str]) -> float:
     return _number(found["value"], found["unit"]) * _UNITS[found["unit"]][1]
 
 
-def _is_range(words: str) -> bool:
+def _is_range(found: re.Match[str], words: str) -> bool:
     """`14-18 ct`, `6-8 oz`: between two amounts; not `10-6.75 oz` (ten of them) or `1-3/4 lb`."""
-    found = _RANGE.search(words)
-    if found is None or re.search(rf"[0-9][ -]?{_FRACTION}", words):
+    if re.search(rf"[0-9][ -]?{_FRACTION}", words):
         return False
     low, high = _number(found["low"]), _number(found["high"])
     if not low < high:
         return False
-    kind = _UNITS[found["unit"]][0]
+    unit, (kind, *_) = found["unit"], _UNITS[found["unit"]]
     if "/" in found[0]:
         return kind == "pieces" and high <= 1.5 * low
-    return kind not in ("mass", "volume") or found["unit"].startswith("lb") or high <= 1.5 * low
+    if kind not in ("mass", "volume") or unit.startswith("lb") or high <= 1.5 * low:
+        return True
+    # Things weigh 9-18 kg, bags hold 4-6 l; 24 - 250 g pkgs. are packs.
+    return not found["each"] and (unit in ("kg", "kilo") or (unit in _METRIC and high <= 5 * low))
 
 
 def _counted(found: re.Match[str]) -> Pack | None:
@@ -291,14 +332,15 @@ def _counted(found: re.Match[str]) -> Pack | None:
     if not word:
         if sign.isspace() or (sign == "/" and re.match(_FRACTION, found[0]) and _is_part(found)):
             return None
-        return _many(count, pack)
-    if word not in _PACK_WORDS | _COUNT_WORDS:
+        return _many(count, pack, bounded=sign == "/")
+    multiplies = sign not in ("/", "-", "–") and not sign.isspace()
+    if word not in _PACK_WORDS | _COUNT_WORDS | _EACH_HOLDS | _BOXES:
         return None
-    # Tablets of so many milligrams, bags of so many gallons, pens of so many millimetres.
-    if pack.dimension == "span" or found["unit"] in ("mg", "ga", "gal"):
+    # Bags of so many gallons, pens of so many millimetres.
+    if pack.dimension == "span" or found["unit"] in ("ga", "gal"):
         return _pack(count, "ct")
-    if word in _PACK_WORDS:
-        return _many(count, pack)
+    if word in _PACK_WORDS or (word in _EACH_HOLDS and sign != "/") or multiplies:
+        return _many(count, pack, bounded=not multiplies)
     return pack if pack.dimension in ("mass", "volume") else None
 
 
@@ -308,9 +350,9 @@ def _is_part(found: re.Match[str]) -> bool:
     return below.isdigit() and above < int(below) and (above % 2 == 1 or below == "3")
 
 
-def _many(count: float, pack: Pack) -> Pack:
+def _many(count: float, pack: Pack, *, bounded: bool) -> Pack:
     amount = pack.amount * count
-    if pack.dimension in ("mass", "volume") and amount > _LARGEST_PACK:
+    if bounded and pack.dimension in ("mass", "volume") and amount > _LARGEST_PACK:
         amount = pack.amount
     return Pack(pack.dimension, amount, pack.unit)
 
@@ -326,8 +368,13 @@ def _times_after(found: re.Match[str], words: str) -> Pack | None:
     """`12 oz/12 pk` multiplies; `14 oz/8 ct` does not."""
     pack = _pack(_number(found["value"], found["unit"]), found["unit"])
     after = _AFTER.match(words, found.end())
-    if pack is None or after is None or pack.dimension not in ("mass", "volume"):
-        return pack
-    if after["word"] in _COUNT_WORDS and found["unit"] in ("ga", "gal"):
-        return _pack(float(after["count"]), "ct")
-    return _many(float(after["count"]), pack) if after["word"] in _PACK_WORDS else pack
+    if pack is None:
+        return None
+    if after is not None and pack.dimension in ("mass", "volume"):
+        if after["word"] in _COUNT_WORDS and found["unit"] in ("ga", "gal"):
+            return _pack(float(after["count"]), "ct")
+        if after["word"] in _PACK_WORDS:
+            bounded = "/" in after[0]
+            pack = _many(float(after["count"]), pack, bounded=bounded)
+            return _times_around(pack, words, found.start(), after.end())
+    return _times_around(pack, words, *found.span())

@@ -23,17 +23,19 @@ from engine.native.kernels import NativeUpgrades
 from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.upsell.families import LEARNED
-from engine.upsell.gains import Comparison, compare_items
+from engine.upsell.gains import PACK_SIZE, Comparison, compare_items
 from engine.upsell.given import given_upgrades
 from engine.upsell.packs import Pack, pack_of
 from engine.upsell.steps import step_of
 from engine.upsell.tiers import Ladders
+from engine.upsell.traits import Traits, item_traits
 
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
 _REMEMBERED = 4_096
 _SHORTEST_WORD = 3
+_MOST_SIZES = 64
 _MOST_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
 
@@ -119,6 +121,8 @@ class Upsell:
     """`compare_items` of base and better item, remembered for the pairs that are asked often."""
     pack: Callable[[int], Pack | None]
     """How much an item holds, remembered likewise."""
+    traits: Callable[[int], Traits]
+    """What the name of an item says of fit, taste and kind."""
     fitted: bool
     """Whether the model holds a fitted likelihood of upgrades."""
     least_minor: int
@@ -146,6 +150,7 @@ class Upsell:
                 partial(compare_items, catalogue, attributes=model.settings.attributes)
             ),
             lru_cache(_REMEMBERED)(partial(pack_of, catalogue)),
+            partial(item_traits, catalogue),
             model.likelihood is not None,
             to_minor(offers.min_upsell_gain, catalogue.currency),
             given,
@@ -186,15 +191,16 @@ class Upsell:
             item, base = sibling.item, bases[sibling.base]
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
-            worse = losses > len(comparison.gains)
+            difference = sibling.difference
+            step = self.step(base, item, difference)
             if not self.is_given(base.item, item) and (
-                worse or not self._is_version(base.item, item, comparison)
+                losses > len(comparison.gains)
+                or self._is_variant(base.item, item, comparison, step)
+                or not self._is_version(base.item, item, comparison)
             ):
                 continue
             if self._strands(base.item, item, cart):
                 continue
-            difference = sibling.difference
-            step = self.step(base, item, difference)
             score, weight = sibling.score, _EACH_LOSS**losses
             if not comparison.gains and step != "size":
                 weight *= _NOTHING_KNOWN
@@ -222,6 +228,42 @@ class Upsell:
         if pack is None:
             return "tier"
         return step_of(pack, self.pack(better), paid, paid + price_difference_minor)
+
+    def _is_variant(self, base: int, better: int, comparison: Comparison, step: Step) -> bool:
+        """Whether `better` is for other people or another use, or only dearer.
+
+        Another size of a garment, another wheel or season fits somebody else, and an accessory is
+        no better machine. Without a gain, what differs only in colour or the like, or in how much
+        it holds at no lower unit price, is only dearer, and so is what holds less.
+        """
+        first, second = self.traits(base), self.traits(better)
+        if comparison.fit or first.fits_others(second) or not first.same_kind(second):
+            return True
+        if step == "size" or any(change.attribute != PACK_SIZE for change in comparison.gains):
+            return False
+        packs = self.pack(base), self.pack(better)
+        if packs[0] is not None and packs[1] is not None:
+            before, after = packs[0].beside(packs[1]), packs[1].beside(packs[0])
+            if before.dimension == after.dimension != "span" and after.amount < before.amount:
+                return True
+        if comparison.differs or first.stem != second.stem:
+            return False
+        if not first.kind and first.sizes != second.sizes and self._is_priced_by_size(base):
+            return False
+        same = (first.sizes, first.seasons, first.tastes) == (
+            second.sizes, second.seasons, second.tastes,
+        )  # fmt: skip
+        return not same or bool(comparison.taste) or packs[0] != packs[1]
+
+    def _is_priced_by_size(self, base: int) -> bool:
+        """Whether each size of an item costs something else, as pizzas do and shirts do not."""
+        members = self.ladders.members[int(self.ladders.family[base])][:_MOST_SIZES].tolist()
+        stem = self.traits(base).stem
+        sizes = {
+            each: self.traits(each).sizes for each in members if self.traits(each).stem == stem
+        }
+        prices = {int(self.catalogue.price_minor[each]) for each in sizes}
+        return len(prices) == len(sizes) == len({*sizes.values()})
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
         """Whether `better` is the same kind of thing as `base`.

@@ -182,8 +182,8 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             [],
             100_000,
             "NOK",
-            "A better version for 1000 NOK more",
-            "En bedre utgave for 1 000 kr mer",
+            "Another version for 1000 NOK more",
+            "En annen utgave for 1 000 kr mer",
         ),
     ],
 )

@@ -14,9 +14,9 @@ from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS, upgrade_sig
 from engine.native.packing import ladder_items
 from engine.ranking.purchases import NEVER
 from engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
-from engine.upsell.packs import packs_of
 from engine.upsell.tiers import Ladders
 from training.upsell.events import Integers, Purchased, Questions, Turns, purchased, turns_of
+from training.upsell.packs import packs_of
 from training.upsell.timeline import Timeline
 
 if TYPE_CHECKING:

@@ -1,0 +1,316 @@
+"""What a name says of fit, taste and kind: whose size, which colour, and a thing or its accessory.
+
+Two names that differ in nothing but size, colour, season or wheel are one thing for other people,
+and a case is no better phone. Words are those of English and Norwegian shops.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from engine.catalogue import Catalogue
+from engine.upsell.labels import UNITS
+from engine.upsell.packs import without_pack
+
+_WORN = frozenset(
+    "tee tees tshirt shirt blouse top tops sweater hoodie fleece jumper cardigan jacket coat "
+    "parka anorak vest "
+    "pants trousers jeans shorts leggings tights skirt dress suit blazer underwear boxer boxers "
+    "briefs bra thong "
+    "sock socks shoe shoes boot boots sneaker sneakers trainers sandal sandals slipper slippers "
+    "clog clogs loafers "
+    "glove gloves mitten mittens hat beanie helmet belt ring rings bracelet wetsuit swimsuit "
+    "bikini pyjamas pajamas "
+    "onesie bodysuit romper jersey uniform apron diaper diapers nappy nappies clothing clothes "
+    "apparel footwear "
+    "fashion outerwear sportswear baselayer skis ski snowboard skates pole poles goggles cleats "
+    "bike bikes bicycle ebike mtb wheel wheels tyre tyres tire tires rim rims scooter frame "
+    "harness collar "
+    "skjorte tskjorte bluse topp topper genser jakke kåpe frakk vest dunjakke bukse bukser shorts "
+    "tights skjørt "
+    "kjole dress dresser drakt undertøy ullundertøy truse truser boxershorts bh sokk sokker "
+    "strømpe strømper "
+    "strømpebukse sko joggesko støvel støvler sandaler tøfler hanske hansker vott votter lue luer "
+    "hatt hjelm "
+    "belte våtdrakt badedrakt pysj pyjamas body heldress trøye bleie bleier klær tøy fottøy mote "
+    "yttertøy "
+    "ytterplagg skøyter staver snøbrett sykkel sykler hjul dekk felg felger sparkesykkel sele "
+    "halsbånd".split()
+)
+_WORN_ENDINGS = tuple(
+    (
+        "shirt jacket pants shoes boots socks gloves helmet sweater shorts skjorte genser jakke "
+        "bukse kjole støvler sokker hansker votter hjelm undertøy drakt sandaler tøfler truse "
+        "strømper sykkel sykler dekk klær trøye skjørt bleier joggesko dress"
+    ).split()
+)
+_EATEN = frozenset(
+    "coffee latte cappuccino mocha americano macchiato cortado flatwhite espresso tea chai juice "
+    "smoothie shake "
+    "milkshake soda cola lemonade beer wine cider drink drinks beverage beverages food meal meals "
+    "menu burger "
+    "pizza pizzas fries nuggets salad soup sandwich wrap bowl popcorn icecream cake bun sushi "
+    "pasta taco kebab "
+    "breakfast lunch dinner cup snack bakery cafe café restaurant takeaway "
+    "kaffe te brus øl vin drikke drikker mat rett retter meny pommes frites salat suppe is kake "
+    "bolle pølse "
+    "frokost lunsj middag kopp bakeri kafé saft".split()
+)
+_COLOURS = frozenset(
+    "white black red blue green yellow orange purple violet pink brown grey gray beige cream "
+    "ivory navy teal "
+    "turquoise cyan magenta maroon burgundy khaki olive mint lime coral peach lilac lavender "
+    "indigo charcoal "
+    "anthracite sand taupe tan camel copper multicolour multicolor transparent clear "
+    "hvit hvitt hvite svart svarte sort rød rødt røde blå blått grønn grønt grønne gul gult gule "
+    "oransje lilla "
+    "fiolett rosa brun brunt brune grå grått krem marine turkis burgunder oliven kobber antrasitt "
+    "flerfarget "
+    "gjennomsiktig".split()
+)
+_SHADES = frozenset(
+    "light dark bright pale deep matt matte metallic off lys lyse mørk mørke dyp".split()
+)
+_COLOUR_ENDINGS = ("blå", "grønn", "rød", "grå", "gul", "brun", "hvit", "svart", "rosa")
+_SEASONS = frozenset(
+    "spring summer autumn fall winter allseason yearround ss aw fw vår sommer høst vinter "
+    "helårs".split()
+)
+_SEASON_START = re.compile(r"(vinter|sommer|høst|helårs)s?(?=[^\W\d_]{3,})")
+_SEASON_CODE = re.compile(r"(?:ss|aw|fw)\s?(?:20)?[0-9]{2}|20[0-9]{2}(?:/(?:20)?[0-9]{2})?")
+_LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
+_FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
+_SIZE_WORDS = frozenset(
+    "small medium large extra onesize regular tall petite liten lite middels stor store "
+    "ekstra".split()
+)
+_LABELLED = re.compile(
+    r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)\b\.?\s*:?\s*"
+    r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|m)\b)"
+)
+_WORN_NUMBERS = re.compile(
+    r"\b[0-9]{1,2}(?:[.,]5|½)(?![\w.,/])|(?<=\s)[3-9]$|\bw\s?[0-9]{2}\s*[/x]?\s*l\s?[0-9]{2}\b|\b[0-9]{2,3}\s?[a-h]{1,2}\b"
+    r"|\b[0-9]{1,3}(?:[.,][0-9])?\s*[-–/]\s*[0-9]{1,3}(?:[.,][0-9])?\s*"
+    r"(?:mnd|m|md|months?|år|y|yrs?|years?|cm|kg)?\b"
+    r"|\b[0-9]{2,3}(?:[.,]5|½)?\s*(?:cm|mm|mnd|months?|år|years?)?(?![\w.,/])"
+    r"(?!\s*(?:p[kc]|pack|stk|par|pairs?|w|v)\b)"
+)
+_WHEELS = re.compile(
+    r"\b[0-9]{3}/[0-9]{2}\s*-?\s*z?r?\s*[0-9]{2}\b|\br\s?[12][0-9]\b|\b(?:700c|650b)\b"
+    r"|\b[12][0-9](?:[.,][0-9]{1,3})?"
+    r"(?:\s?(?:\"|″|''|inch(?:es)?\b|in\b|tommers?\b|er\b)|-(?:inch|tommer)\b)"
+)
+_FOR = re.compile(
+    r"\s(?:for|til|to fit|fits|compatible with|suitable for|passer|passende|kompatibel med)\s"
+)
+_WITH = re.compile(r"\s(?:with|med|incl|inkl|including|inkludert|w/)\b|[,(+–]|\s-\s")
+_FIT_ATTRIBUTES = frozenset(
+    "wheel wheels hjul rim felg tyre tire dekk shoe sko waist livvidde inseam benlengde season "
+    "sesong fit passform "
+    "gender kjønn collar sleeve ramme skostørrelse hjulstørrelse rammestørrelse "
+    "dekkdimensjon".split()
+)
+_TASTE_ATTRIBUTES = frozenset(
+    "colour color farge farve colourway colorway pattern mønster print scent duft flavour flavor "
+    "smak language "
+    "språk motif motiv design theme tema fragrance".split()
+)
+_SIZE_ATTRIBUTES = frozenset("size sizes str strl størrelse storrelse storlek".split())
+_SCREENS = frozenset(
+    "tv tvs television monitor monitors screen skjerm display projector lerret".split()
+)
+_ACCESSORIES = tuple(
+    (
+        "case cover sleeve pouch filter charger cable adapter adaptor strap battery holder "
+        "mount bracket refill blade nozzle protector tamper jug descaler cleaner hose lid "
+        "bulb remote ink toner cartridge pods stylus tripod bag attachment accessory "
+        "spare replacement brush grinder lens etui deksel veske lader kabel reim rem "
+        "batteri holder feste stativ skjermbeskytter beskytter avkalker rens rensemiddel "
+        "slange lokk pære blekk fjernkontroll patron kapsler trekk pose munnstykke børste "
+        "mugge kanne tilbehør reservedel kvern objektiv støvpose støvsugerpose lås lock "
+        "pump pumpe "
+    ).split()
+)
+# Short ones name an accessory as a word of their own only: `rem`, `ink`, `kit`.
+_ENDINGS = tuple(word for word in _ACCESSORIES if len(word) >= 5)
+_FIRST = frozenset(
+    "etui deksel lader kabel reim filter charger cable adapter skjermbeskytter batteri "
+    "trekk".split()
+)
+_CONTAINERS = frozenset(
+    "carton box boxes sack bag case pallet tray pack packet bottle can jar tin tub bulk multipack "
+    "kartong eske kasse sekk pose pall brett pakke pk flaske boks glass bøtte storpakke".split()
+)
+_WORDS = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*")
+
+Kind = Literal["worn", "eaten", "screen", ""]
+Sense = Literal["fit", "taste"]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a name says, apart from what the thing is.
+
+    Attributes:
+        stem: the words that remain, sorted.
+        sizes, seasons, tastes: as written, in small letters.
+        kind: `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
+        accessory: what kind of accessory it is; "" of other things.
+        head: the words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
+    """
+
+    stem: tuple[str, ...]
+    sizes: frozenset[str]
+    seasons: frozenset[str]
+    tastes: frozenset[str]
+    kind: Kind
+    accessory: str
+    head: frozenset[str]
+    made_for: bool
+
+    def fits_others(self, other: Traits) -> bool:
+        """Whether both name a size or a season, and not the same: no buyer wants the other one."""
+        sizes = self.kind == "worn" and self.sizes and other.sizes and self.sizes != other.sizes
+        return bool(sizes or (self.seasons and other.seasons and self.seasons != other.seasons))
+
+    def same_kind(self, other: Traits) -> bool:
+        """Whether neither is an accessory, or both are the same accessory."""
+        for one, two in ((self, other), (other, self)):
+            if one.accessory and not any(one.accessory in word for word in two.head):
+                return False
+        if not (self.made_for or other.made_for):
+            return True
+        return any(
+            one.endswith(two) or two.endswith(one) for one in self.head for two in other.head
+        )
+
+
+def _kind(words: frozenset[str]) -> Kind:
+    if not words.isdisjoint(_WORN) or any(word.endswith(_WORN_ENDINGS) for word in words):
+        return "worn"
+    return "eaten" if words & _EATEN else "screen" if words & _SCREENS else ""
+
+
+def _is_colour(word: str) -> bool:
+    return word in _COLOURS or (len(word) > 5 and word.endswith(_COLOUR_ENDINGS))
+
+
+@lru_cache(maxsize=16_384)
+def traits_of(name: str, category: str = "") -> Traits:
+    """Return the traits of a display name, apart from how much it holds.
+
+    Its category helps to tell garments from drinks.
+    """
+    text = without_pack(name, category).casefold()
+    around = frozenset(_WORDS.findall(f"{text} {category.casefold()}".replace("t-s", "ts")))
+    kind = _kind(around)
+    worn = kind == "worn"
+    sizes: set[str] = set()
+    seasons: set[str] = set()
+    tastes: set[str] = set()
+
+    def taken(found: re.Match[str]) -> str:
+        sizes.add(re.sub(r"\s", "", found.groupdict().get("size") or found[0]))
+        return " "
+
+    def season(found: re.Match[str]) -> str:
+        seasons.add(found[0].rstrip("s"))
+        return " "
+
+    if worn:
+        text = _WHEELS.sub(taken, text)
+        text = re.sub(rf"\b(?:{_SEASON_CODE.pattern})\b", season, text)
+    text = _LABELLED.sub(taken, text)
+    if worn:
+        text = _WORN_NUMBERS.sub(taken, text)
+    text = _SEASON_START.sub(season, text)
+    words: list[str] = []
+    for word in _WORDS.findall(
+        text.replace("all-season", "allseason").replace("one size", "onesize")
+    ):
+        if (_LETTERS.fullmatch(word) and kind != "eaten") or (worn and word in _SIZE_WORDS):
+            sizes.add(word)
+        elif word in _SEASONS:
+            seasons.add(word)
+        elif _is_colour(word) and not re.search(
+            rf"\b{word}\s(?:label|edition|series|line)\b", text
+        ):
+            tastes.add(word)
+        elif word not in _SHADES:
+            words.append(word)
+    made_for = _FOR.search(text)
+    head = text[: made_for.start()] if made_for else text
+    included = _WITH.search(head)
+    head = head[: included.start()] if included and included.start() else head
+    return Traits(
+        tuple(sorted(word for word in words if word not in _CONTAINERS)) or tuple(sorted(words)),
+        frozenset(sizes),
+        frozenset(seasons),
+        frozenset(tastes),
+        kind,
+        _accessory(head),
+        _plain_words(head),
+        made_for is not None,
+    )
+
+
+def item_traits(catalogue: Catalogue, item: int) -> Traits:
+    """Return the traits of an item by dense index."""
+    category = int(catalogue.category[item])
+    path = catalogue.category_names[category] if category >= 0 else ""
+    return traits_of(catalogue.names[item], path)
+
+
+def _plain_words(text: str) -> frozenset[str]:
+    return frozenset(word for word in re.findall(r"[^\W\d_]{3,}", text) if not _is_colour(word))
+
+
+def _accessory(text: str) -> str:
+    """The accessory a phrase names: its last word (`phone case`), or its first (`Etui Galaxy`)."""
+    words = [
+        word
+        for word in re.findall(r"[^\W_]+", text)
+        if not (_is_colour(word) or word in _SHADES or re.search("[0-9]", word) or len(word) < 3)
+    ]
+    for word in (*words[-1:], *(each for each in words[:1] if each in _FIRST)):
+        for form in (
+            word,
+            word.removesuffix("s"),
+            word.removesuffix("es"),
+            word.removesuffix("er"),
+        ):
+            if form in _ACCESSORIES:
+                return form
+            if form.endswith(_ENDINGS):
+                return next(each for each in _ENDINGS if form.endswith(each))
+    return ""
+
+
+def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | None:
+    """Return whether an attribute is one of fit or of taste, of two texts that differ."""
+    words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
+    texts = [text.casefold().strip() for text in (before, after)]
+    number = [re.fullmatch(r"[0-9]{1,3}(?:[.,][0-9]+|½)?", text) is not None for text in texts]
+    if words & _FIT_ATTRIBUTES or all(text in _SEASONS for text in texts):
+        return "fit"
+    if (words & _TASTE_ATTRIBUTES and not all(number)) or all(map(_all_colours, texts)):
+        return "taste"
+    worn = kind == "worn"
+    letters = all(_LETTERS.fullmatch(text) or (worn and text in _SIZE_WORDS) for text in texts)
+    if letters and kind != "eaten":
+        return "fit"
+    # `size_ml` is no size that fits.
+    if not words & _SIZE_ATTRIBUTES or words & UNITS.keys():
+        return None
+    if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
+        return "fit"
+    labelled = all(_LABELLED.match(text) or number[place] for place, text in enumerate(texts))
+    return "fit" if labelled and kind != "screen" else None
+
+
+def _all_colours(text: str) -> bool:
+    words = _WORDS.findall(text)
+    return bool(words) and all(_is_colour(word) or word in _SHADES for word in words)
