@@ -19,8 +19,8 @@ from engine.cross_sell.stores import Stores
 from engine.errors import ModelCorrupt
 from engine.model import Model
 from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from engine.native.signals import COMPLEMENT
 from engine.ranking.customers import Customers
-from engine.ranking.features import NAMES
 from engine.ranking.ranking import MODES, Ranking
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
@@ -182,8 +182,8 @@ def _ranking(ranking: Ranking | None, n_items: int) -> Iterator[str]:
         if scorer is None:
             yield f"no scorer for {mode}"
             continue
-        yield from _sized(f"{mode} mean", scorer.mean, len(NAMES))
-        if len(scorer.weights[0]) != len(NAMES) or scorer.weights[-1].shape[1] != 1:
+        yield from _sized(f"{mode} mean", scorer.mean, len(COMPLEMENT))
+        if len(scorer.weights[0]) != len(COMPLEMENT) or scorer.weights[-1].shape[1] != 1:
             yield f"the {mode} scorer weighs other features"
 
 

@@ -27,7 +27,6 @@ from engine.merchandising.reasons import Reason
 from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
 from engine.model import Model
 from engine.native.kernels import NativeRanking
-from engine.native.packing import packed_items
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Mode, Ranking
 from engine.upsell.recommender import BaseItem, Upgrade, Upsell
@@ -69,10 +68,7 @@ class Recommenders:
         eligibility, cross_sell = Eligibility.prepare(model), CrossSell.prepare(model)
         ranking, native = model.ranking, None
         if ranking is not None:
-            packed = model.packed and model.packed.ranking
-            native = NativeRanking(
-                ranking, packed_items(ranking.signals) if packed is None else packed
-            )
+            native = ranking.native(model.packed and model.packed.ranking)
         return cls(
             model.catalogue,
             eligibility,

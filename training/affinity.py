@@ -12,8 +12,8 @@ from engine.catalogue import UNKNOWN, Catalogue
 from engine.cross_sell import measures
 from engine.cross_sell.affinity import Affinity
 from engine.orders import Baskets
-from engine.ranking.keyed import Grouping
 from engine.upsell.tiers import Ladders
+from training.keyed import Grouping
 from training.mining.protocol import Itemsets
 
 MIN_EXPECTED = 10.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.features import NAMES
+from engine.native.signals import COMPLEMENT
 from engine.ranking.ranking import MODES, Mode, Ranking
 from engine.ranking.scorer import Scorer
 from training.ranking.hits import LIFTS, Tested
@@ -108,9 +108,11 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
 def simple_scorers() -> dict[str, Scorer]:
     """Return the rankings that one signal makes; their scores are no probabilities yet."""
     scorers: dict[str, Scorer] = {}
-    mean = np.zeros(len(NAMES), dtype=np.float32)
+    mean = np.zeros(len(COMPLEMENT), dtype=np.float32)
     for name, weights in _SIMPLE.items():
-        column = np.array([[_SCALE * weights.get(signal, 0)] for signal in NAMES], dtype=np.float32)
+        column = np.array(
+            [[_SCALE * weights.get(each, 0)] for each in COMPLEMENT], dtype=np.float32
+        )
         bias = np.zeros(1, dtype=np.float32)
         scorers[name] = Scorer(mean, mean + np.float32(_SCALE), (column,), (bias,), 1.0, 0.0)
     return scorers

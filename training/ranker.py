@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clock import MICROS_PER_DAY
+from engine.native.signals import COMPLEMENT
 from engine.progress import Progress
-from engine.ranking.features import NAMES
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
 from training.epochs import chosen_epochs
@@ -19,8 +19,7 @@ from training.ranking.examples import Examples, Moments, bought, hide_one
 from training.ranking.signals import purchases_of
 
 if TYPE_CHECKING:
-    from engine.ranking.evidence import Carts
-    from engine.ranking.purchases import Past, Purchases
+    from engine.ranking.purchases import Carts, Past, Purchases
     from training.dataset import Dataset
 
 N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
@@ -207,23 +206,19 @@ def rows_of(
     known_until: Moments,
     n_negatives: int | None,
 ) -> _Rows:
-    n_items = base.signals.n_items
+    """Return the signals of candidates and whether each was hidden: `n_negatives` of the others of
+    a cart, or all."""
+    native, n_others = base.native(), np.inf if n_negatives is None else n_negatives
 
     def of_batch(part: slice, carts: Carts, past: Past) -> _Rows:
-        scene = base.scene(carts, past)
-        keys = scene.pool(discovery=mode == "discovery")
-        cart, item = np.divmod(keys, n_items)
-        is_hidden = item == examples.hidden[part][cart]
-        if n_negatives is not None:
-            # Drawn before their features are worked out, which is most of the work.
-            chance = n_negatives / np.maximum(np.bincount(cart, minlength=carts.n_carts), 1)
-            draw = np.random.default_rng([_SEED, part.start])
-            kept = is_hidden | (draw.random(len(keys)) < chance[cart])
-            keys, is_hidden = keys[kept], is_hidden[kept]
-        return _Rows(scene.features(keys), is_hidden)
+        draw = np.random.default_rng([_SEED, part.start])
+        draws = draw.random(0 if n_negatives is None else carts.n_carts * native.most)
+        hidden = examples.hidden[part]
+        cart, item, signals = native.signals(carts, past, mode, hidden, n_others, draws)
+        return _Rows(signals, item == hidden[cart])
 
     parts = examples.each_batch(of_batch, purchases, known_until)
-    none = _Rows(np.zeros((0, len(NAMES)), dtype=np.float32), np.zeros(0, dtype=np.bool_))
+    none = _Rows(np.zeros((0, len(COMPLEMENT)), dtype=np.float32), np.zeros(0, dtype=np.bool_))
     return _Rows(
         np.concatenate([part.features for part in (none, *parts)]),
         np.concatenate([part.is_hidden for part in (none, *parts)]),

@@ -9,7 +9,7 @@ from engine.catalogue import Catalogue
 from engine.cross_sell.rule_index import RuleIndex
 from engine.facts import Mode
 from engine.native.packing import PackedUpgrades
-from engine.ranking.purchases import Past
+from engine.ranking.purchases import Carts, Past
 from engine.ranking.ranking import Ranking
 from engine.upsell.likelihood import Likelihood
 from engine.upsell.tiers import Ladders
@@ -194,7 +194,21 @@ class NativeRules:
 
 class NativeRanking:
     def __init__(self, ranking: Ranking, packed: _Singles) -> None: ...
+    @property
+    def most(self) -> int: ...
     def rank(self, cart: _Codes, past: Past, mode: Mode) -> tuple[_Codes, _Floats]: ...
+    def rank_carts(
+        self, carts: Carts, past: Past, mode: Mode
+    ) -> tuple[_Integers, _Codes, _Floats]: ...
+    def signals(
+        self,
+        carts: Carts,
+        past: Past,
+        mode: Mode,
+        hidden: _Codes,
+        n_others: float,
+        draws: _Floats,
+    ) -> tuple[_Integers, _Codes, _Singles]: ...
     def pairs(self, items: _Codes, cart: _Codes) -> list[tuple[int, int]]: ...
 
 class NativeEligibility:

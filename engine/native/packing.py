@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import Ragged
-from engine.ranking.features import item_logs
 from engine.ranking.ranking import Ranking
-from engine.ranking.signals import ItemSignals
 from engine.upsell.likelihood import Facts, Likelihood
 
 
@@ -56,7 +54,7 @@ class Packed:
     Attributes
     ----------
     ranking : float32 (n_items, 16)
-        See `packed_items`.
+        See `ItemSignals.packed`.
     upgrades : PackedUpgrades
         For the model of upgrades.
     """
@@ -68,30 +66,9 @@ class Packed:
     def of(cls, ranking: Ranking | None, likelihood: Likelihood | None) -> Packed:
         """Pack the items of a model."""
         return cls(
-            None if ranking is None else packed_items(ranking.signals),
+            None if ranking is None else ranking.signals.packed(),
             None if likelihood is None else PackedUpgrades.of(likelihood),
         )
-
-
-def packed_items(signals: ItemSignals) -> NDArray[np.float32]:
-    """float32 (n_items, 16): what each is by itself, side by side; the group in its own bits."""
-    logs = item_logs(signals)
-    packed = np.zeros((signals.n_items, 16), dtype=np.float32)
-    packed[:, 0] = np.ascontiguousarray(signals.group, dtype=np.int32).view(np.float32)
-    for place, values in enumerate(
-        (
-            signals.share,
-            signals.log_price,
-            signals.margin,
-            logs["popular_log"],
-            logs["recent_log"],
-            logs["latest_log"],
-            logs["share_log"],
-        ),
-        start=1,
-    ):
-        packed[:, place] = values
-    return packed
 
 
 def ladder_items(

@@ -232,15 +232,61 @@ cdef int64_t mersalg_pairs(
     return OK
 
 
+cdef class CartBatch:
+    """Carts and their customers' pasts, and memory to look at them in turn without the
+    interpreter's lock."""
+
+    cdef const int64_t[::1] indptr, past_indptr, past_order
+    cdef const int32_t[::1] items, past_item
+    cdef const float[::1] past_age
+    cdef readonly int64_t n
+    cdef Workspace *work
+
+    def __cinit__(self, carts, past):
+        self.n, self.indptr, self.items = carts.n_carts, carts.indptr, carts.items
+        self.past_item, self.past_age, self.past_order = past.item, past.age, past.order
+        self.past_indptr = past.cart.searchsorted(np.arange(self.n + 1))
+        if (
+            (np.diff(carts.indptr, prepend=0, append=len(carts.items)) < 0).any()
+            or not len(past.item) == len(past.age) == len(past.order) == len(past.cart)
+        ):
+            raise BrokenArrays("the arrays of a batch do not fit each other")
+        self.work = <Workspace *>calloc(1, sizeof(Workspace))
+        if self.work == NULL:
+            raise MemoryError("no memory for the kernels")
+
+    def __dealloc__(self):
+        if self.work != NULL:
+            close_workspace(self.work)
+
+    cdef int64_t look(
+        self, const Ranking *model, int64_t cart, bint discovery, Scene *scene, int32_t **pool
+    ) noexcept nogil:
+        """Return how many candidates a cart has, as `look_around`."""
+        cdef int64_t begin = self.indptr[cart], past = self.past_indptr[cart]
+        cdef Past bought = Past(
+            &self.past_item[past], &self.past_age[past], &self.past_order[past],
+            self.past_indptr[cart + 1] - past,
+        )
+        return look_around(
+            self.work, model, &self.items[begin], self.indptr[cart + 1] - begin, &bought,
+            discovery, scene, pool,
+        )
+
+
 cdef class NativeRanking:
-    """Ranks the complements of a cart, as `engine.ranking.ranking.Ranking` does of a batch."""
+    """Ranks the complements of carts.
+
+    most: candidates of a cart, at most.
+    """
 
     cdef Ranking model
     cdef Network discovery, complete
+    cdef readonly int64_t most
     cdef list held
 
     def __init__(self, ranking, packed):
-        """`packed` is `packed_items` of the ranking's signals."""
+        """`packed` is that of the ranking's signals."""
         self.held = held = []
         near, groups, signals = ranking.neighbours, ranking.groups, ranking.signals
         self.model.near = matrix(held, near.items)
@@ -254,8 +300,12 @@ cdef class NativeRanking:
         self.model.popular = <const int32_t *>address(held, signals.popular, np.int32)
         self.model.n_popular = len(signals.popular)
         self.model.n_orders_all = float(signals.n_orders_all[0])
-        fill_network(&self.discovery, held, ranking.scorers["discovery"])
-        fill_network(&self.complete, held, ranking.scorers["complete"])
+        self.most = BY_WEIGHT + BY_COUNTS + BY_HABIT + len(signals.popular)
+        self.most += GROUPS * min(max(signals.leaders.lengths.max(initial=0), 0), len(near.items))
+        # Training ranks before there are any.
+        if ranking.scorers:
+            fill_network(&self.discovery, held, ranking.scorers["discovery"])
+            fill_network(&self.complete, held, ranking.scorers["complete"])
 
     cdef const Network *network(self, mode):
         return &self.discovery if mode == "discovery" else &self.complete
@@ -273,6 +323,78 @@ cdef class NativeRanking:
         ))
         found = copied(items, n, np.int32)
         return found, copied(scores, n, np.float64)
+
+    def rank_carts(self, carts, past, mode):
+        """Return cart, item and probability of the candidates of many carts, ascending."""
+        nobody = np.zeros(0, dtype=np.int32)
+        return self.candidates(CartBatch(carts, past), mode, True, nobody, INFINITY, np.zeros(0))
+
+    def signals(
+        self, carts, past, mode, const int32_t[::1] hidden, double n_others, const double[::1] draws
+    ):
+        """Return cart, item and signals of candidates of many carts, ascending.
+
+        They are all where `n_others` is infinite; else the `hidden` item of each cart and about
+        `n_others` of the others, by `draws` from 0 to 1, one for each candidate of all carts in
+        turn, which are at most `most` a cart.
+        """
+        cdef CartBatch batch = CartBatch(carts, past)
+        if n_others < INFINITY and (
+            hidden.shape[0] != batch.n or draws.shape[0] < batch.n * self.most
+        ):
+            raise BrokenArrays("each cart has a hidden item, and each candidate a draw")
+        return self.candidates(batch, mode, False, hidden, n_others, draws)
+
+    cdef candidates(
+        self, CartBatch batch, mode, bint scored, const int32_t[::1] hidden, double n_others,
+        const double[::1] draws,
+    ):
+        """Return cart, item and either probabilities or signals of candidates."""
+        cdef const Network *network = self.network(mode)
+        cdef bint discovery = mode == "discovery"
+        cdef int64_t capacity = batch.n * self.most, total = 0, drawn = 0, n = 0, each, place
+        cdef int failed = OK
+        owner, candidate = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int32)
+        probability = np.empty(capacity if scored else 0, dtype=np.float64)
+        features = np.empty((0 if scored else capacity, N_COMPLEMENT_SIGNALS), dtype=np.float32)
+        cdef int64_t[::1] owners = owner
+        cdef int32_t[::1] items = candidate
+        cdef double[::1] scores = probability
+        cdef float[:, ::1] rows = features
+        cdef int32_t *pool = NULL
+        cdef Scene scene
+        if scored and not network_fits(network, N_COMPLEMENT_SIGNALS):
+            failed = BROKEN
+        with nogil:
+            for each in range(batch.n):
+                if failed:
+                    break
+                n = batch.look(&self.model, each, discovery, &scene, &pool)
+                if n < 0 or drawn + n > capacity:
+                    failed = n if n < 0 else BROKEN
+                    break
+                if scored:
+                    failed = score_pool(
+                        batch.work, &self.model, network, &scene, pool, n, &scores[total]
+                    )
+                for place in range(n):
+                    if n_others < INFINITY and pool[place] != hidden[each]:
+                        if draws[drawn + place] * n >= n_others:
+                            continue
+                    if not scored and not failed:
+                        failed = write_all(
+                            batch.work, &self.model, &scene, pool[place],
+                            <ComplementSignals *>&rows[total, 0],
+                        )
+                    owners[total], items[total] = each, pool[place]
+                    total += 1
+                drawn += n
+        counted(failed)
+        # Copies, as most of the room is not used.
+        return (
+            owner[:total].copy(), candidate[:total].copy(),
+            probability[:total].copy() if scored else features[:total].copy(),
+        )
 
     def pairs(self, const int32_t[::1] items, const int32_t[::1] cart):
         """Return, for each item, the one of the cart whose pair with it is best supported by

@@ -26,7 +26,7 @@ cdef extern from "shared.h" nogil:
     int64_t first_of(const int32_t *values, int64_t low, int64_t high, int32_t value)
     int in_cart(const int32_t *cart, int64_t n_cart, int32_t item)
     ctypedef struct Table:
-        pass
+        Buffer buffer
     int table_open(Table *table, int64_t most)
     int32_t table_find(const Table *table, int32_t key)
     int32_t table_add(Table *table, int32_t key, int32_t n, int *is_new)
@@ -64,6 +64,19 @@ _OUTSIDE = "arrays of the model point outside of each other"
 cdef Workspace *_work = mersalg_open()
 if _work == NULL:
     raise MemoryError(_NO_MEMORY)
+
+
+cdef void close_workspace(Workspace *work) noexcept nogil:
+    """Free a workspace and what it grew to."""
+    cdef Table *table = &work.items
+    cdef Buffer *buffer = &work.evidence
+    while table <= &work.pool:
+        free(table.buffer.data)
+        table += 1
+    while buffer <= &work.out_marks:
+        free(buffer.data)
+        buffer += 1
+    free(work)
 
 
 class BrokenArrays(ValueError):

@@ -1,4 +1,4 @@
-"""What customers bought before: their orders, and what a batch of carts may know of them."""
+"""Carts, what customers bought before, and what a batch of carts may know of that."""
 
 from __future__ import annotations
 
@@ -37,6 +37,28 @@ class Purchases:
     @property
     def n_customers(self) -> int:
         return len(self.ordered_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Carts:
+    """A batch of carts.
+
+    Attributes:
+        indptr: int64 (n_carts + 1,); cart c holds `items[indptr[c]:indptr[c + 1]]`.
+        items: int32 (n,), distinct and ascending inside a cart.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    @property
+    def n_carts(self) -> int:
+        """Number of carts."""
+        return len(self.indptr) - 1
+
+    def owner(self) -> NDArray[np.int64]:
+        """Return int64 (n,), the cart of each entry."""
+        return np.repeat(np.arange(self.n_carts), np.diff(self.indptr))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Everything a fitted ranking of complements needs, and the ranking of a batch of carts."""
+"""Everything a fitted ranking of complements needs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.facts import Mode
-from engine.ranking.evidence import Carts
-from engine.ranking.keyed import Keys
+from engine.native.kernels import NativeRanking
 from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Past
-from engine.ranking.scene import Scene
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
 
@@ -36,14 +33,10 @@ class Ranking:
     signals: ItemSignals
     scorers: Mapping[Mode, Scorer]
 
-    def rank(self, carts: Carts, past: Past, mode: Mode) -> tuple[Keys, NDArray[np.float64]]:
-        """Keys `cart * n_items + item`, ascending, and how likely each is bought next."""
-        scene = self.scene(carts, past)
-        keys = scene.pool(discovery=mode == "discovery")
-        return keys, self.scorers[mode].probability(scene.features(keys))
-
-    def scene(self, carts: Carts, past: Past) -> Scene:
-        return Scene.of(carts, past, self.neighbours, self.groups, self.signals)
+    def native(self, packed: NDArray[np.float32] | None = None) -> NativeRanking:
+        """Return what ranks; `packed` is `signals.packed()` where that is stored already."""
+        return NativeRanking(self, self.signals.packed() if packed is None else packed)
 
     def with_scorers(self, scorers: Mapping[Mode, Scorer]) -> Ranking:
+        """Return the same with other scorers."""
         return replace(self, scorers=scorers)

@@ -46,3 +46,22 @@ class ItemSignals:
     @property
     def n_groups(self) -> int:
         return len(self.leaders)
+
+    def packed(self) -> NDArray[np.float32]:
+        """Return float32 (n_items, 16): what each is by itself, as `RankedItem` of the kernels."""
+        overall = self.n_orders / np.maximum(self.n_orders_all[0], 1)
+        floor, little = np.float32(1e-5), np.float32(0.01)
+        packed = np.zeros((self.n_items, 16), dtype=np.float32)
+        columns = (
+            np.ascontiguousarray(self.group, dtype=np.int32).view(np.float32),
+            self.share,
+            self.log_price,
+            self.margin,
+            np.log(overall + floor),
+            np.log(self.recent + floor),
+            np.log(self.latest + floor),
+            np.log(self.share + little),
+        )
+        for place, values in enumerate(columns):
+            packed[:, place] = values
+        return packed

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from engine.arrays import Ragged
 from engine.model import Model
+from engine.native.signals import COMPLEMENT
 from engine.ranking.customers import Customers
-from engine.ranking.features import NAMES
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Purchases
 from engine.ranking.ranking import MODES, Ranking
@@ -84,7 +84,7 @@ def _scorer(draw: np.random.Generator) -> Scorer:
     def some(*shape: int) -> NDArray[np.float32]:
         return draw.normal(0, 0.2, shape).astype(np.float32)
 
-    width = len(NAMES)
+    width = len(COMPLEMENT)
     return Scorer(
         np.zeros(width, dtype=np.float32),
         np.ones(width, dtype=np.float32),

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from engine.arrays import Ragged
 from engine.model import Model
 from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from engine.native.signals import COMPLEMENT
 from engine.ranking.customers import Customers
-from engine.ranking.features import NAMES
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Purchases
 from engine.ranking.ranking import Ranking
@@ -97,8 +97,8 @@ def _ranking(model: Model, draw: Draw) -> Ranking:
         _neighbours(draw, groups, of_group),
         signals,
         {
-            "discovery": _scorer(draw, (len(NAMES), 96, 48, 1)),
-            "complete": _scorer(draw, (len(NAMES), 64, 32, 1)),
+            "discovery": _scorer(draw, (len(COMPLEMENT), 96, 48, 1)),
+            "complete": _scorer(draw, (len(COMPLEMENT), 64, 32, 1)),
         },
     )
 

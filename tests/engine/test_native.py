@@ -28,12 +28,12 @@ from engine.native.kernels import (
     NativeUpgrades,
     highest,
 )
-from engine.native.packing import PackedUpgrades, packed_items
-from engine.ranking.evidence import Carts
+from engine.native.packing import PackedUpgrades
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES, Ranking
 from engine.ranking.scorer import Scorer
 from tests.support.numpy_cross_sell import best_pair, fire, strongest
+from tests.support.numpy_ranking import rank
 from tests.support.numpy_upsell import Found, better_items
 from tests.support.random_models import models
 from tests.support.random_ranking import (
@@ -60,12 +60,8 @@ main()
 """
 
 
-def _one(cart: np.ndarray) -> Carts:
-    return Carts(np.array([0, len(cart)], dtype=np.int64), cart)
-
-
 def _native(ranking: Ranking) -> NativeRanking:
-    return NativeRanking(ranking, packed_items(ranking.signals))
+    return ranking.native()
 
 
 @given(seed=_SEEDS)
@@ -76,9 +72,9 @@ def test_ranking_is_that_of_numpy(seed: int) -> None:
     native = _native(ranking)
     for mode in MODES:
         cart, past = random_cart(draw, n_items, 30), random_past(draw, n_items, 40)
-        keys, expected = ranking.rank(_one(cart), past, mode)
+        expected_items, expected = rank(ranking, cart, past, mode)
         items, scores = native.rank(cart, past, mode)
-        assert items.tolist() == keys.tolist()
+        assert items.tolist() == expected_items.tolist()
         np.testing.assert_allclose(scores, expected, rtol=2e-4, atol=2e-6)
 
 

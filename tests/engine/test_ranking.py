@@ -6,17 +6,15 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.arrays import Ragged, arrays_of, read
+from engine.native.kernels import BrokenArrays
+from engine.native.signals import COMPLEMENT
 from engine.ranking.customers import Customers, hash_of
-from engine.ranking.evidence import Carts, Evidence
-from engine.ranking.features import NAMES
-from engine.ranking.habits import Habits
-from engine.ranking.keyed import Grouping, best_of_each, distinct, look_up
 from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Past, Purchases
+from engine.ranking.purchases import Carts, Past, Purchases
 from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from engine.ranking.signals import ItemSignals
@@ -58,7 +56,7 @@ def _signals(draw: np.random.Generator) -> ItemSignals:
 
 
 def _scorer(draw: np.random.Generator) -> Scorer:
-    n = len(NAMES)
+    n = len(COMPLEMENT)
     return Scorer(
         np.zeros(n, dtype=np.float32),
         np.ones(n, dtype=np.float32),
@@ -100,42 +98,8 @@ def _purchases(customers: list[list[tuple[int, list[int]]]]) -> Purchases:
     )
 
 
-_KEYS = st.lists(st.tuples(st.integers(0, 30), st.floats(0, 10, width=32)), max_size=40)
 _CART = st.lists(st.integers(0, N_ITEMS - 1), max_size=6)
 _HISTORY = st.lists(st.tuples(st.integers(0, 90), _CART.filter(bool)), max_size=6)
-
-
-@given(_KEYS)
-def test_grouping_adds_up_like_a_dictionary(entries: list[tuple[int, float]]) -> None:
-    expected: dict[int, list[float]] = defaultdict(list)
-    for key, value in entries:
-        expected[key].append(value)
-    keys = np.array([key for key, _ in entries], dtype=np.int64)
-    values = np.array([value for _, value in entries])
-    grouped = Grouping.of(keys)
-    assert grouped.keys.tolist() == sorted(expected) == distinct(keys).tolist()
-    for found, how in (
-        (grouped.sum(values), sum),
-        (grouped.max(values), max),
-        (grouped.min(values), min),
-        (grouped.size(), len),
-    ):
-        assert found.tolist() == pytest.approx([how(expected[k]) for k in sorted(expected)])
-    place, known = look_up(grouped.keys, np.arange(31))
-    assert known.tolist() == [key in expected for key in range(31)]
-    assert grouped.keys[place[known]].tolist() == sorted(expected)
-
-
-@example([(0, 0.0), (0, 0.0), (0, 1.0)], 2)
-@given(_KEYS, st.integers(1, 5))
-def test_best_of_each_takes_the_highest(entries: list[tuple[int, float]], limit: int) -> None:
-    entries.sort(key=lambda entry: entry[0])
-    owner = np.array([key for key, _ in entries], dtype=np.int64)
-    score = np.array([value for _, value in entries])
-    chosen = best_of_each(owner, score, limit)
-    for key in set(owner.tolist()):
-        mine = sorted((score[owner == key]).tolist(), reverse=True)[:limit]
-        assert sorted(score[chosen][owner[chosen] == key].tolist(), reverse=True) == mine
 
 
 def test_gather_follows_rows() -> None:
@@ -145,11 +109,18 @@ def test_gather_follows_rows() -> None:
     assert place.tolist() == [0, 0, 0, 1, 1, 3, 3, 3]
 
 
+def _all_signals(
+    ranking: Ranking, carts: Carts, past: Past, mode: str
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    nobody = np.full(carts.n_carts, -1, dtype=np.int32)
+    cart, item, rows = ranking.native().signals(carts, past, mode, nobody, np.inf, np.zeros(0))
+    return cart, item, dict(zip(COMPLEMENT, rows.T, strict=True))
+
+
 @given(st.lists(_CART, min_size=1, max_size=4))
 def test_evidence_by_hand(rows: list[list[int]]) -> None:
     ranking, carts = _ranking(), _carts(rows)
     near, signals = ranking.neighbours, ranking.signals
-    evidence = Evidence.of(carts, near, ranking.groups, signals)
     weight: dict[int, float] = defaultdict(float)
     confidence: dict[int, float] = defaultdict(float)
     for cart, row in enumerate(rows):
@@ -159,9 +130,15 @@ def test_evidence_by_hand(rows: list[list[int]]) -> None:
                 weight[key] += float(near.weight[place])
                 told = float(near.n_joint[place]) / (float(signals.n_orders[held]) + 10)
                 confidence[key] = max(confidence[key], told)
-    assert evidence.keys.tolist() == sorted(weight)
-    assert evidence.weight.tolist() == pytest.approx([weight[k] for k in sorted(weight)])
-    assert evidence.confidence.tolist() == pytest.approx([confidence[k] for k in sorted(weight)])
+    cart, item, found = _all_signals(ranking, carts, Past.unknown(), "complete")
+    keys = (cart * N_ITEMS + item).tolist()
+    in_carts = {n * N_ITEMS + held for n, row in enumerate(rows) for held in row}
+    assert set(weight) - in_carts <= set(keys)
+    assert keys == sorted(set(keys) - in_carts)
+    assert found["weight"].tolist() == pytest.approx([weight[key] for key in keys])
+    assert found["confidence"].tolist() == pytest.approx([confidence[key] for key in keys])
+    sizes = np.array([len(set(row)) for row in rows])
+    np.testing.assert_allclose(found["cart_size"], np.log1p(sizes)[cart], rtol=1e-6)
 
 
 @given(_HISTORY, _CART)
@@ -170,23 +147,26 @@ def test_habits_by_hand(history: list[tuple[int, list[int]]], cart: list[int]) -
     purchases = _purchases([history])
     moment = np.array([now * DAY])
     past = Past.read(purchases, np.array([0]), moment, moment)
-    habits = Habits.of(past, _carts([cart]), ranking.signals)
+    _, items, found = _all_signals(ranking, _carts([cart]), past, "complete")
     orders = [(day, set(items)) for day, items in history]
-    bought = sorted({item for _, items in orders for item in items})
-    assert habits.keys.tolist() == bought
-    for place, item in enumerate(bought):
+    bought = {item for _, items in orders for item in items}
+    assert bought - set(cart) <= set(items.tolist())
+    for place, item in enumerate(items.tolist()):
         ages = [now - day for day, items in orders if item in items]
-        assert habits.times[place] == len(ages)
-        assert habits.last[place] == min(ages)
-        assert habits.first[place] == max(ages)
-        assert habits.decayed[place] == pytest.approx(sum(2 ** (-age / 45) for age in ages), 1e-4)
+        assert found["bought"][place] == (item in bought)
+        assert found["times"][place] == pytest.approx(np.log1p(len(ages)))
+        assert found["last"][place] == pytest.approx(np.log1p(min(ages, default=999)))
+        assert found["decayed"][place] == pytest.approx(sum(2 ** (-age / 45) for age in ages), 1e-4)
+        rhythm = max((max(ages) - min(ages)) / (len(ages) - 1), 1) if len(ages) > 1 else 1
+        due = np.log(max(min(ages) / rhythm, 0.05)) if len(ages) > 1 else 0
+        assert found["due"][place] == pytest.approx(due, rel=1e-4, abs=1e-5)
         alike = sum(
             len(items & set(cart)) / (len(items) + 1) ** 0.5 * 2 ** (-(now - day) / 120)
             for day, items in orders
             if item in items
         )
-        assert habits.alike[place] == pytest.approx(alike, 1e-4)
-    assert habits.n_orders.tolist() == [len(orders)]
+        assert found["alike"][place] == pytest.approx(alike, 1e-4)
+        assert found["n_orders"][place] == pytest.approx(np.log1p(len(orders)))
 
 
 @settings(deadline=None)
@@ -195,26 +175,50 @@ def test_habits_by_hand(history: list[tuple[int, list[int]]], cart: list[int]) -
     st.sampled_from(["discovery", "complete"]),
     st.integers(0, 3),
 )
-def test_one_cart_alone_is_scored_as_in_a_batch(
+def test_one_cart_alone_is_ranked_as_among_many(
     asked: list[tuple[list[int], list[tuple[int, list[int]]]]], mode: str, seed: int
 ) -> None:
     ranking = _ranking(seed)
-    purchases = _purchases([history for _, history in asked])
+    native, purchases = ranking.native(), _purchases([history for _, history in asked])
     now = np.full(len(asked), 95 * DAY)
     rows = np.arange(len(asked))
-    keys, scores = ranking.rank(
-        _carts([cart for cart, _ in asked]), Past.read(purchases, rows, now, now), mode
-    )
+    carts, past = _carts([cart for cart, _ in asked]), Past.read(purchases, rows, now, now)
+    owner, items, scores = native.rank_carts(carts, past, mode)
+    drawn_owner, drawn, signals = _all_signals(ranking, carts, past, mode)
+    assert (drawn_owner.tolist(), drawn.tolist()) == (owner.tolist(), items.tolist())
+    by_signals = ranking.scorers[mode].probability(np.stack([*signals.values()], axis=1))
+    np.testing.assert_allclose(scores, by_signals, rtol=2e-4, atol=1e-7)
     for place, (cart, history) in enumerate(asked):
         alone_past = Past.read(purchases, rows[place : place + 1], now[:1], now[:1])
-        alone, alone_scores = ranking.rank(_carts([cart]), alone_past, mode)
-        mine = keys // N_ITEMS == place
-        assert (keys[mine] % N_ITEMS).tolist() == alone.tolist()
-        np.testing.assert_allclose(scores[mine], alone_scores, rtol=2e-4, atol=1e-7)
+        alone, alone_scores = native.rank(np.unique(cart).astype(np.int32), alone_past, mode)
+        assert items[owner == place].tolist() == alone.tolist()
+        np.testing.assert_allclose(scores[owner == place], alone_scores, rtol=1e-6)
         assert not set(alone.tolist()) & set(cart)
         if mode == "discovery":
             assert not set(alone.tolist()) & {item for _, items in history for item in items}
         assert ((alone_scores > 0) & (alone_scores < 1)).all()
+
+
+def test_hidden_items_and_some_others_are_drawn() -> None:
+    ranking, draw = _ranking(), np.random.default_rng(5)
+    native, carts, past = ranking.native(), _carts([[0, 3], [5], []] * 100), Past.unknown()
+    owner, items, _ = _all_signals(ranking, carts, past, "complete")
+    hidden = np.array([items[owner == cart][-1] for cart in range(carts.n_carts)], dtype=np.int32)
+    draws = draw.random(carts.n_carts * native.most)
+    cart, item, rows = native.signals(carts, past, "complete", hidden, 2.0, draws)
+    assert (np.bincount(cart[item == hidden[cart]]) == 1).all()
+    sizes = np.bincount(owner)
+    expected = ((sizes - 1) * np.minimum(2 / sizes, 1)).sum()
+    assert (item != hidden[cart]).sum() == pytest.approx(expected, rel=0.15)
+    everything = native.signals(carts, past, "complete", hidden, np.inf, draws)
+    taken = np.isin(owner * N_ITEMS + items, cart * N_ITEMS + item)
+    np.testing.assert_array_equal(rows, everything[2][taken])
+    with pytest.raises(BrokenArrays):
+        native.signals(carts, past, "complete", hidden, 2.0, draws[1:])
+    with pytest.raises(BrokenArrays):
+        native.signals(carts, past, "complete", hidden[1:], 2.0, draws)
+    with pytest.raises(BrokenArrays):
+        native.rank_carts(Carts(carts.indptr + 1, carts.items), past, "complete")
 
 
 def test_a_past_read_and_a_past_reported_are_one() -> None:
@@ -234,9 +238,8 @@ def test_arrays_bring_a_ranking_back() -> None:
     again = read(Ranking, arrays_of(ranking))
     carts, past = _carts([[0, 3], [5]]), Past.unknown()
     for mode in ("discovery", "complete"):
-        for mine, theirs in zip(
-            ranking.rank(carts, past, mode), again.rank(carts, past, mode), strict=True
-        ):
+        first, second = (each.native().rank_carts(carts, past, mode) for each in (ranking, again))
+        for mine, theirs in zip(first, second, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
 

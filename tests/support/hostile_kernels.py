@@ -13,13 +13,12 @@ from engine.native.kernels import (
     BrokenArrays,
     NativeEligibility,
     NativeFinding,
-    NativeRanking,
     NativeRules,
     NativeUpgrades,
     upgrade_signals,
 )
-from engine.native.packing import PackedUpgrades, ladder_items, packed_items
-from engine.ranking.purchases import Past
+from engine.native.packing import PackedUpgrades, ladder_items
+from engine.ranking.purchases import Carts, Past
 from engine.ranking.ranking import MODES
 from engine.vocabulary import Vocabulary
 from tests.support.models import tiny_model
@@ -83,11 +82,19 @@ def _rank(draw: Draw) -> None:
         ),
     )
     with np.errstate(all="ignore"):
-        native = NativeRanking(spoilt, packed_items(spoilt.signals))
+        native = spoilt.native()
     for mode in MODES:
         cart = random_cart(draw, n_items, n_items)
         with suppress(BrokenArrays):
             native.rank(_spoil(draw, cart, share / 10), _wild_past(draw, n_items), mode)
+        past = _wild_past(draw, n_items)
+        bounds = np.sort(np.append(draw.integers(0, len(cart) + 1, 2), [0, len(cart)]))
+        carts = Carts(_spoil(draw, bounds, share), _spoil(draw, cart, share / 10))
+        many = replace(past, cart=np.sort(draw.integers(0, 3, len(past.item))))
+        with suppress(BrokenArrays):
+            native.rank_carts(carts, many, mode)
+        with suppress(BrokenArrays):
+            native.signals(carts, many, mode, cart[:3], 5.0, draw.random(3 * native.most))
         with suppress(BrokenArrays):
             native.pairs(np.arange(-3, n_items + 3, dtype=np.int32), _spoil(draw, cart, share / 10))
 

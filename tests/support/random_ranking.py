@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.arrays import Ragged
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from engine.ranking.features import NAMES
+from engine.native.signals import COMPLEMENT
 from engine.ranking.neighbours import Neighbours
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import Ranking
@@ -89,8 +89,8 @@ def random_ranking(draw: Draw, n_items: int, n_groups: int) -> Ranking:
         _neighbours(draw, n_groups, share),
         signals,
         {
-            "discovery": random_scorer(draw, len(NAMES)),
-            "complete": random_scorer(draw, len(NAMES)),
+            "discovery": random_scorer(draw, len(COMPLEMENT)),
+            "complete": random_scorer(draw, len(COMPLEMENT)),
         },
     )
 

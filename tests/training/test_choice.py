@@ -10,8 +10,7 @@ import pytest
 
 from engine.config import load_config, parse_config
 from engine.progress import SilentProgress
-from engine.ranking.evidence import Carts
-from engine.ranking.purchases import Past
+from engine.ranking.purchases import Carts, Past
 from tests.support.habit_shop import write_habit_shop
 from tests.support.hit_rates import is_never_worse
 from tests.support.random_ranking import random_ranking
@@ -42,9 +41,9 @@ def test_simple_rankings_are_what_their_names_say() -> None:
         cart = np.sort(draw.choice(30, 3, replace=False)).astype(np.int32)
         carts = Carts(np.array([0, 3]), cart)
         past = Past.of_orders([(9.0, np.array([1, 2], np.int32)), (4.0, np.array([2], np.int32))])
-        scene = ranking.scene(carts, past)
-        keys = scene.pool(discovery=False)
-        raw = {name: scorer.raw(scene.features(keys)) for name, scorer in simple_scorers().items()}
+        nobody = (np.zeros(1, dtype=np.int32), np.inf, np.zeros(0))
+        _, keys, signals = ranking.native().signals(carts, past, "complete", *nobody)
+        raw = {name: scorer.raw(signals) for name, scorer in simple_scorers().items()}
         near, n_orders = ranking.neighbours, ranking.signals.n_orders
         weight, cosine = np.zeros(30), np.zeros(30)
         for held in cart.tolist():

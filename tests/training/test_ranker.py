@@ -10,8 +10,7 @@ import pytest
 from engine.config import load_config
 from engine.orders import Baskets
 from engine.progress import SilentProgress
-from engine.ranking.evidence import Carts
-from engine.ranking.purchases import Past
+from engine.ranking.purchases import Carts, Past
 from engine.ranking.ranking import Ranking
 from engine.ranking.scorer import Scorer
 from tests.support.habit_shop import write_habit_shop
@@ -158,7 +157,8 @@ def test_new_items_are_found_through_their_group() -> None:
         {},
     )
     carts = Carts(np.array([0, 1]), np.array([0], dtype=np.int32))
-    found = base.scene(carts, Past.unknown()).pool(discovery=True)
+    nobody = (np.zeros(1, dtype=np.int32), np.inf, np.zeros(0))
+    found = base.native().signals(carts, Past.unknown(), "discovery", *nobody)[1]
     assert 3 in found.tolist()
     assert base.signals.n_orders[3] == 0
 

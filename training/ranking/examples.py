@@ -10,9 +10,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from engine.ranking.evidence import Carts
-from engine.ranking.keyed import distinct, look_up
-from engine.ranking.purchases import Past, Purchases
+from engine.ranking.purchases import Carts, Past, Purchases
+from training.keyed import distinct, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +92,7 @@ class Examples:
     def each_batch(
         self, work: Callable[[slice, Carts, Past], T], purchases: Purchases, known_until: Moments
     ) -> list[T]:
-        """`work` of every batch, on both cores: NumPy lets others run while it sorts."""
+        """Return `work` of every batch, on both cores: the kernels let others run."""
 
         def one(part: slice) -> T:
             return work(part, self.carts_of(part), self.past(part, purchases, known_until))

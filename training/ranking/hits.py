@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from engine.cross_sell.recommender import CrossSell
 from engine.model import Model
-from engine.ranking.evidence import Carts
-from engine.ranking.keyed import Grouping, Keys, distinct, look_up
-from engine.ranking.purchases import Past, Purchases
+from engine.ranking.purchases import Carts, Past, Purchases
 from engine.ranking.ranking import Mode, Ranking
 from engine.ranking.scorer import Scorer
 from training.affinity import Apart
+from training.keyed import Grouping, Keys, distinct, look_up
 from training.ranker import CALIBRATION, calibrated, rows_of
 from training.ranking.examples import Examples
 
@@ -159,18 +158,16 @@ class Tested:
     ) -> dict[str, NDArray[np.int64]]:
         """Return the hits of each of several scorers at each of LIFTS."""
         examples, until = self.of_mode(mode)
+        native, n_items = ranking.native(), ranking.signals.n_items
 
         def of_batch(part: slice, carts: Carts, past: Past) -> list[list[int]]:
-            scene = ranking.scene(carts, past)
-            keys = scene.pool(discovery=mode == "discovery")
-            features, lift = scene.features(keys), self._lift(keys, carts, past)
             hidden = examples.hidden[part]
+            cart, item, signals = native.signals(carts, past, mode, hidden, np.inf, np.zeros(0))
+            keys = cart * n_items + item
+            lift = self._lift(keys, carts, past)
             return [
-                [
-                    _found(keys, scores, lift > most, hidden, ranking.signals.n_items)
-                    for most in LIFTS
-                ]
-                for scores in (scorer.raw(features) for scorer in scorers.values())
+                [_found(keys, scores, lift > most, hidden, n_items) for most in LIFTS]
+                for scores in (scorer.raw(signals) for scorer in scorers.values())
             ]
 
         none = np.zeros((len(scorers), len(LIFTS)), dtype=np.int64)
@@ -193,15 +190,14 @@ class Tested:
     def _outcome(
         self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
     ) -> Outcome:
-        n_items = ranking.signals.n_items
+        native, n_items = ranking.native(), ranking.signals.n_items
 
         def of_batch(
             part: slice, carts: Carts, past: Past
         ) -> tuple[int, NDArray[np.float64], NDArray[np.bool_]]:
-            keys, scores = ranking.rank(carts, past, mode)
-            hidden = examples.hidden[part]
+            cart, item, scores = native.rank_carts(carts, past, mode)
+            keys, hidden = cart * n_items + item, examples.hidden[part]
             kept = self._lift(keys, carts, past) > self.max_lift
-            cart, item = np.divmod(keys, n_items)
             found = _found(keys, scores, kept, hidden, n_items)
             return found, scores[kept], (item == hidden[cart])[kept]
 

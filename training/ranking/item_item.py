@@ -13,8 +13,8 @@ from engine.arrays import Ragged
 from engine.native import kernels
 from engine.orders import Baskets
 from engine.progress import Progress
-from engine.ranking.keyed import distinct
 from engine.ranking.neighbours import Neighbours
+from training.keyed import distinct
 from training.mining.local import LocalEngine
 
 REGULARISATION = 20.0

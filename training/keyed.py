@@ -1,7 +1,7 @@
-"""Arrays filed by integer key: grouping, adding up, looking up, and the best of each owner.
+"""Arrays filed by integer key: grouping, adding up and looking up.
 
 A batch of carts is worked on at once; what belongs to one cart and one item has the key
-`cart * width + item`. One cart is a batch of one, so serving and training share every line.
+`cart * n_items + item`.
 """
 
 from __future__ import annotations
@@ -73,24 +73,3 @@ def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:
     place = np.searchsorted(keys, wanted)
     place[place == len(keys)] = 0
     return place, keys[place] == wanted
-
-
-def best_of_each(owner: Keys, score: NDArray[np.floating], limit: int) -> Keys:
-    """Positions of the `limit` highest scores of each owner, ascending; owners ascend."""
-    if not len(owner):
-        return np.zeros(0, dtype=np.int64)
-    if owner[0] == owner[-1]:
-        if len(score) <= limit:
-            return np.arange(len(score))
-        least = np.partition(score, len(score) - limit)[len(score) - limit]
-        above, equal = (score > least).nonzero()[0], (score == least).nonzero()[0]
-        return np.sort(np.concatenate([above, equal[: limit - len(above)]]))
-    # Owner and score packed into one integer: a sort of integers takes a fraction of a lexical one.
-    bits = np.asarray(score, dtype=np.float32).view(np.uint32)
-    rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    packed = (owner.astype(np.uint64) << np.uint64(32)) | (~rising).astype(np.uint64)
-    order = np.argsort(packed)
-    ranked = owner[order]
-    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    return np.sort(order[rank < limit])
