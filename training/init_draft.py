@@ -144,9 +144,10 @@ def _pattern_of(paths: Sequence[str], folder: Path) -> str:
 
 def _matching_item_ids(draft: Draft, firsts: Mapping[str, Survey]) -> None:
     """Choose the columns by which most of the ordered items are in the catalogue."""
-    if len(firsts) < 2:
-        return
     key = "{}.columns.item_id".format
+    given = [draft.given.get(key(section), "") for section in firsts]
+    if len(given) < 2 or not all(isinstance(each, str) for each in given):
+        return
     columns = {
         section: [draft.value(key(section))]
         if key(section) in draft.given
@@ -224,7 +225,7 @@ def _name_ids(draft: Draft, section: str, name: str, sources: Sequence[str], fil
 def _holds(file: Survey, name: str, column: str) -> bool:
     """Return whether the cells of a column are what its name says."""
     if name in init_values.NUMBERS:
-        return "%" not in column and init_values.share_of_numbers(file, column) > 0.5
+        return "%" not in column and init_values.are_numbers(file, column)
     if name in ("in_stock", "active"):
         flags = [*map(parse_flag, file.texts(column))]
         # Where nothing is in stock, stock is not counted there.

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from engine import clock
 from engine.errors import DataError
@@ -19,7 +18,7 @@ from training.init_settings import NONE, Draft, Setting
 from training.init_survey import Survey, names
 from training.keys import MISSING, read_keys
 from training.moments import read_moments
-from training.numbers import Marks, read_numbers
+from training.numbers import Marks, Numbers, read_numbers
 from training.row_filters import words_of
 from training.words import UNDONE
 
@@ -38,25 +37,19 @@ def _columns_of(value: str | Sequence[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else [*(value or ())]
 
 
-def _read(
-    file: Survey, column: str, mark: str, currency: str = ""
-) -> tuple[float, NDArray[np.float64], bool]:
-    """Return the share of filled cells that are no number, the numbers, and whether some name a
-    currency that may be this one.
-    """
-    numbers = read_numbers(file.source, column, Marks(mark, None, firm=True), currency=currency)
-    bad = float(numbers.bad.sum()) / max(int((~numbers.missing).sum()), 1)
-    return bad, numbers.values, bool(numbers.own.any())
+def _read(file: Survey, column: str, mark: str, currency: str = "") -> Numbers:
+    return read_numbers(file.source, column, Marks(mark, None, firm=True), currency=currency)
 
 
-def _best(file: Survey, column: str) -> tuple[float, NDArray[np.float64]]:
-    """Return the share that is no number, and the numbers, by the mark that reads more."""
-    return min((_read(file, column, mark)[:2] for mark in ".,"), key=lambda each: each[0])
+def _numbers(file: Survey, column: str) -> Numbers:
+    """Return the numbers of a column by the decimal mark that reads more."""
+    return min((_read(file, column, mark) for mark in ".,"), key=lambda each: each.bad.sum())
 
 
-def share_of_numbers(file: Survey, column: str) -> float:
-    """Return the share of filled cells that are numbers."""
-    return 1 - _best(file, column)[0]
+def are_numbers(file: Survey, column: str) -> bool:
+    """Return whether most of what a column holds are numbers."""
+    numbers = _numbers(file, column)
+    return bool(2 * numbers.bad.sum() < (~numbers.missing).sum())
 
 
 def tell_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
@@ -70,7 +63,7 @@ def tell_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
         if f"{key}.{name}" in draft.settings:
             marks[name] = draft.settings.pop(f"{key}.{name}").value
         elif column := draft.value(f"{section}.columns.{name}"):
-            point, comma = (_read(file, column, mark)[1] for mark in ".,")
+            point, comma = (_read(file, column, mark).values for mark in ".,")
             alone = [
                 np.isnan(other) > np.isnan(one) for one, other in ((point, comma), (comma, point))
             ]
@@ -110,8 +103,8 @@ def tell_amounts(draft: Draft, file: Survey) -> None:
     """Tell whether a column such as `Price` is of a unit, a line or an order, by its numbers."""
     unit, line = "orders.columns.unit_price", "orders.columns.line_total"
     for column in file.candidates("orders", "amount"):
-        named = {draft.value(key) for key in draft.settings}
-        if draft.value(unit) or column in named or share_of_numbers(file, column) <= 0.5:
+        used = column in draft.used_columns("orders")
+        if draft.value(unit) or used or not are_numbers(file, column):
             continue
         rows = _lines(draft, file, column)
         several = rows.groupby("order").nunique()
@@ -150,8 +143,8 @@ def _lines(draft: Draft, file: Survey, column: str) -> pd.DataFrame:
         for name in ("order_id", "item_id")
     )
     quantity = draft.value("orders.columns.quantity")
-    units = _best(file, quantity)[1] if quantity else np.ones(len(orders))
-    amounts = _best(file, column)[1]
+    units = _numbers(file, quantity).values if quantity else np.ones(len(orders))
+    amounts = _numbers(file, column).values
     rows = pd.DataFrame({"order": orders, "item": items, "amount": amounts, "units": units})
     rows = rows[(orders != MISSING) & (items != MISSING) & (units > 0)].dropna()
     return rows.assign(each=rows["amount"] / rows["units"])
@@ -198,7 +191,7 @@ def tell_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> N
         may = may or {
             code
             for code in names()["currencies"]["codes"]
-            if any(_read(file, column, ".", code)[2] for file, column in columns)
+            if any(_read(file, column, ".", code).own.any() for file, column in columns)
         }
         if len(may) == 1:
             draft.tell(key, may.pop(), "named beside the prices")

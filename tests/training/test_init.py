@@ -287,9 +287,11 @@ def test_a_shop_file_is_replaced_only_where_asked(tmp_path: Path) -> None:
 
 
 def test_given_settings_are_kept(tmp_path: Path) -> None:
-    path = _orders(tmp_path, "foo|bar|Date", lambda x: (x.order, x.sku, x.moment.date()))
+    path = _orders(tmp_path, "foo|bar|Date|Price", lambda x: (x.order, x.sku, _day(x), x.price))
+    catalogue = tmp_path / "items.csv"
+    catalogue.write_text("id,name\n1001,Mug\n1004,Tea towel\n")
     drafted = _drafted(
-        [path],
+        [path, catalogue],
         *("--currency", "SEK", "--name", "Tehuset", "--set", f"orders.path={path}"),
         *("--set", "orders.columns.order_id=foo", "--set", 'orders.columns.item_id=["bar"]'),
         *("--set", "experiment.holdout=0.2"),
