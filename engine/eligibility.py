@@ -16,6 +16,7 @@ from engine.bundles import Bundles
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import OffersSection
 from engine.merchandising.reasons import LAST_BINDING, Reason
+from engine.merchandising.targets import sensitive_of
 from engine.model import Model
 from engine.native.kernels import NativeEligibility
 from engine.upsell.tiers import Ladders
@@ -66,6 +67,7 @@ class Eligibility:
         needs: Ragged of int32, the other direction; the items that item i fits.
         ladders: the ladders, for the other models of what an accessory fits.
         substitutes: int32 (n_items,), each ladder whose items exclude each other, or -1.
+        sensitive: int32 (n_items,), which of the shop's sensitive categories each is of, or -1.
         native: says why items are not offered beside a cart, and chooses among the others.
         max_price_to_cart: how many times the cart's own price a complement may cost.
         bundles: what comes together with what; None where the catalogue names no bundles.
@@ -77,6 +79,7 @@ class Eligibility:
     needs: Ragged[np.int32]
     ladders: Ladders
     substitutes: NDArray[np.int32]
+    sensitive: NDArray[np.int32]
     native: NativeEligibility
     max_price_to_cart: float | None
     bundles: Bundles | None = None
@@ -92,6 +95,7 @@ class Eligibility:
         # A family the affinity says nothing of is taken to exclude: the safe side.
         combines = np.flatnonzero(~model.affinity.family_excludes)
         substitutes = np.where(np.isin(family, combines), np.int32(-1), family)
+        sensitive = sensitive_of(catalogue, model.settings.offers.sensitive)
         fitted = _off_sale(catalogue)
         _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)
         alone = fitted.copy()
@@ -103,7 +107,10 @@ class Eligibility:
             needs=needs,
             ladders=replace(ladders, family=family),
             substitutes=substitutes,
-            native=NativeEligibility(catalogue.category, substitutes, catalogue.price_minor),
+            sensitive=sensitive,
+            native=NativeEligibility(
+                catalogue.category, substitutes, sensitive, catalogue.price_minor
+            ),
             max_price_to_cart=model.settings.offers.max_price_to_cart_ratio,
             bundles=Bundles.prepare(catalogue),
         )
@@ -125,10 +132,12 @@ class Eligibility:
         declined: Sequence[int] = (),
         *,
         cart_price_minor: float | None = None,
+        has_unknown: bool = False,
     ) -> CartEligibility:
         """For a cart and excluded and declined items of dense indices.
 
-        `cart_price_minor` is the price of all the cart holds, None where it is not known.
+        `cart_price_minor` is the price of all the cart holds, None where it is not known;
+        `has_unknown` says whether that is more than the items of `cart`.
         Give it back by `release` when nothing is asked of it any more.
         """
         try:
@@ -158,7 +167,9 @@ class Eligibility:
         dearest = inf
         if self.max_price_to_cart is not None and cart_price_minor is not None:
             dearest = self.max_price_to_cart * cart_price_minor
-        return CartEligibility(self.native, marks, families, dearest, changed)
+        sensitive = set(self.sensitive[cart].tolist())
+        allowed = sensitive.pop() if len(sensitive) == 1 and not has_unknown else -1
+        return CartEligibility(self.native, marks, families, dearest, allowed, changed)
 
     def release(self, used: CartEligibility) -> None:
         """Keeps the marks of a cart for the next one: a copy of all of them costs more."""
@@ -190,6 +201,7 @@ class CartEligibility:
         marks: uint8 (n_items,), the `Reason` of each item that holds instead of the cart too.
         families: int32, ascending; no complement is of one of these.
         dearest: minor units that a complement costs at most.
+        sensitive: the sensitive category of all that the cart holds, -1 where it holds others.
         changed: the items whose marks are not those of every cart.
     """
 
@@ -197,6 +209,7 @@ class CartEligibility:
     marks: Marks
     families: NDArray[np.int32]
     dearest: float
+    sensitive: int
     changed: list[Items] = field(default_factory=list[Items])
 
     def lifted(self) -> CartEligibility:
@@ -225,9 +238,12 @@ class CartEligibility:
         Args:
             taken: what the slate holds already.
         """
-        return self.native.choose(
-            items, scores, self.marks, self.families, self.dearest, taken, *cap, limit
-        )
+        beside = self.marks, self.families, self.dearest, self.sensitive
+        return self.native.choose(items, scores, *beside, taken, *cap, limit)
+
+    def at_any_price(self) -> CartEligibility:
+        """Return the same cart with no price too dear beside it."""
+        return replace(self, dearest=inf)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:
         """Whether the shop itself may place each of `items` beside the cart."""
@@ -239,7 +255,7 @@ class CartEligibility:
         return list(map(Reason, self._reasons(items).tolist()))
 
     def _reasons(self, items: Items) -> Marks:
-        return self.native.reasons(items, self.marks, self.families, self.dearest)
+        return self.native.reasons(items, self.marks, self.families, self.dearest, self.sensitive)
 
     def reasons_instead(self, items: Items) -> list[Reason]:
         """Why each of `items` is not offered instead of something in the cart."""

@@ -123,6 +123,7 @@ def build_slate(
         excluded,
         declined,
         cart_price_minor=_price_minor(catalogue, lines, places) if limited else None,
+        has_unknown=-1 in places,
     )
     in_force.block(eligibility, held)
     upgrades: list[Upgrade] = []
@@ -152,7 +153,13 @@ def build_slate(
         complements = place_complements(candidates, eligibility, pins, cap, cross_sell)
         if explain:
             rejected += rejected_complements(
-                candidates, eligibility, catalogue.category, cap, complements, limit=cross_sell
+                candidates,
+                eligibility,
+                catalogue.category,
+                recommenders.eligibility.substitutes,
+                cap,
+                complements,
+                limit=cross_sell,
             )
     in_force.eligibility.release(eligibility)
     return Slate(

@@ -90,9 +90,9 @@ def _itself(pin: Pin, eligibility: CartEligibility) -> int | None:
 def _of_category(pin: Pin, candidates: Candidates, eligibility: CartEligibility) -> int | None:
     """The best candidate of a category, else its most popular item that goes with the cart.
 
-    The shop named no item here, so nothing of what keeps items out is overridden.
+    The shop named no item here, so nothing of what keeps items out is overridden but their price.
     """
-    items = candidates.items
+    items, eligibility = candidates.items, eligibility.at_any_price()
     places = (np.isin(items, pin.items) & eligibility.beside(items)).nonzero()[0]
     if len(places):
         return int(items[places[candidates.strengths[places].argmax()]])

@@ -33,10 +33,12 @@ class Reason(IntEnum):
     ALREADY_OFFERED = 11, "the same answer offers it already, in another place"
     BELOW_MARGIN = 12, "it leaves less than the shop's least margin"
     TOO_DEAR = 13, "it is too dear beside this cart"
-    SUBSTITUTE = 14, "it replaces something in the cart rather than going with it"
-    KEPT_APART = 15, "it is bought together with something in the cart less often than by chance"
-    CATEGORY_CAP = 16, "its category has all the places it may have"
-    LOWER_SCORE = 17, "others scored higher"
+    SENSITIVE = 14, "its category is sensitive, and the cart holds something else"
+    SUBSTITUTE = 15, "it replaces something in the cart rather than going with it"
+    KEPT_APART = 16, "it is bought together with something in the cart less often than by chance"
+    FAMILY_OFFERED = 17, "the same answer offers another of its family, which replaces it"
+    CATEGORY_CAP = 18, "its category has all the places it may have"
+    LOWER_SCORE = 19, "others scored higher"
 
     @property
     def code(self) -> str:

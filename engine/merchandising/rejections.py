@@ -33,6 +33,7 @@ def rejected_complements(
     candidates: Candidates,
     eligibility: CartEligibility,
     category: NDArray[np.int32],
+    substitutes: NDArray[np.int32],
     cap: Cap,
     offered: Sequence[Complement],
     *,
@@ -41,10 +42,11 @@ def rejected_complements(
     """Return what is not offered beside a cart, best first.
 
     Args:
-        category: int32 (n_items,).
+        category, substitutes: int32 (n_items,), as of `NativeEligibility`.
         offered: the complements chosen, of at most `limit`.
     """
     chosen = {each.item for each in offered}
+    families = {substitutes.item(each.item) for each in offered} - {-1}
     held = Counter(category.item(each.item) for each in offered)
     by_score = {category.item(each.item) for each in offered if not each.pinned}
     # A cap that gave way, or had no need to, is no reason.
@@ -62,6 +64,7 @@ def rejected_complements(
             items.tolist(), its_scores, eligibility.reasons(items), strict=True
         ):
             why = Reason.CATEGORY_CAP if category.item(item) in crowded else Reason.LOWER_SCORE
+            why = Reason.FAMILY_OFFERED if substitutes.item(item) in families else why
             found.append(Rejected("cross_sell", item, score, reason or why))
     away = candidates.kept_apart()
     for item, reason in zip(away.tolist(), eligibility.reasons(away), strict=True):

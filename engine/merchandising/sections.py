@@ -128,8 +128,12 @@ class OffersSection(Section):
     """Share of the catalogue's price that must be left after cost; where cost is known."""
     min_margin_amount: Decimal | None = Field(default=None, ge=0, max_digits=12)
     """Money that must be left of the catalogue's price after cost; where cost is known."""
-    max_price_to_cart_ratio: float | None = Field(default=None, gt=0)
-    """A cross-sell offer costs at most this many times all that the cart holds."""
+    max_price_to_cart_ratio: float | None = Field(default=3, gt=0)
+    """A cross-sell offer costs at most this many times all that the cart holds; no limit where the
+    cart is empty or a price in it is not known, and none for pins."""
+    sensitive: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Categories whose items are offered only beside carts that hold nothing but items of that
+    category: `Wine`, with all below it, at any level of the category path."""
     pins: tuple[PinSection, ...] = ()
     """Cross-sell offers the shop places itself."""
     blocks: tuple[BlockSection, ...] = ()

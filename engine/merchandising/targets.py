@@ -47,8 +47,25 @@ def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozense
     return None if None in found else known
 
 
+def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32]:
+    """Return which of some categories each item is of, -1 for none; int32 (n_items,).
+
+    A category counts with all below it, at whatever level its name stands, in any letter case.
+    """
+    wanted = [tuple(part.casefold() for part in category_path(name)) for name in names]
+    # The extra place is that of the items of no category.
+    found = np.full(len(catalogue.category_names) + 1, -1, dtype=np.int32)
+    for code, name in enumerate(catalogue.category_names if wanted else ()):
+        path = tuple(part.casefold() for part in category_path(name))
+        for group, parts in enumerate(wanted):
+            starts = range(len(path) - len(parts) + 1)
+            if found[code] < 0 and any(path[at : at + len(parts)] == parts for at in starts):
+                found[code] = group
+    return found[catalogue.category]
+
+
 def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
-    """One sentence for each item or category in pins and blocks that the catalogue lacks."""
+    """Return a sentence for each item or category of the shop's rules that the catalogue lacks."""
     said: list[str] = []
     for where, rule in _rules(offers):
         names = [*rule.needed_items, *filter(None, [rule.offered_item])]
@@ -59,6 +76,11 @@ def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
         if rule.category is not None and not len(items_of(catalogue, rule)):
             name = f" {_BETWEEN_PARTS} ".join(category_path(rule.category))
             said.append(f"{where}: no item of category {name!r} in the catalogue")
+    said += [
+        f"offers.sensitive: no item of category {name!r} in the catalogue"
+        for name in offers.sensitive
+        if (sensitive_of(catalogue, [name]) < 0).all()
+    ]
     return said
 
 

@@ -3,7 +3,8 @@
 cdef enum:
     _FEW = 256  # more are sooner sorted than put in their place one by one
     _TOO_DEAR = 13  # as `engine.merchandising.reasons.Reason`
-    _SUBSTITUTE = 14
+    _SENSITIVE = 14
+    _SUBSTITUTE = 15
 
 def highest(const double[::1] scores, int64_t limit):
     """Return the places of the `limit` highest, highest first; ties by place."""
@@ -31,30 +32,33 @@ cdef struct Beside:
     const int32_t *families
     int64_t n_families
     double dearest
+    int32_t sensitive
 
 
 cdef class NativeEligibility:
     """Says why items are not offered beside a cart, and chooses among those that may be."""
 
-    cdef const int32_t[::1] category, substitutes
+    cdef const int32_t[::1] category, substitutes, sensitive
     cdef const int64_t[::1] price
 
-    def __init__(self, category, substitutes, price_minor):
-        """Arrays of shape (n_items,): codes below 0 where an item has no category, or no family
-        whose members exclude each other."""
-        self.category, self.substitutes, self.price = category, substitutes, price_minor
+    def __init__(self, category, substitutes, sensitive, price_minor):
+        """Arrays of shape (n_items,): codes below 0 where an item has no category, no family whose
+        members exclude each other, or is of no sensitive category."""
+        self.category, self.substitutes = category, substitutes
+        self.sensitive, self.price = sensitive, price_minor
 
     def reasons(
         self, const int32_t[::1] items, const uint8_t[::1] marks, const int32_t[::1] families,
-        double dearest,
+        double dearest, int32_t sensitive,
     ):
         """Return the `Reason` of each item as a number, 0 where it may be offered.
 
         marks: uint8 (n_items,), the reasons known beforehand.
         families: ascending; their members replace something in the cart.
         dearest: minor units.
+        sensitive: the only sensitive category that may be offered, if any.
         """
-        cdef Beside beside = self.beside(marks, families, dearest)
+        cdef Beside beside = self.beside(marks, families, dearest, sensitive)
         cdef int64_t place
         found = np.empty(items.shape[0], dtype=np.uint8)
         cdef uint8_t[::1] reasons = found
@@ -64,16 +68,17 @@ cdef class NativeEligibility:
 
     def choose(
         self, const int32_t[::1] items, const double[::1] scores, const uint8_t[::1] marks,
-        const int32_t[::1] families, double dearest, list taken, int64_t most, bint gives_way,
-        int64_t limit,
+        const int32_t[::1] families, double dearest, int32_t sensitive, list taken, int64_t most,
+        bint gives_way, int64_t limit,
     ):
-        """Return the places of at most `limit` items that may be offered, the best first.
+        """Return the places of at most `limit` items that may be offered, the best first; of a
+        family whose members exclude each other one at most.
 
         taken: what is offered already.
         most: how many of one category; where this `gives_way`, others get places nothing else can
             fill.
         """
-        cdef Beside beside = self.beside(marks, families, dearest)
+        cdef Beside beside = self.beside(marks, families, dearest, sensitive)
         cdef int64_t n = items.shape[0], width = 4 * min(max(limit, 1), n), place
         cdef int64_t[::1] order
         cdef int32_t item
@@ -88,7 +93,7 @@ cdef class NativeEligibility:
                 if len(places) >= limit:
                     return places
                 item = items[place]
-                if self.reason(&beside, item):
+                if self.reason(&beside, item) or self.is_replaced(slate, item):
                     continue
                 if self.has_room(slate, item, most):
                     slate.append(item)
@@ -96,15 +101,22 @@ cdef class NativeEligibility:
                 else:
                     crowded.append(place)
             if width >= n:
-                return places + crowded[: max(limit - len(places), 0)] if gives_way else places
+                break
             width *= 4
+        for place in crowded if gives_way else ():
+            if len(places) < limit and not self.is_replaced(slate, items[place]):
+                slate.append(items[place])
+                places.append(place)
+        return places
 
     cdef Beside beside(
-        self, const uint8_t[::1] marks, const int32_t[::1] families, double dearest
+        self, const uint8_t[::1] marks, const int32_t[::1] families, double dearest,
+        int32_t sensitive,
     ) except *:
-        if not marks.shape[0] == self.price.shape[0] == self.category.shape[0] == self.substitutes.shape[0]:
+        cdef int64_t n = self.price.shape[0]
+        if not n == marks.shape[0] == self.category.shape[0] == self.substitutes.shape[0] == self.sensitive.shape[0]:
             raise BrokenArrays(_OUTSIDE)
-        return Beside(&marks[0], &families[0], families.shape[0], dearest)
+        return Beside(&marks[0], &families[0], families.shape[0], dearest, sensitive)
 
     cdef inline int reason(self, const Beside *beside, int32_t item) except -1:
         cdef int found
@@ -114,6 +126,8 @@ cdef class NativeEligibility:
         found, family = beside.marks[item], self.substitutes[item]
         if self.price[item] > beside.dearest and not 0 < found < _TOO_DEAR:
             found = _TOO_DEAR
+        if self.sensitive[item] not in (-1, beside.sensitive) and not 0 < found < _SENSITIVE:
+            found = _SENSITIVE
         if not 0 < found < _SUBSTITUTE and family >= 0 and in_cart(
             beside.families, beside.n_families, family
         ):
@@ -127,3 +141,13 @@ cdef class NativeEligibility:
             for other in slate:
                 most -= self.category[other] == self.category[item]
         return most > 0
+
+    cdef bint is_replaced(self, list slate, int32_t item) except -1:
+        """Return whether the slate holds one of the item's family, whose members exclude each
+        other."""
+        cdef int32_t other
+        if self.substitutes[item] >= 0:
+            for other in slate:
+                if self.substitutes[other] == self.substitutes[item]:
+                    return True
+        return False

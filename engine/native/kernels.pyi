@@ -212,8 +212,12 @@ class NativeRanking:
     def pairs(self, items: _Codes, cart: _Codes) -> list[tuple[int, int]]: ...
 
 class NativeEligibility:
-    def __init__(self, category: _Codes, substitutes: _Codes, price_minor: _Integers) -> None: ...
-    def reasons(self, items: _Codes, marks: _Bytes, families: _Codes, dearest: float) -> _Bytes: ...
+    def __init__(
+        self, category: _Codes, substitutes: _Codes, sensitive: _Codes, price_minor: _Integers
+    ) -> None: ...
+    def reasons(
+        self, items: _Codes, marks: _Bytes, families: _Codes, dearest: float, sensitive: int
+    ) -> _Bytes: ...
     def choose(
         self,
         items: _Codes,
@@ -221,6 +225,7 @@ class NativeEligibility:
         marks: _Bytes,
         families: _Codes,
         dearest: float,
+        sensitive: int,
         taken: list[int],
         most: int,
         gives_way: bool,

@@ -248,8 +248,10 @@ class RejectedCandidate(TypedDict):
         "already_offered",
         "below_margin",
         "too_dear",
+        "sensitive",
         "substitute",
         "kept_apart",
+        "family_offered",
         "category_cap",
         "lower_score",
     ]

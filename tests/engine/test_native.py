@@ -235,34 +235,41 @@ def test_the_highest_are_those_of_numpy(scores: list[float], limit: int) -> None
 @given(seed=_SEEDS, scores=_SCORES)
 def test_reasons_and_choice_are_those_of_plain_loops(seed: int, scores: list[float]) -> None:
     draw = np.random.default_rng(seed)
-    items = draw.permutation(80)[: len(scores)].astype(np.int32)
-    category, family = (draw.integers(-1, 5, 80).astype(np.int32) for _ in range(2))
+    items = (5 + draw.permutation(75))[: len(scores)].astype(np.int32)
+    category, family, kind = (draw.integers(-1, 5, 80).astype(np.int32) for _ in range(3))
+    family[draw.random(80) < 0.7], kind[draw.random(80) < 0.7] = -1, -1
     price, marks = draw.integers(-1, 9, 80), draw.choice([0, 0, 3, 13, 15], 80).astype(np.uint8)
     families, dearest = np.sort(draw.integers(-1, 5, 2)).astype(np.int32), draw.choice([5, np.inf])
-    native = NativeEligibility(category, family, price)
+    native, sensitive = NativeEligibility(category, family, kind, price), int(draw.integers(-1, 2))
+    beside = marks, families, dearest, sensitive
     expected = [
         min(
             [
                 *([mark] if (mark := int(marks[item])) else []),
                 *([int(Reason.TOO_DEAR)] if price[item] > dearest else []),
+                *([int(Reason.SENSITIVE)] if kind[item] not in (-1, sensitive) else []),
                 *([int(Reason.SUBSTITUTE)] if family[item] in set(families) - {-1} else []),
             ],
             default=0,
         )
         for item in items.tolist()
     ]
-    assert native.reasons(items, marks, families, dearest).tolist() == expected
+    assert native.reasons(items, *beside).tolist() == expected
     taken, most, limit = [3, 4], int(draw.integers(1, 4)), int(draw.integers(0, 9))
-    slate, crowded = list(taken), []
-    for place in np.argsort(-np.array(scores), kind="stable").tolist():
-        item = int(items[place])
-        if expected[place] == 0:
-            held = sum(category[other] == category[item] for other in slate)
-            (crowded if category[item] >= 0 and held >= most else slate).append(item)
+    free = [place for place, reason in enumerate(expected) if reason == 0]
+    free.sort(key=lambda place: (-scores[place], place))
     for gives_way in (False, True):
-        found = native.choose(
-            *(items, np.array(scores, dtype=np.float64), marks, families, dearest),
-            *(taken, most, gives_way, limit),
-        )
-        chosen = [*slate[2:], *(crowded if gives_way else [])]
-        assert items[found].tolist() == chosen[:limit]
+        slate, crowded = list(taken), []
+        for capped, source in ((True, free), (False, crowded if gives_way else [])):
+            for place in source:
+                item = int(items[place])
+                if family[item] in {family[other] for other in slate} - {-1} or item in slate:
+                    continue
+                held = sum(category[other] == category[item] for other in slate)
+                if capped and category[item] >= 0 and held >= most:
+                    crowded.append(place)
+                elif len(slate) < limit + 2:
+                    slate.append(item)
+        given_scores = np.array(scores, dtype=np.float64)
+        found = native.choose(items, given_scores, *beside, taken, most, gives_way, limit)
+        assert items[found].tolist() == slate[2:]

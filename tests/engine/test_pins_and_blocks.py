@@ -292,7 +292,8 @@ def test_codes_are_stable() -> None:
         *("in_cart", "in_bundle", "excluded_by_caller", "already_declined"),
         *("not_active", "out_of_stock"),
         *("blocked_item", "blocked_category", "blocked_rule", "incompatible", "already_offered"),
-        *("below_margin", "too_dear", "substitute", "kept_apart", "category_cap", "lower_score"),
+        *("below_margin", "too_dear", "sensitive", "substitute", "kept_apart", "family_offered"),
+        *("category_cap", "lower_score"),
     ]
     assert all(each.meaning for each in REJECTIONS)
     assert LAST_BINDING is Reason.ALREADY_OFFERED

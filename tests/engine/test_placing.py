@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.cross_sell.candidates import Candidates
 from engine.facts import CartLine
+from engine.merchandising.sections import OffersSection
 from engine.model import Model
 from engine.ranking.purchases import Past
 from engine.ranking.ranking import MODES, Mode
@@ -103,6 +104,7 @@ def large_shop() -> Model:
         repelled={item_id: lot.sample(ids, 40) for item_id in lot.sample(ids, 200)},
         combining_families=["f0"],
         n_orders=2_000,
+        offers=OffersSection(max_price_to_cart_ratio=None),
     )
 
 
@@ -120,24 +122,25 @@ def _greedy(
     for item in found.items[np.lexsort((found.items, -found.strengths))].tolist():
         if eligibility.alone[item] or item in cart:
             continue
-        if int(eligibility.substitutes[item]) in taken_families:
+        family = int(eligibility.substitutes[item])
+        if family in taken_families or family in {
+            int(eligibility.substitutes[other]) for other in chosen if family >= 0
+        }:
             continue
         code = int(catalogue.category[item])
         held = sum(int(catalogue.category[other]) == code for other in chosen)
         (crowded if code >= 0 and held >= max(2, (limit + 1) // 2) else chosen).append(item)
         if len(chosen) == limit:
             return chosen
-    chosen = (chosen + crowded)[:limit]
     items, scores = found.fillers()
     assert (np.diff(scores) <= 0).all()
-    free = [
-        item
-        for item in items.tolist()
-        if not eligibility.alone[item]
-        and item not in cart
-        and int(eligibility.substitutes[item]) not in taken_families
-    ]
-    return chosen + free[: limit - len(chosen)]
+    for item in [*crowded, *items.tolist()]:
+        family = int(eligibility.substitutes[item])
+        held = {int(eligibility.substitutes[other]) for other in chosen} | taken_families
+        if eligibility.alone[item] or item in cart or family in held - {-1}:
+            continue
+        chosen.append(item)
+    return chosen[:limit]
 
 
 @pytest.mark.parametrize("ranked", [False, True])

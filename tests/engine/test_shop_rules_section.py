@@ -74,7 +74,7 @@ def test_nothing_is_asked_by_default() -> None:
     offers = OffersSection()
     assert (offers.pins, offers.blocks) == ((), ())
     assert offers.max_per_category is offers.min_margin is offers.min_margin_amount is None
-    assert offers.max_price_to_cart_ratio is None
+    assert (offers.max_price_to_cart_ratio, offers.sensitive) == (3, ())
 
 
 def test_a_manifest_keeps_all_of_it() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.config import OffersSection
 from engine.facts import CartLine
 from engine.merchandising.reasons import Reason
 from engine.model import Model
@@ -123,7 +124,7 @@ def test_unknown_and_empty_carts_get_popular_complements() -> None:
     model = tiny_model()
     empty, unknown = _slate(model), _slate(model, "nobody-knows")
     assert empty == unknown
-    assert _cross_sold(model, empty) == ["charger", "phone-64", "phone-256"]
+    assert _cross_sold(model, empty) == ["charger", "phone-64", "buds"]
     assert empty.upsell == ()
 
 
@@ -142,11 +143,15 @@ def test_fillers_go_deep_into_the_list_of_popular_items() -> None:
 
 
 def test_an_accessory_alone_does_not_bring_another_model() -> None:
-    model = tiny_model(rules=())
+    model = tiny_model(rules=(), offers=OffersSection(max_price_to_cart_ratio=None))
+    pro = model.catalogue.items.index_of("phone-pro")
     slate = _slate(model, "case-1", cross_sell=20, explain=True)
     assert "phone-64" in _cross_sold(model, slate)
     assert "phone-pro" not in _cross_sold(model, slate)
-    assert "phone-pro" in _cross_sold(model, _slate(model, "buds", cross_sell=20))
+    assert {each.reason for each in slate.rejected if each.item == pro} == {Reason.INCOMPATIBLE}
+    # Beside something else it could be offered, were it not for another phone.
+    slate = _slate(model, "buds", cross_sell=20, explain=True)
+    assert {each.reason for each in slate.rejected if each.item == pro} == {Reason.FAMILY_OFFERED}
 
 
 def test_a_foreign_currency_gets_no_upsell() -> None:

@@ -156,6 +156,69 @@ def test_the_price_of_an_unknown_price_is_no_obstacle() -> None:
     assert "gift" in offered(model, "coffee", cross_sell=9)
 
 
+def test_three_times_the_cart_is_the_limit_of_a_shop_that_sets_none() -> None:
+    items = [
+        *BREAD,
+        TinyItem("bike", "Bike", "24990.00", "Bikes", n_orders=950),
+        TinyItem("machine", "Machine", "120.01", "Bikes", n_orders=940),
+    ]
+    cafe = {**CAFE, "items": items}
+    assert "mug" in offered(shop(**cafe), "coffee", cross_sell=9)
+    assert {"bike", "machine"}.isdisjoint(offered(shop(**cafe), "coffee", cross_sell=9))
+    assert reason(shop(**cafe), "machine", "coffee", cross_sell=9) == "too_dear"
+    assert "bike" in offered(shop(max_price_to_cart_ratio=1000, **cafe), "coffee", cross_sell=9)
+    # Nothing is known of what these carts cost.
+    assert "bike" in offered(shop(**cafe), cross_sell=9)
+    assert "bike" in offered(shop(**cafe), "coffee", "nobody-knows", cross_sell=9)
+    # What the shop places itself may cost anything.
+    for pin in ({"item": "bike"}, {"category": "Bikes"}):
+        assert offered(shop(pins=[pin], **cafe), "coffee")[0] == "bike"
+
+
+def test_a_sensitive_category_is_offered_beside_itself_alone() -> None:
+    items = [
+        *BREAD,
+        TinyItem("red", "Red", "30.00", "Grocery > Wine", n_orders=900),
+        TinyItem("white", "White", "30.00", "Grocery > wine > White", n_orders=890),
+        TinyItem("beer", "Beer", "20.00", "Grocery > Beer", n_orders=880),
+    ]
+    wines = {**CAFE, "items": items, "combining_families": ["Grocery > Wine"]}
+    model = shop(sensitive=["Wine", "Beer"], max_per_category=9, **wines)
+    drinks = {"red", "white", "beer"}
+    assert drinks < {*offered(shop(**wines), "coffee", cross_sell=20)}
+    assert drinks.isdisjoint(offered(model, "coffee", cross_sell=20))
+    assert reason(model, "red", "coffee", cross_sell=20) == "sensitive"
+    assert drinks.isdisjoint(offered(model, cross_sell=20))
+    assert drinks & {*offered(model, "red", cross_sell=20)} == {"white"}
+    for others in (["red", "coffee"], ["red", "beer"], ["red", "nobody-knows"]):
+        assert drinks.isdisjoint(offered(model, *others, cross_sell=20))
+    # The shop's own word goes first.
+    pinned = shop(sensitive=["Wine"], pins=[{"item": "red"}], **wines)
+    assert offered(pinned, "coffee")[0] == "red"
+
+
+def test_of_what_replaces_each_other_one_is_offered() -> None:
+    items = [
+        *BREAD,
+        TinyItem("kettle-1", "Kettle", "60.00", "Kettles", "kettles", n_orders=950),
+        TinyItem("kettle-2", "Kettle 2", "70.00", "Kettles", "kettles", n_orders=940),
+        TinyItem("kettle-3", "Kettle 3", "80.00", "Kettles", "kettles", n_orders=930),
+    ]
+    rules = [*RULES, *(TinyRule(("coffee",), f"kettle-{n}", 500, 1000) for n in (1, 2))]
+    kettles = {**CAFE, "items": items, "rules": rules}
+    model = shop(**kettles)
+    found = offered(model, "coffee", cross_sell=20)
+    assert [item for item in found if "kettle" in item] == ["kettle-1"]
+    assert reason(model, "kettle-2", "coffee", cross_sell=3) == "family_offered"
+    assert reason(model, "kettle-3", "coffee", cross_sell=20) == "family_offered"
+    # A pin counts; the shop may place two of them.
+    pinned = shop(pins=[{"item": "kettle-3"}, {"item": "kettle-2", "position": 2}], **kettles)
+    found = offered(pinned, "coffee", cross_sell=20)
+    assert [item for item in found if "kettle" in item] == ["kettle-3", "kettle-2"]
+    together = shop(**{**kettles, "combining_families": ["kettles"]})
+    assert {"kettle-1", "kettle-2"} <= {*offered(together, "coffee", cross_sell=20)}
+
+
 def test_out_of_stock_is_told_from_off_sale() -> None:
     items = [
         *BREAD,

@@ -87,6 +87,7 @@ def random_shop(draw: Random) -> Model:
             "max_per_category": draw.choice([None, None, None, 1, 2]),
             "min_margin": draw.choice([None, None, 0.3]),
             "max_price_to_cart_ratio": draw.choice([None, None, None, 0.5, 1.5]),
+            "sensitive": draw.choice([[], [], ["CC"], ["c"], ["D", "cc"]]),
         }
     )
     return tiny_model(
@@ -112,6 +113,8 @@ class _Reference:
     moment: int
     excluded: set[str]
     worth: float | None
+    others: bool = False
+    """Whether the cart holds something nobody knows."""
 
     def index(self, item_id: str) -> int | None:
         return self.model.catalogue.items.index_of(item_id)
@@ -157,7 +160,19 @@ class _Reference:
             and ladder[item] in {int(ladder[other]) for other in fitted}
         )
 
-    def free(self, item: int) -> bool:
+    def sensitive(self, item: int) -> set[str]:
+        """Return the sensitive categories of an item."""
+        code = int(self.model.catalogue.category[item])
+        path = self.model.catalogue.category_names[code].lower().split(" > ") if code >= 0 else []
+        names = self.model.settings.offers.sensitive
+        return {name for name in names if name.lower() in path}
+
+    def family(self, item: int) -> int:
+        """Return the family of an item where its members exclude each other, else -1."""
+        family = int(self.model.ladders.family[item])
+        return family if family >= 0 and self.model.affinity.family_excludes[family] else -1
+
+    def free(self, item: int, *, at_any_price: bool = False) -> bool:
         """Whether the model may offer `item` of itself."""
         model, offers = self.model, self.model.settings.offers
         price = int(model.catalogue.price_minor[item])
@@ -166,14 +181,14 @@ class _Reference:
         if offers.min_margin is not None and min(price, cost) >= 0 and price - cost < least:
             return False
         ratio = offers.max_price_to_cart_ratio
-        if ratio is not None and self.worth is not None and price > ratio * self.worth:
+        capped = ratio is not None and self.worth is not None and not at_any_price
+        if capped and price > ratio * self.worth:
             return False
-        family = int(model.ladders.family[item])
-        substitute = (
-            family >= 0
-            and bool(model.affinity.family_excludes[family])
-            and family in {int(model.ladders.family[held]) for held in self.cart}
-        )
+        named = self.sensitive(item)
+        alone = self.cart and not self.others
+        if named and not (alone and all(named & self.sensitive(held) for held in self.cart)):
+            return False
+        substitute = self.family(item) in {self.family(held) for held in self.cart} - {-1}
         return self.binding(item) and not substitute
 
     def slate(self, limit: int) -> list[int]:
@@ -197,6 +212,8 @@ class _Reference:
             for item in source:
                 taken = [*chosen, *(item for _, item in pinned)]
                 if len(taken) == limit or item in taken or not self.free(item):
+                    continue
+                if self.family(item) in {self.family(other) for other in taken} - {-1}:
                     continue
                 code = int(category[item])
                 if capped and code >= 0 and held.count(code) >= most:
@@ -226,7 +243,7 @@ class _Reference:
             else:
                 best = sorted(set(every) - away, key=lambda item: (-added[item], item))
                 first = [item for item in ranked if item in every]
-                fit = [item for item in [*first, *best] if self.free(item)]
+                fit = [item for item in [*first, *best] if self.free(item, at_any_price=True)]
             found += [(pin.position, item) for item in fit if item not in taken][:1]
         return found
 
@@ -259,7 +276,7 @@ def test_slates_are_those_of_the_reference(seed: int) -> None:
         )
         for explain in (False, True)
     )
-    reference = _Reference(model, known, moment, set(excluded), worth)
+    reference = _Reference(model, known, moment, set(excluded), worth, "nobody-knows" in ids)
     assert [chosen.item for chosen in slate.cross_sell] == reference.slate(limit)
     # Asking why changes nothing, and everything that is not offered has its reason.
     assert again.cross_sell == slate.cross_sell

@@ -221,18 +221,19 @@ def _choose(draw: Draw) -> None:
     native = NativeEligibility(
         _spoil(draw, codes[0].astype(np.int32), share),
         _spoil(draw, codes[1].astype(np.int32), share),
+        codes[0].astype(np.int32),
         codes[2].astype(np.int64),
     )
     items = _spoil(draw, draw.permutation(n_items).astype(np.int32), share)
     marks = draw.choice([0, 0, 3], n_items).astype(np.uint8)
     families, dearest = _spoil(draw, np.arange(3, dtype=np.int32), share), draw.choice([2, np.nan])
     with suppress(BrokenArrays):
-        native.reasons(items, marks, families, dearest)
+        native.reasons(items, marks, families, dearest, 1)
     with suppress(BrokenArrays):
         native.choose(
             items,
             _spoil(draw, draw.random(n_items), share),
-            *(marks, families, dearest),
+            *(marks, families, dearest, 1),
             _spoil(draw, np.arange(2, dtype=np.int32), share).tolist(),
             int(draw.choice([0, 1, 2, 2**62])),
             bool(draw.integers(2)),
