@@ -119,9 +119,9 @@ class OrdersSection(_Source):
     returns: dict[str, Columns] | None = None
     """`{ type = ["refund"] }`: rows that say this are returns. Where not given, rows of a column
     `type` or `transaction_type` that say `refund`, `return` or the like; `{}` for none."""
-    split_orders: bool = True
-    """Where many order ids stand for several days, stores or customers, orders of one id are told
-    apart by these. `false`: one id is one order, whatever its rows say."""
+    split_orders: bool | None = None
+    """Whether orders of one id are told apart by day, store and customer. Where not given, by those
+    that more than a tenth of the ids stand for several of, with a warning."""
 
     @model_validator(mode="after")
     def _marks(self) -> Self:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.source_sections import OrderColumns
 from training.keys import MISSING, Codes, Keys, joined_keys
 from training.moments import Moments
 from training.sources import SourceTable
@@ -32,9 +35,9 @@ def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[
     Args:
         columns: all that speak of the whole order.
     """
-    blank = (orders.codes == MISSING) & (items.codes != MISSING)
-    if len({*columns}) < 2 or not blank.any():
+    if len({*columns}) < 2 or orders.codes.min(initial=0) > MISSING:
         return orders
+    blank = (orders.codes == MISSING) & (items.codes != MISSING)
     for name in columns:
         blank &= source.column(name).is_null().to_numpy(zero_copy_only=False)
     blank[source.file_starts[:-1][source.file_starts[:-1] < len(blank)]] = False
@@ -48,6 +51,8 @@ def inherited(orders: Codes, codes: Codes) -> Codes:
     Shopify, for one, writes what is true of a whole order in its first row alone. Where the other
     rows differ, nothing is taken.
     """
+    if codes.min(initial=0) > MISSING:
+        return codes
     blank = (codes == MISSING) & (orders != MISSING)
     named = (codes != MISSING) & (orders != MISSING)
     if not blank.any() or not named.any():
@@ -58,9 +63,9 @@ def inherited(orders: Codes, codes: Codes) -> Codes:
 
 def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
     """Return moments with those of rows that give none taken from the earliest of their order."""
-    blank = moments.missing & (orders != MISSING)
-    if not blank.any():
+    if not moments.missing.any():
         return moments
+    blank = moments.missing & (orders != MISSING)
     earliest = np.full(int(orders.max()) + 2, np.iinfo(np.int64).max)
     known = ~moments.bad & (orders != MISSING)
     np.minimum.at(earliest, orders[known], moments.micros[known])
@@ -72,10 +77,13 @@ def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
 
 def told_apart(
     orders: Keys,
-    moments: Moments | None,
-    others: Sequence[tuple[str, Keys]],
+    columns: OrderColumns,
+    moments: Moments,
+    others: Sequence[tuple[Sequence[str] | None, str, Keys | None]],
     usable: Mask,
     timezone: str,
+    *,
+    split: bool | None,
 ) -> tuple[Keys, list[str]]:
     """Tell orders of one id apart where ids are unique only in a day, a store or for a customer.
 
@@ -84,62 +92,75 @@ def told_apart(
     several days, the day becomes part of the key of every order; the same of stores and customers.
 
     Args:
-        moments: None where the shop tells no times.
-        others: what else may part orders (in words), and its keys.
+        others: what else may part orders: its columns, a word for it, its keys.
         usable: bool (n_rows,), purchases that count; by them it is decided.
+        split: what the shop file says of it: whether any, or no id stands for several orders.
 
     Returns:
         the keys, and in words what was done.
     """
-    parts = [*others]
-    if moments is not None and _is_long(orders.codes, moments.micros):
-        parts.insert(0, ("days", _visit_days(orders.codes, moments.micros, timezone)))
-    several = 0
-    told: list[tuple[str, Keys, int]] = []
-    for word, keys in parts:
+    parts = [part for part in others if part[2] is not None]
+    if columns.ordered_at and not agree(orders.codes, moments.micros, _MINUTES_APART):
+        days = _visit_days(orders.codes, moments.micros, timezone)
+        parts.insert(0, (columns.ordered_at[:1], "days", days))
+    several, believed = 0, list[str]()
+    told: list[tuple[str, Sequence[str], Keys, int]] = []
+    for names, word, keys in parts:
+        if agree(orders.codes, keys.codes):
+            continue
         known = usable & (keys.codes != MISSING)
         spanning = int(differing(orders.codes, keys.codes, known)[0].sum())
-        if spanning <= _FEW:
-            continue
         several = several or int((np.bincount(orders.codes[usable]) > 1).sum())
-        if spanning > _MANY * several:
+        if spanning and (split or spanning > max(_MANY * several, _FEW)):
             pairs = np.unique(orders.codes[known].astype(np.int64) << 32 | keys.codes[known])
-            told.append((word, keys, int(np.bincount(pairs >> 32).max())))
+            told.append((word, names, keys, int(np.bincount(pairs >> 32).max())))
+        elif spanning > _FEW:
+            believed.append(f"{spanning:,} of {several:,} order ids stand for several {word}")
+    said = [
+        f"orders: {each} and are believed; set [orders] split_orders = true to tell these orders"
+        " apart, or false where one id is one order"
+        for each in believed
+    ]
     if not told:
-        return orders, []
-    most = " and ".join(f"up to {n:,} {word}" for word, _, n in told)
-    words = " and ".join(word.removesuffix("s") for word, _, _ in told)
-    for _, keys, _ in told:
+        return orders, said
+    for _, _, keys, _ in told:
         # Rows that do not say are an order of their own, and no key may be without a part.
         codes = np.where(keys.codes == MISSING, len(keys.values), keys.codes)
         texts = pa.concat_arrays([keys.texts, pa.array([""], pa.large_string())])
         orders = joined_keys(orders, Keys(codes.astype(np.int32), texts))
-    return orders, [
-        f"orders: one order id stands for {most}: orders are told apart by {words} too; name the"
-        ' columns that make an order unique, order_id = ["number", "date"], or set'
-        " [orders] split_orders = false where one id is one order"
-    ]
+    if split is None:
+        most = " and ".join(f"up to {n:,} {word}" for word, _, _, n in told)
+        words = " and ".join(word.removesuffix("s") for word, *_ in told)
+        names = dict.fromkeys([*columns.order_id, *(n for _, names, *_ in told for n in names)])
+        said.append(
+            f"orders: one order id stands for {most}: orders are told apart by {words} too. Set"
+            f" [orders] split_orders = true, or columns.order_id = {json.dumps([*names])} where"
+            " these make an order unique; split_orders = false where one id is one order"
+        )
+    return orders, said
 
 
 def differing(orders: Codes, codes: Codes, rows: Mask) -> tuple[Mask, Codes]:
     """Return which orders have several of the codes among these rows, and one code of each."""
-    one = np.full(int(orders.max(initial=-1)) + 2, MISSING, dtype=codes.dtype)
-    differ = np.zeros(len(one) - 1, dtype=np.bool_)
-    one[orders] = codes
-    # Nearly always all rows of an order agree, whichever of them count.
-    if (codes != one[orders]).any():
-        order, code = orders[rows], codes[rows]
-        one[:] = MISSING
-        one[order] = code
-        differ[order[code != one[order]]] = True
-    return differ, one[:-1]
+    one = np.full(int(orders.max(initial=-1)) + 1, MISSING, dtype=codes.dtype)
+    differ = np.zeros(len(one), dtype=np.bool_)
+    order, code = orders[rows], codes[rows]
+    one[order] = code
+    differ[order[code != one[order]]] = True
+    return differ, one
 
 
-def _is_long(orders: Codes, micros: NDArray[np.int64]) -> bool:
-    """Return whether rows of one order are far apart."""
-    one = np.zeros(int(orders.max(initial=-1)) + 2, dtype=np.int64)
-    one[orders] = micros
-    return bool((np.abs(micros - one[orders]) > _MINUTES_APART).any())
+def agree(orders: Codes, values: NDArray[np.integer[Any]], by: int = 0) -> bool:
+    """Return whether the values of each order lie within `by`, as they nearly always do.
+
+    May be False where they do, but are spread over rows that are not side by side.
+    """
+    if (orders[1:] >= orders[:-1]).all():
+        same = orders[1:] == orders[:-1]
+        return not (same & (np.abs(np.diff(values)) > by)).any()
+    one = np.zeros(int(orders.max(initial=-1)) + 2, dtype=values.dtype)
+    one[orders] = values
+    return not (np.abs(values - one[orders]) > by).any()
 
 
 def _visit_days(orders: Codes, micros: NDArray[np.int64], timezone: str) -> Keys:

@@ -22,7 +22,14 @@ from training.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
 from training.medians import medians_of
 from training.moments import Moments, read_moments
 from training.numbers import Marks, Numbers, may_be_currency, money_to_minor, read_numbers
-from training.order_ids import continued, differing, inherited, told_apart, with_inherited_moments
+from training.order_ids import (
+    agree,
+    continued,
+    differing,
+    inherited,
+    told_apart,
+    with_inherited_moments,
+)
 from training.row_filters import (
     cancelled_rows,
     nobody_says,
@@ -211,17 +218,13 @@ def read_order_lines(
             f"no order line can be used: {audit.why_nothing_is_left() or 'all are returns'}",
             file=source.files[0],
         )
-    if section.split_orders:
+    if section.split_orders is not False:
         orders, said = told_apart(
-            orders,
-            moments if columns.ordered_at else None,
-            [
-                (word, keys)
-                for word, keys in (("stores", stores), ("customers", customers))
-                if keys is not None
-            ],
+            *(orders, columns, moments),
+            ((columns.store_id, "stores", stores), (columns.customer_id, "customers", customers)),
             audit.kept & ~returned,
             config.shop.timezone,
+            split=section.split_orders,
         )
         audit.warnings += said
     audit.warnings += unheard(source, heard)
@@ -297,7 +300,9 @@ def _of_order(
     keys = read_keys(source, names)
     if nobody:
         empty = numpy_of(pc.is_in(as_words(keys.texts), pa.array(sorted(nobody))).cast(pa.uint8()))
-        keys = Keys(np.where(keys.by_key(empty > 0, True), MISSING, keys.codes), keys.values)
+        if empty.any():
+            codes = np.where(keys.by_key(empty > 0, True), MISSING, keys.codes)
+            keys = Keys(codes, keys.values)
     return Keys(inherited(orders.codes, keys.codes), keys.values)
 
 
@@ -340,8 +345,10 @@ def _no_item_known(
 
 def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
     """Return the usable rows of orders that name more than one customer."""
+    if agree(orders, customers):
+        return np.zeros_like(usable)
     several, _ = differing(orders, customers, usable)
-    return usable & np.append(several, False)[orders] if several.any() else np.zeros_like(usable)
+    return usable & np.append(several, False)[orders]
 
 
 def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:

@@ -99,7 +99,7 @@ def paid_back_rows(item: NDArray[np.int32], price: NDArray[np.int64], paid_back:
     What is well below it is a discount or a coupon, and no goods came back.
     """
     refunds = np.zeros(len(item), dtype=np.bool_)
-    rows = np.flatnonzero(paid_back & (item != MISSING))
+    rows = np.flatnonzero(paid_back & (item != MISSING)) if paid_back.any() else []
     if len(rows):
         bought = np.flatnonzero((price > 0) & np.isin(item, item[rows]))
         usual = medians_of(item[bought], price[bought], int(item.max()) + 1)[item[rows]]

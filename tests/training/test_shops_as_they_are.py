@@ -408,6 +408,7 @@ def test_receipts_that_begin_again_every_day(tmp_path: Path) -> None:
     (warning,) = warnings_of(dataset.quality)
     assert "one order id stands for up to 4 days" in warning
     assert "split_orders = false" in warning
+    assert 'columns.order_id = ["order_id", "ordered_at"]' in warning
     assert "1|2024-02-01" in list(dataset.order_ids)
     one = read(tmp_path, "order_id,ordered_at,item_id\n" + rows, "split_orders = false")
     assert (one.n_orders, warnings_of(one.quality)) == (9, [])
@@ -451,7 +452,14 @@ def test_ids_that_are_orders_are_believed(tmp_path: Path) -> None:
     )
     late = "".join(f"{number},2024-02-09 08:00,c\n" for number in range(4))
     dataset = read(tmp_path, "order_id,ordered_at,item_id\n" + rows + late)
-    assert (dataset.n_orders, warnings_of(dataset.quality)) == (50, [])
+    (warning,) = warnings_of(dataset.quality)
+    assert "4 of 50 order ids stand for several days and are believed" in warning
+    assert dataset.n_orders == 50
+    for split, n_orders in (("true", 54), ("false", 50)):
+        dataset = read(
+            tmp_path, "order_id,ordered_at,item_id\n" + rows + late, f"split_orders = {split}"
+        )
+        assert (dataset.n_orders, warnings_of(dataset.quality)) == (n_orders, [])
 
 
 # Rows that are no sales, and returns
