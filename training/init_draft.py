@@ -49,9 +49,7 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     firsts = {
         section: _described(draft, section, files, folder) for section, files in found.items()
     }
-    languages = sum((file.languages() for file in firsts.values()), Counter[str]())
-    # Of as many headers in two languages, the one that is named first in the table.
-    language = max(names()["languages"], key=languages.__getitem__) if languages.total() else "en"
+    language = _language(sum((file.languages() for file in firsts.values()), Counter()))
     draft.choose("shop.name", "Name of the shop", folder.name or "Shop", "the folder's name")
     _matching_item_ids(draft, firsts)
     for section, file in firsts.items():
@@ -62,7 +60,8 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     init_values.join_time(draft, orders)
     init_values.ask_states(draft, orders)
     for section, file in firsts.items():
-        init_values.tell_decimals(draft, section, file, names()["languages"][language]["decimal"])
+        usual = names()["languages"][_language(file.languages())]["decimal"]
+        init_values.tell_decimals(draft, section, file, usual)
         _leave_unused(draft, section, file)
     init_values.tell_currency(draft, firsts, language)
     init_values.tell_habits(draft, language)
@@ -74,6 +73,11 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     init_values.tell_dates(draft, orders)
     draft.tell("tracking.count", "vouched", "checkouts that the shop's server asked for")
     return draft
+
+
+def _language(counts: Counter[str]) -> str:
+    """Return what most speaks for; of two as good, the one that is named first in the table."""
+    return max(names()["languages"], key=counts.__getitem__) if counts.total() else "en"
 
 
 def _sections(paths: Sequence[str], draft: Draft) -> dict[str, list[Survey]]:

@@ -163,6 +163,15 @@ def test_what_prices_are(
     assert ("orders.decimal" in drafted["guessed"]) == guessed
 
 
+def test_the_language_of_a_file_speaks_for_its_decimal_mark(tmp_path: Path) -> None:
+    orders = _orders(tmp_path, "Order ID|Date|SKU|Qty", lambda x: (x.order, _day(x), x.sku, 1))
+    catalogue = tmp_path / "items.csv"
+    catalogue.write_text("Artikelnummer;Bezeichnung;Preis\n1001;Becher;1.299\n1002;Kanne;1.399\n")
+    drafted = _drafted([orders, catalogue])
+    assert drafted["settings"]["catalogue.decimal"] == ","
+    assert drafted["guessed"]["catalogue.decimal"] == "'1.299' in 'Preis' may be 1.299 or 1,299"
+
+
 def test_a_column_of_two_marks_is_asked_about(tmp_path: Path) -> None:
     path = _orders(
         tmp_path,
