@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -77,6 +77,15 @@ def import_(
     # What says no time happened when its file was written: the same at every run.
     written = int(os.fstat(source.fileno()).st_mtime_ns // 1000) if file != "-" else clock.now()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
+    ignored = 0
+
+    def translated(payload: object) -> Sequence[object]:
+        nonlocal ignored
+        assert adapter is not None
+        found = adapter(payload, written)
+        ignored += not found
+        return found
+
     lines = Source(source) if file == "-" else Source.of(source, Path(file))
     with (
         source,
@@ -88,7 +97,7 @@ def import_(
             lines,
             rejects,
             progress,
-            None if adapter is None else lambda payload: adapter(payload, written),
+            None if adapter is None else translated,
         )
     summary = {
         "recorded": result.recorded,
@@ -96,6 +105,8 @@ def import_(
         "rejected": result.rejected,
         "rejected_file": str(rejects) if result.rejected else None,
     }
+    if adapter is not None:
+        summary["ignored"] = ignored
     if result.resumed_at is not None:
         summary["resumed_at_line"] = result.resumed_at
     if as_json:
@@ -107,6 +118,8 @@ def import_(
             f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
             f" {result.rejected:,} rejected"
         )
+        if ignored:
+            console.out.print(f"{ignored:,} lines hold no offer, sale or return, or a test order")
         for line, code, message in result.examples:
             console.err.print(f"line {line} ({code}): {message}", markup=False, highlight=False)
     if result.rejected:

@@ -150,7 +150,8 @@ class Mersalg:
         Raises
         ------
         Refused
-            The batch as a whole; single events are named in the answer's `rejected`.
+            The batch as a whole, or each of its events, as `details` say; single events are named
+            in the answer's `rejected`.
         Unreachable
             No answer to any of the attempts; try later, with the same events.
         """

@@ -250,7 +250,7 @@ def test_files_of_other_systems(tmp_path: Path) -> None:
     for recorded in (1, 0):
         result = attempt(*command, "--json")
         told = json.loads(result.stdout)
-        assert (told["recorded"], told["rejected"]) == (recorded, 1)
+        assert (told["recorded"], told["rejected"], told["ignored"]) == (recorded, 1, 1)
     rejected = json.loads((tmp_path / "ga4.jsonl.rejected.jsonl").read_text())
     assert rejected["line"] == 3
     assert "transaction_id" in rejected["message"]

@@ -244,6 +244,7 @@ def test_a_session_keeps_its_first_arm(store: Store) -> None:
 
 
 def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
+    edited = (PurchaseItem("mug", 1),)
     store.facts.append(
         [
             decision(2, session_id="s", arm="control"),
@@ -252,6 +253,8 @@ def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
             purchase(4, customer_id="early"),
             purchase(9, customer_id="Ola"),
             purchase(10, customer_id="Ola"),
+            # An edited order is bought once, with its latest items, when it was placed.
+            purchase(11, customer_id="Ola", transaction_id="t-9", revision=1, items=edited),
         ]
     )
     many = [f"nobody-{number}" for number in range(600)]
@@ -274,6 +277,7 @@ def test_several_buyers_are_looked_up_at_once(store: Store) -> None:
         *([[]] * len(many)),
         orders,
     ]
+    assert [items for _, items in buyers[1].purchases] == [("mug",), ("case-1",)]
     assert store.questions.known_buyers([]) == []
 
 
