@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
+from weakref import WeakKeyDictionary
 
 import orjson
 from fastapi import APIRouter, Request
@@ -14,6 +18,7 @@ from engine import clock
 from engine.adapters import shopify
 from engine.adapters.choosing import Adapter, adapter_named
 from engine.errors import FactRejected, shown
+from engine.model import Model
 from engine.storage.fact_rows import Rejection
 from serving import errors, openapi
 from serving.request_body import largest_body, parse_json, read_body, read_json
@@ -24,6 +29,9 @@ from serving.security import ANYONE, Caller, admit
 from serving.service import Service, service_of
 
 _log = logging.getLogger("mersalg.webhooks")
+
+_ids_by_name: WeakKeyDictionary[Model, dict[str, str]] = WeakKeyDictionary()
+"""Of the items whose name no other has; made when the first name comes."""
 
 _SHOPIFY = Caller(frozenset(), "shopify")
 """Who erases a customer by a webhook, in the audit log."""
@@ -43,7 +51,8 @@ _ANSWERS = errors.documented(401, 403, 413, 415, 422, 503)
 async def from_ga4(request: Request) -> Response:
     """Record a Measurement Protocol body, one event, or a push to a data layer.
 
-    `promotion_id` is the `offer_id`. Events that concern no offer and no order are ignored. Keys as
+    `promotion_id` is the `offer_id`. An item without an `item_id` is known by its `item_name`, as
+    the catalogue names it. Events that concern no offer and no order are ignored. Keys as
     for `/v1/events`.
     """
     return await _from(request, "ga4")
@@ -122,7 +131,22 @@ async def _from(request: Request, name: str) -> Response:
     events = _translated(
         adapter_named(name), await read_json(request, largest_body(request, caller)), service
     )
+    _name_items(service.live.model, events)
     return answer_of(await take(service, caller, events))
+
+
+def _name_items(model: Model | None, events: Iterable[dict[str, object]]) -> None:
+    """Give items that are known by their name alone the id that the catalogue has for it."""
+    for event in events:
+        for line in cast("list[dict[str, object]]", event.get("items") or []):
+            name = line.get("item_id")
+            if model is not None and name is not None and name not in model.catalogue.items:
+                if model not in _ids_by_name:
+                    catalogue = model.catalogue
+                    twice = {each for each, n in Counter(catalogue.names).items() if n > 1}
+                    named = zip(catalogue.names, catalogue.items.ids, strict=True)
+                    _ids_by_name[model] = {each: its for each, its in named if each not in twice}
+                line["item_id"] = _ids_by_name[model].get(str(name), name)
 
 
 def _translated(adapter: Adapter, payload: object, service: Service) -> list[dict[str, object]]:

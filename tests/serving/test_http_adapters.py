@@ -70,6 +70,23 @@ def test_ga4_from_view_to_purchase(client: httpx.Client, folder: Path) -> None:
     assert unknown.status_code == 401
 
 
+@pytest.mark.parametrize("name", ["Case", "case-1"])
+def test_an_item_of_ga4_is_known_by_its_name(client: httpx.Client, folder: Path, name: str) -> None:
+    checkout = f"name-{name}"
+    assert "case-1" in _offered(client, checkout)
+    params = {"transaction_id": checkout, "currency": "NOK", "checkout_id": checkout}
+    lines = [{"item_name": name, "price": 199}, {"item_name": "nobody knows", "price": 5}]
+    event = {"name": "purchase", "params": {**params, "items": lines}}
+    assert client.post("/v1/adapters/ga4", json=event).json()["recorded"] == 1
+    exported = run("events", "export", "--database", folder / "facts.db")
+    (order,) = (
+        fact
+        for fact in map(json.loads, exported.splitlines())
+        if fact.get("transaction_id") == checkout
+    )
+    assert [line["item_id"] for line in order["items"]] == ["case-1", "nobody knows"]
+
+
 def test_segment_sent_twice_counts_once(client: httpx.Client) -> None:
     offer = next(iter(_offered(client, "seg-1").values()))
     message = {
