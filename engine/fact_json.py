@@ -68,9 +68,9 @@ def parse_fact(data: object) -> Fact:
     return fact_of(schema.convert_fact(data))
 
 
-def unpack(record: bytes | str) -> Fact:
-    """Return a fact from its JSON text; raise as `parse_fact`."""
-    return fact_of(schema.decode_fact(record))
+def unpack(record: bytes | str, unknown: set[str] | None = None) -> Fact:
+    """Return a fact from its JSON text; for `unknown` see `decode_fact`; raise as `parse_fact`."""
+    return fact_of(schema.decode_fact(record, unknown))
 
 
 def fact_of(body: schema.FactBody) -> Fact:

@@ -33,7 +33,8 @@ _EXAMPLES = 5
 class ImportResult:
     """Lines by what became of them; `examples` are (line number, code, message).
 
-    `resumed_at` is the line at which a run that had been cut short was taken up again, else None.
+    `unknown` are fields of events that are not known, and were ignored. `resumed_at` is the line at
+    which a run that had been cut short was taken up again, else None.
     """
 
     recorded: int = 0
@@ -41,6 +42,7 @@ class ImportResult:
     rejected: int = 0
     examples: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     resumed_at: int | None = None
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,7 @@ def _write(
             before.rejected + len(rejected),
             [*before.examples, *examples][:_EXAMPLES],
             before.resumed_at,
+            before.unknown.union(*(piece.unknown for _, piece, _ in together)),
         )
         size = side.put([_reject_entry(*one) for one in rejected])
         return place.note(after, size)

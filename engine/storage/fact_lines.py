@@ -51,6 +51,8 @@ class Piece(NamedTuple):
         Lines that are no facts.
     size, lines
         Bytes and lines of the piece, blank lines included.
+    unknown
+        Fields of events that are not known.
     """
 
     facts: list[FactRow]
@@ -58,6 +60,7 @@ class Piece(NamedTuple):
     refused: list[Refused]
     size: int
     lines: int
+    unknown: set[str]
 
 
 Read = tuple[list[bytes], Piece, int]
@@ -151,10 +154,10 @@ def prepare_lines(
     translation: Translation | None = None,
 ) -> Piece:
     """Return the rows of lines whose first has the number `first`; see `pieces`."""
-    piece = Piece([], [], [], sum(map(len, lines)), len(lines))
+    piece = Piece([], [], [], sum(map(len, lines)), len(lines), set())
     for number, raw in enumerate(lines, start=first):
         try:
-            facts = _facts_of(raw, pseudonyms, translation)
+            facts = _facts_of(raw, pseudonyms, translation, piece.unknown)
         except FactRejected as error:
             piece.refused.append(Refused(number, error.reason, error.message))
             continue
@@ -164,11 +167,11 @@ def prepare_lines(
 
 
 def _facts_of(
-    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None
+    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None, unknown: set[str]
 ) -> Sequence[FactRow]:
     raw = raw.removeprefix(BOM_UTF8)
     if not raw.strip():
         return ()
     if translation is None:
-        return (row_of(unpack(raw), pseudonyms, trusted=True),)
+        return (row_of(unpack(raw, unknown), pseudonyms, trusted=True),)
     return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]

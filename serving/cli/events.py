@@ -107,6 +107,8 @@ def import_(
     }
     if adapter is not None:
         summary["ignored"] = ignored
+    if result.unknown:
+        summary["unknown_fields"] = sorted(result.unknown)
     if result.resumed_at is not None:
         summary["resumed_at_line"] = result.resumed_at
     if as_json:
@@ -118,6 +120,9 @@ def import_(
             f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
             f" {result.rejected:,} rejected"
         )
+        if result.unknown:
+            fields = ", ".join(sorted(result.unknown))
+            console.err.print(f"fields that are not known were ignored: {fields}", markup=False)
         if ignored:
             console.out.print(f"{ignored:,} lines hold no offer, sale or return, or a test order")
         for line, code, message in result.examples:

@@ -163,3 +163,15 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_migrate_may_run_twice(database: str) -> None:
     first = summary(run("migrate", "--database", database, "--json"))
     assert summary(run("migrate", "--database", database, "--json")) == first
+
+
+def test_fields_that_are_not_known_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "facts.jsonl"
+    odd = {**PURCHASE, "coupon": "X", "items": [{**PURCHASE["items"][0], "item_name": "Phone"}]}
+    file.write_text("\n".join(map(json.dumps, [DECISION, odd, *VIEWS])) + "\n")
+    command = ("events", "import", file, "--database", tmp_path / "facts.db")
+    made = json.loads(run(*command, "--json"))
+    assert (made["recorded"], made["rejected"]) == (4, 0)
+    assert made["unknown_fields"] == ["coupon", "items.item_name"]
+    result = attempt(*command)
+    assert "fields that are not known were ignored: coupon, items.item_name" in result.stderr
