@@ -210,7 +210,9 @@ def parse_pack(text: str) -> Pack | None:
 def _normal(text: str) -> str:
     # Patterns part at spaces in several places: among many they would try every way to.
     spaced = _SPACES.sub(r"\1", without_strengths(text).replace("_", " "))
-    return _FLUID.sub("floz", _SQUARE.sub(r"sq\1", spaced))
+    if "sq" in spaced or "fl" in spaced:
+        return _FLUID.sub("floz", _SQUARE.sub(r"sq\1", spaced))
+    return spaced
 
 
 def _nested(words: str) -> Pack | None:
@@ -267,7 +269,7 @@ def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
     return pack_in_name(catalogue.names[item], path)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=16_384)
 def pack_in_name(name: str, category: str = "") -> Pack | None:
     """The amount a display name states; a name's metres and inches tell what the thing is."""
     words = _GENERATION.sub(" ", without_properties(_normal(name), category))

@@ -79,7 +79,10 @@ _SEASONS = frozenset(
     "spring summer autumn fall winter allseason yearround ss aw fw vår sommer høst vinter "
     "helårs".split()
 )
-_SEASON_START = re.compile(r"(vinter|sommer|høst|helårs)s?(?=[^\W\d_]{3,})")
+_SEASON_STARTS = ("vinter", "sommer", "høst", "helårs")
+_OF_A_COLOUR = r"(?:label|edition|series|line)\b"
+_DIGIT = re.compile("[0-9]")
+_SEASON_START = re.compile(rf"(?:{'|'.join(_SEASON_STARTS)})s?(?=[^\W\d_]{{3,}})")
 _SEASON_CODE = re.compile(r"(?:ss|aw|fw)\s?(?:20)?[0-9]{2}|20[0-9]{2}(?:/(?:20)?[0-9]{2})?")
 _LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
 _FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
@@ -96,7 +99,7 @@ _WORN_NUMBERS = re.compile(
     r"|\b[0-9]{1,3}(?:[.,][0-9])?\s*[-–/]\s*[0-9]{1,3}(?:[.,][0-9])?\s*"
     r"(?:mnd|m|md|months?|år|y|yrs?|years?|cm|kg)?\b"
     r"|\b[0-9]{2,3}(?:[.,]5|½)?\s*(?:cm|mm|mnd|months?|år|years?)?(?![\w.,/])"
-    r"(?!\s*(?:p[kc]|pack|stk|par|pairs?|w|v)\b)"
+    r"(?!\s*(?:(?!eu|uk|us)[^\W\d_]{1,2}|pack|stk|par|pairs?|speed|gears?|lumens?|den|denier)\b)"
 )
 _WHEELS = re.compile(
     r"\b[0-9]{3}/[0-9]{2}\s*-?\s*z?r?\s*[0-9]{2}\b|\br\s?[12][0-9]\b|\b(?:700c|650b)\b"
@@ -116,25 +119,29 @@ _FIT_ATTRIBUTES = frozenset(
 _TASTE_ATTRIBUTES = frozenset(
     "colour color farge farve colourway colorway pattern mønster print scent duft flavour flavor "
     "smak language "
-    "språk motif motiv design theme tema fragrance".split()
+    "språk motif motiv design theme tema fragrance colours colors farger".split()
 )
 _SIZE_ATTRIBUTES = frozenset("size sizes str strl størrelse storrelse storlek".split())
+_SIZE_ENDINGS = ("størrelse", "size", "str")
+_PACK_WORDS = frozenset(
+    "pack package packaging packsize pakke pakning pakningsstørrelse portion porsjon file screen "
+    "skjerm screensize skjermstørrelse".split()
+)
 _SCREENS = frozenset(
     "tv tvs television monitor monitors screen skjerm display projector lerret".split()
 )
-_ACCESSORIES = tuple(
-    (
-        "case cover sleeve pouch filter charger cable adapter adaptor strap battery holder "
-        "mount bracket refill blade nozzle protector tamper jug descaler cleaner hose lid "
-        "bulb remote ink toner cartridge pods stylus tripod bag attachment accessory "
-        "spare replacement brush grinder lens etui deksel veske lader kabel reim rem "
-        "batteri holder feste stativ skjermbeskytter beskytter avkalker rens rensemiddel "
-        "slange lokk pære blekk fjernkontroll patron kapsler trekk pose munnstykke børste "
-        "mugge kanne tilbehør reservedel kvern objektiv støvpose støvsugerpose lås lock "
-        "pump pumpe "
-    ).split()
+_ACCESSORIES = frozenset(
+    "case cover sleeve pouch filter charger cable adapter adaptor strap battery holder mount "
+    "bracket refill blade nozzle protector tamper jug descaler cleaner hose lid bulb remote "
+    "ink toner cartridge pods stylus tripod bag attachment accessory spare replacement brush "
+    "grinder lens etui deksel veske lader kabel reim rem batteri feste stativ skjermbeskytter "
+    "beskytter avkalker rens rensemiddel slange lokk pære blekk fjernkontroll patron kapsler "
+    "trekk pose munnstykke børste mugge kanne tilbehør reservedel kvern objektiv støvpose "
+    "støvsugerpose lås lock pump pumpe cylinder hook clip rack saddle pedal pedals plug whisk "
+    "scoop cloth valve gasket seal shade dock sylinder krok klips sete hette plugg pakning "
+    "ventil minnekort dokk kontroller portafilter".split()
 )
-# Short ones name an accessory as a word of their own only: `rem`, `ink`, `kit`.
+# Short ones name an accessory as a word of their own only: `rem`, `ink`, `lid`.
 _ENDINGS = tuple(word for word in _ACCESSORIES if len(word) >= 5)
 _FIRST = frozenset(
     "etui deksel lader kabel reim filter charger cable adapter skjermbeskytter batteri "
@@ -223,28 +230,31 @@ def traits_of(name: str, category: str = "") -> Traits:
     if worn:
         text = _WHEELS.sub(taken, text)
         text = re.sub(rf"\b(?:{_SEASON_CODE.pattern})\b", season, text)
-    text = _LABELLED.sub(taken, text)
+    if _DIGIT.search(text) or "s" in text:
+        text = _LABELLED.sub(taken, text)
     if worn:
         text = _WORN_NUMBERS.sub(taken, text)
-    text = _SEASON_START.sub(season, text)
+    if any(start in text for start in _SEASON_STARTS):
+        text = _SEASON_START.sub(season, text)
+    text = text.replace("all-season", "allseason").replace("one size", "onesize")
     words: list[str] = []
-    for word in _WORDS.findall(
-        text.replace("all-season", "allseason").replace("one size", "onesize")
-    ):
-        if (_LETTERS.fullmatch(word) and kind != "eaten") or (worn and word in _SIZE_WORDS):
+    for word in _WORDS.findall(text):
+        if (len(word) < 7 and kind != "eaten" and _LETTERS.fullmatch(word)) or (
+            worn and word in _SIZE_WORDS
+        ):
             sizes.add(word)
         elif word in _SEASONS:
             seasons.add(word)
-        elif _is_colour(word) and not re.search(
-            rf"\b{word}\s(?:label|edition|series|line)\b", text
-        ):
+        elif _is_colour(word) and not re.search(rf"\b{word}\s{_OF_A_COLOUR}", text):
             tastes.add(word)
         elif word not in _SHADES:
             words.append(word)
     made_for = _FOR.search(text)
-    head = text[: made_for.start()] if made_for else text
-    included = _WITH.search(head)
-    head = head[: included.start()] if included and included.start() else head
+    cut = made_for.start() if made_for else len(text)
+    included = _WITH.search(text, 1, cut)
+    cut = included.start() if included else cut
+    head = words if cut == len(text) else [w for w in _WORDS.findall(text[:cut]) if w in words]
+    head = [word for word in head if len(word) > 2 and not _DIGIT.search(word)]
     return Traits(
         tuple(sorted(word for word in words if word not in _CONTAINERS)) or tuple(sorted(words)),
         frozenset(sizes),
@@ -252,7 +262,7 @@ def traits_of(name: str, category: str = "") -> Traits:
         frozenset(tastes),
         kind,
         _accessory(head),
-        _plain_words(head),
+        frozenset(head),
         made_for is not None,
     )
 
@@ -264,24 +274,10 @@ def item_traits(catalogue: Catalogue, item: int) -> Traits:
     return traits_of(catalogue.names[item], path)
 
 
-def _plain_words(text: str) -> frozenset[str]:
-    return frozenset(word for word in re.findall(r"[^\W\d_]{3,}", text) if not _is_colour(word))
-
-
-def _accessory(text: str) -> str:
+def _accessory(words: list[str]) -> str:
     """The accessory a phrase names: its last word (`phone case`), or its first (`Etui Galaxy`)."""
-    words = [
-        word
-        for word in re.findall(r"[^\W_]+", text)
-        if not (_is_colour(word) or word in _SHADES or re.search("[0-9]", word) or len(word) < 3)
-    ]
     for word in (*words[-1:], *(each for each in words[:1] if each in _FIRST)):
-        for form in (
-            word,
-            word.removesuffix("s"),
-            word.removesuffix("es"),
-            word.removesuffix("er"),
-        ):
+        for form in (word, word[:-1], word[:-2]):
             if form in _ACCESSORIES:
                 return form
             if form.endswith(_ENDINGS):
@@ -294,7 +290,8 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
     words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
     texts = [text.casefold().strip() for text in (before, after)]
     number = [re.fullmatch(r"[0-9]{1,3}(?:[.,][0-9]+|½)?", text) is not None for text in texts]
-    if words & _FIT_ATTRIBUTES or all(text in _SEASONS for text in texts):
+    seasonal = all(text in _SEASONS or _SEASON_CODE.fullmatch(text) for text in texts)
+    if words & _FIT_ATTRIBUTES or (seasonal and not all(text.isdigit() for text in texts)):
         return "fit"
     if (words & _TASTE_ATTRIBUTES and not all(number)) or all(map(_all_colours, texts)):
         return "taste"
@@ -303,7 +300,8 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
     if letters and kind != "eaten":
         return "fit"
     # `size_ml` is no size that fits.
-    if not words & _SIZE_ATTRIBUTES or words & UNITS.keys():
+    of_size = words & _SIZE_ATTRIBUTES or any(word.endswith(_SIZE_ENDINGS) for word in words)
+    if not of_size or words & UNITS.keys() or words & _PACK_WORDS:
         return None
     if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
         return "fit"

@@ -98,6 +98,9 @@ def _offered(model: Model) -> list[Upgrade]:
         ("Camera X100", "Camera X100 bag", "Cameras"),
         ("Gassgrill Fjord", "Trekk til Gassgrill Fjord", "Griller"),
         ("Drill Storm", "Drill Storm battery", "Drills"),
+        ("Fizz soda machine", "Fizz CO2 cylinder", "Soda machines"),
+        ("Bella cleaning brush", "Bella portafilter", "Machines"),
+        ("Sykkel Fjell sete", "Sykkel Fjell pedaler", "Sykler"),
         # Less, or more at no lower unit price.
         ("Apple juice 250ml (Pack of 6)", "Apple juice 1 l", "Juice"),
         ("Flour carton 32 - 1 kg pkgs.", "Flour sack 16 kg", "Flour"),
@@ -132,6 +135,8 @@ def test_what_is_not_offered(base: str, better: str, category: str, family: str)
         ("Kopipapir A4 80 g 500 ark", "Kopipapir A4 90 g 500 ark", "Papir"),
         ("Whisky Red Label 70 cl", "Whisky Black Label 70 cl", "Whisky"),
         ("TV Nord 50", "TV Nord 55", "TV"),
+        ("Elsykkel Fjord 400 Wh", "Elsykkel Fjord 500 Wh", "Sykler"),
+        ("City bike 3 gears", "City bike 7 gears", "Bikes"),
     ],
 )
 @pytest.mark.parametrize("family", ["", "things"])
@@ -174,6 +179,13 @@ def test_a_version_without_names_is_another_one() -> None:
         ("size", "EU 42 > EU 44", "", "fit"),
         ("size", "small > large", "worn", "fit"),
         ("option1", "M > L", "worn", "fit"),
+        ("skostr", "42 > 44", "", "fit"),
+        ("eu_size", "42 > 44", "", "fit"),
+        ("collection", "SS24 > AW24", "", "fit"),
+        ("colours", "white > navy", "", "taste"),
+        ("model_year", "2023 > 2024", "", "gain"),
+        ("pack_size", "6 pk > 12 pk", "", "gain"),
+        ("screen_size", "50 > 55", "", "gain"),
         ("wheel_size", "27.5 > 29", "worn", "fit"),
         ("hjul", '26" > 29"', "", "fit"),
         ("season", "SS24 > AW24", "", "fit"),
