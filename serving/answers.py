@@ -15,7 +15,12 @@ _DECIMALS = 6
 _encoder = msgspec.json.Encoder()
 
 
-def answer_json(decision: Decision, tracking: Tracking, warnings: Sequence[str] = ()) -> bytes:
+def answer_json(
+    decision: Decision,
+    tracking: Tracking,
+    warnings: Sequence[str] = (),
+    unknown_item_ids: Sequence[str] = (),
+) -> bytes:
     """Return what the shop is answered, as JSON; it is not shown ghosts."""
     currency = decision.currency
     shown = decision.offers if decision.arm == "treatment" else ()
@@ -26,6 +31,7 @@ def answer_json(decision: Decision, tracking: Tracking, warnings: Sequence[str] 
         tracking,
         [_offer(offer, currency) for offer in shown],
         tuple(warnings),
+        tuple(unknown_item_ids),
     )
     return _encoder.encode(answer)
 

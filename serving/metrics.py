@@ -68,6 +68,11 @@ class Metrics:
             for kind in get_args(Kind)
             for arm in get_args(Arm)
         }
+        self.unknown_items = Counter(
+            "mersalg_unknown_items",
+            "Items of carts that the model does not know, each once a call",
+            registry=own,
+        )
         degraded = Counter(
             "mersalg_degraded",
             "Suggestion calls that got less than they could have, by reason",

@@ -113,6 +113,8 @@ FIELDS: Mapping[str, str] = {
     "ignored": "The topic of a webhook that is no sale or return, or of a test order; the field is"
     " missing elsewhere",
     "warnings": "What was left out of account, for people; the field is missing where nothing was",
+    "unknown_item_ids": "Items of the cart that the model does not know; the field is missing where"
+    " it knows all",
     "version": "Name of a folder in the models folder",
     "versions": "Manifests of what is on disk, oldest first",
 }

@@ -154,6 +154,13 @@ class SuggestionRequest(Struct):
         ),
     ] = None
     checkout_token: OptionalId = None
+    preview: Annotated[
+        bool,
+        Meta(
+            description="Answer as in the treatment arm, and record nothing: to try an integration."
+            " Needs a server key"
+        ),
+    ] = False
     consent: Annotated[
         Consent | None,
         Meta(
@@ -318,6 +325,7 @@ class SuggestionResponse(Struct, omit_defaults=True):
     # A tagged union of `msgspec` would write `kind` first.
     offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
     warnings: Sequence[str] = ()
+    unknown_item_ids: Sequence[str] = ()
 
 
 class RejectedCandidate(Struct):

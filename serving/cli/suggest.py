@@ -74,7 +74,7 @@ def _answers(
 
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
     from serving.answers import answer_json
-    from serving.checkout import decide
+    from serving.checkout import decide, unknown_item_ids
     from serving.errors import ApiError
     from serving.request_body import decode, ignored
     from serving.schemas import SuggestionRequest
@@ -93,7 +93,7 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     else:
         for offer in decision.offers:
             tally[offer.kind] += 1
-    return answer_json(decision, "off", ignored(unknown))
+    return answer_json(decision, "off", ignored(unknown), unknown_item_ids(model, request))
 
 
 def _refusal(error: ApiError) -> bytes:

@@ -415,6 +415,7 @@ class SuggestionRequest(TypedDict):
     declined_item_ids: NotRequired[list[str | int] | None]
     currency: NotRequired[str | None]
     checkout_token: NotRequired[str | int | None]
+    preview: NotRequired[bool]
     consent: NotRequired[
         bool
         | Literal[0, 1]
@@ -516,6 +517,7 @@ class SuggestionResponse(TypedDict):
     tracking: Literal["deferred", "off", "recorded"]
     offers: list[Offers]
     warnings: NotRequired[list[str]]
+    unknown_item_ids: NotRequired[list[str]]
 
 
 class ExplainedDecision(TypedDict):

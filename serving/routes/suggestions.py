@@ -15,7 +15,7 @@ from engine.model import Model
 from engine.storage.questions import KnownBuyer
 from serving import errors, logs, openapi
 from serving.answers import answer_json
-from serving.checkout import decide
+from serving.checkout import decide, unknown_item_ids
 from serving.request_body import decode, ignored, largest_body, read_body
 from serving.routes.direct import DirectRoute
 from serving.schemas import SuggestionRequest
@@ -53,6 +53,8 @@ async def suggest(request: Request) -> Response:
     unknown: list[str] = []
     body = await read_body(request, largest_body(request, caller))
     asked = await _asked(service, caller, body, unknown)
+    if asked.preview and not caller.may("server"):
+        raise errors.ApiError(403, "forbidden", "a preview needs a key of scope server")
     laps.lap("parse")
     logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
     scope, problem = scope_of(
@@ -69,13 +71,17 @@ async def suggest(request: Request) -> Response:
     decision = await _beside_others(service, deciding) if is_long else deciding()
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
-    if decision.control_share:
-        service.buyers.set_arm(decision.session_id, decision.arm)
-    tracking = await service.intake.record(decision, budget)
-    laps.lap("record")
-    _count(service, decision, tracking, late=budget.is_spent)
+    not_known = unknown_item_ids(model, asked)
+    tracking: Tracking = "off"
+    if not asked.preview:
+        if decision.control_share:
+            service.buyers.set_arm(decision.session_id, decision.arm)
+        tracking = await service.intake.record(decision, budget)
+        laps.lap("record")
+        _count(service, decision, tracking, late=budget.is_spent)
+        service.metrics.unknown_items.inc(len(not_known))
     warnings = [*ignored(unknown), *([f"checkout_token {problem}"] if problem else ())]
-    answer = answer_json(decision, tracking, warnings)
+    answer = answer_json(decision, tracking, warnings, not_known)
     laps.lap("answer")
     return Response(answer, media_type="application/json")
 
@@ -138,6 +144,7 @@ def _decide(
         return decide(
             model,
             asked,
+            holdout=not asked.preview,
             known_arm=buyer.arm,
             bought=buyer.purchases,
             dismissed=buyer.dismissed_item_ids,
@@ -148,7 +155,14 @@ def _decide(
         )
     except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
-        decision = decide(None, asked, known_arm=buyer.arm, scope=scope, salt=salt)
+        decision = decide(
+            None,
+            asked,
+            holdout=not asked.preview,
+            known_arm=buyer.arm,
+            scope=scope,
+            salt=salt,
+        )
         logs.decision_id.set(decision.decision_id)
         service.live.note_failure(model, error)
         service.metrics.degraded["decide_failure"].inc()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from engine.errors import DataError, ModelNotFound
 from engine.registry import Registry
 from serving.answers import answer_json
-from serving.checkout import decide
+from serving.checkout import decide, unknown_item_ids
 from serving.cli import suggest
 from serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
@@ -72,8 +72,9 @@ def test_one_answer_a_cart_in_the_same_order(models: Path, tmp_path: Path) -> No
     answers = _read(out)
     model = Registry(models).load()
     for body, found in zip(bodies, answers, strict=True):
-        decision = decide(model, convert(body, SuggestionRequest), holdout=False)
-        expected = json.loads(answer_json(decision, "off"))
+        request = convert(body, SuggestionRequest)
+        decision, unknown = decide(model, request, holdout=False), unknown_item_ids(model, request)
+        expected = json.loads(answer_json(decision, "off", (), unknown))
         assert _without_ids(found) == _without_ids(expected)
         assert found["tracking"] == "off"
         assert found["arm"] == "treatment"
