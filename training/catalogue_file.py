@@ -68,15 +68,15 @@ def read_catalogue(
     naming += tuple(filter(None, (columns.brand,)))
     of_product = (*naming, *filter(None, (columns.active,)))
     products, how = _products(source, keys, naming)
-    heirs = np.zeros(source.n_rows, dtype=np.bool_)
+    inheriting = np.zeros(source.n_rows, dtype=np.bool_)
 
     def read(column: str) -> Keys:
         """Return a column's texts, where blank those of an earlier row of the product."""
         cells = read_keys(source, (column,), exact=True)
         if column not in of_product:
             return cells
-        codes = _from_above(products, cells.codes)
-        heirs[codes != cells.codes] = True
+        codes = _inherit(products, cells.codes)
+        inheriting[codes != cells.codes] = True
         return Keys(codes, cells.values)
 
     def texts(column: str) -> pa.Array:
@@ -138,7 +138,7 @@ def read_catalogue(
         levels = section.attribute_levels.get("tier", ())
         given_tier, unclear = ranks_of(texts(columns.tier).to_pylist(), levels)
         note("bad_tier", unclear, columns.tier)
-    audit.note(how, heirs, tuple(of_product))
+    audit.note(how, inheriting, tuple(of_product))
     price = _amounts(
         *(source, audit, section, "price", currency),
         bad="bad_catalogue_price",
@@ -221,14 +221,18 @@ def _products(
     None where rows are not of products.
 
     A product is named in a column such as Shopify's `Handle`, or WooCommerce's `Parent` (of
-    variants alone, by the product's own id). Without one, a row in which all is blank that is true
-    of a product (Odoo) is of the product above it.
+    variants alone, by the product's own id, or `id:` and its `ID`). Without one, a row in which all
+    is blank that is true of a product (Odoo) is of the product above it.
     """
     rows = np.arange(source.n_rows)
     for name in source.table.column_names:
         if as_field(name) in _PRODUCTS:
             named = read_keys(source, (name,))
             own = items.recode(named.texts)
+            ids = [each for each in source.table.column_names if as_field(each) == "id"]
+            if ids:
+                texts = pc.replace_substring_regex(named.texts, "^id:", "")
+                own = np.where(own == MISSING, read_keys(source, ids).recode(texts), own)
             product = np.where(named.codes == MISSING, own, named.codes)
             first = np.full(len(named.values), source.n_rows)
             np.minimum.at(first, product[product != MISSING], rows[product != MISSING])
@@ -242,7 +246,7 @@ def _products(
     return np.maximum.accumulate(np.where(blank, 0, rows)), "continued_item"
 
 
-def _from_above(products: NDArray[np.int64] | None, codes: Codes) -> Codes:
+def _inherit(products: NDArray[np.int64] | None, codes: Codes) -> Codes:
     """Return codes with those of rows that have none taken from the row of their product."""
     return codes if products is None else np.where(codes == MISSING, codes[products], codes)
 

@@ -23,7 +23,7 @@ _THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
 _SPACES = " \u00a0\u2009\u202f"
 _WORD = r"[^0-9.,()+\-−]*+(?:(?<=[^\W\d_])\.)?+\s*+"
 # A currency before or after (`$18.00`, `kr. 99`, `1 290,-`), a sign on either side of it.
-_DRESSED = re.compile(
+_AMOUNT = re.compile(
     rf"(?P<open>\()?(?P<sign>[+\-−]?)(?P<before>{_WORD})(?P<late_sign>[\-−]?)\s*+"
     rf"(?P<number>[.,]?[0-9](?:[0-9., '’{_SPACES}]*[0-9])?)(?:[,.][\-–—])?(?P<after>{_WORD})"
     r"(?P<close>\))?"
@@ -127,7 +127,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dressed:
+class _Amount:
     """A number without what stands around it; `currencies` is None where nothing does."""
 
     digits: str
@@ -156,12 +156,12 @@ def read_numbers(
     if pa.types.is_dictionary(array.type):
         texts, codes = array.dictionary, codes_of(array)
         try:
-            found, dressed = _numbers_of(texts, codes, marks)
+            found, amounts = _numbers_of(texts, codes, marks)
         except _TwoWays as error:
             file, row = source.place(int(np.argmax(codes == error.text)))
             raise DataError(str(error), file=file, row=row, column=column) from error
         values = np.append(found, np.nan)[codes]
-        named = {place: each.currencies for place, each in dressed.items() if each.currencies}
+        named = {place: each.currencies for place, each in amounts.items() if each.currencies}
         if named and currency:
             may = np.zeros((2, len(texts) + 1), dtype=np.bool_)
             for place, currencies in named.items():
@@ -178,8 +178,8 @@ def read_numbers(
 
 def parse_number(text: str, decimal: str) -> float:
     """NaN where `text` states no number; `1,500` is 1500 only where the comma is not the mark."""
-    dressed = _undressed(text)
-    return float("nan") if dressed is None else _value(dressed, decimal, None)
+    amounts = _parse_amount(text)
+    return float("nan") if amounts is None else _value(amounts, decimal, None)
 
 
 def may_be_currency(text: str, currency: str) -> bool:
@@ -213,7 +213,7 @@ class _TwoWays(ValueError):
 
 def _numbers_of(
     texts: pa.Array, codes: NDArray[np.int32], marks: Marks
-) -> tuple[NDArray[np.float64], dict[int, _Dressed]]:
+) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
     """Return the number of each distinct text, and what the texts that are no plain numbers are.
 
     Raises:
@@ -232,15 +232,15 @@ def _numbers_of(
         values[1, unclear] = np.rint(values[0, unclear] * 1000)
     if marks.thousands == ".":
         values[0, dotted] = np.nan
-    dressed: dict[int, _Dressed] = {}
+    amounts: dict[int, _Amount] = {}
     for position in np.flatnonzero(~plain).tolist():
-        found = _undressed(texts[position].as_py())
+        found = _parse_amount(texts[position].as_py())
         if found is not None:
-            dressed[position] = found
+            amounts[position] = found
             for mark, decimal in enumerate(".,"):
                 if decimal != marks.thousands:
                     values[mark, position] = _value(found, decimal, marks.thousands)
-    return values[_decimal_mark(texts, codes, values, marks)], dressed
+    return values[_decimal_mark(texts, codes, values, marks)], amounts
 
 
 def _decimal_mark(
@@ -277,8 +277,8 @@ def _decimal_mark(
     raise _TwoWays(message, place)
 
 
-def _undressed(text: str) -> _Dressed | None:
-    found = _DRESSED.fullmatch(text.strip())
+def _parse_amount(text: str) -> _Amount | None:
+    found = _AMOUNT.fullmatch(text.strip())
     if found is None or bool(found["open"]) != bool(found["close"]):
         return None
     around = f"{found['before']} {found['after']}"
@@ -286,7 +286,7 @@ def _undressed(text: str) -> _Dressed | None:
     signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
     if sum(signs) > 1 or (around.strip() and currencies is None):
         return None
-    return _Dressed(found["number"].replace("’", "'"), any(signs), currencies or None)
+    return _Amount(found["number"].replace("’", "'"), any(signs), currencies or None)
 
 
 def _currencies(text: str) -> frozenset[str] | None:
@@ -307,7 +307,7 @@ def _currencies(text: str) -> frozenset[str] | None:
     return may
 
 
-def _value(number: _Dressed, decimal: str, thousands: str | None) -> float:
+def _value(number: _Amount, decimal: str, thousands: str | None) -> float:
     """NaN where the digits are no number with these marks."""
     if not _shape(decimal, thousands).fullmatch(number.digits):
         return float("nan")

@@ -1,4 +1,4 @@
-"""Decides which rows of an order file are one order, and what rows say by leaving it out."""
+"""Decides which rows of an order file are one order, and fills in what rows leave out of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
     )
 
 
-def told_apart(
+def split_by_visit(
     orders: Keys,
     columns: OrderColumns,
     moments: Moments,
@@ -103,8 +103,8 @@ def told_apart(
     if columns.ordered_at and not agree(orders.codes, moments.micros, _MINUTES_APART):
         days = _visit_days(orders.codes, moments.micros, timezone)
         parts.insert(0, (columns.ordered_at[:1], "days", days))
-    several, believed = 0, list[str]()
-    told: list[tuple[str, Sequence[str], Keys, int]] = []
+    several, accepted = 0, list[str]()
+    splits: list[tuple[str, Sequence[str], Keys, int]] = []
     for names, word, keys in parts:
         if agree(orders.codes, keys.codes):
             continue
@@ -113,25 +113,25 @@ def told_apart(
         several = several or int((np.bincount(orders.codes[usable]) > 1).sum())
         if spanning and (split or spanning > max(_MANY * several, _FEW)):
             pairs = np.unique(orders.codes[known].astype(np.int64) << 32 | keys.codes[known])
-            told.append((word, names, keys, int(np.bincount(pairs >> 32).max())))
+            splits.append((word, names, keys, int(np.bincount(pairs >> 32).max())))
         elif spanning > _FEW:
-            believed.append(f"{spanning:,} of {several:,} order ids stand for several {word}")
+            accepted.append(f"{spanning:,} of {several:,} order ids stand for several {word}")
     said = [
         f"orders: {each} and are believed; set [orders] split_orders = true to tell these orders"
         " apart, or false where one id is one order"
-        for each in believed
+        for each in accepted
     ]
-    if not told:
+    if not splits:
         return orders, said
-    for _, _, keys, _ in told:
+    for _, _, keys, _ in splits:
         # Rows that do not say are an order of their own, and no key may be without a part.
         codes = np.where(keys.codes == MISSING, len(keys.values), keys.codes)
         texts = pa.concat_arrays([keys.texts, pa.array([""], pa.large_string())])
         orders = joined_keys(orders, Keys(codes.astype(np.int32), texts))
     if split is None:
-        most = " and ".join(f"up to {n:,} {word}" for word, _, _, n in told)
-        words = " and ".join(word.removesuffix("s") for word, *_ in told)
-        names = dict.fromkeys([*columns.order_id, *(n for _, names, *_ in told for n in names)])
+        most = " and ".join(f"up to {n:,} {word}" for word, _, _, n in splits)
+        words = " and ".join(word.removesuffix("s") for word, *_ in splits)
+        names = dict.fromkeys([*columns.order_id, *(n for _, names, *_ in splits for n in names)])
         said.append(
             f"orders: one order id stands for {most}: orders are told apart by {words} too. Set"
             f" [orders] split_orders = true, or columns.order_id = {json.dumps([*names])} where"

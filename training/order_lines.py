@@ -27,17 +27,17 @@ from training.order_ids import (
     continued,
     differing,
     inherited,
-    told_apart,
+    split_by_visit,
     with_inherited_moments,
 )
 from training.row_filters import (
     cancelled_rows,
-    nobody_says,
     paid_back_rows,
     refunded_rows,
     return_rows,
-    says,
-    unheard,
+    rows_saying,
+    unmatched_words,
+    unused_states,
 )
 from training.sources import SourceTable, numpy_of
 from training.validation import RowAudit
@@ -123,7 +123,7 @@ def read_order_lines(
     )
     quantity = _numbers(source, section, "quantity", 1.0)
     units = np.nan_to_num(quantity.values)
-    by_word, heard = return_rows(source, section)
+    by_word, of_returns = return_rows(source, section)
     returned = (units < 0) | by_word | cancelled_rows(orders, section.cancellation_prefix)
     unit_price = _numbers(source, section, "unit_price", np.nan, currency)
     line_total = _numbers(source, section, "line_total", np.nan, currency)
@@ -145,9 +145,9 @@ def read_order_lines(
         rows = np.zeros(source.n_rows, dtype=np.bool_)
         for wanted, states in ((True, section.only), (False, section.not_)):
             for name, words in states.items():
-                said = says(source, name, words, orders.codes)
+                said = rows_saying(source, name, words, orders.codes)
                 if not said.any():
-                    audit.warnings.append(nobody_says(source, name, words))
+                    audit.warnings.append(unmatched_words(source, name, words))
                 rows |= said != wanted
         return rows
 
@@ -219,7 +219,7 @@ def read_order_lines(
             file=source.files[0],
         )
     if section.split_orders is not False:
-        orders, said = told_apart(
+        orders, said = split_by_visit(
             *(orders, columns, moments),
             ((columns.store_id, "stores", stores), (columns.customer_id, "customers", customers)),
             audit.kept & ~returned,
@@ -227,14 +227,14 @@ def read_order_lines(
             split=section.split_orders,
         )
         audit.warnings += said
-    audit.warnings += unheard(source, heard)
+    audit.warnings += unused_states(source, of_returns)
     discount = _numbers(source, section, "discount", 0.0)
     # Some shops write discounts as deductions.
     discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
     guest = None if customers is None else customers.codes == MISSING
     notes: tuple[Check, ...] = (
         ("continued_row", columns.order_id, lambda: stated.codes == MISSING),
-        ("return_row", tuple(heard), lambda: by_word),
+        ("return_row", tuple(of_returns), lambda: by_word),
         ("refund_row", price_columns, lambda: refunds),
         ("shortened_id", columns.item_id, lambda: _matching(items, CUT_SHORT)),
         ("bad_discount", columns.discount, lambda: discount.bad | too_much),

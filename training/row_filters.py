@@ -1,4 +1,4 @@
-"""Finds the rows of an order file that are no sales, and columns that seem to say so unheard."""
+"""Finds the rows of an order file that are no sales, and unused columns that seem to say so."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ _FEW = 50
 _LOOKED_AT = 5_000
 
 
-def says(source: SourceTable, column: str, words: Sequence[str], orders: Codes | None) -> Mask:
+def rows_saying(
+    source: SourceTable, column: str, words: Sequence[str], orders: Codes | None
+) -> Mask:
     """Return the rows in which a column says one of the words, whatever its letter case.
 
     Args:
@@ -65,14 +67,18 @@ def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list
         }
     rows = np.zeros(source.n_rows, dtype=np.bool_)
     for name, words in given.items():
-        rows |= says(source, name, words, None)
+        rows |= rows_saying(source, name, words, None)
     return rows, [*given]
 
 
-def unheard(source: SourceTable, heard: Sequence[str]) -> Iterator[str]:
-    """A warning for each column that is not used and seems to say that rows are no sales."""
+def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for each unused column that seems to say that rows are no sales.
+
+    Args:
+        of_returns: columns that returns are known by.
+    """
     for name in source.unused:
-        if name in heard:
+        if name in of_returns:
             continue
         field = as_field(name)
         if _OF_UNDONE.search(field) and (n_rows := _n_holding(source, name)):
@@ -132,7 +138,8 @@ def cancelled_rows(orders: Keys, prefix: str | None) -> Mask:
     return orders.by_key(pc.starts_with(orders.texts, prefix), False)
 
 
-def nobody_says(source: SourceTable, column: str, words: Sequence[str]) -> str:
+def unmatched_words(source: SourceTable, column: str, words: Sequence[str]) -> str:
+    """Return a warning about a filter by words that no row holds."""
     said = ", ".join(map(repr, read_keys(source, (column,)).texts[:10].to_pylist()))
     return f"orders: no row of column {column!r} says {', '.join(map(repr, words))}; it says {said}"
 

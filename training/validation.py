@@ -86,7 +86,7 @@ NOTES: dict[str, str] = {
     "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
 }
 """What was noticed about rows that were kept."""
-_WARNED_OF = frozenset(
+_NOTES_TO_WARN_OF = frozenset(
     "bad_catalogue_price negative_catalogue_price foreign_catalogue_price bad_cost bad_discount"
     " blank_flag continued_item continued_row shortened_id partial_refund".split()
 )
@@ -257,7 +257,7 @@ def warnings_of(quality: DataQuality) -> list[str]:
         said += [
             f"{name}: {found.rows:,} rows {NOTES[what]}"
             for what, found in source.notes.items()
-            if what in _WARNED_OF
+            if what in _NOTES_TO_WARN_OF
         ]
     return said
 

@@ -339,6 +339,17 @@ def test_variants_take_the_words_of_their_product(tmp_path: Path) -> None:
     assert [list(catalogue.category_names)[code] for code in catalogue.category] == [
         *("Cups", "Cups", "Drinks")
     ]
+    by_id = woocommerce.replace("SKU,", "ID,SKU,").replace(",MUG,1", ",id:7,1")
+    by_id = by_id.replace("        MUG", "        7,MUG").replace(
+        "        7,MUG-", "        8,MUG-"
+    )
+    catalogue = read(
+        tmp_path,
+        "order_id,item_id\n1,MUG\n",
+        catalogue=by_id.replace("        TEA", "        9,TEA"),
+        of_catalogue=columns,
+    ).catalogue
+    assert catalogue.category.tolist() == [0, 0, 1]
 
 
 def test_items_below_their_product_without_a_word_of_it(tmp_path: Path) -> None:
