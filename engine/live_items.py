@@ -7,7 +7,7 @@ stated until then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -54,32 +54,9 @@ class ItemUpdate(Struct, forbid_unknown_fields=True):
     ] = UNSET
 
     def fields(self) -> dict[str, Any]:
-        """Return what is stated, by the names under which it is kept.
-
-        Raises
-        ------
-        FactRejected
-            A field holds something that its type does not tell, or none is named.
-        """
-        found: dict[str, Any] = {}
-        for name in ITEM_FIELDS:
-            value = getattr(self, name)
-            if value is UNSET:
-                continue
-            if name in ("price", "cost"):
-                found[name] = _amount(name, value)
-            elif name == "category":
-                found[name] = [_label(name, part) for part in value]
-            elif name == "attributes":
-                found |= {
-                    ATTRIBUTE + _label(name, each): _label(name, str(text))
-                    for each, text in value.items()
-                }
-            else:
-                found[name] = value if isinstance(value, bool) else _label(name, value)
-        if not found:
-            raise FactRejected("invalid", "name at least one field of the item")
-        return found
+        """Return what is stated, as `checked`."""
+        given = {name: getattr(self, name) for name in ITEM_FIELDS}
+        return checked({name: value for name, value in given.items() if value is not UNSET})
 
 
 class BatchItem(ItemUpdate, forbid_unknown_fields=True, kw_only=True):
@@ -89,6 +66,32 @@ class BatchItem(ItemUpdate, forbid_unknown_fields=True, kw_only=True):
 
 
 ITEM_FIELDS = tuple(name for name in ItemUpdate.__struct_fields__ if name != "updated_at")
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of an item by the names under which they are kept.
+
+    Raises
+    ------
+    FactRejected
+        A field holds something that its type does not tell, or there is none.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in ("price", "cost"):
+            found[name] = _amount(name, value)
+        elif name == "category":
+            found[name] = [_label(name, part) for part in value]
+        elif name == "attributes":
+            found |= {
+                ATTRIBUTE + _label(name, each): _label(name, str(text))
+                for each, text in value.items()
+            }
+        else:
+            found[name] = value if isinstance(value, bool) else _label(name, value)
+    if not found:
+        raise FactRejected("invalid", "name at least one field of the item")
+    return found
 
 
 class Stated(Struct, frozen=True):
@@ -137,12 +140,19 @@ class LiveItem(Struct):
         }
         return found | ({"brand": self.fields["brand"][0]} if "brand" in self.fields else {})
 
-    def body(self) -> dict[str, object]:
-        """Return what is stated, in the words of an update, with the newest of its instants."""
-        own = {name: self.fields[name][0] for name in ITEM_FIELDS if name in self.fields}
-        given = {name: value for name, value in self.attributes().items() if name != "brand"}
-        known = own | ({"attributes": given} if given else {})
-        return {**known, "updated_at": clock.to_iso(self.updated_at)}
+    def bodies(self) -> Iterator[dict[str, object]]:
+        """Yield updates that state all that is known, one for each instant."""
+        for at in sorted({at for _, at in self.fields.values()}):
+            stated = {name: value for name, (value, each) in self.fields.items() if each == at}
+            body = {name: value for name, value in stated.items() if name in ITEM_FIELDS}
+            attributes = {
+                name.removeprefix(ATTRIBUTE): value
+                for name, value in stated.items()
+                if name.startswith(ATTRIBUTE)
+            }
+            body |= {"attributes": attributes} if attributes else {}
+            if body:
+                yield {**body, "updated_at": clock.to_iso(at)}
 
 
 _update = msgspec.json.Decoder(ItemUpdate, float_hook=exact_number)

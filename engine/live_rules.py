@@ -8,11 +8,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.merchandising.sections import BlockSection, PinSection
+from engine.merchandising.sections import (
+    BlockSection,
+    OffersSection,
+    PinSection,
+    ShopRule,
+    shop_rule,
+)
 from engine.model import Model
-
-ACTIONS: dict[str, type[PinSection | BlockSection]] = {"pin": PinSection, "block": BlockSection}
-"""What a rule is by its action."""
 
 
 class LiveRule(Struct, frozen=True):
@@ -23,17 +26,32 @@ class LiveRule(Struct, frozen=True):
     updated_at: int
 
     @property
-    def section(self) -> PinSection | BlockSection:
-        """The rule as the shop file would have it; raises pydantic's ValidationError."""
-        return ACTIONS[self.action].model_validate(self.fields)
+    def section(self) -> ShopRule:
+        """The rule as the shop file would have it; raises ConfigError where it could not."""
+        return shop_rule(self.action, self.fields or {})
 
 
-def with_rules(model: Model, rules: Mapping[str, LiveRule]) -> Model:
-    """Return a model under more rules of the shop, which come before those of its shop file."""
-    sections = [rule.section for _, rule in sorted(rules.items()) if rule.fields is not None]
-    if not sections:
+def in_force(rules: Mapping[str, LiveRule]) -> dict[str, LiveRule]:
+    """Return the rules that have not ended, by id."""
+    return {key: rule for key, rule in sorted(rules.items()) if rule.fields is not None}
+
+
+def with_rules(model: Model, rules: Mapping[str, LiveRule], offers: OffersSection | None) -> Model:
+    """Return a model under more rules, which come before those of its shop file.
+
+    Parameters
+    ----------
+    model
+        As it was trained.
+    rules
+        By id.
+    offers
+        What the shop file says of offers now, None where that is what the model was trained with.
+    """
+    sections = [rule.section for rule in in_force(rules).values()]
+    if not sections and offers is None:
         return model
-    offers = model.settings.offers
+    offers = offers or model.settings.offers
     pins = (*(each for each in sections if isinstance(each, PinSection)), *offers.pins)
     blocks = (*(each for each in sections if isinstance(each, BlockSection)), *offers.blocks)
     offers = offers.model_copy(update={"pins": pins, "blocks": blocks})

@@ -31,6 +31,7 @@ from serving.routes import (
     items,
     models,
     reports,
+    rules,
     suggestions,
 )
 from serving.service import running
@@ -46,6 +47,7 @@ _ROUTERS = (
     models.router,
     customers.router,
     items.router,
+    rules.router,
     audit.router,
     health.router,
     documentation.router,

@@ -204,6 +204,11 @@ class LiveModel:
         _log.info("serving model %s (%d items)", model.version, len(model.catalogue))
         return model
 
+    @property
+    def trained(self) -> Model | None:
+        """The model that is served, as it was trained."""
+        return self._trained
+
     def put_changes_on(self) -> None:
         """Serve what the shop changed since, of the version that is served."""
         with self._changing:

@@ -7,11 +7,14 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from engine.errors import StorageError
+from engine.config import load_config
+from engine.errors import ConfigError, StorageError
 from engine.live_catalogue import LiveCatalogue, with_catalogue
 from engine.live_items import LiveItem
 from engine.live_rules import LiveRule, with_rules
+from engine.merchandising.sections import OffersSection
 from engine.model import Model
 from engine.storage.store import Store
 from serving.small_steps import small_steps
@@ -28,10 +31,15 @@ class LiveShop:
         Has the changes.
     changed
         Called in a thread after changes were taken.
+    shop_file
+        Whose `[offers]` are in force, whatever the model was trained with; None for the model's.
     """
 
-    def __init__(self, store: Store, changed: Callable[[], object]) -> None:
-        self._store, self._changed = store, changed
+    def __init__(
+        self, store: Store, changed: Callable[[], object], shop_file: Path | None = None
+    ) -> None:
+        self._store, self._changed, self._shop_file = store, changed, shop_file
+        self._seen: tuple[int, int, int] | None = None
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-live")
         self._revision, self._is_away = -1, False
@@ -39,6 +47,7 @@ class LiveShop:
         self._on: tuple[Model, LiveCatalogue] | None = None
         self.items: dict[str, LiveItem] = {}
         self.rules: dict[str, LiveRule] = {}
+        self.offers: OffersSection | None = None
 
     async def watch(self, seconds: float) -> None:
         """Until cancelled: take what others changed."""
@@ -65,6 +74,27 @@ class LiveShop:
 
     def look(self) -> bool:
         """Read what changed; return whether anything did."""
+        is_other = self._look_at_file()
+        return self._look_at_database() or is_other
+
+    def _look_at_file(self) -> bool:
+        if self._shop_file is None:
+            return False
+        try:
+            status = self._shop_file.stat()
+            stamp = status.st_mtime_ns, status.st_ino, status.st_size
+            if stamp == self._seen:
+                return False
+            self._seen = stamp
+            self.offers = load_config(self._shop_file).offers
+        except (OSError, ConfigError) as error:
+            if self._seen is not None:
+                _log.error("the offers stay as they are: %s", error)
+            return False
+        _log.info("offers are made as %s says", self._shop_file)
+        return True
+
+    def _look_at_database(self) -> bool:
         try:
             found = self._store.live.since(self._revision)
         except StorageError as error:
@@ -88,7 +118,7 @@ class LiveShop:
     def put_on(self, trained: Model) -> Model:
         """Return a trained model as it is to be served now."""
         with self._lock:
-            model = with_rules(trained, self.rules)
+            model = with_rules(trained, self.rules, self.offers)
             if not self.items:
                 return model
             if self._on is None or self._on[0] is not trained:

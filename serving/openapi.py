@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from engine.fact_schema import EventBody, OrderBody
 from engine.facts import ORDER_TYPES, PROMOTION_TYPES
 from engine.live_items import BatchItem, ItemUpdate
+from engine.merchandising.sections import PinSection
 from serving import openapi_words, schemas
 
 Schema = dict[str, object]
@@ -49,6 +50,13 @@ EVENTS_EXAMPLE: Schema = {
             ],
         },
     ]
+}
+
+RULE_EXAMPLE: Schema = {
+    "action": "pin",
+    "item": "case-1",
+    "when_cart_has": ["phone-64"],
+    "until": "2026-04-01",
 }
 
 ITEM_EXAMPLE: Schema = {"price": "199.00", "in_stock": False}
@@ -95,6 +103,13 @@ def _components() -> dict[str, Any]:
         "anyOf": [{"$ref": reference} for reference in dict.fromkeys(mapping.values())],
         "discriminator": {"propertyName": "type", "mapping": mapping},
     }
+    components["Rule"] = {
+        "description": "A pin or a block, with the fields of the shop file's.",
+        **PinSection.model_json_schema(),
+    }
+    rule = components["Rule"]
+    rule["properties"] |= {"action": {"enum": ["pin", "block"]}}
+    rule["required"] = ["action"]
     for name, entry in (("events", "Event"), ("items", "BatchItem")):
         of_entry = {"$ref": _REFERENCE.format(name=entry)}
         components[name.capitalize()] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _EVENTS = {"recorded": 2, "duplicates": 0, "rejected": []}
 _PUBLISHED = {"published": "20260302T091500Z-3f9a1c2b", "serving": "20260302T091500Z-3f9a1c2b"}
+_RULE = {"rule_id": "autumn", "updated_at": "2026-03-02T09:15:00+00:00"}
 _ITEM = {"item_id": "case-1", "updated_at": "2026-03-02T09:15:00+00:00"}
 _EVIDENCE = {
     "antecedent_item_ids": ["phone-64"],
@@ -152,6 +153,16 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
         {"customer_id": "c_9", "facts": [], "remembered": None, "units": [], "set_aside": []},
     ),
     "erase_customer": ("The tie is cut", {"customer_id": "c_9", "facts": 12}),
+    "list_rules": (
+        "Those set here, then those of the shop file",
+        {
+            "rules": [
+                {**_RULE, "action": "pin", "item": "case-1", "position": 2, "source": "api"},
+            ]
+        },
+    ),
+    "set_rule": ("It is in force on every worker within a second", {**_RULE, "warnings": []}),
+    "end_rule": ("It has ended on every worker within a second", {**_RULE, "warnings": []}),
     "change_item": ("It is on disk, and on every worker within a second", _ITEM),
     "change_items": ("What became of the items; those taken are on disk", _EVENTS),
     "forget_item": ("It is as the model was trained with it", _ITEM),

@@ -25,7 +25,7 @@ FIELDS: Mapping[str, str] = {
     "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `out_of_bounds`,"
     " `unauthorized`,"
     " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
-    " `too_many_items`,"
+    " `too_many_items`, `of_shop_file`,"
     " `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
@@ -88,6 +88,9 @@ FIELDS: Mapping[str, str] = {
     "revision": "Of a `purchase`: which state of its `transaction_id` it is, 0 where it is missing;"
     " the highest counts, at the `occurred_at` of the lowest",
     "refund_id": "Of a `refund`: it counts once in its transaction, whatever system sends it",
+    "rule_id": "The shop's id of the rule; `shop_file/...` of those of the shop file",
+    "rules": "Each with `rule_id`, `action`, its fields, `source` (`api` or `shop_file`) and"
+    " `updated_at`",
     "scope": "Who sent it: `server` key, or `storefront` key with (`token`) or without a valid"
     " checkout token; the service sets it, and only imports may state it",
     "score": "How likely the offer is taken, from 0 to 1",
@@ -123,6 +126,7 @@ PARAMETERS: Mapping[str, str] = {
     "customer_id": "The shop's id of the customer",
     "decision_id": "As a suggestion call answered it",
     "item_id": "The shop's id of the item",
+    "rule_id": "The shop's id of the rule",
     "rejected": "Maximum number of rejected candidates in the answer",
     "version": "Name of a folder in the models folder",
 }
@@ -144,6 +148,9 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "export_customer": _RULE,
     "erase_customer": _RULE,
     "list_actions": _RULE,
+    "list_rules": _RULE,
+    "set_rule": _RULE,
+    "end_rule": _RULE,
     "change_item": ("server",),
     "change_items": ("server",),
     "forget_item": ("server",),

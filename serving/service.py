@@ -109,7 +109,7 @@ async def running(
         batch_facts=settings.batch_facts,
         mended=lambda: (salt.read(), notice.give()),
     )
-    shop = LiveShop(store, lambda: live.put_changes_on())
+    shop = LiveShop(store, lambda: live.put_changes_on(), settings.config)
     live = LiveModel(
         registry,
         metrics,

@@ -80,6 +80,9 @@ class ServeSettings(BaseModel):
     """Largest size of the spool; 0 switches it off."""
     model_poll_seconds: float = Field(default=0.5, gt=0)
     """How often the published version is looked at."""
+    config: Path | None = None
+    """Shop file whose `[offers]` (pins, blocks, limits, caps, margins) are followed as it changes;
+    where not given, they are those of the training."""
     live_poll_seconds: float = Field(default=0.25, gt=0)
     """How often items and rules that other workers changed are looked at."""
     guardrail_seconds: float = Field(default=900, gt=0)

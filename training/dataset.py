@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from engine.catalogue import UNKNOWN, Catalogue
 from engine.config import ShopConfig
 from engine.errors import ConfigError, DataError
+from engine.live_catalogue import LiveCatalogue
+from engine.live_items import LiveItem
 from engine.orders import Baskets
 from engine.progress import Progress
 from engine.vocabulary import StringTable
@@ -95,6 +97,8 @@ class Sources:
     config: ShopConfig
     orders: SourceTable
     catalogue: SourceTable | None
+    items: Mapping[str, LiveItem] = field(default_factory=dict[str, LiveItem])
+    """What is stated of items since, by id."""
 
 
 def read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
@@ -142,6 +146,7 @@ def load_dataset(
             catalogue = catalogue_file.read_catalogue(
                 config.catalogue, sources.catalogue, audit, config.shop.currency
             )
+            catalogue = _with_items(catalogue, sources.items)
             catalogue_quality, catalogue_name = audit.quality(), sources.catalogue.files[0]
     with progress.task("Checking order lines"):
         audit = RowAudit(source)
@@ -156,11 +161,21 @@ def load_dataset(
     with progress.task("Numbering orders"):
         if catalogue is None:
             catalogue = catalogue_file.catalogue_of_ids(lines.item_ids, config.shop.currency)
+            catalogue = _with_items(catalogue, sources.items)
         item_codes = replace(lines.items, codes=purchases["item"].to_numpy())
         purchases["item"] = item_codes.recode(lines.item_ids)
         catalogue = with_order_prices(catalogue, purchases, timed=lines.timed)
         quality = DataQuality(audit.quality(len(purchases)), catalogue_quality, returns)
         return _numbered(catalogue, purchases, lines, quality)
+
+
+def _with_items(catalogue: Catalogue, items: Mapping[str, LiveItem]) -> Catalogue:
+    """Return a catalogue with what is stated of its items since, and with new ones."""
+    if not items:
+        return catalogue
+    live = LiveCatalogue(catalogue)
+    live.take(items)
+    return live.catalogue()
 
 
 def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: bool) -> Catalogue:

@@ -36,6 +36,7 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
             )
             rows.append(hashlib.sha256(np.sort(hashes.to_numpy()).tobytes()).hexdigest())
     parts = {
+        "items": {key: list(item.bodies()) for key, item in sources.items.items()},
         "shop_file": config.model_dump(mode="json"),
         "rows": rows,
         "forgotten": hashlib.sha256(Forgotten(models).hashes().tobytes()).hexdigest(),

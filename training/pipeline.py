@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,7 @@ from engine import clock
 from engine.config import ShopConfig
 from engine.errors import DataError, ModelError
 from engine.forgotten import Forgotten
+from engine.live_items import LiveItem
 from engine.manifest import Manifest
 from engine.merchandising.targets import unknown_names
 from engine.model import Model
@@ -111,6 +112,7 @@ def train(
     publish: bool = True,
     force: bool = False,
     if_changed: bool = False,
+    items: Mapping[str, LiveItem] | None = None,
     outcomes: str | None = None,
     n_back_test: int = BACK_TEST_SAMPLES,
     progress: Progress,
@@ -126,6 +128,7 @@ def train(
         engine: name of the mining engine, else the shop file's.
         publish: False writes and judges only.
         force: publish whatever the gate says.
+        items: what is stated of items since, as of a database's live catalogue, by id.
         outcomes: a database whose shown upsell offers calibrate the scores of upgrades.
         n_back_test: maximum number of later baskets to rank for.
 
@@ -139,7 +142,7 @@ def train(
     if config.training.remember is not None:
         told.append("[training] remember has no effect any more: no order lines are kept")
     with watch.stage("read"):
-        sources = read_sources(config, folder, progress)
+        sources = replace(read_sources(config, folder, progress), items=items or {})
         inputs = inputs_digest(config, models, mining.name, sources)
         if if_changed and outcomes is None:
             earlier = _unchanged(registry, config, inputs)

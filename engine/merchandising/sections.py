@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from engine.errors import ConfigError
 from engine.merchandising.validity import Validity, parse_moment
 
 
@@ -85,6 +94,37 @@ class PinSection(_ShopRule):
 
 class BlockSection(_ShopRule):
     """What the shop never offers, neither beside a cart nor instead of something in it."""
+
+
+ShopRule = PinSection | BlockSection
+_BY_ACTION: Mapping[str, type[ShopRule]] = {"pin": PinSection, "block": BlockSection}
+
+
+def shop_rule(action: object, fields: Mapping[str, Any]) -> ShopRule:
+    """Return the rule of an action, `pin` or `block`, with the fields of its section.
+
+    Raises
+    ------
+    ConfigError
+        There is no such rule; `details` has the `problems`, each with `where` and `message`.
+    """
+    problems: list[dict[str, str]] = []
+    kind = _BY_ACTION.get(action) if isinstance(action, str) else None
+    if kind is None:
+        problems.append({"where": "action", "message": "must be pin or block"})
+    else:
+        try:
+            rule = kind.model_validate(fields)
+            if rule.validity("UTC").lasts:
+                return rule
+            problems.append({"where": "until", "message": "must be after from"})
+        except ValidationError as error:
+            for issue in error.errors():
+                where = ".".join(str(part) for part in issue["loc"])
+                message = issue["msg"].removeprefix("Value error, ")
+                problems.append({"where": where, "message": message})
+    first = f"{problems[0]['where']} {problems[0]['message']}".strip()
+    raise ConfigError(first, details={"problems": problems})
 
 
 class UpgradeSection(Section):

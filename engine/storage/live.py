@@ -17,6 +17,7 @@ from engine.live_items import LiveItem, Stated
 from engine.live_rules import LiveRule
 from engine.storage import settings
 from engine.storage.connection import Database, insert_into
+from engine.storage.facts import follow_indexes
 from engine.storage.tables import live_entries
 from engine.storage.tables import settings as notes
 
@@ -123,6 +124,7 @@ class LiveEntries:
             _upsert(connection, "item", revision, bodies)
 
     def _items(self, connection: Connection, item_ids: Collection[str]) -> dict[str, LiveItem]:
+        follow_indexes(connection)
         query = select(live_entries.c.id, live_entries.c.body)
         query = query.where(and_(live_entries.c.kind == "item", live_entries.c.id.in_(item_ids)))
         return {key: _item_decoder.decode(body) for key, body in connection.execute(query)}
@@ -147,5 +149,5 @@ def _upsert(
     statement = insert_into(connection, live_entries)
     taken = {name: statement.excluded[name] for name in ("revision", "body")}
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["kind", "id"], set_=taken), rows
+        statement.on_conflict_do_update(index_elements=["id", "kind"], set_=taken), rows
     )

@@ -167,8 +167,8 @@ audit = Table(
 live_entries = Table(
     "live_entries",
     metadata,
-    Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
     Column("revision", BigInteger, nullable=False, index=True),
     Column("body", Text, nullable=False),
 )

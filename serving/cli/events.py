@@ -290,16 +290,16 @@ def _write(store: Store, out: Path | None, progress: Progress) -> int:
     from engine.storage.linked_facts import FactScope
 
     n_facts = 0
-    with _target(out) as target, progress.task("Writing facts") as task:
+    with target(out) as file, progress.task("Writing facts") as task:
         for fact in store.facts.read(FactScope()):
-            target.write(pack(fact) + b"\n")
+            file.write(pack(fact) + b"\n")
             n_facts += 1
             task.advance()
     return n_facts
 
 
 @contextmanager
-def _target(out: Path | None) -> Generator[IO[bytes], None, None]:
+def target(out: Path | None) -> Generator[IO[bytes], None, None]:
     """Yield standard output, or a file that appears whole or not at all."""
     from serving.cli.whole_file import whole_file
 

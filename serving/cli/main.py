@@ -29,6 +29,7 @@ _PANELS = {
     "suggest": _SELL,
     "serve": _SELL,
     "keys": _SELL,
+    "items": _SELL,
     "events": _MEASURE,
     "report": _MEASURE,
     "simulate": _MEASURE,

@@ -47,6 +47,13 @@ def command(
     workers: Annotated[
         int, typer.Option(envvar="MERSALG_WORKERS", help="Processes that answer.")
     ] = 1,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MERSALG_CONFIG",
+            help="Shop file whose offers section is followed as it changes, without a training.",
+        ),
+    ] = None,
     spool: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +116,7 @@ def command(
         host=host,
         port=held.getsockname()[1],
         workers=workers,
+        config=config,
         spool=spool,
         database_deadline_ms=database_deadline_ms,
         access_log=access_log,

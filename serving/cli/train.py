@@ -11,6 +11,9 @@ from engine.mining_engines import EngineName
 from serving.cli import console
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.live_items import LiveItem
     from training.pipeline import TrainingResult
 
 
@@ -33,6 +36,13 @@ def command(
     since_last: Annotated[
         bool, typer.Option("--since-last", help="Old name of --if-changed.", hidden=True)
     ] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MERSALG_DATABASE",
+            help="Database URL: its live catalogue goes before the catalogue file.",
+        ),
+    ] = None,
     outcomes: Annotated[
         str | None,
         typer.Option(help="Database URL: its shown upsell offers calibrate upgrades' scores."),
@@ -59,6 +69,7 @@ def command(
             publish=publish,
             force=force,
             if_changed=if_changed or since_last,
+            items=_live_items(database),
             outcomes=outcomes,
             progress=progress,
         )
@@ -72,6 +83,21 @@ def command(
             console.err.print("[bold red]refused[/] ", end="")
             console.err.print(f"{verdict.check}: {verdict.reason}", markup=False, highlight=False)
         raise typer.Exit(console.GATE_SAID_NO)
+
+
+def _live_items(database: str | None) -> Mapping[str, LiveItem]:
+    """Return what a database says of items; nothing where there is no database yet."""
+    from engine.errors import ConfigError
+    from serving.cli.existing_store import existing_store
+
+    if database is None:
+        return {}
+    try:
+        with existing_store(database) as store:
+            return store.live.since(-1).items
+    except ConfigError as error:
+        console.err.print(f"warning: {error.message}", style="yellow", highlight=False)
+        return {}
 
 
 def _print_people(result: TrainingResult, currency: str) -> None:

@@ -20,13 +20,19 @@ from serving.checkout_token import make_token
 from serving.client.errors import Refused, Unreachable
 from serving.client.models import (
     AuditAnswer,
+    BatchItem,
     CustomerErasure,
     CustomerExport,
     Event,
     EventsAnswer,
     ExplainedDecision,
+    Item,
+    ItemUpdate,
+    ItemUpdated,
     ModelList,
     Published,
+    RuleList,
+    RuleUpdated,
     SuggestionRequest,
     SuggestionResponse,
     Verified,
@@ -202,6 +208,34 @@ class Mersalg:
         path = f"/v1/decisions/{quote(decision_id, safe='')}"
         return cast(ExplainedDecision, self._json("GET", path, query={"rejected": rejected}))
 
+    def change_items(self, items: Sequence[BatchItem]) -> EventsAnswer:
+        """Change up to a thousand items; what is known already changes nothing."""
+        return cast(EventsAnswer, self._json("POST", "/v1/items", body={"items": items}))
+
+    def change_item(self, item_id: str, update: ItemUpdate) -> ItemUpdated:
+        """Change or add an item; fields that are not named stay as they are."""
+        return cast(ItemUpdated, self._json("PUT", _path("items", item_id), body=update))
+
+    def look_at_item(self, item_id: str) -> Item:
+        """Return an item as it is offered now, and why it is not."""
+        return cast(Item, self._json("GET", _path("items", item_id)))
+
+    def forget_item(self, item_id: str) -> ItemUpdated:
+        """Return to what the model was trained with."""
+        return cast(ItemUpdated, self._json("DELETE", _path("items", item_id)))
+
+    def list_rules(self) -> RuleList:
+        """Return the pins and blocks set here, then those of the shop file."""
+        return cast(RuleList, self._json("GET", "/v1/rules"))
+
+    def set_rule(self, rule_id: str, rule: Mapping[str, Any]) -> RuleUpdated:
+        """Set a pin or a block, in place of an earlier one of its id."""
+        return cast(RuleUpdated, self._json("PUT", _path("rules", rule_id), body=rule))
+
+    def end_rule(self, rule_id: str) -> RuleUpdated:
+        """End a pin or a block."""
+        return cast(RuleUpdated, self._json("DELETE", _path("rules", rule_id)))
+
     def list_models(self) -> ModelList:
         """Return the versions on disk, which is published and which is served."""
         return cast(ModelList, self._json("GET", "/v1/models"))
@@ -221,13 +255,11 @@ class Mersalg:
 
     def export_customer(self, customer_id: str) -> CustomerExport:
         """Return what is stored about one customer."""
-        path = f"/v1/customers/{quote(customer_id, safe='')}"
-        return cast(CustomerExport, self._json("GET", path))
+        return cast(CustomerExport, self._json("GET", _path("customers", customer_id)))
 
     def erase_customer(self, customer_id: str) -> CustomerErasure:
         """Cut the tie between a customer and their facts."""
-        path = f"/v1/customers/{quote(customer_id, safe='')}"
-        return cast(CustomerErasure, self._json("DELETE", path))
+        return cast(CustomerErasure, self._json("DELETE", _path("customers", customer_id)))
 
     def list_actions(self, *, limit: int = 100) -> AuditAnswer:
         """Return what administrators did, the newest first."""
@@ -279,6 +311,10 @@ class Mersalg:
             # The answer is not from the service: a proxy in between.
             code, message, details = "unknown", answer.text[:200], None
         raise Refused(status, code, message, details, retry_after=wait)
+
+
+def _path(things: str, name: str) -> str:
+    return f"/v1/{things}/{quote(name, safe='')}"
 
 
 def _seconds(text: str) -> float:

@@ -97,6 +97,24 @@ class Remembered(TypedDict):
     orders: list[dict[str, Any]]
 
 
+class RuleList(TypedDict):
+    """
+    All rules, those that come first in force before the others.
+    """
+
+    rules: list[dict[str, Any]]
+
+
+class RuleUpdated(TypedDict):
+    """
+    `warnings` name items and categories that the model does not know.
+    """
+
+    rule_id: str
+    updated_at: str
+    warnings: NotRequired[list[str]]
+
+
 class Verified(TypedDict):
     """
     A version on disk that was read, checked against its manifest, and can answer.
@@ -303,6 +321,23 @@ class ItemUpdate(TypedDict, closed=True):
     image_url: NotRequired[str]
     attributes: NotRequired[dict[str, str | float]]
     updated_at: NotRequired[str]
+
+
+Rule = TypedDict(
+    "Rule",
+    {
+        "item": NotRequired[str | None],
+        "category": NotRequired[list[str] | None],
+        "consequent": NotRequired[str | None],
+        "antecedent": NotRequired[list[str]],
+        "when_cart_has": NotRequired[list[str]],
+        "from": NotRequired[str | None],
+        "until": NotRequired[str | None],
+        "position": NotRequired[int],
+        "action": Literal["pin", "block"],
+    },
+    closed=True,
+)
 
 
 class Items(TypedDict):

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from engine import clock
-from engine.adapters import shopify
+from engine.adapters import shopify, shopify_items
 from engine.adapters.choosing import Adapter, adapter_named
 from engine.errors import FactRejected, shown
 from engine.model import Model
@@ -25,6 +25,7 @@ from serving.request_body import largest_body, parse_json, read_body, read_json
 from serving.routes.customers import erase
 from serving.routes.direct import DirectRoute
 from serving.routes.events import EventsAnswer, answer_of, take
+from serving.routes.items import take_items
 from serving.security import ANYONE, Caller, admit
 from serving.service import Service, service_of
 
@@ -85,7 +86,9 @@ async def from_shopify(request: Request) -> Response:
 
     It needs no key: its signature (`X-Shopify-Hmac-Sha256`), made with the secret in
     `MERSALG_SHOPIFY_SECRET`, proves where it comes from. `customers/redact` erases the customer as
-    `DELETE /v1/customers/{id}`; topics that are no sale or return are `ignored`. What cannot be
+    `DELETE /v1/customers/{id}`; `products/create`, `products/update`, `products/delete` and
+    `inventory_levels/update` change items as `POST /v1/items`; other topics that are no sale or
+    return are `ignored`. What cannot be
     taken is answered 200 with the reason in `rejected`, logged and counted in `quality`: after
     other answers Shopify would end its subscription.
     """
@@ -104,7 +107,10 @@ async def from_shopify(request: Request) -> Response:
         payload = parse_json(body)
         erases = topic == "customers/redact"
         customer_id = shopify.redacted_customer(payload) if erases else ""
-        events = shopify.translate(payload, clock.now(), topic)
+        now, items = clock.now(), dict(service.shop.items)  # which another thread changes
+        is_of_items = topic in shopify_items.TOPICS
+        stated = shopify_items.stated_items(payload, topic, now, items) if is_of_items else []
+        events = [] if is_of_items else shopify.translate(payload, now, topic)
     except (FactRejected, errors.ApiError) as error:
         service.metrics.events.labels("rejected").inc()
         taken = EventsAnswer(0, 0, [Rejection(0, "invalid", error.message)])
@@ -112,8 +118,13 @@ async def from_shopify(request: Request) -> Response:
         if erases:
             erased = await erase(service, _SHOPIFY, customer_id)
             return Response(orjson.dumps(erased), media_type="application/json")
-        taken = await take(service, ANYONE, events)
-        if not events:
+        if stated:
+            kept = await take_items(service, stated)
+            n_newer = sum(item is not None for item in kept)
+            taken = EventsAnswer(n_newer, len(kept) - n_newer, [])
+        else:
+            taken = await take(service, ANYONE, events)
+        if not events and not stated:
             service.metrics.events.labels("ignored").inc()
             taken = replace(taken, ignored=topic or "a webhook without a topic")
             _log.info("a webhook of %s was ignored", shown(taken.ignored))

@@ -95,7 +95,7 @@ async def change_items(request: Request, service: TheService, caller: Server) ->
             stated.append(decode_item(entry, now))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))
-    taken = await _take(service, stated)
+    taken = await take_items(service, stated)
     recorded = sum(item is not None for item in taken)
     return answer_of(EventsAnswer(recorded, len(taken) - recorded, rejected))
 
@@ -116,7 +116,7 @@ async def change_item(
         stated = decode_item(await read_body(request), clock.now(), item_id)
     except FactRejected as error:
         raise errors.ApiError(422, error.reason, error.message) from error
-    [item] = await _take(service, [stated])
+    [item] = await take_items(service, [stated])
     if item is None:
         item = await asyncio.to_thread(service.store.live.item, item_id)
     return ItemUpdated(item_id, clock.to_iso(item.updated_at))
@@ -160,7 +160,8 @@ async def forget_item(service: TheService, caller: Server, item_id: str) -> Item
     return ItemUpdated(item_id, clock.to_iso(now))
 
 
-async def _take(service: Service, stated: Sequence[Stated]) -> list[LiveItem | None]:
+async def take_items(service: Service, stated: Sequence[Stated]) -> list[LiveItem | None]:
+    """Keep what is stated of items; None for each of which nothing was newer."""
     if not stated:
         return []
     taken = await asyncio.to_thread(service.store.live.take, stated)

@@ -112,6 +112,21 @@ def test_a_shop_sells_through_it(shop: Mersalg, admin: Mersalg) -> None:
     assert len(explained["explanation"]["rejected"]) <= 1
 
 
+def test_items_and_rules_are_changed_through_it(shop: Mersalg, admin: Mersalg) -> None:
+    assert shop.change_item("glass/1", {"price": "5.00", "family": "glass"})["item_id"] == "glass/1"
+    assert admin.look_at_item("glass/1")["price"] == "5.00"
+    answer = shop.change_items([{"item_id": "glass/1", "in_stock": False}])
+    assert (answer["recorded"], answer["rejected"]) == (1, [])
+    assert admin.look_at_item("glass/1")["reasons"] == ["out_of_stock"]
+    shop.forget_item("glass/1")
+    with pytest.raises(Refused):
+        admin.look_at_item("glass/1")
+    assert admin.set_rule("a/b", {"action": "block", "item": "buds"})["warnings"] == []
+    assert [rule["rule_id"] for rule in admin.list_rules()["rules"]] == ["a/b"]
+    assert admin.end_rule("a/b")["rule_id"] == "a/b"
+    assert admin.list_rules()["rules"] == []
+
+
 def test_other_systems_words_are_passed_on(shop: Mersalg) -> None:
     ga4 = {"name": "view_promotion", "params": {"promotion_id": "o"}}
     assert shop.from_ga4({"client_id": "1", "events": [ga4]})["recorded"] == 1

@@ -14,7 +14,7 @@ def upgrade() -> None:
     kind = 'text collate "C"' if op.get_bind().dialect.name == "postgresql" else "text"
     op.execute(
         f"create table live_entries (kind {kind} not null, id {kind} not null,"
-        " revision bigint not null, body text not null, primary key (kind, id))"
+        " revision bigint not null, body text not null, primary key (id, kind))"
     )
     op.execute("create index ix_live_entries_revision on live_entries (revision)")
 

@@ -1,0 +1,98 @@
+"""`mersalg items`: stock, prices and new items into a database and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli import console
+from serving.cli.existing_store import existing_store
+
+if TYPE_CHECKING:
+    from engine.live_items import Stated
+
+group = typer.Typer(no_args_is_help=True, help="The live catalogue: what changed since training.")
+
+Database = Annotated[
+    str,
+    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+]
+_AT_ONCE = 1_000
+
+
+@group.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON Lines, one item a line, as POST /v1/items.")],
+    database: Database,
+    as_json: console.JsonFlag = False,
+) -> None:
+    """Take every item of a file; a running service offers them so within a second.
+
+    A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Lines
+    that cannot be taken are named, all others are taken, and the command ends with 2.
+    """
+    from engine.storage.store import open_store
+
+    rejected: list[tuple[int, str]] = []
+    n_changed = n_known = 0
+    store = open_store(database)
+    try:
+        store.migrate()
+        lines = _stated(file, rejected)
+        while some := list(islice(lines, _AT_ONCE)):
+            newer = sum(item is not None for item in store.live.take(some))
+            n_changed, n_known = n_changed + newer, n_known + len(some) - newer
+    finally:
+        store.close()
+    if as_json:
+        told = [{"line": line, "message": message} for line, message in rejected]
+        console.print_json({"recorded": n_changed, "duplicates": n_known, "rejected": told})
+    else:
+        console.out.print(
+            f"{n_changed:,} items changed, {n_known:,} known already, {len(rejected):,} rejected"
+        )
+        for line, message in rejected[:10]:
+            console.err.print(f"line {line}: {message}", markup=False, highlight=False)
+    if rejected:
+        raise typer.Exit(console.BAD_INPUT)
+
+
+@group.command("export")
+def export(
+    database: Database,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; standard output without it.")
+    ] = None,
+) -> None:
+    """Write what is known of items since the training, one a line; importing it gives the same."""
+    import orjson
+
+    from serving.cli.events import target
+
+    with existing_store(database) as store, target(out) as file:
+        for item_id, item in sorted(store.live.since(-1).items.items()):
+            for body in item.bodies():
+                file.write(orjson.dumps({"item_id": item_id, **body}) + b"\n")
+
+
+def _stated(file: Path, rejected: list[tuple[int, str]]) -> Iterator[Stated]:
+    from engine import clock
+    from engine.errors import DataError, FactRejected
+    from engine.live_items import decode_item
+
+    now = clock.now()
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    yield decode_item(line, now)
+                except FactRejected as error:
+                    rejected.append((number, error.message))
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror}", file=str(file)) from error
