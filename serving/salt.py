@@ -29,13 +29,16 @@ class Salt:
 
     def __init__(self, store: Store, copy: Path) -> None:
         self._store, self._copy = store, copy
-        self._is_read = False
         self.stored: str | None = None
 
     def read(self) -> None:
-        """Take the salt from the database, once, and copy it; raise StorageError as the store."""
-        if self._is_read:
-            return
+        """Take the salt from the database, which may be another one than before, and copy it.
+
+        Raises
+        ------
+        StorageError
+            As the store.
+        """
         found = self._store.salt()
         try:
             if found != self._copied():
@@ -43,7 +46,9 @@ class Salt:
                 put_in_place(self._copy, found.encode())
         except OSError as error:
             _log.warning("the salt of the arms could not be copied to %s: %s", self._copy, error)
-        self.stored, self._is_read = found, True
+        if self.stored not in (None, found):
+            _log.warning("the database has another salt than before: arms are drawn with it now")
+        self.stored = found
 
     def recall(self) -> None:
         """Take the copy, where the database is away."""

@@ -225,6 +225,7 @@ def _surroundings(models: Path, database: str | None, url: str | None) -> Iterat
     except ConfigError:
         pass  # told where keys and settings are looked at
     else:
+        yield from surroundings.database_file(settings)
         yield from surroundings.spool(settings)
         yield from surroundings.disk(settings)
         if url is None:

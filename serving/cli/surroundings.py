@@ -50,6 +50,19 @@ def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("secret files", "ok", f"{name}: {path} is closed to others")
 
 
+def database_file(settings: ServeSettings) -> Iterator[Finding]:
+    """Say who else may read the file of a SQLite database."""
+    from engine.storage.connection import parse_url
+
+    url = parse_url(settings.database)
+    path = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not path.is_file():
+        return
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        said = f"others may read or write {path}, which holds all facts"
+        yield Finding("database file", "warning", said, f"chmod go= {path}")
+
+
 def spool(settings: ServeSettings) -> Iterator[Finding]:
     """Find what waits in the spool, and what was set aside in it."""
     from serving.spool import Spool

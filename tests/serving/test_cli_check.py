@@ -179,6 +179,15 @@ def test_who_may_read_keys_and_secrets(
     assert [status for status, _ in statuses(place, "secret files")] == [expected, expected]
 
 
+def test_who_may_read_the_database(place: Path) -> None:
+    (place / "facts.db").chmod(0o600)
+    assert list(statuses(place, "database file")) == []
+    (place / "facts.db").chmod(0o640)
+    [(status, message)] = statuses(place, "database file")
+    assert status == "warning"
+    assert "facts.db" in message
+
+
 def test_too_little_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, expected in ((50, "failed"), (500, "warning"), (5000, "ok")):
         monkeypatch.setattr(

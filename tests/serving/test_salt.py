@@ -110,6 +110,17 @@ def test_the_copy_is_the_owners_alone_and_serves_while_the_database_is_away(tmp_
     away.close()
 
 
+def test_another_database_brings_its_own_salt_without_a_restart(tmp_path: Path) -> None:
+    copy, store = tmp_path / "spool.salt", opened(f"sqlite:///{tmp_path / 'facts.db'}")
+    salt = Salt(store, copy)
+    salt.read()
+    before = salt.stored
+    store.forget_note("experiment_salt")  # as if the file had been made again
+    salt.read()
+    assert salt.stored == store.salt() == copy.read_text() != before
+    store.close()
+
+
 def test_a_service_that_finds_no_salt_treats_everybody_until_it_does(tmp_path: Path) -> None:
     publish_model(tmp_path / "models", tiny_model(salt=UNSET, holdout=1.0))
     database = tmp_path / "away" / "facts.db"
