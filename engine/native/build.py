@@ -1,4 +1,4 @@
-"""Compiles the extension module: Cython to C, and that with the C sources to one library.
+"""Compiles the extension module: Cython to C, and that to a library.
 
 The build hook runs this while the project is installed; after an edit of its sources
 `make native` does. Only the standard library and Cython are needed.
@@ -65,9 +65,8 @@ def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> N
         command = [*compiler(), *flags, f"-ffile-prefix-map={folder}=.", "-I.", f"-I{headers}"]
         if sys.platform == "darwin":
             command += ["-undefined", "dynamic_lookup"]
-        sources = sorted(path.name for path in FOLDER.glob("*.c"))
         try:
-            _run([*command, "-o", str(partial), str(generated), *sources, "-lm"])
+            _run([*command, "-o", str(partial), str(generated), "-lm"])
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

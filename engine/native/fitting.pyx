@@ -1,26 +1,13 @@
 # The item-item model's regressions, and K-means of one dimension.
 
-cdef extern from "shared.h":
-    ctypedef struct Buffer:
-        void *data
-        size_t size
-    int64_t places_of_highest "highest"(
-        int64_t n, const float *score, const int32_t *key, int64_t limit, int32_t *found,
-        Buffer *spare,
-    ) noexcept nogil
-    void sort_ascending(int32_t *values, int64_t n, Buffer *spare) noexcept nogil
-    int64_t first_of(
-        const int32_t *values, int64_t low, int64_t high, int32_t value
-    ) noexcept nogil
-
 cdef enum:
     _SEARCH_FACTOR = 12  # a row so many times longer than the neighbourhood is searched, not walked
 
 
 def regressions(
     const int64_t[::1] targets, const int64_t[::1] indptr, const int32_t[::1] items,
-    const float[::1] values, const float[::1] diagonal, float ridge, int32_t[:, ::1] near, float[:, :, ::1] gram,
-    float[:, ::1] right,
+    const float[::1] values, const float[::1] diagonal, float ridge, int32_t[:, ::1] near,
+    float[:, :, ::1] gram, float[:, ::1] right,
 ):
     """Write the equations of some items: each regressed on those most alike it.
 
@@ -40,12 +27,10 @@ def regressions(
     for target in targets:
         longest = max(longest, indptr[target + 1] - indptr[target])
     cdef int32_t *position = <int32_t *>malloc((n_items + 1) * sizeof(int32_t))
-    cdef int32_t *found = <int32_t *>malloc((longest + 1) * sizeof(int32_t))
-    cdef float *alike = <float *>malloc((longest + 1) * sizeof(float))
-    if position == NULL or found == NULL or alike == NULL:
+    cdef uint64_t *found = <uint64_t *>malloc((longest + 1) * sizeof(uint64_t))
+    if position == NULL or found == NULL:
         free(position)
         free(found)
-        free(alike)
         raise MemoryError("no memory for the regressions")
     with nogil:
         memset(position, 0xFF, n_items * sizeof(int32_t))
@@ -53,15 +38,15 @@ def regressions(
             target = targets[row]
             begin, end = indptr[target], indptr[target + 1]
             for place in range(begin, end):
-                alike[place - begin] = values[place] / sqrt(
-                    diagonal[items[place]] * diagonal[target]
+                found[place - begin] = ranked(
+                    values[place] / sqrt(diagonal[items[place]] * diagonal[target]), items[place]
                 )
-            n_near = places_of_highest(end - begin, alike, &items[begin], width, found, &spare)
-            if n_near < 0:
-                break
+            n_near = take_highest(found, end - begin, width)
             for place in range(n_near):
-                near[row, place] = items[begin + found[place]]
-            sort_ascending(&near[row, 0], n_near, &spare)
+                near[row, place] = item_of(found[place])
+            if sort_items(&near[row, 0], n_near, &spare):
+                n_near = NO_MEMORY
+                break
             for place in range(n_near, width):
                 near[row, place] = -1
                 gram[row, place, place] = 1
@@ -90,7 +75,6 @@ def regressions(
                 position[near[row, place]] = -1
         free(position)
         free(found)
-        free(alike)
         free(spare.data)
     if n_near < 0:
         raise MemoryError("no memory for the regressions")

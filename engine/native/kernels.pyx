@@ -14,16 +14,16 @@ import numpy as np
 from libc.math cimport (
     INFINITY, NAN, exp, exp2f, expf, fabsf, lgamma, log, log1pf, logf, sqrt, sqrtf, trunc,
 )
-from libc.stdint cimport INT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, SIZE_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+include "shared.pyx"
 include "itemsets.pyx"
 include "basket_rows.pyx"
 include "rule_counts.pyx"
 include "order_lines.pyx"
 include "fitting.pyx"
-include "shared.pyx"
 include "networks.pyx"
 include "vocabulary.pyx"
 include "rules.pyx"

@@ -111,5 +111,5 @@ def spans(weights):
         part = weights[:, block * LANES : (block + 1) * LANES]
         used = np.flatnonzero(np.abs(part).max(axis=1, initial=0))
         if len(used):
-            found[block] = used[0], used[-1] + 1
+            found[block] = used.min(), used.max() + 1
     return found

@@ -148,18 +148,7 @@ cdef int write_all(
     return OK
 
 
-cdef int64_t look_around(
-    Workspace *work, const Ranking *model, const int32_t *cart, int64_t n_cart, const Past *past,
-    bint discovery, Scene *scene, int32_t **pool,
-) noexcept nogil:
-    """Return how many candidates a cart has, ascending in `pool`, which belongs to `work`."""
-    cdef int failed = look_at_cart(work, model, cart, n_cart, scene)
-    if not failed:
-        failed = look_at_past(work, model, past, scene)
-    return failed if failed else gather_pool(work, model, discovery, scene, pool)
-
-
-cdef int64_t mersalg_rank(
+cdef int64_t rank_cart(
     Workspace *work, const Ranking *model, const Network *network, const int32_t *cart,
     int64_t n_cart, const int32_t *past_item, const float *past_age, const int64_t *past_order,
     int64_t n_past, int discovery, int32_t **items, double **scores,
@@ -195,8 +184,9 @@ cdef int best_pair(
     const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item, int32_t *held,
     int32_t *joint,
 ) noexcept nogil:
-    """Find the item of the cart of the highest lower bound of lift, as `measures.lift_and_lower`."""
-    cdef double n_orders = trunc(model.n_orders_all), best = 1, n_item, n_held, lift, variance, lower
+    """Find the item of the cart whose lower bound of lift is highest: `measures.lift_and_lower`."""
+    cdef double n_orders = trunc(model.n_orders_all), best = 1, n_item, n_held
+    cdef double lift, variance, lower
     cdef int32_t n_joint
     cdef int64_t line
     if item < 0 or item >= model.near.n_rows:
@@ -218,7 +208,7 @@ cdef int best_pair(
     return OK
 
 
-cdef int64_t mersalg_pairs(
+cdef int64_t best_pairs(
     const Ranking *model, const int32_t *cart, int64_t n_cart, const int32_t *items,
     int64_t n_items, int32_t *held, int32_t *joint,
 ) noexcept nogil:
@@ -230,48 +220,6 @@ cdef int64_t mersalg_pairs(
         if failed:
             return failed
     return OK
-
-
-cdef class CartBatch:
-    """Carts and their customers' pasts, and memory to look at them in turn without the
-    interpreter's lock."""
-
-    cdef const int64_t[::1] indptr, past_indptr, past_order
-    cdef const int32_t[::1] items, past_item
-    cdef const float[::1] past_age
-    cdef readonly int64_t n
-    cdef Workspace *work
-
-    def __cinit__(self, carts, past):
-        self.n, self.indptr, self.items = carts.n_carts, carts.indptr, carts.items
-        self.past_item, self.past_age, self.past_order = past.item, past.age, past.order
-        self.past_indptr = past.cart.searchsorted(np.arange(self.n + 1))
-        if (
-            (np.diff(carts.indptr, prepend=0, append=len(carts.items)) < 0).any()
-            or not len(past.item) == len(past.age) == len(past.order) == len(past.cart)
-        ):
-            raise BrokenArrays("the arrays of a batch do not fit each other")
-        self.work = <Workspace *>calloc(1, sizeof(Workspace))
-        if self.work == NULL:
-            raise MemoryError("no memory for the kernels")
-
-    def __dealloc__(self):
-        if self.work != NULL:
-            close_workspace(self.work)
-
-    cdef int64_t look(
-        self, const Ranking *model, int64_t cart, bint discovery, Scene *scene, int32_t **pool
-    ) noexcept nogil:
-        """Return how many candidates a cart has, as `look_around`."""
-        cdef int64_t begin = self.indptr[cart], past = self.past_indptr[cart]
-        cdef Past bought = Past(
-            &self.past_item[past], &self.past_age[past], &self.past_order[past],
-            self.past_indptr[cart + 1] - past,
-        )
-        return look_around(
-            self.work, model, &self.items[begin], self.indptr[cart + 1] - begin, &bought,
-            discovery, scene, pool,
-        )
 
 
 cdef class NativeRanking:
@@ -317,7 +265,7 @@ cdef class NativeRanking:
         cdef const int32_t[::1] item = past.item
         cdef const float[::1] age = past.age
         cdef const int64_t[::1] order = past.order
-        cdef int64_t n = counted(mersalg_rank(
+        cdef int64_t n = counted(rank_cart(
             _work, &self.model, self.network(mode), &cart[0], cart.shape[0], &item[0], &age[0],
             &order[0], item.shape[0], mode == "discovery", &items, &scores,
         ))
@@ -401,7 +349,7 @@ cdef class NativeRanking:
         counts, and how many orders have both; -1 where none is known to go with it."""
         best = np.empty((2, items.shape[0]), dtype=np.int32)
         cdef int32_t[:, ::1] found = best
-        counted(mersalg_pairs(
+        counted(best_pairs(
             &self.model, &cart[0], cart.shape[0], &items[0], items.shape[0], &found[0, 0],
             &found[1, 0],
         ))

@@ -105,8 +105,8 @@ cdef Columns written(ComplementSignals *s) noexcept:
     return columns
 
 
-# The signals that are the same for all candidates of a cart, of a group, or of which nothing else is
-# known, and the others.
+# The signals that are the same for all candidates of a cart, of a group, or of which nothing else
+# is known, and the others.
 cdef Columns OF_CART, OF_GROUP, OF_EVIDENCE, OF_HABIT, OF_ITEM
 
 

@@ -1,9 +1,6 @@
 # What a cart and its customer's past call for, item by item and group by group, and the candidates
 # that are worth ranking.
 
-cdef extern from * nogil:
-    void prefetch "__builtin_prefetch"(const void *)
-
 cdef enum:
     BY_WEIGHT = 120  # candidates of each kind
     BY_COUNTS = 40
@@ -205,68 +202,6 @@ cdef int look_at_past(
     return OK
 
 
-cdef inline uint64_t ranked(float score, int32_t key) noexcept nogil:
-    """Pack a key so that integers sort as the scores do, NaN below all, equal ones by falling key."""
-    cdef uint32_t bits = 0
-    if score == score:
-        memcpy(&bits, &score, sizeof(bits))
-        bits = ~bits if bits >> 31 else bits | <uint32_t>1 << 31
-    return <uint64_t>bits << 32 | <uint32_t>~key
-
-
-cdef int64_t take_highest(uint64_t *values, int64_t n, int64_t limit) noexcept nogil:
-    """Move the `limit` highest of distinct values to the front; return how many there are."""
-    cdef int64_t low = 0, high = n - 1, place, store = -1
-    cdef uint64_t pivot, value
-    while limit < n and low < high and store != limit and store != limit - 1:
-        place = low + (high - low) // 2
-        pivot = values[place]
-        values[place] = values[high]
-        store = low
-        for place in range(low, high):
-            # Without a branch, of which nobody could predict where it goes.
-            value = values[place]
-            values[place] = values[store]
-            values[store] = value
-            store += value > pivot
-        values[high] = values[store]
-        values[store] = pivot
-        if store < limit:
-            low = store + 1
-        else:
-            high = store - 1
-    return min(n, limit)
-
-
-cdef int sort_items(int32_t *items, int64_t n, Buffer *buffer) noexcept nogil:
-    """Sort items, none below zero, ascending."""
-    cdef int32_t *other = <int32_t *>room(buffer, n, sizeof(int32_t))
-    cdef int32_t *start = items
-    cdef int64_t starts[513]
-    cdef int64_t place
-    cdef int32_t most = 0
-    cdef int shift = 0, digit
-    if not other:
-        return NO_MEMORY
-    for place in range(n):
-        most = max(most, items[place])
-    while shift < 31 and most >> shift:
-        memset(starts, 0, sizeof(starts))
-        for place in range(n):
-            starts[(start[place] >> shift & 511) + 1] += 1
-        for digit in range(512):
-            starts[digit + 1] += starts[digit]
-        for place in range(n):
-            digit = start[place] >> shift & 511
-            other[starts[digit]] = start[place]
-            starts[digit] += 1
-        start, other = other, start
-        shift += 9
-    if start != items:
-        memcpy(items, start, n * sizeof(int32_t))
-    return OK
-
-
 cdef bint put(
     Workspace *work, const Ranking *model, const int32_t *items, int64_t n, int32_t *pool,
     int64_t *n_pool
@@ -290,7 +225,7 @@ cdef void put_highest(
     cdef int64_t place
     cdef int is_new
     for place in range(take_highest(values, n, limit)):
-        pool[n_pool[0]] = ~<int32_t>values[place]
+        pool[n_pool[0]] = item_of(values[place])
         table_add(&work.pool, pool[n_pool[0]], 0, &is_new)
         n_pool[0] += is_new
 
@@ -331,7 +266,7 @@ cdef int64_t gather_pool(
         n_groups += 1
     n_groups = take_highest(values, n_groups, GROUPS)
     for place in range(n_groups):
-        if not row_of(&model.leaders, ~<int32_t>values[place], &begin, &end):
+        if not row_of(&model.leaders, item_of(values[place]), &begin, &end):
             return BROKEN
         most += end - begin
     pool = found[0] = <int32_t *>room(&work.out_items, most + 1, sizeof(int32_t))
@@ -344,7 +279,7 @@ cdef int64_t gather_pool(
         for place in range(scene.n_used):
             table_add(&work.pool, scene.used[place], 0, &is_new)
     for place in range(n_groups):
-        row_of(&model.leaders, ~<int32_t>values[place], &begin, &end)
+        row_of(&model.leaders, item_of(values[place]), &begin, &end)
         if not put(work, model, model.leaders.columns + begin, end - begin, pool, &n):
             return BROKEN
     if not put(work, model, model.popular, model.n_popular, pool, &n):
@@ -362,3 +297,56 @@ cdef int64_t gather_pool(
         put_highest(work, values, scene.n_used, BY_HABIT, pool, &n)
     failed = sort_items(pool, n, &work.sums)
     return failed if failed else n
+
+
+cdef int64_t look_around(
+    Workspace *work, const Ranking *model, const int32_t *cart, int64_t n_cart, const Past *past,
+    bint discovery, Scene *scene, int32_t **pool,
+) noexcept nogil:
+    """Return how many candidates a cart has, ascending in `pool`, which belongs to `work`."""
+    cdef int failed = look_at_cart(work, model, cart, n_cart, scene)
+    if not failed:
+        failed = look_at_past(work, model, past, scene)
+    return failed if failed else gather_pool(work, model, discovery, scene, pool)
+
+
+cdef class CartBatch:
+    """Carts and their customers' pasts, and memory to look at them in turn without the
+    interpreter's lock."""
+
+    cdef const int64_t[::1] indptr, past_indptr, past_order
+    cdef const int32_t[::1] items, past_item
+    cdef const float[::1] past_age
+    cdef readonly int64_t n
+    cdef Workspace *work
+
+    def __cinit__(self, carts, past):
+        self.n, self.indptr, self.items = carts.n_carts, carts.indptr, carts.items
+        self.past_item, self.past_age, self.past_order = past.item, past.age, past.order
+        self.past_indptr = past.cart.searchsorted(np.arange(self.n + 1))
+        if (
+            (np.diff(carts.indptr, prepend=0, append=len(carts.items)) < 0).any()
+            or not len(past.item) == len(past.age) == len(past.order) == len(past.cart)
+        ):
+            raise BrokenArrays("the arrays of a batch do not fit each other")
+        self.work = <Workspace *>calloc(1, sizeof(Workspace))
+        if self.work == NULL:
+            raise MemoryError("no memory for the kernels")
+
+    def __dealloc__(self):
+        if self.work != NULL:
+            close_workspace(self.work)
+
+    cdef int64_t look(
+        self, const Ranking *model, int64_t cart, bint discovery, Scene *scene, int32_t **pool
+    ) noexcept nogil:
+        """Return how many candidates a cart has, as `look_around`."""
+        cdef int64_t begin = self.indptr[cart], past = self.past_indptr[cart]
+        cdef Past bought = Past(
+            &self.past_item[past], &self.past_age[past], &self.past_order[past],
+            self.past_indptr[cart + 1] - past,
+        )
+        return look_around(
+            self.work, model, &self.items[begin], self.indptr[cart + 1] - begin, &bought,
+            discovery, scene, pool,
+        )

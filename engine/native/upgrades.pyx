@@ -6,9 +6,6 @@
 from libc.math cimport exp2f, expf, fabsf, isfinite, log, log1pf, logf, pow
 from libc.stdlib cimport qsort
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
-
 _SIBLING = Struct("=4q8x2d")
 
 cdef enum:
