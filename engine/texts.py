@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 
 from engine.facts import Change, Step
@@ -21,6 +20,8 @@ from engine.upsell.labels import UNITS, attribute_label, is_countable
 from engine.upsell.numbers import number_ratio, parse_number
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
+_PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5
+"""Orders with both at least, and what share of the orders with the first: a fifth."""
 _PHRASES_REMEMBERED = 4_096
 _MOST_SAVED = 0.75
 """Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
@@ -52,15 +53,23 @@ class Extra:
 def cross_sell_text(
     antecedent_names: Sequence[str], part: int, whole: int, language: Language
 ) -> str:
-    """`part` of the `whole` orders with the antecedent; a popular item where it is empty."""
+    """Return why an item goes with others, or is popular where these are none.
+
+    `part` of the `whole` orders with the others hold it too: a share that is said where it
+    persuades, which is neither one of few orders nor a small one.
+    """
     messages = messages_of(language)
-    rate = rate_text(part, whole, language)
-    if not antecedent_names:
-        return messages.gettext("Popular: in {rate} orders").format(rate=rate)
+    persuades = part >= _PERSUADING_ORDERS and part * _PERSUADING_SHARE >= whole
     items = _listed([_printed(name) for name in antecedent_names], language)
-    return messages.gettext("Bought together with {items} in {rate} orders").format(
-        items=items, rate=rate
-    )
+    if not persuades:
+        if not antecedent_names:
+            return messages.gettext("Popular")
+        return messages.gettext("Goes well with {items}").format(items=items)
+    if antecedent_names:
+        sentence = messages.gettext("Bought together with {items} in {rate} orders")
+    else:
+        sentence = messages.gettext("Popular: in {rate} orders")
+    return sentence.format(items=items, rate=rate_text(part, whole, language))
 
 
 def picked_text(shop: str, language: Language) -> str:
@@ -68,27 +77,13 @@ def picked_text(shop: str, language: Language) -> str:
     return messages_of(language).gettext("Picked by {shop}").format(shop=_printed(shop))
 
 
-@lru_cache(maxsize=4_096)
 def rate_text(part: int, whole: int, language: Language) -> str:
-    """`3 of 10`; below a fifth `1 of 8`. Never says all, or none, where it is not so.
+    """Return `3 of 10`, which says all only where it is so.
 
-    A tie is rounded down: 1 in 4 is told as 2 of 10.
+    A tie is rounded down: 1 in 4 is 2 of 10.
     """
-    if 0 < part < whole:
-        if 5 * part >= whole:
-            part, whole = min(9, (20 * part + whole - 1) // (2 * whole)), 10
-        else:
-            part, whole = 1, _two_digits(whole / part)
-    elif whole > 0:
-        part, whole = (10, 10) if part >= whole else (0, 10)
-    told = number_text(Decimal(whole), language)
-    return messages_of(language).gettext("{part} of {whole}").format(part=part, whole=told)
-
-
-def _two_digits(value: float) -> int:
-    """Rounded to two significant digits: 1 of 1300, not 1 of 1337."""
-    whole = round(value)
-    return round(whole, 2 - len(str(whole)))
+    tenths = 10 if part >= whole else min(9, (20 * part + whole - 1) // (2 * whole))
+    return messages_of(language).gettext("{part} of {whole}").format(part=tenths, whole=10)
 
 
 class Wording:

@@ -49,15 +49,23 @@ def test_cross_sell(language: Language, text: str) -> None:
 
 
 def test_cross_sell_by_several_items_and_by_none() -> None:
-    assert cross_sell_text(["Phone", "Case"], 4, 100, "en") == (
-        "Bought together with Phone and Case in 1 of 25 orders"
+    assert cross_sell_text(["Phone", "Case"], 40, 100, "en") == (
+        "Bought together with Phone and Case in 4 of 10 orders"
     )
-    assert cross_sell_text(["A", "B", "C"], 1, 1, "nb") == (
+    assert cross_sell_text(["A", "B", "C"], 10, 10, "nb") == (
         "Kjøpt sammen med A, B og C i 10 av 10 ordrer"
     )
-    assert cross_sell_text([], 125, 1000, "en") == "Popular: in 1 of 8 orders"
-    assert cross_sell_text([], 125, 1000, "nb") == "Populær: i 1 av 8 ordrer"
+    assert cross_sell_text([], 250, 1000, "en") == "Popular: in 2 of 10 orders"
+    assert cross_sell_text([], 250, 1000, "nb") == "Populær: i 2 av 10 ordrer"
     assert picked_text("Kafé Sentrum", "nb") == "Valgt av Kafé Sentrum"
+
+
+@pytest.mark.parametrize(("part", "whole"), [(4, 4), (9, 12), (199, 1000), (1, 38_000), (0, 0)])
+def test_a_share_of_few_orders_or_a_small_one_is_not_said(part: int, whole: int) -> None:
+    assert cross_sell_text(["Phone", "Case"], part, whole, "en") == "Goes well with Phone and Case"
+    assert cross_sell_text(["Vin"], part, whole, "nb") == "Passer til Vin"
+    assert cross_sell_text([], part, whole, "en") == "Popular"
+    assert cross_sell_text([], part, whole, "nb") == "Populær"
 
 
 @pytest.mark.parametrize(
@@ -66,15 +74,8 @@ def test_cross_sell_by_several_items_and_by_none() -> None:
         (412, 1310, "3 of 10"),
         (1, 4, "2 of 10"),
         (1, 5, "2 of 10"),
-        (199, 1000, "1 of 5"),
-        (1, 8, "1 of 8"),
-        (1, 25, "1 of 25"),
-        (1, 1337, "1 of 1300"),
-        (1, 133_700, "1 of 130,000"),
         (9999, 10_000, "9 of 10"),
         (7, 7, "10 of 10"),
-        (0, 7, "0 of 10"),
-        (0, 0, "0 of 0"),
     ],
 )
 def test_rates(part: int, whole: int, text: str) -> None:
@@ -84,7 +85,8 @@ def test_rates(part: int, whole: int, text: str) -> None:
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
 def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
     part, whole = min(part, whole), max(part, whole)
-    told_part, _, told_whole = rate_text(part, whole, "en").replace(",", "").partition(" of ")
+    whole = min(whole, 5 * part)
+    told_part, _, told_whole = rate_text(part, whole, "en").partition(" of ")
     told, true = int(told_part) / int(told_whole), part / whole
     assert abs(told - true) <= 0.1 + 1e-9
     assert told <= true * 1.25
@@ -335,7 +337,7 @@ def test_any_catalogue_text_makes_a_sentence(
     ],
 )
 def test_names_stand_in_texts_as_they_are(name: str, language: Language) -> None:
-    assert name in cross_sell_text([name], 3, 10, language)
+    assert name in cross_sell_text([name], 30, 100, language)
     assert name in picked_text(name, language)
     change = Change("blend", "house", name)
     assert name in upsell_text([], [change], Extra(100, "NOK"), language)
@@ -346,7 +348,7 @@ def test_names_stand_in_texts_as_they_are(name: str, language: Language) -> None
 
 
 def test_names_cannot_break_a_line_or_turn_the_text_around() -> None:
-    text = cross_sell_text(["Phone\r\nSet-Cookie: a\u202egnp\x00"], 3, 10, "en")
+    text = cross_sell_text(["Phone\r\nSet-Cookie: a\u202egnp\x00"], 30, 100, "en")
     assert text == "Bought together with Phone Set-Cookie: a gnp  in 3 of 10 orders"
 
 

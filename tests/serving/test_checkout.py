@@ -92,7 +92,7 @@ def test_norwegian_is_spoken_where_asked_or_where_the_shop_speaks_it() -> None:
     texts = {
         "Kjøpt sammen med Phone 64 GB i 3 av 10 ordrer",
         "Kjøpt sammen med Phone 64 GB i 2 av 10 ordrer",
-        "Populær: i 1 av 11 ordrer",
+        "Populær",
         "4 ganger så mye lagring for 1\u00a0000\u00a0kr mer",
     }
     english = tiny_model(holdout=0)
@@ -136,7 +136,7 @@ def test_unknown_items_are_kept_in_the_decision_and_passed_over_else() -> None:
         ("7", None),
     ]
     assert {offer.kind for offer in decision.offers} == {"cross_sell"}
-    assert all(offer.text.startswith("Popular: in 1 of") for offer in decision.offers)
+    assert {offer.text for offer in decision.offers} == {"Popular"}
     assert all(
         offer.evidence and not offer.evidence.antecedent_item_ids for offer in decision.offers
     )
