@@ -77,6 +77,8 @@ class BackTest:
         n_eligible: test orders with at least two items known from training.
         n_kept_apart: hidden items that keep apart from something in their cart. They are bought,
             yet Mersalg offers them only where something else in the cart calls for them.
+        n_held_back: hidden items that the price cap and sensitive categories would not offer; hits
+            are counted as if neither held.
         upsell_coverage: share of sold items for which a dearer tier can be offered.
         choice: which ranking is served, with all orders.
     """
@@ -88,6 +90,7 @@ class BackTest:
     n_test: int
     n_eligible: int
     n_kept_apart: int
+    n_held_back: Mapping[str, int]
     upsell_coverage: float | None
     choice: Choice
 
@@ -100,6 +103,7 @@ class BackTest:
             "test_orders": self.n_test,
             "eligible_orders": self.n_eligible,
             "hidden_kept_apart": self.n_kept_apart,
+            "hidden_held_back": dict(self.n_held_back),
             "upsell_coverage": self.upsell_coverage,
             "served": {
                 **self.choice.served,
@@ -219,6 +223,7 @@ def back_test(
         n_test=test.n_orders,
         n_eligible=examples.n_eligible,
         n_kept_apart=tested.n_kept_apart(),
+        n_held_back=tested.n_held_back(),
         upsell_coverage=upsell_coverage(tested.model),
         choice=choice,
     )

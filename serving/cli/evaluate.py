@@ -11,6 +11,10 @@ import typer
 from engine.mining_engines import EngineName
 from serving.cli import console
 
+_HELD_BACK = {
+    "too_dear": "The price cap (offers.max_price_to_cart_ratio)",
+    "sensitive": "Keeping sensitive categories apart (offers.sensitive)",
+}
 _RANKERS = {
     "mersalg": "served by Mersalg, purchases read live",
     "mersalg_static": "served by Mersalg, purchases of training only",
@@ -104,6 +108,12 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
             f"{kept_apart:.0%} of the hidden items keep apart from"
             " something in their cart: Mersalg offers them only where something else calls for them"
         )
+    for reason, n_held_back in metrics.get("hidden_held_back", {}).items():
+        if n_held_back:
+            console.out.print(
+                f"{_HELD_BACK[reason]} costs at most {n_held_back / n_tested:.1%}"
+                " of the hidden items; hits are counted without it"
+            )
     line = f"{metrics['train_orders']:,} orders before, {metrics['test_orders']:,} after the split"
     if metrics["upsell_coverage"] is not None:
         line += f"; a dearer version can be offered for {metrics['upsell_coverage']:.0%} of items"

@@ -22,12 +22,12 @@ from training.mining.local import LocalEngine
 from training.ranking.hits import LIFTS
 
 
-def back_tested(folder: Path, orders: Sequence[set[int]]) -> BackTest:
-    """Back-test a shop without times or customers on its last orders."""
+def back_tested(folder: Path, orders: Sequence[set[int]], **more: object) -> BackTest:
+    """Back-test a shop without times or customers on its last orders; `more` is its shop file."""
     rows = [f"{n:06},i{item:03}" for n, order in enumerate(orders) for item in sorted(order)]
     (folder / "orders.csv").write_text("\n".join(["order_id,item_id", *rows]))
     shop = {"shop": {"name": "s", "currency": "EUR"}, "orders": {"path": "orders.csv"}}
-    config = parse_config(shop)
+    config = parse_config(shop | more)
     dataset = load_dataset(config, folder, SilentProgress())
     tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=2_000)
     assert tested is not None
@@ -133,3 +133,23 @@ def test_a_shop_with_few_orders_is_ranked_by_its_rules_or_better(tmp_path: Path)
 def test_levels_end_with_none() -> None:
     assert list(LIFTS) == sorted(LIFTS, reverse=True)
     assert LIFTS[-1] < 0
+
+
+def test_what_the_price_cap_and_sensitive_categories_cost_is_counted(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    orders = [
+        {*draw.integers(0, 20, 2).tolist(), *([20] if n % 2 else [])} | {21} for n in range(2_000)
+    ]
+    items = [f"i{item:03},1.00,Goods" for item in range(20)]
+    items += ["i020,100.00,Food > Wine", "i021,1.00,Goods"]
+    (tmp_path / "items.csv").write_text("\n".join(["item_id,price,category", *items]))
+    catalogue = {"path": "items.csv"}
+    sensible = back_tested(tmp_path, orders, catalogue=catalogue, offers={"sensitive": ["wine"]})
+    found = sensible.to_json()["hidden_held_back"]
+    assert found["too_dear"] == found["sensitive"] > 0
+    free = back_tested(
+        tmp_path, orders, catalogue=catalogue, offers={"max_price_to_cart_ratio": 1000}
+    )
+    assert free.to_json()["hidden_held_back"] == {"too_dear": 0, "sensitive": 0}
+    # Hits are counted as if neither held.
+    assert free.hit_rates == sensible.hit_rates

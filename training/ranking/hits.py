@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import UNKNOWN
 from engine.cross_sell.recommender import CrossSell
+from engine.merchandising.targets import sensitive_of
 from engine.model import Model
 from engine.ranking.purchases import Carts, Past, Purchases
 from engine.ranking.ranking import Mode, Ranking
@@ -186,6 +188,26 @@ class Tested:
         entries, place = repelled.gather(carts.items)
         cart = carts.owner()[place]
         return len(distinct(cart[repelled.values[entries] == self.examples.hidden[cart]]))
+
+    def n_held_back(self) -> dict[str, int]:
+        """Return how many hidden items the price cap and sensitive categories would not offer.
+
+        Hits are counted as if neither held: these are what they cost at most.
+        """
+        offers, catalogue = self.model.settings.offers, self.model.catalogue
+        carts, hidden = self.examples.carts, self.examples.hidden
+        owner, held = carts.owner(), np.diff(carts.indptr)
+        price = np.where(catalogue.price_minor == UNKNOWN, np.nan, catalogue.price_minor)
+        worth = np.bincount(owner, price[carts.items], minlength=len(hidden))
+        # Comparisons with what is not known are false.
+        limit = np.where(worth > 0, worth, np.inf) * (offers.max_price_to_cart_ratio or np.inf)
+        kind = sensitive_of(catalogue, offers.sensitive)
+        same = kind[carts.items] == kind[hidden][owner]
+        alone = np.bincount(owner, same, minlength=len(hidden)) == held
+        return {
+            "too_dear": int((price[hidden] > limit).sum()),
+            "sensitive": int(((kind[hidden] >= 0) & ~(alone & (held > 0))).sum()),
+        }
 
     def _outcome(
         self, ranking: Ranking, examples: Examples, until: int | None, mode: Mode
