@@ -83,7 +83,7 @@ class ServeSettings(BaseModel):
     config: Path | None = None
     """Shop file whose `[offers]` (pins, blocks, limits, caps, margins) are followed as it changes;
     where not given, they are those of the training."""
-    live_poll_seconds: float = Field(default=0.25, gt=0)
+    live_poll_seconds: float = Field(default=0.4, gt=0)
     """How often items and rules that other workers changed are looked at."""
     guardrail_seconds: float = Field(default=900, gt=0)
     """How often it is judged whether offers keep buyers from completing their checkouts."""
