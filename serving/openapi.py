@@ -108,6 +108,8 @@ def _components() -> dict[str, Any]:
         **PinSection.model_json_schema(),
     }
     rule = components["Rule"]
+    category = rule["properties"]["category"]
+    category["anyOf"] = [{"type": "string"}, *category["anyOf"]]
     rule["properties"] |= {"action": {"enum": ["pin", "block"]}}
     rule["required"] = ["action"]
     for name, entry in (("events", "Event"), ("items", "BatchItem")):

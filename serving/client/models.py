@@ -327,7 +327,7 @@ Rule = TypedDict(
     "Rule",
     {
         "item": NotRequired[str | None],
-        "category": NotRequired[list[str] | None],
+        "category": NotRequired[str | list[str] | None],
         "consequent": NotRequired[str | None],
         "antecedent": NotRequired[list[str]],
         "when_cart_has": NotRequired[list[str]],
