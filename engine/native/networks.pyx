@@ -51,15 +51,6 @@ cdef void network_outputs(
             outputs[place] = layer[place * width]
 
 
-cdef inline float network_output(
-    const Network *network, float *first, float *spare
-) noexcept nogil:
-    """Return the output of one row."""
-    cdef float output
-    network_outputs(network, 1, first, spare, &output)
-    return output
-
-
 cdef double likelihood_of(const Network *network, float raw) noexcept nogil:
     """Return the calibrated probability of an output."""
     return 1 / (1 + exp(-min(max(network.slope * raw + network.intercept, -30.0), 30.0)))

@@ -11,6 +11,7 @@ _SIBLING = Struct("=4q8x2d")
 cdef enum:
     N_WINDOWS = 4
     MOST_SIGNALS = 64
+    AT_ONCE = 8
 
 
 cdef struct LadderItem:
@@ -135,7 +136,7 @@ cdef struct Sibling:
 cdef struct Desk:
     # Memory that is kept from call to call.
     Table items, brands
-    Buffer bought, bought_items, brand_sums, category, compared, placed, signals, sums, records
+    Buffer bought, bought_items, brand_sums, category, compared, placed, signals, sums, records, raws
     Buffer siblings, places, scores, found
 
 
@@ -554,16 +555,28 @@ def upgrade_signals(
     return found, of_rows
 
 
-cdef float output(const Network *network, int n, const float *f, float *sums) noexcept nogil:
+cdef void weigh_signals(
+    const Network *network, int n_signals, const float *f, int64_t n, float *memory, float *out
+) noexcept nogil:
+    """Write the raw output for each of `n` rows of signals.
+
+    `memory` has room for 3 * AT_ONCE * WIDEST numbers.
+    """
     cdef float value[MOST_SIGNALS]
-    cdef int32_t row[MOST_SIGNALS]
+    cdef int32_t place[MOST_SIGNALS]
+    cdef int64_t row, many, first = 0, width = network.width[0]
     cdef int k
-    for k in range(n):
-        row[k] = k
-        value[k] = standard(network, k, f[k])
-    memcpy(sums, network.biases[0], network.width[0] * sizeof(float))
-    add_rows(n, row, value, network.weights[0], network.width[0], sums)
-    return network_output(network, sums, sums + WIDEST)
+    for k in range(n_signals):
+        place[k] = k
+    while first < n:
+        many = min(n - first, <int64_t>AT_ONCE)
+        for row in range(many):
+            for k in range(n_signals):
+                value[k] = standard(network, k, f[(first + row) * n_signals + k])
+            memcpy(memory + row * width, network.biases[0], width * sizeof(float))
+            add_rows(n_signals, place, value, network.weights[0], width, memory + row * width)
+        network_outputs(network, many, memory, memory + AT_ONCE * WIDEST, out + first)
+        first += many
 
 
 cdef int by_bound(const void *left, const void *right) noexcept nogil:
@@ -696,7 +709,7 @@ cdef class NativeUpgrades:
         cdef const Base *base
         cdef int64_t begin = 0, end = 0, widest = 0, n = 0, n_rows = 0, each, row, difference, worth
         cdef int64_t n_given, cost, base_cost, steps
-        cdef int any_free = 0, named
+        cdef int named
         for each in range(n_bases):
             base = bases + each
             if base.item < 0 or base.item >= ladders.n_items:
@@ -725,9 +738,10 @@ cdef class NativeUpgrades:
             if n_rows < 0:
                 return n_rows
         starts[2 * n_bases] = n_rows
-        for row in range(n_rows):
-            any_free |= marks[sibling[row]] == 0
-        if not any_free:
+        row = 0
+        while row < n_rows and marks[sibling[row]]:
+            row += 1
+        if row == n_rows:
             return 0
         if self.fitted:
             each = self.weigh(bases, n_bases, item, age, n_past, sibling, ratio, starts, scores)
@@ -815,12 +829,14 @@ cdef class NativeUpgrades:
         cdef QuestionSignals f
         cdef SiblingSignals *signals
         cdef LadderItem *records
-        cdef float *sums = <float *>room(&_desk.sums, 3 * WIDEST, sizeof(float))
+        cdef float raw
+        cdef float *raws
+        cdef float *memory = <float *>room(&_desk.sums, 3 * AT_ONCE * WIDEST, sizeof(float))
         cdef double level = 0, up, top, total
         cdef int failed
         if buyer.category == NULL:
             return BROKEN
-        if sums == NULL:
+        if memory == NULL:
             return NO_MEMORY
         for row in range(n_past):
             level += self.items[item[row]].level
@@ -832,7 +848,8 @@ cdef class NativeUpgrades:
                 continue
             records = <LadderItem *>room(&_desk.records, n, sizeof(LadderItem))
             signals = <SiblingSignals *>room(&_desk.signals, n, sizeof(SiblingSignals))
-            if records == NULL or signals == NULL:
+            raws = <float *>room(&_desk.raws, n, sizeof(float))
+            if records == NULL or signals == NULL or raws == NULL:
                 return NO_MEMORY
             for row in range(n):
                 records[row] = self.items[sibling[begin + row]]
@@ -843,14 +860,12 @@ cdef class NativeUpgrades:
             failed = look(self.items, &self.moves, &buyer, &asked, &f, signals)
             if failed:
                 return failed
-            up = likelihood_of(
-                &self.whether, output(&self.whether, n_question_signals, <float *>&f, sums)
-            )
+            weigh_signals(&self.whether, n_question_signals, <float *>&f, 1, memory, &raw)
+            up = likelihood_of(&self.whether, raw)
+            weigh_signals(&self.which, n_sibling_signals, <float *>signals, n, memory, raws)
             top, total = -INFINITY, 0
             for row in range(n):
-                scores[begin + row] = self.which.slope * output(
-                    &self.which, n_sibling_signals, <float *>(signals + row), sums
-                )
+                scores[begin + row] = self.which.slope * raws[row]
                 top = max(top, scores[begin + row])
             for row in range(n):
                 scores[begin + row] = exp(scores[begin + row] - top)
