@@ -104,8 +104,8 @@ def refuse_other_files(
          f" was bought: {_LINES}"),
         (header is not None, f"the first line is a header ({header!r}): remove it and what is no"
          " item, or name two columns order_id and item_id"),
-        (begin.share(r"^\s*[\[{(]['\"]?") > 0.5, "these are lists or objects of a program:"
-         f" {_LINES}"),
+        (begin.share(r"^\s*([\[{(]['\"]|[\[{][^\]}]*$)") > 0.5, "these are lists or"
+         f" objects of a program: {_LINES}"),
         (not quoted and begin.share(marks) > 0.5, "items are separated by white space in a .dat"
          " or .basket file: write spaces, or save it as .csv with commas"),
         (quoted and begin.share(rf"({marks})\s*-?\d+$") > 0.5 and begin.share(r"^\d") > 0.5,

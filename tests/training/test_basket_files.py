@@ -136,6 +136,7 @@ def test_baskets_that_look_a_little_like_other_files(tmp_path: Path) -> None:
         ("b.csv", "product 1,tea\ntea,product 1\n"),
         ("c.csv", "#1,#2\n#2\n"),
         ("d.dat", "#1 #2\n#2\n"),
+        ("g.dat", "[red] [blue]\n[red]\n"),
         ("e.csv", "yes,no\nno,maybe\nyes\n"),
         ("f.csv", "tea 1,50 g\nsalt,tea 2\n50 g\n"),
     ):
