@@ -64,7 +64,8 @@ class Candidates:
             items, strengths = native.rank(cart, past, mode)
             away = cross_sell.native.repels(cart, items)
             places = away.nonzero()[0]
-            away[places] = ~np.isin(items[places], past.item)
+            if len(places):  # else `isin` would sort all that was bought, for nothing
+                away[places] = ~np.isin(items[places], past.item)
         if away is not None and away.any():
             items, strengths = items[~away], strengths[~away]
         return cls(cross_sell, ranking, native, cart, items, strengths, bought)
