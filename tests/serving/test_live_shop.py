@@ -12,6 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.facts import CartLine
+from engine.live_catalogue import LiveCatalogue, with_catalogue
+from engine.live_items import LiveItem
+from engine.slate import Recommenders, build_slate
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually
@@ -30,7 +34,7 @@ def service(
     folder, database = tmp_path_factory.mktemp("live"), None
     if request.param == "postgresql":
         database = request.getfixturevalue("postgres_server").new_database()
-    publish_model(folder / "models", tiny_model(holdout=0.0))
+    publish_model(folder / "models", tiny_model(holdout=0.0, combining_families=["case"]))
     with running_server(folder, database=database, keys=KEYS, key="server-key-k3y") as server:
         yield server
 
@@ -125,6 +129,22 @@ def test_a_new_item_goes_by_its_family_and_comes_after_those_on_sale(server: Ser
         assert "phone-64" not in offers(client, "new-phone")
         client.delete("/v1/items/new/case").raise_for_status()
         assert "new/case" not in offers(client)
+
+
+def test_of_a_family_that_replaces_each_other_the_one_on_sale_is_offered() -> None:
+    model = tiny_model(holdout=0.0)
+    live = LiveCatalogue(model.catalogue)
+
+    def offered(**stated: object) -> set[str]:
+        fields: dict[str, object] = {"family": "case", "price": "149.00"}
+        for item_id, known in (("new", fields), ("case-1", stated)):
+            live.take({item_id: LiveItem({name: (value, 1) for name, value in known.items()})})
+        changed = Recommenders.prepare(with_catalogue(model, live.catalogue()))
+        slate = build_slate(changed, [CartLine("phone-64", 1, None, 0)], cross_sell=9, upsell=0)
+        return {changed.catalogue.items[each.item] for each in slate.cross_sell}
+
+    assert offered() & {"case-1", "new"} == {"case-1"}
+    assert offered(in_stock=False) & {"case-1", "new"} == {"new"}
 
 
 def test_an_item_says_where_it_can_be_offered_and_why_not(server: Server) -> None:
