@@ -450,7 +450,7 @@ def test_prices_far_off_their_family_are_left_out_without_order_prices(tmp_path:
         row[PRICES] = outliers.get(row["product_id"], row[PRICES])
     write_rows(tmp_path / "product.csv", rows)
     text = at(UNTOLD_COFFEE, data).replace(f"{data}/product.csv", "product.csv")
-    shop = FileShop(text.replace('unit_price = "unit_price"\n', ""), tmp_path)
+    shop = FileShop(text.replace('unit_price = "unit_price"\n', 'unit_price = ""\n'), tmp_path)
     assert shop.summary["counts"]["tiers_far_off"] == len(outliers)
     examples = shop.summary["quality"]["prices"]["far_off"]
     assert {example["item_id"] for example in examples} == {*outliers}
