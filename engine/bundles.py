@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)

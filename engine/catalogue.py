@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 UNKNOWN = -1
 """Stands for "not known" in every integer column (price, category, family)."""

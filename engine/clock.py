@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from engine.errors import shown
+from mersalg.engine.errors import shown
 
 _LONGEST = 64
 """Characters of an instant; the longest that is read has 32."""

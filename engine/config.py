@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel.numbers import list_currencies
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from engine.errors import ConfigError
-from engine.experiment import PUBLIC_SALT
-from engine.locales import is_spoken
-from engine.merchandising.sections import OffersSection, Section
-from engine.mining_engines import EngineName
-from engine.source_sections import CatalogueSection, OrdersSection
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.experiment import PUBLIC_SALT
+from mersalg.engine.locales import is_spoken
+from mersalg.engine.merchandising.sections import OffersSection, Section
+from mersalg.engine.mining_engines import EngineName
+from mersalg.engine.source_sections import CatalogueSection, OrdersSection
 
 Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import clock
-from engine.forgotten import Forgotten
-from engine.model import Model
-from engine.ranking.customers import hash_of
-from engine.storage.pseudonyms import customer_key
-from engine.storage.store import Store
+from mersalg.engine import clock
+from mersalg.engine.forgotten import Forgotten
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.customers import hash_of
+from mersalg.engine.storage.pseudonyms import customer_key
+from mersalg.engine.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import money
-from engine.arrays import Ragged
-from engine.bundles import Bundles
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import OffersSection
-from engine.merchandising.reasons import LAST_BINDING, Reason
-from engine.merchandising.targets import sensitive_of
-from engine.model import Model
-from engine.native.kernels import NativeEligibility
-from engine.upsell.tiers import Ladders
+from mersalg.engine import money
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.bundles import Bundles
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import OffersSection
+from mersalg.engine.merchandising.reasons import LAST_BINDING, Reason
+from mersalg.engine.merchandising.targets import sensitive_of
+from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import NativeEligibility
+from mersalg.engine.upsell.tiers import Ladders
 
 _TOLERANCE = 1e-6
 """Minor units by which a product of floating-point numbers may miss."""

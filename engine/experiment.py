@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from engine.facts import Arm
+from mersalg.engine.facts import Arm
 
 PUBLIC_SALT = "mersalg-1"
 """The salt of versions without one of their own for each database: anybody can compute arms."""

@@ -1,4 +1,4 @@
-"""The canonical JSON form of facts: structs of `engine.fact_schema` from facts."""
+"""The canonical JSON form of facts: structs of `mersalg.engine.fact_schema` from facts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from engine import clock
-from engine import fact_schema as schema
-from engine.fact_fields import amount_text, display, quantity_text
-from engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Offer
+from mersalg.engine import clock
+from mersalg.engine import fact_schema as schema
+from mersalg.engine.fact_fields import amount_text, display, quantity_text
+from mersalg.engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Offer
 
 
 def event_body(event: Event) -> schema.EventBody:

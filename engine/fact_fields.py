@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from engine import money
-from engine.errors import FactRejected
-from engine.facts import Quantity, UnitPrice
+from mersalg.engine import money
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.facts import Quantity, UnitPrice
 
 LONGEST_ID = 200
 STOREFRONT_PREFIX = "storefront/"

@@ -18,11 +18,11 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from engine import clock, money
-from engine import fact_schema as schema
-from engine.errors import FactRejected
-from engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
-from engine.fact_fields import (
+from mersalg.engine import clock, money
+from mersalg.engine import fact_schema as schema
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_bodies import decision_body, event_body, explained_bodies, offer_bodies
+from mersalg.engine.fact_fields import (
     LARGEST_ID,
     LARGEST_QUANTITY,
     NUMBERS,
@@ -30,7 +30,7 @@ from engine.fact_fields import (
     parse_quantity,
     storefront_id,
 )
-from engine.facts import (
+from mersalg.engine.facts import (
     CartLine,
     Change,
     Decision,
@@ -45,7 +45,7 @@ from engine.facts import (
     Step,
     UnitPrice,
 )
-from engine.sold_lines import sold_lines
+from mersalg.engine.sold_lines import sold_lines
 
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY

@@ -2,8 +2,8 @@
 
 Names and fields follow Google Analytics 4's e-commerce events. A struct's fields are declared in
 the order in which they are written. The structs take what shops send (numbered ids, amounts and
-quantities as numbers or as text) and refuse all other types; `engine.fact_json` makes facts of
-them, and of facts the same structs in their canonical form: ids and amounts as text, no nulls.
+quantities as numbers or as text) and refuse all other types; `mersalg.engine.fact_json` makes facts
+of them, and of facts the same structs in their canonical form: ids and amounts as text, no nulls.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Union, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine.errors import FactRejected
-from engine.fact_fields import LONGEST_ID, LONGEST_NUMBER
-from engine.facts import (
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_fields import LONGEST_ID, LONGEST_NUMBER
+from mersalg.engine.facts import (
     ORDER_TYPES,
     PROMOTION_TYPES,
     Arm,
@@ -30,7 +30,7 @@ from engine.facts import (
     Scope,
     Text,
 )
-from engine.known_fields import is_of_unknown, strictly, unknown_fields
+from mersalg.engine.known_fields import is_of_unknown, strictly, unknown_fields
 
 LONGEST_LIST = 10_000
 _LARGEST_ROW = 2**31 - 1

@@ -1,7 +1,8 @@
 """Facts: decisions with their carts and offers, and the events that follow them.
 
 These are the values the engine calculates with: money in minor units, instants in microseconds.
-`engine.fact_schema` declares their JSON form, `engine.fact_json` reads and writes it.
+`mersalg.engine.fact_schema` declares their JSON form, `mersalg.engine.fact_json` reads and writes
+it.
 """
 
 from __future__ import annotations

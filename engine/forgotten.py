@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.durable import sync_folder
-from engine.errors import ModelError
+from mersalg.engine.durable import sync_folder
+from mersalg.engine.errors import ModelError
 
 _NAME = "forgotten.txt"
 _DIGITS = 16

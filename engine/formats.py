@@ -11,8 +11,8 @@ from functools import lru_cache
 from babel import Locale
 from babel.numbers import format_percent, get_currency_symbol
 
-from engine import money
-from engine.locales import Language
+from mersalg.engine import money
+from mersalg.engine.locales import Language
 
 _MOST_DECIMALS = 6
 

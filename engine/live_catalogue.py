@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import money
-from engine.arrays import Ragged
-from engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
-from engine.cross_sell.newcomers import Newcomers
-from engine.live_items import LiveItem
-from engine.model import Model
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine import money
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
+from mersalg.engine.cross_sell.newcomers import Newcomers
+from mersalg.engine.live_items import LiveItem
+from mersalg.engine.model import Model
+from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 _Number = TypeVar("_Number", bound=np.generic)
 

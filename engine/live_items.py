@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine import clock, money
-from engine.errors import FactRejected
-from engine.fact_fields import LONGEST_ID, is_id, is_label
-from engine.fact_schema import Instant, Number, exact_number, problem_of
+from mersalg.engine import clock, money
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_fields import LONGEST_ID, is_id, is_label
+from mersalg.engine.fact_schema import Instant, Number, exact_number, problem_of
 
 LONGEST_TEXT = 1_000
 _MOST_ATTRIBUTES = 100

@@ -8,14 +8,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.merchandising.sections import (
+from mersalg.engine.merchandising.sections import (
     BlockSection,
     OffersSection,
     PinSection,
     ShopRule,
     shop_rule,
 )
-from engine.model import Model
+from mersalg.engine.model import Model
 
 
 class LiveRule(Struct, frozen=True):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from engine.errors import ModelCorrupt, ModelIncompatible
+from mersalg.engine.errors import ModelCorrupt, ModelIncompatible
 
 if TYPE_CHECKING:
-    from engine.model import Settings
+    from mersalg.engine.model import Settings
 
 SCHEMA_VERSION = 2
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.(npy|joblib)")
@@ -63,9 +63,14 @@ class Manifest:
     def settings(self) -> Settings:
         """Raises ModelIncompatible where the settings are not of this schema."""
         # To list versions takes neither settings nor arrays.
-        from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-        from engine.model import Settings
-        from engine.source_sections import AttributesSection
+        from mersalg.engine.config import (
+            ExperimentSection,
+            OffersSection,
+            ShopSection,
+            TrackingSection,
+        )
+        from mersalg.engine.model import Settings
+        from mersalg.engine.source_sections import AttributesSection
 
         try:
             return Settings(

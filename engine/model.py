@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import get_type_hints
 
-from engine.arrays import Arrays, arrays_of, read
-from engine.catalogue import Catalogue
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.newcomers import Newcomers
-from engine.cross_sell.recency import Recency
-from engine.cross_sell.rule_index import RuleIndexes
-from engine.cross_sell.rules import RuleTable
-from engine.cross_sell.stores import Stores
-from engine.errors import ModelCorrupt
-from engine.native.packing import Packed
-from engine.ranking.customers import Customers
-from engine.ranking.ranking import Ranking
-from engine.source_sections import AttributesSection
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.tiers import Ladders
+from mersalg.engine.arrays import Arrays, arrays_of, read
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.newcomers import Newcomers
+from mersalg.engine.cross_sell.recency import Recency
+from mersalg.engine.cross_sell.rule_index import RuleIndexes
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import Stores
+from mersalg.engine.errors import ModelCorrupt
+from mersalg.engine.native.packing import Packed
+from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.tiers import Ladders
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
-from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.recency import Recency
-from engine.cross_sell.rule_index import RuleIndex, RuleIndexes
-from engine.cross_sell.rules import RuleTable
-from engine.cross_sell.stores import Stores
-from engine.errors import ModelCorrupt
-from engine.model import Model
-from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from engine.native.signals import COMPLEMENT
-from engine.ranking.customers import Customers
-from engine.ranking.ranking import MODES, Ranking
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.tiers import Ladders
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.recency import Recency
+from mersalg.engine.cross_sell.rule_index import RuleIndex, RuleIndexes
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import Stores
+from mersalg.engine.errors import ModelCorrupt
+from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.ranking import MODES, Ranking
+from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.tiers import Ladders
 
 Array = NDArray[np.generic]
 

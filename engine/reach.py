@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.merchandising.reasons import Reason
-from engine.slate import Recommenders
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.slate import Recommenders
 
 
 class Reach(NamedTuple):

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from engine import clock
-from engine.durable import sha256_of, sync_file, sync_folder
-from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound, shown
-from engine.manifest import (
+from mersalg.engine import clock
+from mersalg.engine.durable import sha256_of, sync_file, sync_folder
+from mersalg.engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound, shown
+from mersalg.engine.manifest import (
     OPTIONAL,
     SCHEMA_VERSION,
     FileEntry,
@@ -35,7 +35,7 @@ from engine.manifest import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from engine.model import Model
+    from mersalg.engine.model import Model
 
 __all__ = ["Manifest", "Registry"]
 
@@ -66,7 +66,7 @@ class Registry:
             ModelCorrupt: the model contradicts itself; nothing is written.
             ModelError: the folder cannot be written to.
         """
-        from engine.model_check import self_check
+        from mersalg.engine.model_check import self_check
 
         self_check(model)
         unknown = set(manifest_fields) - set(OPTIONAL)
@@ -201,7 +201,7 @@ class Registry:
             ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other, or
                 anything else that reading them raises.
         """
-        from engine.model_check import self_check
+        from mersalg.engine.model_check import self_check
 
         wanted = version if version is not None else self.current()
         if wanted is None:
@@ -218,9 +218,9 @@ class Registry:
         return model
 
     def _read(self, manifest: Manifest) -> Model:
-        from engine.forgotten import Forgotten
-        from engine.model import Model
-        from engine.storage.pseudonyms import customer_key
+        from mersalg.engine.forgotten import Forgotten
+        from mersalg.engine.model import Model
+        from mersalg.engine.storage.pseudonyms import customer_key
 
         settings = manifest.settings()
         arrays = {

@@ -13,23 +13,27 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import clock, money
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell.candidates import Candidates
-from engine.cross_sell.newcomers import Newcomers
-from engine.cross_sell.recommender import CrossSell
-from engine.eligibility import Cap, Eligibility
-from engine.fact_fields import LARGEST_QUANTITY
-from engine.facts import CartLine, Quantity
-from engine.merchandising.placing import Complement, place_complements
-from engine.merchandising.policy import Policy
-from engine.merchandising.reasons import Reason
-from engine.merchandising.rejections import Rejected, rejected_complements, rejected_upgrades
-from engine.model import Model
-from engine.native.kernels import NativeRanking
-from engine.ranking.purchases import Past
-from engine.ranking.ranking import Mode, Ranking
-from engine.upsell.recommender import BaseItem, Upgrade, Upsell
+from mersalg.engine import clock, money
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.newcomers import Newcomers
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.eligibility import Cap, Eligibility
+from mersalg.engine.fact_fields import LARGEST_QUANTITY
+from mersalg.engine.facts import CartLine, Quantity
+from mersalg.engine.merchandising.placing import Complement, place_complements
+from mersalg.engine.merchandising.policy import Policy
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.merchandising.rejections import (
+    Rejected,
+    rejected_complements,
+    rejected_upgrades,
+)
+from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import NativeRanking
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
 Items = NDArray[np.int32]
 

@@ -13,9 +13,9 @@ from decimal import Decimal
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from engine import money
-from engine.fact_fields import parse_number
-from engine.fact_schema import ItemBody
+from mersalg.engine import money
+from mersalg.engine.fact_fields import parse_number
+from mersalg.engine.fact_schema import ItemBody
 
 _GIFT_CARD = re.compile(r"gift[\W_]*card|gavekort|geschenk[\W_]*karte|gutschein", re.IGNORECASE)
 

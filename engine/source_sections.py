@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from engine.merchandising.sections import Columns, Section
+from mersalg.engine.merchandising.sections import Columns, Section
 
 DecimalMark = Literal[".", ","]
 ThousandsMark = Literal[",", ".", " ", "'"]

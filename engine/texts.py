@@ -1,7 +1,7 @@
 """One sentence for each offer, in the buyer's language: why it is suggested, what it adds.
 
-Every sentence comes from the message catalogue (`engine.locales`). Texts are plain: names stand in
-them as the shop wrote them, on one line, and whoever prints them as HTML escapes them.
+Every sentence comes from the message catalogue (`mersalg.engine.locales`). Texts are plain: names
+stand in them as the shop wrote them, on one line, and whoever prints them as HTML escapes them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.facts import Change, Step
-from engine.formats import money_text, number_text, share_text
-from engine.locales import Language, messages_of
-from engine.source_sections import AttributesSection
-from engine.upsell import gains
-from engine.upsell.labels import UNITS, attribute_label, is_countable
-from engine.upsell.numbers import number_ratio, parse_number
+from mersalg.engine.facts import Change, Step
+from mersalg.engine.formats import money_text, number_text, share_text
+from mersalg.engine.locales import Language, messages_of
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell import gains
+from mersalg.engine.upsell.labels import UNITS, attribute_label, is_countable
+from mersalg.engine.upsell.numbers import number_ratio, parse_number
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
 _PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5

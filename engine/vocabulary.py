@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.kernels import NativeFinding
+from mersalg.engine.native.kernels import NativeFinding
 
 
 @dataclass(frozen=True, slots=True)

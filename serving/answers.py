@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.fact_fields import amount_text, quantity_text
-from engine.facts import Decision, Evidence, Offer, Tracking
-from serving.schemas import CrossSellOffer, ReplacedItem, SuggestionResponse, UpsellOffer
+from mersalg.engine.fact_fields import amount_text, quantity_text
+from mersalg.engine.facts import Decision, Evidence, Offer, Tracking
+from mersalg.serving.schemas import CrossSellOffer, ReplacedItem, SuggestionResponse, UpsellOffer
 
 _DECIMALS = 6
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from serving import errors, openapi
-from serving.dashboard import pages
-from serving.http_layer import REQUEST_ID, HttpLayer
-from serving.key_watch import KeyWatch
-from serving.keys import KeyRing
-from serving.metrics import Metrics, RequestMeter
-from serving.rate_limits import RateLimits
-from serving.routes import (
+from mersalg.serving import errors, openapi
+from mersalg.serving.dashboard import pages
+from mersalg.serving.http_layer import REQUEST_ID, HttpLayer
+from mersalg.serving.key_watch import KeyWatch
+from mersalg.serving.keys import KeyRing
+from mersalg.serving.metrics import Metrics, RequestMeter
+from mersalg.serving.rate_limits import RateLimits
+from mersalg.serving.routes import (
     adapters,
     audit,
     browser,
@@ -34,11 +34,11 @@ from serving.routes import (
     rules,
     suggestions,
 )
-from serving.service import running
-from serving.settings import ServeSettings
+from mersalg.serving.service import running
+from mersalg.serving.settings import ServeSettings
 
 if TYPE_CHECKING:
-    from serving.tracing import Traces
+    from mersalg.serving.tracing import Traces
 
 _ROUTERS = (
     adapters.router,
@@ -68,7 +68,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
     """
     metrics = Metrics()
     if traces is None and settings.traces:
-        from serving.tracing import Traces  # loads a library that few want
+        from mersalg.serving.tracing import Traces  # loads a library that few want
 
         traces = Traces()
 
@@ -91,7 +91,8 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
         generate_unique_id_function=lambda route: route.name,
         # A redirect would lose the body of a suggestion call.
         redirect_slashes=False,
-        # The stock spans and logs hold paths, which name customers; `serving.tracing` makes ours.
+        # The stock spans and logs hold paths, which name customers; `mersalg.serving.tracing` makes
+        # ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings

@@ -11,15 +11,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from engine import clock
-from engine.errors import MersalgError, StorageError
-from engine.storage.audit import AuditEntry
-from engine.storage.store import Store
-from serving.intake import Intake
+from mersalg.engine import clock
+from mersalg.engine.errors import MersalgError, StorageError
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.storage.store import Store
+from mersalg.serving.intake import Intake
 
 if TYPE_CHECKING:
-    from serving.security import Caller
-    from serving.service import Service
+    from mersalg.serving.security import Caller
+    from mersalg.serving.service import Service
 
 _log = logging.getLogger("mersalg.audit")
 

@@ -1,4 +1,4 @@
-"""One suggestion call: from a cart to a decision; `serving.answers` writes its answer.
+"""One suggestion call: from a cart to a decision; `mersalg.serving.answers` writes its answer.
 
 The HTTP API and `mersalg suggest` both go through here.
 """
@@ -13,25 +13,35 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from msgspec.structs import replace
 
-from engine import clock, money
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import ExperimentSection
-from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
-from engine.facts import Arm, CartLine, Decision, Evidence, Limits, Mode, Offer, Replaces, Scope
-from engine.locales import Language, language_of
-from engine.merchandising.placing import Complement
-from engine.model import Model
-from engine.ranking.purchases import MOST_ORDERS, Past
-from engine.slate import Recommenders, Slate, build_slate
-from engine.storage.questions import Bought
-from engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
-from engine.upsell.families import LEARNED
-from engine.upsell.packs import pack_of
-from engine.upsell.recommender import Upgrade
-from engine.upsell.steps import unit_saving
-from serving.ids import new_id
-from serving.offer_cache import CachedOffers, OfferCache
-from serving.schemas import SuggestionRequest
+from mersalg.engine import clock, money
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import ExperimentSection
+from mersalg.engine.experiment import PUBLIC_SALT, assign_arm, unit_of
+from mersalg.engine.facts import (
+    Arm,
+    CartLine,
+    Decision,
+    Evidence,
+    Limits,
+    Mode,
+    Offer,
+    Replaces,
+    Scope,
+)
+from mersalg.engine.locales import Language, language_of
+from mersalg.engine.merchandising.placing import Complement
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.purchases import MOST_ORDERS, Past
+from mersalg.engine.slate import Recommenders, Slate, build_slate
+from mersalg.engine.storage.questions import Bought
+from mersalg.engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
+from mersalg.engine.upsell.families import LEARNED
+from mersalg.engine.upsell.packs import pack_of
+from mersalg.engine.upsell.recommender import Upgrade
+from mersalg.engine.upsell.steps import unit_saving
+from mersalg.serving.ids import new_id
+from mersalg.serving.offer_cache import CachedOffers, OfferCache
+from mersalg.serving.schemas import SuggestionRequest
 
 _MOST_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.addresses import caller_at, parse_address
-from serving.metrics import Metrics
+from mersalg.serving.addresses import caller_at, parse_address
+from mersalg.serving.metrics import Metrics
 
 _log = logging.getLogger("mersalg.service")
 
@@ -69,7 +69,7 @@ class Connections:
     port
         On which the service listens.
     is_limited
-        Whether `of_address` holds for a caller as `serving.addresses` names it.
+        Whether `of_address` holds for a caller as `mersalg.serving.addresses` names it.
     maximum
         As many as the server accepts.
     of_address

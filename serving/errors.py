@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from engine import errors
+from mersalg.engine import errors
 
 _log = logging.getLogger("mersalg.http")
 

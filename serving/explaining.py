@@ -9,18 +9,18 @@ from typing import cast
 
 from msgspec.structs import astuple
 
-from engine import fact_schema
-from engine.errors import ModelError, ModelNotFound
-from engine.fact_json import pack
-from engine.facts import Decision, Kind, Limits
-from engine.merchandising.reasons import Reason
-from engine.merchandising.rejections import Rejected
-from engine.model import Model
-from engine.registry import Registry
-from engine.slate import Slate, build_slate
-from engine.storage.questions import Bought, BuyerQuery, KnownBuyer
-from serving.checkout import past_of, recommenders_of
-from serving.schemas import DecisionExplanation, ExplainedDecision, RejectedCandidate
+from mersalg.engine import fact_schema
+from mersalg.engine.errors import ModelError, ModelNotFound
+from mersalg.engine.fact_json import pack
+from mersalg.engine.facts import Decision, Kind, Limits
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.merchandising.rejections import Rejected
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.engine.slate import Slate, build_slate
+from mersalg.engine.storage.questions import Bought, BuyerQuery, KnownBuyer
+from mersalg.serving.checkout import past_of, recommenders_of
+from mersalg.serving.schemas import DecisionExplanation, ExplainedDecision, RejectedCandidate
 
 _PAST_MODELS = 2
 

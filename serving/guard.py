@@ -6,14 +6,14 @@ import asyncio
 import logging
 import time
 
-from engine import clock
-from engine.errors import MersalgError
-from engine.model import Model
-from engine.storage.store import Store
-from engine.tracking import guardrail
-from serving.live_model import LiveModel
-from serving.metrics import Metrics
-from serving.reporting import Judgement, Reporter
+from mersalg.engine import clock
+from mersalg.engine.errors import MersalgError
+from mersalg.engine.model import Model
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking import guardrail
+from mersalg.serving.live_model import LiveModel
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.reporting import Judgement, Reporter
 
 _log = logging.getLogger("mersalg.guard")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.errors import StorageError
+from mersalg.engine.errors import StorageError
 
 _SECONDS = 1.0
 

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import errors, logs
-from serving.metrics import RequestMeter
+from mersalg.serving import errors, logs
+from mersalg.serving.metrics import RequestMeter
 
 if TYPE_CHECKING:
-    from serving.tracing import Traces
+    from mersalg.serving.tracing import Traces
 
 REQUEST_ID = "X-Request-Id"
 SECURE_HEADERS = (

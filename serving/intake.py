@@ -16,16 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from engine.errors import StorageError, StorageExchanged, StorageUnavailable
-from engine.facts import Decision, Fact, Tracking
-from engine.storage.audit import AuditEntry
-from engine.storage.fact_rows import AppendResult, FactRow
-from engine.storage.store import Store
-from serving.group_commit import GroupCommit, QueueFull
-from serving.metrics import Metrics
-from serving.replaying import WAITING, deliver, pack_audit, pack_hashed
-from serving.spool import Spool, SpoolFull
-from serving.time_budget import TimeBudget, wait_within
+from mersalg.engine.errors import StorageError, StorageExchanged, StorageUnavailable
+from mersalg.engine.facts import Decision, Fact, Tracking
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.storage.fact_rows import AppendResult, FactRow
+from mersalg.engine.storage.store import Store
+from mersalg.serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.replaying import WAITING, deliver, pack_audit, pack_hashed
+from mersalg.serving.spool import Spool, SpoolFull
+from mersalg.serving.time_budget import TimeBudget, wait_within
 
 _log = logging.getLogger("mersalg.intake")
 

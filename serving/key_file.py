@@ -18,9 +18,9 @@ from typing import cast
 
 import orjson
 
-from engine.durable import put_in_place
-from engine.errors import ConfigError, DataError
-from serving.keys import SCOPES, Key, Scope, digest_of, parse_keys
+from mersalg.engine.durable import put_in_place
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.serving.keys import SCOPES, Key, Scope, digest_of, parse_keys
 
 _KEY_BYTES = 32
 _LONGEST_NAME = 100

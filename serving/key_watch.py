@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import ConfigError
-from serving.keys import KeyRing, parse_keys
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.keys import KeyRing, parse_keys
 
 _log = logging.getLogger("mersalg.keys")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
 
 Scope = Literal["storefront", "server", "report", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from engine import clock
-from engine.errors import StorageError
-from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
-from engine.facts import Arm
-from engine.model import Model
-from engine.storage.questions import Bought, BuyerQuery, KnownBuyer
-from serving.checkout import consents
-from serving.group_commit import GroupCommit, QueueFull
-from serving.schemas import SuggestionRequest
-from serving.time_budget import TimeBudget
+from mersalg.engine import clock
+from mersalg.engine.errors import StorageError
+from mersalg.engine.experiment import PUBLIC_SALT, assign_arm, unit_of
+from mersalg.engine.facts import Arm
+from mersalg.engine.model import Model
+from mersalg.engine.storage.questions import Bought, BuyerQuery, KnownBuyer
+from mersalg.serving.checkout import consents
+from mersalg.serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.schemas import SuggestionRequest
+from mersalg.serving.time_budget import TimeBudget
 
 _FRESH_SECONDS = 30.0
 """How long a customer's purchases are taken as they were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
-from serving.schemas import SuggestionRequest
+from mersalg.serving.schemas import SuggestionRequest
 
 OTHER = "other"
 """Replaces every further one."""

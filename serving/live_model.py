@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import ModelCorrupt, ModelError, ModelNotFound
-from engine.forgotten import Forgotten
-from engine.model import Model
-from engine.registry import Registry
-from serving.answers import answer_json
-from serving.checkout import decide
-from serving.memory import give_back
-from serving.metrics import Metrics
-from serving.schemas import RequestLine, SuggestionRequest
-from serving.small_steps import small_steps
+from mersalg.engine.errors import ModelCorrupt, ModelError, ModelNotFound
+from mersalg.engine.forgotten import Forgotten
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide
+from mersalg.serving.memory import give_back
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.schemas import RequestLine, SuggestionRequest
+from mersalg.serving.small_steps import small_steps
 
 _log = logging.getLogger("mersalg.model")
 

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from engine.config import load_config
-from engine.errors import ConfigError, StorageError
-from engine.live_catalogue import LiveCatalogue, with_catalogue
-from engine.live_items import LiveItem
-from engine.live_rules import LiveRule, with_rules
-from engine.merchandising.sections import OffersSection
-from engine.model import Model
-from engine.storage.store import Store
-from serving.small_steps import small_steps
+from mersalg.engine.config import load_config
+from mersalg.engine.errors import ConfigError, StorageError
+from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
+from mersalg.engine.live_items import LiveItem
+from mersalg.engine.live_rules import LiveRule, with_rules
+from mersalg.engine.merchandising.sections import OffersSection
+from mersalg.engine.model import Model
+from mersalg.engine.storage.store import Store
+from mersalg.serving.small_steps import small_steps
 
 _log = logging.getLogger("mersalg.live")
 

@@ -91,12 +91,16 @@ class JsonLines(logging.Formatter):
 
 def configuration(log_format: LogFormat, level: LogLevel) -> dict[str, object]:
     """For `logging.config.dictConfig`: everything goes to standard error, in one format."""
-    formatter = "serving.logs.JsonLines" if log_format == "json" else "serving.logs.HumanLines"
+    formatter = (
+        "mersalg.serving.logs.JsonLines"
+        if log_format == "json"
+        else "mersalg.serving.logs.HumanLines"
+    )
     others = {"handlers": ["console"], "level": "WARNING", "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"belongs": {"()": "serving.logs.Belongs"}},
+        "filters": {"belongs": {"()": "mersalg.serving.logs.Belongs"}},
         "formatters": {
             "line": {"()": formatter},
             # Granian's formatter of access lines; it is off, but its configuration must be whole.

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from engine.facts import Arm, Kind, Tracking
-from serving.tallies import CountTally, Lap, Laps
+from mersalg.engine.facts import Arm, Kind, Tracking
+from mersalg.serving.tallies import CountTally, Lap, Laps
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

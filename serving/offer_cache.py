@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from engine.facts import Offer
+from mersalg.engine.facts import Offer
 
 _MOST = 512
 """Each takes some ten kilobytes; a page is reloaded soon or not at all."""

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from engine.fact_schema import EventBody, OrderBody
-from engine.facts import ORDER_TYPES, PROMOTION_TYPES
-from engine.live_items import BatchItem, ItemUpdate
-from engine.merchandising.sections import PinSection
-from serving import openapi_words, schemas
+from mersalg.engine.fact_schema import EventBody, OrderBody
+from mersalg.engine.facts import ORDER_TYPES, PROMOTION_TYPES
+from mersalg.engine.live_items import BatchItem, ItemUpdate
+from mersalg.engine.merchandising.sections import PinSection
+from mersalg.serving import openapi_words, schemas
 
 Schema = dict[str, object]
 

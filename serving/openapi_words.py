@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.facts import KINDS
-from serving.openapi_answers import ANSWERS
-from serving.presentation.glossary import QUALITY, RATES, glossary_of
+from mersalg.engine.facts import KINDS
+from mersalg.serving.openapi_answers import ANSWERS
+from mersalg.serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 FIELDS: Mapping[str, str] = {
     "active": "Whether the shop sells it at all",

@@ -13,10 +13,10 @@ from collections.abc import Hashable
 
 from fastapi import Request
 
-from serving import errors
-from serving.addresses import CallerAddresses
-from serving.keys import KeyRing
-from serving.settings import ServeSettings
+from mersalg.serving import errors
+from mersalg.serving.addresses import CallerAddresses
+from mersalg.serving.keys import KeyRing
+from mersalg.serving.settings import ServeSettings
 
 _MOST_CALLERS = 20_000
 _BURST_SECONDS = 2.0
@@ -70,7 +70,7 @@ class TokenBuckets:
 
 
 class RateLimits:
-    """The limits of one worker, of callers as `serving.addresses` names them.
+    """The limits of one worker, of callers as `mersalg.serving.addresses` names them.
 
     Every method may raise ApiError 429 where a caller has to wait.
     """

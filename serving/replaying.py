@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 import orjson
 
-from engine.errors import FactRejected, StorageUnavailable
-from engine.fact_json import unpack
-from engine.storage.audit import AuditEntry
-from engine.storage.fact_rows import FactRow
-from engine.storage.store import Store
-from serving.spool import Spool
+from mersalg.engine.errors import FactRejected, StorageUnavailable
+from mersalg.engine.fact_json import unpack
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.storage.fact_rows import FactRow
+from mersalg.engine.storage.store import Store
+from mersalg.serving.spool import Spool
 
 _LOOK_SECONDS = 0.1
 _AUDIT = b'{"audit":'

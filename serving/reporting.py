@@ -13,13 +13,13 @@ from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from engine.errors import StorageUnavailable
-from engine.processes import Workers
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.processes import Workers
 
 if TYPE_CHECKING:
-    from engine.storage.store import Store
-    from engine.tracking.guardrail import Limits
-    from engine.tracking.report import ReportQuery
+    from mersalg.engine.storage.store import Store
+    from mersalg.engine.tracking.guardrail import Limits
+    from mersalg.engine.tracking.report import ReportQuery
 
 Report = dict[str, object]
 
@@ -30,7 +30,7 @@ _A = TypeVar("_A")
 
 
 class Judgement(NamedTuple):
-    """The arguments of `engine.tracking.guardrail.check`."""
+    """The arguments of `mersalg.engine.tracking.guardrail.check`."""
 
     version: str
     limits: Limits
@@ -99,7 +99,7 @@ _own: dict[str, Store] = {}
 
 
 def _begin(url: str) -> None:
-    from engine.storage.store import open_store
+    from mersalg.engine.storage.store import open_store
 
     # A signal to the whole group is the service's to handle; this process ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,12 +108,12 @@ def _begin(url: str) -> None:
 
 
 def _report(query: ReportQuery) -> Report:
-    from engine.tracking.report import build_report
+    from mersalg.engine.tracking.report import build_report
 
     return build_report(_own["store"], query)
 
 
 def _judge(judgement: Judgement) -> None:
-    from engine.tracking import guardrail
+    from mersalg.engine.tracking import guardrail
 
     guardrail.check(_own["store"], judgement.version, judgement.limits, judgement.now)

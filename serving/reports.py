@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from engine.storage.store import Store
-from engine.tracking.report import ReportQuery, build_report
-from serving.memory import give_back
-from serving.reporting import Report, Reporter
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.serving.memory import give_back
+from mersalg.serving.reporting import Report, Reporter
 
 _THREADS = 2
 _IDLE_SECONDS = 60.0
@@ -29,8 +29,8 @@ class _Kept:
 class Reports:
     """Compute each report once, and answer the same question from memory for some seconds.
 
-    Reports are computed by processes of their own (`serving.reporting`), which are kept for a
-    while; those of a database in this process's memory are computed here.
+    Reports are computed by processes of their own (`mersalg.serving.reporting`), which are kept for
+    a while; those of a database in this process's memory are computed here.
 
     Parameters
     ----------

@@ -13,13 +13,13 @@ import orjson
 from fastapi import Request
 from msgspec import Struct
 
-from engine.errors import shown
-from engine.fact_schema import exact_number, problem_of
-from engine.known_fields import meant, strictly, unknown_fields
-from serving import errors
-from serving.schemas import FieldError
-from serving.security import Caller
-from serving.settings import ServeSettings
+from mersalg.engine.errors import shown
+from mersalg.engine.fact_schema import exact_number, problem_of
+from mersalg.engine.known_fields import meant, strictly, unknown_fields
+from mersalg.serving import errors
+from mersalg.serving.schemas import FieldError
+from mersalg.serving.security import Caller
+from mersalg.serving.settings import ServeSettings
 
 Body = TypeVar("Body", bound=Struct)
 

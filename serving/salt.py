@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from engine.durable import put_in_place
-from engine.storage.store import Store
+from mersalg.engine.durable import put_in_place
+from mersalg.engine.storage.store import Store
 
 _log = logging.getLogger("mersalg.salt")
 

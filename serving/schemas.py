@@ -1,9 +1,9 @@
 """Bodies of the HTTP API; the command line reads and writes the same.
 
 `SuggestionRequest` and `SuggestionResponse` are what a checkout sends and gets, and
-`ExplainedDecision` is a fact of `engine.fact_schema` with what was not offered. The OpenAPI
-document is made of these structs; `serving.openapi_words` says what their fields mean, except for
-what is written here.
+`ExplainedDecision` is a fact of `mersalg.engine.fact_schema` with what was not offered. The OpenAPI
+document is made of these structs; `mersalg.serving.openapi_words` says what their fields mean,
+except for what is written here.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from engine import fact_fields
-from engine.fact_schema import LONGEST_LIST, DecisionBody
-from engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Tracking
-from engine.merchandising.reasons import REJECTIONS
+from mersalg.engine import fact_fields
+from mersalg.engine.fact_schema import LONGEST_LIST, DecisionBody
+from mersalg.engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Tracking
+from mersalg.engine.merchandising.reasons import REJECTIONS
 
 _PRICE_DIGITS = 12
 _LONGEST_LABEL = 100

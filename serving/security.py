@@ -10,14 +10,14 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 
-from engine.facts import Scope as FactScope
-from serving import errors
-from serving.checkout_token import token_problem
-from serving.keys import SCOPES, KeyRing
-from serving.keys import Scope as KeyScope
-from serving.rate_limits import RateLimits
-from serving.service import service_of
-from serving.settings import ServeSettings
+from mersalg.engine.facts import Scope as FactScope
+from mersalg.serving import errors
+from mersalg.serving.checkout_token import token_problem
+from mersalg.serving.keys import SCOPES, KeyRing
+from mersalg.serving.keys import Scope as KeyScope
+from mersalg.serving.rate_limits import RateLimits
+from mersalg.serving.service import service_of
+from mersalg.serving.settings import ServeSettings
 
 # What else a scope may do: a shop's server does what its pages do, an admin reads reports.
 _COVERS: dict[KeyScope, frozenset[KeyScope]] = {

@@ -16,32 +16,32 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from engine.errors import StorageError, StorageUnavailable
-from engine.registry import Registry
-from engine.storage.questions import BuyerQuery
-from engine.storage.store import Store, open_store
-from serving.addresses import CallerAddresses
-from serving.auditing import KeyGuesses, keep
-from serving.connections import Connections
-from serving.draining import end_of
-from serving.explaining import Explainer
-from serving.guard import Guard
-from serving.health_check import HealthCheck
-from serving.intake import Deadlines, Intake
-from serving.known_buyers import KnownBuyers
-from serving.labels import Labels
-from serving.live_model import LiveModel
-from serving.live_shop import LiveShop
-from serving.metrics import Metrics
-from serving.reports import Reports
-from serving.salt import Salt
-from serving.settings import ServeSettings
-from serving.shop_notice import ShopNotice
-from serving.spool import Spool
-from serving.watchdog import Watchdog
+from mersalg.engine.errors import StorageError, StorageUnavailable
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.questions import BuyerQuery
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.serving.addresses import CallerAddresses
+from mersalg.serving.auditing import KeyGuesses, keep
+from mersalg.serving.connections import Connections
+from mersalg.serving.draining import end_of
+from mersalg.serving.explaining import Explainer
+from mersalg.serving.guard import Guard
+from mersalg.serving.health_check import HealthCheck
+from mersalg.serving.intake import Deadlines, Intake
+from mersalg.serving.known_buyers import KnownBuyers
+from mersalg.serving.labels import Labels
+from mersalg.serving.live_model import LiveModel
+from mersalg.serving.live_shop import LiveShop
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.reports import Reports
+from mersalg.serving.salt import Salt
+from mersalg.serving.settings import ServeSettings
+from mersalg.serving.shop_notice import ShopNotice
+from mersalg.serving.spool import Spool
+from mersalg.serving.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from serving.tracing import Traces
+    from mersalg.serving.tracing import Traces
 
 _log = logging.getLogger("mersalg.service")
 

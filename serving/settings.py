@@ -18,11 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from engine.errors import ConfigError
-from engine.storage.connection import parse_url
-from serving.addresses import parse_network
-from serving.keys import KeyRing, load_keys
-from serving.logs import LogFormat, LogLevel
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.storage.connection import parse_url
+from mersalg.serving.addresses import parse_network
+from mersalg.serving.keys import KeyRing, load_keys
+from mersalg.serving.logs import LogFormat, LogLevel
 
 PREFIX = "MERSALG_"
 _SHORTEST_SECRET = 16

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.model import Model
-from engine.storage.store import Store
-from engine.tracking.query import report_settings
+from mersalg.engine.model import Model
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.query import report_settings
 
 
 class ShopNotice:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import orjson
 
-from engine.durable import sync_folder
+from mersalg.engine.durable import sync_folder
 
 _log = logging.getLogger("mersalg.spool")
 

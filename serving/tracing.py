@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
-from engine.errors import ConfigError
-from engine.storage.fact_rows import FactRow
-from serving import logs
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.storage.fact_rows import FactRow
+from mersalg.serving import logs
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

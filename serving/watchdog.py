@@ -14,11 +14,11 @@ from collections import deque
 from datetime import datetime
 from pathlib import Path
 
-from engine.registry import Registry
-from serving.intake import Intake
-from serving.live_model import LiveModel
-from serving.metrics import Metrics
-from serving.spool import Spool
+from mersalg.engine.registry import Registry
+from mersalg.serving.intake import Intake
+from mersalg.serving.live_model import LiveModel
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.spool import Spool
 
 _log = logging.getLogger("mersalg.service")
 

@@ -81,7 +81,8 @@ def test_pydantic_stays_at_the_edges() -> None:
 
 
 def _module_name(path: Path) -> str:
-    return _relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    inside = _relative(path).removesuffix(".py").removesuffix("/__init__")
+    return f"mersalg.{inside.replace('/', '.')}"
 
 
 def _imports_of(path: Path, names: Set[str]) -> set[str]:
@@ -99,7 +100,7 @@ def _imports_of(path: Path, names: Set[str]) -> set[str]:
 def test_no_modules_of_the_engine_import_each_other_in_a_circle() -> None:
     paths = {_module_name(path): path for path in MODULES if path.is_relative_to(ROOT / "engine")}
     imports = {name: _imports_of(path, paths.keys()) for name, path in paths.items()}
-    assert "engine.storage.tables" in imports["engine.storage.facts"]
+    assert "mersalg.engine.storage.tables" in imports["mersalg.engine.storage.facts"]
     TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
 
 
@@ -171,9 +172,9 @@ def test_the_command_runs_without_extras() -> None:
         "        if name.partition('.')[0] in hidden:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
-        "import serving.app, training.pipeline\n"
+        "import mersalg.serving.app, mersalg.training.pipeline\n"
         "sys.argv = ['mersalg', '--help']\n"
-        "from serving.cli.main import run\n"
+        "from mersalg.serving.cli.main import run\n"
         "run()"
     )
     done = subprocess.run(
@@ -189,7 +190,7 @@ def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> Non
     code = (
         "import sys\n"
         f"sys.argv = ['mersalg', *{arguments!r}]\n"
-        "from serving.cli.main import run\n"
+        "from mersalg.serving.cli.main import run\n"
         "try:\n"
         "    run()\n"
         "finally:\n"
@@ -198,15 +199,17 @@ def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "view")},
         capture_output=True,
         text=True,
         check=True,
     )
     loaded = set(done.stderr.splitlines())
     assert loaded.isdisjoint({"numpy", "pandas", "pyarrow", "scipy", "sqlalchemy", "rich.progress"})
-    commands = {name for name in loaded if name.startswith("serving.cli.")}
-    assert commands.isdisjoint({"serving.cli.serve", "serving.cli.events", "serving.cli.report"})
+    commands = {name for name in loaded if name.startswith("mersalg.serving.cli.")}
+    assert commands.isdisjoint(
+        {"mersalg.serving.cli.serve", "mersalg.serving.cli.events", "mersalg.serving.cli.report"}
+    )
     if arguments[-1] == "--help":
         assert "pydantic" not in loaded
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell import measures
-from engine.cross_sell.affinity import Affinity
-from engine.orders import Baskets
-from engine.upsell.tiers import Ladders
-from training.keyed import Grouping
-from training.mining.protocol import Itemsets
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.orders import Baskets
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.keyed import Grouping
+from mersalg.training.mining.protocol import Itemsets
 
 MIN_EXPECTED = 10.0
 """Joint orders chance must promise before their absence says anything."""

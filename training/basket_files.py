@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from engine.errors import DataError
-from engine.native import kernels
-from engine.orders import Baskets
-from engine.vocabulary import Vocabulary
-from training.csv_files import read_csv
-from training.keys import MISSING, Codes, Keys, read_keys, string_table
-from training.mining.pairs import baskets_of_pairs
-from training.other_baskets import refuse_other_files
-from training.sources import require_columns, single
-from training.swallowed_rows import refuse_swallowed_rows
+from mersalg.engine.errors import DataError
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.csv_files import read_csv
+from mersalg.training.keys import MISSING, Codes, Keys, read_keys, string_table
+from mersalg.training.mining.pairs import baskets_of_pairs
+from mersalg.training.other_baskets import refuse_other_files
+from mersalg.training.sources import require_columns, single
+from mersalg.training.swallowed_rows import refuse_swallowed_rows
 
 _SPACED = frozenset({".dat", ".basket"})
 _TABLE_COLUMNS = ("order_id", "item_id")
@@ -80,7 +80,7 @@ def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, Vocabulary]:
         ConfigError: the database cannot be used.
         DataError: the query fails, a cell is empty, or there is no basket.
     """
-    from training.database_source import read_query
+    from mersalg.training.database_source import read_query
 
     table, name = read_query(url, query, Path())
     require_columns(table.column_names, _TABLE_COLUMNS, name)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from engine.errors import MersalgError
+from mersalg.engine.errors import MersalgError
 
 _MAP = """\
 # How `mersalg events import --map` reads campaigns.csv.

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
-from engine.errors import DataError
-from engine.source_sections import CatalogueSection
-from engine.vocabulary import StringTable, Vocabulary
-from training.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
-from training.numbers import Marks, money_to_minor, parse_number, read_numbers
-from training.sources import SourceTable, as_field
-from training.upsell.given import ranks_of
-from training.validation import RowAudit
-from training.words import NO, YES, as_word
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
+from mersalg.engine.errors import DataError
+from mersalg.engine.source_sections import CatalogueSection
+from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.training.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
+from mersalg.training.numbers import Marks, money_to_minor, parse_number, read_numbers
+from mersalg.training.sources import SourceTable, as_field
+from mersalg.training.upsell.given import ranks_of
+from mersalg.training.validation import RowAudit
+from mersalg.training.words import NO, YES, as_word
 
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.signals import COMPLEMENT
-from engine.ranking.ranking import MODES, Mode, Ranking
-from engine.ranking.scorer import Scorer
-from training.ranking.hits import LIFTS, Tested
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.ranking import MODES, Mode, Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.ranking.hits import LIFTS, Tested
 
 FITTED, RULES = "fitted", "rules"
 _LITTLE = 1e-4

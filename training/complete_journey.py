@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from engine import clock
-from engine.errors import MersalgError
+from mersalg.engine import clock
+from mersalg.engine.errors import MersalgError
 
 TIMEZONE = "America/New_York"
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo(TIMEZONE))

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from engine.errors import DataError
-from training.swallowed_rows import refuse_swallowed_rows
+from mersalg.engine.errors import DataError
+from mersalg.training.swallowed_rows import refuse_swallowed_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, CursorResult, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from engine.errors import ConfigError, DataError
-from engine.storage.connection import shown_url
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.storage.connection import shown_url
 
 _ROWS_AT_A_TIME = 50_000
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -13,21 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import ShopConfig
-from engine.errors import ConfigError, DataError
-from engine.live_catalogue import LiveCatalogue
-from engine.live_items import LiveItem
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.vocabulary import StringTable
-from training import catalogue_file, order_lines
-from training.keys import MISSING, Keys, first_of_order, string_table
-from training.medians import medians_of
-from training.order_lines import OrderLines
-from training.returns import subtract_returns
-from training.sources import SourceTable, read_source, require_columns, with_own_names
-from training.validation import DataQuality, RowAudit
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.live_catalogue import LiveCatalogue
+from mersalg.engine.live_items import LiveItem
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training import catalogue_file, order_lines
+from mersalg.training.keys import MISSING, Keys, first_of_order, string_table
+from mersalg.training.medians import medians_of
+from mersalg.training.order_lines import OrderLines
+from mersalg.training.returns import subtract_returns
+from mersalg.training.sources import SourceTable, read_source, require_columns, with_own_names
+from mersalg.training.validation import DataQuality, RowAudit
 
 
 @dataclass(frozen=True, slots=True)

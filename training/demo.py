@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.catalogue import Catalogue
-from engine.errors import ServiceFailed
-from engine.progress import Progress
-from engine.registry import Registry
-from training.complete_journey import N_HOUSEHOLDS
-from training.demo_shop import (
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.errors import ServiceFailed
+from mersalg.engine.progress import Progress
+from mersalg.engine.registry import Registry
+from mersalg.training.complete_journey import N_HOUSEHOLDS
+from mersalg.training.demo_shop import (
     SAMPLE_HOUSEHOLDS,
     DemoShop,
     held_out,
@@ -26,12 +26,12 @@ from training.demo_shop import (
     train_shop,
     trained_before,
 )
-from training.local_service import LocalService
-from training.replay import HttpService, replay, require_http_client
-from training.shoppers import Behaviour
-from training.simulation import Outcome
-from training.truth import Truth
-from training.visits import Visits
+from mersalg.training.local_service import LocalService
+from mersalg.training.replay import HttpService, replay, require_http_client
+from mersalg.training.shoppers import Behaviour
+from mersalg.training.simulation import Outcome
+from mersalg.training.truth import Truth
+from mersalg.training.visits import Visits
 
 N_SHOPPERS = {"sample": 1_500, "full": 6_000}
 """Checkouts to simulate where nobody says."""

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from engine.config import load_config
-from engine.errors import ModelError
-from engine.progress import Progress
-from engine.registry import Registry
-from training.complete_journey import (
+from mersalg.engine.config import load_config
+from mersalg.engine.errors import ModelError
+from mersalg.engine.progress import Progress
+from mersalg.engine.registry import Registry
+from mersalg.training.complete_journey import (
     FIRST_DAY,
     N_HOUSEHOLDS,
     N_LINES,
@@ -27,8 +27,8 @@ from training.complete_journey import (
     stated,
     write_shop,
 )
-from training.dataset import Dataset, load_dataset
-from training.pipeline import BACK_TEST_SAMPLES, train
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.pipeline import BACK_TEST_SAMPLES, train
 
 LEARNT, HELD_OUT = "learnt", "held_out"
 PRODUCTS = "products.parquet"

@@ -8,26 +8,26 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.config import ShopConfig
-from engine.errors import DataError
-from engine.model import Model
-from engine.progress import Progress, Task
-from engine.ranking.ranking import Mode
-from engine.ranking.scorer import Scorer
-from training.choice import FITTED, Choice, choose
-from training.fitting import FittedLadders, fit_model, usual_prices
-from training.mining.protocol import MiningEngine
-from training.ranker import LEAST_EXAMPLES, fit_scorers
-from training.ranking.base import fit_base
-from training.ranking.examples import bought
-from training.ranking.examples import hide_one as examples_of
-from training.ranking.hits import LIST_LENGTH, Reliability, Tested
-from training.ranking.signals import purchases_of
-from training.splitting import split_by_time
-from training.yardsticks import plain_rules, popularity, rules_of_pairs
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.errors import DataError
+from mersalg.engine.model import Model
+from mersalg.engine.progress import Progress, Task
+from mersalg.engine.ranking.ranking import Mode
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.choice import FITTED, Choice, choose
+from mersalg.training.fitting import FittedLadders, fit_model, usual_prices
+from mersalg.training.mining.protocol import MiningEngine
+from mersalg.training.ranker import LEAST_EXAMPLES, fit_scorers
+from mersalg.training.ranking.base import fit_base
+from mersalg.training.ranking.examples import bought
+from mersalg.training.ranking.examples import hide_one as examples_of
+from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
+from mersalg.training.ranking.signals import purchases_of
+from mersalg.training.splitting import split_by_time
+from mersalg.training.yardsticks import plain_rules, popularity, rules_of_pairs
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 LEARNED_SHARE = 0.125
 """Of the orders before the split: the last part, which the scorers learn from."""

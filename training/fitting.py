@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN
-from engine.config import ShopConfig
-from engine.model import Model, Settings
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.ranking.customers import Customers
-from engine.ranking.ranking import Mode
-from engine.ranking.scorer import Scorer
-from engine.source_sections import AttributesSection
-from engine.upsell.tiers import Ladders
-from training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
-from training.medians import medians_of
-from training.mining.protocol import MiningEngine
-from training.mining.search import affordable_min_count, default_min_count, mine_rules
-from training.mining.tallies import recency_of, weights
-from training.ranking.base import fit_base
-from training.ranking.signals import purchases_of
-from training.stores import borne_out
-from training.upsell.fitting import fit_likelihood
-from training.upsell.former import FormerCuts
-from training.upsell.grouping import find_groups
-from training.upsell.moves import count_moves
-from training.upsell.prices import price_changes
-from training.upsell.tiers import TierCounts, fit_ladders
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.model import Model, Settings
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.ranking import Mode
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
+from mersalg.training.medians import medians_of
+from mersalg.training.mining.protocol import MiningEngine
+from mersalg.training.mining.search import affordable_min_count, default_min_count, mine_rules
+from mersalg.training.mining.tallies import recency_of, weights
+from mersalg.training.ranking.base import fit_base
+from mersalg.training.ranking.signals import purchases_of
+from mersalg.training.stores import borne_out
+from mersalg.training.upsell.fitting import fit_likelihood
+from mersalg.training.upsell.former import FormerCuts
+from mersalg.training.upsell.grouping import find_groups
+from mersalg.training.upsell.moves import count_moves
+from mersalg.training.upsell.prices import price_changes
+from mersalg.training.upsell.tiers import TierCounts, fit_ladders
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 UNSAVED = "unsaved"
 

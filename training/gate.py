@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import GateSection
-from engine.cross_sell.measures import Z_95
-from engine.facts import CartLine
-from engine.manifest import Manifest
-from engine.model import Model
-from engine.orders import Baskets
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.config import GateSection
+from mersalg.engine.cross_sell.measures import Z_95
+from mersalg.engine.facts import CartLine
+from mersalg.engine.manifest import Manifest
+from mersalg.engine.model import Model
+from mersalg.engine.orders import Baskets
+from mersalg.engine.slate import Recommenders, build_slate
 
 SAMPLED_CARTS = 500
 HIT_RATE = ("hit_rate_at_10", "mersalg")

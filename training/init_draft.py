@@ -13,14 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.config import parse_config
-from engine.errors import ConfigError, DataError
-from engine.source_sections import CatalogueColumns, OrderColumns
-from training import init_values
-from training.catalogue_file import parse_flag
-from training.init_settings import NONE, Ask, Draft
-from training.init_survey import Survey, names, survey
-from training.sources import as_field, matching_files
+from mersalg.engine.config import parse_config
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+from mersalg.training import init_values
+from mersalg.training.catalogue_file import parse_flag
+from mersalg.training.init_settings import NONE, Ask, Draft
+from mersalg.training.init_survey import Survey, names, survey
+from mersalg.training.sources import as_field, matching_files
 
 _FIELDS = {"orders": OrderColumns.model_fields, "catalogue": CatalogueColumns.model_fields}
 _FILLED = 0.9

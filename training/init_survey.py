@@ -17,10 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.errors import DataError
-from training.csv_files import read_csv
-from training.keys import read_keys
-from training.sources import SourceTable, is_parquet, read_parquet, single
+from mersalg.engine.errors import DataError
+from mersalg.training.csv_files import read_csv
+from mersalg.training.keys import read_keys
+from mersalg.training.sources import SourceTable, is_parquet, read_parquet, single
 
 _SEPARATORS = ",;\t|"
 _LOOKED_AT = 1 << 16

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from engine import clock
-from engine.errors import DataError
-from engine.money import is_currency
-from training.init_settings import NONE, Draft, Setting
-from training.init_survey import Survey, names
-from training.keys import MISSING, read_keys
-from training.moments import read_moments
-from training.numbers import Marks, Numbers, read_numbers
-from training.row_filters import words_of
-from training.words import UNDONE
+from mersalg.engine import clock
+from mersalg.engine.errors import DataError
+from mersalg.engine.money import is_currency
+from mersalg.training.init_settings import NONE, Draft, Setting
+from mersalg.training.init_survey import Survey, names
+from mersalg.training.keys import MISSING, read_keys
+from mersalg.training.moments import read_moments
+from mersalg.training.numbers import Marks, Numbers, read_numbers
+from mersalg.training.row_filters import words_of
+from mersalg.training.words import UNDONE
 
 NUMBERS = ("quantity", "unit_price", "line_total", "discount", "amount_refunded", "price", "cost")
 _STRAY = 0.01

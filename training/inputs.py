@@ -10,10 +10,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from engine.config import ShopConfig
-from engine.durable import sha256_of
-from engine.forgotten import Forgotten
-from training.dataset import Sources
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.durable import sha256_of
+from mersalg.engine.forgotten import Forgotten
+from mersalg.training.dataset import Sources
 
 
 def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Sources) -> str:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine import money
-from engine.experiment import assign_arm, unit_of
-from training.shoppers import Behaviour, Visit
-from training.simulation import play
-from training.truth import Truth
+from mersalg.engine import money
+from mersalg.engine.experiment import assign_arm, unit_of
+from mersalg.training.shoppers import Behaviour, Visit
+from mersalg.training.simulation import play
+from mersalg.training.truth import Truth
 
 CURRENCY = "NOK"
 _BEGIN = datetime(2026, 1, 1, 8, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.vocabulary import StringTable
-from training.sources import SourceTable, arrow_of, numpy_of
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training.sources import SourceTable, arrow_of, numpy_of
 
 Codes = NDArray[np.int32]
 MISSING = -1

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.errors import DataError
-from engine.orders import Baskets
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.errors import DataError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 
 def by_family(dataset: Dataset) -> Dataset:

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.errors import ServiceFailed
-from engine.progress import Progress
+from mersalg.engine.errors import ServiceFailed
+from mersalg.engine.progress import Progress
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -61,7 +61,7 @@ class LocalService:
         announced = self._folder / "serve.json"
         command = [
             # -P: a folder named `serving` in the current directory must not be imported instead.
-            *(sys.executable, "-P", "-m", "serving.cli.main", "serve", "--json"),
+            *(sys.executable, "-P", "-m", "mersalg.serving.cli.main", "serve", "--json"),
             *("--models", str(self._models.resolve())),
             *("--database", f"sqlite:///{(self._folder / 'facts.db').resolve()}"),
             *("--host", "127.0.0.1", "--port", str(self._port)),

@@ -10,12 +10,12 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Arrays, arrays_of
-from engine.errors import ModelNotFound
-from engine.manifest import OPTIONAL, SCHEMA_VERSION
-from engine.model import Model
-from engine.registry import Registry
-from engine.vocabulary import StringTable
+from mersalg.engine.arrays import Arrays, arrays_of
+from mersalg.engine.errors import ModelNotFound
+from mersalg.engine.manifest import OPTIONAL, SCHEMA_VERSION
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.engine.vocabulary import StringTable
 
 _TEXTS = (r"(names|category_names|family_names|store_ids)_(blob|offsets)", r"\1.\2")
 _RULES = (r"antecedent_(?:(indptr)|items)", "antecedents.{}")

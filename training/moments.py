@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from training.keys import codes_of
-from training.sources import SourceTable
+from mersalg.engine.errors import DataError
+from mersalg.training.keys import codes_of
+from mersalg.training.sources import SourceTable
 
 _OFFSET = re.compile(
     r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$", re.IGNORECASE

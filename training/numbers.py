@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from babel.numbers import list_currencies
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from engine.money import LARGEST_MINOR, minor_digits
-from engine.source_sections import CatalogueSection, OrdersSection
-from training.keys import codes_of
-from training.sources import SourceTable
+from mersalg.engine.errors import DataError
+from mersalg.engine.money import LARGEST_MINOR, minor_digits
+from mersalg.engine.source_sections import CatalogueSection, OrdersSection
+from mersalg.training.keys import codes_of
+from mersalg.training.sources import SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
@@ -190,7 +190,7 @@ def may_be_currency(text: str, currency: str) -> bool:
 def money_to_minor(
     amounts: NDArray[np.float64], currency: str
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Minor units, rounded half to even as `engine.money.to_minor` does.
+    """Minor units, rounded half to even as `mersalg.engine.money.to_minor` does.
 
     Returns:
         int64 (n,), 0 where not finite or too large; bool (n,), the amount is beyond 2**53.

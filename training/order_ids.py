@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.source_sections import OrderColumns
-from training.keys import MISSING, Codes, Keys, joined_keys
-from training.moments import Moments
-from training.sources import SourceTable
+from mersalg.engine.source_sections import OrderColumns
+from mersalg.training.keys import MISSING, Codes, Keys, joined_keys
+from mersalg.training.moments import Moments
+from mersalg.training.sources import SourceTable
 
 Mask = NDArray[np.bool_]
 

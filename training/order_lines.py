@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine import clock
-from engine.catalogue import UNKNOWN
-from engine.config import ShopConfig
-from engine.errors import DataError
-from engine.fact_fields import LARGEST_QUANTITY
-from engine.source_sections import OrdersSection
-from training.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
-from training.medians import medians_of
-from training.moments import Moments, read_moments
-from training.numbers import Marks, Numbers, may_be_currency, money_to_minor, read_numbers
-from training.order_ids import (
+from mersalg.engine import clock
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.errors import DataError
+from mersalg.engine.fact_fields import LARGEST_QUANTITY
+from mersalg.engine.source_sections import OrdersSection
+from mersalg.training.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
+from mersalg.training.medians import medians_of
+from mersalg.training.moments import Moments, read_moments
+from mersalg.training.numbers import Marks, Numbers, may_be_currency, money_to_minor, read_numbers
+from mersalg.training.order_ids import (
     agree,
     continued,
     differing,
@@ -30,7 +30,7 @@ from training.order_ids import (
     split_by_visit,
     with_inherited_moments,
 )
-from training.row_filters import (
+from mersalg.training.row_filters import (
     cancelled_rows,
     paid_back_rows,
     refunded_rows,
@@ -39,9 +39,9 @@ from training.row_filters import (
     unmatched_words,
     unused_states,
 )
-from training.sources import SourceTable, numpy_of
-from training.validation import RowAudit
-from training.words import NOBODY, as_words
+from mersalg.training.sources import SourceTable, numpy_of
+from mersalg.training.validation import RowAudit
+from mersalg.training.words import NOBODY, as_words
 
 Mask = NDArray[np.bool_]
 Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from engine.vocabulary import Vocabulary
-from training.keys import MISSING, Codes
+from mersalg.engine.errors import DataError
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.keys import MISSING, Codes
 
 _LOOKED_AT = 1_000
 """Lines from the beginning by which a file is known."""

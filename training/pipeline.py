@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import clock
-from engine.config import ShopConfig
-from engine.errors import DataError, ModelError
-from engine.forgotten import Forgotten
-from engine.live_items import LiveItem
-from engine.manifest import Manifest
-from engine.merchandising.targets import unknown_names
-from engine.model import Model
-from engine.progress import Progress
-from engine.registry import Registry
-from engine.storage.pseudonyms import customer_key
-from training.dataset import load_dataset, read_sources
-from training.evaluation import BackTest, back_test
-from training.fitting import fit_model, ladders_of
-from training.gate import Verdict, judge, offered_carts, passed
-from training.inputs import inputs_digest
-from training.mining.protocol import MiningEngine, get_engine
-from training.upsell.former import FormerCuts, nothing_former
-from training.upsell.outcomes import with_outcomes
-from training.validation import shop_warnings
+from mersalg.engine import clock
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.errors import DataError, ModelError
+from mersalg.engine.forgotten import Forgotten
+from mersalg.engine.live_items import LiveItem
+from mersalg.engine.manifest import Manifest
+from mersalg.engine.merchandising.targets import unknown_names
+from mersalg.engine.model import Model
+from mersalg.engine.progress import Progress
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.pseudonyms import customer_key
+from mersalg.training.dataset import load_dataset, read_sources
+from mersalg.training.evaluation import BackTest, back_test
+from mersalg.training.fitting import fit_model, ladders_of
+from mersalg.training.gate import Verdict, judge, offered_carts, passed
+from mersalg.training.inputs import inputs_digest
+from mersalg.training.mining.protocol import MiningEngine, get_engine
+from mersalg.training.upsell.former import FormerCuts, nothing_former
+from mersalg.training.upsell.outcomes import with_outcomes
+from mersalg.training.validation import shop_warnings
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 BACK_TEST_SAMPLES = 5_000
 _LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clock import MICROS_PER_DAY
-from engine.native.signals import COMPLEMENT
-from engine.progress import Progress
-from engine.ranking.ranking import Mode, Ranking
-from engine.ranking.scorer import Scorer
-from training.epochs import chosen_epochs
-from training.ranking.examples import Examples, Moments, bought, hide_one
-from training.ranking.signals import purchases_of
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.progress import Progress
+from mersalg.engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.epochs import chosen_epochs
+from mersalg.training.ranking.examples import Examples, Moments, bought, hide_one
+from mersalg.training.ranking.signals import purchases_of
 
 if TYPE_CHECKING:
-    from engine.ranking.purchases import Carts, Past, Purchases
-    from training.dataset import Dataset
+    from mersalg.engine.ranking.purchases import Carts, Past, Purchases
+    from mersalg.training.dataset import Dataset
 
 N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
 """Carts a scorer learns from, at most."""
@@ -99,7 +99,7 @@ def fit_scorers(
 def _joined_purchases(before: Dataset, later: Dataset) -> Purchases:
     from dataclasses import replace
 
-    from engine.orders import Baskets
+    from mersalg.engine.orders import Baskets
 
     joined = replace(
         before,

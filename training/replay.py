@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from engine.errors import ConfigError, ServiceFailed
-from engine.progress import Progress, Task
-from training.shoppers import Behaviour, Visit
-from training.simulation import Outcome, Service, play
-from training.truth import Truth
+from mersalg.engine.errors import ConfigError, ServiceFailed
+from mersalg.engine.progress import Progress, Task
+from mersalg.training.shoppers import Behaviour, Visit
+from mersalg.training.simulation import Outcome, Service, play
+from mersalg.training.truth import Truth
 
 _VISITS_A_BATCH = 20
 _TIMEOUT_SECONDS = 30.0

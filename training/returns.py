@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from training.keys import MISSING
-from training.validation import ReturnsQuality
+from mersalg.training.keys import MISSING
+from mersalg.training.validation import ReturnsQuality
 
 _NOTHING = 1e-9
 """Less than this of a unit is what rounding leaves of a weighed quantity."""

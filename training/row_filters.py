@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.source_sections import OrdersSection
-from training.keys import MISSING, Codes, Keys, read_keys
-from training.medians import medians_of
-from training.numbers import is_number
-from training.order_ids import inherited
-from training.sources import SourceTable, as_field
-from training.words import RETURNED, UNDONE, as_word, as_words
+from mersalg.engine.source_sections import OrdersSection
+from mersalg.training.keys import MISSING, Codes, Keys, read_keys
+from mersalg.training.medians import medians_of
+from mersalg.training.numbers import is_number
+from mersalg.training.order_ids import inherited
+from mersalg.training.sources import SourceTable, as_field
+from mersalg.training.words import RETURNED, UNDONE, as_word, as_words
 
 Mask = NDArray[np.bool_]
 

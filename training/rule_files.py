@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell import measures
-from engine.cross_sell.rules import RuleTable
-from engine.errors import ConfigError
-from engine.vocabulary import Vocabulary
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ def rules_to_arrow(
     """One row a rule in the table's order; `conviction` is infinite where a rule never fails."""
     import pyarrow as pa
 
-    from training.sources import arrow_of
+    from mersalg.training.sources import arrow_of
 
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts

@@ -14,7 +14,7 @@ from io import StringIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.errors import ConfigError, shown
+from mersalg.engine.errors import ConfigError, shown
 
 _FILES = ("shop.toml", "catalogue.csv", "carts.jsonl")
 _SAMPLES = resources.files("training") / "samples"

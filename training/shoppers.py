@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine import money
+from mersalg.engine import money
 
 
 @dataclass(frozen=True, slots=True)

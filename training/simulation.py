@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from engine import money
-from engine.facts import KINDS, Kind
-from training.shoppers import Behaviour, Visit
-from training.truth import KindTruth, Truth
+from mersalg.engine import money
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.training.shoppers import Behaviour, Visit
+from mersalg.training.truth import KindTruth, Truth
 
 
 class Service(Protocol):

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from engine.source_sections import CatalogueColumns, OrderColumns
-from training.csv_files import RaggedRow, read_csv
+from mersalg.engine.errors import DataError
+from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+from mersalg.training.csv_files import RaggedRow, read_csv
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
@@ -126,7 +126,7 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
     """
     if section.url is not None and section.query is not None:
         # SQLAlchemy takes long to load: only who reads a database waits for it.
-        from training.database_source import read_query
+        from mersalg.training.database_source import read_query
 
         table, name = read_query(section.url, section.query, folder)
         source = single(table, name)

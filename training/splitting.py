@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine import clock
-from engine.errors import DataError
-from training.dataset import Dataset
+from mersalg.engine import clock
+from mersalg.engine.errors import DataError
+from mersalg.training.dataset import Dataset
 
 
 def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.rules import RuleTable
-from engine.cross_sell.stores import CONTRADICTED, Stores
-from engine.orders import Baskets
-from training.keys import MISSING, first_of_order
-from training.mining.strata import count_by_store
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import CONTRADICTED, Stores
+from mersalg.engine.orders import Baskets
+from mersalg.training.keys import MISSING, first_of_order
+from mersalg.training.mining.strata import count_by_store
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 
 def store_of_order(dataset: Dataset) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.errors import DataError
+from mersalg.engine.errors import DataError
 
 _PIECE = 1 << 22
 _FEW = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.facts import KINDS, Kind
+from mersalg.engine.facts import KINDS, Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.merchandising.sections import OffersSection
-from engine.merchandising.targets import unknown_names
-from engine.upsell.given import useless_upgrades
-from training.moments import format_of
-from training.sources import SourceTable
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.merchandising.sections import OffersSection
+from mersalg.engine.merchandising.targets import unknown_names
+from mersalg.engine.upsell.given import useless_upgrades
+from mersalg.training.moments import format_of
+from mersalg.training.sources import SourceTable
 
 N_EXAMPLES = 5
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.upsell.tiers import Ladders
-from training.dataset import Dataset
-from training.shoppers import Behaviour, Visit
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.dataset import Dataset
+from mersalg.training.shoppers import Behaviour, Visit
 
 _MOST_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell import measures
-from engine.cross_sell.rules import RuleTable
-from engine.orders import Baskets
-from engine.progress import Progress
-from training.mining.local import LocalEngine
-from training.mining.rules import rules_from_itemsets
-from training.mining.search import affordable_min_count
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.rules import rules_from_itemsets
+from mersalg.training.mining.search import affordable_min_count
 
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""

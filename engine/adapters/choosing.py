@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.adapters import ga4, segment, shopify
-from engine.adapters.reading import Record
-from engine.errors import ConfigError
+from mersalg.engine.adapters import ga4, segment, shopify
+from mersalg.engine.adapters.reading import Record
+from mersalg.engine.errors import ConfigError
 
 Adapter = Callable[[object, int], list[Record]]
 """From a payload and the microseconds it came at to events in our schema."""

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from engine import clock
-from engine.adapters.reading import (
+from mersalg.engine import clock
+from mersalg.engine.adapters.reading import (
     Record,
     amount_of,
     derived_id,
@@ -34,7 +34,7 @@ from engine.adapters.reading import (
     text_of,
     without_none,
 )
-from engine.errors import FactRejected, shown
+from mersalg.engine.errors import FactRejected, shown
 
 _PROMOTIONS = frozenset({"view_promotion", "select_promotion", "add_to_cart"})
 _ORDERS = frozenset({"purchase", "refund"})

@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from engine import clock
-from engine.errors import ConfigError, FactRejected
-from engine.facts import KINDS, Kind
+from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError, FactRejected
+from mersalg.engine.facts import KINDS, Kind
 
 Step = Literal["received", "viewed", "completed", "purchased"]
 STEPS: tuple[Step, ...] = ("received", "viewed", "completed", "purchased")

@@ -20,12 +20,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from engine import clock
-from engine.adapters.log_map import STEPS, LogMap, Outcome, Step
-from engine.adapters.reading import Record, amount_of
-from engine.errors import DataError, FactRejected
-from engine.fact_fields import is_id
-from engine.facts import OFFER_LOG
+from mersalg.engine import clock
+from mersalg.engine.adapters.log_map import STEPS, LogMap, Outcome, Step
+from mersalg.engine.adapters.reading import Record, amount_of
+from mersalg.engine.errors import DataError, FactRejected
+from mersalg.engine.fact_fields import is_id
+from mersalg.engine.facts import OFFER_LOG
 
 Row = Mapping[str, str]
 

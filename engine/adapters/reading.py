@@ -10,11 +10,11 @@ from typing import cast
 
 from msgspec import ValidationError, convert, to_builtins
 
-from engine import clock
-from engine.errors import FactRejected, shown
-from engine.fact_schema import ItemBody, problem_of
-from engine.facts import NOT_STATED
-from engine.sold_lines import sold_lines, spread, units
+from mersalg.engine import clock
+from mersalg.engine.errors import FactRejected, shown
+from mersalg.engine.fact_schema import ItemBody, problem_of
+from mersalg.engine.facts import NOT_STATED
+from mersalg.engine.sold_lines import sold_lines, spread, units
 
 Record = dict[str, object]
 _LARGEST_EXPONENT = 20

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.adapters.reading import (
+from mersalg.engine.adapters.reading import (
     Record,
     amount_of,
     flag_of,
@@ -25,7 +25,7 @@ from engine.adapters.reading import (
     text_of,
     without_none,
 )
-from engine.errors import FactRejected
+from mersalg.engine.errors import FactRejected
 
 _TYPES = {
     "promotion viewed": "view_promotion",

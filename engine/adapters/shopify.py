@@ -19,8 +19,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from engine import money
-from engine.adapters.reading import (
+from mersalg.engine import money
+from mersalg.engine.adapters.reading import (
     Record,
     amount_of,
     flag_of,
@@ -32,7 +32,7 @@ from engine.adapters.reading import (
     text_of,
     without_none,
 )
-from engine.errors import FactRejected
+from mersalg.engine.errors import FactRejected
 
 OWN_PREFIX = "shopify/"
 """Of event ids that are made of what Shopify calls an order: anybody can work them out."""

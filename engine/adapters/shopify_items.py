@@ -11,9 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.adapters.reading import Record, amount_of, list_of, micros_of, record_of, text_of
-from engine.errors import FactRejected
-from engine.live_items import LiveItem, Stated, checked
+from mersalg.engine.adapters.reading import (
+    Record,
+    amount_of,
+    list_of,
+    micros_of,
+    record_of,
+    text_of,
+)
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.live_items import LiveItem, Stated, checked
 
 STOCK, DELETED = "inventory_levels/update", "products/delete"
 TOPICS = frozenset({"products/create", "products/update", DELETED, STOCK})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
+from mersalg.engine.arrays import Ragged
 
 
 @dataclass(frozen=True, slots=True)

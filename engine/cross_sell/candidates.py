@@ -8,13 +8,13 @@ from math import expm1
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell import measures
-from engine.cross_sell.newcomers import Newcomers
-from engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
-from engine.native.kernels import NativeRanking
-from engine.ranking.purchases import Past
-from engine.ranking.ranking import Mode, Ranking
-from engine.ranking.signals import ItemSignals
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.newcomers import Newcomers
+from mersalg.engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
+from mersalg.engine.native.kernels import NativeRanking
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.ranking.signals import ItemSignals
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Catalogue
+from mersalg.engine.catalogue import Catalogue
 
 Items = NDArray[np.int32]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import RuleTable
 
 UNIT = 1024
 """The weight of an order of today."""

@@ -9,12 +9,12 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell import measures
-from engine.cross_sell.rule_index import RuleIndex, RuleIndexes
-from engine.cross_sell.rules import RuleTable
-from engine.model import Model
-from engine.native.kernels import NativeRules, highest
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.rule_index import RuleIndex, RuleIndexes
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import NativeRules, highest
 
 Items = NDArray[np.int32]
 Scores = NDArray[np.float64]

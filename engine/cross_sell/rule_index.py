@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell import measures
-from engine.cross_sell.recency import Recency
-from engine.cross_sell.rules import RuleTable
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.recency import Recency
+from mersalg.engine.cross_sell.rules import RuleTable
 
 Items = NDArray[np.int32]
 

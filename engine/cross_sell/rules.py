@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell import measures
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell import measures
 
 
 @dataclass(frozen=True, slots=True)

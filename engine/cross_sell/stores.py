@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell.rules import RuleTable
-from engine.vocabulary import StringTable
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.vocabulary import StringTable
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

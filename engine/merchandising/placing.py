@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.candidates import Candidates
-from engine.cross_sell.recommender import RuleCounts
-from engine.eligibility import Cap, CartEligibility
-from engine.merchandising.policy import Pin
-from engine.merchandising.reasons import Reason
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.recommender import RuleCounts
+from mersalg.engine.eligibility import Cap, CartEligibility
+from mersalg.engine.merchandising.policy import Pin
+from mersalg.engine.merchandising.reasons import Reason
 
 Items = NDArray[np.int32]
 _UNCAPPED = 2**31

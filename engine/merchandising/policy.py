@@ -11,12 +11,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eligibility import CartEligibility, Eligibility
-from engine.merchandising.reasons import Reason
-from engine.merchandising.sections import BlockSection, PinSection
-from engine.merchandising.targets import items_of, needed_of
-from engine.merchandising.validity import Validity
-from engine.model import Model
+from mersalg.engine.eligibility import CartEligibility, Eligibility
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.merchandising.sections import BlockSection, PinSection
+from mersalg.engine.merchandising.targets import items_of, needed_of
+from mersalg.engine.merchandising.validity import Validity
+from mersalg.engine.model import Model
 
 _PERIODS_KEPT = 4
 """Periods whose marks are remembered: the present one, and those that explanations ask for."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.candidates import Candidates
-from engine.eligibility import Cap, CartEligibility
-from engine.facts import Kind
-from engine.merchandising.placing import Complement
-from engine.merchandising.reasons import Reason
-from engine.upsell.recommender import BaseItem, Upgrade, Upsell
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.eligibility import Cap, CartEligibility
+from mersalg.engine.facts import Kind
+from mersalg.engine.merchandising.placing import Complement
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
 _MOST_UPGRADES = 256
 

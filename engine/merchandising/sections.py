@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from engine.errors import ConfigError
-from engine.merchandising.validity import Validity, parse_moment
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.merchandising.validity import Validity, parse_moment
 
 
 def _as_tuple(value: object) -> object:

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Catalogue
-from engine.merchandising.sections import BlockSection, OffersSection, PinSection
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.merchandising.sections import BlockSection, OffersSection, PinSection
 
 _BETWEEN_PARTS = ">"
 _MOST_GUESSES = 20

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from engine import clock
+from mersalg.engine import clock
 
 _BEGINNING, _END = -(2**62), 2**62
 """Long before and after every instant that can be written."""

@@ -16,8 +16,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-MODULE = "engine.native.kernels"
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
+MODULE = "mersalg.engine.native.kernels"
 LIBRARY = FOLDER / f"kernels{sysconfig.get_config_var('EXT_SUFFIX') or '.so'}"
 # Fixed, not those that Python was built with, so that every machine compiles the same code.
 # -O3 unrolls the counting loops of mining, which -O2 leaves as they are.
@@ -81,6 +82,20 @@ def _signal_structs() -> str:
     return "\n".join(lines) + "\n"
 
 
+def link_package() -> None:
+    """Make `build/view/mersalg`, links by which a checkout is the package that a wheel holds."""
+    view = ROOT / "build" / "view" / "mersalg"
+    view.mkdir(parents=True, exist_ok=True)
+    links = {
+        "__init__.py": "engine/_package.py",
+        "__main__.py": "serving/cli/__main__.py",
+        **{folder: folder for folder in ("engine", "training", "serving")},
+    }
+    for name, target in links.items():
+        (view / name).unlink(missing_ok=True)
+        (view / name).symlink_to(Path("../../..") / target)
+
+
 def _run(command: list[str]) -> None:
     try:
         subprocess.run(  # noqa: S603
@@ -94,6 +109,7 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
+        link_package()
         compile_library()
     except BuildError as error:
         raise SystemExit(str(error)) from error

@@ -24,6 +24,8 @@ class KernelsHook(BuildHookInterface[Any]):
         if self.target_name == "sdist":
             return
         build = _build(Path(self.root))
+        if version == "editable":
+            build.link_package()
         self.app.display_waiting("compiling the extension module, about half a minute ...")
         try:
             build.compile_library()
@@ -32,12 +34,12 @@ class KernelsHook(BuildHookInterface[Any]):
         # A wheel with a compiled library fits only machines of this kind.
         build_data["infer_tag"], build_data["pure_python"] = True, False
         if version != "editable":
-            relative = build.LIBRARY.relative_to(self.root).as_posix()
-            build_data["force_include"][str(build.LIBRARY)] = relative
+            inside = f"mersalg/{build.LIBRARY.relative_to(self.root).as_posix()}"
+            build_data["force_include"][str(build.LIBRARY)] = inside
 
 
 def _build(root: Path) -> ModuleType:
-    """Load `engine.native.build` by its path: the project is not installed yet."""
+    """Load `mersalg.engine.native.build` by its path: the project is not installed yet."""
     spec = importlib.util.spec_from_file_location(
         "mersalg_native_build", root / "engine" / "native" / "build.py"
     )

@@ -2,7 +2,7 @@
 
 cdef enum:
     _FEW = 256  # more are sooner sorted than put in their place one by one
-    _TOO_DEAR = 13  # as `engine.merchandising.reasons.Reason`
+    _TOO_DEAR = 13  # as `mersalg.engine.merchandising.reasons.Reason`
     _SENSITIVE = 14
     _SUBSTITUTE = 15
 

@@ -4,15 +4,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
-from engine.cross_sell.rule_index import RuleIndex
-from engine.facts import Mode
-from engine.native.packing import PackedUpgrades
-from engine.ranking.purchases import Carts, Past
-from engine.ranking.ranking import Ranking
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.tiers import Ladders
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.cross_sell.rule_index import RuleIndex
+from mersalg.engine.facts import Mode
+from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.tiers import Ladders
 
 _Bytes = NDArray[np.uint8]
 _Codes = NDArray[np.int32]

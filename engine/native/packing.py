@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.ranking.ranking import Ranking
-from engine.upsell.likelihood import Facts, Likelihood
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.upsell.likelihood import Facts, Likelihood
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ cdef struct RankedItem:
     float share, log_price, margin, popular_log, recent_log, latest_log, share_log
     float unused[8]
 
-# `engine.ranking.ranking.Ranking`; each array of items has `near.n_rows` numbers.
+# `mersalg.engine.ranking.ranking.Ranking`; each array of items has `near.n_rows` numbers.
 cdef struct Ranking:
     RowsOfMatrix near, groups, leaders
     const float *near_weight

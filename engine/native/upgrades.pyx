@@ -1,7 +1,7 @@
 # Upgrades: the signals they are judged by, how likely each is taken, and the better items of a cart.
 #
 # `QuestionSignals` and `SiblingSignals` are the one table of signals: their fields, in this order,
-# are what the two models of `engine.upsell.likelihood` weigh, in training as in serving.
+# are what the two models of `mersalg.engine.upsell.likelihood` weigh, in training as in serving.
 
 from libc.math cimport exp2f, expf, fabsf, isfinite, log, log1pf, logf, pow
 from libc.stdlib cimport qsort
@@ -481,9 +481,9 @@ def upgrade_signals(
         The items that were bought after each item, ascending.
     moments : Ragged of int64
         When, for each value of `moved`; ascending.
-    history : training.upsell.moments.History
+    history : mersalg.training.upsell.moments.History
         What the buyer of each question had bought.
-    questions : training.upsell.events.Questions
+    questions : mersalg.training.upsell.events.Questions
         What is asked.
     bases, rows : float32 (n_questions, 16) and (n_rows, 16)
         The items of the questions and the better ones, as of each question's moment.
@@ -672,7 +672,7 @@ cdef class NativeUpgrades:
 
         Parameters
         ----------
-        past : engine.ranking.purchases.Past
+        past : mersalg.engine.ranking.purchases.Past
             What the buyer bought before.
         bases : sequence of tuple
             (item, minor units paid for one unit, 0 where not known, units) of each.

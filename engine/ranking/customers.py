@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.purchases import Purchases
 
 
 def hash_of(customer_id: str, key: bytes) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.clock import MICROS_PER_DAY
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.clock import MICROS_PER_DAY
 
 MOST_ORDERS = 250
 """Orders of one customer that are looked at, the last ones."""

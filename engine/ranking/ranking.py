@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.facts import Mode
-from engine.native.kernels import NativeRanking
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.scorer import Scorer
-from engine.ranking.signals import ItemSignals
+from mersalg.engine.facts import Mode
+from mersalg.engine.native.kernels import NativeRanking
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.signals import ItemSignals
 
 MODES: tuple[Mode, ...] = ("discovery", "complete")
 

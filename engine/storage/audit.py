@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 
-from engine import clock
-from engine.storage.connection import Database
-from engine.storage.tables import audit
+from mersalg.engine import clock
+from mersalg.engine.storage.connection import Database
+from mersalg.engine.storage.tables import audit
 
 _LONGEST = 500
 

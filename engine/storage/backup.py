@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.durable import sync_file, sync_folder
-from engine.errors import ConfigError, DataError, StorageMismatch, StorageUnavailable
-from engine.storage.connection import UPGRADE_PROGRAM, Database, parse_url
+from mersalg.engine.durable import sync_file, sync_folder
+from mersalg.engine.errors import ConfigError, DataError, StorageMismatch, StorageUnavailable
+from mersalg.engine.storage.connection import UPGRADE_PROGRAM, Database, parse_url
 
 
 def back_up(url: str, target: Path) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.pool import PoolProxiedConnection
 
-from engine.storage.connection import Database
+from mersalg.engine.storage.connection import Database
 
 _CHECKPOINT_SECONDS = 0.5
 _IDLE_SECONDS = 5.0

@@ -20,8 +20,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
-from engine.errors import ConfigError, StorageExchanged, StorageMismatch, StorageUnavailable
-from engine.storage.sqlite_file import FileExchanged, SqliteFile, file_at, raise_number
+from mersalg.engine.errors import ConfigError, StorageExchanged, StorageMismatch, StorageUnavailable
+from mersalg.engine.storage.sqlite_file import FileExchanged, SqliteFile, file_at, raise_number
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql

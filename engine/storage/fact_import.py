@@ -12,13 +12,13 @@ from typing import IO
 
 import orjson
 
-from engine.errors import DataError
-from engine.progress import Progress, Task
-from engine.storage.fact_lines import Pieces, Read, Translation, pieces
-from engine.storage.fact_rows import AppendResult, FactRow
-from engine.storage.settings import IMPORT
-from engine.storage.store import Store
-from engine.storage.writer import Note
+from mersalg.engine.errors import DataError
+from mersalg.engine.progress import Progress, Task
+from mersalg.engine.storage.fact_lines import Pieces, Read, Translation, pieces
+from mersalg.engine.storage.fact_rows import AppendResult, FactRow
+from mersalg.engine.storage.settings import IMPORT
+from mersalg.engine.storage.store import Store
+from mersalg.engine.storage.writer import Note
 
 _TOGETHER = 50_000
 """Lines of a large file written in one transaction."""

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.errors import FactRejected
-from engine.fact_json import parse_fact, unpack
-from engine.fact_schema import decode_any
-from engine.processes import Workers
-from engine.storage.fact_rows import FactRow, row_of
-from engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_json import parse_fact, unpack
+from mersalg.engine.fact_schema import decode_any
+from mersalg.engine.processes import Workers
+from mersalg.engine.storage.fact_rows import FactRow, row_of
+from mersalg.engine.storage.pseudonyms import Pseudonyms
 
 _PIECE = 5_000
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.fact_fields import STOREFRONT_PREFIX, is_id
-from engine.fact_json import digest_and_pack
-from engine.facts import Decision, Event, Fact
-from engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.fact_fields import STOREFRONT_PREFIX, is_id
+from mersalg.engine.fact_json import digest_and_pack
+from mersalg.engine.facts import Decision, Event, Fact
+from mersalg.engine.storage.pseudonyms import Pseudonyms
 
 Row = tuple[Any, ...]
 """Values of a table's columns, in their order."""

@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Select, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.fact_json import pack, unpack
-from engine.facts import Decision, Fact
-from engine.storage import months, settings
-from engine.storage.connection import Database
-from engine.storage.fact_rows import AppendResult, FactRow, row_of
-from engine.storage.linked_facts import FactScope, event_ids_in, of_checkouts
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.tables import decisions, facts, named_offers, offers
-from engine.storage.writer import NoteOf, Writer
+from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.facts import Decision, Fact
+from mersalg.engine.storage import months, settings
+from mersalg.engine.storage.connection import Database
+from mersalg.engine.storage.fact_rows import AppendResult, FactRow, row_of
+from mersalg.engine.storage.linked_facts import FactScope, event_ids_in, of_checkouts
+from mersalg.engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.storage.tables import decisions, facts, named_offers, offers
+from mersalg.engine.storage.writer import NoteOf, Writer
 
 Committing = Callable[[Sequence[FactRow]], AbstractContextManager[object]]
 """Makes the context in which a batch of facts is written, as the span of a trace."""
@@ -229,7 +229,8 @@ class Facts:
     def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
         """Delete every fact before an instant and return their number.
 
-        Only `engine.tracking.retention` may: reports of that time need their roll-ups sealed.
+        Only `mersalg.engine.tracking.retention` may: reports of that time need their roll-ups
+        sealed.
 
         Parameters
         ----------

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import CTE, ColumnElement, Select, select, union
 
-from engine.clock import MICROS_PER_DAY
-from engine.storage.tables import decisions, facts, named_offers, offers
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.storage.tables import decisions, facts, named_offers, offers
 
 _FEW_DAYS = 8
 

@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy import BigInteger, Connection, Text, and_, cast, select
 
-from engine.live_items import LiveItem, Stated
-from engine.live_rules import LiveRule
-from engine.storage import settings
-from engine.storage.connection import Database, insert_into
-from engine.storage.facts import follow_indexes
-from engine.storage.tables import live_entries
-from engine.storage.tables import settings as notes
+from mersalg.engine.live_items import LiveItem, Stated
+from mersalg.engine.live_rules import LiveRule
+from mersalg.engine.storage import settings
+from mersalg.engine.storage.connection import Database, insert_into
+from mersalg.engine.storage.facts import follow_indexes
+from mersalg.engine.storage.tables import live_entries
+from mersalg.engine.storage.tables import settings as notes
 
 _Kind = Literal["item", "rule"]
 _item_decoder = msgspec.json.Decoder(LiveItem)

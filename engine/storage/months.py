@@ -12,10 +12,10 @@ from datetime import MAXYEAR, UTC, datetime
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from engine import clock
-from engine.errors import StorageUnavailable
-from engine.storage.connection import Database
-from engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
+from mersalg.engine import clock
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.storage.connection import Database
+from mersalg.engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
 Month = tuple[int, int]
 """Year and month, of UTC."""

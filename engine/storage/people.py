@@ -9,15 +9,15 @@ from functools import cached_property
 from msgspec.structs import replace
 from sqlalchemy import Connection, Select, or_, select, union, update
 
-from engine.errors import StorageMismatch
-from engine.fact_json import digest_and_pack, pack, unpack
-from engine.facts import Fact
-from engine.storage import settings
-from engine.storage.connection import Database
-from engine.storage.facts import ERASED, Facts
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.rollups import rename_units, renew_units
-from engine.storage.tables import facts, rollup_units
+from mersalg.engine.errors import StorageMismatch
+from mersalg.engine.fact_json import digest_and_pack, pack, unpack
+from mersalg.engine.facts import Fact
+from mersalg.engine.storage import settings
+from mersalg.engine.storage.connection import Database
+from mersalg.engine.storage.facts import ERASED, Facts
+from mersalg.engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.storage.rollups import rename_units, renew_units
+from mersalg.engine.storage.tables import facts, rollup_units
 
 BATCH = 2_000
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from sqlalchemy.engine import URL
 
-from engine.durable import put_in_place, write_beside
-from engine.errors import ConfigError
-from engine.facts import Fact
+from mersalg.engine.durable import put_in_place, write_beside
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import Fact
 
 _REMEMBERED = 4_096
 _SHORTEST = 16

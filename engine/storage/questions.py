@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from sqlalchemy.pool import PoolProxiedConnection
 
-from engine.fact_json import unpack
-from engine.facts import Arm, Decision, Event
-from engine.storage.connection import Database, is_connection_lost, speaking, unavailable
-from engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.fact_json import unpack
+from mersalg.engine.facts import Arm, Decision, Event
+from mersalg.engine.storage.connection import Database, is_connection_lost, speaking, unavailable
+from mersalg.engine.storage.pseudonyms import Pseudonyms
 
 Bought = tuple[int, tuple[str, ...]]
 """Microseconds of a purchase, and the ids of its items."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, delete, func, select, union, update
 
-from engine.clock import MICROS_PER_DAY
-from engine.storage import settings, strays
-from engine.storage.connection import Database, in_binary, insert_into, speaking
-from engine.storage.facts import follow_indexes, keep_statistics
-from engine.storage.linked_facts import linked_to
-from engine.storage.settings import FACTS_SINCE, ROLLUP_SETTINGS, keep_note, note
-from engine.storage.tables import (
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.storage import settings, strays
+from mersalg.engine.storage.connection import Database, in_binary, insert_into, speaking
+from mersalg.engine.storage.facts import follow_indexes, keep_statistics
+from mersalg.engine.storage.linked_facts import linked_to
+from mersalg.engine.storage.settings import FACTS_SINCE, ROLLUP_SETTINGS, keep_note, note
+from mersalg.engine.storage.tables import (
     facts,
     fresh_days,
     fresh_facts,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Integer, Text, cast, delete, func, select, update
 
-from engine.storage.connection import insert_into
-from engine.storage.tables import settings
+from mersalg.engine.storage.connection import insert_into
+from mersalg.engine.storage.tables import settings
 
 SECRET_FINGERPRINT = "secret_fingerprint"  # noqa: S105 - the name of a note
 """Note of the secret under which the ids of the database are hashed."""

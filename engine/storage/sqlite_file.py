@@ -23,7 +23,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 
-from engine.durable import sync_folder
+from mersalg.engine.durable import sync_folder
 
 _GRACE_SECONDS = 10.0
 """How long a file that is gone is not made again: another one may be about to take its place."""

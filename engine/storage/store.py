@@ -24,20 +24,20 @@ from sqlalchemy import select
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from engine.errors import ConfigError, StorageUnavailable
-from engine.experiment import PUBLIC_SALT
-from engine.storage import connection, settings
-from engine.storage.audit import AuditLog
-from engine.storage.connection import Database
-from engine.storage.facts import Committing, Facts
-from engine.storage.live import LiveEntries
-from engine.storage.months import fold_months
-from engine.storage.people import People
-from engine.storage.pseudonyms import Pseudonyms, load_secret
-from engine.storage.questions import Questions
-from engine.storage.rollups import Reports
-from engine.storage.tables import decisions
-from engine.storage.writer import writer_for
+from mersalg.engine.errors import ConfigError, StorageUnavailable
+from mersalg.engine.experiment import PUBLIC_SALT
+from mersalg.engine.storage import connection, settings
+from mersalg.engine.storage.audit import AuditLog
+from mersalg.engine.storage.connection import Database
+from mersalg.engine.storage.facts import Committing, Facts
+from mersalg.engine.storage.live import LiveEntries
+from mersalg.engine.storage.months import fold_months
+from mersalg.engine.storage.people import People
+from mersalg.engine.storage.pseudonyms import Pseudonyms, load_secret
+from mersalg.engine.storage.questions import Questions
+from mersalg.engine.storage.rollups import Reports
+from mersalg.engine.storage.tables import decisions
+from mersalg.engine.storage.writer import writer_for
 
 SCHEMA_VERSION = "0011"
 """The migration this code was written for."""

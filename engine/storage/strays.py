@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, union
 
-from engine.facts import PROMOTION_TYPES
-from engine.storage.connection import insert_into
-from engine.storage.tables import facts, fresh_facts, offers, stray_events
+from mersalg.engine.facts import PROMOTION_TYPES
+from mersalg.engine.storage.connection import insert_into
+from mersalg.engine.storage.tables import facts, fresh_facts, offers, stray_events
 
 _AT_ONCE = 2_000
 _IS_PROMOTION = facts.c.type.in_(sorted(PROMOTION_TYPES))

@@ -117,7 +117,7 @@ stray_events = Table(
     Column("event_id", Text, primary_key=True),
     Column("day", Text, nullable=False, index=True),  # local
 )
-"""See `engine.storage.strays`."""
+"""See `mersalg.engine.storage.strays`."""
 
 stale_days = Table(
     "stale_days",
@@ -172,4 +172,4 @@ live_entries = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     Column("body", Text, nullable=False),
 )
-"""See `engine.storage.live`."""
+"""See `mersalg.engine.storage.live`."""

@@ -19,9 +19,9 @@ import orjson
 from sqlalchemy import Table
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from engine.clock import MICROS_PER_DAY
-from engine.storage.checkpoints import Checkpoints
-from engine.storage.connection import (
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.storage.checkpoints import Checkpoints
+from mersalg.engine.storage.connection import (
     Database,
     execute_when_free,
     is_connection_lost,
@@ -29,10 +29,10 @@ from engine.storage.connection import (
     speaking,
     unavailable,
 )
-from engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
-from engine.storage.months import Months
-from engine.storage.sqlite_file import FileExchanged, raise_number
-from engine.storage.tables import decisions, facts, named_offers, offers
+from mersalg.engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
+from mersalg.engine.storage.months import Months
+from mersalg.engine.storage.sqlite_file import FileExchanged, raise_number
+from mersalg.engine.storage.tables import decisions, facts, named_offers, offers
 
 Note = tuple[str, str]
 """Name and text of a note of this software's own."""

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from engine.clock import MICROS_PER_DAY
-from engine.config import CHECKOUT_DAYS, Impressions
-from engine.facts import PurchaseItem, Quantity
-from engine.tracking.conversion import Bought, ConversionRule
-from engine.tracking.history import History, Order, PlacedOffer
-from engine.tracking.returns import given_back, remaining_units
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.config import CHECKOUT_DAYS, Impressions
+from mersalg.engine.facts import PurchaseItem, Quantity
+from mersalg.engine.tracking.conversion import Bought, ConversionRule
+from mersalg.engine.tracking.history import History, Order, PlacedOffer
+from mersalg.engine.tracking.returns import given_back, remaining_units
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from engine import money
-from engine.facts import Decision, Kind
-from engine.tracking.conversion import Bought, ConversionRule
-from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
-from engine.tracking.prices import line_values
-from engine.tracking.returns import given_back, remaining_units
-from engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
+from mersalg.engine import money
+from mersalg.engine.facts import Decision, Kind
+from mersalg.engine.tracking.conversion import Bought, ConversionRule
+from mersalg.engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
+from mersalg.engine.tracking.prices import line_values
+from mersalg.engine.tracking.returns import given_back, remaining_units
+from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
 
 
 def stratum_of(decision: Decision) -> Stratum:

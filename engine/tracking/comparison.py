@@ -8,10 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
-from engine.tracking.intervals import Interval, newcombe_of
-from engine.tracking.measures import bounds_of
-from engine.tracking.query import parse_query
-from engine.tracking.rates import RATES, limits_of
+from mersalg.engine.tracking.intervals import Interval, newcombe_of
+from mersalg.engine.tracking.measures import bounds_of
+from mersalg.engine.tracking.query import parse_query
+from mersalg.engine.tracking.rates import RATES, limits_of
 
 
 def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, object]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from engine import money
-from engine.facts import CartLine, Decision, Quantity
-from engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
-from engine.tracking.prices import tax_of
+from mersalg.engine import money
+from mersalg.engine.facts import CartLine, Decision, Quantity
+from mersalg.engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
+from mersalg.engine.tracking.prices import tax_of
 
 
 def cart_units(decision: Decision, item_id: str) -> Quantity:

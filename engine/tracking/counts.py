@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.tracking.attribution import Outcome
-from engine.tracking.history import Order
-from engine.tracking.rates import Counts
+from mersalg.engine.tracking.attribution import Outcome
+from mersalg.engine.tracking.history import Order
+from mersalg.engine.tracking.rates import Counts
 
 
 def count_by_unit(

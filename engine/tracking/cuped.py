@@ -14,15 +14,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.clock import MICROS_PER_DAY
-from engine.facts import Arm
-from engine.tracking.clusters import order_value
-from engine.tracking.history import History
-from engine.tracking.incremental import effect_text
-from engine.tracking.intervals import Interval, welch_quantile
-from engine.tracking.rates import Entry
-from engine.tracking.sequences import anytime_quantile, intrinsic_time
-from engine.tracking.strata import Cluster
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.facts import Arm
+from mersalg.engine.tracking.clusters import order_value
+from mersalg.engine.tracking.history import History
+from mersalg.engine.tracking.incremental import effect_text
+from mersalg.engine.tracking.intervals import Interval, welch_quantile
+from mersalg.engine.tracking.rates import Entry
+from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
+from mersalg.engine.tracking.strata import Cluster
 
 HISTORY_DAYS = 90
 COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from engine.facts import ORDER_TYPES, Decision, Event, Fact, is_vouched
+from mersalg.engine.facts import ORDER_TYPES, Decision, Event, Fact, is_vouched
 
 _HOUR = 3_600_000_000  # microseconds
 

@@ -1,9 +1,9 @@
 """The guardrail: offers that keep buyers from completing their checkouts are paused.
 
 Completion with offers is compared with completion without, by an interval that stays valid however
-often it is computed (`engine.tracking.sequences`), so that a check every quarter of an hour costs
-nothing. One version of the model is judged, and paused: another one starts again. Anybody can make
-checkouts that are not vouched: where only all together show harm, a person is asked instead.
+often it is computed (`mersalg.engine.tracking.sequences`), so that a check every quarter of an hour
+costs nothing. One version of the model is judged, and paused: another one starts again. Anybody can
+make checkouts that are not vouched: where only all together show harm, a person is asked instead.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, cast
 
 import orjson
 
-from engine import clock
-from engine.storage.store import Store
-from engine.tracking.local_days import zone_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import build_report
+from mersalg.engine import clock
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.local_days import zone_of
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import build_report
 
 SETTING = "guardrail"
 LEVEL = 0.975

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from engine.clock import MICROS_PER_DAY
-from engine.facts import (
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.facts import (
     ACCEPT_TYPES,
     NOT_STATED,
     ORDER_TYPES,
@@ -22,10 +22,10 @@ from engine.facts import (
     Offer,
     is_vouched,
 )
-from engine.tracking.exclusions import Bots, Checkouts, hasty_decisions
-from engine.tracking.prices import includes_tax
-from engine.tracking.returns import mismatched
-from engine.tracking.units import Units
+from mersalg.engine.tracking.exclusions import Bots, Checkouts, hasty_decisions
+from mersalg.engine.tracking.prices import includes_tax
+from mersalg.engine.tracking.returns import mismatched
+from mersalg.engine.tracking.units import Units
 
 CLOCK_TOLERANCE = 300_000_000
 """Microseconds by which the clocks of those who send facts may differ."""

@@ -17,20 +17,20 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from engine import money
-from engine.facts import Arm
-from engine.tracking.intervals import clustered_difference, newcombe
-from engine.tracking.many import (
+from mersalg.engine import money
+from mersalg.engine.facts import Arm
+from mersalg.engine.tracking.intervals import clustered_difference, newcombe
+from mersalg.engine.tracking.many import (
     FEWEST_EXPECTED,
     MANY_EXPECTED,
     difference_p_value,
     exact_p_value,
     expected_units,
 )
-from engine.tracking.per_unit import why_checkouts_differ
-from engine.tracking.rates import Entry, limits_of
-from engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
-from engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
+from mersalg.engine.tracking.per_unit import why_checkouts_differ
+from mersalg.engine.tracking.rates import Entry, limits_of
+from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
+from mersalg.engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
 
 SEQUENCE = "confidence_sequence"
 """Method of intervals that stay valid however often a report is looked at."""

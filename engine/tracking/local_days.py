@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine import clock
-from engine.errors import ConfigError, shown
+from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError, shown
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -9,20 +9,20 @@ from datetime import date
 from functools import cached_property
 from operator import attrgetter
 
-from engine.errors import ConfigError
-from engine.facts import KINDS, Decision, Fact, Kind
-from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.clusters import Baskets, clusters_of, first_drawn, judged_by
-from engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
-from engine.tracking.cuped import Spending, with_past
-from engine.tracking.history import History, Order, PlacedOffer, build_history
-from engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
-from engine.tracking.per_unit import of_units as per_unit
-from engine.tracking.quality import counted_at, n_logged
-from engine.tracking.query import UNKNOWN, ReportQuery
-from engine.tracking.rates import Counts, Ratios, ratios_of
-from engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
-from engine.tracking.strata import Strata, by_share
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import KINDS, Decision, Fact, Kind
+from mersalg.engine.tracking.attribution import Outcome, outcomes
+from mersalg.engine.tracking.clusters import Baskets, clusters_of, first_drawn, judged_by
+from mersalg.engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
+from mersalg.engine.tracking.cuped import Spending, with_past
+from mersalg.engine.tracking.history import History, Order, PlacedOffer, build_history
+from mersalg.engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
+from mersalg.engine.tracking.per_unit import of_units as per_unit
+from mersalg.engine.tracking.quality import counted_at, n_logged
+from mersalg.engine.tracking.query import UNKNOWN, ReportQuery
+from mersalg.engine.tracking.rates import Counts, Ratios, ratios_of
+from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
+from mersalg.engine.tracking.strata import Strata, by_share
 
 NOT_FILLED = "the query was not filled"
 SPENT = ("order_revenue", "net_order_revenue")

@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.facts import Decision
-from engine.tracking.clusters import Baskets, Judged, stratum_of
-from engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
-from engine.tracking.strata import (
+from mersalg.engine.facts import Decision
+from mersalg.engine.tracking.clusters import Baskets, Judged, stratum_of
+from mersalg.engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
+from mersalg.engine.tracking.strata import (
     ARMS,
     COUNTED,
     MISMATCH,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from engine.errors import ConfigError
-from engine.tracking.intervals import normal_quantile
-from engine.tracking.sequences import anytime_quantile, intrinsic_time
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.tracking.intervals import normal_quantile
+from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
 
 
 def checkouts_needed(

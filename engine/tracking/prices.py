@@ -6,8 +6,8 @@ known; where it is not known the price is taken as it is.
 
 from __future__ import annotations
 
-from engine import money
-from engine.facts import Event, PurchaseItem
+from mersalg.engine import money
+from mersalg.engine.facts import Event, PurchaseItem
 
 
 def includes_tax(purchase: Event, *, shop: bool) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from engine.clock import MICROS_PER_DAY
-from engine.facts import OFFER_LOG, Decision
-from engine.tracking.history import CAUSES, History, Order
-from engine.tracking.local_days import Buckets, zone_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.rates import RATES, Counts, Entry
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.facts import OFFER_LOG, Decision
+from mersalg.engine.tracking.history import CAUSES, History, Order
+from mersalg.engine.tracking.local_days import Buckets, zone_of
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.rates import RATES, Counts, Entry
 
 COUNTED = (*CAUSES, "orders", "without_decision", "reused_checkouts")
 """The counts of `quality` that days add.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from engine import clock, money
-from engine.config import (
+from mersalg.engine import clock, money
+from mersalg.engine.config import (
     CHECKOUT_DAYS,
     Counting,
     ExperimentSection,
@@ -16,10 +16,10 @@ from engine.config import (
     ShopSection,
     TrackingSection,
 )
-from engine.errors import ConfigError, shown
-from engine.facts import KINDS, Kind
-from engine.storage.store import Store
-from engine.tracking.local_days import ends_at, starts_at, zone_of
+from mersalg.engine.errors import ConfigError, shown
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.local_days import ends_at, starts_at, zone_of
 
 TIME_KEYS = ("day", "week", "month")
 OFFER_KEYS = (

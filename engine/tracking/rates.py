@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from engine.tracking.intervals import Interval, RatioSums, effective_counts, wilson
+from mersalg.engine.tracking.intervals import Interval, RatioSums, effective_counts, wilson
 
 Entry = dict[str, object]
 """A part of a report."""

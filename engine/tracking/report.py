@@ -14,20 +14,20 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from engine import money
-from engine.clock import MICROS_PER_DAY
-from engine.errors import ConfigError
-from engine.facts import Fact, Kind
-from engine.progress import Progress, SilentProgress
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store
-from engine.tracking.attribution import Outcome
-from engine.tracking.comparison import compared
-from engine.tracking.cuped import adjusted_entry, past_spend
-from engine.tracking.incremental import incremental_of
-from engine.tracking.local_days import bound_text
-from engine.tracking.many import EFFECTS, Measured, judge_together
-from engine.tracking.measures import (
+from mersalg.engine import money
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import Fact, Kind
+from mersalg.engine.progress import Progress, SilentProgress
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.attribution import Outcome
+from mersalg.engine.tracking.comparison import compared
+from mersalg.engine.tracking.cuped import adjusted_entry, past_spend
+from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.local_days import bound_text
+from mersalg.engine.tracking.many import EFFECTS, Measured, judge_together
+from mersalg.engine.tracking.measures import (
     NOT_FILLED,
     SPENT,
     Measures,
@@ -37,8 +37,8 @@ from engine.tracking.measures import (
     bounds_of,
     offer_key,
 )
-from engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
-from engine.tracking.query import (
+from mersalg.engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
+from mersalg.engine.tracking.query import (
     FOLDED_KEYS,
     OTHER,
     TIME_KEYS,
@@ -47,11 +47,11 @@ from engine.tracking.query import (
     other_period,
     parse_query,
 )
-from engine.tracking.rates import Entry, rates_of
-from engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
+from mersalg.engine.tracking.rates import Entry, rates_of
+from mersalg.engine.tracking.sample_ratio import Drawn, SampleRatio, sample_ratio
 
 if TYPE_CHECKING:
-    from engine.tracking.rollups.rolled_up import RolledUp
+    from mersalg.engine.tracking.rollups.rolled_up import RolledUp
 
 __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 
@@ -87,7 +87,7 @@ def build_report(
         The database does not answer.
     """
     # Roll-ups load pyarrow, which only processes that make reports may.
-    from engine.tracking.rollups.rolled_up import rolled_up
+    from mersalg.engine.tracking.rollups.rolled_up import rolled_up
 
     newest = store.facts.newest()
     settings = store.reports.settings()

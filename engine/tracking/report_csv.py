@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from engine.facts import KINDS
-from engine.tracking.many import EFFECTS
-from engine.tracking.rates import RATES
+from mersalg.engine.facts import KINDS
+from mersalg.engine.tracking.many import EFFECTS
+from mersalg.engine.tracking.rates import RATES
 
 Report = Mapping[str, Any]
 

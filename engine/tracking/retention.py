@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from engine.errors import ConfigError
-from engine.progress import Progress
-from engine.storage.store import Store
-from engine.tracking.local_days import starts_at, zone_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.rollups.stored import folded, refresh
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.progress import Progress
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.local_days import starts_at, zone_of
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.rollups.stored import folded, refresh
 
 
 @dataclass(frozen=True, slots=True)

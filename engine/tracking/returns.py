@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from engine.facts import Event, PurchaseItem, Quantity
-from engine.tracking.prices import line_payments, line_values
+from mersalg.engine.facts import Event, PurchaseItem, Quantity
+from mersalg.engine.tracking.prices import line_payments, line_values
 
 
 def remaining_units(

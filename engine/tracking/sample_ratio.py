@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Decision, Kind
-from engine.tracking.clusters import first_with_offers, is_drawn, stratum_of
-from engine.tracking.history import History
-from engine.tracking.intervals import chi2_p_value
-from engine.tracking.query import UNKNOWN
-from engine.tracking.rates import Entry
-from engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
+from mersalg.engine.facts import KINDS, Decision, Kind
+from mersalg.engine.tracking.clusters import first_with_offers, is_drawn, stratum_of
+from mersalg.engine.tracking.history import History
+from mersalg.engine.tracking.intervals import chi2_p_value
+from mersalg.engine.tracking.query import UNKNOWN
+from mersalg.engine.tracking.rates import Entry
+from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
 
 GROUP_KEYS = ("store", "segment", "placement")
 """Properties of a decision that are known before the unit is drawn."""

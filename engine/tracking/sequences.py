@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.tracking.intervals import Interval
+from mersalg.engine.tracking.intervals import Interval
 
 TIGHTEST = 2_000.0
 """Trials (of one arm, were both as large) at which the sequence is narrowest for its level."""

@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.facts import Arm
-from engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_counts
+from mersalg.engine.facts import Arm
+from mersalg.engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_counts
 
 ARMS: tuple[Arm, ...] = ("treatment", "control")
 

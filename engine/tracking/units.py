@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.experiment import unit_of
-from engine.facts import Decision, Event, Fact
+from mersalg.engine.experiment import unit_of
+from mersalg.engine.facts import Decision, Event, Fact
 
 
 class Units:

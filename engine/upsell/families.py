@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.vocabulary import StringTable
+from mersalg.engine.vocabulary import StringTable
 
 METHODS = ("given", "learned", "category")
 """The shop names the family; names and baskets tell; only the category is shared."""

@@ -17,12 +17,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from engine.catalogue import Catalogue
-from engine.facts import Change
-from engine.source_sections import AttributesSection
-from engine.upsell.numbers import Mark, in_common_unit, parse_number
-from engine.upsell.packs import parse_pack
-from engine.upsell.traits import Kind, item_traits, sense_of
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.facts import Change
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell.numbers import Mark, in_common_unit, parse_number
+from mersalg.engine.upsell.packs import parse_pack
+from mersalg.engine.upsell.traits import Kind, item_traits, sense_of
 
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""

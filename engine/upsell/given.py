@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import OffersSection
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import OffersSection
 
 
 def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) -> Ragged[np.int32]:

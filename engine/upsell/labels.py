@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from engine.locales import Language, translate_words
-from engine.source_sections import AttributesSection
+from mersalg.engine.locales import Language, translate_words
+from mersalg.engine.source_sections import AttributesSection
 
 # Suffix of an attribute name -> unit as printed, and whether "twice of it" says something: twice
 # the storage does, twice the megapixels does not.

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.catalogue import Catalogue
-from engine.upsell.properties import without_properties, without_strengths
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.upsell.properties import without_properties, without_strengths
 
 DIMENSIONS = ("volume", "mass", "pieces", "loads", "area", "length", "span")
 """Base units: ml, g, one, one, square cm, cm, cm. `span` is how wide a thing is, which is no amount

@@ -13,22 +13,22 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
-from engine.eligibility import CartEligibility
-from engine.facts import Quantity, Step
-from engine.model import Model
-from engine.money import LARGEST_MINOR, scale, to_minor
-from engine.native.kernels import NativeUpgrades
-from engine.native.packing import PackedUpgrades
-from engine.ranking.purchases import Past
-from engine.upsell.families import LEARNED
-from engine.upsell.gains import PACK_SIZE, Comparison, compare_items
-from engine.upsell.given import given_upgrades
-from engine.upsell.packs import Pack, pack_of
-from engine.upsell.steps import step_of
-from engine.upsell.tiers import Ladders
-from engine.upsell.traits import Traits, item_traits
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.eligibility import CartEligibility
+from mersalg.engine.facts import Quantity, Step
+from mersalg.engine.model import Model
+from mersalg.engine.money import LARGEST_MINOR, scale, to_minor
+from mersalg.engine.native.kernels import NativeUpgrades
+from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.upsell.families import LEARNED
+from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
+from mersalg.engine.upsell.given import given_upgrades
+from mersalg.engine.upsell.packs import Pack, pack_of
+from mersalg.engine.upsell.steps import step_of
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.upsell.traits import Traits, item_traits
 
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8

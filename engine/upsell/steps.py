@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.facts import Step
-from engine.upsell.packs import Pack
+from mersalg.engine.facts import Step
+from mersalg.engine.upsell.packs import Pack
 
 _TOLERANCE = 1e-9
 _IMPERIAL = frozenset({"oz", "floz", "lb", "pt", "qt", "ga", "ft", "yd"})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.upsell.families import Families
-from engine.upsell.moves import Moves
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.upsell.families import Families
+from mersalg.engine.upsell.moves import Moves
 
 
 @dataclass(frozen=True, slots=True)

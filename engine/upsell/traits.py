@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from engine.catalogue import Catalogue
-from engine.upsell.labels import UNITS
-from engine.upsell.packs import without_pack
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.upsell.labels import UNITS
+from mersalg.engine.upsell.packs import without_pack
 
 _WORN = frozenset(
     "tee tees tshirt shirt blouse top tops sweater hoodie fleece jumper cardigan jacket coat "

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 
 def command(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 Url = Annotated[
     str, typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or file of SQLite.")
@@ -23,7 +23,7 @@ def command(
 
     PostgreSQL is backed up by its own tools, such as pg_dump.
     """
-    from engine.storage.backup import back_up
+    from mersalg.engine.storage.backup import back_up
 
     size = back_up(database, file)
     if as_json:

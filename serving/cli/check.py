@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.findings import Finding
+from mersalg.serving.cli import console
+from mersalg.serving.cli.findings import Finding
 
 if TYPE_CHECKING:
-    from engine.progress import Progress
+    from mersalg.engine.progress import Progress
 
 _LOOKED_AT = 1_000
 """Decisions among which a vouched one is looked for."""
@@ -68,10 +68,10 @@ def command(
 
 
 def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
-    from engine.config import load_config
-    from engine.errors import ConfigError, DataError
-    from training.dataset import load_dataset
-    from training.validation import rows_left_out, shop_warnings
+    from mersalg.engine.config import load_config
+    from mersalg.engine.errors import ConfigError, DataError
+    from mersalg.training.dataset import load_dataset
+    from mersalg.training.validation import rows_left_out, shop_warnings
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():
@@ -108,10 +108,10 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
 
 
 def _models(models: Path) -> Iterator[Finding]:
-    from engine.errors import ModelError, ModelNotFound
-    from engine.forgotten import Forgotten
-    from engine.registry import Registry
-    from serving.live_model import check_answers
+    from mersalg.engine.errors import ModelError, ModelNotFound
+    from mersalg.engine.forgotten import Forgotten
+    from mersalg.engine.registry import Registry
+    from mersalg.serving.live_model import check_answers
 
     registry = Registry(models)
     try:
@@ -140,11 +140,11 @@ def _models(models: Path) -> Iterator[Finding]:
 
 
 def _database(url: str | None, models: Path) -> Iterator[Finding]:
-    from engine.errors import ConfigError, StorageUnavailable
-    from engine.experiment import PUBLIC_SALT
-    from engine.facts import is_vouched
-    from engine.storage.settings import SALT
-    from engine.storage.store import SCHEMA_VERSION, open_existing_store
+    from mersalg.engine.errors import ConfigError, StorageUnavailable
+    from mersalg.engine.experiment import PUBLIC_SALT
+    from mersalg.engine.facts import is_vouched
+    from mersalg.engine.storage.settings import SALT
+    from mersalg.engine.storage.store import SCHEMA_VERSION, open_existing_store
 
     if url is None:
         yield Finding("database", "warning", "none was named", "name it by --database")
@@ -201,8 +201,8 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
 
 
 def _sets_salt(models: Path) -> bool:
-    from engine.errors import ModelError
-    from engine.registry import Registry
+    from mersalg.engine.errors import ModelError
+    from mersalg.engine.registry import Registry
 
     registry = Registry(models)
     try:
@@ -215,9 +215,9 @@ def _sets_salt(models: Path) -> bool:
 
 
 def _surroundings(models: Path, database: str | None, url: str | None) -> Iterator[Finding]:
-    from engine.errors import ConfigError
-    from serving.cli import surroundings
-    from serving.settings import load_settings
+    from mersalg.engine.errors import ConfigError
+    from mersalg.serving.cli import surroundings
+    from mersalg.serving.settings import load_settings
 
     yield from surroundings.secret_files(os.environ)
     try:
@@ -240,8 +240,8 @@ def _as_url(database: str | None) -> str | None:
 
 
 def _keys() -> Iterator[Finding]:
-    from engine.errors import ConfigError
-    from serving.settings import load_settings
+    from mersalg.engine.errors import ConfigError
+    from mersalg.serving.settings import load_settings
 
     try:
         settings = load_settings(os.environ)

@@ -14,8 +14,8 @@ import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
 
-from engine.errors import MersalgError
-from engine.progress import SilentProgress, Task
+from mersalg.engine.errors import MersalgError
+from mersalg.engine.progress import SilentProgress, Task
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.storage.store import Store
+    from mersalg.engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="What is kept about people: export, erase, rotate.")
 
@@ -35,7 +35,7 @@ Spooled = Annotated[
 
 @contextmanager
 def _existing(database: str) -> Generator[Store, None, None]:
-    from engine.storage.store import open_existing_store
+    from mersalg.engine.storage.store import open_existing_store
 
     store = open_existing_store(database)
     try:
@@ -61,12 +61,12 @@ def export(
     """
     import orjson
 
-    from engine.customers import remembered
-    from engine.fact_json import pack
-    from engine.registry import Registry
-    from serving.auditing import audited_here
-    from serving.settings import default_spool
-    from serving.spool import Spool
+    from mersalg.engine.customers import remembered
+    from mersalg.engine.fact_json import pack
+    from mersalg.engine.registry import Registry
+    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.settings import default_spool
+    from mersalg.serving.spool import Spool
 
     aside = Spool(spool or default_spool(database), limit_bytes=0)
     with existing_store(database) as store:
@@ -109,11 +109,11 @@ def erase(
     process takes note within seconds. What the shop itself keeps, and trains on, is the shop's to
     erase.
     """
-    from engine.customers import erase_everywhere
-    from serving.auditing import audited_here
-    from serving.replaying import settle
-    from serving.settings import default_spool
-    from serving.spool import Spool
+    from mersalg.engine.customers import erase_everywhere
+    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.replaying import settle
+    from mersalg.serving.settings import default_spool
+    from mersalg.serving.spool import Spool
 
     waiting = Spool(spool or default_spool(database), limit_bytes=0)
     with _existing(database) as store:
@@ -146,9 +146,9 @@ def rotate(
     The new secret is added behind the present one, which is still needed to hash the ids that
     come in. Stop the service meanwhile; after a crash run it again with [bold]--present[/].
     """
-    from engine.storage.connection import parse_url
-    from engine.storage.pseudonyms import add_secret
-    from serving.auditing import audited_here
+    from mersalg.engine.storage.connection import parse_url
+    from mersalg.engine.storage.pseudonyms import add_secret
+    from mersalg.serving.auditing import audited_here
 
     with _existing(database) as store:
         # Before anything is changed: the database is there and belongs to the present secret.

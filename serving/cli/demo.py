@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import ConfigError
-from serving.cli import console
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from training.demo import DemoResult
+    from mersalg.training.demo import DemoResult
 
 _PORT = 8765
 
@@ -53,9 +53,9 @@ def command(
     The baskets are those of a sample of households, always the same one; [bold]--full[/] takes all.
     The shoppers have baskets of the same households, from the weeks after those trained on.
     """
-    from training.complete_journey import N_HOUSEHOLDS
-    from training.demo import running_demo
-    from training.demo_shop import SAMPLE_HOUSEHOLDS
+    from mersalg.training.complete_journey import N_HOUSEHOLDS
+    from mersalg.training.demo import running_demo
+    from mersalg.training.demo_shop import SAMPLE_HOUSEHOLDS
 
     if full and households is not None:
         raise ConfigError("--full takes all households: leave out --households, or --full")
@@ -104,8 +104,8 @@ def _taken(port: int) -> bool:
 
 
 def _print(result: DemoResult) -> None:
-    from serving.cli.report_tables import terminal_parts
-    from serving.presentation.report import present
+    from mersalg.serving.cli.report_tables import terminal_parts
+    from mersalg.serving.presentation.report import present
 
     out = console.out
     out.print("\n[bold]What it was trained on[/]")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from engine.mining_engines import EngineName
-from serving.cli import console
+from mersalg.engine.mining_engines import EngineName
+from mersalg.serving.cli import console
 
 _HELD_BACK = {
     "too_dear": "The price cap (offers.max_price_to_cart_ratio)",
@@ -48,15 +48,15 @@ def command(
     customer buys most, on the same hidden items: all of them, and those that their customers had
     not bought before (discovery).
     """
-    from engine.config import load_config
-    from engine.errors import DataError
-    from training.dataset import load_dataset
-    from training.evaluation import back_test
-    from training.mining.protocol import get_engine
+    from mersalg.engine.config import load_config
+    from mersalg.engine.errors import DataError
+    from mersalg.training.dataset import load_dataset
+    from mersalg.training.evaluation import back_test
+    from mersalg.training.mining.protocol import get_engine
 
     shop = load_config(config)
     if upsell:
-        from serving.cli.upsell_table import evaluate_upgrades
+        from mersalg.serving.cli.upsell_table import evaluate_upgrades
 
         evaluate_upgrades(shop, config, as_json=as_json)
         return
@@ -64,7 +64,7 @@ def command(
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)
         if level == "family":
-            from training.levels import by_family
+            from mersalg.training.levels import by_family
 
             dataset = by_family(dataset)
         tested = back_test(dataset, shop, mining, progress, n_samples=samples)

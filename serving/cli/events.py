@@ -11,15 +11,15 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from engine import clock
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.engine import clock
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.adapters.log_map import LogMap
-    from engine.adapters.offer_log import Translation
-    from engine.progress import Progress
-    from engine.storage.store import Store
+    from mersalg.engine.adapters.log_map import LogMap
+    from mersalg.engine.adapters.offer_log import Translation
+    from mersalg.engine.progress import Progress
+    from mersalg.engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
 
@@ -31,7 +31,7 @@ Database = Annotated[
 
 @contextmanager
 def _store(database: str) -> Generator[Store, None, None]:
-    from engine.storage.store import open_store
+    from mersalg.engine.storage.store import open_store
 
     store = open_store(database, bulk=True)
     try:
@@ -63,9 +63,9 @@ def import_(
     all others are recorded, and the command ends with 2. A run that was cut short goes on where it
     stopped when it is run again.
     """
-    from engine.adapters.choosing import adapter_named
-    from engine.errors import ConfigError
-    from engine.storage.fact_import import Source, import_facts
+    from mersalg.engine.adapters.choosing import adapter_named
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.storage.fact_import import Source, import_facts
 
     if log_map is not None:
         if source_system is not None or file == "-":
@@ -138,9 +138,9 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
 
     import orjson
 
-    from engine.adapters.log_map import load_map
-    from engine.adapters.offer_log import read_rows, translate
-    from engine.storage.fact_import import Source, import_facts
+    from mersalg.engine.adapters.log_map import load_map
+    from mersalg.engine.adapters.offer_log import read_rows, translate
+    from mersalg.engine.storage.fact_import import Source, import_facts
 
     mapped = load_map(log_map)
     rejects = Path(f"{file}.rejected.jsonl")
@@ -255,7 +255,7 @@ def campaigns(
 
     Needs `pip install 'mersalg\[demo]'`. Import it by `mersalg events import --map`.
     """
-    from training.campaigns import write_campaigns
+    from mersalg.training.campaigns import write_campaigns
 
     written = write_campaigns(out)
     if as_json:
@@ -286,8 +286,8 @@ def export(
 
 
 def _write(store: Store, out: Path | None, progress: Progress) -> int:
-    from engine.fact_json import pack
-    from engine.storage.linked_facts import FactScope
+    from mersalg.engine.fact_json import pack
+    from mersalg.engine.storage.linked_facts import FactScope
 
     n_facts = 0
     with target(out) as file, progress.task("Writing facts") as task:
@@ -301,7 +301,7 @@ def _write(store: Store, out: Path | None, progress: Progress) -> int:
 @contextmanager
 def target(out: Path | None) -> Generator[IO[bytes], None, None]:
     """Yield standard output, or a file that appears whole or not at all."""
-    from serving.cli.whole_file import whole_file
+    from mersalg.serving.cli.whole_file import whole_file
 
     if out is not None:
         with whole_file(out) as file:
@@ -312,7 +312,7 @@ def target(out: Path | None) -> Generator[IO[bytes], None, None]:
 
 
 def _opened(file: str) -> IO[bytes]:
-    from engine.errors import DataError
+    from mersalg.engine.errors import DataError
 
     if file == "-":
         return sys.stdin.buffer

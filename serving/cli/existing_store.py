@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.storage.store import Store
+    from mersalg.engine.storage.store import Store
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def existing_store(database: str) -> Generator[Store, None, None]:
     StorageUnavailable
         The database is away, or its schema is another one: the message names `mersalg migrate`.
     """
-    from engine.storage.store import open_existing_store
+    from mersalg.engine.storage.store import open_existing_store
 
     store = open_existing_store(database)
     try:

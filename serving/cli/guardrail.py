@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine import clock
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.engine import clock
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.tracking.guardrail import State
+    from mersalg.engine.tracking.guardrail import State
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -27,9 +27,9 @@ Database = Annotated[
 @group.command("status")
 def status(database: Database, as_json: console.JsonFlag = False) -> None:
     """Whether offers are paused, and how checkouts with and without them are completed."""
-    from engine.tracking import guardrail
-    from serving.presentation.glossary import glossary_of
-    from serving.presentation.report import completion_text
+    from mersalg.engine.tracking import guardrail
+    from mersalg.serving.presentation.glossary import glossary_of
+    from mersalg.serving.presentation.report import completion_text
 
     with existing_store(database) as store:
         state = guardrail.state_of(store)
@@ -60,8 +60,8 @@ def pause(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Offer nothing until `resume`; checkouts are answered and counted as before."""
-    from engine.tracking import guardrail
-    from serving.auditing import audited_here
+    from mersalg.engine.tracking import guardrail
+    from mersalg.serving.auditing import audited_here
 
     with existing_store(database) as store, audited_here(store, "pause offers", why):
         _show(guardrail.pause(store, why, clock.now()), as_json)
@@ -70,8 +70,8 @@ def pause(
 @group.command("resume")
 def resume(database: Database, as_json: console.JsonFlag = False) -> None:
     """Offer again; the guardrail judges by what is decided from now on."""
-    from engine.tracking import guardrail
-    from serving.auditing import audited_here
+    from mersalg.engine.tracking import guardrail
+    from mersalg.serving.auditing import audited_here
 
     with existing_store(database) as store, audited_here(store, "resume offers"):
         _show(guardrail.resume(store, clock.now()), as_json)
@@ -85,7 +85,7 @@ def _show(state: State, as_json: bool) -> None:
 
 
 def _fields_of(state: State | None) -> dict[str, object]:
-    from engine.tracking.guardrail import instant_text
+    from mersalg.engine.tracking.guardrail import instant_text
 
     return {
         "paused": state.paused if state else None,
@@ -106,7 +106,7 @@ def _print(state: State | None) -> None:
         text = f"offers are made; judged are decisions since {shown['since']}"
     console.out.print(text, markup=False, highlight=False, soft_wrap=True)
     if shown["asked"]:
-        from serving.guard import NOT_VOUCHED
+        from mersalg.serving.guard import NOT_VOUCHED
 
         text = f"look at them: {shown['asked']}; {NOT_VOUCHED}"
         console.out.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import ConfigError
-from serving.cli import console
-from serving.cli.whole_file import whole_file
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.cli import console
+from mersalg.serving.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from training.init_settings import Draft, Question
+    from mersalg.training.init_settings import Draft, Question
 
 _FLAGS = ("name", "currency", "timezone", "locale")
 """Settings of `[shop]` that have an option of their own."""
@@ -63,7 +63,7 @@ def command(
     if bool(files) == bool(sample):
         raise ConfigError("name order and catalogue files, or a sample: --sample bike-shop")
     if sample:
-        from training.sample_shop import sample_files
+        from mersalg.training.sample_shop import sample_files
 
         contents = sample_files(sample, datetime.now(UTC))
         written = {out.with_name(file): content for file, content in contents.items()}
@@ -80,8 +80,8 @@ def command(
             f"      mersalg suggest --carts {carts} --out suggestions.jsonl --no-holdout"
         )
         return
-    from engine.config import parse_config
-    from training.init_draft import draft_shop_file
+    from mersalg.engine.config import parse_config
+    from mersalg.training.init_draft import draft_shop_file
 
     _refuse_existing([out], force=force)
     given = _given(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.live_items import Stated
+    from mersalg.engine.live_items import Stated
 
 group = typer.Typer(no_args_is_help=True, help="The live catalogue: what changed since training.")
 
@@ -35,7 +35,7 @@ def import_(
     A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Lines
     that cannot be taken are named, all others are taken, and the command ends with 2.
     """
-    from engine.storage.store import open_store
+    from mersalg.engine.storage.store import open_store
 
     rejected: list[tuple[int, str]] = []
     n_changed = n_known = 0
@@ -71,7 +71,7 @@ def export(
     """Write what is known of items since the training, one a line; importing it gives the same."""
     import orjson
 
-    from serving.cli.events import target
+    from mersalg.serving.cli.events import target
 
     with existing_store(database) as store, target(out) as file:
         for item_id, item in sorted(store.live.since(-1).items.items()):
@@ -80,9 +80,9 @@ def export(
 
 
 def _stated(file: Path, rejected: list[tuple[int, str]]) -> Iterator[Stated]:
-    from engine import clock
-    from engine.errors import DataError, FactRejected
-    from engine.live_items import decode_item
+    from mersalg.engine import clock
+    from mersalg.engine.errors import DataError, FactRejected
+    from mersalg.engine.live_items import decode_item
 
     now = clock.now()
     try:

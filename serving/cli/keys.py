@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.noting import AuditDatabase, noted
+from mersalg.serving.cli import console
+from mersalg.serving.cli.noting import AuditDatabase, noted
 
 group = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 
@@ -32,7 +32,7 @@ def create(
     A running service takes it within seconds; several of one scope may count at once, so that a
     key can be replaced before it is revoked.
     """
-    from serving.key_file import create_key
+    from mersalg.serving.key_file import create_key
 
     with noted(database, "create key") as action:
         listed, key = create_key(file, scope, name)
@@ -53,7 +53,7 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
     """List the keys of the file by id, scope and name; the keys themselves are not in it."""
     from rich.table import Table
 
-    from serving.key_file import list_keys
+    from mersalg.serving.key_file import list_keys
 
     keys = list_keys(file)
     if as_json:
@@ -78,7 +78,7 @@ def revoke(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Take a key out of the file; a running service refuses it within seconds."""
-    from serving.key_file import revoke_key
+    from mersalg.serving.key_file import revoke_key
 
     with noted(database, "revoke key", key_id) as action:
         revoked = revoke_key(file, key_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.model import Model
+    from mersalg.engine.model import Model
 
 _HOW = {
     "given": "the shop names this family",
@@ -27,7 +27,7 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     DataError
         No family is called so, and no item of a ladder has this id.
     """
-    from engine.errors import DataError
+    from mersalg.engine.errors import DataError
 
     families = model.ladders.families
     names = list(families.names) if families is not None else []
@@ -91,11 +91,11 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     DataError
         The item is not known, or is on no ladder and has no given upgrades.
     """
-    from engine.errors import DataError
-    from engine.upsell.gains import compare_items
-    from engine.upsell.given import given_upgrades
-    from engine.upsell.packs import pack_of
-    from engine.upsell.steps import step_of
+    from mersalg.engine.errors import DataError
+    from mersalg.engine.upsell.gains import compare_items
+    from mersalg.engine.upsell.given import given_upgrades
+    from mersalg.engine.upsell.packs import pack_of
+    from mersalg.engine.upsell.steps import step_of
 
     catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
     item = catalogue.items.index_of(item_id)
@@ -147,7 +147,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
 
 
 def _reasons(model: Model, ladder: int) -> dict[str, Any]:
-    from engine.upsell.families import METHODS
+    from mersalg.engine.upsell.families import METHODS
 
     families = model.ladders.families
     if families is None:
@@ -165,8 +165,8 @@ def _reasons(model: Model, ladder: int) -> dict[str, Any]:
 
 
 def _entry(model: Model, item: int) -> dict[str, Any]:
-    from engine.money import minor_digits, to_text
-    from engine.upsell.packs import pack_of
+    from mersalg.engine.money import minor_digits, to_text
+    from mersalg.engine.upsell.packs import pack_of
 
     catalogue = model.catalogue
     price, pack = int(catalogue.price_minor[item]), pack_of(catalogue, item)

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from engine.errors import DataError, GateRefused, MersalgError
-from serving.cli import console
+from mersalg.engine.errors import DataError, GateRefused, MersalgError
+from mersalg.serving.cli import console
 
 _VARIABLE = "MERSALG_DATABASE"
 
 _TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
 
-# Module of serving.cli that holds the command, and the panel of --help it is listed in.
+# Module of mersalg.serving.cli that holds the command, and the panel of --help it is listed in.
 _PANELS = {
     "demo": _TRY,
     "init": _TRY,
@@ -54,7 +54,7 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._built:
             panel, alone = _PANELS[name], typer.Typer(rich_markup_mode="rich")
-            module = importlib.import_module(f"serving.cli.{name}")
+            module = importlib.import_module(f"mersalg.serving.cli.{name}")
             if hasattr(module, "group"):
                 alone.add_typer(module.group, name=name, rich_help_panel=panel)
             else:
@@ -148,7 +148,7 @@ def _database_from_file() -> str | None:
     """Read only where a file is named: most commands need no settings."""
     if f"{_VARIABLE}_FILE" not in os.environ:
         return None
-    from serving.settings import database_from_file
+    from mersalg.serving.settings import database_from_file
 
     return database_from_file(os.environ)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 
 def command(
@@ -17,7 +17,7 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Bring a database to the schema of this version; safe to run again."""
-    from engine.storage.store import SCHEMA_VERSION, open_store
+    from mersalg.engine.storage.store import SCHEMA_VERSION, open_store
 
     store = open_store(database)
     try:

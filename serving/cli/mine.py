@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.mining_engines import EngineName
-from serving.cli import console
+from mersalg.engine.mining_engines import EngineName
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from training.mining.from_source import Counted
-    from training.mining.search import MinedRules
+    from mersalg.training.mining.from_source import Counted
+    from mersalg.training.mining.search import MinedRules
 
 _SHOWN = 15
 _MOST = 2**53
@@ -90,11 +90,16 @@ def command(
     """
     from fractions import Fraction
 
-    from engine.errors import ConfigError
-    from training.mining.from_source import count_source
-    from training.mining.rules import parse_threshold
-    from training.mining.search import rules_of
-    from training.rule_files import check_out_path, rules_to_arrow, strongest_first, write_rules
+    from mersalg.engine.errors import ConfigError
+    from mersalg.training.mining.from_source import count_source
+    from mersalg.training.mining.rules import parse_threshold
+    from mersalg.training.mining.search import rules_of
+    from mersalg.training.rule_files import (
+        check_out_path,
+        rules_to_arrow,
+        strongest_first,
+        write_rules,
+    )
 
     one = Fraction(1)
     support = _threshold(min_support, "--min-support", one)
@@ -146,7 +151,7 @@ def command(
 
 
 def _threshold(text: str | None, name: str, at_most: Any) -> Any:
-    from training.mining.rules import parse_threshold
+    from mersalg.training.mining.rules import parse_threshold
 
     return parse_threshold(text, name=name, at_most=at_most) if text is not None else None
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli import console
-from serving.cli.noting import AuditDatabase, noted
+from mersalg.serving.cli import console
+from mersalg.serving.cli.noting import AuditDatabase, noted
 
 if TYPE_CHECKING:
-    from engine.manifest import Manifest
-    from engine.model import Model
+    from mersalg.engine.manifest import Manifest
+    from mersalg.engine.model import Model
 
 group = typer.Typer(no_args_is_help=True, help="List, show, publish and roll back versions.")
 
@@ -29,7 +29,7 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
     from rich.markup import escape
     from rich.table import Table
 
-    from engine.registry import Registry
+    from mersalg.engine.registry import Registry
 
     registry = Registry(models)
     current, manifests = registry.current(), registry.versions()
@@ -79,9 +79,9 @@ def show(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
-    from engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
-    from engine.registry import Registry
-    from serving.cli.store_tables import print_stores, stores_as_json
+    from mersalg.engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
+    from mersalg.engine.registry import Registry
+    from mersalg.serving.cli.store_tables import print_stores, stores_as_json
 
     registry = Registry(models)
     current = registry.current()
@@ -122,7 +122,7 @@ def show(
 
 
 def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_json: bool) -> None:
-    from serving.cli.ladder_tables import (
+    from mersalg.serving.cli.ladder_tables import (
         family_as_json,
         ladder_as_json,
         print_family,
@@ -155,9 +155,9 @@ def convert(
 
     The old version stays as it is. Its files are pickles: convert only what you trained yourself.
     """
-    from engine.errors import ModelNotFound
-    from engine.registry import Registry
-    from training import model_schema_1
+    from mersalg.engine.errors import ModelNotFound
+    from mersalg.engine.registry import Registry
+    from mersalg.training import model_schema_1
 
     registry = Registry(models)
     current = registry.current()
@@ -182,7 +182,7 @@ def publish(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Serve a version, after verifying its files. Running servers take it up by themselves."""
-    from engine.registry import Registry
+    from mersalg.engine.registry import Registry
 
     with noted(database, "publish", version):
         Registry(models).publish(version)
@@ -194,7 +194,7 @@ def rollback(
     models: Models = _DEFAULT, database: AuditDatabase = None, as_json: console.JsonFlag = False
 ) -> None:
     """Serve what was published before; may be repeated."""
-    from engine.registry import Registry
+    from mersalg.engine.registry import Registry
 
     with noted(database, "roll back") as action:
         action.target = Registry(models).rollback()
@@ -233,7 +233,7 @@ def _print_version(
     from rich.markup import escape
     from rich.table import Table
 
-    from serving.cli.evaluate import print_back_test
+    from mersalg.serving.cli.evaluate import print_back_test
 
     out = console.out
     out.print(f"[bold]{manifest.version}[/]{' (published)' if published else ''}")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from serving.auditing import Action
+    from mersalg.serving.auditing import Action
 
 AuditDatabase = Annotated[
     str | None,
@@ -28,9 +28,9 @@ def noted(
     database: str | None, action: str, target: str | None = None
 ) -> Generator[Action, None, None]:
     """Note what the block did, who did it and how it ended, and says where it cannot."""
-    from engine.errors import ConfigError
-    from engine.storage.store import open_existing_store
-    from serving.auditing import Action, audited_here
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.storage.store import open_existing_store
+    from mersalg.serving.auditing import Action, audited_here
 
     store = None
     if database is not None:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 _EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
 
@@ -41,8 +41,8 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Tell how many checkouts it takes before a report can show an effect."""
-    from engine.errors import ConfigError
-    from engine.tracking.power import checkouts_needed
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.tracking.power import checkouts_needed
 
     if (baseline is None) == (database is None):
         raise ConfigError("give either --baseline or --database")
@@ -97,8 +97,8 @@ def command(
 
 def _measured(database: str, design_effect: float | None) -> dict[str, tuple[float, float]]:
     """Kind -> (baseline, design effect), from what the control arm did."""
-    from engine.errors import ConfigError
-    from engine.tracking.report import ReportQuery, build_report
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.tracking.report import ReportQuery, build_report
 
     with existing_store(database) as store:
         report: Any = build_report(store, ReportQuery.from_store(store))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 if TYPE_CHECKING:
-    from engine.progress import Progress
-    from engine.storage.store import Store
+    from mersalg.engine.progress import Progress
+    from mersalg.engine.storage.store import Store
 
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
@@ -94,12 +94,12 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Both rates with intervals, net of returns, and beside what would have happened anyway."""
-    from engine.errors import ConfigError
-    from engine.locales import is_spoken, language_of
-    from engine.tracking.report import build_report, parse_query
-    from engine.tracking.report_csv import csv_text
-    from serving.cli import report_tables
-    from serving.presentation.report import present
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.locales import is_spoken, language_of
+    from mersalg.engine.tracking.report import build_report, parse_query
+    from mersalg.engine.tracking.report_csv import csv_text
+    from mersalg.serving.cli import report_tables
+    from mersalg.serving.presentation.report import present
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
@@ -141,8 +141,8 @@ def command(
 
 
 def _rebuild(store: Store, progress: Progress) -> None:
-    from engine.tracking.report import ReportQuery
-    from engine.tracking.rollups.stored import rebuild
+    from mersalg.engine.tracking.report import ReportQuery
+    from mersalg.engine.tracking.rollups.stored import rebuild
 
     done = rebuild(store, ReportQuery.from_store(store), progress)
     counted = f"{done.days:,} days counted again from their facts: "
@@ -156,8 +156,8 @@ def _rebuild(store: Store, progress: Progress) -> None:
 def _settings_of(config: Path | None) -> dict[str, str]:
     if config is None:
         return {}
-    from engine.config import load_config
-    from engine.tracking.query import report_settings
+    from mersalg.engine.config import load_config
+    from mersalg.engine.tracking.query import report_settings
 
     shop = load_config(config)
     return report_settings(shop.shop, shop.tracking, shop.experiment)

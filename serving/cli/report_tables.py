@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from serving.presentation.texts import ReportText
+    from mersalg.serving.presentation.texts import ReportText
 
 _KEY_WIDTH = 24
 

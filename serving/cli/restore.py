@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.backup import Url
+from mersalg.serving.cli import console
+from mersalg.serving.cli.backup import Url
 
 
 def command(
@@ -21,9 +21,9 @@ def command(
     Facts that wait in the spool are recorded when the service starts. Customers who were erased
     after the backup was made have to be erased again.
     """
-    from engine.storage.backup import restore
-    from engine.storage.store import SCHEMA_VERSION, open_existing_store
-    from serving.auditing import audited_here
+    from mersalg.engine.storage.backup import restore
+    from mersalg.engine.storage.store import SCHEMA_VERSION, open_existing_store
+    from mersalg.serving.auditing import audited_here
 
     kept = restore(database, file, SCHEMA_VERSION)
     store = open_existing_store(database)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
-from serving.cli.existing_store import existing_store
+from mersalg.serving.cli import console
+from mersalg.serving.cli.existing_store import existing_store
 
 
 def command(
@@ -30,10 +30,10 @@ def command(
     midnight counts in the day it began; reports by item, rule or store can then look no further
     back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
     """
-    from engine.tracking.local_days import zone_of
-    from engine.tracking.query import ReportQuery
-    from engine.tracking.retention import drop_before, first_kept, would_drop
-    from serving.auditing import audited_here
+    from mersalg.engine.tracking.local_days import zone_of
+    from mersalg.engine.tracking.query import ReportQuery
+    from mersalg.engine.tracking.retention import drop_before, first_kept, would_drop
+    from mersalg.serving.auditing import audited_here
 
     with existing_store(database) as store:
         zone = zone_of(ReportQuery.from_store(store).timezone or "UTC")

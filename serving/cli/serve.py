@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 _log = logging.getLogger("mersalg.serve")
 
@@ -102,9 +102,9 @@ def command(
     from functools import partial
     from logging.config import dictConfig
 
-    from serving import logs
-    from serving.connections import possible_connections
-    from serving.settings import load_settings
+    from mersalg.serving import logs
+    from mersalg.serving.connections import possible_connections
+    from mersalg.serving.settings import load_settings
 
     # Networks of this size are too small to share: threads would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -126,7 +126,7 @@ def command(
         parent=os.getpid(),
     )
     if settings.traces:
-        from serving.tracing import require_library
+        from mersalg.serving.tracing import require_library
 
         require_library()
     lines = logs.configuration(settings.log_format, settings.log_level)
@@ -155,11 +155,11 @@ def command(
         from granian.constants import HTTPModes, Interfaces
         from granian.http import HTTP1Settings
 
-        from serving.app import create_app
-        from serving.draining import DrainingServer
+        from mersalg.serving.app import create_app
+        from mersalg.serving.draining import DrainingServer
 
         server = DrainingServer(
-            "serving.app",
+            "mersalg.serving.app",
             address=settings.host.strip("[]"),
             port=settings.port,
             interface=Interfaces.ASGI,
@@ -191,7 +191,7 @@ def hold_port(host: str, port: int) -> socket.socket:
     ConfigError
         The port is taken, or does not exist.
     """
-    from engine.errors import ConfigError
+    from mersalg.engine.errors import ConfigError
 
     if not 0 <= port <= 65_535:
         raise ConfigError(f"port {port} does not exist")
@@ -264,8 +264,8 @@ def _prepare_database(url: str) -> None:
 
     One that is merely away is no reason not to start: decisions wait in the spool.
     """
-    from engine.errors import StorageUnavailable
-    from engine.storage.store import open_store
+    from mersalg.engine.errors import StorageUnavailable
+    from mersalg.engine.storage.store import open_store
 
     try:
         store = open_store(url)
@@ -278,9 +278,9 @@ def _prepare_database(url: str) -> None:
 
 
 def _say_where(settings: object, as_json: bool) -> None:
-    from engine.errors import ModelError
-    from engine.registry import Registry
-    from serving.settings import ServeSettings
+    from mersalg.engine.errors import ModelError
+    from mersalg.engine.registry import Registry
+    from mersalg.serving.settings import ServeSettings
 
     assert isinstance(settings, ServeSettings)
     try:

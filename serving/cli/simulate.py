@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.progress import Task
-    from engine.storage.store import Store
-    from training.invented_shop import Invented
+    from mersalg.engine.progress import Task
+    from mersalg.engine.storage.store import Store
+    from mersalg.training.invented_shop import Invented
 
 _BATCH = 500
 
@@ -50,9 +50,9 @@ def command(
     Some buy the offered item anyway and some only because it is offered: the attributed rate
     counts both, the hold-out tells them apart. The same seed gives the same facts.
     """
-    from engine.storage.store import open_store
-    from engine.tracking.report import ReportQuery, build_report
-    from training.invented_shop import CURRENCY, Invented, Plan
+    from mersalg.engine.storage.store import open_store
+    from mersalg.engine.tracking.report import ReportQuery, build_report
+    from mersalg.training.invented_shop import CURRENCY, Invented, Plan
 
     plan = Plan(
         checkouts=checkouts,
@@ -104,8 +104,8 @@ def command(
 
 def _refuse_a_shop(store: Store) -> None:
     """Invented sales must never stand among real ones."""
-    from engine.errors import ConfigError
-    from engine.storage.linked_facts import FactScope
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.storage.linked_facts import FactScope
 
     first = next(iter(store.facts.read(FactScope())), None)
     if first is not None and not first.event_id.startswith("sim-"):
@@ -116,10 +116,10 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     """Record all facts in batches, and write them where asked; how many were new and known."""
     import orjson
 
-    from engine.errors import ConfigError
-    from engine.fact_json import parse_fact
-    from engine.facts import Fact
-    from serving.cli.whole_file import whole_file
+    from mersalg.engine.errors import ConfigError
+    from mersalg.engine.fact_json import parse_fact
+    from mersalg.engine.facts import Fact
+    from mersalg.serving.cli.whole_file import whole_file
 
     counted = {"recorded": 0, "duplicates": 0}
     waiting: list[Fact] = []
@@ -166,9 +166,9 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 
 
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
-    from serving.cli.report_tables import terminal_parts
-    from serving.presentation.figures import Figures
-    from serving.presentation.report import present
+    from mersalg.serving.cli.report_tables import terminal_parts
+    from mersalg.serving.presentation.figures import Figures
+    from mersalg.serving.presentation.report import present
 
     percent, points = Figures("en").percent, Figures("en").points
     for part in terminal_parts(present(report, "Simulated shop", "en")):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.cross_sell.rules import RuleTable
-    from engine.cross_sell.stores import StoreCounts, Stores
-    from engine.model import Model
+    from mersalg.engine.cross_sell.rules import RuleTable
+    from mersalg.engine.cross_sell.stores import StoreCounts, Stores
+    from mersalg.engine.model import Model
 
 _SHOWN_STORES = 3
 
@@ -21,7 +21,7 @@ def stores_as_json(model: Model, n_rules: int) -> dict[str, Any] | None:
     """
     import numpy as np
 
-    from engine.cross_sell.stores import MIXED
+    from mersalg.engine.cross_sell.stores import MIXED
 
     stores = model.stores
     if stores is None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.model import Model
-    from serving.errors import ApiError
+    from mersalg.engine.model import Model
+    from mersalg.serving.errors import ApiError
 
 _STANDARD = "-"
 
@@ -38,7 +38,7 @@ def command(
 
     A malformed line is answered by an error in its place; the exit code is then 2.
     """
-    from engine.registry import Registry
+    from mersalg.engine.registry import Registry
 
     model = Registry(models).load()
     tally = {"carts": 0, "answered": 0, "malformed": 0, "cross_sell": 0, "upsell": 0, "control": 0}
@@ -73,11 +73,11 @@ def _answers(
 
 
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
-    from serving.answers import answer_json
-    from serving.checkout import decide, unknown_item_ids
-    from serving.errors import ApiError
-    from serving.request_body import decode, ignored
-    from serving.schemas import SuggestionRequest
+    from mersalg.serving.answers import answer_json
+    from mersalg.serving.checkout import decide, unknown_item_ids
+    from mersalg.serving.errors import ApiError
+    from mersalg.serving.request_body import decode, ignored
+    from mersalg.serving.schemas import SuggestionRequest
 
     tally["carts"] += 1
     try:
@@ -145,7 +145,7 @@ def _source(carts: str) -> Generator[Iterable[bytes], None, None]:
 
 
 def _opened(carts: str) -> BinaryIO:
-    from engine.errors import DataError
+    from mersalg.engine.errors import DataError
 
     try:
         return Path(carts).open("rb")
@@ -170,7 +170,7 @@ def _target(out: str) -> Generator[BinaryIO, None, None]:
     import os
     import tempfile
 
-    from engine.errors import DataError
+    from mersalg.engine.errors import DataError
 
     path = Path(out)
     if path.exists() and not path.is_file() and not path.is_dir():

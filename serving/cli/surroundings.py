@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from serving.cli.findings import Finding
+from mersalg.serving.cli.findings import Finding
 
 if TYPE_CHECKING:
-    from serving.settings import ServeSettings
+    from mersalg.serving.settings import ServeSettings
 
 _LITTLE_BYTES = 1024**3
 _TOO_LITTLE_BYTES = 100 * 1024**2
@@ -52,7 +52,7 @@ def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def database_file(settings: ServeSettings) -> Iterator[Finding]:
     """Say who else may read the file of a SQLite database."""
-    from engine.storage.connection import parse_url
+    from mersalg.engine.storage.connection import parse_url
 
     url = parse_url(settings.database)
     path = Path(url.database or "")
@@ -65,7 +65,7 @@ def database_file(settings: ServeSettings) -> Iterator[Finding]:
 
 def spool(settings: ServeSettings) -> Iterator[Finding]:
     """Find what waits in the spool, and what was set aside in it."""
-    from serving.spool import Spool
+    from mersalg.serving.spool import Spool
 
     folder, limit = settings.spool_folder, settings.spool_limit_bytes
     if not limit:
@@ -116,8 +116,8 @@ def disk(settings: ServeSettings) -> Iterator[Finding]:
 
 def clock(models: Path, database: str | None) -> Iterator[Finding]:
     """Whether this machine's clock agrees with the database's and comes after the model's."""
-    from engine.errors import MersalgError
-    from engine.registry import Registry
+    from mersalg.engine.errors import MersalgError
+    from mersalg.engine.registry import Registry
 
     now = time.time()
     off: list[str] = []
@@ -144,8 +144,8 @@ def _database_clock(url: str) -> float | None:
     """Seconds since 1970 as PostgreSQL knows them; None of SQLite, or where it is away."""
     from sqlalchemy import text
 
-    from engine.errors import MersalgError
-    from engine.storage.connection import connect, parse_url, speaking
+    from mersalg.engine.errors import MersalgError
+    from mersalg.engine.storage.connection import connect, parse_url, speaking
 
     try:
         parsed = parse_url(url)
@@ -164,8 +164,8 @@ def _database_clock(url: str) -> float | None:
 
 def port(settings: ServeSettings) -> Iterator[Finding]:
     """Whether the service could listen at its address."""
-    from engine.errors import ConfigError
-    from serving.cli.serve import hold_port
+    from mersalg.engine.errors import ConfigError
+    from mersalg.serving.cli.serve import hold_port
 
     try:
         hold_port(settings.host, settings.port).close()

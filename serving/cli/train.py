@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.mining_engines import EngineName
-from serving.cli import console
+from mersalg.engine.mining_engines import EngineName
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.live_items import LiveItem
-    from training.pipeline import TrainingResult
+    from mersalg.engine.live_items import LiveItem
+    from mersalg.training.pipeline import TrainingResult
 
 
 def command(
@@ -54,8 +54,8 @@ def command(
     A refused version is written all the same: see it by [bold]mersalg models show[/], publish it by
     [bold]mersalg models publish[/]. The exit code is then 1.
     """
-    from engine.config import load_config
-    from training.pipeline import train
+    from mersalg.engine.config import load_config
+    from mersalg.training.pipeline import train
 
     if since_last:
         console.err.print("warning: --since-last is now --if-changed", style="yellow")
@@ -87,8 +87,8 @@ def command(
 
 def _live_items(database: str | None) -> Mapping[str, LiveItem]:
     """Return what a database says of items; nothing where there is no database yet."""
-    from engine.errors import ConfigError
-    from serving.cli.existing_store import existing_store
+    from mersalg.engine.errors import ConfigError
+    from mersalg.serving.cli.existing_store import existing_store
 
     if database is None:
         return {}
@@ -101,7 +101,7 @@ def _live_items(database: str | None) -> Mapping[str, LiveItem]:
 
 
 def _print_people(result: TrainingResult, currency: str) -> None:
-    from serving.cli.evaluate import print_back_test
+    from mersalg.serving.cli.evaluate import print_back_test
 
     counts, out = result.counts, console.out
     if result.unchanged:
@@ -148,7 +148,7 @@ def _print_warnings(warnings: list[str]) -> None:
 
 def _print_quality(quality: dict[str, Any]) -> None:
     """Rows kept and left out of each file, by reason with one example, and what was returned."""
-    from training.validation import NOTES, REASONS
+    from mersalg.training.validation import NOTES, REASONS
 
     for source in ("orders", "catalogue"):
         found = quality[source]
@@ -182,7 +182,7 @@ def _print_prices(
     examples: dict[str, list[dict[str, Any]]], counts: dict[str, Any], currency: str
 ) -> None:
     """Prices that keep items off the ladders, each beside the one that speaks against it."""
-    from engine.money import to_text
+    from mersalg.engine.money import to_text
 
     for reason, other, words in (
         ("contradicted", "orders_paid_minor", "orders paid"),
@@ -201,7 +201,7 @@ def _print_prices(
 
 
 def _example(example: dict[str, Any]) -> str:
-    from training.validation import Example
+    from mersalg.training.validation import Example
 
     return Example(**example).words
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serving.cli import console
+from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from engine.config import ShopConfig
+    from mersalg.engine.config import ShopConfig
 
 _RANKERS = {
     "random": "random",
@@ -32,10 +32,10 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
     DataError
         No customer's upgrades can be followed.
     """
-    from engine.errors import DataError
-    from training.dataset import load_dataset
-    from training.upsell.evaluation import evaluate_upsell
-    from training.upsell.stability import tier_stability
+    from mersalg.engine.errors import DataError
+    from mersalg.training.dataset import load_dataset
+    from mersalg.training.upsell.evaluation import evaluate_upsell
+    from mersalg.training.upsell.stability import tier_stability
 
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from engine.errors import DataError
+from mersalg.engine.errors import DataError
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import httpx
 
-from serving.checkout_token import make_token
-from serving.client.errors import Refused, Unreachable
-from serving.client.models import (
+from mersalg.serving.checkout_token import make_token
+from mersalg.serving.client.errors import Refused, Unreachable
+from mersalg.serving.client.models import (
     AuditAnswer,
     BatchItem,
     CustomerErasure,

@@ -8,17 +8,17 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from engine.locales import language_of
-from engine.tracking.local_days import zone_of
-from engine.tracking.query import ReportQuery
-from serving import errors
-from serving.dashboard import plotly_script, sessions
-from serving.dashboard.templating import STATIC, page
-from serving.dashboard.view import build_view
-from serving.request_body import read_body
-from serving.security import caller_presenting, may_read
-from serving.service import TheService
-from serving.settings import ServeSettings
+from mersalg.engine.locales import language_of
+from mersalg.engine.tracking.local_days import zone_of
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.serving import errors
+from mersalg.serving.dashboard import plotly_script, sessions
+from mersalg.serving.dashboard.templating import STATIC, page
+from mersalg.serving.dashboard.view import build_view
+from mersalg.serving.request_body import read_body
+from mersalg.serving.security import caller_presenting, may_read
+from mersalg.serving.service import TheService
+from mersalg.serving.settings import ServeSettings
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,8 +7,8 @@ import secrets
 import time
 from pathlib import Path
 
-from serving.keys import Key, digest_of
-from serving.settings import ServeSettings
+from mersalg.serving.keys import Key, digest_of
+from mersalg.serving.settings import ServeSettings
 
 COOKIE = "mersalg_session"
 SECONDS = 12 * 3600

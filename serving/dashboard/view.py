@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from engine.locales import LANGUAGES, Language
-from serving.presentation.figures import Figures
-from serving.presentation.glossary import glossary_of
-from serving.presentation.report import chart_series, headline_of, present
-from serving.presentation.texts import ReportText
+from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.report import chart_series, headline_of, present
+from mersalg.serving.presentation.texts import ReportText
 
 _PERIODS = (7, 28, 90, 365)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from babel.numbers import format_decimal, format_percent
 
-from engine.locales import Language
+from mersalg.engine.locales import Language
 
 _MISSING = "–"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
 
-from engine.facts import KINDS
-from engine.locales import Language
+from mersalg.engine.facts import KINDS
+from mersalg.engine.locales import Language
 
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "completion")
@@ -96,6 +96,6 @@ def glossary_of(language: Language) -> Glossary:
 
 @lru_cache
 def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    text = (resources.files("serving.presentation") / "glossary.toml").read_text("utf-8")
+    text = (resources.files("mersalg.serving.presentation") / "glossary.toml").read_text("utf-8")
     words: dict[str, dict[str, dict[str, dict[str, str]]]] = tomllib.loads(text)
     return words

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.facts import KINDS
-from engine.locales import Language
-from engine.tracking.query import TIME_KEYS
-from serving.presentation.figures import Figures
-from serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
-from serving.presentation.texts import KindText, QualityText, RateText, ReportText
+from mersalg.engine.facts import KINDS
+from mersalg.engine.locales import Language
+from mersalg.engine.tracking.query import TIME_KEYS
+from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
+from mersalg.serving.presentation.texts import KindText, QualityText, RateText, ReportText
 
 Report = Mapping[str, Any]
 

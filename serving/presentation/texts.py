@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.locales import Language
-from serving.presentation.glossary import Glossary, Term
+from mersalg.engine.locales import Language
+from mersalg.serving.presentation.glossary import Glossary, Term
 
 
 @dataclass(frozen=True, slots=True)

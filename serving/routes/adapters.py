@@ -14,20 +14,20 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from engine import clock
-from engine.adapters import shopify, shopify_items
-from engine.adapters.choosing import Adapter, adapter_named
-from engine.errors import FactRejected, shown
-from engine.model import Model
-from engine.storage.fact_rows import Rejection
-from serving import errors, openapi
-from serving.request_body import largest_body, parse_json, read_body, read_json
-from serving.routes.customers import erase
-from serving.routes.direct import DirectRoute
-from serving.routes.events import EventsAnswer, answer_of, take
-from serving.routes.items import take_items
-from serving.security import ANYONE, Caller, admit
-from serving.service import Service, service_of
+from mersalg.engine import clock
+from mersalg.engine.adapters import shopify, shopify_items
+from mersalg.engine.adapters.choosing import Adapter, adapter_named
+from mersalg.engine.errors import FactRejected, shown
+from mersalg.engine.model import Model
+from mersalg.engine.storage.fact_rows import Rejection
+from mersalg.serving import errors, openapi
+from mersalg.serving.request_body import largest_body, parse_json, read_body, read_json
+from mersalg.serving.routes.customers import erase
+from mersalg.serving.routes.direct import DirectRoute
+from mersalg.serving.routes.events import EventsAnswer, answer_of, take
+from mersalg.serving.routes.items import take_items
+from mersalg.serving.security import ANYONE, Caller, admit
+from mersalg.serving.service import Service, service_of
 
 _log = logging.getLogger("mersalg.webhooks")
 

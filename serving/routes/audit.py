@@ -8,9 +8,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from serving import errors
-from serving.security import Admin
-from serving.service import TheService
+from mersalg.serving import errors
+from mersalg.serving.security import Admin
+from mersalg.serving.service import TheService
 
 router = APIRouter(tags=["operation"])
 

@@ -10,13 +10,13 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from engine.customers import Remembered, erase_everywhere, remembered
-from engine.fact_json import explained, fact_to_json
-from engine.facts import Decision, Fact
-from serving import errors
-from serving.auditing import audited
-from serving.security import Admin, Caller
-from serving.service import Service, TheService
+from mersalg.engine.customers import Remembered, erase_everywhere, remembered
+from mersalg.engine.fact_json import explained, fact_to_json
+from mersalg.engine.facts import Decision, Fact
+from mersalg.serving import errors
+from mersalg.serving.auditing import audited
+from mersalg.serving.security import Admin, Caller
+from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["customers"])
 

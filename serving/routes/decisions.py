@@ -9,9 +9,9 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from serving import errors, openapi
-from serving.security import Reporter
-from serving.service import TheService
+from mersalg.serving import errors, openapi
+from mersalg.serving.security import Reporter
+from mersalg.serving.service import TheService
 
 router = APIRouter(tags=["decisions"])
 

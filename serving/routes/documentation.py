@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.dashboard.templating import page
+from mersalg.serving.dashboard.templating import page
 
 router = APIRouter(include_in_schema=False)
 

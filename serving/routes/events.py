@@ -13,17 +13,17 @@ from fastapi import APIRouter, Request
 from msgspec.structs import replace
 from starlette.responses import Response
 
-from engine import clock
-from engine.errors import FactRejected
-from engine.fact_json import fact_of
-from engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
-from engine.facts import Event, Fact
-from engine.storage.fact_rows import Rejection
-from serving import errors, logs, openapi
-from serving.request_body import ignored, largest_body, read_body
-from serving.routes.direct import DirectRoute
-from serving.security import Caller, admit, scope_of
-from serving.service import Service, service_of
+from mersalg.engine import clock
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_json import fact_of
+from mersalg.engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
+from mersalg.engine.facts import Event, Fact
+from mersalg.engine.storage.fact_rows import Rejection
+from mersalg.serving import errors, logs, openapi
+from mersalg.serving.request_body import ignored, largest_body, read_body
+from mersalg.serving.routes.direct import DirectRoute
+from mersalg.serving.security import Caller, admit, scope_of
+from mersalg.serving.service import Service, service_of
 
 _OF_SERVERS = (3 * 366 * clock.MICROS_PER_DAY, clock.MICROS_PER_DAY)
 _OF_PAGES = (2 * clock.MICROS_PER_DAY, 5 * 60_000_000)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving import errors
-from serving.metrics import CONTENT_TYPE
-from serving.security import Reporter, may_read
-from serving.service import TheService
+from mersalg.serving import errors
+from mersalg.serving.metrics import CONTENT_TYPE
+from mersalg.serving.security import Reporter, may_read
+from mersalg.serving.service import TheService
 
 _MODEL_PROBLEM = "the published model cannot be served; the log and calls with a key say why"
 

@@ -10,20 +10,20 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from engine import clock, money
-from engine.catalogue import PATH_SEPARATOR, UNKNOWN
-from engine.errors import FactRejected
-from engine.fact_fields import is_id
-from engine.live_items import LiveItem, Stated, decode_item
-from engine.model import Model
-from engine.reach import reach_of
-from engine.storage.fact_rows import Rejection
-from serving import errors, openapi
-from serving.checkout import recommenders_of
-from serving.request_body import read_body
-from serving.routes.events import EventsAnswer, answer_of, entries_of
-from serving.security import Reporter, Server
-from serving.service import Service, TheService
+from mersalg.engine import clock, money
+from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_fields import is_id
+from mersalg.engine.live_items import LiveItem, Stated, decode_item
+from mersalg.engine.model import Model
+from mersalg.engine.reach import reach_of
+from mersalg.engine.storage.fact_rows import Rejection
+from mersalg.serving import errors, openapi
+from mersalg.serving.checkout import recommenders_of
+from mersalg.serving.request_body import read_body
+from mersalg.serving.routes.events import EventsAnswer, answer_of, entries_of
+from mersalg.serving.security import Reporter, Server
+from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["items"])
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 
-from engine.registry import Registry
-from serving import errors, openapi
-from serving.auditing import audited
-from serving.live_model import load_checked
-from serving.request_body import decode, read_body
-from serving.schemas import ModelReference
-from serving.security import Admin
-from serving.service import Service, TheService
+from mersalg.engine.registry import Registry
+from mersalg.serving import errors, openapi
+from mersalg.serving.auditing import audited
+from mersalg.serving.live_model import load_checked
+from mersalg.serving.request_body import decode, read_body
+from mersalg.serving.schemas import ModelReference
+from mersalg.serving.security import Admin
+from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["models"])
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 from pydantic import StringConstraints
 from starlette.responses import Response
 
-from engine.tracking.query import parse_query
-from serving import errors
-from serving.security import Reporter
-from serving.service import TheService
+from mersalg.engine.tracking.query import parse_query
+from mersalg.serving import errors
+from mersalg.serving.security import Reporter
+from mersalg.serving.service import TheService
 
 _Texts = list[Annotated[str, StringConstraints(max_length=200)]]
 _FEWEST_BUYERS = 5

@@ -9,17 +9,17 @@ from typing import cast
 
 from fastapi import APIRouter, Request
 
-from engine import clock
-from engine.errors import ConfigError
-from engine.fact_fields import LONGEST_ID, is_id
-from engine.live_rules import LiveRule, in_force
-from engine.merchandising.sections import OffersSection, PinSection, ShopRule, shop_rule
-from engine.merchandising.targets import unknown_names
-from serving import errors, openapi
-from serving.auditing import audited
-from serving.request_body import read_json
-from serving.security import Admin
-from serving.service import Service, TheService
+from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.fact_fields import LONGEST_ID, is_id
+from mersalg.engine.live_rules import LiveRule, in_force
+from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule, shop_rule
+from mersalg.engine.merchandising.targets import unknown_names
+from mersalg.serving import errors, openapi
+from mersalg.serving.auditing import audited
+from mersalg.serving.request_body import read_json
+from mersalg.serving.security import Admin
+from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["rules"])
 

@@ -10,17 +10,17 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from engine.facts import Decision, Scope, Tracking
-from engine.model import Model
-from engine.storage.questions import KnownBuyer
-from serving import errors, logs, openapi
-from serving.answers import answer_json
-from serving.checkout import decide, unknown_item_ids
-from serving.request_body import decode, ignored, largest_body, read_body
-from serving.routes.direct import DirectRoute
-from serving.schemas import SuggestionRequest
-from serving.security import Caller, admit, scope_of
-from serving.service import Service, service_of
+from mersalg.engine.facts import Decision, Scope, Tracking
+from mersalg.engine.model import Model
+from mersalg.engine.storage.questions import KnownBuyer
+from mersalg.serving import errors, logs, openapi
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide, unknown_item_ids
+from mersalg.serving.request_body import decode, ignored, largest_body, read_body
+from mersalg.serving.routes.direct import DirectRoute
+from mersalg.serving.schemas import SuggestionRequest
+from mersalg.serving.security import Caller, admit, scope_of
+from mersalg.serving.service import Service, service_of
 
 _Result = TypeVar("_Result")
 

@@ -27,7 +27,7 @@ from itertools import count
 from math import exp
 from pathlib import Path
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
 from tests.benchmarks.importing import write_facts
 from tests.benchmarks.serving_load import cpu_seconds, memory_mib, with_helpers, workers_of
 from tests.benchmarks.serving_model import remembering_model
@@ -211,13 +211,20 @@ def imports(folder: Path, other: Path, rounds: int, urls: tuple[str | None, str 
     for number in range(rounds):
         for side, tree in enumerate((other, HERE)):
             database = urls[side] or str(folder / f"import-{number}-{side}.db")
-            command = [sys.executable, "-m", "serving.cli.main", "events", "import", str(path)]
+            command = [
+                sys.executable,
+                "-m",
+                "mersalg.serving.cli.main",
+                "events",
+                "import",
+                str(path),
+            ]
             began, spent = time.perf_counter(), os.times()
             subprocess.run(
                 [*command, "--database", database],
                 check=True,
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(tree)},
+                env={**os.environ, "PYTHONPATH": str(tree / "build" / "view")},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.tracking.incremental import incremental_of
-from engine.tracking.intervals import RatioSums
-from engine.tracking.per_unit import strata_of_units, why_checkouts_differ
-from engine.tracking.rates import proportion
-from engine.tracking.sample_ratio import Drawn, sample_ratio
-from engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
+from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.per_unit import strata_of_units, why_checkouts_differ
+from mersalg.engine.tracking.rates import proportion
+from mersalg.engine.tracking.sample_ratio import Drawn, sample_ratio
+from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
 
 UNITS = (10, 20, 30, 100, 200, 1_000)
 """Units in control; nine times as many see offers."""

@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.evaluation import HitRate, back_test
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.ranking.examples import bought, hide_one
+from mersalg.training.splitting import split_by_time
+from mersalg.training.yardsticks import Ranker
 from tests.support.shops import online_retail_config
 from tests.training.test_never_worse import SHOPS
-from training.dataset import Dataset, load_dataset
-from training.evaluation import HitRate, back_test
-from training.mining.local import LocalEngine
-from training.ranking.examples import bought, hide_one
-from training.splitting import split_by_time
-from training.yardsticks import Ranker
 
 _MANY = 40
 _SHOPS = {**SHOPS, "online_retail": lambda _: online_retail_config()}

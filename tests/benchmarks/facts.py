@@ -110,14 +110,14 @@ def _best(call: Callable[[], object]) -> float:
 
 def _calls() -> dict[str, Callable[[], object]]:
     """Return what is measured, by the modules that are on the path of this process."""
-    from engine.storage.pseudonyms import Pseudonyms
+    from mersalg.engine.storage.pseudonyms import Pseudonyms
 
     names = Pseudonyms(_SECRET)
     view, purchase = orjson.dumps(VIEW), orjson.dumps(PURCHASE)
     modules: dict[str, Any] = {}
     try:
-        from engine import fact_json
-        from engine.storage.fact_rows import row_of
+        from mersalg.engine import fact_json
+        from mersalg.engine.storage.fact_rows import row_of
     except ImportError:
         exec(_BEFORE, modules)
         decision = modules["from_record"](DECISION)
@@ -138,9 +138,9 @@ def _calls() -> dict[str, Callable[[], object]]:
 
 _BEFORE = """
 import orjson
-from engine.fact_records import digest_and_pack, from_record
-from engine.storage.batch import prepare
-from engine.storage.ordinary import ordinary_event
+from mersalg.engine.fact_records import digest_and_pack, from_record
+from mersalg.engine.storage.batch import prepare
+from mersalg.engine.storage.ordinary import ordinary_event
 
 def general(raw, names):
     return prepare(from_record(orjson.loads(raw)), names)
@@ -152,7 +152,7 @@ def short(raw, names):
 
 def _side(root: Path) -> dict[str, float]:
     command = [sys.executable, str(Path(__file__).resolve()), "--side"]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": str(root / "build" / "view")}
     done = subprocess.run(
         command, cwd=root, env=environment, check=True, stdout=subprocess.PIPE, text=True
     )

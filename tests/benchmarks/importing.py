@@ -21,10 +21,10 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from engine.progress import SilentProgress
-from engine.storage.fact_import import Source, import_facts
-from engine.storage.store import Store, open_store
-from engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage.fact_import import Source, import_facts
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.report import ReportQuery, build_report
 
 _TOGETHER = 20_000
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.progress import SilentProgress
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.basket_files import read_baskets
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.protocol import min_count_of_support
+from mersalg.training.mining.rules import rules_from_itemsets
 from tests.benchmarks.mining_sets import Missing, generated, prepared, shared
 from tests.benchmarks.mining_worker import ENGINES
-from training.basket_files import read_baskets
-from training.mining.local import LocalEngine
-from training.mining.protocol import min_count_of_support
-from training.mining.rules import rules_from_itemsets
 
 _ROOT = Path(__file__).parents[2]
 _MIN_COUNTS = {

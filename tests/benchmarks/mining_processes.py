@@ -47,7 +47,14 @@ def main() -> None:
             folder = Path(name)
             path = folder / "lines.parquet"
             write_lines(path, lines)
-            ours = ["-m", "serving.cli.main", "mine", str(path), "--min-support", str(_SHARE)]
+            ours = [
+                "-m",
+                "mersalg.serving.cli.main",
+                "mine",
+                str(path),
+                "--min-support",
+                str(_SHARE),
+            ]
             theirs = ["-c", _SCRIPT, str(path), str(_SHARE)]
             for label, command in (("mersalg", ours), ("rusket", theirs)) * 2:
                 seconds, memory = run(command, peers)

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.orders import Baskets
-from training.basket_files import read_baskets
-from training.mining.pairs import baskets_of_pairs
+from mersalg.engine.orders import Baskets
+from mersalg.training.basket_files import read_baskets
+from mersalg.training.mining.pairs import baskets_of_pairs
 
 GIANT = 10_000
 """Items of the giant basket."""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
 from tests.benchmarks.mining_sets import load
 
 CONFIDENCE = "0.05"
@@ -29,8 +29,8 @@ Run = dict[str, Any]
 
 
 def local(baskets: Baskets, lines: Path, min_count: int) -> Run:
-    from training.mining.local import LocalEngine
-    from training.mining.rules import rules_from_itemsets
+    from mersalg.training.mining.local import LocalEngine
+    from mersalg.training.mining.rules import rules_from_itemsets
 
     del lines
     engine, least = LocalEngine(), Fraction(CONFIDENCE)
@@ -46,8 +46,8 @@ def local(baskets: Baskets, lines: Path, min_count: int) -> Run:
 
 def local_tests(baskets: Baskets, lines: Path, min_count: int) -> Run:
     """All rules, and every test of them."""
-    from training.mining.local import LocalEngine
-    from training.mining.search import mine_rules
+    from mersalg.training.mining.local import LocalEngine
+    from mersalg.training.mining.search import mine_rules
 
     del lines
     seconds, mined = _timed(
@@ -65,7 +65,7 @@ def local_tests(baskets: Baskets, lines: Path, min_count: int) -> Run:
 
 def local_lines(baskets: Baskets, lines: Path, min_count: int) -> Run:
     """From order lines in a Parquet file."""
-    from training.basket_files import read_baskets
+    from mersalg.training.basket_files import read_baskets
 
     del baskets
     reading, (read, _) = _timed(lambda: read_baskets(lines))

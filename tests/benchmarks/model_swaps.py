@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.registry import Registry
-from serving.live_model import LiveModel, load_checked
-from serving.metrics import Metrics
-from serving.settings import ServeSettings
+from mersalg.engine.registry import Registry
+from mersalg.serving.live_model import LiveModel, load_checked
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.settings import ServeSettings
 from tests.benchmarks.side_by_side import in_turns, print_ratio, seconds_of
 from tests.benchmarks.slate import large_model
 from tests.support.servers import Server, running_server

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from engine.config import load_config
-from engine.progress import SilentProgress
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.basket_files import read_baskets
+from mersalg.training.complete_journey import write_shop
+from mersalg.training.dataset import load_dataset
 from tests.benchmarks.mining_sets import Missing, shared
 from tests.benchmarks.side_by_side import in_turns, print_ratio
 from tests.support.shops import online_retail_config
-from training.basket_files import read_baskets
-from training.complete_journey import write_shop
-from training.dataset import load_dataset
 
 
 def main() -> None:

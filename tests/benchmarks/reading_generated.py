@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from engine.config import load_config
-from engine.progress import SilentProgress
-from training.dataset import load_dataset
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import load_dataset
 
 _GROUP = 1_000_000
 _START, _SECOND = 1_700_000_000, 1_000_000

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import create_engine
 
-from engine.facts import KINDS
-from engine.storage.store import Store, open_store
-from engine.storage.tables import rollups
-from engine.tracking.rates import Counts
-from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
-from engine.tracking.rollups.stored import made_with
+from mersalg.engine.facts import KINDS
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.storage.tables import rollups
+from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
+from mersalg.engine.tracking.rollups.stored import made_with
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
 from tests.benchmarks.serving_load import (
     CARTS,
     EMPTY,

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.model import Model
-from engine.native.signals import COMPLEMENT
-from engine.ranking.customers import Customers
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Purchases
-from engine.ranking.ranking import MODES, Ranking
-from engine.ranking.scorer import Scorer
-from engine.ranking.signals import ItemSignals
-from engine.storage.pseudonyms import customer_key
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.model import Model
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.ranking import MODES, Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.engine.storage.pseudonyms import customer_key
 from tests.benchmarks.slate import N_FAMILIES, N_ITEMS, N_ORDERS, large_model
 
 N_CUSTOMERS, ORDERS_EACH, ITEMS_EACH = 50_000, 4, 3

@@ -17,21 +17,21 @@ import numpy as np
 import orjson
 from msgspec import convert
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.candidates import Candidates
-from engine.cross_sell.rules import RuleTable
-from engine.facts import CartLine
-from engine.model import Model, Settings
-from engine.slate import Slate, build_slate
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable, Vocabulary
-from serving.answers import answer_json
-from serving.checkout import decide, past_of, recommenders_of, row_of
-from serving.request_body import decode
-from serving.schemas import SuggestionRequest
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.facts import CartLine
+from mersalg.engine.model import Model, Settings
+from mersalg.engine.slate import Slate, build_slate
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide, past_of, recommenders_of, row_of
+from mersalg.serving.request_body import decode
+from mersalg.serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
 from tests.support.numpy_cross_sell import fire
 

@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
-from engine.errors import ConfigError
-from serving.client.client import Mersalg
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.client.client import Mersalg
 from tests.benchmarks.side_by_side import in_turns, print_ratio, seconds_of
 from tests.serving.test_outages import SECRET, a_login_that_asks
 from tests.support.kept_facts import is_empty

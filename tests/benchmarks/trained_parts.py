@@ -12,17 +12,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.model import Model
-from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from engine.native.signals import COMPLEMENT
-from engine.ranking.customers import Customers
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Purchases
-from engine.ranking.ranking import Ranking
-from engine.ranking.scorer import Scorer
-from engine.ranking.signals import ItemSignals
-from engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 
 N_CUSTOMERS, MOST_ORDERS, ITEMS_EACH = 5_000, 120, 8
 KEY = b"benchmark"

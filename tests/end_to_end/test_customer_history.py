@@ -11,15 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.config import load_config
-from engine.progress import SilentProgress
-from engine.registry import Registry
-from serving.checkout_token import make_token
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.registry import Registry
+from mersalg.serving.checkout_token import make_token
+from mersalg.training import ranker
+from mersalg.training.pipeline import train
 from tests.support.habit_shop import write_habit_shop
 from tests.support.servers import running_server
 from tests.support.waiting import eventually
-from training import ranker
-from training.pipeline import train
 
 
 def _train(folder: Path, models: Path) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
+from mersalg.training.complete_journey import N_HOUSEHOLDS, N_LINES
+from mersalg.training.demo import N_SHOPPERS
+from mersalg.training.demo_shop import SAMPLE_HOUSEHOLDS
 from tests.support.commands import attempt
 from tests.support.waiting import WAIT_SECONDS
-from training.complete_journey import N_HOUSEHOLDS, N_LINES
-from training.demo import N_SHOPPERS
-from training.demo_shop import SAMPLE_HOUSEHOLDS
 
 pytestmark = pytest.mark.demo
 
@@ -36,7 +36,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
         [
             # Whoever runs the tests in the background has signals ignored that end it.
             *("env", "--default-signal=INT,HUP"),
-            *(sys.executable, "-m", "serving.cli.main", "demo"),
+            *(sys.executable, "-m", "mersalg.serving.cli.main", "demo"),
             *("--folder", str(folder), *options),
         ],
         cwd=Path(__file__).parents[2],
@@ -190,7 +190,7 @@ def test_every_signal_that_ends_it_leaves_nothing_behind(
 
 def test_help_names_the_numbers_of_households_and_shoppers() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "serving.cli.main", "demo", "--help"],
+        [sys.executable, "-m", "mersalg.serving.cli.main", "demo", "--help"],
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
@@ -215,7 +215,8 @@ def test_a_number_of_households_that_makes_no_sense_is_refused(
 def test_a_missing_package_is_named_before_any_work(package: str, tmp_path: Path) -> None:
     """An import hook stands for an installation without the extra."""
     blocker = (
-        f"import sys\nsys.modules[{package!r}] = None\nfrom serving.cli.main import run\nrun()\n"
+        f"import sys\nsys.modules[{package!r}] = None\n"
+        "from mersalg.serving.cli.main import run\nrun()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", blocker, "demo", "--once", "--folder", str(tmp_path / "demo")],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import load_config, parse_config
+from mersalg.engine.config import load_config, parse_config
 from tests.support.commands import run
 
 ROOT = Path(__file__).parents[2]

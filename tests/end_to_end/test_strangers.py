@@ -11,12 +11,12 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from engine import clock
-from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
-from engine.storage.store import Store, open_store
-from engine.tracking.guardrail import Limits, check, resume
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import build_report
+from mersalg.engine import clock
+from mersalg.engine.facts import Decision, Event, Fact, Offer, PurchaseItem
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.guardrail import Limits, check, resume
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import build_report
 
 NOW = clock.parse_instant("2026-05-04T08:00:00+00:00")
 SECOND, DAY = 1_000_000, clock.MICROS_PER_DAY

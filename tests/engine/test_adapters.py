@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.adapters import ga4, segment, shopify
-from engine.adapters.choosing import ADAPTERS, adapter_named
-from engine.errors import ConfigError, FactRejected
-from engine.fact_json import parse_fact
-from engine.facts import Event
+from mersalg.engine import clock
+from mersalg.engine.adapters import ga4, segment, shopify
+from mersalg.engine.adapters.choosing import ADAPTERS, adapter_named
+from mersalg.engine.errors import ConfigError, FactRejected
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Event
 
 NOW = 1_772_442_005_000_000
 TEE = {

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged, arrays_of, read
-from engine.vocabulary import StringTable
+from mersalg.engine.arrays import Ragged, arrays_of, read
+from mersalg.engine.vocabulary import StringTable
 
 ROWS = st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5), min_size=1, max_size=8)
 

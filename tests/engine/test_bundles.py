@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.arrays import arrays_of, read
-from engine.bundles import Bundles
-from engine.catalogue import Catalogue
-from engine.errors import ModelCorrupt
-from engine.facts import CartLine
-from engine.model import Model
-from engine.model_check import self_check
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.arrays import arrays_of, read
+from mersalg.engine.bundles import Bundles
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.errors import ModelCorrupt
+from mersalg.engine.facts import CartLine
+from mersalg.engine.model import Model
+from mersalg.engine.model_check import self_check
+from mersalg.engine.slate import Recommenders, build_slate
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.shop_files import config, line, load, write_csv
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.arrays import arrays_of, read
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.model import Model
+from mersalg.engine.arrays import arrays_of, read
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.model import Model
 from tests.support.models import tiny_model
 
 

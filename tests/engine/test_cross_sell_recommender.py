@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cross_sell.candidates import Candidates
-from engine.cross_sell.recommender import CrossSell
-from engine.model import Model
-from engine.ranking.purchases import Past
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.purchases import Past
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.random_models import carts, models
 

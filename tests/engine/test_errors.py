@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from engine.errors import (
+from mersalg.engine.errors import (
     ConfigError,
     DataError,
     FactRejected,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.experiment import assign_arm, unit_of
+from mersalg.engine.experiment import assign_arm, unit_of
 
 
 def test_the_unit_is_the_customer_else_the_session_else_the_checkout() -> None:

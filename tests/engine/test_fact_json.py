@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.errors import FactRejected
-from engine.fact_json import digest_and_pack, fact_to_json, pack, parse_fact, unpack
-from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_json import digest_and_pack, fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from tests.support.facts import histories
 
 DECISION: dict[str, Any] = {

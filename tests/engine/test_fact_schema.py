@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import fact_schema
-from engine.errors import FactRejected
-from engine.fact_json import parse_fact, unpack
-from engine.storage.fact_lines import prepare_lines
-from engine.storage.fact_rows import row_of
-from engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine import fact_schema
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_json import parse_fact, unpack
+from mersalg.engine.storage.fact_lines import prepare_lines
+from mersalg.engine.storage.fact_rows import row_of
+from mersalg.engine.storage.pseudonyms import Pseudonyms
 from tests.support.fact_files import SECRET
 from tests.support.repetitions import repetitions
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.facts import Change
-from engine.upsell import gains
-from engine.upsell.numbers import number_ratio, parse_number
+from mersalg.engine.facts import Change
+from mersalg.engine.upsell import gains
+from mersalg.engine.upsell.numbers import number_ratio, parse_number
 from tests.support.models import tiny_model
 
 

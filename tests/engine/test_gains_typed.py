@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import parse_config
-from engine.errors import ConfigError
-from engine.facts import Change
-from engine.source_sections import AttributesSection
-from engine.upsell import gains
+from mersalg.engine.config import parse_config
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import Change
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell import gains
 from tests.support.models import TinyItem, tiny_model
 
 ATTRIBUTES = AttributesSection.model_validate(

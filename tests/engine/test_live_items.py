@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import FactRejected
-from engine.facts import CartLine
-from engine.live_catalogue import LiveCatalogue, with_catalogue
-from engine.live_items import LiveItem, Stated, decode_item
-from engine.model import Model
-from engine.slate import Recommenders, build_slate
-from serving.checkout import past_of
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.facts import CartLine
+from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
+from mersalg.engine.live_items import LiveItem, Stated, decode_item
+from mersalg.engine.model import Model
+from mersalg.engine.slate import Recommenders, build_slate
+from mersalg.serving.checkout import past_of
 from tests.support.models import tiny_model
 from tests.support.random_ranking import random_likelihood, random_ranking
 

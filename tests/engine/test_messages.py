@@ -10,12 +10,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-import engine
-from engine.locales import LANGUAGES, Language, messages_of, translate_words
-from engine.upsell import steps
-from engine.upsell.packs import DIMENSIONS
+import mersalg.engine
+from mersalg.engine.locales import LANGUAGES, Language, messages_of, translate_words
+from mersalg.engine.upsell import steps
+from mersalg.engine.upsell.packs import DIMENSIONS
 
-FOLDER = Path(str(resources.files(engine)))
+FOLDER = Path(str(resources.files(mersalg.engine)))
 
 
 def _catalogue(language: str) -> Catalog:

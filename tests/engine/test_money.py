@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import money
+from mersalg.engine import money
 
 _CURRENCIES = st.sampled_from(["NOK", "EUR", "JPY", "KWD", "ISK"])
 

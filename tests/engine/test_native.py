@@ -16,22 +16,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged
-from engine.cross_sell.recommender import CrossSell
-from engine.merchandising.reasons import Reason
-from engine.model import Model
-from engine.native import build
-from engine.native.kernels import (
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.model import Model
+from mersalg.engine.native import build
+from mersalg.engine.native.kernels import (
     BrokenArrays,
     NativeEligibility,
     NativeRanking,
     NativeUpgrades,
     highest,
 )
-from engine.native.packing import PackedUpgrades
-from engine.ranking.purchases import Past
-from engine.ranking.ranking import MODES, Ranking
-from engine.ranking.scorer import Scorer
+from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.ranking.ranking import MODES, Ranking
+from mersalg.engine.ranking.scorer import Scorer
 from tests.support.numpy_cross_sell import best_pair, fire, strongest
 from tests.support.numpy_ranking import rank
 from tests.support.numpy_upsell import Found, better_items
@@ -51,10 +51,10 @@ ROOT = Path(__file__).parents[2]
 _SEEDS = st.integers(0, 2**32)
 _SANITIZED = """
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("engine.native.kernels", sys.argv[1])
-import engine.native
-sys.modules[spec.name] = engine.native.kernels = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(engine.native.kernels)
+spec = importlib.util.spec_from_file_location("mersalg.engine.native.kernels", sys.argv[1])
+import mersalg.engine.native
+sys.modules[spec.name] = mersalg.engine.native.kernels = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(mersalg.engine.native.kernels)
 from tests.support.hostile_kernels import main
 main()
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.native import build
+from mersalg.engine.native import build
 
 
 def test_without_a_compiler_the_ziglang_wheel_is_one(

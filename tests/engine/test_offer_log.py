@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.adapters.log_map import LogMap, load_map
-from engine.adapters.offer_log import Translation, read_rows, translate
-from engine.errors import ConfigError, DataError
-from engine.fact_json import parse_fact
-from engine.facts import KINDS, Kind
-from engine.locales import LANGUAGES, Language
-from engine.tracking.report import ReportQuery, report_of
-from serving.presentation.report import present
+from mersalg.engine.adapters.log_map import LogMap, load_map
+from mersalg.engine.adapters.offer_log import Translation, read_rows, translate
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.engine.tracking.report import ReportQuery, report_of
+from mersalg.serving.presentation.report import present
 from tests.support.repetitions import EFFORT
 from tests.support.shared_data import shared_data
 

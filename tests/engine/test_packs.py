@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.facts import Step
-from engine.upsell.packs import DIMENSIONS, Pack, pack_in_name, parse_pack
-from engine.upsell.steps import step_of, unit_saving
+from mersalg.engine.facts import Step
+from mersalg.engine.upsell.packs import DIMENSIONS, Pack, pack_in_name, parse_pack
+from mersalg.engine.upsell.steps import step_of, unit_saving
+from mersalg.training.upsell.packs import packs_of
 from tests.support.models import TinyItem, tiny_model
 from tests.support.shared_data import shared_data
-from training.upsell.packs import packs_of
 
 OZ, LB, FLOZ, GAL, PT = 28.349523125, 453.59237, 29.5735295625, 3785.411784, 473.176473
 

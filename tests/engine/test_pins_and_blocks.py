@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from engine import clock
-from engine.config import OffersSection
-from engine.facts import CartLine
-from engine.merchandising.reasons import LAST_BINDING, REJECTIONS, Reason
-from engine.merchandising.targets import category_path, unknown_names
-from engine.model import Model
-from engine.slate import Recommenders, Slate, build_slate
+from mersalg.engine import clock
+from mersalg.engine.config import OffersSection
+from mersalg.engine.facts import CartLine
+from mersalg.engine.merchandising.reasons import LAST_BINDING, REJECTIONS, Reason
+from mersalg.engine.merchandising.targets import category_path, unknown_names
+from mersalg.engine.model import Model
+from mersalg.engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model
 
 NOVEMBER = clock.parse_instant("2026-11-15T12:00:00+01:00")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.cross_sell.candidates import Candidates
-from engine.facts import CartLine
-from engine.merchandising.sections import OffersSection
-from engine.model import Model
-from engine.ranking.purchases import Past
-from engine.ranking.ranking import MODES, Mode
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.facts import CartLine
+from mersalg.engine.merchandising.sections import OffersSection
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.ranking.ranking import MODES, Mode
+from mersalg.engine.slate import Recommenders, build_slate
 from tests.engine.test_slate_properties import MOMENTS, random_cart, random_shop
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.random_ranking import random_past, random_ranking

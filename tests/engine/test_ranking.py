@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged, arrays_of, read
-from engine.native.kernels import BrokenArrays
-from engine.native.signals import COMPLEMENT
-from engine.ranking.customers import Customers, hash_of
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Carts, Past, Purchases
-from engine.ranking.ranking import Ranking
-from engine.ranking.scorer import Scorer
-from engine.ranking.signals import ItemSignals
+from mersalg.engine.arrays import Ragged, arrays_of, read
+from mersalg.engine.native.kernels import BrokenArrays
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.customers import Customers, hash_of
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.purchases import Carts, Past, Purchases
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.signals import ItemSignals
 
 N_ITEMS, N_GROUPS = 9, 4
 DAY = 86_400_000_000

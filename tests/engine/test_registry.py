@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import registry as registry_module
-from engine.arrays import Ragged
-from engine.durable import sha256_of
-from engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
-from engine.model import Model
-from engine.model_check import self_check
-from engine.registry import Registry
+from mersalg.engine import registry as registry_module
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.durable import sha256_of
+from mersalg.engine.errors import ModelCorrupt, ModelError, ModelIncompatible, ModelNotFound
+from mersalg.engine.model import Model
+from mersalg.engine.model_check import self_check
+from mersalg.engine.registry import Registry
 from tests.support.models import tiny_model
 
 FIELDS = {"counts": {"orders": 10_000, "items": np.int64(12)}, "summary": "a phone shop"}
@@ -297,7 +297,7 @@ def test_a_writer_that_died_is_cleared_away_later(registry: Registry) -> None:
 def test_a_killed_writer_leaves_no_version(registry: Registry) -> None:
     code = (
         "import os, sys, pathlib\n"
-        "from engine import registry\n"
+        "from mersalg.engine import registry\n"
         "from tests.support.models import tiny_model\n"
         "registry.sync_folder = lambda folder: os._exit(9)\n"
         "registry.Registry(pathlib.Path(sys.argv[1])).write(tiny_model(), {})\n"

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged, arrays_of, read
-from engine.cross_sell.rules import RuleTable
+from mersalg.engine.arrays import Ragged, arrays_of, read
+from mersalg.engine.cross_sell.rules import RuleTable
 
 N_ITEMS = 6
 Rule = tuple[tuple[int, ...], int, int]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import OffersSection, load_config
-from engine.errors import ConfigError
-from engine.upsell.given import useless_upgrades
+from mersalg.engine.config import OffersSection, load_config
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.upsell.given import useless_upgrades
 from tests.support.models import tiny_model
 
 SHOP = """\

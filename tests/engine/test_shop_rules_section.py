@@ -9,9 +9,9 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from engine.config import OffersSection, ShopConfig, parse_config
-from engine.errors import ConfigError
-from engine.manifest import settings_to_json
+from mersalg.engine.config import OffersSection, ShopConfig, parse_config
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.manifest import settings_to_json
 from tests.support.models import tiny_model
 
 SHOP = """

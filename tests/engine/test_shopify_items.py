@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.adapters.shopify_items import STOCK, stated_items
-from engine.errors import FactRejected
-from engine.live_items import LiveItem
+from mersalg.engine.adapters.shopify_items import STOCK, stated_items
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.live_items import LiveItem
 
 NOW = 1_800_000_000_000_000
 VARIANT = {

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import OffersSection
-from engine.facts import CartLine
-from engine.merchandising.reasons import Reason
-from engine.model import Model
-from engine.ranking.purchases import Past
-from engine.slate import Recommenders, Slate, build_slate
+from mersalg.engine.config import OffersSection
+from mersalg.engine.facts import CartLine
+from mersalg.engine.merchandising.reasons import Reason
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model
 from tests.support.random_models import carts, models
 

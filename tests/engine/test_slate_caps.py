@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.facts import CartLine
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.facts import CartLine
+from mersalg.engine.slate import Recommenders, build_slate
 from tests.engine.test_pins_and_blocks import offered, reason, shop, upsold
 from tests.support.models import TinyItem, TinyRule
 

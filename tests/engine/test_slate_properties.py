@@ -11,12 +11,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.cross_sell.recommender import CrossSell
-from engine.facts import CartLine
-from engine.merchandising.sections import OffersSection, PinSection
-from engine.model import Model
-from engine.slate import Recommenders, build_slate
+from mersalg.engine import clock
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.facts import CartLine
+from mersalg.engine.merchandising.sections import OffersSection, PinSection
+from mersalg.engine.model import Model
+from mersalg.engine.slate import Recommenders, build_slate
 from tests.support.models import TinyItem, TinyRule, tiny_model
 from tests.support.repetitions import repetitions
 

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.facts import Change
-from engine.locales import LANGUAGES, Language, language_of
-from engine.source_sections import AttributesSection
-from engine.texts import Extra, cross_sell_text, picked_text, rate_text, upsell_text
-from engine.upsell.labels import attribute_label, is_countable
-from engine.upsell.packs import parse_pack
-from engine.upsell.steps import unit_saving
+from mersalg.engine.facts import Change
+from mersalg.engine.locales import LANGUAGES, Language, language_of
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.texts import Extra, cross_sell_text, picked_text, rate_text, upsell_text
+from mersalg.engine.upsell.labels import attribute_label, is_countable
+from mersalg.engine.upsell.packs import parse_pack
+from mersalg.engine.upsell.steps import unit_saving
 
 STORAGE = Change("storage_gb", "64", "256")
 CAMERA = Change("camera_mp", "12", "48")

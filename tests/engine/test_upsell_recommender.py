@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import OffersSection
-from engine.eligibility import Eligibility
-from engine.model import Model
-from engine.upsell.recommender import BaseItem, Upgrade, Upsell
+from mersalg.engine.config import OffersSection
+from mersalg.engine.eligibility import Eligibility
+from mersalg.engine.model import Model
+from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 from tests.support.models import TinyItem, tiny_model
 from tests.support.random_models import models
 

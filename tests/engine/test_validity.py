@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.merchandising.validity import Validity, parse_moment
+from mersalg.engine import clock
+from mersalg.engine.merchandising.validity import Validity, parse_moment
 
 OSLO, NEW_YORK = ZoneInfo("Europe/Oslo"), ZoneInfo("America/New_York")
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.eligibility import Eligibility
-from engine.model import Model
-from engine.source_sections import AttributesSection, CatalogueSection
-from engine.texts import Extra, upsell_text
-from engine.upsell.gains import Comparison, compare_attributes, compare_texts
-from engine.upsell.packs import pack_in_name
-from engine.upsell.recommender import BaseItem, Upgrade, Upsell
-from engine.upsell.traits import Kind, traits_of
+from mersalg.engine.eligibility import Eligibility
+from mersalg.engine.model import Model
+from mersalg.engine.source_sections import AttributesSection, CatalogueSection
+from mersalg.engine.texts import Extra, upsell_text
+from mersalg.engine.upsell.gains import Comparison, compare_attributes, compare_texts
+from mersalg.engine.upsell.packs import pack_in_name
+from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
+from mersalg.engine.upsell.traits import Kind, traits_of
 from tests.support.models import TinyItem, tiny_model
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.arrays import arrays_of, read
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine.arrays import arrays_of, read
+from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 # Lone surrogates reach us from files written on other systems; they must survive.
 _TEXTS = st.lists(st.text(st.characters(codec=None), max_size=20), max_size=20)

@@ -17,11 +17,11 @@ import pytest
 from fastapi import Request
 from sqlalchemy import create_engine, inspect
 
-from engine import clock
-from engine.storage.tables import metadata
-from serving import request_body
-from serving.errors import ApiError
-from serving.settings import ServeSettings
+from mersalg.engine import clock
+from mersalg.engine.storage.tables import metadata
+from mersalg.serving import request_body
+from mersalg.serving.errors import ApiError
+from mersalg.serving.settings import ServeSettings
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

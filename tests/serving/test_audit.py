@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine import clock
-from engine.errors import ModelNotFound
-from engine.storage.audit import AuditEntry
-from engine.storage.store import Store, open_store
-from serving.keys import digest_of
-from serving.replaying import deliver, pack_audit
-from serving.spool import Spool
+from mersalg.engine import clock
+from mersalg.engine.errors import ModelNotFound
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.serving.keys import digest_of
+from mersalg.serving.replaying import deliver, pack_audit
+from mersalg.serving.spool import Spool
 from tests.support.commands import run
 from tests.support.kept_facts import is_empty
 from tests.support.servers import Server, publish_model, running_server

@@ -16,10 +16,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
-from engine import clock
-from engine.facts import Event
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import open_store
+from mersalg.engine import clock
+from mersalg.engine.facts import Event
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import open_store
 from tests.support.commands import run
 from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
 from tests.support.servers import Server, publish_model, running_server

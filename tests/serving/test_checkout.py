@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from msgspec import ValidationError, convert
 from msgspec import json as msgspec_json
 
-from engine import clock
-from engine.fact_json import fact_to_json, parse_fact
-from engine.facts import Decision
-from engine.tracking.sample_ratio import drawn_of, sample_ratio
-from serving.answers import answer_json
-from serving.checkout import decide, recommenders_of
-from serving.schemas import SuggestionRequest
+from mersalg.engine import clock
+from mersalg.engine.fact_json import fact_to_json, parse_fact
+from mersalg.engine.facts import Decision
+from mersalg.engine.tracking.sample_ratio import drawn_of, sample_ratio
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide, recommenders_of
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 from tests.support.openapi import fits
 from tests.support.random_models import carts, models

@@ -14,10 +14,10 @@ import httpx
 import orjson
 import pytest
 
-from engine.errors import ConfigError
-from serving.checkout_token import VALID_SECONDS, make_token, token_problem
-from serving.client.client import Mersalg
-from serving.settings import load_settings
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.checkout_token import VALID_SECONDS, make_token, token_problem
+from mersalg.serving.client.client import Mersalg
+from mersalg.serving.settings import load_settings
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

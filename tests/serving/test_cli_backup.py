@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError, DataError, StorageMismatch, StorageUnavailable
+from mersalg.engine.errors import ConfigError, DataError, StorageMismatch, StorageUnavailable
 from tests.serving.test_exchanged_files import SECRET, loaded
 from tests.support.commands import run
 from tests.support.kept_facts import kept_facts

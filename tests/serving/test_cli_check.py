@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.facts import Decision, Scope
-from engine.storage.store import open_store
-from serving.cli import surroundings
-from serving.spool import Spool
+from mersalg.engine.facts import Decision, Scope
+from mersalg.engine.storage.store import open_store
+from mersalg.serving.cli import surroundings
+from mersalg.serving.spool import Spool
 from tests.support.commands import attempt, run
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model, running_server

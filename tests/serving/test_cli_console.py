@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from engine.errors import DataError
-from serving.cli import console
+from mersalg.engine.errors import DataError
+from mersalg.serving.cli import console
 
 
 def test_a_step_is_printed_as_it_begins(
@@ -95,7 +95,7 @@ def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_terminal_shows_bars() -> None:
     program = (
-        "from serving.cli import console\n"
+        "from mersalg.serving.cli import console\n"
         "with console.progress_bars() as progress, progress.task('Mining', total=2) as task:\n"
         "    task.advance(2)\n"
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError, StorageMismatch
-from engine.fact_json import pack
-from engine.facts import Event
-from engine.forgotten import Forgotten
-from serving.spool import Spool
+from mersalg.engine.errors import ConfigError, StorageMismatch
+from mersalg.engine.fact_json import pack
+from mersalg.engine.facts import Event
+from mersalg.engine.forgotten import Forgotten
+from mersalg.serving.spool import Spool
 from tests.support.commands import run
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.errors import ConfigError, DataError
+from mersalg.engine.errors import ConfigError, DataError
 from tests.support.commands import attempt, run
 
 DECISION: dict[str, Any] = {

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
-from engine.errors import StorageUnavailable
-from engine.storage.store import SCHEMA_VERSION, open_store
-from serving.cli import main
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.storage.store import SCHEMA_VERSION, open_store
+from mersalg.serving.cli import main
 from tests.engine.storage.test_migrations import go_back, schema_of
 
 READERS = {

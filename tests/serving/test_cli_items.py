@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.config import load_config
-from engine.progress import SilentProgress
-from engine.registry import Registry
-from engine.storage.store import open_store
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.store import open_store
+from mersalg.training.dataset import load_dataset
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
-from training.dataset import load_dataset
 
 ITEMS = [
     {"item_id": "tea", "price": "31.50", "in_stock": False, "updated_at": "2026-01-01T00:00:00Z"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from serving.cli.main import run as entry_point
+from mersalg.serving.cli.main import run as entry_point
 from tests.support.commands import run
 from tests.support.file_shop import FileShop
 from tests.support.shop_files import SHOP, line, write_csv

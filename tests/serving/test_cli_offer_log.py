@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from engine.errors import DataError
-from serving.cli.main import app
+from mersalg.engine.errors import DataError
+from mersalg.serving.cli.main import app
 
 MAP = '[columns]\noutcome = "taken"\noffer = "what"\ncustomer = "who"\ntime = "when"\n'
 LOG = "taken,what,who,when\nyes,deal,ann,2026-01-01T10:00:00Z\nNo,deal,,\nNo,deal,,\n"

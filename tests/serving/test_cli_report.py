@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from engine.errors import ConfigError
-from engine.fact_json import parse_fact
-from engine.storage.store import open_store
-from engine.tracking.report_csv import csv_text
-from serving.cli.report import command
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.report_csv import csv_text
+from mersalg.serving.cli.report import command
 from tests.engine.tracking.test_incremental import trial
 
 RUNNER = CliRunner()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
 from tests.support.commands import run
 from tests.support.small_shop import write_small_shop
 

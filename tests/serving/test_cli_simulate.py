@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
 from tests.support.commands import run
 
 

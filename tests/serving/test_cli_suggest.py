@@ -13,12 +13,12 @@ from click.testing import Result
 from msgspec import convert
 from typer.testing import CliRunner
 
-from engine.errors import DataError, ModelNotFound
-from engine.registry import Registry
-from serving.answers import answer_json
-from serving.checkout import decide, unknown_item_ids
-from serving.cli import suggest
-from serving.schemas import SuggestionRequest
+from mersalg.engine.errors import DataError, ModelNotFound
+from mersalg.engine.registry import Registry
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide, unknown_item_ids
+from mersalg.serving.cli import suggest
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -193,7 +193,7 @@ def test_the_installed_command_ends_with_2_where_nothing_is_published(tmp_path: 
     carts = _write(tmp_path / "carts.jsonl", [_cart(1)])
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "serving.cli.main", "suggest"),
+            *(sys.executable, "-m", "mersalg.serving.cli.main", "suggest"),
             *("--models", tmp_path, "--carts", carts),
         ],
         cwd=ROOT,

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from engine.errors import ConfigError, DataError, StorageUnavailable
-from engine.storage.store import SCHEMA_VERSION
-from serving.cli.main import app, run
+from mersalg.engine.errors import ConfigError, DataError, StorageUnavailable
+from mersalg.engine.storage.store import SCHEMA_VERSION
+from mersalg.serving.cli.main import app, run
 from tests.engine.tracking.test_attribution import bought, decided, item, seen
 
 FACTS = [
@@ -142,7 +142,7 @@ def test_facts_come_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.fact_lines._PIECE", 3)
+    monkeypatch.setattr("mersalg.engine.storage.fact_lines._PIECE", 3)
     views = [seen("d-bun", hour) for hour in range(10)]
     broken = [b"{", *views[:4], b"[]", *views[4:], views[0]]
     file, url = write(tmp_path / "f.jsonl", *broken), str(tmp_path / "facts.db")

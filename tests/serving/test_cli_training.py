@@ -13,7 +13,7 @@ import pytest
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from engine.errors import ConfigError, DataError, ModelCorrupt, ModelNotFound
+from mersalg.engine.errors import ConfigError, DataError, ModelCorrupt, ModelNotFound
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
 

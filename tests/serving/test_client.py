@@ -20,11 +20,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.app import create_app
-from serving.client.client import Mersalg
-from serving.client.errors import Refused, ServiceError, Unreachable
-from serving.client.models import Event, SuggestionRequest
-from serving.settings import ServeSettings
+from mersalg.serving.app import create_app
+from mersalg.serving.client.client import Mersalg
+from mersalg.serving.client.errors import Refused, ServiceError, Unreachable
+from mersalg.serving.client.models import Event, SuggestionRequest
+from mersalg.serving.settings import ServeSettings
 from tests.support.client_models import MODELS, client_models
 from tests.support.models import tiny_model
 from tests.support.postgres import free_port
@@ -292,8 +292,8 @@ def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
 
 
 PROGRAM = """
-from serving.client.client import Mersalg
-from serving.client.models import SuggestionRequest
+from mersalg.serving.client.client import Mersalg
+from mersalg.serving.client.models import SuggestionRequest
 
 cart: SuggestionRequest = {"checkout_id": "k", "lines": [{"item_id": "a"}]}
 with Mersalg("http://localhost:8000", "key") as client:
@@ -319,7 +319,7 @@ def test_programs_that_use_it_are_checked_by_its_types(tmp_path: Path) -> None:
 
 def test_it_loads_nothing_of_the_server() -> None:
     code = (
-        "import sys, serving.client.client;"
+        "import sys, mersalg.serving.client.client;"
         "print({'fastapi', 'sqlalchemy', 'numpy', 'pydantic'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from serving.connections import Connections, possible_connections
-from serving.metrics import Metrics
+from mersalg.serving.connections import Connections, possible_connections
+from mersalg.serving.metrics import Metrics
 from tests.support.metrics import metric
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually

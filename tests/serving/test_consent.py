@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.config import TrackingSection
-from engine.experiment import assign_arm, unit_of
-from engine.fact_json import parse_fact
+from mersalg.engine.config import TrackingSection
+from mersalg.engine.experiment import assign_arm, unit_of
+from mersalg.engine.fact_json import parse_fact
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
-from engine.fact_json import parse_fact
-from engine.storage.store import open_store
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage.store import open_store
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 

@@ -12,16 +12,16 @@ from msgspec import convert
 from msgspec import json as msgspec_json
 from msgspec.structs import replace
 
-from engine import clock
-from engine.config import OffersSection
-from engine.fact_json import fact_to_json, pack, parse_fact, unpack
-from engine.facts import Decision, Limits
-from engine.merchandising.reasons import REJECTIONS
-from engine.model import Model
-from engine.registry import Registry
-from serving.checkout import decide
-from serving.explaining import Explainer
-from serving.schemas import SuggestionRequest
+from mersalg.engine import clock
+from mersalg.engine.config import OffersSection
+from mersalg.engine.fact_json import fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.facts import Decision, Limits
+from mersalg.engine.merchandising.reasons import REJECTIONS
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.serving.checkout import decide
+from mersalg.serving.explaining import Explainer
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 from tests.support.openapi import fits
 from tests.support.servers import publish_model, running_server
@@ -198,7 +198,7 @@ def test_of_the_calls_own_lists_only_what_mattered_is_kept() -> None:
     ],
 )
 def test_damaged_records_are_refused(damage: dict[str, Any]) -> None:
-    from engine.errors import FactRejected
+    from mersalg.engine.errors import FactRejected
 
     with pytest.raises(FactRejected):
         parse_fact({**fact_to_json(decided(shop())), **damage})

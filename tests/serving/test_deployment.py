@@ -23,8 +23,8 @@ import yaml
 from packaging.requirements import Requirement
 from pydantic_core import PydanticUndefined
 
-from engine.errors import ConfigError
-from serving.settings import ServeSettings, load_settings
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.settings import ServeSettings, load_settings
 from tests.support import image_hashes
 from tests.support.commands import run
 from tests.support.postgres import free_port
@@ -164,7 +164,9 @@ def test_the_units_run_commands_that_exist_and_wait_long_enough() -> None:
     assert secrets == {"%d/secret"}, "a model knows its customers by the service's secret alone"
     service = _unit("mersalg.service")["Service"]
     drain = float(_environment("mersalg.service")["MERSALG_DRAIN_SECONDS"])
-    assert int(service["TimeoutStopSec"]) >= drain + 30  # as `serving.cli.serve` waits for workers
+    assert (
+        int(service["TimeoutStopSec"]) >= drain + 30
+    )  # as `mersalg.serving.cli.serve` waits for workers
     assert service["KillMode"] == "mixed"  # else the workers were told at once, and none drained
 
 

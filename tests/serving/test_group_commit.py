@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.group_commit import GroupCommit, QueueFull
 from tests.support.waiting import WAIT_SECONDS, eventually_async
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from engine.facts import Decision
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import open_store
-from engine.tracking.guardrail import resume, state_of
-from serving.cli.main import app
+from mersalg.engine.facts import Decision
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.guardrail import resume, state_of
+from mersalg.serving.cli.main import app
 from tests.engine.tracking.test_guardrail import checkouts
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually

@@ -94,7 +94,7 @@ def test_a_service_behind_pgbouncer_in_transaction_mode(
 def test_a_service_that_can_keep_nothing_is_ill_and_one_that_defers_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.intake._UNHEALTHY_SECONDS", 0.0)
+    monkeypatch.setattr("mersalg.serving.intake._UNHEALTHY_SECONDS", 0.0)
     publish_model(tmp_path / "models")
 
     async def lose_database(client: Client, app: FastAPI) -> str:

@@ -83,7 +83,7 @@ def test_a_full_spool_is_told(tmp_path: Path) -> None:
 
 _STUCK = """
 import asyncio, sys, time, types
-from serving.watchdog import Watchdog
+from mersalg.serving.watchdog import Watchdog
 
 async def main():
     metrics = types.SimpleNamespace(hand_on=lambda: None)

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from engine import clock
-from engine.registry import Registry
+from mersalg.engine import clock
+from mersalg.engine.registry import Registry
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.experiment import assign_arm, unit_of
-from engine.registry import Registry
+from mersalg.engine.experiment import assign_arm, unit_of
+from mersalg.engine.registry import Registry
 from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.metrics import metric
 from tests.support.models import tiny_model

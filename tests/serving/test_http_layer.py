@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.ids import new_id
+from mersalg.serving.ids import new_id
 from tests.support.metrics import metric
 from tests.support.servers import publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.app import create_app
-from serving.settings import load_settings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import load_settings
 from tests.support.repetitions import repetitions
 from tests.support.servers import DEADLINE_MS, publish_model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving import ids
+from mersalg.serving import ids
 
 
 def test_later_ids_sort_behind_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from engine import clock
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
+from mersalg.engine import clock
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

@@ -15,17 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.errors import FactRejected, StorageUnavailable
-from engine.fact_json import pack, unpack
-from engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
-from engine.storage.fact_rows import AppendResult, FactRow, Rejection, row_of
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.questions import BuyerQuery, KnownBuyer
-from serving.intake import Deadlines, Intake, split_result
-from serving.known_buyers import KnownBuyers
-from serving.metrics import Metrics
-from serving.schemas import SuggestionRequest
-from serving.spool import Spool
+from mersalg.engine.errors import FactRejected, StorageUnavailable
+from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
+from mersalg.engine.storage.fact_rows import AppendResult, FactRow, Rejection, row_of
+from mersalg.engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.storage.questions import BuyerQuery, KnownBuyer
+from mersalg.serving.intake import Deadlines, Intake, split_result
+from mersalg.serving.known_buyers import KnownBuyers
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.schemas import SuggestionRequest
+from mersalg.serving.spool import Spool
 from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 

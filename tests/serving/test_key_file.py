@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.errors import ConfigError
-from serving.key_file import create_key, list_keys, revoke_key
-from serving.key_watch import KeyWatch
-from serving.keys import load_keys
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.key_file import create_key, list_keys, revoke_key
+from mersalg.serving.key_watch import KeyWatch
+from mersalg.serving.keys import load_keys
 from tests.support.commands import attempt, run
 from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError
-from serving.keys import SCOPES, load_keys, parse_keys
-from serving.settings import ServeSettings, load_settings
+from mersalg.engine.errors import ConfigError
+from mersalg.serving.keys import SCOPES, load_keys, parse_keys
+from mersalg.serving.settings import ServeSettings, load_settings
 
 
 def test_keys_by_text_and_by_digest() -> None:

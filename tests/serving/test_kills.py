@@ -24,9 +24,9 @@ import orjson
 import psycopg
 import pytest
 
-from engine.facts import Decision
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import open_store
+from mersalg.engine.facts import Decision
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import open_store
 from tests.support.kept_facts import is_empty
 from tests.support.models import tiny_model
 from tests.support.mortal_server import SECRET, MortalServer

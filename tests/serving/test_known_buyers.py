@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec.structs import replace
 
-from engine.config import ExperimentSection, OffersSection
-from engine.errors import StorageUnavailable
-from engine.experiment import assign_arm, unit_of
-from engine.facts import Arm
-from engine.model import Model
-from engine.storage.questions import BuyerQuery, KnownBuyer
-from serving.known_buyers import KnownBuyers
-from serving.schemas import SuggestionRequest
-from serving.time_budget import TimeBudget
+from mersalg.engine.config import ExperimentSection, OffersSection
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.experiment import assign_arm, unit_of
+from mersalg.engine.facts import Arm
+from mersalg.engine.model import Model
+from mersalg.engine.storage.questions import BuyerQuery, KnownBuyer
+from mersalg.serving.known_buyers import KnownBuyers
+from mersalg.serving.schemas import SuggestionRequest
+from mersalg.serving.time_budget import TimeBudget
 from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually
 
@@ -71,7 +71,7 @@ def drawn_differently(model: Model) -> SuggestionRequest:
 
 
 def test_nothing_is_asked_while_nobody_dismisses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.known_buyers._QUIET_SECONDS", 10 * WAIT_SECONDS)
+    monkeypatch.setattr("mersalg.serving.known_buyers._QUIET_SECONDS", 10 * WAIT_SECONDS)
     database = Database([KnownBuyer(any_dismissed=False), KnownBuyer(None, (), ("case-1",))])
     buyers = KnownBuyers(database.look_up)
     assert [known(buyers).dismissed_item_ids for _ in range(3)] == [(), (), ()]

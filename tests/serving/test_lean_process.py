@@ -11,8 +11,8 @@ _CODE = """
 import asyncio, json, sys
 from pathlib import Path
 import orjson
-from serving.app import create_app
-from serving.settings import load_settings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import load_settings
 
 async def ask(app):
     body = orjson.dumps({"checkout_id": "x", "lines": [{"item_id": "a", "quantity": 1}]})
@@ -34,7 +34,7 @@ async def main():
     app = create_app(load_settings({}, database="sqlite:///facts.db", database_deadline_ms=60_000))
     async with app.router.lifespan_context(app):
         status, answer = await ask(app)
-    heavy = {"pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "training"}
+    heavy = {"pandas", "sklearn", "scipy", "mlxtend", "matplotlib", "pyarrow", "mersalg.training"}
     lines = Path("/proc/self/status").read_text().splitlines()
     peak = next(line for line in lines if line.startswith("VmHWM"))
     print(json.dumps({
@@ -50,7 +50,7 @@ def test_the_web_process_stays_light(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _CODE],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "build" / "view"), "PATH": ""},
         capture_output=True,
         text=True,
         check=True,

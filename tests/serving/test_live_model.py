@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import ModelCorrupt
-from engine.model import Model
-from engine.registry import Registry
-from serving.live_model import LiveModel, check_answers
-from serving.metrics import Metrics
+from mersalg.engine.errors import ModelCorrupt
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.serving.live_model import LiveModel, check_answers
+from mersalg.serving.metrics import Metrics
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model
 from tests.support.waiting import eventually_async

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.facts import CartLine
-from engine.live_catalogue import LiveCatalogue, with_catalogue
-from engine.live_items import LiveItem
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.facts import CartLine
+from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
+from mersalg.engine.live_items import LiveItem
+from mersalg.engine.slate import Recommenders, build_slate
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually

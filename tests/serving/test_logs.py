@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.errors import ConfigError
-from serving import logs
-from serving.app import create_app
-from serving.settings import load_settings
+from mersalg.engine.errors import ConfigError
+from mersalg.serving import logs
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import load_settings
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from msgspec import convert
 
-from engine.fact_json import pack, unpack
-from serving.checkout import decide
-from serving.labels import Labels
-from serving.schemas import SuggestionRequest
+from mersalg.engine.fact_json import pack, unpack
+from mersalg.serving.checkout import decide
+from mersalg.serving.labels import Labels
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from serving import reports
-from serving.reports import Reports
+from mersalg.serving import reports
+from mersalg.serving.reports import Reports
 
 PROGRAM = """
 import ctypes, sys
-from serving.memory import _trim, give_back
+from mersalg.serving.memory import _trim, give_back
 
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20

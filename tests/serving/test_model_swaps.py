@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.durable import sha256_of
-from engine.registry import Registry
-from serving.live_model import LiveModel
-from serving.metrics import Metrics
+from mersalg.engine.durable import sha256_of
+from mersalg.engine.registry import Registry
+from mersalg.serving.live_model import LiveModel
+from mersalg.serving.metrics import Metrics
 from tests.benchmarks.slate import large_model
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.servers import Server, publish_model, running_server

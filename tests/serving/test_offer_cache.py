@@ -8,14 +8,14 @@ from functools import partial
 import pytest
 from msgspec import convert, structs
 
-from engine import clock
-from engine.config import OffersSection
-from engine.facts import Decision
-from engine.model import Model
-from serving import checkout
-from serving.checkout import decide
-from serving.offer_cache import CachedOffers, OfferCache
-from serving.schemas import SuggestionRequest
+from mersalg.engine import clock
+from mersalg.engine.config import OffersSection
+from mersalg.engine.facts import Decision
+from mersalg.engine.model import Model
+from mersalg.serving import checkout
+from mersalg.serving.checkout import decide
+from mersalg.serving.offer_cache import CachedOffers, OfferCache
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 
 MINUTE = 60_000_000

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from serving.app import create_app
-from serving.settings import ServeSettings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import ServeSettings
 
 DOCUMENT: dict[str, Any] = create_app(ServeSettings()).openapi()
 OPERATIONS: dict[str, dict[str, Any]] = {

@@ -19,8 +19,8 @@ import httpx
 import psycopg
 import pytest
 
-from engine.experiment import assign_arm, unit_of
-from serving.spool import Spool
+from mersalg.engine.experiment import assign_arm, unit_of
+from mersalg.serving.spool import Spool
 from tests.support.kept_facts import is_empty, kept_facts
 from tests.support.metrics import metric
 from tests.support.models import tiny_model

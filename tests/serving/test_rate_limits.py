@@ -14,12 +14,12 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.storage.audit import AuditEntry
-from serving.app import create_app
-from serving.auditing import KeyGuesses
-from serving.metrics import Metrics
-from serving.rate_limits import RateLimits, TokenBuckets
-from serving.settings import ServeSettings, load_settings
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.serving.app import create_app
+from mersalg.serving.auditing import KeyGuesses
+from mersalg.serving.metrics import Metrics
+from mersalg.serving.rate_limits import RateLimits, TokenBuckets
+from mersalg.serving.settings import ServeSettings, load_settings
 from tests.support.servers import Server, publish_model, running_server
 
 

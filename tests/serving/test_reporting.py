@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError, StorageUnavailable
-from engine.storage.store import open_store
-from engine.tracking.report import ReportQuery, build_report
-from serving.reporting import _REPORTS_OF_A_PROCESS, Reporter
-from serving.reports import Reports
+from mersalg.engine.errors import ConfigError, StorageUnavailable
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.serving.reporting import _REPORTS_OF_A_PROCESS, Reporter
+from mersalg.serving.reports import Reports
 from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
 from tests.support.waiting import eventually

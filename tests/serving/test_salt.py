@@ -10,14 +10,14 @@ import orjson
 import pytest
 import sqlalchemy
 
-from engine.errors import StorageUnavailable
-from engine.experiment import PUBLIC_SALT, assign_arm, unit_of
-from engine.storage.linked_facts import FactScope
-from engine.storage.settings import SALT
-from engine.storage.store import Store, open_store
-from serving.checkout import decide
-from serving.salt import Salt
-from serving.schemas import SuggestionRequest
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.experiment import PUBLIC_SALT, assign_arm, unit_of
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.settings import SALT
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.serving.checkout import decide
+from mersalg.serving.salt import Salt
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.commands import attempt, run
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model, running_server

@@ -12,13 +12,13 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from serving.app import create_app
-from serving.dashboard import sessions
-from serving.http_layer import SECURE_HEADERS, HttpLayer
-from serving.keys import SCOPES, parse_keys
-from serving.metrics import Metrics, RequestMeter
-from serving.security import caller_with
-from serving.settings import ServeSettings, load_settings
+from mersalg.serving.app import create_app
+from mersalg.serving.dashboard import sessions
+from mersalg.serving.http_layer import SECURE_HEADERS, HttpLayer
+from mersalg.serving.keys import SCOPES, parse_keys
+from mersalg.serving.metrics import Metrics, RequestMeter
+from mersalg.serving.security import caller_with
+from mersalg.serving.settings import ServeSettings, load_settings
 
 
 def fetch(headers: dict[str, str], allowed: tuple[str, ...] = ()) -> httpx.Response:

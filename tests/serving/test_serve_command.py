@@ -92,7 +92,9 @@ def test_helper_processes_import_nothing_from_the_current_folder(tmp_path: Path)
     for name in ("sqlite3", "pickle", "socket", "multiprocessing"):
         (here / f"{name}.py").write_text(trap)
     script.parent.mkdir()
-    script.write_text("from serving.cli.main import run\nif __name__ == '__main__':\n    run()\n")
+    script.write_text(
+        "from mersalg.serving.cli.main import run\nif __name__ == '__main__':\n    run()\n"
+    )
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), own.get("PYTHONPATH")]))
     with (tmp_path / "out").open("wb") as out, (tmp_path / "log").open("wb") as log:

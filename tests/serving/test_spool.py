@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.spool import Spool, SpoolFull, encode_record, read_records
+from mersalg.serving.spool import Spool, SpoolFull, encode_record, read_records
 
 LIMIT = 1_000_000
 
@@ -168,7 +168,7 @@ def test_segments_of_the_living_are_left_alone_and_those_of_the_dead_replayed(
     tmp_path: Path,
 ) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom serving.spool import Spool\n"
+        "import sys\nfrom pathlib import Path\nfrom mersalg.serving.spool import Spool\n"
         f"spool = Spool(Path({str(tmp_path)!r}), {LIMIT})\n"
         "spool.append([b'from another process'])\nprint('ready', flush=True)\nsys.stdin.read()"
     )

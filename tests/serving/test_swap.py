@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import convert
 
-from engine.fact_json import explained, fact_to_json, pack, parse_fact, unpack
-from engine.facts import Offer, Replaces
-from serving.answers import answer_json
-from serving.checkout import decide
-from serving.schemas import SuggestionRequest
+from mersalg.engine.fact_json import explained, fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.facts import Offer, Replaces
+from mersalg.serving.answers import answer_json
+from mersalg.serving.checkout import decide
+from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.openapi import fits
 from tests.support.repetitions import repetitions

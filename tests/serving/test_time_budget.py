@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from serving.time_budget import TimeBudget, wait_within
+from mersalg.serving.time_budget import TimeBudget, wait_within
 from tests.support.waiting import WAIT_SECONDS
 
 

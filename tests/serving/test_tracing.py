@@ -19,11 +19,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from engine.errors import ConfigError
-from serving import tracing
-from serving.app import create_app
-from serving.metrics import PARTS
-from serving.settings import load_settings
+from mersalg.engine.errors import ConfigError
+from mersalg.serving import tracing
+from mersalg.serving.app import create_app
+from mersalg.serving.metrics import PARTS
+from mersalg.serving.settings import load_settings
 from tests.support.servers import DEADLINE_MS, publish_model, running_server
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -106,8 +106,8 @@ def test_a_trace_names_nobody(spans: list[ReadableSpan]) -> None:
 
 _OFF = """
 import sys
-from serving.app import create_app
-from serving.settings import load_settings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import load_settings
 create_app(load_settings({}))
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exp"))])
 """

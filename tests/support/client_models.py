@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from serving.app import create_app
-from serving.settings import ServeSettings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import ServeSettings
 
 MODELS = Path(__file__).parents[2] / "serving" / "client" / "models.py"
 _DOCSTRING = '"""Types of the HTTP API, written by `make client` from its OpenAPI document."""\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serving.cli.main import app
+from mersalg.serving.cli.main import app
 
 
 def run(*arguments: object) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.progress import SilentProgress
-from engine.storage.fact_import import ImportResult, Source, import_facts
-from engine.storage.fact_rows import AppendResult, FactRow
-from engine.storage.facts import Facts
-from engine.storage.store import Store
-from engine.storage.writer import NoteOf
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage.fact_import import ImportResult, Source, import_facts
+from mersalg.engine.storage.fact_rows import AppendResult, FactRow
+from mersalg.engine.storage.facts import Facts
+from mersalg.engine.storage.store import Store
+from mersalg.engine.storage.writer import NoteOf
 
 SECRET = b"a secret of the tests, long enough"
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine import clock
-from engine.fact_fields import STOREFRONT_PREFIX
-from engine.fact_json import pack, unpack
-from engine.facts import (
+from mersalg.engine import clock
+from mersalg.engine.fact_fields import STOREFRONT_PREFIX
+from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.facts import (
     CartLine,
     Decision,
     Event,

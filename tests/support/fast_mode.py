@@ -30,9 +30,9 @@ def leave_out(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.
 def skip_trainings() -> None:
     """Skip, from now on, every test of this process that trains a model.
 
-    To be called before `training.pipeline` and the tests import these names.
+    To be called before `mersalg.training.pipeline` and the tests import these names.
     """
-    from training import fitting, ranker
+    from mersalg.training import fitting, ranker
 
     def no_training(*_arguments: object, **_named: object) -> NoReturn:
         pytest.skip("--fast trains no model")

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from engine.model import Model
-from engine.registry import Registry
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.training import pipeline
 from tests.support.commands import run
-from training import pipeline
 
 
 class FileShop:

@@ -31,9 +31,9 @@ _IMPORTED_AHEAD = (
     "alembic.command",
     "granian.server",
     "psycopg",
-    "serving.app",
-    "serving.cli.main",
-    "serving.draining",
+    "mersalg.serving.app",
+    "mersalg.serving.cli.main",
+    "mersalg.serving.draining",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite",
 )
@@ -219,7 +219,7 @@ def _fork_on_demand() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             _become(request)
-            import_module("serving.cli.main").run()
+            import_module("mersalg.serving.cli.main").run()
             sys.exit()
         running[pid] = Path(request["status"])
         with contextlib.suppress(OSError):  # the child did so itself, or is gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.evaluation import BackTest
+from mersalg.training.evaluation import BackTest
 
 
 def is_never_worse(tested: BackTest) -> bool:

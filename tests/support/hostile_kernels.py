@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.arrays import Ragged
-from engine.cross_sell.recommender import CrossSell
-from engine.native.kernels import (
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.native.kernels import (
     BrokenArrays,
     NativeEligibility,
     NativeFinding,
@@ -17,10 +17,11 @@ from engine.native.kernels import (
     NativeUpgrades,
     upgrade_signals,
 )
-from engine.native.packing import PackedUpgrades, ladder_items
-from engine.ranking.purchases import Carts, Past
-from engine.ranking.ranking import MODES
-from engine.vocabulary import Vocabulary
+from mersalg.engine.native.packing import PackedUpgrades, ladder_items
+from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.ranking import MODES
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.upsell.moments import History
 from tests.support.models import tiny_model
 from tests.support.random_ranking import (
     Draw,
@@ -33,7 +34,6 @@ from tests.support.random_ranking import (
     random_ranking,
 )
 from tests.support.repetitions import repetitions
-from training.upsell.moments import History
 
 _WILD = (-(2**31), -2, -1, 0, 2, 2**31 - 1)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import open_store
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import open_store
 
 
 def kept_facts(url: str, secret: bytes | None = None) -> Counter[str]:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import money
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-from engine.cross_sell.affinity import Affinity
-from engine.cross_sell.rules import RuleTable
-from engine.model import Model, Settings
-from engine.source_sections import AttributesSection
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine import money
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.model import Model, Settings
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 
 @dataclass(frozen=True)

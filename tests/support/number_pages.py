@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from engine.facts import KINDS
-from engine.locales import Language
-from serving.presentation.glossary import MEASURES, QUALITY, RATES, glossary_of
+from mersalg.engine.facts import KINDS
+from mersalg.engine.locales import Language
+from mersalg.serving.presentation.glossary import MEASURES, QUALITY, RATES, glossary_of
 
 _DOCS = Path(__file__).parents[2] / "docs"
 PAGES: Mapping[Language, Path] = {"en": _DOCS / "numbers.md", "nb": _DOCS / "numbers.nb.md"}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.candidates import pair_counts
-from engine.cross_sell.recommender import _OTHER_RULES_WEIGHT, CrossSell, Items, Scores
-from engine.ranking.ranking import Ranking
+from mersalg.engine.cross_sell.candidates import pair_counts
+from mersalg.engine.cross_sell.recommender import _OTHER_RULES_WEIGHT, CrossSell, Items, Scores
+from mersalg.engine.ranking.ranking import Ranking
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native.signals import COMPLEMENT
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import NEVER, Past
-from engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.purchases import NEVER, Past
+from mersalg.engine.ranking.ranking import Mode, Ranking
 
 Floats = NDArray[np.float32]
 Items = NDArray[np.int32]

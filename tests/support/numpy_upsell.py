@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Catalogue
-from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from engine.ranking.purchases import NEVER, Past
-from engine.upsell.likelihood import WINDOWS, Likelihood, Standing, log_odds
-from engine.upsell.recommender import BaseItem
-from engine.upsell.tiers import Ladders
-from training.upsell.events import Questions
-from training.upsell.which import shares
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from mersalg.engine.ranking.purchases import NEVER, Past
+from mersalg.engine.upsell.likelihood import WINDOWS, Likelihood, Standing, log_odds
+from mersalg.engine.upsell.recommender import BaseItem
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.upsell.events import Questions
+from mersalg.training.upsell.which import shares
 
 Signals = dict[str, float]
 

@@ -6,8 +6,8 @@ from functools import cache
 
 import jsonschema_rs
 
-from serving.app import create_app
-from serving.settings import ServeSettings
+from mersalg.serving.app import create_app
+from mersalg.serving.settings import ServeSettings
 
 
 def fits(component: str, value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from engine.model import Model
+from mersalg.engine.model import Model
 from tests.support.models import TinyItem, TinyRule, tiny_model
 
 N_ORDERS = 1000

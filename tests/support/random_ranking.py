@@ -7,20 +7,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from engine.native.signals import COMPLEMENT
-from engine.ranking.neighbours import Neighbours
-from engine.ranking.purchases import Past
-from engine.ranking.ranking import Ranking
-from engine.ranking.scorer import Scorer
-from engine.ranking.signals import ItemSignals
-from engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
-from engine.upsell.recommender import BaseItem
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable, Vocabulary
-from training.upsell.events import Questions
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
+from mersalg.engine.upsell.recommender import BaseItem
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.training.upsell.events import Questions
 
 Draw = np.random.Generator
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.facts import Decision, Event, Fact, Offer, PurchaseItem
+from mersalg.engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 
 DAY = 86_400_000_000
 EFFECTS = (

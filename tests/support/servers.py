@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from engine.model import Model
-from engine.registry import Registry
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
 from tests.support.forked_commands import PROJECT, ForkedProcess, fork_command
 from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually
@@ -97,7 +97,7 @@ def start_server(
     arguments += ["--host", host, "--port", str(port), "--workers", str(workers)]
     arguments += ["--spool", str(folder / "spool"), "--database-deadline-ms", str(deadline_ms)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("MERSALG_")}
-    paths = [str(tree or PROJECT), os.environ.get("PYTHONPATH")]
+    paths = [str((tree or PROJECT) / "build" / "view"), os.environ.get("PYTHONPATH")]
     own |= {"MERSALG_KEYS": keys, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     own |= {
         "MERSALG_SPOOL_DEADLINE_MS": str(DEADLINE_MS),
@@ -119,7 +119,7 @@ def start_server(
     else:
         with output.open("ab") as out, log.open("ab") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving.cli.main", *arguments],
+                [sys.executable, "-m", "mersalg.serving.cli.main", *arguments],
                 stdout=out,
                 stderr=errors,
                 cwd=folder,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.config import ShopConfig, parse_config
-from engine.progress import SilentProgress
-from training.dataset import Dataset, load_dataset
+from mersalg.engine.config import ShopConfig, parse_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import Dataset, load_dataset
 
 SHOP = """
 [shop]

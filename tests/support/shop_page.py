@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from engine.config import ShopConfig
+from mersalg.engine.config import ShopConfig
 
 PAGE = Path(__file__).parents[2] / "engine" / "SHOP.md"
 _HEAD = """# The shop file

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.config import ShopConfig, parse_config
+from mersalg.engine.config import ShopConfig, parse_config
+from mersalg.training.basket_files import read_baskets
 from tests.support.shared_data import shared_data
-from training.basket_files import read_baskets
 
 BREADBASKET = """
 [shop]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged
-from engine.cross_sell.affinity import Affinity
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from engine.upsell.tiers import Ladders
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.affinity import build_affinity, family_excludes, pairs_apart, size_adjusted
+from mersalg.training.mining.protocol import get_engine
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.affinity import build_affinity, family_excludes, pairs_apart, size_adjusted
-from training.mining.protocol import get_engine
 
 
 def no_ladders(n_items: int) -> Ladders:

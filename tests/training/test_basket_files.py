@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import DataError
-from engine.orders import Baskets
-from engine.vocabulary import Vocabulary
+from mersalg.engine.errors import DataError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.basket_files import read_baskets
 from tests.support.shared_data import shared_data
-from training.basket_files import read_baskets
 
 
 def labels(read: tuple[Baskets, Vocabulary]) -> list[list[str]]:

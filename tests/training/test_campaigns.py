@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from engine.config import CHECKOUT_DAYS
-from serving.cli.main import app
+from mersalg.engine.config import CHECKOUT_DAYS
+from mersalg.serving.cli.main import app
 
 pytestmark = pytest.mark.demo
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.arrays import Ragged
-from engine.config import load_config
-from engine.errors import MersalgError
-from engine.progress import SilentProgress
-from engine.upsell.tiers import Ladders
-from training import complete_journey
-from training.affinity import family_excludes
-from training.complete_journey import (
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.config import load_config
+from mersalg.engine.errors import MersalgError
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training import complete_journey
+from mersalg.training.affinity import family_excludes
+from mersalg.training.complete_journey import (
     N_HOUSEHOLDS,
     N_LINES,
     TEST_DAYS,
@@ -26,8 +26,8 @@ from training.complete_journey import (
     split_moment,
     write_shop,
 )
-from training.dataset import Dataset, load_dataset
-from training.splitting import split_at
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.splitting import split_at
 
 
 @pytest.fixture(scope="module")

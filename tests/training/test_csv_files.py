@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import DataError
-from training.basket_files import read_baskets
-from training.csv_files import read_csv
+from mersalg.engine.errors import DataError
+from mersalg.training.basket_files import read_baskets
+from mersalg.training.csv_files import read_csv
 
 HEADER = "order,item,price"
 ROWS = [f"{number},item-{number % 7},10.00" for number in range(1, 101)]

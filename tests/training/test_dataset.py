@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.arrays import arrays_of, read
-from engine.catalogue import Catalogue
-from engine.errors import DataError
+from mersalg.engine import clock
+from mersalg.engine.arrays import arrays_of, read
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.errors import DataError
+from mersalg.training.catalogue_file import parse_flag
+from mersalg.training.dataset import Dataset, load_dataset
 from tests.support.repetitions import repetitions
 from tests.support.shop_files import baskets_by_id, config, line, load, write_csv
-from training.catalogue_file import parse_flag
-from training.dataset import Dataset, load_dataset
 
 
 def catalogue_of(folder: Path, toml: str, rows: list[dict[str, Any]], *bought: str) -> Catalogue:

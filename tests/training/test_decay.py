@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.arrays import arrays_of
-from engine.config import load_config, parse_config
-from engine.cross_sell.candidates import Candidates
-from engine.cross_sell.recency import UNIT
-from engine.cross_sell.recommender import CrossSell
-from engine.errors import ConfigError, ModelCorrupt
-from engine.model import Model
-from engine.model_check import self_check
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from engine.ranking.purchases import Past
-from engine.registry import Registry
-from training.dataset import load_dataset
-from training.mining.protocol import get_engine
-from training.mining.search import mine_rules
-from training.mining.tallies import recency_of, weights
-from training.pipeline import fit, train
+from mersalg.engine import clock
+from mersalg.engine.arrays import arrays_of
+from mersalg.engine.config import load_config, parse_config
+from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.recency import UNIT
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.errors import ConfigError, ModelCorrupt
+from mersalg.engine.model import Model
+from mersalg.engine.model_check import self_check
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.registry import Registry
+from mersalg.training.dataset import load_dataset
+from mersalg.training.mining.protocol import get_engine
+from mersalg.training.mining.search import mine_rules
+from mersalg.training.mining.tallies import recency_of, weights
+from mersalg.training.pipeline import fit, train
 
 DAY = clock.MICROS_PER_DAY
 ENGINE = get_engine("mlxtend")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import load_config
-from engine.progress import SilentProgress
-from training.complete_journey import N_HOUSEHOLDS, N_LINES
-from training.demo_shop import prepare_shop, trained_before
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.complete_journey import N_HOUSEHOLDS, N_LINES
+from mersalg.training.demo_shop import prepare_shop, trained_before
 
 
 @pytest.mark.demo

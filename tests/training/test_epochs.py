@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from training.epochs import chosen_epochs
+from mersalg.training.epochs import chosen_epochs
 
 
 def test_a_fit_that_is_interrupted_leaves_no_half_a_network(

@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import load_config
-from engine.cross_sell.rules import RuleTable
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
-from tests.support.small_shop import write_small_shop
-from training.dataset import load_dataset
-from training.evaluation import (
+from mersalg.engine.config import load_config
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import load_dataset
+from mersalg.training.evaluation import (
     HitRate,
     back_test,
     upsell_coverage,
 )
-from training.mining.protocol import get_engine
-from training.mining.rules import rules_from_itemsets
-from training.ranking.examples import Examples, hide_one
-from training.yardsticks import plain_rules, popularity
+from mersalg.training.mining.protocol import get_engine
+from mersalg.training.mining.rules import rules_from_itemsets
+from mersalg.training.ranking.examples import Examples, hide_one
+from mersalg.training.yardsticks import plain_rules, popularity
+from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
+from tests.support.small_shop import write_small_shop
 
 N_ITEMS = 8
 ORDERS = st.lists(st.sets(st.integers(0, N_ITEMS - 1)), min_size=1, max_size=20)

@@ -8,21 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.arrays import Ragged, arrays_of, read
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from engine.upsell.families import CATEGORY, LEARNED, Families
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable, Vocabulary
-from training.upsell.families import learn_families
-from training.upsell.former import FormerCuts
-from training.upsell.given import ranks_of
-from training.upsell.grouping import find_groups
-from training.upsell.kinds import design_words, share_a_kind
-from training.upsell.moves import count_moves
-from training.upsell.names import stem_of
-from training.upsell.tiers import fit_ladders
+from mersalg.engine.arrays import Ragged, arrays_of, read
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.upsell.families import CATEGORY, LEARNED, Families
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.training.upsell.families import learn_families
+from mersalg.training.upsell.former import FormerCuts
+from mersalg.training.upsell.given import ranks_of
+from mersalg.training.upsell.grouping import find_groups
+from mersalg.training.upsell.kinds import design_words, share_a_kind
+from mersalg.training.upsell.moves import count_moves
+from mersalg.training.upsell.names import stem_of
+from mersalg.training.upsell.tiers import fit_ladders
 
 
 def catalogue_of(

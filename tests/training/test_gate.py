@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.config import GateSection
-from engine.cross_sell.rules import RuleTable
-from engine.manifest import Manifest, settings_to_json
-from engine.model import Model
-from engine.orders import Baskets
+from mersalg.engine.config import GateSection
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.manifest import Manifest, settings_to_json
+from mersalg.engine.model import Model
+from mersalg.engine.orders import Baskets
+from mersalg.training.gate import Verdict, judge, offered_carts, passed
 from tests.support.models import tiny_model
-from training.gate import Verdict, judge, offered_carts, passed
 
 COUNTS = {"orders": 10_000, "items": 12}
 

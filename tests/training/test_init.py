@@ -14,16 +14,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from engine.clock import to_datetime
-from engine.config import load_config
-from engine.errors import ConfigError, DataError
-from engine.progress import SilentProgress
-from engine.source_sections import CatalogueColumns, OrderColumns
-from serving.cli.main import app
+from mersalg.engine.clock import to_datetime
+from mersalg.engine.config import load_config
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+from mersalg.serving.cli.main import app
+from mersalg.training.dataset import load_dataset
+from mersalg.training.init_survey import Header, names
 from tests.support.commands import run
 from tests.support.exports import EXPORTS, GOODS, Export, Line, comma, lines, point
-from training.dataset import load_dataset
-from training.init_survey import Header, names
 
 by_export = pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS.keys())
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from engine.config import load_config
-from engine.forgotten import Forgotten
-from engine.progress import SilentProgress
+from mersalg.engine.config import load_config
+from mersalg.engine.forgotten import Forgotten
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.pipeline import TrainingResult, train
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
-from training.pipeline import TrainingResult, train
 
 
 def train_shop(folder: Path, **options: Any) -> TrainingResult:

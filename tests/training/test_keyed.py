@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.keyed import Grouping, distinct, look_up
+from mersalg.training.keyed import Grouping, distinct, look_up
 
 _KEYS = st.lists(st.tuples(st.integers(0, 30), st.floats(0, 10, width=32)), max_size=40)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.errors import DataError
-from engine.progress import SilentProgress
+from mersalg.engine.config import load_config
+from mersalg.engine.errors import DataError
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import load_dataset
+from mersalg.training.levels import by_family
 from tests.support.habit_shop import write_habit_shop
 from tests.support.small_shop import write_small_shop
-from training.dataset import load_dataset
-from training.levels import by_family
 
 
 def test_orders_hold_the_families_of_their_items(tmp_path: Path) -> None:

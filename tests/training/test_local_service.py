@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.errors import ServiceFailed
-from engine.progress import SilentProgress
-from engine.registry import Registry
+from mersalg.engine.errors import ServiceFailed
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.registry import Registry
+from mersalg.training.local_service import LocalService
+from mersalg.training.replay import HttpService
 from tests.support.models import tiny_model
-from training.local_service import LocalService
-from training.replay import HttpService
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from types import FrameType
 
 import pytest
 
-from engine.upsell.gains import are_amounts
-from engine.upsell.numbers import parse_number as parse_stated_number
-from engine.upsell.packs import pack_in_name, parse_pack
-from training.complete_journey import readable
-from training.numbers import parse_number
-from training.upsell.names import stem_of
+from mersalg.engine.upsell.gains import are_amounts
+from mersalg.engine.upsell.numbers import parse_number as parse_stated_number
+from mersalg.engine.upsell.packs import pack_in_name, parse_pack
+from mersalg.training.complete_journey import readable
+from mersalg.training.numbers import parse_number
+from mersalg.training.upsell.names import stem_of
 
 READERS: dict[str, Callable[[str], object]] = {
     "stem_of": stem_of,

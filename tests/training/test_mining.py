@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import EngineName
-from engine.cross_sell.rules import RuleTable
-from engine.errors import ConfigError
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from tests.support.repetitions import repetitions
-from tests.support.shared_data import shared_data
-from training.mining.protocol import (
+from mersalg.engine.config import EngineName
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.protocol import (
     Itemsets,
     get_engine,
     min_count_of_support,
 )
-from training.mining.rules import parse_threshold, rules_from_itemsets
-from training.mining.search import default_min_count, mine_rules
+from mersalg.training.mining.rules import parse_threshold, rules_from_itemsets
+from mersalg.training.mining.search import default_min_count, mine_rules
+from tests.support.repetitions import repetitions
+from tests.support.shared_data import shared_data
 
 ENGINES = ("local", "mlxtend")
 """The engines of one machine; the one on a cluster has tests of its own."""

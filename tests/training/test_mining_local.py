@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.native import kernels
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.basket_files import read_baskets
+from mersalg.training.mining.local import LocalEngine, label_rows
+from mersalg.training.mining.mlxtend import MlxtendEngine
+from mersalg.training.mining.protocol import Itemsets
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.basket_files import read_baskets
-from training.mining.local import LocalEngine, label_rows
-from training.mining.mlxtend import MlxtendEngine
-from training.mining.protocol import Itemsets
 
 
 def _baskets(rows: list[list[int]], n_items: int) -> Baskets:
@@ -126,7 +126,7 @@ def test_rows_that_are_not_walked_count_the_same(
     rows: list[list[int]], min_count: int, max_length: int, long_row: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.mining.local._LONG_ROW", long_row)
+        patch.setattr("mersalg.training.mining.local._LONG_ROW", long_row)
         mined = _mined(_baskets(rows, 7), min_count, max_length)
     assert _as_dict(mined) == _counted(rows, 7, min_count, max_length)
 
@@ -137,7 +137,7 @@ def test_many_blocks_of_orders_count_the_same(
     rows: list[list[int]], min_count: int, threads: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.mining.local._BLOCK_ENTRIES", 2)
+        patch.setattr("mersalg.training.mining.local._BLOCK_ENTRIES", 2)
         mined = _mined(_baskets(rows, 7), min_count, 3, threads)
     assert _as_dict(mined) == _counted(rows, 7, min_count, 3)
 

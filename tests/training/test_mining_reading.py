@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import DataError
-from engine.orders import Baskets
+from mersalg.engine.errors import DataError
+from mersalg.engine.orders import Baskets
+from mersalg.training.basket_files import numbered_items, read_baskets
+from mersalg.training.keys import read_keys
+from mersalg.training.mining import pairs
+from mersalg.training.mining.pairs import baskets_of_pairs
+from mersalg.training.sources import single
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
-from training.basket_files import numbered_items, read_baskets
-from training.keys import read_keys
-from training.mining import pairs
-from training.mining.pairs import baskets_of_pairs
-from training.sources import single
 
 _TEXT = st.text(
     st.sampled_from("ab7 \t\n\r\x0b\x1c\x85\xa0\u1680\u2003\u2028\u3000ø😀"), max_size=40

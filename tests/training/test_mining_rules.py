@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from engine.arrays import arrays_of
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.arrays import arrays_of
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.protocol import Itemsets
+from mersalg.training.mining.rules import Ranks, rules_from_itemsets
+from mersalg.training.mining.significance import upper_tails
+from mersalg.training.mining.tallies import Tallies
 from tests.support.repetitions import repetitions
-from training.mining.local import LocalEngine
-from training.mining.protocol import Itemsets
-from training.mining.rules import Ranks, rules_from_itemsets
-from training.mining.significance import upper_tails
-from training.mining.tallies import Tallies
 
 _ROWS = st.lists(st.sets(st.integers(0, 8), max_size=7), min_size=1, max_size=30)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
-from engine.facts import CartLine
-from engine.registry import Registry
-from engine.slate import Recommenders, build_slate
+from mersalg.engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
+from mersalg.engine.facts import CartLine
+from mersalg.engine.registry import Registry
+from mersalg.engine.slate import Recommenders, build_slate
+from mersalg.training.model_schema_1 import convert
 from tests.support.commands import attempt, run
-from training.model_schema_1 import convert
 
 OLD = "20261129T221240Z-3da05dbf"
 WRITTEN = Path(__file__).parent / "version_of_schema_1"

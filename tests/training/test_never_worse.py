@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import ShopConfig
-from engine.progress import SilentProgress
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import load_dataset
+from mersalg.training.evaluation import back_test
+from mersalg.training.mining.local import LocalEngine
 from tests.support import shops
 from tests.support.hit_rates import is_never_worse
-from training.dataset import load_dataset
-from training.evaluation import back_test
-from training.mining.local import LocalEngine
 
 Shop = Callable[[Path], tuple[ShopConfig, Path]]
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.cross_sell.recommender import CrossSell
-from engine.errors import ConfigError
-from engine.model import Model
-from engine.model_check import self_check
-from engine.progress import SilentProgress
-from engine.registry import Registry
+from mersalg.engine.config import load_config
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.model import Model
+from mersalg.engine.model_check import self_check
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.registry import Registry
+from mersalg.training.dataset import load_dataset
+from mersalg.training.fitting import minable, usual_prices
+from mersalg.training.mining.protocol import get_engine
+from mersalg.training.pipeline import TrainingResult, fit, train
 from tests.support.small_shop import ITEMS, write_small_shop
-from training.dataset import load_dataset
-from training.fitting import minable, usual_prices
-from training.mining.protocol import get_engine
-from training.pipeline import TrainingResult, fit, train
 
 
 def train_shop(folder: Path, models: Path, **options: object) -> TrainingResult:

@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from engine.ranking.purchases import Carts, Past
-from engine.ranking.ranking import Ranking
-from engine.ranking.scorer import Scorer
+from mersalg.engine.config import load_config
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.evaluation import BackTest, back_test
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.ranking import item_item
+from mersalg.training.ranking.examples import bought, hide_one
+from mersalg.training.ranking.hits import Reliability
+from mersalg.training.ranking.signals import fit_signals, group_baskets
 from tests.support.habit_shop import write_habit_shop
 from tests.training.test_mining_local import _random_rows
-from training.dataset import Dataset, load_dataset
-from training.evaluation import BackTest, back_test
-from training.mining.local import LocalEngine
-from training.ranking import item_item
-from training.ranking.examples import bought, hide_one
-from training.ranking.hits import Reliability
-from training.ranking.signals import fit_signals, group_baskets
 
 
 def _baskets(rows: list[list[int]], n_items: int) -> Baskets:
@@ -164,7 +164,7 @@ def test_new_items_are_found_through_their_group() -> None:
 
 
 def test_networks_side_by_side_give_the_mean_of_their_outputs() -> None:
-    from training.ranker import side_by_side
+    from mersalg.training.ranker import side_by_side
 
     draw = np.random.default_rng(4)
     shapes = [(5, 4), (4, 3), (3, 1)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from engine import clock
-from engine.progress import SilentProgress
+from mersalg.engine import clock
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import Dataset, load_dataset
 from tests.support.shared_data import shared_data
 from tests.support.shops import breadbasket_config, coffee_ibm_config, online_retail_config
-from training.dataset import Dataset, load_dataset
 
 pytestmark = pytest.mark.realdata
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mersalg.training.dataset import Dataset
+from mersalg.training.keys import MISSING
+from mersalg.training.returns import subtract_returns
 from tests.support.shop_files import config, line, load
-from training.dataset import Dataset
-from training.keys import MISSING
-from training.returns import subtract_returns
 
 
 def day(number: int) -> str:

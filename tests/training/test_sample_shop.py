@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError
+from mersalg.training.sample_shop import sample_files, sample_names
 from tests.support.commands import run
-from training.sample_shop import sample_files, sample_names
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.orders import Baskets
+from mersalg.engine.orders import Baskets
+from mersalg.training.mining import search
+from mersalg.training.mining.search import affordable_min_count, least_count
 from tests.support.repetitions import repetitions
-from training.mining import search
-from training.mining.search import affordable_min_count, least_count
 
 ORDERS = st.lists(st.frozensets(st.integers(0, 7), max_size=6), max_size=40)
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from engine import clock
-from engine.config import parse_config
-from engine.errors import ConfigError, DataError
-from engine.progress import SilentProgress
+from mersalg.engine import clock
+from mersalg.engine.config import parse_config
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.validation import warnings_of
 from tests.support.shop_files import baskets_by_id
-from training.dataset import Dataset, load_dataset
-from training.validation import warnings_of
 
 SHOP = '[shop]\nname = "Te og brød"\ncurrency = "NOK"\ntimezone = "Europe/Oslo"\n'
 

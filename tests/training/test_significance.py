@@ -13,16 +13,14 @@ from scipy.special import pdtrc
 from scipy.stats import fisher_exact
 from statsmodels.stats.multitest import multipletests
 
-from engine.arrays import Ragged
-from engine.cross_sell.rules import RuleTable
-from engine.native import kernels
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from tests.support.repetitions import repetitions
-from tests.support.shared_data import shared_data
-from training.mining.protocol import get_engine
-from training.mining.search import MinedRules, mine_rules
-from training.mining.significance import (
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.protocol import get_engine
+from mersalg.training.mining.search import MinedRules, mine_rules
+from mersalg.training.mining.significance import (
     FullnessOfBaskets,
     combined_p_values,
     n_hypotheses,
@@ -30,6 +28,8 @@ from training.mining.significance import (
     q_values,
     significant,
 )
+from tests.support.repetitions import repetitions
+from tests.support.shared_data import shared_data
 
 
 def test_poisson_tails_are_those_of_scipy() -> None:

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.arrays import arrays_of
-from engine.errors import ConfigError, DataError
-from engine.source_sections import OrdersSection
+from mersalg.engine import clock
+from mersalg.engine.arrays import arrays_of
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.source_sections import OrdersSection
+from mersalg.training.database_source import without_password
+from mersalg.training.dataset import Dataset
+from mersalg.training.keys import MISSING, read_keys
+from mersalg.training.moments import read_moments
+from mersalg.training.numbers import Marks, money_to_minor, parse_number, read_numbers
+from mersalg.training.sources import SourceTable, read_source, single
 from tests.support.shop_files import ORDER_COLUMNS, config, line, load, write_csv
-from training.database_source import without_password
-from training.dataset import Dataset
-from training.keys import MISSING, read_keys
-from training.moments import read_moments
-from training.numbers import Marks, money_to_minor, parse_number, read_numbers
-from training.sources import SourceTable, read_source, single
 
 
 def section(**fields: Any) -> OrdersSection:
@@ -163,7 +163,7 @@ def test_missing_is_not_bad() -> None:
     st.sampled_from(["NOK", "JPY", "KWD"]),
 )
 def test_money_is_rounded_as_elsewhere(amounts: list[Decimal], currency: str) -> None:
-    from engine.money import to_minor
+    from mersalg.engine.money import to_minor
 
     minor, too_large = money_to_minor(np.array([float(a) for a in amounts]), currency)
     assert minor.tolist() == [to_minor(amount, currency) for amount in amounts]
@@ -376,7 +376,7 @@ def test_a_query_is_run_as_written(database: Path) -> None:
 def test_parts_of_a_query_may_differ_in_type(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.database_source._ROWS_AT_A_TIME", 1)
+    monkeypatch.setattr("mersalg.training.database_source._ROWS_AT_A_TIME", 1)
     query = "select note from lines order by order_id"
     source = read_source(section(url="sqlite:///shop.db", query=query), database, ["note"])
     assert source.column("note").to_pylist() == ["1", "x", "2.5"]

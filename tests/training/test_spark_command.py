@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from engine.errors import ConfigError
-from engine.registry import Registry
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.registry import Registry
+from mersalg.training.mining.spark import session
+from mersalg.training.mining.spark.session import application_settings
 from tests.support.commands import run
 from tests.support.small_shop import write_small_shop
-from training.mining.spark import session
-from training.mining.spark.session import application_settings
 
 pytestmark = pytest.mark.spark
 
@@ -70,7 +70,10 @@ def test_train_makes_the_same_model(tmp_path: Path) -> None:
 def _attempt(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "a.dat").write_text("a b\na b\n")
     arguments = ["mersalg", "mine", str(folder / "a.dat"), "--engine", "spark"]
-    code = f"import sys\n{code}\nsys.argv = {arguments!r}\nfrom serving.cli.main import run\nrun()"
+    code = (
+        f"import sys\n{code}\nsys.argv = {arguments!r}\n"
+        "from mersalg.serving.cli.main import run\nrun()"
+    )
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},

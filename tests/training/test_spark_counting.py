@@ -9,13 +9,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from engine.orders import Baskets
-from engine.progress import SilentProgress
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.protocol import Itemsets, min_count_of_support
+from mersalg.training.mining.rules import at_least, rules_from_itemsets
+from mersalg.training.mining.spark.engine import SparkEngine, mine_source
 from tests.support.shared_data import shared_data
-from training.mining.local import LocalEngine
-from training.mining.protocol import Itemsets, min_count_of_support
-from training.mining.rules import at_least, rules_from_itemsets
-from training.mining.spark.engine import SparkEngine, mine_source
 
 pytestmark = [
     pytest.mark.spark,

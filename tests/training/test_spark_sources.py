@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.errors import ConfigError, DataError
-from engine.progress import SilentProgress
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.basket_files import read_baskets, read_baskets_of_query
+from mersalg.training.mining.from_source import Counted, count_source
+from mersalg.training.mining.spark.session import open_session, reading
 from tests.support.spark import DRIVER_JAR
 from tests.support.system import missing
-from training.basket_files import read_baskets, read_baskets_of_query
-from training.mining.from_source import Counted, count_source
-from training.mining.spark.session import open_session, reading
 
 pytestmark = [
     pytest.mark.spark,

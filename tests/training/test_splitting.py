@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.errors import DataError
+from mersalg.engine import clock
+from mersalg.engine.errors import DataError
+from mersalg.training.dataset import Dataset
+from mersalg.training.splitting import split_at, split_by_time
 from tests.support.shop_files import config, line, load
-from training.dataset import Dataset
-from training.splitting import split_at, split_by_time
 
 
 @pytest.fixture(scope="module")

@@ -12,30 +12,30 @@ from hypothesis import strategies as st
 from scipy.stats import betabinom
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from engine.arrays import Ragged, arrays_of
-from engine.config import load_config
-from engine.cross_sell.rules import RuleTable
-from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
-from engine.errors import ModelCorrupt
-from engine.model import Model
-from engine.model_check import self_check
-from engine.orders import Baskets
-from engine.progress import SilentProgress
-from engine.registry import Registry
-from tests.support.commands import run
-from training.dataset import load_dataset
-from training.mining import strata
-from training.mining.protocol import get_engine
-from training.mining.search import mine_rules
-from training.mining.strata import (
+from mersalg.engine.arrays import Ragged, arrays_of
+from mersalg.engine.config import load_config
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
+from mersalg.engine.errors import ModelCorrupt
+from mersalg.engine.model import Model
+from mersalg.engine.model_check import self_check
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.registry import Registry
+from mersalg.training.dataset import load_dataset
+from mersalg.training.mining import strata
+from mersalg.training.mining.protocol import get_engine
+from mersalg.training.mining.search import mine_rules
+from mersalg.training.mining.strata import (
     Tables,
     count_by_store,
     crude_log_odds,
     mantel_haenszel,
     tables_by_stratum,
 )
-from training.pipeline import fit, train
-from training.stores import store_of_order
+from mersalg.training.pipeline import fit, train
+from mersalg.training.stores import store_of_order
+from tests.support.commands import run
 
 ENGINE = get_engine("mlxtend")
 A, C = 0, 1

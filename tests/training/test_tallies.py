@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.orders import Baskets
+from mersalg.engine.orders import Baskets
+from mersalg.training.mining.tallies import Tallies
 from tests.support.repetitions import repetitions
-from training.mining.tallies import Tallies
 
 ITEM = st.integers(0, 6)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import load_config
-from engine.progress import SilentProgress
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.complete_journey import TRAIN_DAYS, write_shop
+from mersalg.training.dataset import load_dataset
+from mersalg.training.upsell.stability import tier_stability
 from tests.support.commands import run
 from tests.support.shop_files import SHOP, config, line, load, write_csv
-from training.complete_journey import TRAIN_DAYS, write_shop
-from training.dataset import load_dataset
-from training.upsell.stability import tier_stability
 
 CATALOGUE = """
 [catalogue]

@@ -9,13 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.progress import SilentProgress
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.training.upsell.tiers import (
+    EXPLAINED,
+    MAX_TIERS,
+    TierCounts,
+    fit_ladders,
+    tiers_of_prices,
+)
 from tests.support.repetitions import repetitions
-from training.upsell.tiers import EXPLAINED, MAX_TIERS, TierCounts, fit_ladders, tiers_of_prices
 
 
 def catalogue_of(

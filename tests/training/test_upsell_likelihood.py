@@ -11,22 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.arrays import Ragged, arrays_of, read
-from engine.catalogue import Catalogue
-from engine.ranking.purchases import Past
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.tiers import Ladders
-from engine.vocabulary import StringTable
+from mersalg.engine.arrays import Ragged, arrays_of, read
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.ranking.purchases import Past
+from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training.dataset import Dataset
+from mersalg.training.ranking.signals import purchases_of
+from mersalg.training.upsell.evaluation import calibration_error, evaluate_upsell
+from mersalg.training.upsell.events import Purchased, questions_of, turns_of
+from mersalg.training.upsell.fitting import Asker, fit_likelihood
+from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.timeline import Timeline
+from mersalg.training.upsell.which import shares
 from tests.support.models import TinyItem, tiny_model
 from tests.support.numpy_upsell import of_cart
-from training.dataset import Dataset
-from training.ranking.signals import purchases_of
-from training.upsell.evaluation import calibration_error, evaluate_upsell
-from training.upsell.events import Purchased, questions_of, turns_of
-from training.upsell.fitting import Asker, fit_likelihood
-from training.upsell.moments import Memory, facts_of, matrix
-from training.upsell.timeline import Timeline
-from training.upsell.which import shares
 
 _DAY = 86_400_000_000
 _N_FAMILIES, _PER_FAMILY = 4, 5
@@ -63,8 +63,8 @@ def _shop() -> tuple[Dataset, Ladders]:
     rows.sort()
     at, customer, item = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
     at += 1_600_000_000_000_000
-    from engine.orders import Baskets
-    from training.validation import DataQuality
+    from mersalg.engine.orders import Baskets
+    from mersalg.training.validation import DataQuality
 
     order = np.arange(len(at))
     lines = pd.DataFrame(
@@ -179,7 +179,7 @@ def test_arrays_bring_back_the_same_scores() -> None:
 
 
 def test_scores_are_calibrated_and_beat_the_yardsticks() -> None:
-    from engine.progress import SilentProgress
+    from mersalg.engine.progress import SilentProgress
 
     found = evaluate_upsell(_shop()[0], SilentProgress())
     assert found is not None

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
-from engine.registry import Registry
-from engine.storage.store import open_store
-from engine.upsell.likelihood import log_odds
+from mersalg.engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.upsell.likelihood import log_odds
+from mersalg.training.upsell.outcomes import (
+    Answers,
+    outcomes_from_facts,
+    recalibrated,
+    with_outcomes,
+)
 from tests.support.models import tiny_model
 from tests.training.test_upsell_likelihood import fitted_shop
-from training.upsell.outcomes import Answers, outcomes_from_facts, recalibrated, with_outcomes
 
 
 def test_a_known_answer_is_recovered() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import DataError
+from mersalg.engine.errors import DataError
+from mersalg.training.validation import NOTES, REASONS, warnings_of
 from tests.support.shop_files import (
     ORDER_COLUMNS,
     baskets_by_id,
@@ -19,7 +20,6 @@ from tests.support.shop_files import (
     load,
     write_csv,
 )
-from training.validation import NOTES, REASONS, warnings_of
 
 CATALOGUE = """
 [catalogue]

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import load_config
-from engine.progress import SilentProgress
-from engine.upsell.tiers import Ladders
+from mersalg.engine.config import load_config
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.fitting import usual_prices
+from mersalg.training.shoppers import Behaviour, Visit
+from mersalg.training.upsell.tiers import fit_ladders
+from mersalg.training.visits import Visits
 from tests.scenarios.cafe.planted import PLAN as CAFE
 from tests.scenarios.hotel.planted import PLAN as HOTEL
 from tests.scenarios.planting import Plan, write_shop
-from training.dataset import Dataset, load_dataset
-from training.fitting import usual_prices
-from training.shoppers import Behaviour, Visit
-from training.upsell.tiers import fit_ladders
-from training.visits import Visits
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

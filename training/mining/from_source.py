@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import DataError
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.vocabulary import Vocabulary
-from training.mining.protocol import Itemsets, get_engine, min_count_of_support
-from training.mining.search import default_min_count
-from training.mining.significance import Fullness, FullnessOfBaskets
+from mersalg.engine.errors import DataError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.mining.protocol import Itemsets, get_engine, min_count_of_support
+from mersalg.training.mining.search import default_min_count
+from mersalg.training.mining.significance import Fullness, FullnessOfBaskets
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,9 @@ def count_source(
     """Count what stands together in the orders of `source`.
 
     Args:
-        source: a file (`training.basket_files`; Spark reads more, `training.mining.spark.lines`),
-            or with `query` a database URL, in which `${NAME}` is read from the environment.
+        source: a file (`mersalg.training.basket_files`; Spark reads more,
+            `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which
+            `${NAME}` is read from the environment.
         min_count: else the least count of `min_support`, else `default_min_count`.
         max_basket_size: orders of more items are left out, and counted.
 
@@ -64,7 +65,7 @@ def count_source(
     """
     if engine == "spark":
         # Spark's own baskets never stand in this process.
-        from training.mining.spark.engine import mine_source
+        from mersalg.training.mining.spark.engine import mine_source
 
         mined = mine_source(
             source,
@@ -92,7 +93,7 @@ def count_source(
 def _read(source: str, query: str | None) -> tuple[Baskets, Vocabulary]:
     import pyarrow as pa
 
-    from training.basket_files import read_baskets, read_baskets_of_query
+    from mersalg.training.basket_files import read_baskets, read_baskets_of_query
 
     # Arrow's own allocator keeps what is freed: a quarter more memory, and longer to get it.
     pa.set_memory_pool(pa.system_memory_pool())

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from engine.native import kernels
-from engine.orders import Baskets
-from engine.progress import Progress, SilentProgress
-from training.mining.protocol import Itemsets
+from mersalg.engine.errors import DataError
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress, SilentProgress
+from mersalg.training.mining.protocol import Itemsets
 
 _CHUNKS_A_THREAD = 12
 """Parts of the work for each thread: enough that none waits long for the last one."""

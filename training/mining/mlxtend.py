@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.orders import Baskets
-from engine.progress import Progress
-from training.mining.protocol import Itemsets
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.training.mining.protocol import Itemsets
 
 
 class MlxtendEngine:

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native import kernels
-from engine.orders import Baskets
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
 
 _BLOCK_PAIRS = 1 << 19
 Integers = NDArray[np.int32] | NDArray[np.int64]

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import ConfigError
-from engine.orders import Baskets
-from engine.progress import Progress
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class MiningEngine(Protocol):
 
 # Engines by name, loaded when asked for: each brings a library of its own.
 _ENGINES = {
-    "local": ("training.mining.local", "LocalEngine"),
-    "mlxtend": ("training.mining.mlxtend", "MlxtendEngine"),
-    "spark": ("training.mining.spark.engine", "SparkEngine"),
+    "local": ("mersalg.training.mining.local", "LocalEngine"),
+    "mlxtend": ("mersalg.training.mining.mlxtend", "MlxtendEngine"),
+    "spark": ("mersalg.training.mining.spark.engine", "SparkEngine"),
 }
 
 

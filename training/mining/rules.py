@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell.rules import RuleTable
-from engine.errors import ConfigError
-from engine.native import kernels
-from training.mining.protocol import Itemsets
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.native import kernels
+from mersalg.training.mining.protocol import Itemsets
 
 Integers = NDArray[np.int64]
 _NOT_CLOSED = "a subset of a listed itemset is not listed"

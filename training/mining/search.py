@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.rules import RuleTable
-from engine.orders import Baskets
-from engine.progress import Progress
-from training.mining.local import LocalEngine
-from training.mining.protocol import Itemsets, MiningEngine
-from training.mining.rules import Ranks, at_least, rules_from_itemsets
-from training.mining.significance import (
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.protocol import Itemsets, MiningEngine
+from mersalg.training.mining.rules import Ranks, at_least, rules_from_itemsets
+from mersalg.training.mining.significance import (
     Fullness,
     FullnessOfBaskets,
     combined_p_values,

@@ -16,12 +16,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cross_sell.rules import RuleTable
-from engine.native import kernels
-from engine.orders import Baskets
-from training.mining.protocol import Itemsets
-from training.mining.rules import Ranks
-from training.mining.tallies import Tallies, in_ranges
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.training.mining.protocol import Itemsets
+from mersalg.training.mining.rules import Ranks
+from mersalg.training.mining.tallies import Tallies, in_ranges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.cross_sell.rules import RuleTable
-from engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
-from engine.orders import Baskets
-from training.mining.significance import q_values
-from training.mining.tallies import Tallies
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
+from mersalg.engine.orders import Baskets
+from mersalg.training.mining.significance import q_values
+from mersalg.training.mining.tallies import Tallies
 
 MOST_CELLS = 6_000_000
 """Rules by stores that are kept: of the largest stores, where a shop has more."""

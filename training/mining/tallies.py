@@ -15,11 +15,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import clock
-from engine.cross_sell.recency import UNIT, Recency
-from engine.cross_sell.rules import RuleTable
-from engine.native import kernels
-from engine.orders import Baskets
+from mersalg.engine import clock
+from mersalg.engine.cross_sell.recency import UNIT, Recency
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
 
 Integers = NDArray[np.int64]
 Rows = NDArray[np.int32]

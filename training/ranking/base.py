@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.progress import Progress
-from engine.ranking.ranking import Ranking
-from training.ranking.item_item import fit_neighbours
-from training.ranking.signals import fit_signals, group_baskets, groups_of
+from mersalg.engine.progress import Progress
+from mersalg.engine.ranking.ranking import Ranking
+from mersalg.training.ranking.item_item import fit_neighbours
+from mersalg.training.ranking.signals import fit_signals, group_baskets, groups_of
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 
 def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progress) -> Ranking:

@@ -10,13 +10,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from engine.ranking.purchases import Carts, Past, Purchases
-from training.keyed import distinct, look_up
+from mersalg.engine.ranking.purchases import Carts, Past, Purchases
+from mersalg.training.keyed import distinct, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 T = TypeVar("T")
 Moments = int | NDArray[np.int64] | None

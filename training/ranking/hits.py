@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN
-from engine.cross_sell.recommender import CrossSell
-from engine.merchandising.targets import sensitive_of
-from engine.model import Model
-from engine.ranking.purchases import Carts, Past, Purchases
-from engine.ranking.ranking import Mode, Ranking
-from engine.ranking.scorer import Scorer
-from training.affinity import Apart
-from training.keyed import Grouping, Keys, distinct, look_up
-from training.ranker import CALIBRATION, calibrated, rows_of
-from training.ranking.examples import Examples
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.merchandising.targets import sensitive_of
+from mersalg.engine.model import Model
+from mersalg.engine.ranking.purchases import Carts, Past, Purchases
+from mersalg.engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.affinity import Apart
+from mersalg.training.keyed import Grouping, Keys, distinct, look_up
+from mersalg.training.ranker import CALIBRATION, calibrated, rows_of
+from mersalg.training.ranking.examples import Examples
 
 LIST_LENGTH = 10
 _RULES_LISTED = 1_000

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from engine.arrays import Ragged
-from engine.native import kernels
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.ranking.neighbours import Neighbours
-from training.keyed import distinct
-from training.mining.local import LocalEngine
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.native import kernels
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.training.keyed import distinct
+from mersalg.training.mining.local import LocalEngine
 
 REGULARISATION = 20.0
 NEIGHBOURHOOD = 60

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
-from engine.clock import MICROS_PER_DAY
-from engine.orders import Baskets
-from engine.ranking.purchases import Purchases
-from engine.ranking.signals import ItemSignals
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.orders import Baskets
+from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.signals import ItemSignals
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 _RECENT_DAYS, _LATEST_DAYS = 14.0, 4.0
 _POPULAR = 40

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clock import MICROS_PER_DAY
-from engine.progress import Progress
-from training.upsell.events import Integers, Questions
-from training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
-from training.upsell.moments import Memory, facts_of, matrix
-from training.upsell.protocol import protocol_ladders
-from training.upsell.which import shares
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.progress import Progress
+from mersalg.training.upsell.events import Integers, Questions
+from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
+from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.protocol import protocol_ladders
+from mersalg.training.upsell.which import shares
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 TRAIN_SHARE, WARM_UP = 292 / 366, 0.15
 """Of the days: those before the split are learned from; the first only teach what there is."""

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.upsell.tiers import Ladders
+from mersalg.engine.upsell.tiers import Ladders
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 Integers = NDArray[np.int64]
 MIN_RATIO, MAX_RATIO = 1.05, 2.5

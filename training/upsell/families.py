@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.cross_sell import measures
-from engine.orders import Baskets
-from engine.progress import Progress
-from training.affinity import size_adjusted
-from training.upsell.kinds import design_words, share_a_kind
-from training.upsell.names import similar_pairs, stem_of, vectors_of, words_of
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.training.affinity import size_adjusted
+from mersalg.training.upsell.kinds import design_words, share_a_kind
+from mersalg.training.upsell.names import similar_pairs, stem_of, vectors_of, words_of
 
 ALIKE = 0.6
 """Likeness of names that makes a family, where baskets do not speak against it."""

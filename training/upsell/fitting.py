@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.scorer import Scorer
-from engine.upsell.likelihood import Likelihood
-from engine.upsell.tiers import Ladders
-from training.upsell.events import (
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.upsell.events import (
     MAX_RATIO,
     MIN_RATIO,
     Integers,
@@ -19,12 +19,12 @@ from training.upsell.events import (
     Turns,
     questions_of,
 )
-from training.upsell.moments import Memory, facts_of, matrix
-from training.upsell.whether import fit_whether
-from training.upsell.which import SEED, fit_which
+from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.whether import fit_whether
+from mersalg.training.upsell.which import SEED, fit_which
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
 """Fewer say too little: such a shop's upgrades are ordered by popularity and price."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.upsell.families import Families
+from mersalg.engine.upsell.families import Families
 
 if TYPE_CHECKING:
-    from engine.catalogue import Catalogue
-    from engine.upsell.tiers import Ladders
-    from training.upsell.grouping import Groups
+    from mersalg.engine.catalogue import Catalogue
+    from mersalg.engine.upsell.tiers import Ladders
+    from mersalg.training.upsell.grouping import Groups
 
 Key = tuple[int, str]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN
-from engine.upsell.gains import compare_texts, is_step
-from training.numbers import parse_number
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.upsell.gains import compare_texts, is_step
+from mersalg.training.numbers import parse_number
 
 _MOST = np.iinfo(np.int16).max
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.upsell.families import CATEGORY, GIVEN, LEARNED, Families
-from engine.vocabulary import StringTable
-from training.upsell.families import LearnedFamilies, learn_families, pooled, shared_words
-from training.upsell.names import stem_of
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.upsell.families import CATEGORY, GIVEN, LEARNED, Families
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training.upsell.families import LearnedFamilies, learn_families, pooled, shared_words
+from mersalg.training.upsell.names import stem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Groups:
 
     Attributes:
         names: the shop's name of the family or category, or the words of a learned one.
-        method: int8, as of `engine.upsell.families`.
+        method: int8, as of `mersalg.engine.upsell.families`.
         similarity, n_together, n_expected: as there.
         words: what all members' names share.
     """

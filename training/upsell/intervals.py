@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.native import kernels
+from mersalg.engine.native import kernels
 
 
 def best_cuts(

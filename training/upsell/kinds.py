@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.upsell.names import words_of
+from mersalg.training.upsell.names import words_of
 
 ENOUGH = 5
 """Names with a word, before their prices say whether it names a kind."""

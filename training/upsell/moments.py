@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import Catalogue
-from engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS, upgrade_signals
-from engine.native.packing import ladder_items
-from engine.ranking.purchases import NEVER
-from engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
-from engine.upsell.tiers import Ladders
-from training.upsell.events import Integers, Purchased, Questions, Turns, purchased, turns_of
-from training.upsell.packs import packs_of
-from training.upsell.timeline import Timeline
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS, upgrade_signals
+from mersalg.engine.native.packing import ladder_items
+from mersalg.engine.ranking.purchases import NEVER
+from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.upsell.events import (
+    Integers,
+    Purchased,
+    Questions,
+    Turns,
+    purchased,
+    turns_of,
+)
+from mersalg.training.upsell.packs import packs_of
+from mersalg.training.upsell.timeline import Timeline
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 _DAY = 86_400
 _BATCH = 20_000

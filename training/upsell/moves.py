@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.orders import Baskets
-from engine.upsell.moves import Moves
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.orders import Baskets
+from mersalg.engine.upsell.moves import Moves
 
 MANY_PAIRS = 500_000
 """Above so many different moves, those seen only once are forgotten."""

@@ -13,16 +13,16 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import CHECKOUT_DAYS, Impressions
-from engine.errors import ModelError
-from engine.model import Model
-from engine.registry import Registry
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_existing_store
-from engine.tracking.attribution import outcomes
-from engine.tracking.history import build_history
-from engine.tracking.query import DEFAULT_BOT_RATE
-from engine.upsell.likelihood import Likelihood, log_odds
+from mersalg.engine.config import CHECKOUT_DAYS, Impressions
+from mersalg.engine.errors import ModelError
+from mersalg.engine.model import Model
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_existing_store
+from mersalg.engine.tracking.attribution import outcomes
+from mersalg.engine.tracking.history import build_history
+from mersalg.engine.tracking.query import DEFAULT_BOT_RATE
+from mersalg.engine.upsell.likelihood import Likelihood, log_odds
 
 LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50
 _MOST_READ = 50_000

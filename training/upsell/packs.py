@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Catalogue
-from engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, Pack, pack_of
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, Pack, pack_of
 
 _CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN
-from engine.upsell.tiers import Ladders
-from training.medians import medians_of
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.medians import medians_of
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 MIN_ORDERS = 10
 _ROUNDS = 50

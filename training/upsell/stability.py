@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import UNKNOWN
-from engine.clock import MICROS_PER_DAY
-from engine.progress import SilentProgress
-from training.upsell.former import FormerCuts
-from training.upsell.grouping import groups_of
-from training.upsell.prices import price_changes
-from training.upsell.tiers import fit_ladders
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.upsell.former import FormerCuts
+from mersalg.training.upsell.grouping import groups_of
+from mersalg.training.upsell.prices import price_changes
+from mersalg.training.upsell.tiers import fit_ladders
 
 if TYPE_CHECKING:
-    from training.dataset import Dataset
+    from mersalg.training.dataset import Dataset
 
 _MIN_LINES = 5
 """Lines of each period that an item's usual price is read from."""

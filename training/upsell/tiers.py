@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Ragged
-from engine.catalogue import UNKNOWN, Catalogue
-from engine.progress import Progress
-from engine.upsell.tiers import Ladders
-from training.upsell.former import FormerCuts, nothing_former
-from training.upsell.grouping import Groups, groups_of
-from training.upsell.intervals import agreement, best_cuts, labels_of
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.progress import Progress
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.upsell.former import FormerCuts, nothing_former
+from mersalg.training.upsell.grouping import Groups, groups_of
+from mersalg.training.upsell.intervals import agreement, best_cuts, labels_of
 
 MAX_TIERS = 5
 EXPLAINED = 0.92

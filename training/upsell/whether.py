@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.scorer import Scorer
-from training.upsell.which import SEED, fit_network
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.upsell.which import SEED, fit_network
 
 _CALIBRATION = 0.15
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ranking.scorer import Scorer
-from training.epochs import chosen_epochs
-from training.ranker import side_by_side
-from training.upsell.events import Questions
+from mersalg.engine.ranking.scorer import Scorer
+from mersalg.training.epochs import chosen_epochs
+from mersalg.training.ranker import side_by_side
+from mersalg.training.upsell.events import Questions
 
 Floats = NDArray[np.float32]
 SEED = 11

@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Arm, Kind
-from engine.tracking.per_unit import OF_BASKET
-from engine.tracking.rates import UNIT_COUNTS, Counts
-from engine.tracking.sample_ratio import Group
-from engine.tracking.strata import MEASURES, MONEY, WHOLE
+from mersalg.engine.facts import KINDS, Arm, Kind
+from mersalg.engine.tracking.per_unit import OF_BASKET
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
+from mersalg.engine.tracking.sample_ratio import Group
+from mersalg.engine.tracking.strata import MEASURES, MONEY, WHOLE
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.facts import KINDS, Arm, Decision, Kind
-from engine.tracking.attribution import Outcome
-from engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
-from engine.tracking.counts import buyers_shown, count, count_by_unit
-from engine.tracking.history import History
-from engine.tracking.measures import Part
-from engine.tracking.per_unit import OF_BASKET
-from engine.tracking.quality import n_logged
-from engine.tracking.rates import Counts
-from engine.tracking.rollups.day import (
+from mersalg.engine.facts import KINDS, Arm, Decision, Kind
+from mersalg.engine.tracking.attribution import Outcome
+from mersalg.engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
+from mersalg.engine.tracking.counts import buyers_shown, count, count_by_unit
+from mersalg.engine.tracking.history import History
+from mersalg.engine.tracking.measures import Part
+from mersalg.engine.tracking.per_unit import OF_BASKET
+from mersalg.engine.tracking.quality import n_logged
+from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.rollups.day import (
     CHANGES,
     FLAGS,
     OF_CLUSTER,
@@ -23,8 +23,8 @@ from engine.tracking.rollups.day import (
     pack,
     rows_of_days,
 )
-from engine.tracking.sample_ratio import first_eligible, group_of
-from engine.tracking.strata import Cluster, Stratum
+from mersalg.engine.tracking.sample_ratio import first_eligible, group_of
+from mersalg.engine.tracking.strata import Cluster, Stratum
 
 
 def day_of(

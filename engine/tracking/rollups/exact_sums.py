@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.intervals import RatioSums
 
 _INT64 = 2**63
 _HALF = 20

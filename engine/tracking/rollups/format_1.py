@@ -24,10 +24,10 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Kind
-from engine.tracking.query import UNKNOWN
-from engine.tracking.rates import UNIT_COUNTS, Counts
-from engine.tracking.rollups.day import (
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.tracking.query import UNKNOWN
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
+from mersalg.engine.tracking.rollups.day import (
     FLAGS,
     KEYS,
     TOTALS,
@@ -39,8 +39,8 @@ from engine.tracking.rollups.day import (
     columns_of,
     write_day,
 )
-from engine.tracking.sample_ratio import GROUP_KEYS
-from engine.tracking.strata import ARMS
+from mersalg.engine.tracking.sample_ratio import GROUP_KEYS
+from mersalg.engine.tracking.strata import ARMS
 
 _ARROW = b"\xff" * 4
 """What every stream of Arrow begins with."""

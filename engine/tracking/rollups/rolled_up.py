@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
-from engine.facts import Kind
-from engine.progress import Progress
-from engine.storage.store import Store
-from engine.tracking.clusters import Baskets
-from engine.tracking.local_days import bucket_of
-from engine.tracking.measures import NOT_FILLED, Measures, Part, Period
-from engine.tracking.quality import COUNTED
-from engine.tracking.query import TIME_KEYS, ReportQuery
-from engine.tracking.rollups.day import Day, Notes
-from engine.tracking.rollups.day_count import day_of, rows_beside
-from engine.tracking.rollups.stored import made_with, refresh
-from engine.tracking.rollups.sums import add_up
+from mersalg.engine.facts import Kind
+from mersalg.engine.progress import Progress
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.clusters import Baskets
+from mersalg.engine.tracking.local_days import bucket_of
+from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period
+from mersalg.engine.tracking.quality import COUNTED
+from mersalg.engine.tracking.query import TIME_KEYS, ReportQuery
+from mersalg.engine.tracking.rollups.day import Day, Notes
+from mersalg.engine.tracking.rollups.day_count import day_of, rows_beside
+from mersalg.engine.tracking.rollups.stored import made_with, refresh
+from mersalg.engine.tracking.rollups.sums import add_up
 
 Bucket = tuple[str, ...]
 

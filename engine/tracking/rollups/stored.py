@@ -13,20 +13,20 @@ from datetime import date
 
 import orjson
 
-from engine.errors import StorageUnavailable
-from engine.facts import Fact
-from engine.processes import Workers
-from engine.progress import Progress, Task
-from engine.storage.linked_facts import FactScope
-from engine.storage.rollups import StaleDay
-from engine.storage.store import Store, open_existing_store
-from engine.tracking.attribution import Outcome, outcomes
-from engine.tracking.local_days import Buckets, zone_of
-from engine.tracking.measures import NOT_FILLED, Period, bounds_of
-from engine.tracking.query import ReportQuery
-from engine.tracking.rollups import format_1
-from engine.tracking.rollups.day import same_numbers
-from engine.tracking.rollups.day_count import day_of
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.facts import Fact
+from mersalg.engine.processes import Workers
+from mersalg.engine.progress import Progress, Task
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.rollups import StaleDay
+from mersalg.engine.storage.store import Store, open_existing_store
+from mersalg.engine.tracking.attribution import Outcome, outcomes
+from mersalg.engine.tracking.local_days import Buckets, zone_of
+from mersalg.engine.tracking.measures import NOT_FILLED, Period, bounds_of
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.rollups import format_1
+from mersalg.engine.tracking.rollups.day import same_numbers
+from mersalg.engine.tracking.rollups.day_count import day_of
 
 _VERSION = 12
 """Raised where days are counted or stored in another way: all are counted again."""

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.facts import KINDS, Arm, Kind
-from engine.tracking.intervals import CrossSums, RatioSums
-from engine.tracking.measures import Measures
-from engine.tracking.rates import NO_RATIOS, Counts, add_ratios
-from engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, TWINS, Day, UnitRows
-from engine.tracking.rollups.exact_sums import Changed, Column
-from engine.tracking.rollups.unit_counts import converted
-from engine.tracking.rollups.unit_trials import Totals, trials_of
-from engine.tracking.sample_ratio import Drawn
-from engine.tracking.strata import (
+from mersalg.engine.facts import KINDS, Arm, Kind
+from mersalg.engine.tracking.intervals import CrossSums, RatioSums
+from mersalg.engine.tracking.measures import Measures
+from mersalg.engine.tracking.rates import NO_RATIOS, Counts, add_ratios
+from mersalg.engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, TWINS, Day, UnitRows
+from mersalg.engine.tracking.rollups.exact_sums import Changed, Column
+from mersalg.engine.tracking.rollups.unit_counts import converted
+from mersalg.engine.tracking.rollups.unit_trials import Totals, trials_of
+from mersalg.engine.tracking.sample_ratio import Drawn
+from mersalg.engine.tracking.strata import (
     ARMS,
     COUNTED,
     MEASURES,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.facts import Kind
-from engine.tracking.intervals import RatioSums
-from engine.tracking.rates import CLUSTERED, UNIT_COUNTS, Counts, Rate, Ratios
-from engine.tracking.rollups.day import UnitRows
+from mersalg.engine.facts import Kind
+from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.rates import CLUSTERED, UNIT_COUNTS, Counts, Rate, Ratios
+from mersalg.engine.tracking.rollups.day import UnitRows
 
 _Ints = NDArray[Any]
 

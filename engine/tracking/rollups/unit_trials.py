@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.facts import Arm, Kind
-from engine.tracking.intervals import RatioSums
-from engine.tracking.per_unit import OF_BASKET, as_trials
-from engine.tracking.rollups.day import CHANGES, OF_CLUSTER, TWINS, UnitRows
-from engine.tracking.rollups.exact_sums import Column
-from engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, ArmSums, Strata, share_of
+from mersalg.engine.facts import Arm, Kind
+from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.per_unit import OF_BASKET, as_trials
+from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER, TWINS, UnitRows
+from mersalg.engine.tracking.rollups.exact_sums import Column
+from mersalg.engine.tracking.strata import (
+    COUNTED,
+    MEASURES,
+    MONEY,
+    WHOLE,
+    ArmSums,
+    Strata,
+    share_of,
+)
 
 _Ints = NDArray[Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.storage.store import Store, open_store
+from mersalg.engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET
 
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.fact_fields import STOREFRONT_PREFIX
-from engine.facts import CartLine, Decision, Event, Offer
-from engine.storage.questions import BuyerQuery
-from engine.storage.store import Store, open_store
+from mersalg.engine.fact_fields import STOREFRONT_PREFIX
+from mersalg.engine.facts import CartLine, Decision, Event, Offer
+from mersalg.engine.storage.questions import BuyerQuery
+from mersalg.engine.storage.store import Store, open_store
 from tests.support.repetitions import repetitions
 
 SECRET = b"a secret of the tests, long enough"

@@ -10,13 +10,13 @@ import pytest
 from msgspec import structs
 from sqlalchemy import create_engine, insert
 
-from engine.fact_json import parse_fact, unpack
-from engine.facts import Decision, Fact
-from engine.storage import tables
-from engine.storage.fact_rows import row_of
-from engine.storage.linked_facts import FactScope
-from engine.storage.pseudonyms import Pseudonyms
-from engine.storage.store import open_store
+from mersalg.engine.fact_json import parse_fact, unpack
+from mersalg.engine.facts import Decision, Fact
+from mersalg.engine.storage import tables
+from mersalg.engine.storage.fact_rows import row_of
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.storage.store import open_store
 
 SECRET = b"a secret of thirty-two bytes, so"
 OLD: list[dict[str, Any]] = [

@@ -11,12 +11,12 @@ import orjson
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from engine.fact_json import parse_fact
-from engine.storage import fact_import, fact_lines
-from engine.storage.fact_import import ImportResult, Source
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
-from engine.storage.writer import Writer
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage import fact_import, fact_lines
+from mersalg.engine.storage.fact_import import ImportResult, Source
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.storage.writer import Writer
 from tests.support.fact_files import (
     SECRET,
     a_file,

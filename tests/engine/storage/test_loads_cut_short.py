@@ -15,9 +15,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.storage import fact_import, fact_lines
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
+from mersalg.engine.storage import fact_import, fact_lines
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
 from tests.support.fact_files import SECRET, before_the_third_write, run
 from tests.support.postgres import PostgresServer
 from tests.support.repetitions import repetitions
@@ -27,9 +27,9 @@ KILLS = repetitions(2, 6)
 LOADS = f"""
 import sys
 from pathlib import Path
-from engine.progress import SilentProgress
-from engine.storage import fact_import, fact_lines
-from engine.storage.store import open_store
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage import fact_import, fact_lines
+from mersalg.engine.storage.store import open_store
 
 fact_import._LARGE = 0
 fact_lines._PIECE = fact_import._TOGETHER = 500

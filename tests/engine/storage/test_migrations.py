@@ -11,14 +11,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from engine.fact_json import parse_fact
-from engine.storage import connection as database
-from engine.storage import tables
-from engine.storage.fact_rows import Batch, row_of
-from engine.storage.linked_facts import FactScope
-from engine.storage.months import create_month
-from engine.storage.store import SCHEMA_VERSION, Store, open_store
-from engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage import connection as database
+from mersalg.engine.storage import tables
+from mersalg.engine.storage.fact_rows import Batch, row_of
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.months import create_month
+from mersalg.engine.storage.store import SCHEMA_VERSION, Store, open_store
+from mersalg.engine.tracking.report import ReportQuery, build_report
 from tests.support.fact_files import RECORDS, SECRET, clean_file, run
 from tests.support.postgres import PostgresServer
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import create_engine, text
 
-from engine import clock
-from engine.clock import MICROS_PER_DAY
-from engine.facts import Event
-from engine.storage import months
-from engine.storage.connection import Database, parse_url
-from engine.storage.linked_facts import FactScope
-from engine.storage.months import create_month, month_of
-from engine.storage.store import Store, open_store
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import build_report
+from mersalg.engine import clock
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.facts import Event
+from mersalg.engine.storage import months
+from mersalg.engine.storage.connection import Database, parse_url
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.months import create_month, month_of
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import build_report
 
 pytestmark = pytest.mark.postgres
 

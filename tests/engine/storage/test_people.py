@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 from sqlalchemy.engine import URL
 
-from engine.arrays import Ragged
-from engine.customers import erase_everywhere, remembered
-from engine.errors import ConfigError, ModelError, StorageMismatch
-from engine.facts import Event, EventType, Fact, PurchaseItem
-from engine.forgotten import Forgotten
-from engine.ranking.customers import Customers, hash_of
-from engine.ranking.purchases import Purchases
-from engine.registry import Registry
-from engine.storage.connection import parse_url
-from engine.storage.facts import ERASED
-from engine.storage.linked_facts import FactScope
-from engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
-from engine.storage.store import open_store
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import build_report
-from serving.live_model import LiveModel
-from serving.metrics import Metrics
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.customers import erase_everywhere, remembered
+from mersalg.engine.errors import ConfigError, ModelError, StorageMismatch
+from mersalg.engine.facts import Event, EventType, Fact, PurchaseItem
+from mersalg.engine.forgotten import Forgotten
+from mersalg.engine.ranking.customers import Customers, hash_of
+from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.registry import Registry
+from mersalg.engine.storage.connection import parse_url
+from mersalg.engine.storage.facts import ERASED
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.pseudonyms import Pseudonyms, add_secret, customer_key, load_secret
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import build_report
+from mersalg.serving.live_model import LiveModel
+from mersalg.serving.metrics import Metrics
 from tests.support.models import tiny_model
 
 OLD, NEW, NEWER = (f"{word} secret of the tests".encode() for word in ("first", "second", "third"))

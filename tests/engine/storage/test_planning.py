@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, create_engine, select, text
 
-from engine.clock import MICROS_PER_DAY
-from engine.fact_json import parse_fact
-from engine.storage.facts import follow_indexes, keep_statistics
-from engine.storage.linked_facts import FactScope, event_ids_in, linked_to
-from engine.storage.store import Store, open_store
-from engine.storage.tables import facts
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage.facts import follow_indexes, keep_statistics
+from mersalg.engine.storage.linked_facts import FactScope, event_ids_in, linked_to
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.storage.tables import facts
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.postgres

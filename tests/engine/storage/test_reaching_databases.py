@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigError, StorageUnavailable
-from engine.storage.connection import parse_url, shown_url
-from engine.storage.store import open_existing_store, open_store
+from mersalg.engine.errors import ConfigError, StorageUnavailable
+from mersalg.engine.storage.connection import parse_url, shown_url
+from mersalg.engine.storage.store import open_existing_store, open_store
 from tests.engine.storage.test_store_conformance import SECRET, purchase
 from tests.support.postgres import PostgresServer
 

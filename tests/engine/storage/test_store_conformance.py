@@ -12,9 +12,9 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
 
-from engine.errors import StorageMismatch, StorageUnavailable
-from engine.fact_json import parse_fact
-from engine.facts import (
+from mersalg.engine.errors import StorageMismatch, StorageUnavailable
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import (
     Arm,
     CartLine,
     Change,
@@ -26,11 +26,11 @@ from engine.facts import (
     PurchaseItem,
     Replaces,
 )
-from engine.storage.connection import connect, parse_url
-from engine.storage.fact_rows import AppendResult
-from engine.storage.linked_facts import FactScope
-from engine.storage.questions import BuyerQuery
-from engine.storage.store import Store, open_existing_store, open_store
+from mersalg.engine.storage.connection import connect, parse_url
+from mersalg.engine.storage.fact_rows import AppendResult
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.questions import BuyerQuery
+from mersalg.engine.storage.store import Store, open_existing_store, open_store
 
 SECRET = b"a secret of the tests, long enough"
 HOUR = 3_600_000_000

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
-from engine.errors import StorageUnavailable
-from engine.fact_json import parse_fact
-from engine.facts import Fact
-from engine.storage.fact_rows import row_of
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Fact
+from mersalg.engine.storage.fact_rows import row_of
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
 from tests.support.fact_files import RECORDS, SECRET
 from tests.support.waiting import eventually
 
@@ -214,11 +214,11 @@ def test_the_log_of_a_service_is_bounded_and_emptied_when_nobody_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where commits follow each other without a pause, which no passive checkpoint meets."""
-    monkeypatch.setattr("engine.storage.checkpoints._LONG_LOG", 50)
-    monkeypatch.setattr("engine.storage.checkpoints._CHECKPOINT_SECONDS", 0.01)
-    monkeypatch.setattr("engine.storage.checkpoints._IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("mersalg.engine.storage.checkpoints._LONG_LOG", 50)
+    monkeypatch.setattr("mersalg.engine.storage.checkpoints._CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr("mersalg.engine.storage.checkpoints._IDLE_SECONDS", 0.5)
     monkeypatch.setattr(
-        "engine.storage.writer._SERVING_PRAGMAS", ("PRAGMA wal_autocheckpoint = 0",)
+        "mersalg.engine.storage.writer._SERVING_PRAGMAS", ("PRAGMA wal_autocheckpoint = 0",)
     )
     log, ended = tmp_path / "facts.db-wal", threading.Event()
     opened = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=SECRET)

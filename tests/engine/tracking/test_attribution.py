@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.fact_json import parse_fact
-from engine.facts import Fact
-from engine.tracking.report import ReportQuery, report_of
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Fact
+from mersalg.engine.tracking.report import ReportQuery, report_of
 
 
 def at(hour: int) -> str:

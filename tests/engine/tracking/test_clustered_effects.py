@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tracking.intervals import (
+from mersalg.engine.tracking.intervals import (
     RatioSums,
     clustered_difference,
     effective_counts,
@@ -16,7 +16,7 @@ from engine.tracking.intervals import (
     t_quantile,
     wilson,
 )
-from engine.tracking.strata import ARMS, Cluster, Clusters, Strata
+from mersalg.engine.tracking.strata import ARMS, Cluster, Clusters, Strata
 
 CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
 

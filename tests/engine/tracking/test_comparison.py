@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from engine.errors import ConfigError
-from engine.fact_json import parse_fact
-from engine.facts import Decision, Fact
-from engine.storage.store import open_store
-from engine.tracking.comparison import compared
-from engine.tracking.query import ReportQuery, other_period, parse_query
-from engine.tracking.rates import RATES
-from engine.tracking.report import build_report, report_of
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Decision, Fact
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.comparison import compared
+from mersalg.engine.tracking.query import ReportQuery, other_period, parse_query
+from mersalg.engine.tracking.rates import RATES
+from mersalg.engine.tracking.report import build_report, report_of
 from tests.engine.tracking.test_incremental import trial
 from tests.support.facts import histories
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from engine.fact_json import parse_fact
-from engine.storage.store import open_store
-from engine.tracking.attribution import outcomes
-from engine.tracking.counts import count_by_unit
-from engine.tracking.history import build_history
-from engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.attribution import outcomes
+from mersalg.engine.tracking.counts import count_by_unit
+from mersalg.engine.tracking.history import build_history
+from mersalg.engine.tracking.report import ReportQuery, build_report
 from tests.engine.tracking.test_attribution import (
     at,
     bought,

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from engine.fact_json import parse_fact
-from engine.facts import Fact
-from engine.tracking.cuped import Adjusted, Unit, adjusted_difference
-from engine.tracking.report import ReportQuery, report_of
-from engine.tracking.sequences import anytime_quantile
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Fact
+from mersalg.engine.tracking.cuped import Adjusted, Unit, adjusted_difference
+from mersalg.engine.tracking.report import ReportQuery, report_of
+from mersalg.engine.tracking.sequences import anytime_quantile
 
 
 def adjusted(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.facts import Fact
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import open_store
-from engine.tracking.report import ReportQuery, build_report, report_of
+from mersalg.engine import clock
+from mersalg.engine.facts import Fact
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import open_store
+from mersalg.engine.tracking.report import ReportQuery, build_report, report_of
 from tests.support.facts import START, histories
 from tests.support.repetitions import repetitions
 

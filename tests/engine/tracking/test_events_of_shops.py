@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from engine import clock
-from engine.adapters.choosing import adapter_named
-from engine.fact_json import parse_fact
-from engine.facts import Fact
-from engine.tracking.report import ReportQuery, report_of
+from mersalg.engine import clock
+from mersalg.engine.adapters.choosing import adapter_named
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Fact
+from mersalg.engine.tracking.report import ReportQuery, report_of
 
 AT = "2026-03-02T10:01:00+01:00"
 LATER = "2026-03-02T10:03:00+01:00"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine import clock
-from engine.facts import Arm, Decision, Event, Fact, Offer, PurchaseItem
-from engine.storage.store import Store, open_store
-from engine.tracking.guardrail import (
+from mersalg.engine import clock
+from mersalg.engine.facts import Arm, Decision, Event, Fact, Offer, PurchaseItem
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.guardrail import (
     LEVEL,
     Limits,
     check,
@@ -21,7 +21,7 @@ from engine.tracking.guardrail import (
     resume,
     state_of,
 )
-from engine.tracking.sequences import watched_difference
+from mersalg.engine.tracking.sequences import watched_difference
 
 NOW = clock.parse_instant("2026-05-04T08:00:00+00:00")
 DAY = clock.MICROS_PER_DAY

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from engine.fact_json import parse_fact
-from engine.tracking import intervals
-from engine.tracking.incremental import effect_text
-from engine.tracking.report import ReportQuery, report_of
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.tracking import intervals
+from mersalg.engine.tracking.incremental import effect_text
+from mersalg.engine.tracking.report import ReportQuery, report_of
 
 
 def visit(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from engine.tracking import intervals
-from engine.tracking.intervals import RatioSums, normal_quantile
+from mersalg.engine.tracking import intervals
+from mersalg.engine.tracking.intervals import RatioSums, normal_quantile
 from tests.support.shared_data import shared_data
 
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])

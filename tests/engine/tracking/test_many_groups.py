@@ -12,9 +12,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
-from engine.facts import Fact
-from engine.tracking.incremental import incremental_of
-from engine.tracking.many import (
+from mersalg.engine.facts import Fact
+from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.many import (
     EFFECTS,
     SHRUNKEN,
     benjamini_hochberg,
@@ -24,9 +24,9 @@ from engine.tracking.many import (
     judge_together,
     shrunken,
 )
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import report_of
-from engine.tracking.strata import Cluster, Strata, Stratum
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import report_of
+from mersalg.engine.tracking.strata import Cluster, Strata, Stratum
 from tests.support.facts import histories
 
 NOTHING = {"numerator": 0, "denominator": 0, "status": "no_data"}

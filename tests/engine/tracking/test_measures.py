@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cross_sell import measures
+from mersalg.engine.cross_sell import measures
 
 
 @st.composite

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.tracking.incremental import incremental_of
-from engine.tracking.per_unit import strata_of_units
-from engine.tracking.strata import Strata
+from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.per_unit import strata_of_units
+from mersalg.engine.tracking.strata import Strata
 from tests.benchmarks.coverage import constant, units_of
 
 MEASURES = ("share", "completion", "revenue_per_unit", "offer_revenue_per_unit", "orders")

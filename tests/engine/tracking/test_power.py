@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import power_proportions_2indep
 
-from engine.errors import ConfigError
-from engine.tracking.intervals import newcombe
-from engine.tracking.power import checkouts_needed
-from engine.tracking.sequences import watched_difference
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.tracking.intervals import newcombe
+from mersalg.engine.tracking.power import checkouts_needed
+from mersalg.engine.tracking.sequences import watched_difference
 from tests.support.commands import run
 
 

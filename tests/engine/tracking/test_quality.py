@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.fact_json import parse_fact
-from engine.tracking.report import ReportQuery, report_of
-from serving.presentation.glossary import QUALITY
-from serving.presentation.report import present
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.tracking.report import ReportQuery, report_of
+from mersalg.serving.presentation.glossary import QUALITY
+from mersalg.serving.presentation.report import present
 from tests.engine.tracking.test_attribution import bought, decided, item, seen
 
 VISIT = [decided(), seen("d-bun"), bought(item("bun"))]

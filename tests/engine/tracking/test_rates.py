@@ -8,8 +8,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from engine.tracking.intervals import RatioSums, wilson
-from engine.tracking.rates import (
+from mersalg.engine.tracking.intervals import RatioSums, wilson
+from mersalg.engine.tracking.rates import (
     CLUSTERED,
     NO_RATIOS,
     RATES,

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import clock
-from engine.errors import ConfigError
-from engine.facts import OFFER_LOG, Decision, Fact, Offer
-from engine.tracking.local_days import ends_at, starts_at, zone_of
-from engine.tracking.quality import ONLY_ACCEPTED
-from engine.tracking.rates import RATES
-from engine.tracking.report import ReportQuery, parse_query, report_of
+from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import OFFER_LOG, Decision, Fact, Offer
+from mersalg.engine.tracking.local_days import ends_at, starts_at, zone_of
+from mersalg.engine.tracking.quality import ONLY_ACCEPTED
+from mersalg.engine.tracking.rates import RATES
+from mersalg.engine.tracking.report import ReportQuery, parse_query, report_of
 from tests.support.facts import histories, returning
 from tests.support.reference_report import ReferenceReport, clustered_bounds
 from tests.support.repetitions import repetitions

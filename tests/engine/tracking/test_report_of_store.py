@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from engine.facts import Fact
-from engine.storage.connection import connect, parse_url
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
-from engine.storage.tables import metadata
-from engine.tracking.report import ReportQuery, build_report, report_of
+from mersalg.engine.facts import Fact
+from mersalg.engine.storage.connection import connect, parse_url
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.storage.tables import metadata
+from mersalg.engine.tracking.report import ReportQuery, build_report, report_of
 from tests.engine.tracking.test_report import queries
 from tests.support.facts import histories
 from tests.support.repetitions import repetitions

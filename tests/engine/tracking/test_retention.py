@@ -13,16 +13,25 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import create_engine, inspect, text
 
-from engine import clock
-from engine.errors import ConfigError
-from engine.facts import KINDS, CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
-from engine.progress import SilentProgress
-from engine.storage.connection import parse_url
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
-from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.retention import drop_before, first_kept, would_drop
-from engine.tracking.rollups.stored import rebuild
+from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import (
+    KINDS,
+    CartLine,
+    Decision,
+    Event,
+    Fact,
+    Offer,
+    PurchaseItem,
+    Replaces,
+)
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage.connection import parse_url
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.tracking.retention import drop_before, first_kept, would_drop
+from mersalg.engine.tracking.rollups.stored import rebuild
 
 SECRET = b"a secret of the tests, long enough"
 

@@ -24,21 +24,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import event
 
-from engine.clock import MICROS_PER_DAY
-from engine.facts import KINDS, Decision, Event, Fact, Offer, PurchaseItem
-from engine.progress import SilentProgress
-from engine.storage import writer
-from engine.storage.fact_import import Source, import_facts
-from engine.storage.facts import Facts
-from engine.storage.linked_facts import FactScope
-from engine.storage.store import Store, open_store
-from engine.tracking.intervals import RatioSums
-from engine.tracking.measures import Measures
-from engine.tracking.per_unit import OF_BASKET as BASKET
-from engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
-from engine.tracking.report import ReportQuery, build_report
-from engine.tracking.rollups import format_1, stored, sums
-from engine.tracking.rollups.day import (
+from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.facts import KINDS, Decision, Event, Fact, Offer, PurchaseItem
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage import writer
+from mersalg.engine.storage.fact_import import Source, import_facts
+from mersalg.engine.storage.facts import Facts
+from mersalg.engine.storage.linked_facts import FactScope
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.measures import Measures
+from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
+from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.tracking.rollups import format_1, stored, sums
+from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
     COUNT_COLUMNS,
@@ -55,10 +55,10 @@ from engine.tracking.rollups.day import (
     rows_of_days,
     same_numbers,
 )
-from engine.tracking.rollups.exact_sums import Column
-from engine.tracking.rollups.sums import add_up
-from engine.tracking.sample_ratio import Drawn
-from engine.tracking.strata import (
+from mersalg.engine.tracking.rollups.exact_sums import Column
+from mersalg.engine.tracking.rollups.sums import add_up
+from mersalg.engine.tracking.sample_ratio import Drawn
+from mersalg.engine.tracking.strata import (
     ARMS,
     COUNTED,
     MEASURES,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.errors import ConfigError
-from engine.fact_json import parse_fact
-from engine.tracking.intervals import newcombe, normal_quantile
-from engine.tracking.query import ReportQuery, parse_query
-from engine.tracking.report import report_of
-from engine.tracking.sequences import (
+from mersalg.engine.errors import ConfigError
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.tracking.intervals import newcombe, normal_quantile
+from mersalg.engine.tracking.query import ReportQuery, parse_query
+from mersalg.engine.tracking.report import report_of
+from mersalg.engine.tracking.sequences import (
     TIGHTEST,
     anytime_quantile,
     intrinsic_time,

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.fact_json import parse_fact
-from engine.tracking.cuped import Unit, adjusted_difference
-from engine.tracking.incremental import incremental_of
-from engine.tracking.intervals import RatioSums
-from engine.tracking.report import ReportQuery, report_of
-from engine.tracking.strata import Cluster, Clusters, Strata, Stratum
-from serving.presentation.report import present
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.tracking.cuped import Unit, adjusted_difference
+from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.report import ReportQuery, report_of
+from mersalg.engine.tracking.strata import Cluster, Clusters, Strata, Stratum
+from mersalg.serving.presentation.report import present
 from tests.engine.tracking.test_incremental import visit
 
 WEEKS = ((100_000, 0.1), (500_000, 0.3))

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine.fact_json import parse_fact
-from engine.locales import LANGUAGES, Language
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import report_of
-from serving.openapi_words import described
-from serving.presentation import glossary
-from serving.presentation.glossary import glossary_of
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import report_of
+from mersalg.serving.openapi_words import described
+from mersalg.serving.presentation import glossary
+from mersalg.serving.presentation.glossary import glossary_of
 from tests.engine.tracking.test_incremental import trial
 
 SERVING = Path(__file__).parents[3] / "serving"
@@ -90,11 +90,11 @@ def test_every_phrase_is_used() -> None:
 
 
 def test_the_api_describes_counters_by_the_same_words() -> None:
-    from serving.app import create_app
-    from serving.settings import ServeSettings
+    from mersalg.serving.app import create_app
+    from mersalg.serving.settings import ServeSettings
 
     document = create_app(ServeSettings()).openapi()
-    assert described.__module__ == "serving.openapi_words"
+    assert described.__module__ == "mersalg.serving.openapi_words"
     answer = document["paths"]["/v1/reports/rates"]["get"]["responses"]["200"]
     fields = answer["content"]["application/json"]["schema"]["properties"]
     terms = glossary_of("en").terms

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.locales import Language
-from serving.presentation.glossary import glossary_of
+from mersalg.engine.locales import Language
+from mersalg.serving.presentation.glossary import glossary_of
 from tests.support.number_pages import PAGES, number_page
 
 

@@ -11,16 +11,16 @@ import msgspec
 import pytest
 from markupsafe import escape
 
-from engine.fact_json import parse_fact
-from engine.facts import Decision
-from engine.locales import LANGUAGES, Language
-from engine.tracking.query import ReportQuery
-from engine.tracking.report import report_of
-from serving.cli.report_tables import page_of
-from serving.dashboard.view import build_view
-from serving.presentation.figures import Figures
-from serving.presentation.glossary import QUALITY
-from serving.presentation.report import completion_text, present
+from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.facts import Decision
+from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.engine.tracking.query import ReportQuery
+from mersalg.engine.tracking.report import report_of
+from mersalg.serving.cli.report_tables import page_of
+from mersalg.serving.dashboard.view import build_view
+from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.glossary import QUALITY
+from mersalg.serving.presentation.report import completion_text, present
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from engine.errors import ConfigError
-from training.database_source import expand_environment, without_password
+from mersalg.engine.errors import ConfigError
+from mersalg.training.database_source import expand_environment, without_password
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.errors import DataError
-from engine.orders import Baskets
-from engine.progress import Progress
-from engine.vocabulary import Vocabulary
-from training.basket_files import numbered_items
-from training.mining.protocol import Itemsets, min_count_of_support
-from training.mining.rules import Ranks
-from training.mining.search import default_min_count
-from training.mining.spark import counting
-from training.mining.spark.counting import Level
-from training.mining.spark.lines import lines_of
-from training.mining.spark.session import open_session, reading
+from mersalg.engine.errors import DataError
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
+from mersalg.engine.vocabulary import Vocabulary
+from mersalg.training.basket_files import numbered_items
+from mersalg.training.mining.protocol import Itemsets, min_count_of_support
+from mersalg.training.mining.rules import Ranks
+from mersalg.training.mining.search import default_min_count
+from mersalg.training.mining.spark import counting
+from mersalg.training.mining.spark.counting import Level
+from mersalg.training.mining.spark.lines import lines_of
+from mersalg.training.mining.spark.session import open_session, reading
 
 Integers = NDArray[np.int64]
 _STEPS_BEFORE_GROWING = 3
@@ -96,7 +96,8 @@ def mine_source(
     max_basket_size: int | None = None,
     progress: Progress,
 ) -> MinedSource:
-    """Count items that occur together in the orders of a source (`training.mining.spark.lines`).
+    """Count items that occur together in the orders of a source
+    (`mersalg.training.mining.spark.lines`).
 
     Args:
         min_count: else the least count of `min_support`, else `default_min_count`.

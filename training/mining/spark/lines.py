@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigError, DataError
-from training.mining.spark import baskets_of_text, database
-from training.mining.spark.baskets_of_text import BLANK
-from training.mining.spark.session import reading
-from training.sources import require_columns
+from mersalg.engine.errors import ConfigError, DataError
+from mersalg.training.mining.spark import baskets_of_text, database
+from mersalg.training.mining.spark.baskets_of_text import BLANK
+from mersalg.training.mining.spark.session import reading
+from mersalg.training.sources import require_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -1,6 +1,6 @@
 """Facts, decisions, offers and settings.
 
-Written out rather than taken from `engine.storage.tables`: a migration stays what it was.
+Written out rather than taken from `mersalg.engine.storage.tables`: a migration stays what it was.
 """
 
 from __future__ import annotations

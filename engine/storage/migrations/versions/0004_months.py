@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from engine.storage.months import create_default, create_month, month_of
+from mersalg.engine.storage.months import create_default, create_month, month_of
 
 revision = "0004"
 down_revision = "0003"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from engine.storage.months import create_default
+from mersalg.engine.storage.months import create_default
 
 revision = "0009"
 down_revision = "0008"

@@ -1,0 +1,1 @@
+"""Recommendation engine with offer tracking: cross-sell and upsell at checkout, and their rates."""
