@@ -1,1 +1,44 @@
-"""Recommendation engine with offer tracking: cross-sell and upsell at checkout, and their rates."""
+"""Recommendation engine with offer tracking: cross-sell and upsell at checkout, and their rates.
+
+Wheels and editable installs have this file as `mersalg/__init__.py`. Names are loaded when they
+are first used, so that importing a part of the package loads no library it does not need.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    **dict.fromkeys(
+        (
+            *("CrossSellRecommender", "PriceTiers", "UpsellRecommender"),
+            *("association_rules", "fpgrowth", "mine"),
+        ),
+        "mersalg.training.api",
+    ),
+    "rates": "mersalg.serving.facts_api",
+}
+
+__all__ = [*_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of the Python interface.
+
+    Raises
+    ------
+    ImportError
+        A library it needs is not installed; the message says what to install.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module 'mersalg' has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        message = f"mersalg.{name} needs {error.name}: pip install 'mersalg[train]'"
+        raise ImportError(message, name=error.name) from error
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -163,7 +163,7 @@ def test_the_command_runs_without_extras() -> None:
         and not module.startswith("_")
         and module not in {*PACKAGES, "pip", "setuptools", "pkg_resources"}
     )
-    assert {"httpx", "psycopg", "hypothesis"} <= set(foreign)
+    assert {"httpx", "psycopg", "hypothesis", "pandas", "sklearn", "scipy"} <= set(foreign)
     code = (
         "import sys\n"
         f"hidden = set({foreign!r})\n"
@@ -172,16 +172,22 @@ def test_the_command_runs_without_extras() -> None:
         "        if name.partition('.')[0] in hidden:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
-        "import mersalg.serving.app, mersalg.training.pipeline\n"
-        "sys.argv = ['mersalg', '--help']\n"
+        "import mersalg.serving.app\n"
         "from mersalg.serving.cli.main import run\n"
+        "sys.argv = ['mersalg', *sys.argv[1:]]\n"
         "run()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+
+    def attempt(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = attempt("--help")
     assert done.returncode == 0, done.stderr
     assert "suggest" in done.stdout
+    done = attempt("mine", "README.md")
+    assert done.returncode == 2
+    assert "pip install 'mersalg[train]'" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["mine", "--help"], ["models", "list"], ["--version"]])

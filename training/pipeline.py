@@ -27,7 +27,7 @@ from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.training.dataset import load_dataset, read_sources
 from mersalg.training.evaluation import BackTest, back_test
-from mersalg.training.fitting import fit_model, ladders_of
+from mersalg.training.fitting import Fitted, fit_model, ladders_of
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
 from mersalg.training.inputs import inputs_digest
 from mersalg.training.mining.protocol import MiningEngine, get_engine
@@ -103,6 +103,28 @@ def fit(dataset: Dataset, config: ShopConfig, engine: MiningEngine, progress: Pr
     return fit_model(dataset, config, engine, progress).model
 
 
+def fit_chosen(
+    dataset: Dataset,
+    config: ShopConfig,
+    engine: MiningEngine,
+    progress: Progress,
+    *,
+    tested: BackTest | None,
+    **others: Any,
+) -> Fitted:
+    """Fit the model with the ranking that the back-test chose; `others` go to `fit_model`."""
+    choice = tested and tested.choice
+    return fit_model(
+        dataset,
+        config,
+        engine,
+        progress,
+        scorers=choice.scorers if choice else None,
+        max_lift=choice.max_lift if choice else 1.0,
+        **others,
+    )
+
+
 def train(
     config: ShopConfig,
     folder: Path,
@@ -163,14 +185,13 @@ def train(
             fitted_ladders=ladders,
         )
     with watch.stage("fit"):
-        fitted = fit_model(
+        fitted = fit_chosen(
             dataset,
             config,
             mining,
             progress,
+            tested=tested,
             fitted_ladders=ladders,
-            scorers=tested.choice.scorers if tested else None,
-            max_lift=tested.choice.max_lift if tested else 1.0,
             customer_key=customer_key(models),
             forgotten=Forgotten(models).hashes(),
         )

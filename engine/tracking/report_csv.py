@@ -14,7 +14,7 @@ from mersalg.engine.tracking.rates import RATES
 
 Report = Mapping[str, Any]
 
-_MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
+MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
 _TOGETHER = ("q_value", "shrunken")
 _MONEY = ("revenue", "net_revenue")
 _OF_EFFECTS = (
@@ -37,11 +37,11 @@ def csv_text(report: Report) -> str:
     keys = _group_keys(report)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, "kind", "rate", *_MEASURES, *_TOGETHER])
-    for key, kind, rate, entry in _entries(report):
+    writer.writerow([*keys, "kind", "rate", *MEASURES, *_TOGETHER])
+    for key, kind, rate, entry in rows_of(report):
         cells = [_safe(str(key.get(name, ""))) for name in keys]
         writer.writerow(
-            [*cells, kind, rate, *(entry.get(name) for name in (*_MEASURES, *_TOGETHER))]
+            [*cells, kind, rate, *(entry.get(name) for name in (*MEASURES, *_TOGETHER))]
         )
     return text.getvalue()
 
@@ -51,7 +51,8 @@ def _group_keys(report: Report) -> Sequence[str]:
     return list(groups[0]["key"]) if groups else []
 
 
-def _entries(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Report]]:
+def rows_of(report: Report) -> Iterator[tuple[Mapping[str, str], str, str, Report]]:
+    """Yield the group, kind, rate and measures of each row; the rows of the total come first."""
     rows: list[Report] = [{"key": {}, **report["total"]}, *report["groups"]]
     for row in rows:
         for kind in KINDS:

@@ -59,6 +59,16 @@ for _console in (out, err):
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 
 
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> bool:
+    """Say whether progress is printed from now on."""
+    global _quiet
+    _quiet = quiet
+    return quiet
+
+
 def print_json(data: object) -> None:
     """One JSON document on standard output, numpy numbers included."""
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
@@ -133,7 +143,7 @@ class _Lines:
 @contextmanager
 def progress_bars(*, quiet: bool = False) -> Generator[_Bars | _Lines | SilentProgress, None, None]:
     """Progress on standard error: bars in a terminal, else lines; silence where `quiet`."""
-    if quiet:
+    if quiet or _quiet:
         yield SilentProgress()
         return
     if not err.file.isatty():

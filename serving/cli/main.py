@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mersalg.engine.errors import DataError, GateRefused, MersalgError
+from mersalg.engine.errors import ConfigError, DataError, GateRefused, MersalgError
 from mersalg.serving.cli import console
 
 _VARIABLE = "MERSALG_DATABASE"
@@ -45,6 +45,37 @@ _PANELS = {
 }
 
 
+_OF_TRAINING = frozenset(
+    {"joblib", "mlxtend", "narwhals", "pandas", "scipy", "sklearn", "threadpoolctl"}
+)
+"""What `mersalg[train]` brings, by the names of the imports."""
+
+
+def _with_quiet(
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            callback=console.set_quiet,
+            expose_value=False,
+            help="Print no progress; results, warnings and errors stay.",
+        ),
+    ] = False,
+) -> None:
+    """Declare the option that every command has."""
+
+
+def _add_quiet(command: Any) -> None:
+    """Give a command, or each command of a group, the option `--quiet`."""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _add_quiet(each)
+        return
+    source = typer.Typer(add_completion=False)
+    source.command()(_with_quiet)
+    command.params += typer.main.get_command(source).params
+
+
 class _Commands(Mapping[str, Any]):
     """The commands by name, each imported and described when it is asked for."""
 
@@ -59,7 +90,9 @@ class _Commands(Mapping[str, Any]):
                 alone.add_typer(module.group, name=name, rich_help_panel=panel)
             else:
                 alone.command(name=name, rich_help_panel=panel)(module.command)
-            self._built[name] = typer.main.get_group(alone).commands[name]
+            command = typer.main.get_group(alone).commands[name]
+            _add_quiet(command)
+            self._built[name] = command
         return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -94,6 +127,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
     epilog="Exit codes: 0 ok, 1 a gate said no, 2 bad input.",
 )
@@ -112,7 +146,7 @@ def _print_version(value: bool) -> None:
 
 
 @app.callback()
-def main(  # noqa: D103 - it would be the help of the whole program
+def main(
     show_version: Annotated[
         bool,
         typer.Option(
@@ -120,6 +154,7 @@ def main(  # noqa: D103 - it would be the help of the whole program
         ),
     ] = False,
 ) -> None:
+    """Take the options of the command itself."""
     del show_version
 
 
@@ -132,6 +167,11 @@ def run() -> None:
         command(default_map=_defaults(command, _database_from_file()))
     except GateRefused as error:
         _end(error, console.GATE_SAID_NO)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_TRAINING:
+            raise
+        message = f"this command needs {error.name}: pip install 'mersalg[train]'"
+        _end(ConfigError(message), console.BAD_INPUT)
     except MersalgError as error:
         _end(error, console.BAD_INPUT)
     except OSError as error:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from mersalg.engine.errors import DataError
 from mersalg.serving.cli import console
+from tests.support.commands import attempt, run
 
 
 def test_a_step_is_printed_as_it_begins(
@@ -113,3 +114,13 @@ def test_a_terminal_shows_bars() -> None:
     assert "2/2" in shown
     assert "Mining ..." not in shown
     assert "\x1b[" in shown
+
+
+def test_every_command_can_be_quiet_and_explains_itself() -> None:
+    loud = attempt("simulate", "--checkouts", 20)
+    assert "Simulating checkouts ..." in loud.stderr
+    quiet = attempt("simulate", "--checkouts", 20, "--quiet")
+    assert (quiet.stderr, quiet.stdout) == ("", loud.stdout)
+    assert "Simulating checkouts ..." in attempt("simulate", "--checkouts", 20).stderr
+    for command in (("train",), ("events", "import"), ("models", "list"), ("serve",)):
+        assert "--quiet" in run(*command, "-h")

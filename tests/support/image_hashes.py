@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "serving" / "deployment"
 PYTHON = "3.12"
-EXTRAS = ("postgres", "otel")
+EXTRAS = ("postgres", "otel", "train")
 MACHINES = ("x86_64", "aarch64")
 _GLIBC = ("_2_28", "_2_27", "_2_24", "_2_17", "2014")
 FILES = {"image.txt": "runs", "image-build.txt": "is built with"}

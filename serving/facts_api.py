@@ -1,0 +1,138 @@
+"""The rates of facts as a data frame: `mersalg.rates`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from mersalg.engine.errors import DataError
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.storage.fact_import import Source, import_facts
+from mersalg.engine.storage.store import Store, open_existing_store, open_store
+from mersalg.engine.tracking.report import build_report, parse_query
+from mersalg.engine.tracking.report_csv import MEASURES, rows_of
+
+_SQLITE = b"SQLite format 3\0"
+Facts = str | Path | Iterable[Mapping[str, Any]]
+
+
+def rates(
+    facts: Facts,
+    start: date | str | None = None,
+    end: date | str | None = None,
+    by: str | Sequence[str] | None = None,
+    **settings: str,
+) -> pd.DataFrame:
+    """Return both rates of facts, a row for each group, kind and rate, as `mersalg report` does.
+
+    Parameters
+    ----------
+    facts : str, Path or iterable of mapping
+        A file of facts, one JSON object a line; the URL of a database, or a SQLite file; or the
+        facts themselves, in the schema of `POST /v1/events` with `decision` facts.
+    start, end : date or str or None
+        The first and the last day, both inclusive; None is unbounded.
+    by : str or sequence of str or None
+        Group keys, such as `"week"` or `["day", "item"]`.
+    **settings : str
+        Settings of a report that override those of the database: `timezone`, `currency`,
+        `impressions`, `window`, `checkout_days`, `holdout`, `count`, `level`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The group keys, `kind`, `rate`, `value`, `lower`, `upper`, `numerator`, `denominator`,
+        `method` and `status`.
+
+    Raises
+    ------
+    ConfigError
+        A setting or a group key is not known.
+    DataError
+        A fact is malformed, or there is no such file.
+    """
+    keys = [by] if isinstance(by, str) else list(by or ())
+    query = parse_query(
+        {
+            "from": None if start is None else str(start),
+            "to": None if end is None else str(end),
+            "by": ",".join(keys),
+            **settings,
+        }
+    )
+    with _store_of(facts) as (store, lasts):
+        settings = store.reports.settings()
+        # Roll-ups of a database that is gone in a moment would be made for nothing.
+        report = build_report(store, query.filled(settings), from_facts=not lasts)
+    columns = (*_keys_of(report), "kind", "rate", *MEASURES)
+    rows = [
+        {**key, "kind": kind, "rate": rate, **{name: entry.get(name) for name in MEASURES}}
+        for key, kind, rate, entry in rows_of(report)
+    ]
+    frame = pd.DataFrame(rows, columns=list(columns))
+    for name in ("value", "lower", "upper"):  # amounts of money are decimal text in a report
+        frame[name] = pd.to_numeric(frame[name])
+    return frame
+
+
+def _keys_of(report: Mapping[str, Any]) -> list[str]:
+    groups: Sequence[Mapping[str, Any]] = report["groups"]
+    return list(groups[0]["key"]) if groups else []
+
+
+@contextmanager
+def _store_of(facts: Facts) -> Iterator[tuple[Store, bool]]:
+    """Open the database of facts, or put them into a temporary one; and say whether it lasts."""
+    if isinstance(facts, (str, Path)) and _is_database(str(facts)):
+        store = open_existing_store(str(facts))
+        try:
+            store.ping()
+            yield store, True
+        finally:
+            store.close()
+        return
+    with tempfile.TemporaryDirectory(prefix="mersalg-rates-") as folder:
+        place = Path(folder)
+        file = Path(facts) if isinstance(facts, (str, Path)) else _written(facts, place)
+        rejected = place / "rejected.jsonl"
+        store = open_store(f"sqlite:///{place / 'facts.db'}", bulk=True)
+        try:
+            store.migrate()
+            try:
+                lines = file.open("rb")
+            except OSError as error:
+                raise DataError(f"cannot read: {error.strerror}", file=str(file)) from error
+            with lines:
+                source = Source.of(lines, file)
+                result = import_facts(store, source, rejected, SilentProgress())
+            if result.rejected:
+                line, code, message = result.examples[0]
+                raise DataError(f"line {line} ({code}): {message}", file=str(file))
+            yield store, False
+        finally:
+            store.close()
+
+
+def _is_database(name: str) -> bool:
+    if "://" in name:
+        return True
+    path = Path(name)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+
+
+def _written(facts: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    path = folder / "facts.jsonl"
+    with path.open("wb") as file:
+        for fact in facts:
+            file.write(orjson.dumps(fact) + b"\n")
+    return path

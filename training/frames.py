@@ -1,0 +1,156 @@
+"""Data frames and lists as the tables and baskets that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import SilentProgress
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training.dataset import Dataset, Sources, load_dataset
+from mersalg.training.mining.pairs import baskets_of_pairs
+from mersalg.training.sources import SourceTable, single
+
+_ORDER_COLUMNS = (
+    *("order_id", "item_id", "customer_id", "ordered_at", "quantity", "unit_price"),
+    *("discount", "store_id"),
+)
+_ITEM_COLUMNS = (
+    *("item_id", "name", "category", "family", "price", "brand", "pack_size", "cost"),
+    *("in_stock", "active"),
+)
+
+
+def frame_of(data: Any) -> nw.DataFrame[Any]:
+    frame = nw.from_native(data, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(f"a pandas, Polars or Arrow frame is needed, not {type(data).__name__}")
+    return frame
+
+
+def table_of(data: Any, needed: Iterable[str]) -> pa.Table:
+    """Return a frame as an Arrow table; of pandas frames without the index."""
+    frame = frame_of(data)
+    for name in needed:
+        if name not in frame.columns:
+            listed = ", ".join(map(str, frame.columns))
+            raise ValueError(f"the frame has no column {name!r}; there are {listed}")
+    if isinstance(data, pd.DataFrame):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    return frame.to_arrow()
+
+
+def families_and_prices(items: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    table = table_of(items, ("family", "price"))
+    family = np.array(["" if each is None else str(each) for each in table["family"].to_pylist()])
+    prices = [0.0 if each is None else float(each) for each in table["price"].to_pylist()]
+    return family, np.array(prices, dtype=np.float64)
+
+
+def is_frame(data: Any) -> bool:
+    return not isinstance(data, (list, tuple)) and isinstance(
+        nw.from_native(data, pass_through=True), (nw.DataFrame, nw.LazyFrame)
+    )
+
+
+def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
+    if is_frame(orders):
+        table = table_of(orders, ("order_id", "item_id"))
+        order, item = (
+            table[name].combine_chunks().dictionary_encode() for name in ("order_id", "item_id")
+        )
+        kept = pc.and_(order.is_valid(), item.is_valid())
+        order, item = order.filter(kept), item.filter(kept)
+        texts = [str(each) for each in item.dictionary.to_pylist()]
+        places = np.argsort(np.argsort(texts))
+        codes = places[item.indices.to_numpy()]
+        baskets = baskets_of_pairs(
+            order.indices.to_numpy().astype(np.int64), codes, len(order.dictionary), len(texts)
+        )
+        return baskets, StringTable.from_texts(sorted(texts))
+    baskets, names = baskets_of(orders, True)
+    return baskets, StringTable.from_texts([str(name) for name in names or ()])
+
+
+def baskets_of(data: Any, use_colnames: bool) -> tuple[Baskets, Sequence[Any] | None]:
+    """Return baskets, and the names of their items; None where their positions are wanted."""
+    if not is_frame(data):
+        rows = [set(basket) for basket in data]
+        names = sorted({item for row in rows for item in row}, key=lambda item: (str(item), item))
+        place = {name: number for number, name in enumerate(names)}
+        lengths = [len(row) for row in rows]
+        items = np.fromiter((place[item] for row in rows for item in row), np.int64, sum(lengths))
+        orders = np.repeat(np.arange(len(rows)), lengths)
+        return Baskets.from_pairs(orders, items, len(rows), len(names)), names
+    orders, items, shape = _cells(data)
+    columns: Sequence[Any] = list(data.columns) if hasattr(data, "columns") else range(shape[1])
+    if not isinstance(data, pd.DataFrame):
+        columns = frame_of(data).columns
+    return Baskets.from_pairs(orders, items, *shape), columns if use_colnames else None
+
+
+def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
+    """Return row and column of each cell that is 1, and the shape of a one-hot frame."""
+    if isinstance(data, pd.DataFrame) and any(
+        isinstance(kind, pd.SparseDtype) for kind in data.dtypes
+    ):
+        cells = data.sparse.to_coo()
+        values, rows, columns = cells.data, cells.row, cells.col
+        rows, columns = rows[values != 0], columns[values != 0]
+    else:
+        values = np.asarray(data if isinstance(data, pd.DataFrame) else frame_of(data).to_numpy())
+        rows, columns = np.nonzero(values)
+    if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
+        raise ValueError("a one-hot frame holds True and False, or 1 and 0, and nothing else")
+    shape = (len(data), len(frame_of(data).columns))
+    return rows.astype(np.int64), columns.astype(np.int64), shape
+
+
+def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
+    if not is_frame(carts):
+        for place, cart in enumerate(carts):
+            yield place, [str(item) for item in cart]
+        return
+    table = table_of(carts, ("cart_id", "item_id"))
+    found: dict[Any, list[str]] = {}
+    for cart_id, item in zip(
+        table["cart_id"].to_pylist(), table["item_id"].to_pylist(), strict=True
+    ):
+        found.setdefault(cart_id, []).append(str(item))
+    yield from found.items()
+
+
+def dataset_of(
+    orders: Any, items: Any, currency: str, settings: dict[str, Any] | None
+) -> tuple[Dataset, ShopConfig]:
+    """Return frames as training reads files, by a shop file that names their columns."""
+    lines = table_of(orders, ("order_id", "item_id"))
+    columns = {name: name for name in _ORDER_COLUMNS if name in lines.column_names}
+    document: dict[str, Any] = {
+        "shop": {"name": "in memory", "currency": currency},
+        "orders": {"path": "orders", "columns": columns},
+    }
+    catalogue: SourceTable | None = None
+    if items is not None:
+        table = table_of(items, ("item_id",))
+        known = {name: name for name in _ITEM_COLUMNS if name in table.column_names}
+        others = [name for name in table.column_names if name not in known]
+        document["catalogue"] = {"path": "items", "columns": known, "attributes": others}
+        catalogue = single(table, "items", ".")
+    for name, section in (settings or {}).items():
+        document[name] = {**document.get(name, {}), **section}
+    config = ShopConfig.model_validate(document)
+    sources = Sources(single(lines, "orders", "."), catalogue)
+    return load_dataset(config, Path(), SilentProgress(), sources=sources), config

@@ -1,0 +1,143 @@
+"""Itemsets and rules with the parameters and columns of `mlxtend.frequent_patterns`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mersalg.engine.progress import SilentProgress
+from mersalg.training.frames import baskets_of
+from mersalg.training.mining.protocol import get_engine, min_count_of_support
+
+_METRICS = (
+    *("antecedent support", "consequent support", "support", "confidence", "lift"),
+    *("representativity", "leverage", "conviction", "zhangs_metric", "jaccard", "certainty"),
+    "kulczynski",
+)
+
+
+def fpgrowth(
+    df: Any, min_support: float = 0.5, use_colnames: bool = False, max_len: int | None = None
+) -> pd.DataFrame:
+    """Return the frequent itemsets of baskets, as `mlxtend.frequent_patterns.fpgrowth` does.
+
+    Parameters
+    ----------
+    df : frame or sequence of sequences
+        One-hot: a row a basket, a column an item, True or 1 where the basket holds it; dense or
+        sparse. Or a list of baskets, each a list of items.
+    min_support : float
+        The least share of baskets, above 0. A set exactly on it is listed.
+    use_colnames : bool
+        Whether itemsets hold the names of columns instead of their positions. Of a list of
+        baskets they always hold the items.
+    max_len : int or None
+        The most items of a set; None sets no bound.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `support` (float) and `itemsets` (frozenset), the smaller sets first.
+
+    Raises
+    ------
+    ValueError
+        `min_support` is not above 0, or a cell is neither 0 nor 1.
+    """
+    if not 0 < min_support <= 1:
+        raise ValueError(f"min_support must be above 0 and at most 1, not {min_support}")
+    baskets, names = baskets_of(df, use_colnames)
+    least = min_count_of_support(Fraction(repr(float(min_support))), baskets.n_orders)
+    longest = max_len or max(1, int(np.diff(baskets.indptr).max(initial=1)))
+    found = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
+    counts = np.concatenate([*found.counts, np.zeros(0, np.int64)])
+    sets = [frozenset(row) for level in found.items for row in _named(level, names)]
+    itemsets = np.empty(len(sets), dtype=object)
+    itemsets[:] = sets
+    return pd.DataFrame({"support": counts / max(baskets.n_orders, 1), "itemsets": itemsets})
+
+
+def association_rules(
+    itemsets: pd.DataFrame, metric: str = "confidence", min_threshold: float = 0.8
+) -> pd.DataFrame:
+    """Return the rules of frequent itemsets, every split of a set into two, as mlxtend does.
+
+    Parameters
+    ----------
+    itemsets : pandas.DataFrame
+        What `fpgrowth` returns.
+    metric : str
+        The measure compared: `confidence`, `lift`, `support`, `leverage`, `conviction`,
+        `zhangs_metric`, `jaccard`, `certainty`, `kulczynski` or `representativity`.
+    min_threshold : float
+        The least value of `metric`. A rule on it, but for the last bit of a float, is kept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `antecedents`, `consequents` (frozensets) and mlxtend's measures.
+
+    Raises
+    ------
+    ValueError
+        `metric` is not known, or `itemsets` is not such a frame.
+    KeyError
+        A subset of a listed set is not listed.
+    """
+    if metric not in _METRICS[2:]:
+        raise ValueError(f"metric must be one of {', '.join(_METRICS[2:])}, not {metric!r}")
+    if not {"support", "itemsets"} <= set(itemsets.columns):
+        raise ValueError("itemsets must have the columns support and itemsets, as of fpgrowth")
+    support = dict(zip(itemsets["itemsets"], itemsets["support"].astype(float), strict=True))
+    left: list[frozenset[Any]] = []
+    right: list[frozenset[Any]] = []
+    whole: list[float] = []
+    for items, share in support.items():
+        for size in range(len(items) - 1, 0, -1):
+            for part in combinations(items, size):
+                antecedent = frozenset(part)
+                left.append(antecedent)
+                right.append(items - antecedent)
+                whole.append(share)
+    columns = _measures(
+        np.array([support[each] for each in left], dtype=np.float64),
+        np.array([support[each] for each in right], dtype=np.float64),
+        np.array(whole, dtype=np.float64),
+    )
+    values = columns[metric]
+    kept = np.flatnonzero(values >= min_threshold - 1e-12 * max(1.0, abs(min_threshold)))
+    frame: dict[str, Any] = {
+        "antecedents": [left[rule] for rule in kept],
+        "consequents": [right[rule] for rule in kept],
+        **{name: column[kept] for name, column in columns.items()},
+    }
+    return pd.DataFrame(frame, columns=["antecedents", "consequents", *_METRICS])
+
+
+def _measures(
+    a: NDArray[np.float64], c: NDArray[np.float64], both: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return each of `_METRICS` from the shares of antecedents, consequents and of both."""
+    confidence, leverage = both / a, both - a * c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        conviction = np.where(confidence < 1, (1 - c) / (1 - confidence), np.inf)
+        spread = np.maximum(both * (1 - a), a * (c - both))
+        zhang = np.where(spread == 0, 0.0, leverage / spread)
+        certainty = np.where(c < 1, (confidence - c) / (1 - c), 0.0)
+    representativity = np.ones(len(both))
+    columns = (
+        *(a, c, both, confidence, confidence / c, representativity, leverage, conviction),
+        *(zhang, both / (a + c - both), certainty, (confidence + both / c) / 2),
+    )
+    return dict(zip(_METRICS, columns, strict=True))
+
+
+def _named(level: NDArray[np.int32], names: Sequence[Any] | None) -> Iterator[list[Any]]:
+    for row in level.tolist():
+        yield row if names is None else [names[item] for item in row]
