@@ -8,7 +8,14 @@ import msgspec
 
 from mersalg.engine.fact_fields import amount_text, quantity_text
 from mersalg.engine.facts import Decision, Evidence, Offer, Tracking
-from mersalg.serving.schemas import CrossSellOffer, ReplacedItem, SuggestionResponse, UpsellOffer
+from mersalg.engine.model import Model
+from mersalg.serving.schemas import (
+    CrossSellOffer,
+    ReplacedItem,
+    SuggestionRequest,
+    SuggestionResponse,
+    UpsellOffer,
+)
 
 _DECIMALS = 6
 
@@ -69,3 +76,12 @@ def _rounded(evidence: Evidence | None) -> Evidence | None:
         round(evidence.lift, _DECIMALS),
         round(evidence.lift_lower, _DECIMALS),
     )
+
+
+def unknown_item_ids(model: Model | None, request: SuggestionRequest) -> list[str]:
+    """Return the items of a call's cart that the model does not know, each once."""
+    if model is None or not request.lines:
+        return []
+    item_ids = [line.item_id for line in request.lines]
+    places = zip(item_ids, model.catalogue.items.indices_of(item_ids), strict=True)
+    return list(dict.fromkeys(item_id for item_id, place in places if place < 0))

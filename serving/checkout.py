@@ -182,15 +182,6 @@ def decide(
     )
 
 
-def unknown_item_ids(model: Model | None, request: SuggestionRequest) -> list[str]:
-    """Return the items of a call's cart that the model does not know, each once."""
-    if model is None or not request.lines:
-        return []
-    item_ids = [line.item_id for line in request.lines]
-    places = zip(item_ids, model.catalogue.items.indices_of(item_ids), strict=True)
-    return list(dict.fromkeys(item_id for item_id, place in places if place < 0))
-
-
 def _recorded_lines(lines: tuple[CartLine, ...], offers: Sequence[Offer]) -> tuple[CartLine, ...]:
     replaced = {offer.replaces.item_id for offer in offers if offer.replaces is not None}
     rest = [line for line in lines[_MOST_RECORDED:] if line.item_id in replaced]

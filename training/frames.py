@@ -148,9 +148,9 @@ def dataset_of(
         known = {name: name for name in _ITEM_COLUMNS if name in table.column_names}
         others = [name for name in table.column_names if name not in known]
         document["catalogue"] = {"path": "items", "columns": known, "attributes": others}
-        catalogue = single(table, "items", ".")
+        catalogue = single(table, "items")
     for name, section in (settings or {}).items():
         document[name] = {**document.get(name, {}), **section}
     config = ShopConfig.model_validate(document)
-    sources = Sources(single(lines, "orders", "."), catalogue)
+    sources = Sources(single(lines, "orders"), catalogue)
     return load_dataset(config, Path(), SilentProgress(), sources=sources), config

@@ -73,8 +73,8 @@ def _answers(
 
 
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
-    from mersalg.serving.answers import answer_json
-    from mersalg.serving.checkout import decide, unknown_item_ids
+    from mersalg.serving.answers import answer_json, unknown_item_ids
+    from mersalg.serving.checkout import decide
     from mersalg.serving.errors import ApiError
     from mersalg.serving.request_body import decode, ignored
     from mersalg.serving.schemas import SuggestionRequest
