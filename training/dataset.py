@@ -103,22 +103,28 @@ class Sources:
 
 def read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Sources:
     """Read the rows of the catalogue and the orders; raises as `load_dataset`."""
-    catalogue, sections = None, {}
-    if (section := config.catalogue) is not None:
+    catalogue = None
+    if config.catalogue is not None:
         with progress.task("Reading the catalogue"):
-            catalogue = read_source(section, folder, ())
-            columns, catalogue = with_own_names(section.columns, catalogue, section.attributes)
-            sections["catalogue"] = section.model_copy(update={"columns": columns})
-            needed = catalogue_file.needed_columns(sections["catalogue"])
-            require_columns(catalogue.table.column_names, needed, catalogue.files[0])
+            catalogue = read_source(config.catalogue, folder, ())
     with progress.task("Reading orders"):
-        section = config.orders
-        orders = read_source(section, folder, ())
-        filters = order_lines.filter_columns(section)
-        columns, orders = with_own_names(section.columns, orders, filters)
-        sections["orders"] = section.model_copy(update={"columns": columns})
-        needed = order_lines.needed_columns(sections["orders"])
-        require_columns(orders.table.column_names, needed, orders.files[0])
+        return sources_of(config, read_source(config.orders, folder, ()), catalogue)
+
+
+def sources_of(config: ShopConfig, orders: SourceTable, catalogue: SourceTable | None) -> Sources:
+    """Return rows with the columns that bear a field's own name; raises as `load_dataset`."""
+    sections: dict[str, Any] = {}
+    if (section := config.catalogue) is not None and catalogue is not None:
+        columns, catalogue = with_own_names(section.columns, catalogue, section.attributes)
+        sections["catalogue"] = section.model_copy(update={"columns": columns})
+        needed = catalogue_file.needed_columns(sections["catalogue"])
+        require_columns(catalogue.table.column_names, needed, catalogue.files[0])
+    section = config.orders
+    filters = order_lines.filter_columns(section)
+    columns, orders = with_own_names(section.columns, orders, filters)
+    sections["orders"] = section.model_copy(update={"columns": columns})
+    needed = order_lines.needed_columns(sections["orders"])
+    require_columns(orders.table.column_names, needed, orders.files[0])
     if config.training.half_life_days is not None and columns.ordered_at is None:
         raise ConfigError("training.half_life_days needs orders.columns.ordered_at")
     return Sources(config.model_copy(update=sections), orders, catalogue)

@@ -16,19 +16,11 @@ from numpy.typing import NDArray
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
+from mersalg.engine.source_sections import CatalogueColumns
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.dataset import Dataset, Sources, load_dataset
+from mersalg.training.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.sources import SourceTable, single
-
-_ORDER_COLUMNS = (
-    *("order_id", "item_id", "customer_id", "ordered_at", "quantity", "unit_price"),
-    *("discount", "store_id"),
-)
-_ITEM_COLUMNS = (
-    *("item_id", "name", "category", "family", "price", "brand", "pack_size", "cost"),
-    *("in_stock", "active"),
-)
 
 
 def frame_of(data: Any) -> nw.DataFrame[Any]:
@@ -135,22 +127,20 @@ def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
 def dataset_of(
     orders: Any, items: Any, currency: str, settings: dict[str, Any] | None
 ) -> tuple[Dataset, ShopConfig]:
-    """Return frames as training reads files, by a shop file that names their columns."""
+    """Return frames as training reads files; columns are known by the names of the fields."""
     lines = table_of(orders, ("order_id", "item_id"))
-    columns = {name: name for name in _ORDER_COLUMNS if name in lines.column_names}
     document: dict[str, Any] = {
         "shop": {"name": "in memory", "currency": currency},
-        "orders": {"path": "orders", "columns": columns},
+        "orders": {"path": "orders"},
     }
     catalogue: SourceTable | None = None
     if items is not None:
         table = table_of(items, ("item_id",))
-        known = {name: name for name in _ITEM_COLUMNS if name in table.column_names}
-        others = [name for name in table.column_names if name not in known]
-        document["catalogue"] = {"path": "items", "columns": known, "attributes": others}
+        others = [name for name in table.column_names if name not in CatalogueColumns.model_fields]
+        document["catalogue"] = {"path": "items", "attributes": others}
         catalogue = single(table, "items")
     for name, section in (settings or {}).items():
         document[name] = {**document.get(name, {}), **section}
-    config = ShopConfig.model_validate(document)
-    sources = Sources(single(lines, "orders"), catalogue)
-    return load_dataset(config, Path(), SilentProgress(), sources=sources), config
+    sources = sources_of(ShopConfig.model_validate(document), single(lines, "orders"), catalogue)
+    dataset = load_dataset(sources.config, Path(), SilentProgress(), sources=sources)
+    return dataset, sources.config
