@@ -6,21 +6,34 @@ are first used, so that importing a part of the package loads no library it does
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mersalg.serving.facts_api import rates
+    from mersalg.training.api import (
+        CrossSellRecommender,
+        PriceTiers,
+        UpsellRecommender,
+        association_rules,
+        fpgrowth,
+        mine,
+    )
+
+__all__ = [
+    "CrossSellRecommender",
+    "PriceTiers",
+    "UpsellRecommender",
+    "association_rules",
+    "fpgrowth",
+    "mine",
+    "rates",
+]
 
 _MODULES = {
-    **dict.fromkeys(
-        (
-            *("CrossSellRecommender", "PriceTiers", "UpsellRecommender"),
-            *("association_rules", "fpgrowth", "mine"),
-        ),
-        "mersalg.training.api",
-    ),
+    **dict.fromkeys(__all__, "mersalg.training.api"),
     "rates": "mersalg.serving.facts_api",
 }
-
-__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,11 +47,11 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'mersalg' has no attribute {name!r}")
     try:
-        return getattr(importlib.import_module(_MODULES[name]), name)
+        return getattr(import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
         message = f"mersalg.{name} needs {error.name}: pip install 'mersalg[train]'"
         raise ImportError(message, name=error.name) from error
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted({*globals(), *_MODULES})
