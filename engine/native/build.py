@@ -18,6 +18,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
+FOLDERS = ("engine", "training", "serving")
 MODULE = "mersalg.engine.native.kernels"
 LIBRARY = FOLDER / f"kernels{sysconfig.get_config_var('EXT_SUFFIX') or '.so'}"
 # Fixed, not those that Python was built with, so that every machine compiles the same code.
@@ -82,16 +83,15 @@ def _signal_structs() -> str:
     return "\n".join(lines) + "\n"
 
 
+PACKAGE = {"__init__.py": "engine/_package.py", "__main__.py": "serving/cli/__main__.py"}
+"""Files of `mersalg` itself, and where a checkout has them."""
+
+
 def link_package() -> None:
     """Make `build/view/mersalg`, links by which a checkout is the package that a wheel holds."""
     view = ROOT / "build" / "view" / "mersalg"
     view.mkdir(parents=True, exist_ok=True)
-    links = {
-        "__init__.py": "engine/_package.py",
-        "__main__.py": "serving/cli/__main__.py",
-        **{folder: folder for folder in ("engine", "training", "serving")},
-    }
-    for name, target in links.items():
+    for name, target in {**PACKAGE, **{each: each for each in FOLDERS}}.items():
         (view / name).unlink(missing_ok=True)
         (view / name).symlink_to(Path("../../..") / target)
 

@@ -24,8 +24,6 @@ class KernelsHook(BuildHookInterface[Any]):
         if self.target_name == "sdist":
             return
         build = _build(Path(self.root))
-        if version == "editable":
-            build.link_package()
         self.app.display_waiting("compiling the extension module, about half a minute ...")
         try:
             build.compile_library()
@@ -33,9 +31,12 @@ class KernelsHook(BuildHookInterface[Any]):
             self.app.abort(str(error))
         # A wheel with a compiled library fits only machines of this kind.
         build_data["infer_tag"], build_data["pure_python"] = True, False
-        if version != "editable":
-            inside = f"mersalg/{build.LIBRARY.relative_to(self.root).as_posix()}"
-            build_data["force_include"][str(build.LIBRARY)] = inside
+        if version == "editable":
+            build.link_package()
+            return
+        library = build.LIBRARY.relative_to(self.root).as_posix()
+        for inside, source in {**build.PACKAGE, library: library}.items():
+            build_data["force_include"][str(Path(self.root, source))] = f"mersalg/{inside}"
 
 
 def _build(root: Path) -> ModuleType:
