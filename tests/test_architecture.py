@@ -153,7 +153,7 @@ def _closure(name: str) -> set[str]:
     return seen
 
 
-def test_the_command_runs_without_extras() -> None:
+def test_the_command_runs_without_extras(tmp_path: Path) -> None:
     """What extras bring is hidden from a new process; every command must still load."""
     installed = _closure("mersalg")
     foreign = sorted(
@@ -185,7 +185,9 @@ def test_the_command_runs_without_extras() -> None:
     done = attempt("--help")
     assert done.returncode == 0, done.stderr
     assert "suggest" in done.stdout
-    done = attempt("mine", "README.md")
+    shop = tmp_path / "shop.toml"
+    shop.write_text('[shop]\nname = "Bakery"\ncurrency = "NOK"\n[orders]\npath = "orders.csv"\n')
+    done = attempt("train", "--config", str(shop), "--models", str(tmp_path / "models"))
     assert done.returncode == 2
     assert "pip install 'mersalg[train]'" in done.stderr
 
