@@ -44,7 +44,7 @@ def _spoken(locale: str | None) -> Language | None:
 @lru_cache
 def messages_of(language: Language) -> GNUTranslations:
     """The messages of one language; what it does not translate comes back as it was asked for."""
-    folder = resources.files("engine") / "locale" / language / "LC_MESSAGES"
+    folder = resources.files("mersalg.engine") / "locale" / language / "LC_MESSAGES"
     text = (folder / "mersalg.po").read_bytes()
     compiled = BytesIO()
     write_mo(compiled, read_po(BytesIO(text), locale=language))

@@ -49,6 +49,8 @@ class StringTable:
         if index < 0:
             raise IndexError(index)
         start, stop = self._bounds[index], self._bounds[index + 1]
+        if not 0 <= start <= stop <= len(self._bytes):
+            raise ValueError("a text is outside of its table: the files of the model are damaged")
         return str(self._bytes[start:stop], "utf-8", "surrogatepass")
 
     def raw(self) -> Iterator[bytes]:

@@ -34,7 +34,7 @@ _ENCODINGS = ("cp1252", "cp850", "mac_roman")
 @lru_cache
 def names() -> dict[str, Any]:
     """Return what columns are called, by section, field and language."""
-    text = (resources.files("training") / "export_names.toml").read_text("utf-8")
+    text = (resources.files("mersalg.training") / "export_names.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 

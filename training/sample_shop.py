@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mersalg.engine.errors import ConfigError, shown
 
 _FILES = ("shop.toml", "catalogue.csv", "carts.jsonl")
-_SAMPLES = resources.files("training") / "samples"
+_SAMPLES = resources.files("mersalg.training") / "samples"
 _ANOTHER_ITEM = 0.1
 """Share of orders with one item more, of any family."""
 

@@ -37,6 +37,12 @@ def test_an_old_version_says_what_to_do(registry: Registry) -> None:
     assert "models convert" in json.loads(shown.stdout)["problem"]
 
 
+def one_phone(offers: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return the offers without all phones but the first: since then a slate holds one of them."""
+    phones = [item for item, _ in offers if item.startswith("phone-")]
+    return [(item, score) for item, score in offers if item not in phones[1:]]
+
+
 def test_a_converted_version_answers_as_it_did(registry: Registry) -> None:
     told = json.loads(run("models", "convert", "--json", "--models", registry.root))
     assert told["published"]
@@ -51,9 +57,12 @@ def test_a_converted_version_answers_as_it_did(registry: Registry) -> None:
         slate = build_slate(Recommenders.prepare(model), cart, cross_sell=5, upsell=3)
         for kind in ("cross_sell", "upsell"):
             found = [(ids[each.item], float(each.score)) for each in getattr(slate, kind)]
-            assert [item for item, _ in found] == [item for item, _ in expected[kind]]
+            wanted = expected[kind] if kind == "upsell" else one_phone(expected[kind])
+            if len(wanted) < len(expected[kind]):
+                found = found[: len(wanted)]  # others have the places of the phones
+            assert [item for item, _ in found] == [item for item, _ in wanted]
             assert [score for _, score in found] == pytest.approx(
-                [score for _, score in expected[kind]], rel=1e-5
+                [score for _, score in wanted], rel=1e-5
             )
     assert model.customers is not None
     assert model.customers.row_of("kari", b"k" * 32) == 0

@@ -93,7 +93,7 @@ def test_evaluate_tells_it(tmp_path: Path) -> None:
     assert told["tiers"] == {"n_items": 3, "alone": 1.0, "with_former": 1.0, "mean_tiers": 3.0}
     drawn = " ".join(run(*command).split())
     assert "same tier on later prices: 100.0% of 3 items" in drawn
-    assert "100.0% where tiers are derived anew" in drawn
+    assert "100.0% where tiers are derived again" in drawn
 
 
 @pytest.mark.demo
