@@ -120,8 +120,8 @@ class OrdersSection(_Source):
     """`{ type = ["refund"] }`: rows that say this are returns. Where not given, rows of a column
     `type` or `transaction_type` that say `refund`, `return` or the like; `{}` for none."""
     split_orders: bool | None = None
-    """Whether orders of one id are told apart by day, store and customer. Where not given, by those
-    that more than a tenth of the ids stand for several of, with a warning."""
+    """Whether orders of one id are distinguished by day, store and customer. Where not given, by
+    those of which more than a tenth of the ids have several, with a warning."""
 
     @model_validator(mode="after")
     def _marks(self) -> Self:
@@ -176,7 +176,7 @@ class AttributeLabel(Section):
 
 
 class _AttributeWords(Section):
-    """How the attributes compared in upsell are told and ordered."""
+    """How the attributes compared in upsell are named and ordered."""
 
     attribute_labels: dict[str, AttributeLabel] = Field(default={})
     """`storage_gb = { en = "storage", nb = "lagring" }`, by attribute."""
@@ -195,7 +195,7 @@ class _AttributeWords(Section):
 
 
 class AttributesSection(_AttributeWords):
-    """How the attributes compared in upsell are read and told; served with every model."""
+    """How the attributes compared in upsell are read and named; served with every model."""
 
     decimals: dict[str, DecimalMark] = Field(default={})
     """Decimal mark of an attribute's numbers, where one is given; a point in all others."""

@@ -1,7 +1,7 @@
 """One sentence for each offer, in the buyer's language: why it is suggested, what it adds.
 
 Every sentence comes from the message catalogue (`mersalg.engine.locales`). Texts are plain: names
-stand in them as the shop wrote them, on one line, and whoever prints them as HTML escapes them.
+are in them as the shop wrote them, on one line; HTML templates escape them.
 """
 
 from __future__ import annotations

@@ -160,16 +160,16 @@ def train(
     """
     mining = get_engine(engine or config.training.engine)
     watch, registry = _Stopwatch(), Registry(models)
-    told = _removed_state(models)
+    warnings = _removed_state(models)
     if config.training.remember is not None:
-        told.append("[training] remember has no effect any more: no order lines are kept")
+        warnings.append("[training] remember has no effect any more: no order lines are kept")
     with watch.stage("read"):
         sources = replace(read_sources(config, folder, progress), items=items or {})
         inputs = inputs_digest(config, models, mining.name, sources)
         if if_changed and outcomes is None:
             earlier = _unchanged(registry, config, inputs)
             if earlier is not None:
-                return replace(earlier, warnings=[*earlier.warnings, *told])
+                return replace(earlier, warnings=[*earlier.warnings, *warnings])
         dataset = load_dataset(config, folder, progress, sources=sources)
     if not dataset.n_orders:
         raise DataError("no order is left to train on")
@@ -199,7 +199,7 @@ def train(
         with watch.stage("outcomes"), progress.task("Asking how offers were answered"):
             model, problems = with_outcomes(fitted.model, outcomes, registry)
             fitted = replace(fitted, model=model)
-            told += problems
+            warnings += problems
     with watch.stage("carts"), progress.task("Trying carts"):
         carts = offered_carts(fitted.model, dataset.baskets)
     counts, metrics = {**fitted.counts, **carts}, tested.to_json() if tested else {}
@@ -239,7 +239,7 @@ def train(
         seconds=watch.seconds,
         warnings=[
             *shop_warnings(dataset.catalogue, config.offers, dataset.quality),
-            *told,
+            *warnings,
         ],
     )
 

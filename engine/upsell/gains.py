@@ -78,7 +78,7 @@ class Comparison:
     differs: tuple[Change, ...] = ()
     """Other texts, of which neither is known to be better."""
     fit: tuple[Change, ...] = ()
-    """Sizes of garments, wheels, seasons: whoever needs one has no use for the other."""
+    """Sizes of garments, wheels, seasons: a buyer of one has no use for the other."""
     taste: tuple[Change, ...] = ()
     """Colours, scents, languages."""
 

@@ -49,8 +49,8 @@ def import_(
     finally:
         store.close()
     if as_json:
-        told = [{"line": line, "message": message} for line, message in rejected]
-        console.print_json({"recorded": n_changed, "duplicates": n_known, "rejected": told})
+        refused = [{"line": line, "message": message} for line, message in rejected]
+        console.print_json({"recorded": n_changed, "duplicates": n_known, "rejected": refused})
     else:
         console.out.print(
             f"{n_changed:,} items changed, {n_known:,} known already, {len(rejected):,} rejected"

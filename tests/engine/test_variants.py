@@ -146,8 +146,8 @@ def test_what_may_be_better_is_offered_by_its_name(
     (upgrade,) = _offered(_pair(base, better, category, family))
     assert upgrade.step == "tier"
     extra = Extra(upgrade.price_difference_minor, "NOK", names=(better, base))
-    told = upsell_text(upgrade.comparison.gains, upgrade.comparison.differs, extra, "en")
-    assert told == f"{better} instead of {base} for 30 NOK more"
+    text = upsell_text(upgrade.comparison.gains, upgrade.comparison.differs, extra, "en")
+    assert text == f"{better} instead of {base} for 30 NOK more"
     assert upsell_text((), (), extra, "nb") == f"{better} i stedet for {base} for 30\u00a0kr mer"
 
 
