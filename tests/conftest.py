@@ -44,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", left_open)
 
 
+@pytest.fixture(autouse=True)
+def _imports_from_the_current_folder() -> Iterator[None]:
+    """Take back what the command sets in the environment when a test calls it in its process."""
+    os.environ.pop("PYTHONSAFEPATH", None)
+    yield
+    os.environ.pop("PYTHONSAFEPATH", None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
     return ByFile(config, log)

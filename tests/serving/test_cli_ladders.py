@@ -141,7 +141,6 @@ def test_what_is_not_known_ends_with_two_and_close_matches(
 ) -> None:
     command = ["mersalg", "models", "show", "--models", str(shop.models), option, wanted]
     monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.setenv("PYTHONSAFEPATH", "")  # so that what the command sets is taken back
     with pytest.raises(SystemExit) as stopped:
         entry_point()
     assert stopped.value.code == 2
