@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from mersalg.engine.errors import DataError
+from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.storage.fact_import import Source, import_facts
 from mersalg.engine.storage.store import Store, open_existing_store, open_store
@@ -20,6 +20,10 @@ from mersalg.engine.tracking.report import build_report, parse_query
 from mersalg.engine.tracking.report_csv import MEASURES, rows_of
 
 _SQLITE = b"SQLite format 3\0"
+_SETTINGS = (
+    *("timezone", "currency", "impressions", "window"),
+    *("checkout_days", "holdout", "count", "level"),
+)
 Facts = str | Path | Iterable[Mapping[str, Any]]
 
 
@@ -58,6 +62,8 @@ def rates(
     DataError
         A fact is malformed, or there is no such file.
     """
+    if unknown := sorted(settings.keys() - _SETTINGS):
+        raise ConfigError(f"rates has no setting {unknown[0]!r}; there are {', '.join(_SETTINGS)}")
     keys = [by] if isinstance(by, str) else list(by or ())
     query = parse_query(
         {
@@ -68,9 +74,9 @@ def rates(
         }
     )
     with _store_of(facts) as (store, lasts):
-        settings = store.reports.settings()
+        filled = query.filled(store.reports.settings())
         # Roll-ups of a database that is gone in a moment would be made for nothing.
-        report = build_report(store, query.filled(settings), from_facts=not lasts)
+        report = build_report(store, filled, from_facts=not lasts)
     columns = (*_keys_of(report), "kind", "rate", *MEASURES)
     rows = [
         {**key, "kind": kind, "rate": rate, **{name: entry.get(name) for name in MEASURES}}

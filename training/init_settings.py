@@ -1,4 +1,4 @@
-"""Settings of a drafted shop file: told by the files, given by the user, or asked for."""
+"""Settings of a drafted shop file: found in the files, given by the user, or asked for."""
 
 from __future__ import annotations
 

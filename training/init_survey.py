@@ -60,10 +60,12 @@ class Header:
         currency = next((word for word in written if word in _currencies()), None)
         words = [_plain(word) for word in written if word != currency or len(written) == 1]
         tax = names()["tax"]
-        told = [word in tax["with"] for word in words if word in {*tax["with"], *tax["without"]}]
-        if told:
+        with_tax = [
+            word in tax["with"] for word in words if word in {*tax["with"], *tax["without"]}
+        ]
+        if with_tax:
             words = [word for word in words if not any(word in each for each in tax.values())]
-        return cls(_NR.sub("nr", "".join(words)), currency, told[0] if told else None)
+        return cls(_NR.sub("nr", "".join(words)), currency, with_tax[0] if with_tax else None)
 
 
 @dataclass(frozen=True)

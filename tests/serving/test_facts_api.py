@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mersalg
-from mersalg.engine.errors import DataError
+from mersalg.engine.errors import ConfigError, DataError
 from tests.support.commands import run
 
 
@@ -38,6 +38,11 @@ def test_rates_are_those_of_the_report(facts: Path) -> None:
                 )
         weeks = found["week"].dropna().unique().tolist()
         assert weeks == [group["key"]["week"] for group in report["groups"]]
+
+
+def test_a_setting_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no setting 'tmezone'; there are timezone"):
+        mersalg.rates([], tmezone="UTC")
 
 
 def test_a_malformed_fact_is_named(tmp_path: Path) -> None:
