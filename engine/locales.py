@@ -14,6 +14,7 @@ from importlib import resources
 from io import BytesIO
 from typing import Literal
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -44,23 +45,49 @@ def _spoken(locale: str | None) -> Language | None:
 @lru_cache
 def messages_of(language: Language) -> GNUTranslations:
     """The messages of one language; what it does not translate comes back as it was asked for."""
-    folder = resources.files("mersalg.engine") / "locale" / language / "LC_MESSAGES"
-    text = (folder / "mersalg.po").read_bytes()
     compiled = BytesIO()
-    write_mo(compiled, read_po(BytesIO(text), locale=language))
+    write_mo(compiled, _catalogue_of(language))
     compiled.seek(0)
     return GNUTranslations(compiled)
 
 
+def _catalogue_of(language: Language) -> Catalog:
+    folder = resources.files("mersalg.engine") / "locale" / language / "LC_MESSAGES"
+    return read_po(BytesIO((folder / "mersalg.po").read_bytes()), locale=language)
+
+
 def translate_words(words: Sequence[str], language: Language) -> str:
-    """Words of an attribute name: together where the catalogue knows them so (`pack size`), else
-    one by one; as the shop wrote them where it does not."""
-    together = " ".join(words)
-    found = _translated(together, language)
-    return found or " ".join(_translated(word, language) or word for word in words)
+    """Return the words of an attribute name in a language, "" where they are not known in it.
+
+    Words are looked up together (`pack size`), then around a `per` (`posts per week`); a name may
+    be English or Norwegian. Other words are not put together one by one: Norwegian would write
+    them as one, and in words of its own.
+    """
+    known = _attribute_names(language)
+    asked = [word.casefold() for word in words]
+    parts = [" ".join(asked)]
+    if parts[0] not in known:
+        parts = [part.strip() for part in f" {parts[0]} ".partition(" per ") if part.strip()]
+    return " ".join(known.get(part, "") for part in parts) if set(parts) <= set(known) else ""
 
 
-def _translated(words: str, language: Language) -> str:
-    asked = words.casefold()
-    found = messages_of(language).pgettext("attribute", asked)
-    return "" if found == asked else found
+@lru_cache
+def _attribute_names(language: Language) -> dict[str, str]:
+    """Return the names of attributes, in any language of the catalogues, as one language has them.
+
+    Where several names have one translation, it stands for the first of them.
+    """
+    pairs: dict[str, tuple[str, str]] = {}
+    for other in LANGUAGES:
+        for message in _catalogue_of(other):
+            if message.context == "attribute":
+                english, norwegian = pairs.get(str(message.id), (str(message.id), ""))
+                words = str(message.string)
+                pairs[str(message.id)] = (words, norwegian) if other == "en" else (english, words)
+    column = LANGUAGES.index(language)
+    names = {
+        translated.casefold(): pair[column]
+        for pair in reversed(pairs.values())
+        for translated in pair
+    }
+    return names | {name: pair[column] for name, pair in pairs.items()}

@@ -55,21 +55,24 @@ def cross_sell_text(
 ) -> str:
     """Return why an item goes with others, or is popular where these are none.
 
-    `part` of the `whole` orders with the others hold it too: a share that is said where it
-    persuades, which is neither one of few orders nor a small one.
+    `part` of the `whole` orders with the others hold it too. The share is said only where it
+    persuades: not of few orders, not a small one, and not all, which no buyer believes.
     """
     messages = messages_of(language)
     persuades = part >= _PERSUADING_ORDERS and part * _PERSUADING_SHARE >= whole
-    items = _listed([_printed(name) for name in antecedent_names], language)
-    if not persuades:
-        if not antecedent_names:
-            return messages.gettext("Popular")
-        return messages.gettext("Goes well with {items}").format(items=items)
-    if antecedent_names:
+    items, rate = _listed_items(antecedent_names, language), ""
+    if persuades and part < whole:
+        rate = rate_text(part, whole, language)
+    if not antecedent_names:
+        popular = messages.gettext("Popular: in {rate} orders")
+        sentence = popular if rate else messages.gettext("Popular")
+    elif rate:
         sentence = messages.gettext("Bought together with {items} in {rate} orders")
+    elif persuades:
+        sentence = messages.gettext("Often bought together with {items}")
     else:
-        sentence = messages.gettext("Popular: in {rate} orders")
-    return sentence.format(items=items, rate=rate_text(part, whole, language))
+        sentence = messages.gettext("Goes well with {items}")
+    return sentence.format(items=items, rate=rate)
 
 
 def picked_text(shop: str, language: Language) -> str:
@@ -115,16 +118,8 @@ def upsell_text(
     what = ""
     if extra.step == "size":
         what = _bigger_pack(extra, language)
-    what = what or _gained(gained, language, told)
-    if not what and differs:
-        # Packs that cannot be compared say less than a brand or a blend.
-        change = min(differs, key=lambda each: each.attribute == gains.PACK_SIZE)
-        what = messages.gettext("{label} {after} instead of {before}").format(
-            label=attribute_label(change.attribute, language, told.attributes)[0],
-            before=_printed(change.before),
-            after=_printed(change.after),
-        )
-    what = what[:1].upper() + what[1:] or _instead(extra, language)
+    what = what or _gained(gained, language, told) or _instead(differs, extra, language, told)
+    what = _sentence_case(what)
     amount = money_text(extra.price_difference_minor, extra.currency, language)
     several = extra.quantity > 1
     sentence = (
@@ -135,12 +130,47 @@ def upsell_text(
     return sentence.format(what=what, money=amount)
 
 
-def _instead(extra: Extra, language: Language) -> str:
-    """Of a dearer version of which nothing is known to be better: only what it is called."""
+def _instead(differs: Sequence[Change], extra: Extra, language: Language, wording: Wording) -> str:
+    """Of a dearer version of which nothing is known to be better: only what it is called.
+
+    Items of one name are told apart by what differs.
+    """
     messages, (after, before) = messages_of(language), [_printed(each) for each in extra.names]
-    if not before or not after or before.casefold() == after.casefold():
-        return messages.gettext("Another version")
-    return messages.gettext("{after} instead of {before}").format(after=after, before=before)
+    if before and after and before.casefold() != after.casefold():
+        return messages.gettext("{after} instead of {before}").format(after=after, before=before)
+    for change in differs:
+        label = attribute_label(change.attribute, language, wording.attributes)[0]
+        values = [value_text(each, language) for each in (change.after, change.before)]
+        # Packs that cannot be compared, and codes, say nothing to a buyer.
+        if (
+            label
+            and change.attribute != gains.PACK_SIZE
+            and not any("_" in each for each in values)
+        ):
+            return messages.gettext("{label} {after} instead of {before}").format(
+                label=label, after=values[0], before=values[1]
+            )
+    return messages.gettext("Another version")
+
+
+def change_texts(
+    changes: Sequence[Change], language: Language, wording: Wording, *, lost: bool = False
+) -> tuple[str, ...]:
+    """Return a label of each change that can be named: `Storage 64 → 256 GB`, `Without lunch`."""
+    texts: list[str] = []
+    for change in changes:
+        turned = Change(change.attribute, change.after, change.before) if lost else change
+        if members := wording.added(turned, language):
+            text = _listed_items(members[:_MOST_MEMBERS], language)
+            without = messages_of(language).gettext("without {members}")
+            texts.append(without.format(members=text) if lost else text)
+        elif phrase := wording.phrase(change, language):
+            texts.append(phrase)
+    return tuple(map(_sentence_case, dict.fromkeys(texts)))
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _bigger_pack(extra: Extra, language: Language) -> str:
@@ -161,7 +191,7 @@ def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> s
     what = _listed(phrases, language)
     if not new:
         return what
-    listed = _listed([_printed(member) for member in new[:_MOST_MEMBERS]], language)
+    listed = _listed_items(new[:_MOST_MEMBERS], language)
     adds = messages_of(language).gettext("adds {members}").format(members=listed)
     return f"{what}, {adds}" if what else adds
 
@@ -170,26 +200,34 @@ def _added(
     change: Change, language: Language, attributes: AttributesSection | None
 ) -> tuple[str, ...]:
     """What is there now and was not before: members of a set, or the attribute itself."""
-    if _phrase(change, language, attributes):
+    label = attribute_label(change.attribute, language, attributes)[0]
+    if not label or _phrase(change, language, attributes):
         return ()
     if gains.truth(change.after) is not None:
-        return (attribute_label(change.attribute, language, attributes)[0],)
+        return (label,)
     if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
         return ()
     return gains.added(change.before, change.after)
 
 
 def _phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
-    """`4x the storage`, `camera 12 → 48 MP`, `size small → large`; "" of sets and truths."""
+    """`4x the storage`, `camera 12 → 48 MP`, `size small → large`; "" of sets and truths, and of
+    attributes that have no label."""
+    if not attribute_label(change.attribute, language, attributes)[0]:
+        return ""
     decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
     before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
     levels = attributes.attribute_levels.get(change.attribute, ()) if attributes else ()
     if before is not None and after is not None:
         return _number_phrase(change, language, attributes)
-    told = gains.is_step(change.before, change.after, levels) or gains.are_amounts(
-        change.attribute, change.before, change.after
-    )
-    return _from_to(change, language, attributes) if told else ""
+    if gains.is_step(change.before, change.after, levels):
+        return _from_to(change, language, attributes)
+    if not gains.are_amounts(change.attribute, change.before, change.after):
+        return ""
+    if change.attribute == gains.PACK_SIZE:
+        # As packs are written (`2/12 OZ`) only the shop reads them.
+        return messages_of(language).gettext("bigger pack")
+    return _from_to(change, language, attributes)
 
 
 def _number_phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
@@ -232,15 +270,31 @@ def _from_to(change: Change, language: Language, attributes: AttributesSection |
         .gettext("{label} {before} → {after}")
         .format(
             label=attribute_label(change.attribute, language, attributes)[0],
-            before=_printed(change.before),
-            after=_printed(change.after),
+            before=value_text(change.before, language),
+            after=value_text(change.after, language),
         )
     )
+
+
+def value_text(value: str, language: Language) -> str:
+    """Return a value of the catalogue for buyers: words of the known scales are translated."""
+    word = " ".join(value.casefold().split())
+    found = messages_of(language).pgettext("value", word)
+    return _printed(value) if found == word else found
 
 
 def _printed(name: str) -> str:
     """A name on one line: no control characters, nothing that turns the text around."""
     return _UNPRINTED.sub(" ", name)
+
+
+def _listed_items(names: Sequence[str], language: Language) -> str:
+    """`a, b and c`; of several names those that hold a comma are in quotes."""
+    printed = [_printed(name) for name in names]
+    if len(printed) > 1:
+        quoted = messages_of(language).gettext("“{name}”")
+        printed = [quoted.format(name=name) if "," in name else name for name in printed]
+    return _listed(printed, language)
 
 
 def _listed(texts: Sequence[str], language: Language) -> str:

@@ -18,8 +18,9 @@ from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.training import init_values
 from mersalg.training.catalogue_file import parse_flag
-from mersalg.training.init_settings import NONE, Ask, Draft
+from mersalg.training.init_settings import NONE, Ask, Draft, Setting
 from mersalg.training.init_survey import Survey, names, survey
+from mersalg.training.sensitive import sensitive_categories
 from mersalg.training.sources import as_field, matching_files
 
 _FIELDS = {"orders": OrderColumns.model_fields, "catalogue": CatalogueColumns.model_fields}
@@ -71,6 +72,7 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     }
     parse_config({"shop": shop, "orders": {"path": "-"}}, source=str(out))
     init_values.tell_dates(draft, orders)
+    _suggest_sensitive(draft, firsts.get("catalogue"))
     draft.tell("tracking.count", "vouched", "checkouts that the shop's server asked for")
     return draft
 
@@ -179,6 +181,19 @@ def _matching_item_ids(draft: Draft, firsts: Mapping[str, Survey]) -> None:
             " ids; leave the catalogue out, or name the columns by"
             " --set orders.columns.item_id=COLUMN --set catalogue.columns.item_id=COLUMN"
         )
+
+
+def _suggest_sensitive(draft: Draft, file: Survey | None) -> None:
+    """Suggest the categories that may only be offered beside their like."""
+    columns = draft.value("catalogue.columns.category")
+    key = "offers.sensitive"
+    if file is None or columns is None or key in draft.given:
+        return
+    columns = [columns] if isinstance(columns, str) else columns
+    found = sensitive_categories(text for column in columns for text in file.texts(column))
+    if found:
+        topics = ", ".join(dict.fromkeys(found.values()))
+        draft.suggested[key] = Setting([*found], f"{topics}: only beside carts of their like")
 
 
 def _name_columns(draft: Draft, section: str, file: Survey) -> None:

@@ -57,12 +57,14 @@ class Draft:
     Attributes:
         given: settings that the user gave, which nothing else replaces.
         unused: columns that no setting names, by section.
+        suggested: settings that the shop may want, each written behind a comment mark.
     """
 
     given: Mapping[str, Any]
     ask: Ask
     settings: dict[str, Setting] = field(default_factory=dict)
     unused: dict[str, list[str]] = field(default_factory=dict)
+    suggested: dict[str, Setting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.settings |= {key: Setting(value, "given") for key, value in self.given.items()}
@@ -119,6 +121,10 @@ class Draft:
             if columns:
                 listed = _CONTROLS.sub(" ", ", ".join(map(repr, columns)))
                 sections[f"{section}.columns"].append(f"# not used: {listed}\n")
+        for key, setting in self.suggested.items():
+            section, _, name = key.rpartition(".")
+            line = f"# {name} = {_toml(setting.value)}  # {setting.why}\n"
+            sections.setdefault(section, []).append(line)
         return _HEAD + "".join(
             f"\n[{section}]\n{''.join(lines)}" for section, lines in sections.items()
         )

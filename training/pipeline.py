@@ -238,7 +238,7 @@ def train(
         quality=quality,
         seconds=watch.seconds,
         warnings=[
-            *shop_warnings(dataset.catalogue, config.offers, dataset.quality),
+            *shop_warnings(dataset.catalogue, config, dataset.quality),
             *warnings,
         ],
     )

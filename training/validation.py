@@ -8,6 +8,7 @@ A row is left out for the first reason that holds, so that the counts add up:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
-from mersalg.engine.merchandising.sections import OffersSection
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.locales import language_of
 from mersalg.engine.merchandising.targets import unknown_names
+from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.given import useless_upgrades
+from mersalg.engine.upsell.labels import attribute_label
 from mersalg.training.moments import format_of
+from mersalg.training.sensitive import sensitive_categories
 from mersalg.training.sources import SourceTable
 
 N_EXAMPLES = 5
@@ -202,10 +207,31 @@ class DataQuality:
         }
 
 
-def shop_warnings(catalogue: Catalogue, offers: OffersSection, quality: DataQuality) -> list[str]:
-    """What the shop should know before it trains: names and settings that hold for nothing, and
-    rows that could not be read."""
+def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality) -> list[str]:
+    """What the shop should know before it trains: names and settings that hold for nothing, what
+    it may want to set, and rows that could not be read."""
+    offers = config.offers
     said = [*unknown_names(catalogue, offers), *useless_upgrades(catalogue, offers)]
+    if "sensitive" not in offers.model_fields_set and (
+        found := sensitive_categories(catalogue.category_names)
+    ):
+        topics = ", ".join(dict.fromkeys(found.values()))
+        said.append(
+            f"categories of {topics} are offered beside any cart; set [offers] sensitive ="
+            f" {json.dumps([*found], ensure_ascii=False)}, or = [] to keep it so"
+        )
+    language, attributes = language_of(config.shop.locale), AttributesSection()
+    if config.catalogue is not None:
+        attributes = config.catalogue.reading
+    unnamed = [
+        name for name in catalogue.attributes if not attribute_label(name, language, attributes)[0]
+    ]
+    if unnamed:
+        said.append(
+            f"offers say nothing of {', '.join(map(repr, unnamed))}, whose names are no words for"
+            f" buyers; set [catalogue] attribute_labels, as {{ {unnamed[0]} = {{ {language} ="
+            ' "..." } }'
+        )
     no_cost = int((catalogue.cost_minor == UNKNOWN).sum())
     said += [
         f"offers.{name} does not hold for {no_cost:,} of {len(catalogue):,} items, whose cost is"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from mersalg.engine.locales import Language, translate_words
@@ -41,13 +42,18 @@ UNITS: dict[str, tuple[str, bool]] = {
     "percent": ("%", False),
 }
 
+_WORD = re.compile(r"(?=.*[aeiouyæøå])[^\W\d_]{3,}|per|of|and", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-zæøå])(?=[A-ZÆØÅ])")
+
 
 def attribute_label(
     attribute: str, language: Language, attributes: AttributesSection | None = None
 ) -> tuple[str, str]:
     """`storage_gb` -> (`storage`, `gb`): the words, and the unit suffix where there is one.
 
-    The shop's own label comes first, then the words of the column name, translated word by word.
+    The shop's own label comes first, then the words of the column name where the message
+    catalogues know them. Other words are used in English alone, and only where they can be read
+    (`torque`, not `attr_07`); else the label is "", and nothing is said of the attribute.
     """
     words, suffix = _read(attribute, language)
     given = attributes.attribute_labels.get(attribute) if attributes else None
@@ -58,18 +64,26 @@ def attribute_label(
 @lru_cache(maxsize=4096)
 def _read(attribute: str, language: Language) -> tuple[str, str]:
     words, suffix = _parts(attribute)
-    return translate_words(words, language) or attribute, suffix
+    label = translate_words(words, language)
+    if not label and language == "en" and all(map(_WORD.fullmatch, words)):
+        label = " ".join(words)
+    return label, suffix
 
 
 def is_countable(attribute: str) -> bool:
     """`projects` can be counted (so mange), `storage_gb` cannot (so mye)."""
     words, suffix = _parts(attribute)
-    last = words[0].casefold() if words else ""
-    return not suffix and last.endswith("s") and not last.endswith("ss")
+    words = (translate_words(words, "en") or " ".join(words)).split()
+    first = words[0].casefold() if words else ""
+    return not suffix and first.endswith("s") and not first.endswith("ss")
 
 
 def _parts(attribute: str) -> tuple[list[str], str]:
-    words = attribute.replace("_", " ").replace("-", " ").split()
+    words = [
+        word
+        for part in attribute.replace("_", " ").replace("-", " ").split()
+        for word in ([part] if part.casefold() in UNITS else _HUMP.split(part))
+    ]
     suffix = ""
     if len(words) > 1 and words[-1].casefold() in UNITS:
         suffix = words.pop().casefold()

@@ -103,7 +103,7 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         yield Finding("orders and catalogue", "ok", message)
     for line in rows_left_out(dataset.quality):
         yield Finding("rows", "warning", line, "mend the file, or do as the message says")
-    for warning in shop_warnings(dataset.catalogue, shop.offers, dataset.quality):
+    for warning in shop_warnings(dataset.catalogue, shop, dataset.quality):
         yield Finding("shop", "warning", warning, "mersalg train would say the same")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -163,6 +164,7 @@ def _report(draft: Draft, out: Path, *, as_json: bool) -> None:
                 "settings": {key: each.value for key, each in draft.settings.items()},
                 "guessed": {key: each.why for key, each in guesses.items()},
                 "unused": draft.unused,
+                "suggested": {key: each.value for key, each in draft.suggested.items()},
             }
         )
         return
@@ -171,6 +173,8 @@ def _report(draft: Draft, out: Path, *, as_json: bool) -> None:
         _print(f"{section}: {setting.value} ({setting.why})")
         if draft.unused[section]:
             _print(f"  columns not used: {', '.join(draft.unused[section])}")
+    for key, each in draft.suggested.items():
+        _print(f"suggested: {key} = {json.dumps(each.value, ensure_ascii=False)} ({each.why})")
     for key, each in guesses.items():
         console.out.print("[bold yellow]guessed[/] ", end="")
         _print(f"{key} = {each.value!r}: {each.why}")

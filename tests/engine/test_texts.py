@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from mersalg.engine.facts import Change
 from mersalg.engine.locales import LANGUAGES, Language, language_of
 from mersalg.engine.source_sections import AttributesSection
-from mersalg.engine.texts import Extra, cross_sell_text, picked_text, rate_text, upsell_text
+from mersalg.engine.texts import (
+    Extra,
+    Wording,
+    change_texts,
+    cross_sell_text,
+    picked_text,
+    rate_text,
+    upsell_text,
+)
 from mersalg.engine.upsell.labels import attribute_label, is_countable
 from mersalg.engine.upsell.packs import parse_pack
 from mersalg.engine.upsell.steps import unit_saving
@@ -41,7 +49,7 @@ def test_languages(wanted: tuple[str | None, ...], language: str) -> None:
     ("language", "text"),
     [
         ("en", "Bought together with Phone 64 GB in 3 of 10 orders"),
-        ("nb", "Kjøpt sammen med Phone 64 GB i 3 av 10 ordrer"),
+        ("nb", "3 av 10 som kjøper Phone 64 GB, tar også denne"),
     ],
 )
 def test_cross_sell(language: Language, text: str) -> None:
@@ -52,11 +60,17 @@ def test_cross_sell_by_several_items_and_by_none() -> None:
     assert cross_sell_text(["Phone", "Case"], 40, 100, "en") == (
         "Bought together with Phone and Case in 4 of 10 orders"
     )
-    assert cross_sell_text(["A", "B", "C"], 10, 10, "nb") == (
-        "Kjøpt sammen med A, B og C i 10 av 10 ordrer"
+    assert cross_sell_text(["A", "B", "C"], 30, 100, "nb") == (
+        "3 av 10 som kjøper A, B og C, tar også denne"
+    )
+    assert (
+        cross_sell_text(["Melk, lett", "Brød"], 1, 100, "nb") == "Passer til «Melk, lett» og Brød"
+    )
+    assert (
+        cross_sell_text(["Milk, light", "A"], 1, 100, "en") == "Goes well with “Milk, light” and A"
     )
     assert cross_sell_text([], 250, 1000, "en") == "Popular: in 2 of 10 orders"
-    assert cross_sell_text([], 250, 1000, "nb") == "Populær: i 2 av 10 ordrer"
+    assert cross_sell_text([], 250, 1000, "nb") == "Populær: med i 2 av 10 kjøp"
     assert picked_text("Kafé Sentrum", "nb") == "Valgt av Kafé Sentrum"
 
 
@@ -66,6 +80,12 @@ def test_a_share_of_few_orders_or_a_small_one_is_not_said(part: int, whole: int)
     assert cross_sell_text(["Vin"], part, whole, "nb") == "Passer til Vin"
     assert cross_sell_text([], part, whole, "en") == "Popular"
     assert cross_sell_text([], part, whole, "nb") == "Populær"
+
+
+def test_what_all_of_many_orders_hold_is_said_without_a_share() -> None:
+    assert cross_sell_text(["Phone"], 40, 40, "en") == "Often bought together with Phone"
+    assert cross_sell_text(["Phone"], 40, 40, "nb") == "Ofte kjøpt sammen med Phone"
+    assert cross_sell_text([], 40, 40, "nb") == "Populær"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +170,7 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             500,
             "NOK",
             "Size Small → Large for 5 NOK more",
-            "Størrelse Small → Large for 5 kr mer",
+            "Størrelse liten → stor for 5 kr mer",
         ),
         (
             [Change("screen_inch", "6.1", "6.7")],
@@ -164,7 +184,7 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             10_000,
             "NOK",
             "Data 10 GB → unlimited for 100 NOK more",
-            "Data 10 GB → unlimited for 100 kr mer",
+            "Data 10 GB → ubegrenset for 100 kr mer",
         ),
         (
             [Change("bed", "90x200 cm", "180x200 cm")],
@@ -177,8 +197,8 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             [Change("pack_size", "12 OZ", "2/12 OZ")],
             300,
             "USD",
-            "Pack size 12 OZ → 2/12 OZ for 3 USD more",
-            "Pakningsstørrelse 12 OZ → 2/12 OZ for 3 USD mer",
+            "Bigger pack for 3 USD more",
+            "Større pakke for 3 USD mer",
         ),
         (
             [],
@@ -216,9 +236,60 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
         "Blanding Blue Mountain i stedet for house for 140 JPY mer"
     )
     assert upsell_text([STORAGE], [blend], extra, "en") == "4x the storage for 140 JPY more"
-    pack = Change("pack_size", "9 OZ", "6 PK")
-    assert upsell_text([], [pack, blend], extra, "en").startswith("Blend Blue Mountain instead")
-    assert upsell_text([], [pack], extra, "en").startswith("Pack size 6 PK instead of 9 OZ")
+    pack, code = Change("pack_size", "9 OZ", "6 PK"), Change("type", "STD_QN", "DLX_QN")
+    unnamed = Change("attr_07", "house", "Blue Mountain")
+    assert upsell_text([], [pack, code, unnamed, blend], extra, "en").startswith("Blend Blue")
+    assert upsell_text([], [pack, code, unnamed], extra, "en").startswith("Another version for")
+    named = Extra(140, "JPY", names=("Coffee de luxe", "Coffee"))
+    assert upsell_text([], [blend], named, "en") == (
+        "Coffee de luxe instead of Coffee for 140 JPY more"
+    )
+
+
+def test_what_has_no_name_for_buyers_is_not_told() -> None:
+    names = ("Drill Pro", "Drill")
+    for attribute in ("attr_07", "x_dim", "kg"):
+        gained = [Change(attribute, "2", "5"), Change(attribute, "no", "yes")]
+        for language, text in (("en", "Drill Pro instead of Drill"), ("nb", "Drill Pro i stedet")):
+            extra = Extra(5000, "NOK", names=names)
+            assert upsell_text(gained, [], extra, language_of(language)).startswith(text)
+            assert change_texts(gained, language_of(language), Wording()) == ()
+    # A word of the shop can be read in English, and is not Norwegian for being read.
+    gained = [Change("spindle", "2", "5")]
+    assert upsell_text(gained, [], Extra(500, "NOK"), "en") == "2.5x the spindle for 5 NOK more"
+    assert upsell_text(gained, [], Extra(500, "NOK"), "nb").startswith("En annen utgave")
+
+
+@pytest.mark.parametrize(
+    ("language", "gains", "losses"),
+    [
+        (
+            "en",
+            ("4x the storage", "Breakfast", "Size Small → Large", "Bigger pack", "Sauna"),
+            ("Storage 256 → 64 GB", "Without breakfast", "Without Sauna"),
+        ),
+        (
+            "nb",
+            (
+                "4 ganger så mye lagring",
+                "Frokost",
+                "Størrelse liten → stor",
+                "Større pakke",
+                "Sauna",
+            ),
+            ("Lagring 256 → 64 GB", "Uten frokost", "Uten Sauna"),
+        ),
+    ],
+)
+def test_what_changes_has_a_label(
+    language: Language, gains: tuple[str, ...], losses: tuple[str, ...]
+) -> None:
+    breakfast, sauna = Change("breakfast", "no", "yes"), Change("amenities", "Wi-Fi", "Wi-Fi;Sauna")
+    size, pack = Change("size", "Small", "Large"), Change("pack_size", "12 OZ", "2/12 OZ")
+    gained = [STORAGE, breakfast, size, pack, sauna]
+    assert change_texts(gained, language, Wording()) == gains
+    lost = [Change(each.attribute, each.after, each.before) for each in (STORAGE, breakfast, sauna)]
+    assert change_texts(lost, language, Wording(), lost=True) == losses
 
 
 @pytest.mark.parametrize(
@@ -227,22 +298,22 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
         (
             *("0,5 l", "1,5 l", (1000, 2550)),
             "Bigger pack: 15% less per litre for 15.50 NOK more",
-            "Større pakke: 15 % mindre per liter for 15,50 kr mer",
+            "Større pakke: 15 % lavere literpris for 15,50 kr mer",
         ),
         (
             *("250 g", "2x250 g", (4000, 6000)),
             "Bigger pack: 25% less per kilo for 20 NOK more",
-            "Større pakke: 25 % mindre per kilo for 20 kr mer",
+            "Større pakke: 25 % lavere kilopris for 20 kr mer",
         ),
         (
             *("12 OZ", "24 OZ", (4000, 6000)),
             "Bigger pack: 25% less per ounce for 20 NOK more",
-            "Større pakke: 25 % mindre per unse for 20 kr mer",
+            "Større pakke: 25 % lavere pris per unse for 20 kr mer",
         ),
         (
             *("12 OZ", "2 l", (4000, 6000)),
             "Bigger pack: 73% less per litre for 20 NOK more",
-            "Større pakke: 73 % mindre per liter for 20 kr mer",
+            "Større pakke: 73 % lavere literpris for 20 kr mer",
         ),
         (
             *("8 OZ", "12 PK/12 OZ", (1990, 3990)),
@@ -257,7 +328,7 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
         (
             *("10 stk", "20 stk", (4000, 6001)),
             "Bigger pack: 24% less per piece for 20.01 NOK more",
-            "Større pakke: 24 % mindre per stykk for 20,01 kr mer",
+            "Større pakke: 24 % lavere stykkpris for 20,01 kr mer",
         ),
     ],
 )
@@ -339,8 +410,9 @@ def test_any_catalogue_text_makes_a_sentence(
 def test_names_stand_in_texts_as_they_are(name: str, language: Language) -> None:
     assert name in cross_sell_text([name], 30, 100, language)
     assert name in picked_text(name, language)
-    change = Change("blend", "house", name)
-    assert name in upsell_text([], [change], Extra(100, "NOK"), language)
+    change = Change("blend", "house", name.replace("_", ""))
+    assert change.after in upsell_text([], [change], Extra(100, "NOK"), language)
+    assert name in upsell_text([], [], Extra(100, "NOK", names=(name, "house")), language)
     labelled = AttributesSection.model_validate(
         {"attribute_labels": {"storage_gb": {"en": name, "nb": name}}}
     )
@@ -357,11 +429,23 @@ def test_labels() -> None:
     assert attribute_label("storage-GB", "nb") == ("lagring", "gb")
     assert attribute_label("posts_per_month", "nb") == ("innlegg per måned", "")
     assert attribute_label("CPU_score", "nb") == ("CPU-poeng", "")
-    assert attribute_label("kg", "en") == ("kg", "")
-    assert attribute_label("_", "en") == ("_", "")
-    countable = {"projects", "posts_per_month", "users", "storage_gb", "glass", "memory"}
+    assert attribute_label("batteryLife", "nb") == ("batteritid", "")
+    assert attribute_label("skjermstørrelse_inch", "en") == ("screen size", "inch")
+    assert attribute_label("battery_mAh", "nb") == ("batteri", "mah")
+    for unreadable in ("kg", "_", "attr_07", "x_dim"):
+        assert attribute_label(unreadable, "en")[0] == attribute_label(unreadable, "nb")[0] == ""
+    countable = {
+        "projects",
+        "posts_per_month",
+        "users",
+        "prosjekter",
+        "storage_gb",
+        "glass",
+        "memory",
+    }
     assert {name for name in countable if is_countable(name)} == {
         "projects",
         "posts_per_month",
+        "prosjekter",
         "users",
     }

@@ -90,8 +90,8 @@ def test_the_references_example_is_answered_in_its_own_form() -> None:
 
 def test_norwegian_is_spoken_where_asked_or_where_the_shop_speaks_it() -> None:
     texts = {
-        "Kjøpt sammen med Phone 64 GB i 3 av 10 ordrer",
-        "Kjøpt sammen med Phone 64 GB i 2 av 10 ordrer",
+        "3 av 10 som kjøper Phone 64 GB, tar også denne",
+        "2 av 10 som kjøper Phone 64 GB, tar også denne",
         "Populær",
         "4 ganger så mye lagring for 1\u00a0000\u00a0kr mer",
     }

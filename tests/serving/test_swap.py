@@ -209,7 +209,7 @@ def test_a_bigger_pack_is_named_as_such() -> None:
     assert offer["step"] == "size"
     assert offer["gains"] == [{"attribute": "pack_size", "from": "0,5 l", "to": "1,5 l"}]
     text = offer["text"].replace("\u00a0", " ")
-    assert text == "Større pakke: 25 % mindre per liter for 25 kr mer"
+    assert text == "Større pakke: 25 % lavere literpris for 25 kr mer"
     assert fits("SuggestionResponse", json.loads(body))
     # On offer at 12 kr the small bottle is the cheaper one a litre: then it is only a dearer one.
     cheap = decide(

@@ -44,7 +44,7 @@ def test_seo_and_content_beside_social_media(shop: TrainedShop) -> None:
     assert {"seo", "innhold"} <= plus.keys()
     assert next(iter(with_seo)) == "innhold"
     assert next(iter(website)) == "logo"
-    assert basic["seo"]["text"].startswith("Kjøpt sammen med Sosiale medier Basis")
+    assert basic["seo"]["text"].endswith("som kjøper Sosiale medier Basis, tar også denne")
 
 
 def test_the_package_with_analytics_segmentation_and_follow_up(shop: TrainedShop) -> None:

@@ -82,7 +82,7 @@ def test_texts_are_norwegian_unless_asked_otherwise(shop: TrainedShop) -> None:
     norwegian_texts = [offer["text"] for offer in answer["offers"]]
     english_texts = [offer["text"] for offer in english["offers"]]
     assert all("Bought together" not in text for text in norwegian_texts)
-    assert norwegian_texts[0].startswith("Kjøpt sammen med Fjord 6 128 GB")
+    assert norwegian_texts[0].endswith(" som kjøper Fjord 6 128 GB, tar også denne")
     assert english_texts[0].startswith("Bought together with Fjord 6 128 GB")
     assert [offer["item_id"] for offer in english["offers"]] == [
         offer["item_id"] for offer in answer["offers"]
