@@ -15,12 +15,13 @@ from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.errors import DataError
 from mersalg.engine.source_sections import CatalogueSection
 from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.engine.words import as_word
 from mersalg.training.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
 from mersalg.training.numbers import Marks, money_to_minor, parse_number, read_numbers
 from mersalg.training.sources import SourceTable, as_field
 from mersalg.training.upsell.given import ranks_of
 from mersalg.training.validation import RowAudit
-from mersalg.training.words import NO, YES, as_word
+from mersalg.training.words import NO, YES
 
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from mersalg.engine import clock
 from mersalg.engine.errors import MersalgError
+from mersalg.engine.words import read_toml
 
 TIMEZONE = "America/New_York"
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
@@ -39,31 +40,10 @@ _NO_GOODS = (
 )
 """Departments of services, clearing and a handful of stray lines."""
 
-_ABBREVIATIONS = """
-FRZN frozen;FRZ frozen;SFT soft;DRNK drink;DRNKS drinks;DRNKING drinking;BTL bottle;CHIX chicken;
-CARB carbonated;CRBNTD carbonated;INCL;INCLUDING;EX;EXCP;CHOCOCLATE chocolate;CHOC chocolate;
-DNRS dinners;RFRGRTD refrigerated;REFRIG refrigerated;SS;IWS sliced;WT weight;CHICK chicken;
-RTS ready-to-serve;SNGL single;SGL single;SRV serve;SV serve;MLT multi;PK pack;PKG packaged;
-MNERAL mineral;WATE water;VEND vending;MACH machine;PREM premium;SUP super;CRMD creamed;
-TORT tortilla;GDS goods;SW sweet;FLVRD flavored;SPECILATY specialty;WHL whole;PREP prepared;
-BEERALEMALT beer, ale and malt;SAUCESSALSAPICANTEE sauces, salsa, picante;FD food;MISC other;
-SHERBTS sherbets;MXS mixes;PRPCK prepacked;PICKLS pickles;ACC accessories
-"""
-_WORDS = {
-    word: meaning
-    for word, _, meaning in (
-        entry.partition(" ") for entry in _ABBREVIATIONS.replace("\n", "").split(";")
-    )
-}
+_WORDS: dict[str, str] = read_toml("mersalg.training")["complete_journey"]["meanings"]
 """What the data write short, in capitals -> in words; "" is left out."""
 
-_GRADES = frozenset(
-    {
-        *("PREMIUM PRIMAL LEAN MAINSTREAM ENHANCED TRADITIONAL ECONOMY REGULAR SPECIALTY".split()),
-        *("VALUE FRESH RED DRY OTHER MISCELLANEOUS EXTERNAL INTERNAL MICROWAVE OVEN".split()),
-        *("ANGUS RIBS PATTIES BLENDS KITS PAILS QUARTS CONES SMOKED/COOKED MARINATED".split()),
-    }
-)
+_GRADES = frozenset(read_toml("mersalg.training")["complete_journey"]["grades"].split())
 """Types that say how, not what."""
 _CUT_AT = 30
 """Characters the data allow a product type."""

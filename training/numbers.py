@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.engine.money import LARGEST_MINOR, minor_digits
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
+from mersalg.engine.words import read_toml
 from mersalg.training.keys import codes_of
 from mersalg.training.sources import SourceTable
 
@@ -32,59 +33,10 @@ _STRAY = 0.01
 """Share of numbers that may be of the other decimal mark before the column reads two ways."""
 
 _CODES = frozenset(list_currencies())
-_SIGNS = {
-    "$": "USD CAD AUD NZD SGD HKD MXN ARS CLP COP TWD UYU DOP JMD TTD BBD BSD BZD FJD XCD",
-    "€": "EUR",
-    "£": "GBP EGP GIP FKP SHP LBP",
-    "¥": "JPY CNY",
-    "₹": "INR",
-    "₽": "RUB",
-    "₺": "TRY",
-    "₩": "KRW",
-    "₪": "ILS",
-    "₫": "VND",
-    "฿": "THB",
-    "₱": "PHP",
-    "₴": "UAH",
-    "₦": "NGN",
-    "₸": "KZT",
-    "us$": "USD",
-    "usd$": "USD",
-    "c$": "CAD",
-    "ca$": "CAD",
-    "a$": "AUD",
-    "au$": "AUD",
-    "nz$": "NZD",
-    "s$": "SGD",
-    "hk$": "HKD",
-    "mx$": "MXN",
-    "nt$": "TWD",
-    "r$": "BRL",
-    "cn¥": "CNY",
-    "kr": "NOK SEK DKK ISK",
-    "skr": "SEK",
-    "dkr": "DKK",
-    "euro": "EUR",
-    "fr": "CHF",
-    "sfr": "CHF",
-    "rs": "INR PKR LKR NPR MUR SCR",
-    "zł": "PLN",
-    "zl": "PLN",
-    "kč": "CZK",
-    "ft": "HUF",
-    "lei": "RON MDL",
-    "лв": "BGN",
-    "руб": "RUB",
-    "din": "RSD",
-    "tl": "TRY",
-    "r": "ZAR",
-    "rm": "MYR",
-    "rp": "IDR",
-    "元": "CNY",
-    "円": "JPY",
-}
+_WORDS = read_toml("mersalg.training")["currencies"]
+_SIGNS = {sign: frozenset(codes.split()) for sign, codes in _WORDS["signs"].items()}
 """Currencies that a sign may stand for."""
-_UNITS = frozenset({"stk", "pc", "pcs", "st"})
+_UNITS = frozenset(_WORDS["units"].split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +251,7 @@ def _currencies(text: str) -> frozenset[str] | None:
         known = word.strip(".").casefold()
         if known in _UNITS:
             continue
-        signs = frozenset(_SIGNS.get(known, "").split())
-        stands_for = signs or frozenset({known.upper()} & _CODES)
+        stands_for = _SIGNS.get(known) or frozenset({known.upper()} & _CODES)
         if not stands_for:
             return None
         may = (may & stands_for) or stands_for

@@ -12,23 +12,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.source_sections import OrdersSection
+from mersalg.engine.words import as_word, read_toml
 from mersalg.training.keys import MISSING, Codes, Keys, read_keys
 from mersalg.training.medians import medians_of
 from mersalg.training.numbers import is_number
 from mersalg.training.order_ids import inherited
 from mersalg.training.sources import SourceTable, as_field
-from mersalg.training.words import RETURNED, UNDONE, as_word, as_words
+from mersalg.training.words import RETURNED, UNDONE, as_words
 
 Mask = NDArray[np.bool_]
 
 ANY = "*"
-_TYPES = frozenset(
-    {
-        *("type", "transaction_type", "event_type", "line_type", "row_type", "record_type"),
-        *("order_type", "sale_type", "document_type", "doc_type", "move_type", "kind"),
-        *("transaksjonstype", "ordretype", "linjetype", "bilagstype"),
-    }
-)
+_TYPES = frozenset(read_toml("mersalg.training")["columns"]["types"].split())
 """Columns that tell rows of returns from others."""
 _OF_UNDONE = re.compile(r"cancel|kansel|annuller|refund|void|^(is_)?test(_order)?$")
 """Names of columns that say by holding anything that an order was no sale."""

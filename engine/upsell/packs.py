@@ -11,86 +11,37 @@ the weight of paper, of a body or of a load.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.upsell.properties import without_properties, without_strengths
+from mersalg.engine.words import read_toml
 
 DIMENSIONS = ("volume", "mass", "pieces", "loads", "area", "length", "span")
 """Base units: ml, g, one, one, square cm, cm, cm. `span` is how wide a thing is, which is no amount
 of it: it has no unit price."""
-OUNCE, FLUID_OUNCE = 28.349523125, 29.5735295625
 _LARGEST_PACK = 20_000.0
 """Grams or ml: where packs times their size come to more, the size was that of all together."""
 
 
-def _units(dimension: str, sizes: Mapping[str, float]) -> dict[str, tuple[str, float, str]]:
-    return {
-        unit: (dimension, size, units.split()[0])
-        for units, size in sizes.items()
-        for unit in units.split()
-    }
-
-
+_WORDS = read_toml("mersalg.engine")["packs"]
 # As written -> dimension, size in its base unit, the spelling that stands for all of them.
 _UNITS: dict[str, tuple[str, float, str]] = {
-    **_units(
-        "volume",
-        {
-            "ml mll milliliter millilitre cc": 1.0,
-            "cl": 10.0,
-            "dl": 100.0,
-            "l lt ltr lrt ltrs liter litre liters litres": 1000.0,
-            "floz": FLUID_OUNCE,
-            "pt pint pints": 473.176473,
-            "qt quart quarts": 946.352946,
-            "ga gal gallon gallons galon": 3785.411784,
-        },
-    ),
-    **_units(
-        "mass",
-        {
-            "g gm gms gr gram grams": 1.0,
-            "hg": 100.0,
-            "kg kilo kilos kilogram kilograms": 1000.0,
-            "oz ozs z ounce ounces": OUNCE,
-            "lb lbs pound pounds": 453.59237,
-        },
-    ),
-    **_units(
-        "pieces",
-        {
-            "ct cnt count pk pks pck pack packs pkt packet pakning pakk pakker": 1.0,
-            "pc pcs pce piece pieces stk stykk stykker ea each unit units": 1.0,
-            "kit stem stems roll rolls rl rull ruller bag bags pose poser sheet sheets ark": 1.0,
-            "boxes bottles jars tins cartons tubes esker flasker kartonger tuber": 1.0,
-            "stick sticks pad pads strip strips slice slices tablet tablets tabs tabletter": 1.0,
-            "capsule capsules kapsel kapsler bar bars can cans boks bokser": 1.0,
-            "pair pairs par": 2.0,
-            "dz doz dozen dusin": 12.0,
-        },
-    ),
-    **_units("loads", {"load loads ld lds use uses vask dose doses": 1.0}),
-    **_units("area", {"sqft": 929.0304, "sqm m2 m²": 10_000.0}),
-    **_units("length", {"ft foot feet": 30.48, "yd yds yard yards": 91.44, "m meter metre": 100.0}),
-    **_units("span", {"mm": 0.1, "cm": 1.0, "in inch inches": 2.54}),
+    unit: (dimension, size, units.split()[0])
+    for dimension, sizes in _WORDS["units"].items()
+    for units, size in sizes.items()
+    for unit in units.split()
 }
-_METRIC = frozenset({"g", "gr", "gram", "hg", "ml", "cl", "dl", "l"})
-_PACK_WORDS = frozenset("p pk pks pck pack packs pkt packet pakning pakk pakker x".split())
+OUNCE, FLUID_OUNCE = _UNITS["oz"][1], _UNITS["floz"][1]
+_METRIC = frozenset(_WORDS["metric"].split())
+_PACK_WORDS = frozenset(_WORDS["pack_words"].split())
 _COUNT_WORDS = frozenset(unit for unit, (kind, *_) in _UNITS.items() if kind == "pieces") | {"c"}
-_EACH_HOLDS = frozenset(
-    "bottle bottles can cans jar jars tin tins glass glasses carton cartons flaske flasker boks "
-    "bokser".split()
-)
+_EACH_HOLDS = frozenset(_WORDS["full"].split())
 """Things that are sold full: twelve bottles of 0.75 l each, not of that together."""
-_STRONG = frozenset(
-    "tablet tablets tabs tabletter capsule capsules kapsel kapsler sheet sheets ark strip "
-    "strips".split()
-)
+_STRONG = frozenset(_WORDS["strong"].split())
 """Pieces beside which grams are the strength or weight of each."""
-_ALONE = {"pt", "qt", "gal", "dz", "doz", "lb", "dozen", "kit"}
+_ALONE = frozenset(_WORDS["alone"].split())
 """Units that mean one of them where no number stands before."""
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
 
@@ -138,9 +89,7 @@ _RANGE = re.compile(
 _MEASURED = re.compile(r"[^0-9]*+[0-9].*[^\W\d_]", re.DOTALL)
 """A unit stands behind its number, so that other texts need not be looked through for one."""
 _PACKS = re.compile(rf"{_SET_OF.pattern.replace('<count>', '<of>')}|{_PACK_COUNT.pattern}")
-_BOXES = frozenset(
-    "box carton case crate tray pkgs pkg sack sacks eske kartong kasse brett sekk sekker".split()
-)
+_BOXES = frozenset(_WORDS["boxes"].split())
 _SPACES = re.compile(r"(\s)\s+")
 _SQUARE = re.compile(r"\bsq\.?\s*(ft|m)\b")
 _FLUID = re.compile(r"\bfl\.?\s*oz\b")

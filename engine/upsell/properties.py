@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from mersalg.engine.words import read_toml
+
 _DIGIT = re.compile("[0-9]")
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _STRENGTH = re.compile(
@@ -26,56 +28,23 @@ def _any(words: str) -> str:
 
 _KILOS = r"\s?(?:kg|kilos?|lbs?|pounds?)\b"
 _KILOGRAMS = re.compile(rf"[0-9]\s?\+?{_KILOS}")
+_WORDS = read_toml("mersalg.engine")["properties"]
 _LOAD = re.compile(
-    _any(
-        "for til opp_til up_to max maks inntil over under fra from tåler bæreevne capacity "
-        "kapasitet load belastning weight vekt kroppsvekt weighing dogs hunder"
-    )
+    _any(_WORDS["before_load"])
     + rf"\.?\s?:?\s?(?:of\s|på\s)?{_NUMBER}(?:\s?[-–]\s?{_NUMBER})?\s?\+?{_KILOS}\+?"
     rf"|{_NUMBER}\s?\+{_KILOS}|{_NUMBER}{_KILOS}\s?\+|{_NUMBER}{_KILOS}\s"
-    + _any(
-        "dogs? cats? hund(?:er)? katt(?:er)? bab(?:y|ies) child(?:ren)? barn load capacity "
-        "kapasitet bæreevne belastning body kroppsvekt brukervekt"
-    )
+    + _any(_WORDS["after_load"])
 )
 _GRAMS = re.compile(r"(?<![0-9.,])[0-9]{1,3}\s?(?:g|gr|gram)\b")
 # Words of a name or a category, and the numbers beside them that are no amount.
 _CONTEXTS = tuple(
-    (re.compile(_any(words)), numbers)
-    for words, numbers in (
+    (re.compile(_any(_WORDS[name])), numbers)
+    for name, numbers in (
+        ("memory", _GRAMS),
+        ("jewellery", re.compile(rf"{_NUMBER}\s?ct\b")),
+        ("weight", _GRAMS),
         (
-            "usb ssd hdd sd micro_sd sd[hx]c ram ddr[2-6]? nvme flash memory storage i?phones? "
-            "smartphones? galaxy ipads? laptops? macbook pixel redmi xiaomi oneplus mobil~ "
-            "telefon~ minne~ lagring~ nettbrett harddisk~ disk drive kindle",
-            _GRAMS,
-        ),
-        (
-            "gold gull~ ~ring(?:er|s)? diamonds? diamant~ earrings? øredobb~ necklaces? bracelets? "
-            "armbånd pendants? ~smykke~ jewel~ kjede anheng gem(?:stone)?s? sapphires? "
-            "rub(?:y|ies) emeralds? silver sølv~",
-            re.compile(rf"{_NUMBER}\s?ct\b"),
-        ),
-        (
-            "~paper ~papir cardstock konvolutt~ envelopes? ~jakke ~jackets? duvets? ~dyner? fleece "
-            "hood(?:ie|y)s? ~shirts? ~skjorter? towels? ~håndkler? ~håndklær",
-            _GRAMS,
-        ),
-        (
-            "~backpacks? rucksacks? ~ryggsekk~ tursekk duffel~ ~koffert~ suitcases? kettles? "
-            "vannkoker~ (?:sauce|stew|stock)?pots? saucepans? pans? casseroles? ~gryter? "
-            "kasseroller? ~kjeler? ~panner? buckets? ~bøtter? (?:trash|waste)_(?:can|bin)s? bins? "
-            "~tank fridges? refrigerators? freezers? ~kjøleskap ~fryser coolers? "
-            "kjølebag kjøleboks "
-            "~thermos ~termos~ drikkeflasker? water_bottles? jugs? carafes? mugge karaffel "
-            "kanne blenders? ~ovens? ~ovn microwaves? air_fryers? frityrkoker washing_machines? "
-            "washers? ~vaskemaskin~ dryers? tørketrommel dumbbells? kettlebells? "
-            "barbells? manual(?:er)? "
-            "hantler vektskiver? car_seats? bilstol~ barnestol~ strollers? ~vogn scales? "
-            "kjøkkenvekt badevekt bagasjevekt aquariums? akvarium humidifiers? luftfukter "
-            "lunch_box(?:es)? matboks~ storage_box(?:es)? oppbevaring~ ~kurv(?:er)? baskets? mugs? "
-            "(?:dry|travel|gym|sports?|messenger|tote|shoulder|bin|trash|garbage|refuse)_bags? "
-            "daypacks? ~søppel(?:sekk|pose)(?:er)? avfalls(?:sekk|pose)(?:er)? fryseposer? "
-            "krus (?:vin|øl|drikke)glass wine_glass(?:es)? compressors? kompressor",
+            "capacity",
             re.compile(
                 rf"{_NUMBER}\s?-?\s?(?:ml|cl|dl|l|lt|liters?|litres?|gal|qt|kg|g|lbs?|oz)\b"
             ),

@@ -14,82 +14,24 @@ from typing import Literal
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.upsell.labels import UNITS
 from mersalg.engine.upsell.packs import without_pack
+from mersalg.engine.words import read_toml
 
-_WORN = frozenset(
-    "tee tees tshirt shirt blouse top tops sweater hoodie fleece jumper cardigan jacket coat "
-    "parka anorak vest "
-    "pants trousers jeans shorts leggings tights skirt dress suit blazer underwear boxer boxers "
-    "briefs bra thong "
-    "sock socks shoe shoes boot boots sneaker sneakers trainers sandal sandals slipper slippers "
-    "clog clogs loafers "
-    "glove gloves mitten mittens hat beanie helmet belt ring rings bracelet wetsuit swimsuit "
-    "bikini pyjamas pajamas "
-    "onesie bodysuit romper jersey uniform apron diaper diapers nappy nappies clothing clothes "
-    "apparel footwear "
-    "fashion outerwear sportswear baselayer skis ski snowboard skates pole poles goggles cleats "
-    "bike bikes bicycle ebike mtb wheel wheels tyre tyres tire tires rim rims scooter frame "
-    "harness collar "
-    "skjorte tskjorte bluse topp topper genser jakke kåpe frakk vest dunjakke bukse bukser shorts "
-    "tights skjørt "
-    "kjole dress dresser drakt undertøy ullundertøy truse truser boxershorts bh sokk sokker "
-    "strømpe strømper "
-    "strømpebukse sko joggesko støvel støvler sandaler tøfler hanske hansker vott votter lue luer "
-    "hatt hjelm "
-    "belte våtdrakt badedrakt pysj pyjamas body heldress trøye bleie bleier klær tøy fottøy mote "
-    "yttertøy "
-    "ytterplagg skøyter staver snøbrett sykkel sykler hjul dekk felg felger sparkesykkel sele "
-    "halsbånd".split()
-)
-_WORN_ENDINGS = tuple(
-    (
-        "shirt jacket pants shoes boots socks gloves helmet sweater shorts skjorte genser jakke "
-        "bukse kjole støvler sokker hansker votter hjelm undertøy drakt sandaler tøfler truse "
-        "strømper sykkel sykler dekk klær trøye skjørt bleier joggesko dress"
-    ).split()
-)
-_EATEN = frozenset(
-    "coffee latte cappuccino mocha americano macchiato cortado flatwhite espresso tea chai juice "
-    "smoothie shake "
-    "milkshake soda cola lemonade beer wine cider drink drinks beverage beverages food meal meals "
-    "menu burger "
-    "pizza pizzas fries nuggets salad soup sandwich wrap bowl popcorn icecream cake bun sushi "
-    "pasta taco kebab "
-    "breakfast lunch dinner cup snack bakery cafe café restaurant takeaway "
-    "kaffe te brus øl vin drikke drikker mat rett retter meny pommes frites salat suppe is kake "
-    "bolle pølse "
-    "frokost lunsj middag kopp bakeri kafé saft".split()
-)
-_COLOURS = frozenset(
-    "white black red blue green yellow orange purple violet pink brown grey gray beige cream "
-    "ivory navy teal "
-    "turquoise cyan magenta maroon burgundy khaki olive mint lime coral peach lilac lavender "
-    "indigo charcoal "
-    "anthracite sand taupe tan camel copper multicolour multicolor transparent clear "
-    "hvit hvitt hvite svart svarte sort rød rødt røde blå blått grønn grønt grønne gul gult gule "
-    "oransje lilla "
-    "fiolett rosa brun brunt brune grå grått krem marine turkis burgunder oliven kobber antrasitt "
-    "flerfarget "
-    "gjennomsiktig".split()
-)
-_SHADES = frozenset(
-    "light dark bright pale deep matt matte metallic off lys lyse mørk mørke dyp".split()
-)
-_COLOUR_ENDINGS = ("blå", "grønn", "rød", "grå", "gul", "brun", "hvit", "svart", "rosa")
-_SEASONS = frozenset(
-    "spring summer autumn fall winter allseason yearround ss aw fw vår sommer høst vinter "
-    "helårs".split()
-)
-_SEASON_STARTS = ("vinter", "sommer", "høst", "helårs")
+_NAMES, _ATTRIBUTES = (read_toml("mersalg.engine")[table] for table in ("traits", "attributes"))
+_WORN = frozenset(_NAMES["worn"].split())
+_WORN_ENDINGS: tuple[str, ...] = tuple(_NAMES["worn_endings"].split())
+_EATEN = frozenset(_NAMES["eaten"].split())
+_COLOURS = frozenset(_NAMES["colours"].split())
+_SHADES = frozenset(_NAMES["shades"].split())
+_COLOUR_ENDINGS: tuple[str, ...] = tuple(_NAMES["colour_endings"].split())
+_SEASONS = frozenset(_NAMES["seasons"].split())
+_SEASON_STARTS = _NAMES["season_starts"].split()
 _OF_A_COLOUR = r"(?:label|edition|series|line)\b"
 _DIGIT = re.compile("[0-9]")
 _SEASON_START = re.compile(rf"(?:{'|'.join(_SEASON_STARTS)})s?(?=[^\W\d_]{{3,}})")
 _SEASON_CODE = re.compile(r"(?:ss|aw|fw)\s?(?:20)?[0-9]{2}|20[0-9]{2}(?:/(?:20)?[0-9]{2})?")
 _LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
 _FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
-_SIZE_WORDS = frozenset(
-    "small medium large extra onesize regular tall petite liten lite middels stor store "
-    "ekstra".split()
-)
+_SIZE_WORDS = frozenset(_NAMES["sizes"].split())
 _LABELLED = re.compile(
     r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)\b\.?\s*:?\s*"
     r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|m)\b)"
@@ -110,47 +52,17 @@ _FOR = re.compile(
     r"\s(?:for|til|to fit|fits|compatible with|suitable for|passer|passende|kompatibel med)\s"
 )
 _WITH = re.compile(r"\s(?:with|med|incl|inkl|including|inkludert|w/)\b|[,(+–]|\s-\s")
-_FIT_ATTRIBUTES = frozenset(
-    "wheel wheels hjul rim felg tyre tire dekk shoe sko waist livvidde inseam benlengde season "
-    "sesong fit passform "
-    "gender kjønn collar sleeve ramme skostørrelse hjulstørrelse rammestørrelse "
-    "dekkdimensjon".split()
-)
-_TASTE_ATTRIBUTES = frozenset(
-    "colour color farge farve colourway colorway pattern mønster print scent duft flavour flavor "
-    "smak language "
-    "språk motif motiv design theme tema fragrance colours colors farger".split()
-)
-_SIZE_ATTRIBUTES = frozenset("size sizes str strl størrelse storrelse storlek".split())
-_SIZE_ENDINGS = ("størrelse", "size", "str")
-_PACK_WORDS = frozenset(
-    "pack package packaging packsize pakke pakning pakningsstørrelse portion porsjon file screen "
-    "skjerm screensize skjermstørrelse".split()
-)
-_SCREENS = frozenset(
-    "tv tvs television monitor monitors screen skjerm display projector lerret".split()
-)
-_ACCESSORIES = frozenset(
-    "case cover sleeve pouch filter charger cable adapter adaptor strap battery holder mount "
-    "bracket refill blade nozzle protector tamper jug descaler cleaner hose lid bulb remote "
-    "ink toner cartridge pods stylus tripod bag attachment accessory spare replacement brush "
-    "grinder lens etui deksel veske lader kabel reim rem batteri feste stativ skjermbeskytter "
-    "beskytter avkalker rens rensemiddel slange lokk pære blekk fjernkontroll patron kapsler "
-    "trekk pose munnstykke børste mugge kanne tilbehør reservedel kvern objektiv støvpose "
-    "støvsugerpose lås lock pump pumpe cylinder hook clip rack saddle pedal pedals plug whisk "
-    "scoop cloth valve gasket seal shade dock sylinder krok klips sete hette plugg pakning "
-    "ventil minnekort dokk kontroller portafilter".split()
-)
-# Short ones name an accessory as a word of their own only: `rem`, `ink`, `lid`.
-_ENDINGS = tuple(word for word in _ACCESSORIES if len(word) >= 5)
-_FIRST = frozenset(
-    "etui deksel lader kabel reim filter charger cable adapter skjermbeskytter batteri "
-    "trekk".split()
-)
-_CONTAINERS = frozenset(
-    "carton box boxes sack bag case pallet tray pack packet bottle can jar tin tub bulk multipack "
-    "kartong eske kasse sekk pose pall brett pakke pk flaske boks glass bøtte storpakke".split()
-)
+_FIT_ATTRIBUTES = frozenset(_ATTRIBUTES["fit"].split())
+_TASTE_ATTRIBUTES = frozenset(_ATTRIBUTES["taste"].split())
+_SIZE_ATTRIBUTES = frozenset(_ATTRIBUTES["size"].split())
+_SIZE_ENDINGS = tuple(_ATTRIBUTES["size_endings"].split())
+_PACK_WORDS = frozenset(_ATTRIBUTES["pack"].split())
+_SCREENS = frozenset(_NAMES["screens"].split())
+_ACCESSORIES = frozenset(_NAMES["accessories"].split())
+# The longest first. Short ones name an accessory as a word of their own only: `rem`, `ink`, `lid`.
+_ENDINGS = tuple(sorted((word for word in _ACCESSORIES if len(word) >= 5), key=len, reverse=True))
+_FIRST = frozenset(_NAMES["accessories_first"].split())
+_CONTAINERS = frozenset(_NAMES["containers"].split())
 _WORDS = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*")
 
 Kind = Literal["worn", "eaten", "screen", ""]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
 
 from mersalg.engine.facts import KINDS
 from mersalg.engine.locales import Language
+from mersalg.engine.words import read_toml
 
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "completion")
@@ -94,8 +93,5 @@ def glossary_of(language: Language) -> Glossary:
     return Glossary(language)
 
 
-@lru_cache
 def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    text = (resources.files("mersalg.serving.presentation") / "glossary.toml").read_text("utf-8")
-    words: dict[str, dict[str, dict[str, dict[str, str]]]] = tomllib.loads(text)
-    return words
+    return read_toml("mersalg.serving.presentation", "glossary.toml")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.words import read_toml
+
 LEAST_SIMILAR = 0.3
 """Names less alike than this are never compared further."""
 MOST_COMMON = 150
@@ -31,14 +33,9 @@ _MEASURE = re.compile(
     rf"(?<!\d){_NUMBER}(?:\s*[x*/]\s*{_NUMBER})*(?P<unit>\s*{_UNIT}\b)?"
     r"|\b(?:pack|set|box|case)\s*(?P<of>(?:of|/)\s*\d+)"
 )
-_GRADES = frozenset(
-    "xxs xs s sm m md l lg xl xxl xxxl rg reg mini small medium large regular big grande tall "
-    "venti jumbo giant double single liten lite middels medium stor stort store vanlig ekstra "
-    "extra basic basis standard std premium pro plus max ultra deluxe dlx lux luxury superior "
-    "starter business enterprise ultimate family familie economy comfort first gold silver "
-    "platinum bronze gull sølv i ii iii iv".split()
-)
-_SAY_NOTHING = frozenset({"the", "a", "an", "of", "and", "with", "og", "med", "i", "en", "et", "&"})
+_WORDS = read_toml("mersalg.training")["names"]
+_GRADES = frozenset(_WORDS["grades"].split())
+_SAY_NOTHING = frozenset(_WORDS["say_nothing"].split())
 
 
 def stem_of(name: str) -> str:

@@ -1,0 +1,33 @@
+"""Words that mean something to Mersalg: tables of package data, and how words are compared."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+_BETWEEN = re.compile(r"([^\W\d_])[\s_-]+")
+_BEFORE = re.compile(r"^(?:wc |https?://schema\.org/)")
+
+
+@cache
+def read_toml(package: str, name: str = "words.toml") -> dict[str, Any]:
+    """Return the tables of a TOML file of a package, which is read once."""
+    return tomllib.loads((resources.files(package) / name).read_text("utf-8"))
+
+
+def as_word(text: str) -> str:
+    """Return a word as the tables have it: `wc-on_hold` and `On hold` are `on hold`."""
+    word = _BETWEEN.sub(r"\1 ", text.lower().strip(" \t\n\r\u00a0.!"))
+    return _BEFORE.sub("", word)
+
+
+_NOBODY = frozenset(read_toml("mersalg.engine")["customers"]["nobody"])
+_LONGEST_OF_NOBODY = max(map(len, _NOBODY))
+
+
+def is_nobody(customer_id: str) -> bool:
+    """Return whether an id of a customer is a word for none: `0`, `guest`, `n/a`."""
+    return len(customer_id) <= _LONGEST_OF_NOBODY and as_word(customer_id) in _NOBODY
