@@ -46,6 +46,7 @@ from mersalg.engine.facts import (
     UnitPrice,
 )
 from mersalg.engine.sold_lines import sold_lines
+from mersalg.engine.words import customer_of
 
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
@@ -126,9 +127,8 @@ def _event(body: schema.EventBody) -> Event:
 
 def _people(body: schema.EventBody | schema.DecisionBody) -> tuple[str | None, str | None]:
     """Return session and customer; neither without consent: the fact counts for its checkout."""
-    session_id = _id(body.session_id, "session_id")
-    customer_id = _id(body.customer_id, "customer_id")
-    return (None, None) if body.consent is False else (session_id, customer_id)
+    people = _id(body.session_id, "session_id"), customer_of(_id(body.customer_id, "customer_id"))
+    return (None, None) if body.consent is False else people
 
 
 def _item(body: schema.ItemBody, where: str, currency: str | None) -> PurchaseItem:

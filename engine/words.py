@@ -28,6 +28,8 @@ _NOBODY = frozenset(read_toml("mersalg.engine")["customers"]["nobody"])
 _LONGEST_OF_NOBODY = max(map(len, _NOBODY))
 
 
-def is_nobody(customer_id: str) -> bool:
-    """Return whether an id of a customer is a word for none: `0`, `guest`, `n/a`."""
-    return len(customer_id) <= _LONGEST_OF_NOBODY and as_word(customer_id) in _NOBODY
+def customer_of(customer_id: str | None) -> str | None:
+    """Return the id of a customer; None where it is a word for none: `0`, `guest`, `n/a`."""
+    if customer_id is not None and len(customer_id) <= _LONGEST_OF_NOBODY:
+        return None if as_word(customer_id) in _NOBODY else customer_id
+    return customer_id

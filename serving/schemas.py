@@ -18,6 +18,7 @@ from mersalg.engine import fact_fields
 from mersalg.engine.fact_schema import LONGEST_LIST, DecisionBody
 from mersalg.engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Tracking
 from mersalg.engine.merchandising.reasons import REJECTIONS
+from mersalg.engine.words import customer_of
 
 _PRICE_DIGITS = 12
 _LONGEST_LABEL = 100
@@ -186,6 +187,13 @@ class SuggestionRequest(Struct):
             self.declined_item_ids = _ids(self.declined_item_ids, "declined_item_ids")
         if self.consent is not None and type(self.consent) is not bool:
             self.consent = _consent(self.consent)
+
+    def leave_out_nobody(self) -> list[str]:
+        """Take a word for no customer out of the call; return a warning where there was one."""
+        word, self.customer_id = self.customer_id, customer_of(self.customer_id)
+        if word == self.customer_id:
+            return []
+        return [f"customer_id {word!r} stands for no customer and was ignored"]
 
 
 def _id(value: str | int, field: str) -> str:

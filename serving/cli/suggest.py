@@ -86,6 +86,7 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     except ApiError as error:
         tally["malformed"] += 1
         return _refusal(error)
+    warnings = ignored(unknown) + request.leave_out_nobody()
     decision = decide(model, request, holdout=holdout)
     tally["answered"] += 1
     if decision.arm == "control":
@@ -93,7 +94,7 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     else:
         for offer in decision.offers:
             tally[offer.kind] += 1
-    return answer_json(decision, "off", ignored(unknown), unknown_item_ids(model, request))
+    return answer_json(decision, "off", warnings, unknown_item_ids(model, request))
 
 
 def _refusal(error: ApiError) -> bytes:

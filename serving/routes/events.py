@@ -112,7 +112,7 @@ async def take(
     indexes: list[int] = []
     rejected: list[Rejection] = []
     warnings: Counter[str] = Counter()
-    n_left_out, unknown = 0, set[str]()
+    n_left_out, n_nobody, unknown = 0, 0, set[str]()
     for index, event in enumerate(events):
         try:
             if isinstance(event, msgspec.Raw):
@@ -143,6 +143,8 @@ async def take(
             fact = cast(Event, fact_of(body))
             if isinstance(body, OrderBody):
                 n_left_out += len(body.items or ()) - len(fact.items)
+            if body.consent is not False and body.customer_id is not None:
+                n_nobody += fact.customer_id is None
             facts.append(_dated(fact, now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))
@@ -163,6 +165,8 @@ async def take(
     said += [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
     if n_left_out:
         said.append(f"{n_left_out} lines of orders sell no item and were left out")
+    if n_nobody:
+        said.append(f"customer_id of {n_nobody} events is a word for no customer and was ignored")
     return EventsAnswer(result.recorded, result.duplicates, rejected, said)
 
 

@@ -60,6 +60,8 @@ async def suggest(request: Request) -> Response:
     scope, problem = scope_of(
         service.settings, caller, asked.checkout_token, asked.checkout_id, asked.customer_id
     )
+    # The token is signed over the id as it was sent.
+    nobody = asked.leave_out_nobody()
     model, budget = service.live.model, service.intake.budget()
     # Otherwise a caller who names a customer would see by what is missing what they dismissed.
     recall = service.settings.storefront_recall or scope != "storefront"
@@ -80,7 +82,7 @@ async def suggest(request: Request) -> Response:
         laps.lap("record")
         _count(service, decision, tracking, late=budget.is_spent)
         service.metrics.unknown_items.inc(len(not_known))
-    warnings = [*ignored(unknown), *([f"checkout_token {problem}"] if problem else ())]
+    warnings = [*ignored(unknown), *nobody, *([f"checkout_token {problem}"] if problem else ())]
     answer = answer_json(decision, tracking, warnings, not_known)
     laps.lap("answer")
     return Response(answer, media_type="application/json")

@@ -13,6 +13,7 @@ import pytest
 from mersalg.engine.config import TrackingSection
 from mersalg.engine.experiment import assign_arm, unit_of
 from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.words import customer_of
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
@@ -115,3 +116,41 @@ def test_an_event_that_says_no_names_nobody() -> None:
     assert parse_fact({**fact, "consent": False}).session_id is None
     assert parse_fact({**fact, "consent": True}) == parse_fact(fact)
     assert parse_fact(fact).customer_id == "kari"
+
+
+GUESTS = [
+    "0",
+    "guest",
+    "Guest_Checkout",
+    "walk-in",
+    "N/A",
+    "-",
+    " null ",
+    "00000000-" + "0000-" * 3 + "0" * 12,
+]
+
+
+@pytest.mark.parametrize("word", [*GUESTS, 0])
+def test_words_for_guests_are_no_customer(
+    word: str | int, served: tuple[str, Path, httpx.Client]
+) -> None:
+    _, folder, client = served
+    name = f"guest-{word}"
+    body = {"checkout_id": name, "session_id": name, "customer_id": word, "consent": True}
+    answer = client.post("/v1/suggestions", json={**body, "lines": []}).raise_for_status().json()
+    assert answer["warnings"] == [
+        f"customer_id {str(word)!r} stands for no customer and was ignored"
+    ]
+    event = {"type": "cancel", "event_id": name, "occurred_at": WHEN, "transaction_id": name}
+    events = [{**event, **body}, {**event, **body, "event_id": f"{name}-k", "customer_id": "k"}]
+    said = client.post("/v1/events", json={"events": events}).raise_for_status().json()
+    assert said["warnings"] == ["customer_id of 1 events is a word for no customer and was ignored"]
+    stored = _stored(folder, name)
+    assert [customer is None for customer, _ in stored].count(False) == 1
+    assert None not in [session for _, session in stored]
+
+
+def test_ids_of_customers_are_no_words_for_guests() -> None:
+    named = ["c_9", "guest-17", "10", "00", "nancy", "nobody@example.org", "k" * 200]
+    assert [*map(customer_of, named)] == named
+    assert {*map(customer_of, [*GUESTS, None])} == {None}
