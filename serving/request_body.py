@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from types import UnionType
@@ -26,6 +27,8 @@ Body = TypeVar("Body", bound=Struct)
 _BODY_SECONDS = 20
 _MOST_NAMED = 10
 _LONGEST_PATH = 200
+_MOST_DIGESTED = 16
+"""Times the limit of bytes that are read to know by a signature who sent them."""
 _MOST_WAITING = 32
 """Bodies of the largest size, of which parts may wait for the rest, in one process."""
 
@@ -50,8 +53,20 @@ class _PartialBodies:
 _partial_bodies = _PartialBodies()
 
 
-async def read_body(request: Request, largest: int | None = None) -> bytes:
+async def read_body(
+    request: Request, largest: int | None = None, digest: hmac.HMAC | None = None
+) -> bytes:
     """Return the whole body, of at most `largest` bytes where that is less than the service takes.
+
+    Parameters
+    ----------
+    request
+        Whose body it is.
+    largest
+        Limit of bytes; the service's own where it is None.
+    digest
+        Takes every byte. A body over the limit is then read to its end, up to 16 times the limit,
+        and not kept, so that its sender is known before it is refused.
 
     Raises
     ------
@@ -65,18 +80,19 @@ async def read_body(request: Request, largest: int | None = None) -> bytes:
     if headers.get("content-encoding", "identity") != "identity":
         raise errors.ApiError(415, "encoding_unknown", "send the body uncompressed")
     announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > limit:
+    most = limit if digest is None else _MOST_DIGESTED * limit
+    if announced.isdecimal() and int(announced[:20]) > most:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return await _received(request, limit)
+            return await _received(request, limit, digest)
     except TimeoutError as error:
         raise errors.ApiError(
             408, "body_too_slow", f"the body was not there within {_BODY_SECONDS} seconds"
         ) from error
 
 
-async def _received(request: Request, limit: int) -> bytes:
+async def _received(request: Request, limit: int, digest: hmac.HMAC | None) -> bytes:
     parts: list[bytes] = []
     size = counted = 0
     try:
@@ -87,10 +103,16 @@ async def _received(request: Request, limit: int) -> bytes:
                 raise errors.ApiError(400, "bad_request", "the body ended early")
             part: bytes = message.get("body", b"")
             size += len(part)
+            is_last = not message.get("more_body", False)
+            if digest is not None:
+                digest.update(part)
             if size > limit:
-                raise _too_large(limit)
+                if digest is None or is_last or size > _MOST_DIGESTED * limit:
+                    raise _too_large(limit)
+                parts.clear()
+                continue
             parts.append(part)
-            if not message.get("more_body", False):
+            if is_last:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             _partial_bodies.add(len(part), _MOST_WAITING * limit)
             counted += len(part)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -45,13 +44,21 @@ _PAID_BACK = ("refund", "success")
 CHECKOUT_ATTRIBUTE, SESSION_ATTRIBUTE = "mersalg_checkout_id", "mersalg_session_id"
 
 
-def is_from_shopify(body: bytes, signature: str, secret: bytes) -> bool:
-    """Return whether the header X-Shopify-Hmac-Sha256 is that of the raw body; in constant time."""
+def is_from_shopify(digest: hmac.HMAC, signature: str) -> bool:
+    """Return whether the header X-Shopify-Hmac-Sha256 is that of a body; in constant time.
+
+    Parameters
+    ----------
+    digest
+        HMAC-SHA256 of the raw body, keyed with the secret.
+    signature
+        The header.
+    """
     try:
         stated = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return hmac.compare_digest(stated, hmac.digest(secret, body, hashlib.sha256))
+    return hmac.compare_digest(stated, digest.digest())
 
 
 def translate(payload: object, received_at: int, topic: str | None = None) -> list[Record]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -89,8 +91,8 @@ async def from_shopify(request: Request) -> Response:
     `DELETE /v1/customers/{id}`; `products/create`, `products/update`, `products/delete` and
     `inventory_levels/update` change items as `POST /v1/items`; other topics that are no sale or
     return are `ignored`. What cannot be
-    taken is answered 200 with the reason in `rejected`, logged and counted in `quality`: after
-    other answers Shopify would end its subscription.
+    taken, a body over the limit too, is answered 200 with the reason in `rejected`, logged and
+    counted in `quality`: after other answers Shopify would end its subscription.
     """
     service = service_of(request)
     secret = service.settings.shopify_secret
@@ -98,12 +100,21 @@ async def from_shopify(request: Request) -> Response:
         raise errors.ApiError(
             403, "forbidden", "no MERSALG_SHOPIFY_SECRET is set: webhooks cannot be proven"
         )
-    body = await read_body(request)
+    digest, body = hmac.new(secret, digestmod="sha256"), b""
+    too_large: errors.ApiError | None = None
+    try:
+        body = await read_body(request, digest=digest)
+    except errors.ApiError as error:
+        if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        too_large = error
     signature = request.headers.get("x-shopify-hmac-sha256", "")
-    if not shopify.is_from_shopify(body, signature, secret):
+    if not shopify.is_from_shopify(digest, signature):
         raise errors.ApiError(401, "unauthorized", "the signature is not that of the body")
     topic = request.headers.get("x-shopify-topic")
     try:
+        if too_large is not None:
+            raise too_large
         payload = parse_json(body)
         erases = topic == "customers/redact"
         customer_id = shopify.redacted_customer(payload) if erases else ""
