@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.errors import MersalgError
 
 _MAP = """\
@@ -46,11 +47,15 @@ def write_campaigns(folder: Path) -> Written:
     written = Written(folder / "campaigns.csv", folder / "campaigns.toml")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(written.log, index=False)
+        rows.map(_safe).to_csv(written.log, index=False)
         written.map.write_text(_MAP, "utf-8")
     except OSError as error:
         raise MersalgError(f"cannot write {folder}: {error.strerror}") from error
     return written
+
+
+def _safe(value: object) -> object:
+    return safe_cell(value) if isinstance(value, str) else value
 
 
 def read_campaigns() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.vocabulary import Vocabulary
 
@@ -90,7 +91,8 @@ def check_out_path(path: Path) -> None:
 def write_rules(rules: pa.Table, path: Path) -> None:
     """Parquet or CSV by suffix; a reader sees the old file or the new one, never a part.
 
-    In CSV an antecedent is a JSON list, since ids may hold any separator.
+    In CSV an antecedent is a JSON list, since ids may hold any separator, and a consequent that a
+    spreadsheet would run as a formula has a quote before it.
     """
     check_out_path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -111,6 +113,10 @@ def _write(rules: pa.Table, file: Any, suffix: str) -> None:
     if suffix == ".parquet":
         parquet.write_table(rules, file)
         return
-    texts = [json.dumps(ids, ensure_ascii=False) for ids in rules["antecedent"].to_pylist()]
-    column = pa.array(texts, pa.string())
-    csv.write_csv(rules.set_column(0, "antecedent", column), file)
+    texts = {
+        "antecedent": [json.dumps(ids, ensure_ascii=False) for ids in rules[0].to_pylist()],
+        "consequent": [safe_cell(item_id) for item_id in rules[1].to_pylist()],
+    }
+    for at, (name, column) in enumerate(texts.items()):
+        rules = rules.set_column(at, name, pa.array(column, pa.string()))
+    csv.write_csv(rules, file)

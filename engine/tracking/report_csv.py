@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.facts import KINDS
 from mersalg.engine.tracking.many import EFFECTS
 from mersalg.engine.tracking.rates import RATES
@@ -22,11 +22,6 @@ _OF_EFFECTS = (
     *("completion", "offered_units", "orders"),
 )
 """Names that end in what is counted: checkouts or units."""
-# Spreadsheets pass over blanks and marks without a width, and take full-width signs for the others.
-_FORMULA = re.compile(
-    r"(?:\A|(?<=[\n\v\f\x85\u2028\u2029]))"
-    r"(?=[\s\x00\u200b-\u200f\u2060\ufeff]*+[=+\-@＝＋－＠﹢﹣﹦﹫]|[\t\n])"
-)
 
 
 def csv_text(report: Report) -> str:
@@ -39,7 +34,7 @@ def csv_text(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*keys, "kind", "rate", *MEASURES, *_TOGETHER])
     for key, kind, rate, entry in rows_of(report):
-        cells = [_safe(str(key.get(name, ""))) for name in keys]
+        cells = [safe_cell(str(key.get(name, ""))) for name in keys]
         writer.writerow(
             [*cells, kind, rate, *(entry.get(name) for name in (*MEASURES, *_TOGETHER))]
         )
@@ -83,9 +78,3 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
             for name in _OF_EFFECTS:
                 name += trial if name.endswith("_") else ""
                 yield f"{of}_{name}", entry[name]
-
-
-def _safe(cell: str) -> str:
-    """Return a cell no line of which a spreadsheet runs as a formula: ids come from outside."""
-    # A carriage return would end the row: Python's writer does not quote it.
-    return _FORMULA.sub("'", cell.replace("\r\n", "\n").replace("\r", "\n"))
