@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from fastapi.security.base import SecurityBase
 from mersalg.engine.facts import Scope as FactScope
 from mersalg.serving import errors
 from mersalg.serving.checkout_token import token_problem
-from mersalg.serving.keys import SCOPES, KeyRing
+from mersalg.serving.keys import SCOPES, Key, KeyRing
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits
 from mersalg.serving.service import service_of
@@ -46,7 +47,11 @@ ANYONE = Caller(frozenset(SCOPES))
 
 def caller_with(ring: KeyRing, key: str) -> Caller | None:
     """Return the caller who presents `key`; None where no such key is known."""
-    held = ring.keys_of(key)
+    return caller_of(ring.keys_of(key))
+
+
+def caller_of(held: Sequence[Key]) -> Caller | None:
+    """Return the caller who holds keys; None where there are none."""
     if not held:
         return None
     return Caller(frozenset(scope for own in held for scope in _COVERS[own.scope]), held[0].id)

@@ -7,49 +7,66 @@ import secrets
 import time
 from pathlib import Path
 
+from mersalg.serving import security
 from mersalg.serving.keys import Key, digest_of
+from mersalg.serving.security import Caller
 from mersalg.serving.settings import ServeSettings
 
 COOKIE = "mersalg_session"
 SECONDS = 12 * 3600
 
-_MAY_LOOK = ("report", "admin")
+_MAY_LOOK = ("admin", "report")
 
 
 def open_session(settings: ServeSettings, presented: str) -> str | None:
     """Return the cookie for a report or admin key, None for anything else."""
     digest = digest_of(presented)
     until, number = int(time.time()) + SECONDS, secrets.token_hex(8)
-    for key in settings.keys.keys:
-        if key.scope in _MAY_LOOK and hmac.compare_digest(key.digest, digest):
+    for key in _keys(settings):
+        if hmac.compare_digest(key.digest, digest):
             return f"{until}.{number}.{_signature(settings, key, until, number)}"
     return None
 
 
-def is_open(settings: ServeSettings, cookie: str | None) -> bool:
-    """Return whether the session is not over, nobody ended it, and its key is still known."""
+def caller_of(settings: ServeSettings, cookie: str) -> Caller | None:
+    """Return the caller whose key opened a session.
+
+    None where it is over, somebody ended it, or its key is no longer known.
+    """
     until, number, signature = _parts(cookie)
     if not until.isdecimal() or not until.isascii() or len(until) > 12:
-        return False
-    signed = any(
-        hmac.compare_digest(
+        return None
+    held = [
+        key
+        for key in _keys(settings)
+        if hmac.compare_digest(
             _signature(settings, key, int(until), number).encode(), signature.encode()
         )
-        for key in settings.keys.keys
-        if key.scope in _MAY_LOOK
-    )
-    if not signed or int(until) <= time.time():
-        return False
-    return settings.stopping is None or not _ended(settings.stopping, int(until), number).exists()
+    ]
+    if int(until) <= time.time():
+        return None
+    if settings.stopping is not None and _ended(settings.stopping, int(until), number).exists():
+        return None
+    return security.caller_of(held)
 
 
-def end_session(settings: ServeSettings, cookie: str | None) -> None:
+def form_token(settings: ServeSettings, cookie: str) -> str:
+    """Return what forms of a session's pages carry, and no page of another site can know."""
+    return hmac.new(settings.session_secret, b"form" + cookie.encode(), "sha256").hexdigest()
+
+
+def is_form_token(settings: ServeSettings, cookie: str, token: str) -> bool:
+    """Return whether `token` is that of the session."""
+    return hmac.compare_digest(form_token(settings, cookie).encode(), token.encode())
+
+
+def end_session(settings: ServeSettings, cookie: str) -> None:
     """End a session for all workers and all copies of its cookie.
 
     Workers share the folder that `mersalg serve` makes for them. Sessions that have ended anyhow
     are forgotten.
     """
-    if settings.stopping is None or not is_open(settings, cookie):
+    if settings.stopping is None or caller_of(settings, cookie) is None:
         return
     until, number, _ = _parts(cookie)
     for path in settings.stopping.parent.glob("session-*"):
@@ -58,8 +75,14 @@ def end_session(settings: ServeSettings, cookie: str | None) -> None:
     _ended(settings.stopping, int(until), number).touch()
 
 
-def _parts(cookie: str | None) -> list[str]:
-    return [*(cookie or "").split("."), "", ""][:3]
+def _keys(settings: ServeSettings) -> list[Key]:
+    """Return the keys that open sessions; a key of both scopes is an admin key."""
+    found = [key for key in settings.keys.keys if key.scope in _MAY_LOOK]
+    return sorted(found, key=lambda key: _MAY_LOOK.index(key.scope))
+
+
+def _parts(cookie: str) -> list[str]:
+    return [*cookie.split("."), "", ""][:3]
 
 
 def _ended(stopping: Path, until: int, number: str) -> Path:

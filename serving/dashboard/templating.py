@@ -9,21 +9,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
+from mersalg.serving.presentation import charts
+
 _FOLDER = Path(__file__).parent
 
 _SPAN = re.compile(r"`([^`]*)`")
 
 STATIC = _FOLDER / "static"
 
-# Plotly fills a style element that it inserts empty, and places its labels by style attributes;
-# scripts and all other style sheets stay our own.
-_EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        f"style-src 'self' {_EMPTY_STYLE}",
-        "style-src-attr 'unsafe-inline'",
+        "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -47,9 +45,10 @@ def _code_spans(text: str) -> Markup:
 
 
 _environment.filters["code_spans"] = _code_spans
+_environment.globals["charts"] = charts
 
 
-def page(template: str, **values: object) -> HTMLResponse:
+def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:
     """One page as a response."""
     text = _environment.get_template(template).render(**values)
-    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})

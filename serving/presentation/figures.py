@@ -1,18 +1,24 @@
-"""Numbers as reports write them, in the notation of a language."""
+"""Numbers, money and days as people read them, in the notation of a language."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
-from babel.numbers import format_decimal, format_percent
+from babel.dates import format_date, format_skeleton
+from babel.numbers import format_decimal, format_percent, get_currency_symbol
 
 from mersalg.engine.locales import Language
 
-_MISSING = "–"
+MISSING = "–"
+_MINUS = "\u2212"
+_WEEK = re.compile(r"(\d{4})-W(\d\d)")
 
 
 class Figures:
-    """Counts, shares, differences and money of one language; a dash for what is None.
+    """Counts, shares, differences, money and days of one language; a dash for what is None.
 
     Parameters
     ----------
@@ -26,16 +32,16 @@ class Figures:
 
     def count(self, number: int) -> str:
         """Return `1,234` or `1 234`."""
-        return format_decimal(number, "#,##0", locale=self._language)
+        return self._number(number, "#,##0")
 
     def days(self, number: float) -> str:
         """Return `7` or, of a period that is not of whole days, `1.5`."""
-        return format_decimal(number, "#,##0.##", locale=self._language)
+        return self._number(number, "#,##0.##")
 
     def percent(self, share: float | None) -> str:
         """Return `12.3%` or `12,3 %`."""
         if share is None:
-            return _MISSING
+            return MISSING
         return format_percent(share, self._percent, locale=self._language)
 
     def level(self, level: float) -> str:
@@ -46,28 +52,79 @@ class Figures:
     def points(self, difference: float | None) -> str:
         """Return a difference of two shares in percentage points, with its sign."""
         if difference is None:
-            return _MISSING
+            return MISSING
         # Adding zero removes the sign of a rounded zero.
-        points = round(difference * 100, 1) + 0.0
-        return format_decimal(points, "+#,##0.0;-#,##0.0", locale=self._language)
+        return self._number(round(difference * 100, 1) + 0.0, "+#,##0.0;-#,##0.0")
 
     def difference(self, difference: float) -> str:
         """Return a difference of two means of counts, with its sign."""
         # Adding zero removes the sign of a rounded zero.
-        number = round(difference, 3) + 0.0
-        return format_decimal(number, "+#,##0.000;-#,##0.000", locale=self._language)
+        return self._number(round(difference, 3) + 0.0, "+#,##0.000;-#,##0.000")
+
+    def decimal(self, value: float, digits: int = 2) -> str:
+        """Return a number with as many decimals as `digits`, such as a lift."""
+        return self._number(value, f"#,##0.{'0' * digits}" if digits else "#,##0")
 
     def p_value(self, value: float) -> str:
         """Return a p-value to three significant digits."""
         text = f"{value:.3g}"
         return text.replace(".", ",") if self._language == "nb" else text
 
-    def amount(self, text: str | None, currency: str | None, *, sign: bool = False) -> str:
-        """Return a decimal string of the report as money, with as many decimals as it has."""
-        if text is None:
-            return _MISSING
-        pattern = "#,##0" + "." * ("." in text) + "0" * len(text.partition(".")[2])
-        if sign:
-            pattern = f"+{pattern};-{pattern}"
-        number = format_decimal(Decimal(text), pattern, locale=self._language)
-        return f"{number} {currency or ''}".rstrip()
+    def amount(
+        self, value: str | Decimal | None, currency: str | None, *, sign: bool = False
+    ) -> str:
+        """Return money with as many decimals as `value` has: `NOK 1,234.50` or `1 234,50 kr`.
+
+        `value` is a decimal string of the report, or the number; without a currency the number
+        stands alone.
+        """
+        if value is None:
+            return MISSING
+        amount = Decimal(value)
+        decimals = max(0, -int(amount.as_tuple().exponent))
+        number = self._number(abs(amount), "#,##0" + "." * (decimals > 0) + "0" * decimals)
+        mark = _MINUS if amount < 0 else "+" * sign
+        if currency is None:
+            return mark + number
+        symbol = get_currency_symbol(currency, locale=self._language)
+        if self._language == "nb":
+            return f"{mark}{number}\u00a0{symbol}"
+        return f"{mark}{symbol}{chr(160) * symbol[-1].isalpha()}{number}"
+
+    def rounded(self, amounts: Sequence[Decimal]) -> Sequence[Decimal]:
+        """Return amounts to two digits of the largest, as a sentence names them."""
+        largest = max((abs(each) for each in amounts), default=Decimal(0))
+        step = Decimal(10) ** max(0, largest.adjusted() - 1)
+        return [(each / step).to_integral_value() * step for each in amounts]
+
+    def day(self, day: date, *, year: bool = False, weekday: bool = False) -> str:
+        """Return `3 Nov`, `3 Nov 2026` or `Tue 3 Nov`; in Norwegian `3. nov.`."""
+        skeleton = "y" * year + "MMM" + "E" * weekday + "d"
+        if self._language == "nb":
+            return format_skeleton(skeleton, day, locale="nb")
+        pattern = "EEE d MMM" if weekday else "d MMM"
+        return format_date(day, pattern + " y" * year, locale="en")
+
+    def period(self, first: date, last: date) -> str:
+        """Return the days of a period, the year once where it is the same."""
+        joint = " til " if self._language == "nb" else " to "
+        begin = self.day(first, year=first.year != last.year)
+        return (
+            f"{begin}{joint}{self.day(last, year=True)}"
+            if first != last
+            else self.day(last, year=True)
+        )
+
+    def bucket(self, text: str, *, short: bool = False) -> str:
+        """Return a day, week or month of a report as people read it; `short` is for an axis."""
+        if week := _WEEK.fullmatch(text):
+            name = "uke" if self._language == "nb" else "week"
+            return f"{name} {int(week[2])}" + f", {week[1]}" * (not short)
+        if len(text) == len("2026-01"):
+            pattern = "LLL y" if short else "LLLL y"
+            return format_date(date.fromisoformat(f"{text}-01"), pattern, locale=self._language)
+        return self.day(date.fromisoformat(text), weekday=not short)
+
+    def _number(self, number: float | Decimal, pattern: str) -> str:
+        text = format_decimal(number, pattern, locale=self._language)
+        return text.replace("-", _MINUS)

@@ -93,5 +93,9 @@ def glossary_of(language: Language) -> Glossary:
     return Glossary(language)
 
 
+@lru_cache
 def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    return read_toml("mersalg.serving.presentation", "glossary.toml")
+    words, pages = (
+        read_toml("mersalg.serving.presentation", name) for name in ("glossary.toml", "pages.toml")
+    )
+    return {**words, "phrases": {**pages, **words["phrases"]}}

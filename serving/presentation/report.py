@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mersalg.engine.facts import KINDS
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.serving.presentation.figures import Figures
@@ -35,24 +34,6 @@ def headline_of(report: Report) -> str:
     """
     entries = (measured["customer"] for measured in report["total"].values())
     return "checkout" if any(each["status"] == "not_comparable" for each in entries) else "customer"
-
-
-def chart_series(report: Report, language: Language) -> list[dict[str, object]]:
-    """Return the headline of each group for the chart: numbers to draw and a text for each."""
-    words, headline = _Words(language), headline_of(report)
-    series: list[dict[str, object]] = []
-    for kind in KINDS:
-        entries = [group[kind][headline] for group in report["groups"]]
-        texts = [words.rate(headline, entry, None) for entry in entries]
-        series.append(
-            {
-                "kind": kind,
-                "name": words.terms[kind].name,
-                **{end: [entry[end] for entry in entries] for end in ("value", "lower", "upper")},
-                "text": [f"{text.value} ({text.fraction})" for text in texts],
-            }
-        )
-    return series
 
 
 class _Words:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -96,16 +98,16 @@ def selling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_both_rates_stand_side_by_side(browser: Browser, selling: Server) -> None:
     with opened(browser) as seen:
         seen.page.goto(f"{selling.url}/dashboard")
-        seen.page.wait_for_selector("#chart .plot-container .scatterlayer path")
-        assert seen.page.inner_text("h1") == "Kafé <Sentrum> & Co"
+        seen.page.wait_for_selector("#chart .line")
+        assert seen.page.inner_text(".shop") == "Kafé <Sentrum> & Co"
         cross = seen.page.locator("section.cross_sell")
         up = seen.page.locator("section.upsell")
-        assert cross.locator(".headline").inner_text() == "60.0%"
-        assert up.locator(".headline").inner_text() == "20.0%"
+        assert cross.locator(".figure").first.inner_text() == "60.0%"
+        assert up.locator(".figure").first.inner_text() == "20.0%"
         assert "6 of 10" in cross.inner_text()
         assert "2 of 10" in up.inner_text()
-        assert "1,194.00 NOK" in cross.inner_text()  # six cases, whole
-        assert "2,000.00 NOK" in up.inner_text()  # two upgrades, the difference only
+        assert "NOK\u00a01,194.00" in cross.inner_text()  # six cases, whole
+        assert "NOK\u00a02,000.00" in up.inner_text()  # two upgrades, the difference only
         assert "difference" in up.inner_text()
         assert "completes a purchase" in cross.inner_text()
         left, right = cross.bounding_box(), up.bounding_box()
@@ -122,16 +124,53 @@ def test_both_rates_stand_side_by_side(browser: Browser, selling: Server) -> Non
 def test_the_chart_shows_each_day_of_both_rates(browser: Browser, selling: Server) -> None:
     with opened(browser) as seen:
         seen.page.goto(f"{selling.url}/dashboard?days=7")
-        seen.page.wait_for_selector("#chart .plot-container .scatterlayer path")
-        drawn = seen.page.evaluate(
-            "() => document.getElementById('chart').data.filter(t => t.name)"
-            ".map(t => [t.name, t.x.length, t.y.filter(v => v !== null).length])"
+        assert seen.page.locator("#chart .plot .line").count() >= 2
+        rows = seen.page.locator("#buckets tbody tr")
+        titles = seen.page.locator("#chart .hit title").evaluate_all(
+            "all => all.map(each => each.textContent)"
         )
-        assert [name for name, _, _ in drawn] == ["Cross-sell rate", "Upsell rate"]
-        assert all(n_days >= 5 and n_values >= 5 for _, n_days, n_values in drawn)
-        box = seen.page.locator("#chart svg.main-svg").first.bounding_box()
+        assert rows.count() == len(titles) >= 5
+        # Keys read the chart bucket by bucket, with the texts of the table.
+        seen.page.focus("#chart .plot")
+        seen.page.keyboard.press("Home")
+        readout = seen.page.inner_text("#readout")
+        first = [cell.strip() for cell in rows.first.locator("th, td").all_text_contents()]
+        assert readout == f"{first[0]}: Cross-sell {first[1]}; Upsell {first[2]}"
+        box = seen.page.locator("#chart .plot > svg").bounding_box()
         assert box is not None
         assert box["width"] > 600
+        assert seen.complaints == []
+
+
+def test_the_numbers_behind_the_page_can_be_saved(selling: Server) -> None:
+    with selling.client() as client:
+        response = client.get("/dashboard/report.csv", params={"days": 28, "step": "month"})
+    assert response.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(response.text)))
+    (cross,) = [
+        row
+        for row in rows
+        if (row["month"], row["kind"], row["rate"]) == ("", "cross_sell", "customer")
+    ]
+    assert (cross["numerator"], cross["denominator"]) == ("6", "10")
+
+
+@pytest.mark.browser
+def test_filters_stay_in_the_address(browser: Browser, selling: Server) -> None:
+    with opened(browser) as seen:
+        page = seen.page
+        page.goto(f"{selling.url}/dashboard?days=28&lang=nb")
+        page.select_option("#f-kind", "upsell")
+        page.wait_for_url("**kind=upsell**")
+        assert page.locator("section.upsell .figure").inner_text() == "20,0\u00a0%"
+        assert page.locator("section.cross_sell").count() == 0
+        page.click("text=English")
+        assert page.input_value("#f-kind") == "upsell"
+        assert page.locator("section.upsell .figure").inner_text() == "20.0%"
+        page.fill("#f-placement", "cart")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**placement=cart**")
+        assert "No offer was shown" in page.inner_text("main")
         assert seen.complaints == []
 
 
@@ -142,7 +181,7 @@ def test_a_narrow_dark_screen_is_served_too(browser: Browser, selling: Server) -
     page.goto(f"{selling.url}/dashboard")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") != (
-        "rgb(246, 245, 241)"
+        "rgb(255, 255, 255)"
     )
     context.close()
 
@@ -152,8 +191,8 @@ def test_an_empty_shop_is_told_so(browser: Browser, tmp_path: Path) -> None:
     with running_server(tmp_path) as server, opened(browser) as seen:
         seen.page.goto(f"{server.url}/dashboard")
         assert "No decisions yet" in seen.page.inner_text("main")
-        assert seen.page.locator(".headline").all_inner_texts() == ["–", "–"]
-        assert "no model" in seen.page.inner_text(".warning")
+        assert seen.page.locator(".figure").all_inner_texts() == ["–", "–"]
+        assert "no model" in seen.page.inner_text(".notice")
         assert seen.complaints == []
         seen.page.goto(f"{server.url}/docs")
         assert "/v1/suggestions" in seen.page.inner_text("main")
@@ -170,7 +209,7 @@ def test_the_dashboard_speaks_the_language_asked_for(selling: Server) -> None:
     assert '<html lang="nb">' in plain
     assert "Kryssalgsrate" in plain
     assert "60,0\u00a0%" in plain
-    assert "/dashboard?days=7&amp;lang=nb" in plain
+    assert "/dashboard?lang=nb&amp;from=" in plain
 
 
 @pytest.mark.browser
@@ -186,7 +225,7 @@ def test_signing_in_and_out(browser: Browser, tmp_path: Path) -> None:
             assert "not known" in page.inner_text("[role=alert]")
         page.fill("#key", "report-key")
         page.click("button")
-        page.wait_for_url(f"{server.url}/dashboard")
+        page.wait_for_url(f"{server.url}/dashboard*")
         assert page.locator("section.cross_sell").is_visible()
         (cookie,) = page.context.cookies()
         assert cookie["httpOnly"]
@@ -216,7 +255,7 @@ def test_the_dashboard_needs_a_key_where_there_are_keys(tmp_path: Path) -> None:
             response = client.get("/dashboard", headers={"Authorization": f"Bearer {key}"})
             assert response.status_code == 200
             assert "script-src 'self'" in response.headers["content-security-policy"]
-        assert client.get("/dashboard/static/plotly.min.js").status_code == 200
+        assert client.get("/dashboard/static/dashboard.js").status_code == 200
         for name in ("secret", "..%2Fpages.py", "dashboard.html"):
             assert client.get(f"/dashboard/static/{name}").status_code == 404
 

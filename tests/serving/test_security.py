@@ -91,9 +91,31 @@ def test_sessions_open_with_keys_that_may_look() -> None:
         cookie = sessions.open_session(settings, key)
         assert cookie is not None
         assert key not in cookie
-        assert sessions.is_open(settings, cookie)
+        caller = sessions.caller_of(settings, cookie)
+        assert caller is not None
+        assert caller.may("report")
+        assert caller.may("admin") == (key == "four")
     for key in ("one", "two", "", "nonsense"):
         assert sessions.open_session(settings, key) is None
+
+
+def test_a_key_of_both_scopes_opens_the_session_of_an_admin() -> None:
+    settings = settings_with("report:three admin:three")
+    cookie = sessions.open_session(settings, "three")
+    assert cookie is not None
+    caller = sessions.caller_of(settings, cookie)
+    assert caller is not None
+    assert caller.may("admin")
+
+
+def test_forms_are_those_of_pages_of_the_session() -> None:
+    settings = settings_with("admin:four")
+    mine, other = (sessions.open_session(settings, "four") or "" for _ in range(2))
+    token = sessions.form_token(settings, mine)
+    assert sessions.is_form_token(settings, mine, token)
+    for strange in ("", "é", token[:-1], sessions.form_token(settings, other)):
+        assert not sessions.is_form_token(settings, mine, strange)
+    assert not sessions.is_form_token(settings_with("admin:four"), mine, token)
 
 
 def test_sessions_cannot_be_made_up_prolonged_or_kept_after_their_key() -> None:
@@ -102,7 +124,6 @@ def test_sessions_cannot_be_made_up_prolonged_or_kept_after_their_key() -> None:
     assert cookie is not None
     until, number, signature = cookie.split(".")
     for forged in (
-        None,
         "",
         ".",
         until,
@@ -113,29 +134,29 @@ def test_sessions_cannot_be_made_up_prolonged_or_kept_after_their_key() -> None:
         f"²{until[1:]}.{number}.{signature}",
         f"{'9' * 300}.{number}.{signature}",
     ):
-        assert not sessions.is_open(settings, forged)
+        assert sessions.caller_of(settings, forged) is None
     other_secret = settings_with("report:three")
-    assert not sessions.is_open(other_secret, cookie)
+    assert sessions.caller_of(other_secret, cookie) is None
     without_key = settings.model_copy(update={"keys": parse_keys("report:new", source="test")})
-    assert not sessions.is_open(without_key, cookie)
+    assert sessions.caller_of(without_key, cookie) is None
 
 
 def test_a_session_that_somebody_ended_is_over_for_every_worker(tmp_path: Path) -> None:
     settings = settings_with("report:three").model_copy(update={"stopping": tmp_path / "stopping"})
-    ended, other = (sessions.open_session(settings, "three") for _ in range(2))
+    ended, other = (sessions.open_session(settings, "three") or "" for _ in range(2))
     sessions.end_session(settings, "1.2.3")
     sessions.end_session(settings, ended)
-    assert not sessions.is_open(settings, ended)
-    assert not sessions.is_open(settings, f"0{ended}"), "the same session, spelt otherwise"
-    assert sessions.is_open(settings, other)
+    assert sessions.caller_of(settings, ended) is None
+    assert sessions.caller_of(settings, f"0{ended}") is None, "the same session, spelt otherwise"
+    assert sessions.caller_of(settings, other) is not None
 
 
 def test_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with("report:three")
-    cookie = sessions.open_session(settings, "three")
+    cookie = sessions.open_session(settings, "three") or ""
     later = time.time() + sessions.SECONDS + 1
     monkeypatch.setattr(sessions.time, "time", lambda: later)
-    assert not sessions.is_open(settings, cookie)
+    assert sessions.caller_of(settings, cookie) is None
 
 
 def test_pages_of_the_shop_may_ask_before_they_call() -> None:

@@ -1,45 +1,38 @@
-// Draws the day-by-day chart from the data the page carries.
+// Pages are complete without this file. It adds: filters that apply on change, and a readout of the
+// chart for pointer and arrow keys, with the texts of the table below it.
 "use strict";
 
-const place = document.getElementById("chart");
-const style = getComputedStyle(document.documentElement);
-const colour = (name) => style.getPropertyValue(name).trim();
+document.querySelector(".filters")?.addEventListener("change", (event) => {
+  const form = event.currentTarget;
+  if (form.checkValidity()) form.submit();
+});
 
-function faint(hex) {
-  const parts = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-  return `rgba(${parts.join(",")},0.15)`;
+for (const figure of document.querySelectorAll(".chart[data-table]")) {
+  const plot = figure.querySelector(".plot");
+  const table = document.getElementById(figure.dataset.table);
+  const readout = document.getElementById(figure.dataset.readout);
+  const cursor = plot.querySelector(".cursor");
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
+  let current = rows.length - 1;
+  const show = (index) => {
+    current = Math.max(0, Math.min(rows.length - 1, index));
+    const [bucket, ...cells] = rows[current];
+    readout.textContent = `${bucket}: ${cells.map((cell, at) => `${names[at + 1]} ${cell}`).join("; ")}`;
+    const x = `${(100 * (current + 0.5)) / rows.length}%`;
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    cursor.setAttribute("visibility", "visible");
+  };
+  plot.addEventListener("pointermove", (event) => {
+    const box = plot.getBoundingClientRect();
+    show(Math.floor(((event.clientX - box.left) / box.width) * rows.length));
+  });
+  plot.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -rows.length, End: rows.length }[event.key];
+    if (step) {
+      event.preventDefault();
+      show(current + step);
+    }
+  });
 }
-
-function traces(days, series) {
-  const line = colour(series.kind === "upsell" ? "--up" : "--cross");
-  const shared = { x: days, type: "scatter", legendgroup: series.kind };
-  const edge = { ...shared, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
-  return [
-    { ...edge, y: series.upper },
-    { ...edge, y: series.lower, fill: "tonexty", fillcolor: faint(line) },
-    {
-      ...shared, y: series.value, name: series.name, mode: "lines+markers",
-      line: { color: line, width: 2 }, marker: { color: line, size: 6 },
-      text: series.text, hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
-    },
-  ];
-}
-
-const chart = JSON.parse(place.dataset.chart);
-const axis = { color: colour("--quiet"), gridcolor: colour("--line"), zeroline: false, fixedrange: true };
-Plotly.newPlot(
-  place,
-  chart.series.flatMap((series) => traces(chart.days, series)),
-  {
-    margin: { l: 48, r: 12, t: 8, b: 36 },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "system-ui, sans-serif", color: colour("--ink") },
-    hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line") },
-    legend: { orientation: "h", y: 1.12 },
-    xaxis: { ...axis, type: "date", tickformat: "%Y-%m-%d" },
-    yaxis: { ...axis, tickformat: ".1%", rangemode: "tozero" },
-  },
-  { displayModeBar: false, responsive: true },
-);

@@ -76,11 +76,13 @@ def test_every_phrase_is_used() -> None:
     ]
     prefixes = {
         f"{node.values[0].value}"
-        for path in SERVING.glob("presentation/*.py")
+        for folder in ("presentation", "dashboard")
+        for path in SERVING.glob(f"{folder}/*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant)
     }
     text = "\n".join(sources)
+    prefixes |= {*re.findall(r'words\("(\w+_)" ~', text)}
     unused = [
         name
         for name in WORDS["phrases"]

@@ -1,0 +1,278 @@
+"""What all pages share: who may look, in which language, with which filters, and their frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import Depends, Query, Request
+from starlette.responses import Response
+
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.locales import LANGUAGES, Language, language_of
+from mersalg.engine.tracking.local_days import zone_of
+from mersalg.engine.tracking.query import ReportQuery, parse_query
+from mersalg.serving import errors
+from mersalg.serving.dashboard import sessions
+from mersalg.serving.dashboard.templating import page
+from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.request_body import read_body
+from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
+from mersalg.serving.service import Service, TheService
+
+PAGES: Mapping[str, str] = {"overview": "/dashboard"}
+"""Address of each page in the navigation, by its name; `page_<name>` is its phrase."""
+
+NARROWING = ("store", "segment", "placement")
+"""Filters that are keys of a report's groups."""
+
+_PERIODS = (7, 28, 90, 365)
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a page is asked for, as its address says it; both days are inclusive."""
+
+    since: date
+    until: date
+    store: str | None = None
+    segment: str | None = None
+    placement: str | None = None
+    kind: Kind | None = None
+
+    @property
+    def days(self) -> int:
+        """Length of the period."""
+        return (self.until - self.since).days + 1
+
+    @property
+    def narrowed(self) -> Mapping[str, str]:
+        """The filters of `NARROWING` that are set."""
+        return {name: value for name in NARROWING if (value := getattr(self, name))}
+
+    def query(self, *by: str, **settings: Any) -> ReportQuery:
+        """Return the question of a page, split `by` keys and those of the filters."""
+        return ReportQuery(
+            since=self.since,
+            until=self.until,
+            by=(*by, *(key for key in self.narrowed if key not in by)),
+            kinds=(self.kind,) if self.kind else KINDS,
+            watched=True,
+            **settings,
+        )
+
+    def rows(self, report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the groups of a report of `query` that the filters let through."""
+        wanted = self.narrowed.items()
+        return [row for row in report["groups"] if wanted <= row["key"].items()]
+
+    def texts(self) -> dict[str, str]:
+        """Return the filters as parameters of an address."""
+        kind = {"kind": self.kind} if self.kind else {}
+        days = {"from": self.since.isoformat(), "to": self.until.isoformat()}
+        return {**days, **self.narrowed, **kind}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request for a page of somebody who may see it.
+
+    Attributes
+    ----------
+    caller : Caller
+        Whose key opened the session, or was sent with the request.
+    session : str
+        Cookie of the session; empty without one.
+    """
+
+    request: Request
+    service: Service
+    caller: Caller
+    session: str
+    language: Language
+    filters: Filters
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The notation of the language."""
+        return Figures(self.language)
+
+    def words(self, name: str, /, **values: object) -> str:
+        """Return a phrase in the language of the page."""
+        return glossary_of(self.language).phrase(name, **values)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the page offers what needs an admin key."""
+        return self.caller.may("admin")
+
+    @property
+    def form_token(self) -> str:
+        """What a form of this page sends back as `token`; see `form`."""
+        return sessions.form_token(self.service.settings, self.session)
+
+    async def report(self, *by: str, **settings: Any) -> Mapping[str, Any]:
+        """Return the report that the filters ask for, split `by` keys.
+
+        Its total and its groups are of what the filters let through alone; without any of it the
+        total has no kinds.
+        """
+        rates, filters = self.service.reports.rates, self.filters
+        report: Mapping[str, Any] = await rates(filters.query(*by, **settings))
+        if not filters.narrowed:
+            return report
+        whole = await rates(filters.query(**settings)) if by else report
+        kinds = next((_kinds(row) for row in filters.rows(whole)), {})
+        return {**report, "total": kinds, "groups": filters.rows(report) if by else []}
+
+    def address(self, path: str | None = None, **changes: object) -> str:
+        """Return the address of a page, this one by default, with language and filters kept.
+
+        Parameters
+        ----------
+        path : str, optional
+            Path of the page.
+        **changes
+            Parameters to add or replace; None removes one. `from_` is the parameter `from`.
+        """
+        named = {name.rstrip("_"): value for name, value in changes.items()}
+        texts = {"lang": self.language, **self.filters.texts(), **named}
+        known = {name: str(value) for name, value in texts.items() if value is not None}
+        return f"{path or self.request.url.path}?{urlencode(known)}"
+
+    async def form(self) -> Mapping[str, str]:
+        """Return the fields of a form that an administrator sent from a page of ours.
+
+        Raises
+        ------
+        ApiError
+            403 for other keys, and where the form does not carry the page's token: another site
+            may have sent it.
+        """
+        fields = parse_qs((await read_body(self.request)).decode("utf-8", "replace"))
+        form = {name: values[0].strip() for name, values in fields.items()}
+        if not self.may_change:
+            raise errors.ApiError(403, "forbidden", "this needs an admin key: sign in with one")
+        if not sessions.is_form_token(self.service.settings, self.session, form.get("token", "")):
+            raise errors.ApiError(403, "forbidden", "this form is out of date: load the page again")
+        return form
+
+    def page(self, name: str, template: str, status: int = 200, **values: object) -> Response:
+        """Return a page in its frame; `name` is one of `PAGES` or of the page it belongs to."""
+        service = self.service
+        model = service.live.model
+        return page(
+            template,
+            status=status,
+            visit=self,
+            words=self.words,
+            figures=self.figures,
+            language=self.language,
+            title=f"{self.words(f'page_{name}')} · {self.shop}",
+            shop=self.shop,
+            active=name,
+            pages=PAGES,
+            filters=self.filters,
+            narrowing=NARROWING,
+            kinds=KINDS,
+            periods=[(days, *self._last(days)) for days in _PERIODS],
+            notices=self._notices(),
+            other=next(each for each in LANGUAGES if each != self.language),
+            model=model.version if model else self.words("none"),
+            **values,
+        )
+
+    @property
+    def shop(self) -> str:
+        """Name of the shop."""
+        model = self.service.live.model
+        return model.settings.shop.name if model else "Mersalg"
+
+    def _last(self, days: int) -> tuple[str, bool]:
+        """Return the address of the last days up to today, and whether they are shown."""
+        until = _today(self.service)
+        since = until - timedelta(days=days - 1)
+        shown = (self.filters.since, self.filters.until) == (since, until)
+        return self.address(from_=since, to=until), shown
+
+    def _notices(self) -> list[tuple[str, str]]:
+        """Return what is wrong with the service, and how badly: `bad` or `warn`."""
+        live, guard = self.service.live.status, self.service.guard
+        notices: list[tuple[str, str]] = []
+        if guard.paused is not None:
+            notices.append(("bad", self.words("paused", reason=guard.paused)))
+        if guard.asked is not None:
+            notices.append(("warn", self.words("asked", reason=guard.asked)))
+        if live.version is None:
+            problem = live.problem or self.words("no_model_published")
+            notices.append(("warn", self.words("no_model", problem=problem)))
+        elif live.problem:
+            text = self.words("old_model", version=live.version, problem=live.problem)
+            notices.append(("warn", text))
+        if not self.service.intake.available:
+            notices.append(("warn", self.words("no_database")))
+        return notices
+
+
+async def visit_of(
+    request: Request,
+    service: TheService,
+    days: Annotated[int, Query(ge=1, le=3660)] = 28,
+    since: Annotated[str, Query(alias="from", max_length=10)] = "",
+    until: Annotated[str, Query(alias="to", max_length=10)] = "",
+    store: Annotated[str, Query(max_length=_LONGEST)] = "",
+    segment: Annotated[str, Query(max_length=_LONGEST)] = "",
+    placement: Annotated[str, Query(max_length=_LONGEST)] = "",
+    kind: Annotated[str, Query(max_length=20)] = "",
+    lang: Annotated[str | None, Query(max_length=35)] = None,
+) -> Visit:
+    """Return the visit of a request; who may not look is sent to sign in."""
+    session = request.cookies.get(sessions.COOKIE, "")
+    caller = _caller(request, service, session)
+    if caller is None or not caller.may("report"):
+        location = "/dashboard/login" + (f"?{urlencode({'lang': lang})}" if lang else "")
+        raise errors.ApiError(303, "sign_in", "sign in first", headers={"Location": location})
+    asked = parse_query({"from": since, "to": until, "kind": kind})
+    last = _day(asked.until) or max(_day(asked.since) or date.min, _today(service))
+    first = _day(asked.since) or last - timedelta(days=days - 1)
+    narrowed = (each.strip() or None for each in (store, segment, placement))
+    only = asked.kinds[0] if len(asked.kinds) == 1 else None
+    filters = Filters(first, last, *narrowed, kind=only)
+    return Visit(request, service, caller, session, spoken(request, lang), filters)
+
+
+TheVisit = Annotated[Visit, Depends(visit_of)]
+
+
+def spoken(request: Request, lang: str | None) -> Language:
+    """Return the language of a page: that of its address, else the browser's, else the shop's."""
+    model = request.app.state.service.live.model
+    accepted = request.headers.get("accept-language", "").split(",")
+    return language_of(lang, *accepted, model.settings.shop.locale if model else None)
+
+
+def _caller(request: Request, service: Service, session: str) -> Caller | None:
+    if not service.settings.keys:
+        return ANYONE
+    caller = sessions.caller_of(service.settings, session)
+    key = presented_key(request)
+    return caller_presenting(request, key) if caller is None and key else caller
+
+
+def _kinds(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {kind: row[kind] for kind in KINDS if kind in row}
+
+
+def _today(service: Service) -> date:
+    model = service.live.model
+    return datetime.now(zone_of(model.settings.shop.timezone if model else "UTC")).date()
+
+
+def _day(bound: date | datetime | None) -> date | None:
+    return bound.date() if isinstance(bound, datetime) else bound
