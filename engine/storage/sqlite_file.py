@@ -71,6 +71,8 @@ class SqliteFile:
         self._path = path
         self._real = self._log = self._shared = path
         self._known: Files | None = None
+        # The file that this process replaced by a copy of itself, and why.
+        self._renewed: tuple[FileId | None, str] = (None, "")
         self._gone_since: float | None = None
         self._descriptor = -1
         self._number = 0
@@ -108,7 +110,9 @@ class SqliteFile:
         if found.database is None:
             return _GONE
         if found.database != opened.database:
-            return "the database file was replaced by another one"
+            renewed, reason = self._renewed
+            was_renewed = renewed == opened.database
+            return reason if was_renewed else "the database file was replaced by another one"
         if self._is_overwritten:
             return "the database file was overwritten"
         return "the write-ahead log of the database was deleted"
@@ -219,6 +223,7 @@ class SqliteFile:
                 # Before: a connection to the new file must not find them.
                 self._discard(opened)
                 path.replace(self._real)
+                self._renewed = (opened.database, problem)
                 sync_folder(self._real.parent)
         except OSError as error:
             raise FileExchanged(f"{problem}, and cannot be renewed: {error.strerror}") from error
