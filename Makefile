@@ -63,6 +63,7 @@ pages: .venv/dev.stamp
 	$(BIN)/python -m tests.support.shop_page
 	$(BIN)/python -m tests.support.number_pages
 
+benchmarks: export PYTHONPATH = serving/client
 benchmarks: .venv/dev.stamp
 	@for benchmark in mining reading importing cross_sell rolled_up slate serving model_swaps steadiness; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         mine,
     )
 
+__version__ = "0.1.0"
+"""The one place that says it: wheels, the client and the service read it here."""
+
 __all__ = [
     "CrossSellRecommender",
     "PriceTiers",

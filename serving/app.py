@@ -6,12 +6,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from mersalg import __version__
 from mersalg.serving import errors, openapi
 from mersalg.serving.dashboard import pages
 from mersalg.serving.http_layer import REQUEST_ID, HttpLayer
@@ -82,7 +82,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
 
     app = FastAPI(
         title="Mersalg",
-        version=_version(),
+        version=__version__,
         summary="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
         lifespan=lifespan,
         docs_url=None,  # the stock page loads its script from a third party
@@ -146,10 +146,3 @@ async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def _version() -> str:
-    try:
-        return version("mersalg")
-    except PackageNotFoundError:
-        return "unknown"

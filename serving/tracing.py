@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
+from mersalg import __version__
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.storage.fact_rows import FactRow
 from mersalg.serving import logs
@@ -142,7 +142,7 @@ def _otlp() -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    about = {"service.version": version("mersalg")}
+    about = {"service.version": __version__}
     named = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in named:
         about["service.name"] = "mersalg"

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
+from mersalg import __version__
 from mersalg.engine.config import load_config
 from mersalg.engine.errors import ModelError
 from mersalg.engine.progress import Progress
@@ -156,7 +156,7 @@ def _memory(shop: DemoShop) -> Path:
 
 def _fingerprint(shop_file: Path) -> str:
     """Of the shop file, its data and the code that trains."""
-    digest = hashlib.sha256(metadata.version("mersalg").encode())
+    digest = hashlib.sha256(__version__.encode())
     for path in (shop_file, shop_file.with_suffix(".parquet"), shop_file.parent / PRODUCTS):
         digest.update(path.read_bytes())
     here = Path(__file__).parent

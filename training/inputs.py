@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pandas as pd
 
+from mersalg import __version__
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.durable import sha256_of
 from mersalg.engine.forgotten import Forgotten
@@ -41,6 +41,6 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
         "rows": rows,
         "forgotten": hashlib.sha256(Forgotten(models).hashes().tobytes()).hexdigest(),
         "engine": engine,
-        "mersalg": version("mersalg"),
+        "mersalg": __version__,
     }
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -83,7 +83,11 @@ def _signal_structs() -> str:
     return "\n".join(lines) + "\n"
 
 
-PACKAGE = {"__init__.py": "engine/_package.py", "__main__.py": "serving/cli/__main__.py"}
+PACKAGE = {
+    "__init__.py": "engine/_package.py",
+    "__main__.py": "serving/cli/__main__.py",
+    "py.typed": "engine/py.typed",
+}
 """Files of `mersalg` itself, and where a checkout has them."""
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mersalg import __version__
 from mersalg.engine.errors import ConfigError, DataError, GateRefused, MersalgError
 from mersalg.serving.cli import console
 
@@ -135,13 +136,7 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            text = version("mersalg")
-        except PackageNotFoundError:
-            text = "unknown (not installed)"
-        typer.echo(f"mersalg {text}")
+        typer.echo(f"mersalg {__version__}")
         raise typer.Exit
 
 

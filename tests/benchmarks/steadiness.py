@@ -25,7 +25,7 @@ import httpx
 import psycopg
 
 from mersalg.engine.errors import ConfigError
-from mersalg.serving.client.client import Mersalg
+from mersalg_client import Client
 from tests.benchmarks.side_by_side import in_turns, print_ratio, seconds_of
 from tests.serving.test_outages import SECRET, a_login_that_asks
 from tests.support.kept_facts import is_empty
@@ -80,11 +80,11 @@ def clients(folder: Path, n_calls: int) -> None:
         waited: list[float] = []
         for _ in range(3):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with Mersalg(url, timeout=timeout) as client:
+            with Client(url, timeout=timeout) as client:
                 waited.append(seconds_of(lambda: client.suggest_or_nothing(_cart())))
         enough.set()
     print_ratio("an answer that trickles", waited, [timeout], "the client's timeout", 1.3)
-    with Mersalg(f"http://127.0.0.1:{free_port()}", timeout=timeout) as client:
+    with Client(f"http://127.0.0.1:{free_port()}", timeout=timeout) as client:
         waited = [seconds_of(lambda: client.suggest_or_nothing(_cart())) for _ in range(5)]
     print_ratio("a service that is not there", waited, [timeout], "the client's timeout", 1)
 

@@ -14,9 +14,9 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.serving.checkout_token import make_token
 from mersalg.training import ranker
 from mersalg.training.pipeline import train
+from mersalg_client import checkout_token
 from tests.support.habit_shop import write_habit_shop
 from tests.support.servers import running_server
 from tests.support.waiting import eventually
@@ -156,10 +156,10 @@ def test_a_page_learns_nothing_of_other_customers(models: Path, tmp_path: Path) 
         # Some of the unknown fall into the control arm, where nothing is shown.
         unknown = next(found for n in range(20) if (found := asked("front-key", f"new-{n}")))
         assert asked("front-key", "c5") == unknown
-        token = make_token(secret.encode(), "front-key-c5", "c5")
+        token = checkout_token(secret.encode(), "front-key-c5", "c5")
         vouched = offers("front-key", "c5", checkout_token=token)
         assert [each["item_id"] for each in vouched] == asked("server-key", "c5")
-        token = make_token(secret.encode(), "front-key-c5", "c6")
+        token = checkout_token(secret.encode(), "front-key-c5", "c6")
         forged = offers("front-key", "c5", checkout_token=token)
         assert [each["item_id"] for each in forged] == unknown
         # Nor, by what is missing, what they waved away.

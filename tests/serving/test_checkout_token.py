@@ -15,9 +15,9 @@ import orjson
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.serving.checkout_token import VALID_SECONDS, make_token, token_problem
-from mersalg.serving.client.client import Mersalg
+from mersalg.serving.checkout_token import VALID_SECONDS, token_problem
 from mersalg.serving.settings import load_settings
+from mersalg_client import checkout_token
 from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
@@ -34,7 +34,7 @@ KNOWN = {
 
 @pytest.mark.parametrize(("customer", "token"), KNOWN.items())
 def test_a_token_is_that_of_the_design(customer: str | None, token: str) -> None:
-    assert make_token(SECRET, "ch_81", customer, at=AT) == token
+    assert checkout_token(SECRET, "ch_81", customer, at=AT) == token
     assert token_problem(token, SECRET, "ch_81", customer, AT) is None
 
 
@@ -62,12 +62,15 @@ def test_the_code_of_the_readme_makes_tokens(
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        (make_token(SECRET, "ch_81", "c_9", at=AT - VALID_SECONDS - 1), "has expired"),
-        (make_token(SECRET, "ch_81", "c_9", at=AT + 301), "is dated in the future"),
-        (make_token(SECRET, "ch_82", "c_9", at=AT), "not of this checkout"),
-        (make_token(SECRET, "ch_81", "c_8", at=AT), "not of this checkout"),
-        (make_token(SECRET, "ch_81", at=AT), "not of this checkout"),
-        (make_token(b"another secret of 16 bytes", "ch_81", "c_9", at=AT), "not of this checkout"),
+        (checkout_token(SECRET, "ch_81", "c_9", at=AT - VALID_SECONDS - 1), "has expired"),
+        (checkout_token(SECRET, "ch_81", "c_9", at=AT + 301), "is dated in the future"),
+        (checkout_token(SECRET, "ch_82", "c_9", at=AT), "not of this checkout"),
+        (checkout_token(SECRET, "ch_81", "c_8", at=AT), "not of this checkout"),
+        (checkout_token(SECRET, "ch_81", at=AT), "not of this checkout"),
+        (
+            checkout_token(b"another secret of 16 bytes", "ch_81", "c_9", at=AT),
+            "not of this checkout",
+        ),
         (KNOWN["c_9"].replace(".1772442005.", ".01772442005."), "not of this checkout"),
         (KNOWN["c_9"].replace(".1772442005.", f".{'1' * 5_000}."), "not of this checkout"),
         (KNOWN["c_9"].upper().replace("V1", "v1"), "not of this checkout"),
@@ -84,9 +87,9 @@ def test_no_other_token_is_believed(token: str, said: str) -> None:
 
 def test_the_parts_of_a_token_cannot_be_moved() -> None:
     with pytest.raises(ValueError, match="newline"):
-        make_token(SECRET, "ch\nc_9", at=AT)
+        checkout_token(SECRET, "ch\nc_9", at=AT)
     # What a server would have signed that lets newlines into an id.
-    signed = make_token(SECRET, "ch", "c_9", at=AT)
+    signed = checkout_token(SECRET, "ch", "c_9", at=AT)
     assert "newline" in (token_problem(signed, SECRET, "ch\nc_9", None, AT) or "")
 
 
@@ -125,7 +128,7 @@ def suggested(client: httpx.Client, **fields: object) -> dict[str, Any]:
 
 
 def test_decisions_keep_who_asked(server: Server) -> None:
-    token = Mersalg.checkout_token(SECRET, "ch_81", "9")
+    token = checkout_token(SECRET, "ch_81", "9")
     with server.client() as page, server.client(key="server-key-k3y") as shop:
         plain, vouched = suggested(page), suggested(page, checkout_token=token)
         own = suggested(shop, checkout_token="nothing that is believed", scope="storefront")
@@ -151,7 +154,7 @@ def test_decisions_keep_who_asked(server: Server) -> None:
 
 def test_ids_of_storefront_keys_are_apart_from_all_others(server: Server) -> None:
     """Else whoever comes first with the id of an order keeps that order out, as a conflict."""
-    when, token = "2026-03-02T10:00:00+01:00", make_token(SECRET, "ch_81")
+    when, token = "2026-03-02T10:00:00+01:00", checkout_token(SECRET, "ch_81")
     purchase = {"type": "purchase", "transaction_id": "t", "items": [{"item_id": "case-1"}]}
     view = {"type": "view_promotion", "offer_id": "off_anything", "checkout_id": "ch_81"}
     ids = [f"{system}/order/{n}" for system in ("ga4", "segment", "shopify", "own") for n in "12"]

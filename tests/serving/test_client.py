@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -12,20 +13,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Self, TypeAlias
 
 import httpx
 import pytest
 
 from mersalg.serving.app import create_app
-from mersalg.serving.client.client import Mersalg
-from mersalg.serving.client.errors import Refused, ServiceError, Unreachable
-from mersalg.serving.client.models import Event, SuggestionRequest
 from mersalg.serving.settings import ServeSettings
-from tests.support.client_models import MODELS, client_models
+from mersalg_client import AsyncClient, Client, RatesQuery, Refused, ServiceError, Unreachable
+from mersalg_client.models import Event, SuggestionRequest
+from tests.support.client_models import CLIENT, MODELS, client_models
 from tests.support.models import tiny_model
 from tests.support.postgres import free_port
 from tests.support.servers import Server, publish_model, running_server
@@ -56,16 +57,48 @@ def test_the_types_are_those_of_the_document() -> None:
 def test_every_operation_has_its_method() -> None:
     document = create_app(ServeSettings()).openapi()
     operations = {
-        operation["operationId"]
+        operation["operationId"]: operation
         for methods in document["paths"].values()
         for operation in methods.values()
     }
-    more = {"suggest_or_nothing", "close", "checkout_token"}
-    assert {name for name in vars(Mersalg) if not name.startswith("_")} - more == operations
+    more = {"suggest_or_nothing", "close", "send"}
+    for kind in (Client, AsyncClient):
+        names = {name for name in dir(kind) if not name.startswith("_")}
+        assert names - more == set(operations)
+    parameters = {each["name"] for each in operations["report_rates"]["parameters"]}
+    assert {*RatesQuery.__annotations__, "from"} - {"since"} == parameters
+
+
+class Waiting:
+    """An `AsyncClient` whose methods wait, so that one test serves both clients."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+        return lambda *args, **kwargs: self._runner.run(method(*args, **kwargs))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+Kind: TypeAlias = type[Client]
+
+
+@pytest.fixture(scope="module", params=[Client, Waiting], ids=["blocking", "asyncio"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, kind: Kind) -> Iterator[Server]:
+    del kind  # each client has a service without facts
     folder = tmp_path_factory.mktemp("client")
     publish_model(folder / "models", tiny_model(holdout=0.0))
     environment = {"MERSALG_SHOPIFY_SECRET": SECRET}
@@ -74,18 +107,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def shop(server: Server) -> Iterator[Mersalg]:
-    with Mersalg(server.url, "server-key", timeout=WAIT_SECONDS) as client:
+def shop(server: Server, kind: Kind) -> Iterator[Client]:
+    with kind(server.url, "server-key", timeout=WAIT_SECONDS) as client:
         yield client
 
 
 @pytest.fixture
-def admin(server: Server) -> Iterator[Mersalg]:
-    with Mersalg(server.url + "/", "admin-key", timeout=WAIT_SECONDS) as client:
+def admin(server: Server, kind: Kind) -> Iterator[Client]:
+    with kind(server.url + "/", "admin-key", timeout=WAIT_SECONDS) as client:
         yield client
 
 
-def test_a_shop_sells_through_it(shop: Mersalg, admin: Mersalg) -> None:
+def test_a_shop_sells_through_it(shop: Client, admin: Client) -> None:
     answer = shop.suggest(CART)
     assert answer["tracking"] == "recorded"
     offer = next(each for each in answer["offers"] if each["kind"] == "cross_sell")
@@ -112,7 +145,7 @@ def test_a_shop_sells_through_it(shop: Mersalg, admin: Mersalg) -> None:
     assert len(explained["explanation"]["rejected"]) <= 1
 
 
-def test_items_and_rules_are_changed_through_it(shop: Mersalg, admin: Mersalg) -> None:
+def test_items_and_rules_are_changed_through_it(shop: Client, admin: Client) -> None:
     assert shop.change_item("glass/1", {"price": "5.00", "family": "glass"})["item_id"] == "glass/1"
     assert admin.look_at_item("glass/1")["price"] == "5.00"
     answer = shop.change_items([{"item_id": "glass/1", "in_stock": False}])
@@ -127,7 +160,7 @@ def test_items_and_rules_are_changed_through_it(shop: Mersalg, admin: Mersalg) -
     assert admin.list_rules()["rules"] == []
 
 
-def test_other_systems_words_are_passed_on(shop: Mersalg) -> None:
+def test_events_of_other_systems_are_passed_on(shop: Client) -> None:
     ga4 = {"name": "view_promotion", "params": {"promotion_id": "o"}}
     assert shop.from_ga4({"client_id": "1", "events": [ga4]})["recorded"] == 1
     seen = {"type": "track", "event": "Promotion Viewed", "messageId": "m",
@@ -141,7 +174,7 @@ def test_other_systems_words_are_passed_on(shop: Mersalg) -> None:
     assert refused.value.code == "unauthorized"
 
 
-def test_administrators_work_through_it(admin: Mersalg) -> None:
+def test_administrators_work_through_it(admin: Client) -> None:
     models = admin.list_models()
     version = models["published"]
     assert version is not None
@@ -161,8 +194,8 @@ def test_administrators_work_through_it(admin: Mersalg) -> None:
     assert "mersalg_requests_total" in admin.metrics()
 
 
-def test_refusals_say_what_the_service_said(server: Server, shop: Mersalg) -> None:
-    with Mersalg(server.url, "unknown") as stranger, pytest.raises(Refused) as refused:
+def test_refusals_say_what_the_service_said(server: Server, shop: Client, kind: Kind) -> None:
+    with kind(server.url, "unknown") as stranger, pytest.raises(Refused) as refused:
         stranger.suggest(CART)
     assert (refused.value.status, refused.value.code) == (401, "unauthorized")
     with pytest.raises(Refused) as refused:
@@ -171,8 +204,8 @@ def test_refusals_say_what_the_service_said(server: Server, shop: Mersalg) -> No
     assert refused.value.details
 
 
-def test_a_service_that_is_away_or_slow_never_breaks_a_checkout() -> None:
-    with Mersalg(f"http://127.0.0.1:{free_port()}", timeout=WAIT_SECONDS) as client:
+def test_a_service_that_is_away_or_slow_never_breaks_a_checkout(kind: Kind) -> None:
+    with kind(f"http://127.0.0.1:{free_port()}", timeout=WAIT_SECONDS) as client:
         assert client.suggest_or_nothing(CART)["offers"] == []
         with pytest.raises(Unreachable):
             client.suggest(CART)
@@ -180,7 +213,7 @@ def test_a_service_that_is_away_or_slow_never_breaks_a_checkout() -> None:
     def slow(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("too slow", request=request)
 
-    with Mersalg("http://x", transport=httpx.MockTransport(slow)) as client:
+    with kind("http://x", transport=httpx.MockTransport(slow)) as client:
         assert client.suggest_or_nothing(CART)["tracking"] == "off"
 
 
@@ -195,20 +228,20 @@ def test_a_service_that_is_away_or_slow_never_breaks_a_checkout() -> None:
     ],
     ids=["a page", "a list", "no offers", "elsewhere", "broken"],
 )
-def test_whoever_else_answers_there_is_nothing_to_offer(
-    status: int, headers: dict[str, str], body: bytes
+def test_an_answer_of_another_server_offers_nothing(
+    status: int, headers: dict[str, str], body: bytes, kind: Kind
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         stream = httpx.ByteStream(body)
         return httpx.Response(status, headers=headers, stream=stream, request=request)
 
-    with Mersalg("http://x", transport=httpx.MockTransport(answer)) as client:
+    with kind("http://x", transport=httpx.MockTransport(answer)) as client:
         assert client.suggest_or_nothing(CART)["offers"] == []
         with pytest.raises(ServiceError):
             client.suggest(CART)
 
 
-def test_an_answer_that_trickles_is_not_waited_for() -> None:
+def test_an_answer_that_trickles_is_not_waited_for(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         enough = threading.Event()
 
@@ -224,7 +257,7 @@ def test_an_answer_that_trickles_is_not_waited_for() -> None:
         thread = threading.Thread(target=trickle)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Mersalg(url, timeout=0.5) as client:
+        with kind(url, timeout=0.5) as client:
             assert client.suggest_or_nothing(CART)["offers"] == []
             assert thread.is_alive(), "it ended by itself"
             enough.set()
@@ -232,32 +265,39 @@ def test_an_answer_that_trickles_is_not_waited_for() -> None:
         assert not thread.is_alive()
 
 
-def test_a_cart_that_is_none_breaks_no_checkout(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cart_that_is_none_breaks_no_checkout(
+    caplog: pytest.LogCaptureFixture, kind: Kind
+) -> None:
     cart: SuggestionRequest = {
         "checkout_id": "k",
         "lines": [{"item_id": "a", "quantity": math.nan}],
     }
-    with Mersalg("http://x") as client:
+    with kind("http://x") as client:
         assert client.suggest_or_nothing(cart)["offers"] == []
     assert "no suggestions" in caplog.text
 
 
-def test_who_is_asked_to_wait_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_as_long_as_the_service_asks(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
     slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
     monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     answers = [httpx.Response(429, headers={"Retry-After": "3"}), httpx.Response(503)]
 
     def busy(request: httpx.Request) -> httpx.Response:
         del request
         return answers.pop(0) if answers else httpx.Response(200, json={"recorded": 1})
 
-    with Mersalg("http://x", transport=httpx.MockTransport(busy)) as client:
+    with kind("http://x", transport=httpx.MockTransport(busy)) as client:
         assert client.record_events([view("a", "o")])["recorded"] == 1
     assert 3 < slept[0] < 4
     assert slept[1] < 1
 
 
-def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
+def test_events_are_sent_again_until_they_are_answered(server: Server, kind: Kind) -> None:
     arrived: list[bytes] = []
     inner = httpx.HTTPTransport()
 
@@ -269,10 +309,10 @@ def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
         answer.read()
         if len(arrived) == 2:
             raise httpx.ReadError("the answer is lost", request=request)
-        return answer
+        return httpx.Response(answer.status_code, content=answer.content)
 
     transport = httpx.MockTransport(lossy)
-    sending = Mersalg(server.url, "server-key", timeout=WAIT_SECONDS, transport=transport)
+    sending = kind(server.url, "server-key", timeout=WAIT_SECONDS, transport=transport)
     with inner, sending as client:
         answer = client.record_events([view("lost", "o")])
     assert answer == {"recorded": 0, "duplicates": 1, "rejected": []}
@@ -285,23 +325,29 @@ def test_events_are_sent_again_until_they_are_answered(server: Server) -> None:
 
     arrived.clear()
     transport = httpx.MockTransport(refusing)
-    with Mersalg("http://x", transport=transport) as client, pytest.raises(Refused) as refused:
+    with kind("http://x", transport=transport) as client, pytest.raises(Refused) as refused:
         client.record_events([view("a", "o")])
     assert refused.value.code == "unknown"
     assert len(arrived) == 1, "what is malformed is not sent again"
 
 
 PROGRAM = """
-from mersalg.serving.client.client import Mersalg
-from mersalg.serving.client.models import SuggestionRequest
+from mersalg_client import AsyncClient, Client
+from mersalg_client.models import SuggestionRequest
 
 cart: SuggestionRequest = {"checkout_id": "k", "lines": [{"item_id": "a"}]}
-with Mersalg("http://localhost:8000", "key") as client:
+with Client("http://localhost:8000", "key") as client:
     for offer in client.suggest_or_nothing(cart)["offers"]:
         text: str = offer["text"]
         if offer["kind"] == "upsell":
             base: str = offer["replaces"]["item_id"]
     client.record_events([])
+
+async def count() -> int:
+    async with AsyncClient("http://localhost:8000", "key") as client:
+        offers = (await client.suggest(cart))["offers"]
+        recorded: int = (await client.record_events([], attempts=2))["recorded"]
+        return len(offers) + recorded
 """
 WRONG = PROGRAM.replace('"item_id": "a"', '"item": "a"')
 
@@ -309,7 +355,7 @@ WRONG = PROGRAM.replace('"item_id": "a"', '"item": "a"')
 def test_programs_that_use_it_are_checked_by_its_types(tmp_path: Path) -> None:
     for name, text in (("right", PROGRAM), ("wrong", WRONG)):
         (tmp_path / f"{name}.py").write_text(text)
-    settings = {"strict": ["."], "extraPaths": [str(MODELS.parents[2])], "pythonVersion": "3.11"}
+    settings = {"strict": ["."], "extraPaths": [str(CLIENT)], "pythonVersion": "3.11"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
@@ -319,8 +365,10 @@ def test_programs_that_use_it_are_checked_by_its_types(tmp_path: Path) -> None:
 
 def test_it_loads_nothing_of_the_server() -> None:
     code = (
-        "import sys, mersalg.serving.client.client;"
-        "print({'fastapi', 'sqlalchemy', 'numpy', 'pydantic'} & {*sys.modules})"
+        "import sys, mersalg_client;"
+        "print({'mersalg', 'fastapi', 'numpy', 'pydantic'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CLIENT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias
-
-from typing_extensions import TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class AuditAnswer(TypedDict):
@@ -286,7 +284,7 @@ class ModelReference(TypedDict):
 CategoryItem: TypeAlias = str
 
 
-class BatchItem(TypedDict, closed=True):
+class BatchItem(TypedDict):
     """
     An item of a batch.
     """
@@ -305,7 +303,7 @@ class BatchItem(TypedDict, closed=True):
     item_id: str | int
 
 
-class ItemUpdate(TypedDict, closed=True):
+class ItemUpdate(TypedDict):
     """
     What changed of an item; fields that are not named stay as they are.
     """
@@ -336,7 +334,6 @@ Rule = TypedDict(
         "position": NotRequired[int],
         "action": Literal["pin", "block"],
     },
-    closed=True,
 )
 
 
