@@ -113,7 +113,8 @@ class OrdersSection(_Source):
     """Item ids that are no goods (postage, `NONE`): left out and counted."""
     only: dict[str, Columns] = Field(default={})
     """`{ status = ["paid"] }`: rows that say something else in this column are left out. A row that
-    says nothing is taken to say what the other rows of its order do; `"*"` is any word."""
+    says nothing is taken to say what the other rows of its order do; `"*"` is any word but those
+    for nothing (`0`, `no`, `false`)."""
     not_: dict[str, Columns] = Field(default={}, alias="not")
     """`{ status = ["cancelled"] }`: rows that say this are left out."""
     returns: dict[str, Columns] | None = None

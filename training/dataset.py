@@ -25,6 +25,7 @@ from mersalg.training import catalogue_file, order_lines
 from mersalg.training.keys import MISSING, Keys, first_of_order, string_table
 from mersalg.training.medians import medians_of
 from mersalg.training.order_lines import OrderLines
+from mersalg.training.overlooked import perhaps_nobody, unused_fields, written_alike
 from mersalg.training.returns import subtract_returns
 from mersalg.training.sources import SourceTable, read_source, require_columns, with_own_names
 from mersalg.training.validation import DataQuality, RowAudit
@@ -153,6 +154,9 @@ def load_dataset(
                 config.catalogue, sources.catalogue, audit, config.shop.currency
             )
             catalogue = _with_items(catalogue, sources.items)
+            audit.warnings += unused_fields(
+                "catalogue", config.catalogue.columns, sources.catalogue
+            )
             catalogue_quality, catalogue_name = audit.quality(), sources.catalogue.files[0]
     with progress.task("Checking order lines"):
         audit = RowAudit(source)
@@ -160,6 +164,14 @@ def load_dataset(
         if catalogue is not None:
             item_ids = pa.array(list(catalogue.items.ids), pa.large_string())
         lines = order_lines.read_order_lines(config, source, audit, item_ids, catalogue_name)
+        audit.warnings += unused_fields("orders", config.orders.columns, source)
+        of_items = lines.items.texts
+        audit.warnings += written_alike(
+            "item ids", of_items, of_items if item_ids is None else item_ids
+        )
+        if lines.customers is not None:
+            audit.warnings += written_alike("customer ids", lines.customers.texts)
+            audit.warnings += perhaps_nobody(lines.customers, lines.frame["customer"].to_numpy())
     with progress.task("Matching returns"):
         purchases, returns = subtract_returns(lines.frame, lines.orders.texts, timed=lines.timed)
         if not len(purchases):

@@ -18,16 +18,21 @@ from mersalg.training.medians import medians_of
 from mersalg.training.numbers import is_number
 from mersalg.training.order_ids import inherited
 from mersalg.training.sources import SourceTable, as_field
-from mersalg.training.words import RETURNED, UNDONE, as_words
+from mersalg.training.words import NO, RETURNED, UNDONE, as_words
 
 Mask = NDArray[np.bool_]
 
 ANY = "*"
-_TYPES = frozenset(read_toml("mersalg.training")["columns"]["types"].split())
-"""Columns that tell rows of returns from others."""
-_OF_UNDONE = re.compile(r"cancel|kansel|annuller|refund|void|^(is_)?test(_order)?$")
-"""Names of columns that say by holding anything that an order was no sale."""
-_EMPTY = pa.array("0 0.0 0.00 0,00 no nei n false f none null nan".split(), pa.large_string())
+_COLUMNS = read_toml("mersalg.training")["columns"]
+_TYPES = frozenset(_COLUMNS["types"].split())
+_OF_STATE, _OF_UNDONE, _OF_AMOUNT, _OF_DONE = (
+    re.compile("|".join(_COLUMNS[name].split()))
+    for name in ("of_state", "of_undone", "of_amount", "of_done")
+)
+_SAYS_UNDONE = re.compile(
+    rf"(?<!not )(?<!non )(?<!no )(?<!ikke )\b(?:{'|'.join(_COLUMNS['says_undone'].split())})"
+)
+_EMPTY = pa.array(read_toml("mersalg.training")["cells"]["empty"].split(), pa.large_string())
 _OWN_PRICE = 0.6
 """Share of an item's median price above which a price below zero pays the item back."""
 _ALL_BUT_ROUNDING = 0.99
@@ -47,8 +52,11 @@ def rows_saying(
     keys = read_keys(source, (column,))
     if orders is not None:
         keys = Keys(inherited(orders, keys.codes), keys.values)
-    hits = pc.is_in(as_words(keys.texts), as_words(pa.array(words, pa.large_string())))
-    return keys.by_key(pc.or_(hits, ANY in words), False)
+    said = as_words(keys.texts)
+    hits = pc.is_in(said, as_words(pa.array(words, pa.large_string())))
+    if ANY in words:
+        hits = pc.or_(hits, pc.invert(pc.is_in(said, _EMPTY)))
+    return keys.by_key(hits, False)
 
 
 def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list[str]]:
@@ -76,8 +84,9 @@ def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[st
         if name in of_returns:
             continue
         field = as_field(name)
-        if _OF_UNDONE.search(field) and (n_rows := _n_holding(source, name)):
-            if "amount" in field or "refund" in field:
+        n_rows = _n_holding(source, name) if _OF_UNDONE.search(field) else 0
+        if 0 < n_rows < source.n_rows:
+            if _OF_AMOUNT.search(field):
                 setting = f"columns.amount_refunded = {json.dumps(name)}"
             else:
                 setting = f'not = {{ {json.dumps(name)} = ["{ANY}"] }}'
@@ -85,7 +94,12 @@ def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[st
                 f"orders: column {name!r} holds something in {n_rows:,} rows, which count as"
                 f" sales; set [orders] {setting} where they are none"
             )
-        elif words := words_of(source, name, UNDONE | RETURNED):
+        elif words := [
+            *words_of(
+                source, name, UNDONE | RETURNED, _SAYS_UNDONE if _OF_STATE.search(field) else None
+            ),
+            *(words_of(source, name, NO) if _OF_DONE.fullmatch(field) else ()),
+        ]:
             listed = json.dumps(words, ensure_ascii=False)
             yield (
                 f"orders: column {name!r} says {', '.join(map(repr, words))}, and these rows count"
@@ -139,14 +153,19 @@ def unmatched_words(source: SourceTable, column: str, words: Sequence[str]) -> s
     return f"orders: no row of column {column!r} says {', '.join(map(repr, words))}; it says {said}"
 
 
-def words_of(source: SourceTable, name: str, known: frozenset[str]) -> list[str]:
-    """Return the texts of a column of states that are among known words."""
+def words_of(
+    source: SourceTable, name: str, known: frozenset[str], like: re.Pattern[str] | None = None
+) -> list[str]:
+    """Return the texts of a column of states that are among known words, or hold such a one."""
     column = source.table.column(name)
     # Most columns hold too many texts to be one, which their beginning tells.
     if not _is_wordy(column.type) or len(column.slice(0, _LOOKED_AT).unique()) > _FEW:
         return []
     texts = [str(text) for text in column.unique().to_pylist() if text is not None]
-    return sorted({text for text in texts if as_word(text) in known})[:_FEW]
+    said = {text: as_word(text) for text in texts}
+    return sorted(
+        text for text, word in said.items() if word in known or (like and like.search(word))
+    )[:_FEW]
 
 
 def _n_holding(source: SourceTable, name: str) -> int:

@@ -181,8 +181,8 @@ def with_own_names(
 ) -> tuple[ColumnsT, SourceTable]:
     """Add the columns of a source that bear a field's own name, where the shop file names none.
 
-    Letter case counts only between columns that differ in nothing else, and `Unit price` is
-    `unit_price`. A column that the shop file names is what the shop file says.
+    Letter case counts only between columns that differ in nothing else, and `Unit price` and
+    `unitPrice` are `unit_price`. A column that the shop file names is what the shop file says.
 
     Args:
         others: columns that other settings name.
@@ -214,7 +214,8 @@ def with_own_names(
 
 def as_field(name: str) -> str:
     """Return the name of a column as that of a field would be written."""
-    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
+    words = re.sub(r"(?<=[a-zà-ÿ0-9])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s_-]+", "_", words.casefold())
 
 
 def _names(columns: Mapping[str, Any]) -> set[str]:

@@ -56,7 +56,7 @@ _AMOUNT = re.compile(
 )
 _TIMES = r"(?:[x×*]|(?:à|á|a|of|av|med)(?![^\W\d_]))"
 _COUNTED = re.compile(
-    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*(?P<word>(?!x\s?[0-9])[^\W\d_]*)\.?\s*"
+    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*(?P<word>(?:(?!x\s?[0-9])[^\W\d_]+)?)\.?\s*"
     rf"(?P<sign>{_TIMES}|[/–-]|\s)\s*(?P<value>{_DECIMAL})\s*-?\s*(?P<unit>{_WORD})(?![^\W\d_])"
 )
 _NESTED = re.compile(

@@ -40,6 +40,7 @@ _WORN_NUMBERS = re.compile(
     r"\b[0-9]{1,2}(?:[.,]5|½)(?![\w.,/])|(?<=\s)[3-9]$|\bw\s?[0-9]{2}\s*[/x]?\s*l\s?[0-9]{2}\b|\b[0-9]{2,3}\s?[a-h]{1,2}\b"
     r"|\b[0-9]{1,3}(?:[.,][0-9])?\s*[-–/]\s*[0-9]{1,3}(?:[.,][0-9])?\s*"
     r"(?:mnd|m|md|months?|år|y|yrs?|years?|cm|kg)?\b"
+    r"|\b[0-9]{2,3}\s?[x×]\s?[0-9]{2,3}\b"
     r"|\b[0-9]{2,3}(?:[.,]5|½)?\s*(?:cm|mm|mnd|months?|år|years?)?(?![\w.,/])"
     r"(?!\s*(?:(?!eu|uk|us)[^\W\d_]{1,2}|pack|stk|par|pairs?|speed|gears?|lumens?|den|denier)\b)"
 )
@@ -63,6 +64,13 @@ _ACCESSORIES = frozenset(_NAMES["accessories"].split())
 _ENDINGS = tuple(sorted((word for word in _ACCESSORIES if len(word) >= 5), key=len, reverse=True))
 _FIRST = frozenset(_NAMES["accessories_first"].split())
 _CONTAINERS = frozenset(_NAMES["containers"].split())
+_BEHIND = frozenset(_NAMES["grades"].split()) | {"multipack", "pack"}
+_MADE_SO = re.compile(r"[^\W\d_]{2,}(?:ed|able|less|proof)")
+"""Words behind the thing that a phrase names, which say what it is like."""
+_MODEL = re.compile(
+    r"(?<![\w.,/])[^\W\d_]?[0-9]{1,4}(?![\w.,/])"
+    rf"(?!\s?-?\s?(?:{'|'.join(map(re.escape, UNITS))})\b)"
+)
 _WORDS = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*")
 
 Kind = Literal["worn", "eaten", "screen", ""]
@@ -75,7 +83,8 @@ class Traits:
 
     Attributes:
         stem: the words that remain, sorted.
-        sizes, seasons, tastes: as written, in small letters.
+        sizes, seasons, tastes: as written, in small letters; sizes of an accessory are the models
+            that it fits.
         kind: `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
         accessory: what kind of accessory it is; "" of other things.
         head: the words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
@@ -92,7 +101,8 @@ class Traits:
 
     def fits_others(self, other: Traits) -> bool:
         """Whether both name a size or a season, and not the same: no buyer wants the other one."""
-        sizes = self.kind == "worn" and self.sizes and other.sizes and self.sizes != other.sizes
+        fitting = self.kind == "worn" or (self.accessory and other.accessory)
+        sizes = fitting and self.sizes and other.sizes and self.sizes != other.sizes
         return bool(sizes or (self.seasons and other.seasons and self.seasons != other.seasons))
 
     def same_kind(self, other: Traits) -> bool:
@@ -167,13 +177,16 @@ def traits_of(name: str, category: str = "") -> Traits:
     cut = included.start() if included else cut
     head = words if cut == len(text) else [w for w in _WORDS.findall(text[:cut]) if w in words]
     head = [word for word in head if len(word) > 2 and not _DIGIT.search(word)]
+    accessory = _accessory(head)
+    if accessory:
+        sizes.update(_MODEL.findall(text))
     return Traits(
         tuple(sorted(word for word in words if word not in _CONTAINERS)) or tuple(sorted(words)),
         frozenset(sizes),
         frozenset(seasons),
         frozenset(tastes),
         kind,
-        _accessory(head),
+        accessory,
         frozenset(head),
         made_for is not None,
     )
@@ -188,6 +201,8 @@ def item_traits(catalogue: Catalogue, item: int) -> Traits:
 
 def _accessory(words: list[str]) -> str:
     """The accessory a phrase names: its last word (`phone case`), or its first (`Etui Galaxy`)."""
+    while len(words) > 1 and (words[-1] in _BEHIND or _MADE_SO.fullmatch(words[-1])):
+        words = words[:-1]
     for word in (*words[-1:], *(each for each in words[:1] if each in _FIRST)):
         for form in (word, word[:-1], word[:-2]):
             if form in _ACCESSORIES:

@@ -58,6 +58,19 @@ def _offered(model: Model) -> list[Upgrade]:
         ("Sneakers EU 42", "Sneakers EU 44", "Shoes"),
         ("Boots UK 8", "Boots UK 10", "Shoes"),
         ("Dress size 12", "Dress size 16", "Dresses"),
+        # Seats and bedding.
+        ("Car seat 0-13 kg", "Car seat 9-18 kg", "Baby"),
+        ("Laken lin 140x200", "Laken lin 180x200", "Soverom"),
+        ("Dyne 140 x 200 cm", "Dyne 150 x 210 cm", "Soverom"),
+        # Accessories of another model, and such whose name ends in what they are like.
+        ("Phone 13 case", "Phone 14 case", "Phones"),
+        ("Etui Galaxy S23", "Etui Galaxy S24", "Tilbehør"),
+        ("Jet printer 100", "Jet ink cartridge XL multipack", "Printers"),
+        ("Smart TV 43", "TV wall mount motorised", "TV"),
+        ("Phone 64", "Phone leather case deluxe", "Phones"),
+        # Packs.
+        ("Laundry pods 2 x 40 pods", "Laundry pods 60 pods", "Laundry"),
+        ("Toilet paper 3x8 rolls", "Toilet paper 16 rolls", "Paper"),
         ("Jeans W32 L34", "Jeans W36 L34", "Jeans"),
         ("Jeans 32/34", "Jeans 36/34", "Bukser"),
         ("Body 62/68", "Body 74/80", "Barn"),
@@ -119,6 +132,8 @@ def test_what_is_not_offered(base: str, better: str, category: str, family: str)
 @pytest.mark.parametrize(
     ("base", "better", "category"),
     [
+        ("USB-C cable 1 m", "USB-C cable 3 m", "Cables"),
+        ("Charger 20 W", "Charger 65 W", "Phones"),
         ("Bella espresso machine", "Bella Pro espresso machine", "Machines"),
         ("Merino tee M", "Merino tee Premium M", "Tops"),
         ("Latte S", "Latte L", "Coffee"),
@@ -280,6 +295,9 @@ def test_serving_knows_the_decimal_mark_of_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("name", "dimension", "amount"),
     [
+        ("Toilet paper 3x8 rolls", "pieces", 24),
+        ("AA batteries 2x10 pack", "pieces", 20),
+        ("Wipes 12 x 60 wipes", "pieces", 720),
         # Packs of packs, in any order.
         ("Apple juice 250ml (Pack of 6)", "volume", 1500),
         ("Pack of 6 Apple juice 250 ml", "volume", 1500),

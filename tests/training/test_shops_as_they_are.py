@@ -49,6 +49,59 @@ def prices(dataset: Dataset) -> dict[str, int]:
     )
 
 
+# What may have been overlooked
+
+
+@pytest.mark.parametrize(
+    ("header", "setting"),
+    [
+        ("Dato,Kunde,Antall", 'customer_id = "Kunde", ordered_at = "Dato", quantity = "Antall"'),
+        ("price,store", 'unit_price = "price", store_id = "store"'),
+        ("Enhetspris,Pris", 'unit_price = "Enhetspris"'),
+    ],
+)
+def test_columns_that_may_be_fields_are_named(tmp_path: Path, header: str, setting: str) -> None:
+    cells = ",".join("1" for _ in header.split(","))
+    orders = f"orderId,itemID,{header}\n1,a,{cells}\n"
+    dataset = read(tmp_path, orders)
+    assert baskets_by_id(dataset) == {"1": {"a"}}
+    (said,) = warnings_of(dataset.quality)
+    assert f"set [orders] columns = {{ {setting} }}" in said
+    unused = "columns = {{ {} }}".format(
+        ", ".join(f'{each.split(" = ")[0]} = ""' for each in setting.split(", "))
+    )
+    assert warnings_of(read(tmp_path, orders, unused).quality) == []
+
+
+def test_columns_of_a_catalogue_that_may_be_fields_are_named(tmp_path: Path) -> None:
+    catalogue = "sku,title,availability,stock_note\na,Tea,in stock,x\n"
+    columns = 'columns = { item_id = "sku" }'
+    dataset = read(tmp_path, "order_id,item_id\n1,a\n", catalogue=catalogue, of_catalogue=columns)
+    (said,) = warnings_of(dataset.quality)
+    assert 'columns = { name = "title", in_stock = "availability" }' in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("0101", "101"), ("AB-1", "ab-1"), ("1,250", "1250"), ("A-1", "A\u20111"), ("A1", "\uff211")],
+)
+def test_ids_that_may_be_one_are_named(tmp_path: Path, one: str, other: str) -> None:
+    orders = f'order_id,item_id\n1,"{one}"\n2,"{other}"\n3,A.1\n3,x\n4,"{one}"\n'
+    (said,) = warnings_of(read(tmp_path, orders).quality)
+    assert said.startswith("1 item ids are written in several forms, as ")
+    assert repr(one) in said
+    assert repr(other) in said
+
+
+def test_a_customer_that_may_be_all_guests_is_named(tmp_path: Path) -> None:
+    rows = [f"{n},a,{'till@shop.no' if n % 2 else f'k{n % 9}'}" for n in range(60)]
+    orders = "\n".join(["order_id,item_id,customer_id", *rows])
+    (said,) = warnings_of(read(tmp_path, orders).quality)
+    assert "'till@shop.no' has 30 of 60 order lines" in said
+    rows = [f"{n},a,k{n % 3}" for n in range(60)]
+    assert warnings_of(read(tmp_path, "\n".join([orders[:28], *rows])).quality) == []
+
+
 # Columns that bear a field's own name
 
 
@@ -208,6 +261,9 @@ def test_a_currency_in_the_cell_decides_before_the_column(tmp_path: Path) -> Non
         ("Bl\u00e5b\u00e6r", "Bla\u030ab\u00e6r", "Bl\u00e5b\u00e6r"),
         ("TEA", "TEA ", "TEA"),
         ("TEA", "\u00a0TEA", "TEA"),
+        ("TEA", "\u200bTEA\ufeff", "TEA"),
+        ("0101", "'0101", "0101"),
+        ("0101", '"=""0101"""', "0101"),
     ],
 )
 def test_one_id_in_two_written_forms(tmp_path: Path, one: str, other: str, id_: str) -> None:
@@ -515,6 +571,28 @@ def test_states_that_nobody_has_are_warned_of(tmp_path: Path) -> None:
         read(tmp_path, STATES, 'not = { state = ["canceled"] }')
 
 
+def test_any_word_is_none_for_nothing(tmp_path: Path) -> None:
+    orders = "order_id,item_id,cancelled\n1,a,false\n2,a,TRUE\n3,a,0\n4,a,1\n5,a,\n6,a,No\n"
+    dataset = read(tmp_path, orders, 'not = { cancelled = ["*"] }')
+    assert baskets_by_id(dataset).keys() == {"1", "3", "5", "6"}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("status", ("not cancelled", "non refundable")),
+        ("type", ("Tested", "Returnable bottle")),
+        ("colour", ("Void deck", "Draft beer")),
+        ("refund_policy", ("30 days", "14 days")),
+    ],
+)
+def test_words_that_say_nothing_of_the_order(
+    tmp_path: Path, header: str, words: tuple[str, str]
+) -> None:
+    orders = f"order_id,item_id,{header}\n1,a,{words[0]}\n2,a,{words[1]}\n"
+    assert warnings_of(read(tmp_path, orders).quality) == []
+
+
 @pytest.mark.parametrize(
     ("header", "cells", "setting"),
     [
@@ -524,6 +602,13 @@ def test_states_that_nobody_has_are_warned_of(tmp_path: Path) -> None:
         ("Status", ("Complete", "Draft"), 'not = { "Status" = ["Draft"] }'),
         ("Ordrestatus", ("Levert", "Kansellert"), 'not = { "Ordrestatus" = ["Kansellert"] }'),
         ("Event", ("Payment", "Refund"), 'returns = { "Event" = ["Refund"] }'),
+        ("State", ("Done", "CANCELLED_BY_ADMIN"), 'not = { "State" = ["CANCELLED_BY_ADMIN"] }'),
+        ("Status", ("Levert", "Avbestilt (kunde)"), 'not = { "Status" = ["Avbestilt (kunde)"] }'),
+        ("fulfillment", ("sent", "returned_to_sender"), 'not = { "fulfillment" = ["returned_t'),
+        ("Document type", ("Rechnung", "Storno"), 'returns = { "Document type" = ["Storno"] }'),
+        ("paid", ("yes", "no"), 'not = { "paid" = ["no"] }'),
+        ("is_return", ("0", "1"), 'not = { "is_return" = ["*"] }'),
+        ("qty_refunded", ("0", "1"), 'not = { "qty_refunded" = ["*"] }'),
     ],
 )
 def test_columns_that_seem_to_tell_of_no_sales_are_named(

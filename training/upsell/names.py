@@ -34,7 +34,7 @@ _MEASURE = re.compile(
     r"|\b(?:pack|set|box|case)\s*(?P<of>(?:of|/)\s*\d+)"
 )
 _WORDS = read_toml("mersalg.training")["names"]
-_GRADES = frozenset(_WORDS["grades"].split())
+_GRADES = frozenset(read_toml("mersalg.engine")["traits"]["grades"].split())
 _SAY_NOTHING = frozenset(_WORDS["say_nothing"].split())
 
 
