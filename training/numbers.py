@@ -150,9 +150,11 @@ def money_to_minor(
     scaled = amounts * 10.0 ** minor_digits(currency)
     with np.errstate(invalid="ignore"):
         too_large = np.abs(scaled) > LARGEST_MINOR
-    # Six decimals first: 2.675 is stored a hair below, and its half cent would be lost.
     exact = np.where(np.isfinite(scaled) & ~too_large, scaled, 0.0)
-    return np.rint(np.round(exact, 6)).astype(np.int64), too_large
+    # 2.675 is stored a hair below, and its half cent would be lost.
+    half = np.rint(2 * exact) / 2
+    is_half = np.abs(exact - half) <= np.maximum(5e-7, 2 * np.spacing(np.abs(exact)))
+    return np.rint(np.where(is_half, half, exact)).astype(np.int64), too_large
 
 
 class _TwoWays(ValueError):
