@@ -12,7 +12,7 @@ IN_PARALLEL := --numprocesses auto --no-loadscope-reorder
 
 _CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
 
-.PHONY: help demo test fast lint types contracts native client pages benchmarks soak clean
+.PHONY: help demo test fast lint types contracts native client docs pages benchmarks soak clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after,"
@@ -22,7 +22,8 @@ help:
 	@echo "                 that start no process and train no model"
 	@echo "make client      write the Python client's types anew from the OpenAPI document"
 	@echo "make native      compile the extension module after an edit of engine/native"
-	@echo "make pages       write the page of the shop file's settings anew from the models that read it"
+	@echo "make docs        build the documentation site in build/docs, without a network; a broken link fails"
+	@echo "make pages       write the pages of the reference anew from the code"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
 	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), then kills"
 	@echo "                 and random repetitions in their large numbers"
@@ -63,6 +64,9 @@ pages: .venv/dev.stamp
 	$(BIN)/python -m tests.support.shop_page
 	$(BIN)/python -m tests.support.number_pages
 
+docs: .venv/dev.stamp
+	$(BIN)/zensical build --strict --clean
+
 benchmarks: export PYTHONPATH = serving/client
 benchmarks: .venv/dev.stamp
 	@for benchmark in mining reading importing cross_sell rolled_up slate serving model_swaps steadiness; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
@@ -72,7 +76,7 @@ soak: .venv/dev.stamp
 	MERSALG_TEST_EFFORT=thorough $(BIN)/pytest -m thorough $(PYTEST_FLAGS)
 
 clean:
-	rm -rf .venv .demo engine/native/kernels*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .demo engine/native/kernels*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache dist
 
 .venv/bin/python:
 	@echo "making a virtual environment in .venv: some seconds ..."

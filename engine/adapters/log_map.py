@@ -136,7 +136,7 @@ class LogMap:
 
 
 def load_map(path: Path) -> LogMap:
-    """Read a map; see `README.md` for one.
+    """Read a map; see `docs/how-to/offer-logs.md` for one.
 
     Raises
     ------

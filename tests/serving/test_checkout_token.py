@@ -22,7 +22,7 @@ from tests.support.commands import run
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "browser.md").read_text()
 SECRET = b"a-checkout-secret-of-the-shop"
 KEYS = "storefront:front-key-k3y server:server-key-k3y"
 AT = 1_772_442_005
@@ -46,10 +46,10 @@ def test_a_token_is_that_of_the_design(customer: str | None, token: str) -> None
     ],
 )
 @pytest.mark.parametrize("customer", KNOWN)
-def test_the_code_of_the_readme_makes_tokens(
+def test_the_code_of_the_page_makes_tokens(
     language: str, program: tuple[str, str], call: str, customer: str | None
 ) -> None:
-    (code,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     assert len(code.splitlines()) <= 10
     if which(program[0]) is None:
         pytest.skip(f"{program[0]} is not installed on this machine")

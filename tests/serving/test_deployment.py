@@ -35,7 +35,7 @@ from tests.support.waiting import WAIT_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "serving" / "deployment"
-SETTINGS = (FOLDER / "SETTINGS.md").read_text()
+SETTINGS = (ROOT / "docs" / "reference" / "environment.md").read_text()
 UNITS = ("mersalg.service", "mersalg-train.service", "mersalg-train.timer")
 
 # A registry's host would stand before the first slash and hold a dot, a colon or be localhost.

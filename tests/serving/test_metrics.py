@@ -24,7 +24,7 @@ from tests.support.models import tiny_model
 from tests.support.servers import DEADLINE_MS, publish_model, running_server
 from tests.support.waiting import eventually
 
-DOCUMENT = Path(__file__).parents[2] / "serving" / "deployment" / "MONITORING.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
 CART = {"checkout_id": "c1", "session_id": "s1", "lines": [{"item_id": "phone-64", "quantity": 1}]}
 
 Client = httpx.AsyncClient

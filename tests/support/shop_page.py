@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from mersalg.engine.config import ShopConfig
 
-PAGE = Path(__file__).parents[2] / "engine" / "SHOP.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "shop-file.md"
 _HEAD = """# The shop file
 
 All that Mersalg knows of a shop beside its data stands in one TOML file, for example `shop.toml`.
