@@ -38,6 +38,7 @@ class Catalogue:
         given_tier: int16 (n,), rank of the tier the shop gives, UNKNOWN where it gives none; None
             where it names no tiers.
         upgrades: better versions of item i by the shop's own word; None where it names none.
+        image_urls: address of each item's picture, "" where it has none; None where no item has.
     """
 
     items: Vocabulary
@@ -56,6 +57,7 @@ class Catalogue:
     bundles: Ragged[np.int32] | None = None
     given_tier: NDArray[np.int16] | None = None
     upgrades: Ragged[np.int32] | None = None
+    image_urls: StringTable | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -40,6 +40,8 @@ class LiveCatalogue:
             "family": _Groups(trained.family, trained.family_names),
         }
         self._names = _Texts(trained.names)
+        nothing = StringTable.from_texts([""] * len(trained))
+        self._images = _Texts(trained.image_urls or nothing)
         self._attributes = {name: _Texts(table) for name, table in trained.attributes.items()}
         self._items, self._new_ids = trained.items, list[str]()
 
@@ -66,6 +68,7 @@ class LiveCatalogue:
         self._groups["category"].set(place, _path(get("category")))
         self._groups["family"].set(place, get("family"))
         self._names.set(place, get("name") or None)
+        self._images.set(place, get("image_url"))
         stated = item.attributes()
         for name, texts in self._attributes.items():
             texts.set(place, stated.get(name))
@@ -109,6 +112,7 @@ class LiveCatalogue:
             if trained.given_tier is None
             else _more(trained.given_tier, [UNKNOWN] * n_new),
             upgrades=None if trained.upgrades is None else _more_rows(trained.upgrades, n_new),
+            image_urls=self._images.with_new([each.get("image_url", "") for each in new]),
         )
 
 

@@ -84,6 +84,8 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
         yield from _sized("sold_out", catalogue.sold_out, n_items)
     if len(catalogue.names) != n_items:
         yield f"{len(catalogue.names)} names for {n_items} items"
+    if catalogue.image_urls is not None and len(catalogue.image_urls) != n_items:
+        yield f"{len(catalogue.image_urls)} image_urls for {n_items} items"
     for attribute, texts in catalogue.attributes.items():
         if len(texts) != n_items:
             yield f"attribute {attribute!r} has {len(texts)} texts for {n_items} items"

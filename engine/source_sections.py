@@ -148,6 +148,8 @@ class CatalogueColumns(_Columns):
     """Compared in upsell, as the attribute `brand`."""
     pack_size: str | None = None
     """Compared in upsell, as the attribute `pack_size`."""
+    image_url: str | None = None
+    """Address of a picture, answered with offers; of several in one cell the first."""
     cost: str | None = None
     """What one unit costs the shop, for margins."""
     in_stock: str | None = None

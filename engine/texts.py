@@ -80,6 +80,25 @@ def picked_text(shop: str, language: Language) -> str:
     return messages_of(language).gettext("Picked by {shop}").format(shop=_printed(shop))
 
 
+@lru_cache
+def labels_of_list(placement: str, language: Language) -> dict[str, str]:
+    """Return what is written around the offers of a placement."""
+    messages = messages_of(language)
+    title, add = messages.gettext("You may also like"), messages.gettext("Add")
+    if placement == "post_purchase":
+        title, add = messages.gettext("Add to your order"), messages.gettext("Add to order")
+    elif placement == "thank_you":
+        title = messages.gettext("For next time")
+    return {
+        "title": title,
+        "add": add,
+        "replace": messages.gettext("Choose instead"),
+        "added": messages.gettext("Added"),
+        "undo": messages.gettext("Undo"),
+        "dismiss": messages.gettext("No, thanks"),
+    }
+
+
 def rate_text(part: int, whole: int, language: Language) -> str:
     """Return `3 of 10`, which says all only where it is so.
 

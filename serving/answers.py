@@ -9,10 +9,11 @@ import msgspec
 from mersalg.engine.fact_fields import amount_text, quantity_text
 from mersalg.engine.facts import Decision, Evidence, Offer, Tracking
 from mersalg.engine.model import Model
-from mersalg.serving.schemas import (
+from mersalg.serving.display import Display, ShownOffer
+from mersalg.serving.schemas import SuggestionRequest
+from mersalg.serving.suggested_offers import (
     CrossSellOffer,
     ReplacedItem,
-    SuggestionRequest,
     SuggestionResponse,
     UpsellOffer,
 )
@@ -25,25 +26,30 @@ _encoder = msgspec.json.Encoder()
 def answer_json(
     decision: Decision,
     tracking: Tracking,
+    display: Display,
     warnings: Sequence[str] = (),
     unknown_item_ids: Sequence[str] = (),
 ) -> bytes:
     """Return what the shop is answered, as JSON; it is not shown ghosts."""
-    currency = decision.currency
     shown = decision.offers if decision.arm == "treatment" else ()
     answer = SuggestionResponse(
         decision.decision_id,
         decision.arm,
         decision.model_version,
         tracking,
-        [_offer(offer, currency) for offer in shown],
+        [
+            _offer(offer, decision.currency, seen)
+            for offer, seen in zip(shown, display.offers, strict=False)
+        ],
+        display.language,
+        display.labels,
         tuple(warnings),
         tuple(unknown_item_ids),
     )
     return _encoder.encode(answer)
 
 
-def _offer(offer: Offer, currency: str | None) -> CrossSellOffer | UpsellOffer:
+def _offer(offer: Offer, currency: str | None, seen: ShownOffer) -> CrossSellOffer | UpsellOffer:
     common = (
         offer.offer_id,
         offer.kind,
@@ -55,14 +61,15 @@ def _offer(offer: Offer, currency: str | None) -> CrossSellOffer | UpsellOffer:
         round(offer.score, _DECIMALS),
     )
     if offer.replaces is None:
-        return CrossSellOffer(*common, _rounded(offer.evidence), offer.text)
+        return CrossSellOffer(*common, _rounded(offer.evidence), offer.text, *seen)
     replaced = ReplacedItem(
         offer.replaces.item_id,
         quantity_text(offer.replaces.quantity),
         amount_text(offer.replaces.price_difference_minor, currency),
     )
     total = amount_text(offer.total_difference_minor, currency)
-    return UpsellOffer(*common, replaced, offer.gains, offer.losses, offer.text, offer.step, total)
+    compared = (replaced, offer.gains, offer.losses, offer.text)
+    return UpsellOffer(*common, *compared, *seen, offer.step, total)
 
 
 def _rounded(evidence: Evidence | None) -> Evidence | None:

@@ -54,27 +54,28 @@ _LONGEST_REMEMBERED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
+    """What serves a model."""
+
     recommenders: Recommenders
     remembered: OfferCache
     wording: Wording
 
 
-_prepared: WeakKeyDictionary[Model, _Prepared] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[Model, Prepared] = WeakKeyDictionary()
 
 
-def _prepared_for(model: Model) -> _Prepared:
-    found = _prepared.get(model)
-    if found is None:
-        found = _prepared[model] = _Prepared(
-            Recommenders.prepare(model), OfferCache(), Wording(model.settings.attributes)
-        )
+def prepared_for(model: Model) -> Prepared:
+    """Return what is prepared once for a model, for as long as the model is referred to."""
+    if (found := _prepared.get(model)) is None:
+        wording = Wording(model.settings.attributes)
+        found = _prepared[model] = Prepared(Recommenders.prepare(model), OfferCache(), wording)
     return found
 
 
 def recommenders_of(model: Model) -> Recommenders:
-    """Return what is prepared once for a model, for as long as the model is referred to."""
-    return _prepared_for(model).recommenders
+    """Return the recommenders of a model."""
+    return prepared_for(model).recommenders
 
 
 def consents(model: Model | None, request: SuggestionRequest) -> bool:
@@ -262,7 +263,7 @@ class _Call(NamedTuple):
 
 
 def _make_offers(model: Model, call: _Call, at: int) -> CachedOffers:
-    prepared = _prepared_for(model)
+    prepared = prepared_for(model)
 
     def make() -> CachedOffers:
         slate = build_slate(

@@ -17,6 +17,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
 from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide
+from mersalg.serving.display import display_of
 from mersalg.serving.memory import give_back
 from mersalg.serving.metrics import Metrics
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
@@ -273,7 +274,8 @@ def check_answers(model: Model) -> None:
     for lines in ((), tuple(RequestLine(item_id) for item_id in ids)):
         request = SuggestionRequest("self-check", lines=lines)
         try:
-            answer_json(decide(model, request, holdout=False), "off")
+            decision = decide(model, request, holdout=False)
+            answer_json(decision, "off", display_of(model, request, decision))
         except Exception as error:
             _log.exception("model %s failed its self-check", model.version)
             raise ModelCorrupt(f"model {model.version} failed its self-check: {error!r}") from error

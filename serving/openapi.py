@@ -13,7 +13,7 @@ from mersalg.engine.fact_schema import EventBody, OrderBody
 from mersalg.engine.facts import ORDER_TYPES, PROMOTION_TYPES
 from mersalg.engine.live_items import BatchItem, ItemUpdate
 from mersalg.engine.merchandising.sections import PinSection
-from mersalg.serving import openapi_words, schemas
+from mersalg.serving import openapi_words, schemas, suggested_offers
 
 Schema = dict[str, object]
 
@@ -70,9 +70,9 @@ _STRUCTS = (
     EventBody,
     OrderBody,
     schemas.SuggestionRequest,
-    schemas.SuggestionResponse,
-    schemas.CrossSellOffer,
-    schemas.UpsellOffer,
+    suggested_offers.SuggestionResponse,
+    suggested_offers.CrossSellOffer,
+    suggested_offers.UpsellOffer,
     schemas.ExplainedDecision,
     schemas.ModelReference,
     BatchItem,

@@ -26,6 +26,14 @@ _CASE = {
     "evidence": _EVIDENCE,
     "text": "Bought together with Phone 64 GB in 3 of 10 orders",
 }
+_LABELS = {
+    "title": "You may also like",
+    "add": "Add",
+    "replace": "Choose instead",
+    "added": "Added",
+    "undo": "Undo",
+    "dismiss": "No, thanks",
+}
 _DECISION = {
     "decision_id": "dec_0b7yJm3kQv2p1o9n8m7l6w",
     "arm": "treatment",
@@ -49,7 +57,13 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
             **_DECISION,
             "tracking": "recorded",
             "offers": [
-                {**_CASE, "name": "Case", "currency": "NOK"},
+                {
+                    **_CASE,
+                    "name": "Case",
+                    "currency": "NOK",
+                    "image_url": "https://shop.example/pictures/case-1.jpg",
+                    "display": {"price": "199 NOK", "difference": None, "gains": [], "losses": []},
+                },
                 {
                     "offer_id": "off_Jt0hWl8dQmCk1cX9uE5oBg",
                     "kind": "upsell",
@@ -67,10 +81,18 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
                     "gains": [{"attribute": "storage_gb", "from": "64", "to": "256"}],
                     "losses": [],
                     "text": "4x the storage for 1000 NOK more",
+                    "display": {
+                        "price": "6990 NOK",
+                        "difference": "+1000 NOK",
+                        "gains": ["4x the storage"],
+                        "losses": [],
+                    },
                     "step": "tier",
                     "total_difference": "1000.00",
                 },
             ],
+            "language": "en",
+            "labels": _LABELS,
         },
     ),
     "record_events": ("What became of the events; those taken are on disk", _EVENTS),

@@ -42,6 +42,7 @@ FIELDS: Mapping[str, str] = {
     "declined_item_ids": "Items the buyer had dismissed, at most 100",
     "details": "What the message speaks of, for machines; shape by code",
     "discount": "On the whole line",
+    "display": "The offer as buyers read it, in `language`",
     "duplicates": "Events that were recorded before, with the same content; items of which nothing"
     " was newer",
     "entries": "Each with `occurred_at`, `who`, `action`, `target` and `outcome`",
@@ -51,7 +52,7 @@ FIELDS: Mapping[str, str] = {
     "facts": "Facts of the customer",
     "family": "Items that substitute for each other",
     "from": "Text of the item in the cart",
-    "image_url": "Kept for the shop",
+    "image_url": "Address of a picture, answered with offers; null where there is none",
     "in_model": "Whether the model was trained with it",
     "in_stock": "Whether it can be had now",
     "index": "Place of the event or item in what was sent, from 0",

@@ -1,6 +1,6 @@
 """Bodies of the HTTP API; the command line reads and writes the same.
 
-`SuggestionRequest` and `SuggestionResponse` are what a checkout sends and gets, and
+`SuggestionRequest` is what a checkout sends (`mersalg.serving.suggested_offers` answers it), and
 `ExplainedDecision` is a fact of `mersalg.engine.fact_schema` with what was not offered. The OpenAPI
 document is made of these structs; `mersalg.serving.openapi_words` says what their fields mean,
 except for what is written here.
@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from mersalg.engine import fact_fields
 from mersalg.engine.fact_schema import LONGEST_LIST, DecisionBody
-from mersalg.engine.facts import Arm, Change, Evidence, Kind, Mode, Quantity, Step, Tracking
+from mersalg.engine.facts import Kind, Mode, Quantity
 from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.words import customer_of
 
@@ -251,89 +251,6 @@ def _bounded(value: object) -> object:
     if isinstance(value, str) and len(value) > fact_fields.LONGEST_NUMBER:
         raise ValueError(f"must have at most {fact_fields.LONGEST_NUMBER} characters")
     return value
-
-
-class ReplacedItem(Struct):
-    """The item an upsell would replace."""
-
-    item_id: str
-    quantity: int | str
-    price_difference: Annotated[
-        str | None,
-        Meta(
-            description="For one unit: the better item's price less what the buyer pays for one"
-            " after the discounts of its lines, on average where several lines differ"
-        ),
-    ]
-
-
-class SuggestedOffer(Struct):
-    """What both kinds of offers have in common."""
-
-    offer_id: str
-    kind: Kind
-    item_id: str
-    name: str
-    position: int
-    unit_price: Annotated[str | None, Meta(description="Null where the catalogue knows no price")]
-    currency: str
-    score: float
-
-
-class CrossSellOffer(SuggestedOffer):
-    """An item that complements the cart."""
-
-    kind: Literal["cross_sell"]
-    evidence: Evidence
-    text: str
-
-
-class UpsellOffer(SuggestedOffer, omit_defaults=True):
-    """A better version of something in the cart."""
-
-    kind: Literal["upsell"]
-    unit_price: str
-    replaces: ReplacedItem
-    gains: Sequence[Change]
-    losses: Sequence[Change]
-    text: str
-    step: Step | None = None
-    total_difference: Annotated[
-        str | None,
-        Meta(
-            description="What the whole swap adds to the cart: the better item's price for every"
-            " unit replaced, less what the buyer pays for the lines replaced"
-        ),
-    ] = None
-
-
-_OF_KIND = {
-    "cross_sell": "#/components/schemas/CrossSellOffer",
-    "upsell": "#/components/schemas/UpsellOffer",
-}
-_OFFERS = {
-    "anyOf": [{"$ref": reference} for reference in _OF_KIND.values()],
-    "discriminator": {"propertyName": "kind", "mapping": _OF_KIND},
-}
-
-
-class SuggestionResponse(Struct, omit_defaults=True):
-    """One decision. In the control arm, and where nothing fits, `offers` is empty."""
-
-    decision_id: str
-    arm: Arm
-    model_version: Annotated[str | None, Meta(description="Null where no model is published yet")]
-    tracking: Annotated[
-        Tracking,
-        Meta(
-            description="`recorded` on disk, `deferred` while the database is away, `off` where it"
-            " is not recorded"
-        ),
-    ]
-    # A tagged union of `msgspec` would write `kind` first.
-    offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
-    warnings: Sequence[str] = ()
-    unknown_item_ids: Sequence[str] = ()
 
 
 class RejectedCandidate(Struct):

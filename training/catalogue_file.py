@@ -25,6 +25,7 @@ from mersalg.training.words import NO, YES
 
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
+_MORE_IMAGES = r"[,;|\s]\s*https?://.*$"
 _PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "product_handle")
 """Columns (see `as_field`) that name the product of which a row is a variant."""
 
@@ -36,7 +37,7 @@ def needed_columns(section: CatalogueSection) -> list[str]:
     single = (
         *(columns.price, columns.brand, columns.pack_size, columns.cost),
         *(columns.in_stock, columns.active, columns.compatible_with, columns.bundle_of),
-        *(columns.tier, columns.upgrades),
+        *(columns.tier, columns.upgrades, columns.image_url),
     )
     return [
         *(name for names in several if names is not None for name in names),
@@ -66,7 +67,7 @@ def read_catalogue(
     if not len(rows):
         raise DataError(f"no item: {audit.why_nothing_is_left()}", file=source.files[0])
     naming = (*(columns.name or ()), *(columns.category or ()), *(columns.family or ()))
-    naming += tuple(filter(None, (columns.brand,)))
+    naming += tuple(filter(None, (columns.brand, columns.image_url)))
     of_product = (*naming, *filter(None, (columns.active,)))
     products, how = _products(source, keys, naming)
     inheriting = np.zeros(source.n_rows, dtype=np.bool_)
@@ -139,6 +140,9 @@ def read_catalogue(
         levels = section.attribute_levels.get("tier", ())
         given_tier, unclear = ranks_of(texts(columns.tier).to_pylist(), levels)
         note("bad_tier", unclear, columns.tier)
+    image_urls = None
+    if columns.image_url is not None:
+        image_urls = pc.replace_substring_regex(texts(columns.image_url), _MORE_IMAGES, "")
     audit.note(how, inheriting, tuple(of_product))
     price = _amounts(
         *(source, audit, section, "price", currency),
@@ -169,6 +173,7 @@ def read_catalogue(
         bundles=lists["unknown_bundle_item"],
         given_tier=given_tier,
         upgrades=lists["unknown_upgrade_item"],
+        image_urls=None if image_urls is None else string_table(image_urls),
     )
 
 

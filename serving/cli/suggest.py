@@ -75,6 +75,7 @@ def _answers(
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
     from mersalg.serving.answers import answer_json, unknown_item_ids
     from mersalg.serving.checkout import decide
+    from mersalg.serving.display import display_of
     from mersalg.serving.errors import ApiError
     from mersalg.serving.request_body import decode, ignored
     from mersalg.serving.schemas import SuggestionRequest
@@ -94,7 +95,8 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
     else:
         for offer in decision.offers:
             tally[offer.kind] += 1
-    return answer_json(decision, "off", warnings, unknown_item_ids(model, request))
+    display = display_of(model, request, decision)
+    return answer_json(decision, "off", display, warnings, unknown_item_ids(model, request))
 
 
 def _refusal(error: ApiError) -> bytes:

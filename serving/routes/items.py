@@ -217,7 +217,7 @@ def _known(item_id: str, stated: LiveItem, model: Model, place: int, *, is_pause
         None if family == UNKNOWN else catalogue.family_names[family],
         brand,
         amount(catalogue.cost_minor.item(place)),
-        stated.get("image_url"),
+        catalogue.image_urls[place] or None if catalogue.image_urls else None,
         attributes,
         clock.to_iso(stated.updated_at) if stated.fields else None,
         in_model,

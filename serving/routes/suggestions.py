@@ -16,6 +16,7 @@ from mersalg.engine.storage.questions import KnownBuyer
 from mersalg.serving import errors, logs, openapi
 from mersalg.serving.answers import answer_json, unknown_item_ids
 from mersalg.serving.checkout import decide
+from mersalg.serving.display import Display, display_of
 from mersalg.serving.request_body import decode, ignored, largest_body, read_body
 from mersalg.serving.routes.direct import DirectRoute
 from mersalg.serving.schemas import SuggestionRequest
@@ -70,7 +71,7 @@ async def suggest(request: Request) -> Response:
     laps.lap("look_ups")
     deciding = partial(_decide, service, model, asked, buyer, recall=recall, scope=scope, salt=salt)
     is_long = _entries(asked) > _LONG_CART
-    decision = await _beside_others(service, deciding) if is_long else deciding()
+    decision, display = await _beside_others(service, deciding) if is_long else deciding()
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
     not_known = unknown_item_ids(model, asked)
@@ -83,7 +84,7 @@ async def suggest(request: Request) -> Response:
         _count(service, decision, tracking, late=budget.is_spent)
         service.metrics.unknown_items.inc(len(not_known))
     warnings = [*ignored(unknown), *nobody, *([f"checkout_token {problem}"] if problem else ())]
-    answer = answer_json(decision, tracking, warnings, not_known)
+    answer = answer_json(decision, tracking, display, warnings, not_known)
     laps.lap("answer")
     return Response(answer, media_type="application/json")
 
@@ -141,9 +142,9 @@ def _decide(
     recall: bool,
     scope: Scope | None,
     salt: str | None,
-) -> Decision:
+) -> tuple[Decision, Display]:
     try:
-        return decide(
+        decision = decide(
             model,
             asked,
             holdout=not asked.preview,
@@ -155,6 +156,7 @@ def _decide(
             scope=scope,
             salt=salt,
         )
+        return decision, display_of(model, asked, decision)
     except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         decision = decide(
@@ -168,4 +170,4 @@ def _decide(
         logs.decision_id.set(decision.decision_id)
         service.live.note_failure(model, error)
         service.metrics.degraded["decide_failure"].inc()
-        return decision
+        return decision, display_of(None, asked, decision)

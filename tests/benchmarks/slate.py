@@ -30,6 +30,7 @@ from mersalg.engine.upsell.tiers import Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide, past_of, recommenders_of, row_of
+from mersalg.serving.display import display_of
 from mersalg.serving.request_body import decode
 from mersalg.serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
@@ -214,7 +215,9 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
     # More carts than are remembered would each be forgotten before they come again.
     again = requests[-_AGAIN:]
     measure("decision remembered", n_carts, lambda n: decide(model, again[n % len(again)]))
-    measure("answer as JSON", n_carts, lambda n: answer_json(decisions[n], "off"))
+    measure("shown", n_carts, lambda n: display_of(model, requests[n], decisions[n]))
+    shown = [display_of(model, *each) for each in zip(requests, decisions, strict=True)]
+    measure("answer as JSON", n_carts, lambda n: answer_json(decisions[n], "off", shown[n]))
 
 
 def main() -> None:

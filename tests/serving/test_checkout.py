@@ -5,7 +5,9 @@ import json
 import math
 import weakref
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,10 +17,13 @@ from msgspec import json as msgspec_json
 
 from mersalg.engine import clock
 from mersalg.engine.fact_json import fact_to_json, parse_fact
-from mersalg.engine.facts import Decision
+from mersalg.engine.facts import Decision, Tracking
+from mersalg.engine.model import Model
 from mersalg.engine.tracking.sample_ratio import drawn_of, sample_ratio
+from mersalg.engine.vocabulary import StringTable
 from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide, recommenders_of
+from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 from tests.support.openapi import fits
@@ -48,7 +53,7 @@ RESPONSE = """
 """
 
 
-ADDED = {"step", "total_difference"}
+ADDED = {"step", "total_difference", "image_url", "display", "language", "labels"}
 """Fields the example does not show."""
 
 
@@ -58,6 +63,16 @@ def _request(**fields: object) -> SuggestionRequest:
 
 def _phone(**fields: object) -> SuggestionRequest:
     return _request(lines=[{"item_id": "phone-64"}], **fields)
+
+
+def _answered(
+    model: Model | None,
+    request: SuggestionRequest,
+    decision: Decision,
+    tracking: Tracking = "recorded",
+) -> dict[str, Any]:
+    display = display_of(model, request, decision)
+    return json.loads(answer_json(decision, tracking, display))
 
 
 def test_the_references_examples_are_understood() -> None:
@@ -71,9 +86,9 @@ def test_the_references_examples_are_understood() -> None:
 def test_the_references_example_is_answered_in_its_own_form() -> None:
     body = REQUEST.replace('"nb"', '"en"')
     request = msgspec_json.decode(body, type=SuggestionRequest)
-    decision = decide(tiny_model(holdout=0), request)
-    found, expected = json.loads(answer_json(decision, "recorded")), json.loads(RESPONSE)
-    assert list(found) == list(expected)
+    model = tiny_model(holdout=0)
+    found, expected = _answered(model, request, decide(model, request)), json.loads(RESPONSE)
+    assert [key for key in found if key not in ADDED] == list(expected)
     case, upgrade = found["offers"][0], found["offers"][-1]
     assert [offer["position"] for offer in found["offers"]] == [1, 2, 3, 1]
     for offer, example in ((case, expected["offers"][0]), (upgrade, expected["offers"][1])):
@@ -102,6 +117,53 @@ def test_norwegian_is_spoken_where_asked_or_where_the_shop_speaks_it() -> None:
         assert {offer.text for offer in decide(norwegian, _phone(locale=locale)).offers} == texts
 
 
+def test_offers_are_answered_as_buyers_read_them() -> None:
+    model = tiny_model(holdout=0, locale="nb")
+    model = replace(
+        model,
+        catalogue=replace(
+            model.catalogue,
+            image_urls=StringTable.from_texts(
+                [
+                    {"case-1": "https://shop.example/case.jpg", "phone-256": "javascript:x"}.get(
+                        item_id, ""
+                    )
+                    for item_id in model.catalogue.items.ids
+                ]
+            ),
+        ),
+    )
+    request = _phone(placement="post_purchase")
+    answer = _answered(model, request, decide(model, request))
+    assert fits("SuggestionResponse", answer)
+    assert answer["language"] == "nb"
+    assert answer["labels"] == {
+        "title": "Legg til i bestillingen",
+        "add": "Legg til",
+        "replace": "Velg i stedet",
+        "added": "Lagt til",
+        "undo": "Angre",
+        "dismiss": "Nei takk",
+    }
+    offers = {offer["item_id"]: offer for offer in answer["offers"]}
+    assert offers["case-1"]["display"] == {
+        "price": "199\u00a0kr",
+        "difference": None,
+        "gains": [],
+        "losses": [],
+    }
+    assert offers["case-1"]["image_url"] == "https://shop.example/case.jpg"
+    upgrade = offers["phone-256"]
+    assert upgrade["display"]["price"] == "6\u00a0990\u00a0kr"
+    assert upgrade["display"]["difference"] == "+1\u00a0000\u00a0kr"
+    assert upgrade["display"]["gains"] == ["4 ganger så mye lagring"]
+    assert "image_url" not in upgrade, "no address of a picture"
+    english = _phone(locale="en-GB")
+    answer = _answered(model, english, decide(model, english))
+    assert (answer["language"], answer["labels"]["title"]) == ("en", "You may also like")
+    assert answer["offers"][0]["display"]["price"] == "199 NOK"
+
+
 def test_limits_come_from_the_call_else_from_the_shop() -> None:
     model = tiny_model(holdout=0)
 
@@ -119,12 +181,15 @@ def test_without_a_model_there_is_nothing_to_offer() -> None:
     assert decision.offers == ()
     assert decision.model_version is None
     assert decision.currency == "NOK"
-    assert json.loads(answer_json(decision, "deferred")) == {
+    answer = _answered(None, _phone(), decision, "deferred")
+    assert answer.pop("labels").keys() >= {"title", "add", "undo"}
+    assert answer == {
         "decision_id": decision.decision_id,
         "arm": decision.arm,
         "model_version": None,
         "tracking": "deferred",
         "offers": [],
+        "language": "en",
     }
 
 
@@ -163,8 +228,8 @@ def test_the_control_arm_records_ghosts_and_shows_nothing() -> None:
     held_out = decide(tiny_model(holdout=1), _phone())
     assert (shown.arm, held_out.arm) == ("treatment", "control")
     assert [offer.item_id for offer in held_out.offers] == [offer.item_id for offer in shown.offers]
-    assert json.loads(answer_json(held_out, "recorded"))["offers"] == []
-    assert len(json.loads(answer_json(shown, "recorded"))["offers"]) == 4
+    assert _answered(tiny_model(holdout=1), _phone(), held_out)["offers"] == []
+    assert len(_answered(tiny_model(holdout=0), _phone(), shown)["offers"]) == 4
 
 
 def test_a_session_keeps_its_arm_at_login_and_no_holdout_puts_all_in_treatment() -> None:
@@ -335,7 +400,7 @@ def test_answers_keep_the_schema_and_the_promises(data: st.DataObject) -> None:
         locale=data.draw(st.sampled_from(["en", "nb"])),
     )
     decision = decide(model, request)
-    answer = json.loads(answer_json(decision, "recorded"))
+    answer = _answered(model, request, decision)
     assert fits("SuggestionResponse", answer)
     assert decision.arm == "treatment" or not answer["offers"]
     in_cart = {line.item_id for line in decision.lines}

@@ -18,6 +18,7 @@ from mersalg.engine.registry import Registry
 from mersalg.serving.answers import answer_json, unknown_item_ids
 from mersalg.serving.checkout import decide
 from mersalg.serving.cli import suggest
+from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 
@@ -74,7 +75,8 @@ def test_one_answer_a_cart_in_the_same_order(models: Path, tmp_path: Path) -> No
     for body, found in zip(bodies, answers, strict=True):
         request = convert(body, SuggestionRequest)
         decision, unknown = decide(model, request, holdout=False), unknown_item_ids(model, request)
-        expected = json.loads(answer_json(decision, "off", (), unknown))
+        display = display_of(model, request, decision)
+        expected = json.loads(answer_json(decision, "off", display, (), unknown))
         assert _without_ids(found) == _without_ids(expected)
         assert found["tracking"] == "off"
         assert found["arm"] == "treatment"

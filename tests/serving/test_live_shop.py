@@ -66,10 +66,15 @@ def test_stock_and_price_are_offered_as_stated_at_once_and_after_a_restart(
             assert answer.status_code == 200, answer.text
             assert answer.json()["item_id"] == "case-1"
             assert "case-1" not in offers(client)
-        client.put("/v1/items/glass-1", json={"price": 77.5, "name": "Glass"}).raise_for_status()
+        picture = "https://shop.example/glass.jpg"
+        stated = {"price": 77.5, "name": "Glass", "image_url": picture}
+        client.put("/v1/items/glass-1", json=stated).raise_for_status()
         client.put("/v1/items/phone-256", json={"price": "7500.00"}).raise_for_status()
         found = offers(client)
         assert (found["glass-1"]["unit_price"], found["glass-1"]["name"]) == ("77.50", "Glass")
+        assert found["glass-1"]["image_url"] == picture
+        assert found["glass-1"]["display"]["price"] == "77.50 NOK"
+        assert client.get("/v1/items/glass-1").json()["image_url"] == picture
         assert found["phone-256"]["replaces"]["price_difference"] == "1510.00"
     with running_server(tmp_path, database=database) as server, server.client() as client:
         assert "case-1" not in offers(client)

@@ -14,6 +14,7 @@ from mersalg.engine.fact_json import explained, fact_to_json, pack, parse_fact, 
 from mersalg.engine.facts import Offer, Replaces
 from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide
+from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.openapi import fits
@@ -70,8 +71,10 @@ def _upsell(*lines: dict[str, object], **fields: object) -> Offer:
 def test_differences_worked_out_by_hand(
     lines: list[dict[str, object]], quantity: object, difference: str, total: str
 ) -> None:
-    decision = decide(MODEL, _asked(*lines, limits={"cross_sell": 0, "upsell": 1}))
-    offer = json.loads(answer_json(decision, "recorded"))["offers"][0]
+    asked = _asked(*lines, limits={"cross_sell": 0, "upsell": 1})
+    decision = decide(MODEL, asked)
+    display = display_of(MODEL, asked, decision)
+    offer = json.loads(answer_json(decision, "recorded", display))["offers"][0]
     assert offer["item_id"] == "phone-256"
     assert offer["replaces"] == {
         "item_id": "phone-64",
@@ -204,7 +207,8 @@ def test_a_bigger_pack_is_named_as_such() -> None:
     asked = convert(
         {"checkout_id": "k", "lines": [{"item_id": "half"}], "locale": "nb"}, SuggestionRequest
     )
-    body = answer_json(decide(model, asked), "off")
+    decision = decide(model, asked)
+    body = answer_json(decision, "off", display_of(model, asked, decision))
     offer = json.loads(body)["offers"][0]
     assert offer["step"] == "size"
     assert offer["gains"] == [{"attribute": "pack_size", "from": "0,5 l", "to": "1,5 l"}]

@@ -137,7 +137,8 @@ def test_columns_of_a_catalogue(tmp_path: Path) -> None:
     dataset = read(
         tmp_path,
         "order_id,item_id\n1,a\n",
-        catalogue="item_id,Name,Category,Price,Cost,Brand,In stock\na,Tea,Hot,20,5,Lipton,no\n",
+        catalogue="item_id,Name,Category,Price,Cost,Brand,In stock,Image url\n"
+        'a,Tea,Hot,20,5,Lipton,no,"https://x.example/a.jpg, https://x.example/b.jpg"\n',
         of_catalogue='attribute_labels = { brand = { nb = "merke" } }',
     )
     catalogue = dataset.catalogue
@@ -147,6 +148,7 @@ def test_columns_of_a_catalogue(tmp_path: Path) -> None:
         ["Lipton"],
     )
     assert catalogue.offerable.tolist() == [False]
+    assert list(catalogue.image_urls or ()) == ["https://x.example/a.jpg"]
 
 
 # Numbers

@@ -191,6 +191,17 @@ class Evidence(TypedDict):
     lift_lower: float
 
 
+class OfferDisplay(TypedDict):
+    """
+    An offer as buyers read it, in the language of the answer.
+    """
+
+    price: str | None
+    difference: str | None
+    gains: list[str]
+    losses: list[str]
+
+
 class ReplacedItem(TypedDict):
     """
     The item an upsell would replace.
@@ -471,6 +482,8 @@ class CrossSellOffer(TypedDict):
     score: float
     evidence: Evidence
     text: str
+    image_url: NotRequired[str | None]
+    display: NotRequired[OfferDisplay | None]
 
 
 class UpsellOffer(TypedDict):
@@ -490,6 +503,8 @@ class UpsellOffer(TypedDict):
     gains: list[Change]
     losses: list[Change]
     text: str
+    image_url: NotRequired[str | None]
+    display: NotRequired[OfferDisplay | None]
     step: NotRequired[Literal["size", "tier"] | None]
     total_difference: NotRequired[str | None]
 
@@ -548,6 +563,8 @@ class SuggestionResponse(TypedDict):
     model_version: str | None
     tracking: Literal["deferred", "off", "recorded"]
     offers: list[Offers]
+    language: NotRequired[str]
+    labels: NotRequired[dict[str, str]]
     warnings: NotRequired[list[str]]
     unknown_item_ids: NotRequired[list[str]]
 
