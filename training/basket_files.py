@@ -117,8 +117,16 @@ def _header(path: Path) -> list[str]:
 
 
 def _refuse_half_a_table(header: list[str], path: Path) -> None:
-    """A header that names one column, or both in other letters, was not meant as a basket."""
+    """A header that names one column, or both in other letters, was not meant as a basket; nor was
+    that of a data frame, whose numbers of rows and columns would be items."""
     told = {part.strip().casefold() for each in header for part in re.split(r"[;|\t]", each)}
+    if header[1:] and header == ["", *map(str, range(len(header) - 1))]:
+        raise DataError(
+            "the first line and column number the columns and rows of a data frame: write it"
+            " without them",
+            file=str(path),
+            row=1,
+        )
     if not told.isdisjoint(_TABLE_COLUMNS):
         raise DataError(
             "a table of order lines needs the columns order_id and item_id, so written and between"

@@ -100,6 +100,7 @@ def refuse_other_files(
          f" {_LINES}"),
         (not quoted and begin.share(r":-?\d+(\.\d+)?(:|$)") > 0.5, "the items have utilities"
          f" (SPMF): {_LINES}"),
+        (begin.share(r"^\s*</?[A-Za-z?!]") > 0.5, f"this is markup such as XML: {_LINES}"),
         (begin.repeats_flags(), "this is a table with a column for each item, which says where it"
          f" was bought: {_LINES}"),
         (header is not None, f"the first line is a header ({header!r}): remove it and what is no"

@@ -90,6 +90,8 @@ def test_a_table_of_order_lines(tmp_path: Path) -> None:
         ("a.dat", "1 0 1 1\n0 0 1 0\n1 1 0 0\n", "a column for each item"),
         # Other programs.
         ("a.dat", "@CONVERTED_FROM_TEXT\n@ITEM=1=apple\n1 2\n", "begin with @ are of SPMF"),
+        ("a.csv", ",0,1,2\n0,tea,bun,\n1,tea,pie,\n", "rows of a data frame"),
+        ("a.csv", "<orders>\n<order>tea</order>\n</orders>\n", "markup such as XML"),
         ("a.dat", "@relation shop\n@data\n1 2\n", "SPMF or ARFF"),
         ("a.dat", "# a comment\n1 2\n2 3\n", "lines that begin with #"),
         ("a.dat", "% a comment\n1 2\n", "lines that begin with %"),
