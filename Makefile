@@ -25,8 +25,8 @@ help:
 	@echo "make docs        build the documentation site in build/docs, without a network; a broken link fails"
 	@echo "make pages       write the pages of the reference anew from the code"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
-	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), then kills"
-	@echo "                 and random repetitions in their large numbers"
+	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), items"
+	@echo "                 that sell out, then kills and random repetitions in their large numbers"
 
 demo: .venv/demo.stamp
 	$(BIN)/mersalg demo $(if $(filter 1,$(FULL)),--full) $(if $(filter 1,$(ONCE)),--once) $(DEMO_FLAGS)
@@ -73,6 +73,7 @@ benchmarks: .venv/dev.stamp
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)
+	$(BIN)/python -m tests.benchmarks.sold_out
 	MERSALG_TEST_EFFORT=thorough $(BIN)/pytest -m thorough $(PYTEST_FLAGS)
 
 clean:
