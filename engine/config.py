@@ -98,6 +98,9 @@ class ExperimentSection(Section):
     """Fall in completed checkouts, as a share of them, that is put up with: 0.01 is one point."""
     guardrail_checkouts: int = Field(default=500, ge=1)
     """Checkouts in each arm before anything is judged."""
+    worthwhile_effect: float = Field(default=0.01, gt=0, lt=1)
+    """Added share of checkouts that is worth having: for how many more days the dashboard asks to
+    wait is how long it takes to see so much."""
 
     def salt_of(self, stored: str | None) -> str | None:
         """Return the salt that arms are drawn with where a database has `stored`."""

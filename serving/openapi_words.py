@@ -208,6 +208,8 @@ def _report_fields() -> dict[str, object]:
         }
 
     amount = {"type": ["string", "null"]}
+    ends = dict.fromkeys(("value", "lower", "upper"), amount)
+    extra_sales = described(("extra_sales",), type="object", properties=ends)
     rates = {
         **described(("revenue",), **amount),
         **described(("conversions",), type="object"),
@@ -223,6 +225,7 @@ def _report_fields() -> dict[str, object]:
             if rate != "click_through"
         },
         "net_incremental": {"type": "object", "description": terms["net"].definition},
+        **extra_sales,
     }
     quality = {
         **described(QUALITY, type="integer"),
@@ -238,6 +241,7 @@ def _report_fields() -> dict[str, object]:
             "items": {"type": "object", "properties": described(("immature",), type="integer")},
         },
         "quality": {"type": "object", "properties": quality},
+        **extra_sales,
     }
 
 

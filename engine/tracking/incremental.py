@@ -174,6 +174,7 @@ class _Effects:
             "control": _share(*control),
             "unclustered": {**limits_of(None), "method": "newcombe"},
             "clustered": None,
+            "design_effect": None,
         }
         if self._status != "ok":
             return entry
@@ -197,6 +198,7 @@ class _Effects:
             "value": plain.value,
             **limits_of(own),
             "p_value": None if expected < FEWEST_EXPECTED else p_value,
+            "design_effect": max(1.0, (m1 + m2) / (n1 + n2)),
         }
         if not self._watched:
             # A confidence sequence already allows for units that return.

@@ -10,11 +10,12 @@ from functools import cached_property
 from operator import attrgetter
 
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.facts import KINDS, Decision, Fact, Kind
+from mersalg.engine.facts import KINDS, Arm, Decision, Fact, Kind
 from mersalg.engine.tracking.attribution import Outcome, outcomes
 from mersalg.engine.tracking.clusters import Baskets, clusters_of, first_drawn, judged_by
 from mersalg.engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
 from mersalg.engine.tracking.cuped import Spending, with_past
+from mersalg.engine.tracking.extra_sales import Between, between_kinds
 from mersalg.engine.tracking.history import History, Order, PlacedOffer, build_history
 from mersalg.engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
 from mersalg.engine.tracking.per_unit import of_units as per_unit
@@ -22,7 +23,7 @@ from mersalg.engine.tracking.quality import counted_at, n_logged
 from mersalg.engine.tracking.query import UNKNOWN, ReportQuery
 from mersalg.engine.tracking.rates import Counts, Ratios, ratios_of
 from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
-from mersalg.engine.tracking.strata import Strata, by_share
+from mersalg.engine.tracking.strata import Cluster, Strata, by_share
 
 NOT_FILLED = "the query was not filled"
 SPENT = ("order_revenue", "net_order_revenue")
@@ -228,7 +229,8 @@ class Measures:
 
     `ratios` are the sums of the rates over units, `of_units` the strata with units as trials (see
     `per_unit`). `spending` is, by kind and each of `SPENT`, what units spent and had spent before,
-    by share and arm, where the query is `adjusted`.
+    by share and arm, where the query is `adjusted`. `between` is of units that have both kinds (see
+    `extra_sales`).
     """
 
     counts: Mapping[Kind, Counts]
@@ -236,6 +238,7 @@ class Measures:
     strata: Mapping[Kind, Strata]
     of_units: Mapping[Kind, Strata]
     drawn: Mapping[Kind, Drawn]
+    between: Between
     spending: Mapping[tuple[Kind, str], Spending] | None = None
 
 
@@ -282,6 +285,7 @@ class Measuring:
         strata: dict[Kind, Strata] = {}
         of_units: dict[Kind, Strata] = {}
         spending: dict[tuple[Kind, str], Spending] = {}
+        arms: dict[Kind, Mapping[tuple[int, Arm], Mapping[str, Cluster]]] = {}
         for kind in KINDS:
             members = [each for each in outcomes if each.placed.offer.kind == kind]
             by_unit = count_by_unit(members, self._history.orders_of)
@@ -294,9 +298,10 @@ class Measuring:
             strata[kind] = Strata.of_clusters(clusters, self._holdout)
             first = first_drawn(self._history, judged)
             of_units[kind] = per_unit(clusters, first, self._baskets, judged, self._holdout)
+            arms[kind] = by_share(clusters, self._holdout)
             if self._past is not None:
-                of_arms = by_share(clusters, self._holdout)
                 for name in SPENT:
-                    spending[kind, name] = with_past(of_arms, self._past, name)
+                    spending[kind, name] = with_past(arms[kind], self._past, name)
         found = None if self._past is None else spending
-        return Measures(counts, ratios, strata, of_units, self.drawn, found)
+        between = between_kinds(arms)
+        return Measures(counts, ratios, strata, of_units, self.drawn, between, found)

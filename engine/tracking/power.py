@@ -1,9 +1,11 @@
-"""The number of checkouts that it takes to see an effect."""
+"""The number of checkouts, and of days, that it takes to see an effect."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
+from typing import Any
 
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.tracking.intervals import normal_quantile
@@ -62,6 +64,50 @@ def checkouts_needed(
         return math.ceil(needed * design_effect)
     except OverflowError as error:
         raise ConfigError(f"effect: {effect} takes more checkouts than can be counted") from error
+
+
+def days_left(report: Mapping[str, Any], worthwhile_effect: float, days: float) -> float | None:
+    """Return after how many more days a watched report shows an effect worth having.
+
+    Of the kind with more eligible checkouts, with a probability of 80%, at the traffic, the
+    baseline (what checkouts without offers buy) and the design effect of the report.
+
+    Parameters
+    ----------
+    report : mapping
+        A report, or a row of one: its kinds.
+    worthwhile_effect : float
+        Added share of eligible checkouts, as `[experiment] worthwhile_effect` of a shop file.
+    days : float
+        For how many days the checkouts of the report came.
+
+    Returns
+    -------
+    float or None
+        0 where there are enough; None where nothing can be said yet: an arm is empty, or nobody
+        without offers, or everybody, bought one.
+    """
+    kinds = [each["incremental"] for each in report.values()]
+    largest = max(kinds, key=lambda each: sum(_arms(each)), default=None)
+    if largest is None or days <= 0:
+        return None
+    treated, held_out = _arms(largest)
+    baseline = largest["control"]["value"]
+    if not treated or not held_out or not baseline or baseline + worthwhile_effect >= 1:
+        return None
+    n = treated + held_out
+    needed = checkouts_needed(
+        baseline,
+        worthwhile_effect,
+        held_out / n,
+        design_effect=largest["design_effect"] or 1.0,
+        watched=True,
+    )
+    return max(0.0, needed - n) * days / n
+
+
+def _arms(entry: Mapping[str, Any]) -> tuple[int, int]:
+    return entry["treatment"]["denominator"], entry["control"]["denominator"]
 
 
 def _watched(effect: float, beyond: float, holdout: float, level: float, at_least: float) -> float:

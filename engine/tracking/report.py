@@ -24,6 +24,7 @@ from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.comparison import compared
 from mersalg.engine.tracking.cuped import adjusted_entry, past_spend
+from mersalg.engine.tracking.extra_sales import ExtraSales
 from mersalg.engine.tracking.incremental import incremental_of
 from mersalg.engine.tracking.local_days import bound_text
 from mersalg.engine.tracking.many import EFFECTS, Measured, judge_together
@@ -151,6 +152,7 @@ def report_of(
     assert filled.holdout is not None, NOT_FILLED
     period, holdout = Period(facts, filled), filled.holdout
     currency, status = currency_of(period.all.currencies(), filled.currency)
+    days = length_of(filled, *period.ends())
     past = past_spend(period.history, currency) if filled.adjusted else None
 
     def measuring(part: Part) -> Measuring:
@@ -158,7 +160,7 @@ def report_of(
 
     total = measuring(period.all).of(period.all.outcomes)
     since = open_since(filled, period.history.newest if newest is None else newest)
-    entries = _Entries(filled, currency, total.drawn, period.knows_only_accepted())
+    entries = _Entries(filled, currency, total.drawn, period.knows_only_accepted(), days)
     others = [order for order in period.all.orders if order.currency not in (None, currency)]
     quality = {
         **period.quality,
@@ -169,9 +171,8 @@ def report_of(
         "immature": period.immature(period.all, since),
         "currency": status,
     }
-    days = length_of(filled, *period.ends())
     groups = _groups(period, filled, entries, measuring, since)
-    return entries.report(total, groups, quality, days)
+    return entries.report(total, groups, quality)
 
 
 def _groups(
@@ -203,7 +204,13 @@ def _groups(
         beside: list[dict[str, object]] = []
         for group, members in groups.items():
             named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
-            beside.append({**immature, **entries.kinds(measured.of(members), ratios, named)})
+            measures = measured.of(members)
+            kinds = entries.kinds(measures, ratios, named)
+            # Buckets of time have no month of their own.
+            in_money = (
+                {} if time_keys else {"extra_sales": entries.add_extra_sales(measures, kinds)}
+            )
+            beside.append({**immature, **kinds, **in_money})
             rows.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
@@ -233,7 +240,8 @@ def _report_of_days(
     currency, status = currency_of(rolled.currencies(), query.currency)
     total, buckets = rolled.measures(currency)
     immature = rolled.immature(open_since(query, newest))
-    entries = _Entries(query, currency, total.drawn, rolled.knows_only_accepted())
+    days = length_of(query, *rolled.ends())
+    entries = _Entries(query, currency, total.drawn, rolled.knows_only_accepted(), days)
     quality = {
         **rolled.quality(),
         "refused_webhooks": n_refused,
@@ -243,7 +251,7 @@ def _report_of_days(
         "immature": immature.total(),
         "currency": status,
     }
-    groups = [
+    groups: list[Group] = [
         (
             bucket,
             {
@@ -253,7 +261,7 @@ def _report_of_days(
         )
         for bucket, measures in buckets
     ]
-    return entries.report(total, groups, quality, length_of(query, *rolled.ends()))
+    return entries.report(total, groups, quality)
 
 
 class _Entries:
@@ -270,8 +278,9 @@ class _Entries:
         currency: str | None,
         drawn: Mapping[Kind, Drawn],
         only_accepted: bool,
+        days: float | None,
     ) -> None:
-        self._query, self._currency = query, currency
+        self._query, self._currency, self._days = query, currency, days
         self._only_accepted = only_accepted
         self._whole = self.ratios(drawn)
 
@@ -290,13 +299,13 @@ class _Entries:
         total: Measures,
         groups: list[Group],
         quality: Mapping[str, object],
-        days: float | None,
     ) -> dict[str, object]:
-        query = self._query
+        query, kinds = self._query, self.kinds(total, self._whole)
+        together = self.add_extra_sales(total, kinds)
         return {
             "from": bound_text(query.since),
             "to": bound_text(query.until),
-            "days": days,
+            "days": self._days,
             "timezone": query.timezone,
             "currency": self._currency,
             "impressions": query.impressions,
@@ -306,7 +315,8 @@ class _Entries:
             "level": query.level,
             "watched": query.watched,
             **({"folded_below": query.fold_below} if query.fold_below else {}),
-            "total": self.kinds(total, self._whole),
+            "total": kinds,
+            "extra_sales": together,
             "groups": [
                 {"key": dict(zip(query.by, key, strict=True)), **measured}
                 for key, measured in sorted(groups, key=lambda each: each[0])
@@ -319,13 +329,28 @@ class _Entries:
         measures: Measures,
         ratios: Mapping[Kind, SampleRatio],
         key: Mapping[str, str] = MappingProxyType({}),
-    ) -> dict[str, object]:
+    ) -> dict[Kind, Entry]:
         """Return a row; `ratios` are of the part of the period that it is of, `key` is its own."""
         return {kind: self._kind(measures, kind, ratios[kind], key) for kind in self._query.kinds}
 
+    def add_extra_sales(self, measures: Measures, kinds: Mapping[Kind, Entry]) -> Entry:
+        """Add the effect in money to the kinds of a row; return that of all kinds together."""
+        extra = ExtraSales(
+            {kind: cast("Entry", entry["net_incremental"]) for kind, entry in kinds.items()},
+            measures.strata,
+            measures.between,
+            currency=self._currency,
+            level=self._query.level,
+            watched=self._query.watched,
+            days=self._days,
+        )
+        for kind, entry in kinds.items():
+            entry["extra_sales"] = extra.of_kind(kind)
+        return extra.together()
+
     def _kind(
         self, measures: Measures, kind: Kind, ratio: SampleRatio, key: Mapping[str, str]
-    ) -> dict[str, object]:
+    ) -> Entry:
         counts, strata = measures.counts[kind], measures.strata[kind]
         effects: dict[str, Entry] = {}
         for name, spent in zip(EFFECTS, SPENT, strict=True):

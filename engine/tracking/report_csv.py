@@ -68,6 +68,8 @@ def _of_kind(measured: Report) -> Iterator[tuple[str, Report]]:
     for name in _MONEY:
         amount = measured[name]
         yield name, {"value": amount, "status": "no_data" if amount is None else "ok"}
+    if "extra_sales" in measured:  # buckets of time have none
+        yield "extra_sales", measured["extra_sales"]
     for effect in EFFECTS:
         of_units = f"{effect}_per_unit"
         for of, trial, entry in (

@@ -257,7 +257,7 @@ class Strata:
 
     def mean(self, name: str, arm: Arm, shares: Sequence[int]) -> Mean:
         """Return the standardised ratio of an arm over some strata, each of which has the arm."""
-        weights = self._weights(shares, name)
+        weights = self.weights(shares, name)
         parts = {share: self.arms[share, arm].of[name] for share in shares}
         return Mean(
             math.fsum(weights[share] * parts[share].value for share in shares),
@@ -301,7 +301,7 @@ class Strata:
         }
         if len(shares) == 1:
             return trials[shares[0]]
-        weights = self._weights(shares, name)
+        weights = self.weights(shares, name)
         value = math.fsum(weights[share] * parts[share].value for share in shares)
         variance = floor = 0.0
         for share, (x, n) in trials.items():
@@ -317,7 +317,7 @@ class Strata:
             n = value * (1 - value) / variance
         return value * n, n
 
-    def _weights(self, shares: Iterable[int], name: str) -> Mapping[int, float]:
+    def weights(self, shares: Iterable[int], name: str) -> Mapping[int, float]:
         """Return the part of each stratum in the eligible checkouts of both arms."""
         checkouts = {
             share: sum(self.arms[share, arm].of[name].sum_m for arm in ARMS) for share in shares

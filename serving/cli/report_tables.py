@@ -21,6 +21,7 @@ def terminal_parts(view: ReportText) -> Sequence[RenderableType]:
     parts: list[RenderableType] = [
         Text.assemble((view.shop, "bold"), "  ", view.period),
         Text(" · ".join(view.settings), "dim"),
+        Text.assemble((view.verdict.say, "bold"), "\n", view.verdict.why),
     ]
     rates = Table(show_lines=True)
     rates.add_column("")

@@ -237,7 +237,7 @@ async def visit_of(
     caller = _caller(request, service, session)
     if caller is None or not caller.may("report"):
         location = "/dashboard/login" + (f"?{urlencode({'lang': lang})}" if lang else "")
-        raise errors.ApiError(303, "sign_in", "sign in first", headers={"Location": location})
+        raise errors.ApiError(303, "unauthorized", "sign in first", headers={"Location": location})
     asked = parse_query({"from": since, "to": until, "kind": kind})
     last = _day(asked.until) or max(_day(asked.since) or date.min, _today(service))
     first = _day(asked.since) or last - timedelta(days=days - 1)

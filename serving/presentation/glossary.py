@@ -11,7 +11,7 @@ from mersalg.engine.locales import Language
 from mersalg.engine.words import read_toml
 
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
-MEASURES = ("conversions", "revenue", "incremental", "completion")
+MEASURES = ("conversions", "revenue", "incremental", "extra_sales", "completion")
 QUALITY = (
     *("orders", "checkouts", "superseded"),
     *("unvouched", "without_decision", "orders_without_checkout"),

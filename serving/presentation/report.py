@@ -10,6 +10,7 @@ from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from mersalg.serving.presentation.texts import KindText, QualityText, RateText, ReportText
+from mersalg.serving.presentation.verdict import verdict_of
 
 Report = Mapping[str, Any]
 
@@ -93,6 +94,13 @@ class _Words:
             interval=self.points_interval(entry),
         )
 
+    def extra_sales(self, entry: Report, currency: str | None) -> str:
+        """Return an effect in money a month with its range, or why it is not known."""
+        if entry["value"] is None:
+            return self.phrase("not_known", reason=self.reason(entry))
+        amount = self.figures.amount(entry["value"], currency, sign=True)
+        return f"{amount} {self.money_interval(entry)}"
+
     def reason(self, entry: Report) -> str:
         """Why there is no number: the report says it in English, other languages in general."""
         if self._language == "en" and entry["reason"]:
@@ -124,7 +132,9 @@ class _Presenter:
             shop=shop or self._phrase("all_offers"),
             period=self._period(report, "period"),
             settings=self._settings(),
+            verdict=verdict_of(report, self._language),
             kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
+            together=self._words.extra_sales(report["extra_sales"], self._currency),
             against=self._period(other, "against") if other else "",
             group_headers=self._group_headers(),
             groups=tuple(self._group(row) for row in report["groups"]),
@@ -179,6 +189,7 @@ class _Presenter:
             incremental=tuple(
                 self._incremental(measured["incremental"], measured["net_incremental"])
             ),
+            extra_sales=self._words.extra_sales(measured["extra_sales"], self._currency),
             change=self._change(kind),
         )
 

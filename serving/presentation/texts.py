@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mersalg.engine.locales import Language
 from mersalg.serving.presentation.glossary import Glossary, Term
+from mersalg.serving.presentation.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class KindText:
     revenue: str
     net_revenue: str
     incremental: tuple[str, ...]
+    extra_sales: str
     change: tuple[str, ...]
 
 
@@ -56,6 +58,10 @@ class ReportText:
         Words of the language that the texts are in.
     other_language : {"en", "nb"}
         Language of `KindText.translation`.
+    verdict : Verdict
+        What the report comes to.
+    together : str
+        Extra sales a month of both kinds.
     against : str
         The period compared with; empty without one.
     notes : tuple of str
@@ -67,7 +73,9 @@ class ReportText:
     shop: str
     period: str
     settings: tuple[str, ...]
+    verdict: Verdict
     kinds: tuple[KindText, ...]
+    together: str
     against: str
     group_headers: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
@@ -92,6 +100,11 @@ class ReportText:
             for kind in self.kinds
         ]
         rows.append((terms["revenue"].name, money))
+        extra = [[kind.extra_sales] for kind in self.kinds]
+        if len(self.kinds) > 1:
+            together = self.glossary.phrase("together")
+            extra[0].append(f"{together}: {self.together}")
+        rows.append((terms["extra_sales"].name, extra))
         rows.append((terms["incremental"].name, [kind.incremental for kind in self.kinds]))
         if self.against:
             rows.append((self.against, [kind.change for kind in self.kinds]))

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, reduce
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.facts import KINDS, Arm, Kind
+from mersalg.engine.tracking.extra_sales import MEASURE, Between, add_between
 from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.rates import NO_RATIOS, Counts, add_ratios
@@ -68,6 +69,7 @@ def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measure
             dict.fromkeys(KINDS, Strata()),
             dict.fromkeys(KINDS, Strata()),
             {kind: Counter() for kind in KINDS},
+            {},
         ),
     )
 
@@ -79,6 +81,7 @@ def _plus(left: Measures, right: Measures) -> Measures:
         {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
         {kind: left.of_units[kind] + right.of_units[kind] for kind in KINDS},
         {kind: left.drawn[kind] + right.drawn[kind] for kind in KINDS},
+        add_between(left.between, right.between),
     )
 
 
@@ -118,10 +121,12 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
             first[KINDS[1]] = _first(KINDS[1], rows, places, n)
         strata = dict.fromkeys(KINDS, Strata())
         totals: dict[Arm, Totals] = {}
+        between: dict[tuple[Arm, int, int], CrossSums] = {}
         for arm in ARMS:
             chosen = [each for each in rows if each.arm == arm]
             own = places[np.repeat([each.arm == arm for each in rows], sizes)]
-            of_arm, totals[arm] = _strata_of(arm, chosen, own, n, holdout)
+            of_arm, of_both, totals[arm] = _strata_of(arm, chosen, own, n, holdout)
+            between |= of_both
             for kind in KINDS:
                 strata[kind] += of_arm[kind]
         of_units: Mapping[Kind, Strata] = {
@@ -135,6 +140,7 @@ def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[M
             strata,
             of_units,
             {kind: drawn for kind, (_, drawn) in first.items()},
+            between,
         )
 
 
@@ -223,10 +229,13 @@ def _counts(kind: Kind, n_flags: _Ints) -> Counts:
 
 def _strata_of(
     arm: Arm, rows: Sequence[UnitRows], units: _Ints, n_units: int, holdout: float
-) -> tuple[Mapping[Kind, Strata], Totals]:
-    """Return the strata of one arm, from its rows and the unit of each of them; and its totals."""
+) -> tuple[Mapping[Kind, Strata], Between, Totals]:
+    """Return the strata of one arm, from its rows and the unit of each of them; and its totals.
+
+    And the products of units that have both kinds.
+    """
     if not rows:
-        return dict.fromkeys(KINDS, Strata()), lambda _kind, _share, _name, units: units * 0
+        return dict.fromkeys(KINDS, Strata()), {}, lambda _kind, _share, _name, units: units * 0
     places, n = _numbered(units)
     stored = frozenset[str]().union(*(each.columns for each in rows))
     shares = sorted({share_of(each.share, holdout) for each in rows})
@@ -327,6 +336,17 @@ def _strata_of(
 
         return {name: products_of(name) for name in MEASURES}
 
+    def beside(first: int, second: int) -> CrossSums:
+        """Return the products of units between the kinds, of the one share and the other."""
+        (x, m), (y, n) = (
+            (
+                total(share, source(kind, MEASURE)).column(),
+                checkouts(share, source(kind, "checkouts").name, without(kind, MEASURE)),
+            )
+            for kind, share in zip(KINDS, (first, second), strict=True)
+        )
+        return CrossSums(x.times(y), x.times(n), m.times(y), m.times(n))
+
     @cache
     def numbers() -> _Ints:
         """Return the place of the totals of each unit that has some, else -1."""
@@ -339,7 +359,7 @@ def _strata_of(
         # Where there is no checkout in another currency, no column says so.
         return np.where(own < 0, 0, total(share, of).at(own)) if of.name in whole else own * 0
 
-    return {
+    strata: dict[Kind, Strata] = {
         kind: Strata(
             {(share, arm): found for share in shares if (found := sums(kind, share)).checkouts},
             {
@@ -349,7 +369,14 @@ def _strata_of(
             },
         )
         for kind in KINDS
-    }, totals_of
+    }
+    has_both = all(source(kind, "checkouts").name in whole for kind in KINDS)
+    between: Between = {
+        (arm, first, second): found
+        for first, second in (product(shares, shares) if has_both else ())
+        if (found := beside(first, second)).sum_mm
+    }
+    return strata, between, totals_of
 
 
 @dataclass(frozen=True, slots=True)

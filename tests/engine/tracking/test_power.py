@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.tracking.intervals import newcombe
-from mersalg.engine.tracking.power import checkouts_needed
+from mersalg.engine.tracking.intervals import RatioSums, effective_counts, newcombe
+from mersalg.engine.tracking.power import checkouts_needed, days_left
 from mersalg.engine.tracking.sequences import watched_difference
 from tests.support.commands import run
 
@@ -119,3 +120,57 @@ def test_the_command_says_it_in_a_sentence(tmp_path: Path) -> None:
             run("power", *wrong)
     with pytest.raises(ConfigError, match="effect"):
         run("power", "--baseline", 0.5, "--effect", 0.6)
+
+
+def test_days_left_are_near_the_true_ones_from_the_seventh_day_on() -> None:
+    """200 shops of 1,000 eligible checkouts a day, of customers who return and have habits."""
+    rng, day, n_days = np.random.default_rng(28), 1_000, 7
+    baseline, effect, holdout, near = 0.06, 0.03, 0.1, 0
+    # Of visits with mean 2 and mean square 6, and habits with a correlation of 1/16.
+    true_effect = 1 + (6 / 2 - 1) / 16
+    needed = checkouts_needed(baseline, 0.01, holdout, design_effect=true_effect, watched=True)
+    truth = needed / day - n_days
+    for _ in range(200):
+        visits = rng.geometric(1 / 2, day * n_days // 2)
+        held_out = rng.random(len(visits)) < holdout
+        habit = rng.beta(baseline * 15, (1 - baseline) * 15, len(visits))
+        bought = rng.binomial(visits, np.minimum(1, habit + effect * ~held_out))
+        arms = []
+        for own in (~held_out, held_out):
+            x, m = bought[own], visits[own]
+            sums = RatioSums(
+                len(x), int(x.sum()), int(m.sum()), int((x * x).sum()), int((x * m).sum()),
+                int((m * m).sum()), int((x > 0).sum()), int((x < m).sum()),
+            )  # fmt: skip
+            arms.append((sums, effective_counts(sums)[1]))
+        shares = [
+            {"numerator": sums.sum_x, "denominator": sums.sum_m, "value": sums.value}
+            for sums, _ in arms
+        ]
+        widened = sum(sums.sum_m for sums, _ in arms) / sum(n for _, n in arms)
+        entry = {"treatment": shares[0], "control": shares[1], "design_effect": max(1.0, widened)}
+        days = days_left({"cross_sell": {"incremental": entry}}, 0.01, n_days)
+        assert days is not None
+        near += abs(days - truth) <= 0.25 * truth
+    assert near / 200 >= 0.8
+
+
+def test_days_left_say_nothing_where_nothing_can_be_said() -> None:
+    def entry(control: int, bought: int, treated: int = 900) -> dict[str, Any]:
+        value = bought / control if control else None
+        return {
+            "incremental": {
+                "treatment": {"denominator": treated},
+                "control": {"denominator": control, "value": value},
+                "design_effect": None,
+            }
+        }
+
+    assert days_left({}, 0.01, 7) is None
+    assert days_left({"upsell": entry(0, 0)}, 0.01, 7) is None
+    assert days_left({"upsell": entry(100, 0)}, 0.01, 7) is None
+    assert days_left({"upsell": entry(100, 100)}, 0.01, 7) is None
+    needed = checkouts_needed(0.1, 0.01, 0.1, watched=True)
+    days = days_left({"upsell": entry(10, 5, 90), "cross_sell": entry(100, 10)}, 0.01, 7)
+    assert days == pytest.approx((needed - 1_000) * 7 / 1_000)
+    assert days_left({"upsell": entry(10**6, 10**5, 9 * 10**6)}, 0.01, 7) == 0

@@ -32,6 +32,7 @@ from mersalg.engine.storage.fact_import import Source, import_facts
 from mersalg.engine.storage.facts import Facts
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.extra_sales import between_kinds
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
@@ -67,6 +68,7 @@ from mersalg.engine.tracking.strata import (
     Clusters,
     Strata,
     Stratum,
+    by_share,
 )
 from tests.benchmarks.importing import write_facts
 from tests.support.facts import histories, returning
@@ -529,6 +531,7 @@ def added_one_by_one(
         {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
         {kind: units_only(Strata.of_clusters(trials(kind), holdout)) for kind in KINDS},
         {kind: Drawn(of_units.values()) for kind, of_units in first.items()},
+        between_kinds({kind: by_share(clusters[kind], holdout) for kind in KINDS}),
     )
 
 

@@ -1,0 +1,143 @@
+"""What a report comes to, in one sentence for the owner of a shop, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from mersalg.engine.locales import Language
+from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.glossary import glossary_of
+
+State = Literal["ok", "warn", "bad", "wait"]
+Report = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A sentence, the sentences that support it, and how good it is.
+
+    Attributes
+    ----------
+    days_left : int or None
+        Days until the data suffice, where they do not and this is known.
+    """
+
+    state: State
+    say: str
+    why: str
+    days_left: int | None = None
+
+
+def verdict_of(report: Report, language: Language, days_left: float | None = None) -> Verdict:
+    """Return the verdict on a report: its `total` and `extra_sales`.
+
+    Parameters
+    ----------
+    report : mapping
+        The report JSON.
+    language : {"en", "nb"}
+        Of the sentences.
+    days_left : float, optional
+        See `mersalg.engine.tracking.power.days_left`.
+    """
+    return _Verdicts(report, language).verdict(days_left)
+
+
+class _Verdicts:
+    def __init__(self, report: Report, language: Language) -> None:
+        self._kinds: Mapping[str, Report] = report["total"]
+        self._extra: Report = report["extra_sales"]
+        self._currency: str | None = report["currency"]
+        self._level: float = report["level"]
+        self._figures = Figures(language)
+        self._words = glossary_of(language).phrase
+
+    def verdict(self, days_left: float | None) -> Verdict:
+        effects = [each["incremental"] for each in self._kinds.values()]
+        if lost := self._lost(effects):
+            return lost
+        statuses = {self._extra["status"], *(each["status"] for each in effects)}
+        if "blocked" in statuses:
+            return Verdict("warn", self._words("say_uneven"), self._words("why_uneven"))
+        if self._extra["value"] is not None:
+            return self._known(days_left)
+        if "not_comparable" in statuses:
+            return Verdict("warn", self._words("say_unlike"), self._words("why_unlike"))
+        if not any(each["control"]["denominator"] for each in effects):
+            decided = any(each["treatment"]["denominator"] for each in effects)
+            name = "no_holdout" if decided or self._shown() else "nothing"
+            return Verdict("wait", self._words(f"say_{name}"), self._words(f"why_{name}"))
+        return self._wait(days_left, self._words("why_few"))
+
+    def _shown(self) -> bool:
+        return any(each["checkout"]["denominator"] for each in self._kinds.values())
+
+    def _lost(self, effects: Sequence[Report]) -> Verdict | None:
+        """Return that offers keep buyers from completing checkouts, where that is shown."""
+        for each in effects:
+            entry = each["completion"]
+            if entry["upper"] is not None and entry["upper"] < 0:
+                texts = {
+                    "treated": self._figures.percent(entry["treatment"]["value"]),
+                    "control": self._figures.percent(entry["control"]["value"]),
+                    "points": self._figures.points(entry["value"]),
+                    "lower": self._figures.points(entry["lower"]),
+                    "upper": self._figures.points(entry["upper"]),
+                }
+                return Verdict("bad", self._words("say_lost"), self._words("why_lost", **texts))
+        return None
+
+    def _known(self, days_left: float | None) -> Verdict:
+        value, lower, upper = (Decimal(self._extra[end]) for end in ("value", "lower", "upper"))
+        about, low, high = self._about(value, lower, upper)
+        between = self._words("range", lower=low, upper=high)
+        if lower <= 0 <= upper:
+            why = self._words("why_so_far", amount=about, between=between)
+            return self._wait(days_left, why)
+        texts = {"between": between, "level": self._figures.level(self._level)}
+        if upper < 0:
+            say = self._words("say_costs", amount=self._about(-value)[0])
+            return Verdict("bad", say, self._words("why_costs", **texts))
+        if contrary := self._contrary():
+            return Verdict("warn", self._words("say_replaces", amount=about), contrary)
+        say = self._words("say_earns", amount=about)
+        return Verdict("ok", say, self._words("why_earns", **texts))
+
+    def _contrary(self) -> str | None:
+        """Return that whole baskets fell although offered items rose, where that is shown."""
+        for kind, measured in self._kinds.items():
+            basket = measured["net_incremental"]["revenue_per_checkout"]
+            if basket["upper"] is not None and Decimal(basket["upper"]) < 0:
+                amount, lower, upper = (
+                    self._figures.amount(self.cents(basket[end]), self._currency, sign=True)
+                    for end in ("value", "lower", "upper")
+                )
+                between = self._words("range", lower=lower, upper=upper)
+                kind_name = self._words(f"kind_{kind}").lower()
+                texts = {"amount": amount, "between": between, "kind": kind_name}
+                return self._words("why_replaces", **texts)
+        return None
+
+    @staticmethod
+    def cents(amount: str) -> Decimal:
+        """Return an effect a checkout without the decimals beyond the minor unit."""
+        exact = Decimal(amount)
+        digits = max(0, -int(exact.as_tuple().exponent) - 2)
+        return round(exact, digits)
+
+    def _wait(self, days_left: float | None, why: str) -> Verdict:
+        if days_left is None:
+            return Verdict("wait", self._words("say_wait"), why)
+        days = max(1, round(days_left))
+        if days_left <= 0:
+            return Verdict("wait", self._words("say_small"), why, 0)
+        name = "say_wait_day" if days == 1 else "say_wait_days"
+        return Verdict("wait", self._words(name, days=self._figures.count(days)), why, days)
+
+    def _about(self, *amounts: Decimal) -> list[str]:
+        return [
+            self._figures.amount(each, self._currency) for each in self._figures.rounded(amounts)
+        ]
