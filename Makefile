@@ -47,6 +47,7 @@ fast: .venv/dev.stamp lint
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: .venv/dev.stamp
 	$(BIN)/pyright

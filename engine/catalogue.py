@@ -21,24 +21,37 @@ PATH_SEPARATOR = " > "
 class Catalogue:
     """All items, column by column; n is the number of items.
 
-    Attributes:
-        items: external item ids <-> 0..n-1.
-        names: display name of each item.
-        price_minor: int64 (n,), list price in minor units of `currency`, UNKNOWN where not known.
-        cost_minor: int64 (n,), unit cost, UNKNOWN where not known.
-        category, family: int32 (n,), codes into `category_names` / `family_names`, or UNKNOWN.
-        offerable: bool (n,), active and in stock.
-        attributes: attribute name -> text of each item ("" where not known).
-        compatible: the items that item i needs one of in the cart to be worth offering (a case and
-            its phones); an empty row means no such need.
-        currency: ISO 4217 code of every price.
-        sold_out: bool (n,), out of stock, which is one reason not to be offerable; None where
-            that is not known apart.
-        bundles: the items that bundle i holds; None where the catalogue names no bundles.
-        given_tier: int16 (n,), rank of the tier the shop gives, UNKNOWN where it gives none; None
-            where it names no tiers.
-        upgrades: better versions of item i by the shop's own word; None where it names none.
-        image_urls: address of each item's picture, "" where it has none; None where no item has.
+    Attributes
+    ----------
+    items
+        External item ids <-> 0..n-1.
+    names
+        Display name of each item.
+    price_minor : int64 (n,)
+        List price in minor units of `currency`, UNKNOWN where not known.
+    cost_minor : int64 (n,)
+        Unit cost, UNKNOWN where not known.
+    category, family
+        int32 (n,), codes into `category_names` / `family_names`, or UNKNOWN.
+    offerable : bool (n,)
+        Active and in stock.
+    attributes
+        Attribute name -> text of each item ("" where not known).
+    compatible
+        The items that item i needs one of in the cart to be worth offering (a case and its phones);
+        an empty row means no such need.
+    currency
+        ISO 4217 code of every price.
+    sold_out : bool (n,)
+        Out of stock, which is one reason not to be offerable; None where that is not known apart.
+    bundles
+        The items that bundle i holds; None where the catalogue names no bundles.
+    given_tier : int16 (n,)
+        Rank of the tier the shop gives, UNKNOWN where it gives none; None where it names no tiers.
+    upgrades
+        Better versions of item i by the shop's own word; None where it names none.
+    image_urls
+        Address of each item's picture, "" where it has none; None where no item has.
     """
 
     items: Vocabulary

@@ -30,7 +30,7 @@ _LATEST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 
 def to_datetime(micros: int) -> datetime:
-    """The aware UTC datetime of `micros`."""
+    """Return the aware UTC datetime of `micros`."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
@@ -48,9 +48,11 @@ def _written(second: int) -> str:
 def parse_instant(text: str) -> int:
     """Microseconds of an ISO 8601 date and time with an offset.
 
-    Raises:
-        ValueError: not ISO 8601, or without an offset (a local time is not an instant), or carried
-            by its offset out of the years that can be written.
+    Raises
+    ------
+    ValueError
+        Not ISO 8601, or without an offset (a local time is not an instant), or carried by its
+        offset out of the years that can be written.
     """
     if len(text) > _LONGEST:
         raise ValueError(f"{shown(text)} is too long")

@@ -28,6 +28,8 @@ CHECKOUT_DAYS = 30
 
 
 class ShopSection(Section):
+    """The shop itself."""
+
     name: str = Field(min_length=1)
     """Shown in reports and on the dashboard."""
     currency: str = Field(pattern=r"^[A-Z]{3}$")
@@ -65,6 +67,8 @@ class ShopSection(Section):
 
 
 class TrainingSection(Section):
+    """How a model is trained."""
+
     engine: EngineName = "local"
     """Mining engine; all agree to the integer."""
     min_count: int | None = Field(default=None, ge=2)
@@ -87,6 +91,8 @@ class TrainingSection(Section):
 
 
 class ExperimentSection(Section):
+    """The hold-out."""
+
     holdout: float = Field(default=0.1, ge=0, le=1)
     """Share of units in the control arm, who see no offers."""
     salt: str | None = Field(default=None, min_length=1)
@@ -108,6 +114,8 @@ class ExperimentSection(Section):
 
 
 class TrackingSection(Section):
+    """How outcomes are attributed and counted."""
+
     count: Counting = "all"
     """`vouched`: reports and guardrail count only checkouts that the shop's server vouches for,
     whose suggestion call came with a server key or a valid `checkout_token`. `all`: also those that
@@ -127,6 +135,8 @@ class TrackingSection(Section):
 
 
 class GateSection(Section):
+    """What a version must pass to be published."""
+
     max_hit_rate_drop: float = Field(default=0.05, ge=0, le=1)
     """Relative fall in back-tested hit rate against the published version that is still let by."""
     max_shrink: float = Field(default=0.5, ge=0, le=1)
@@ -157,7 +167,7 @@ class ShopConfig(Section):
 
 
 def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> ShopConfig:
-    """Raises ConfigError that names every wrong key by its dotted path."""
+    """Raise ConfigError that names every wrong key by its dotted path."""
     try:
         return ShopConfig.model_validate(data)
     except ValidationError as error:
@@ -173,8 +183,10 @@ def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> Sh
 def load_config(path: Path) -> ShopConfig:
     """Read a shop TOML file; relative data paths stay relative to its folder.
 
-    Raises:
-        ConfigError: missing file, broken TOML, unknown or impossible settings.
+    Raises
+    ------
+    ConfigError
+        Missing file, broken TOML, unknown or impossible settings.
     """
     try:
         raw = path.read_bytes()

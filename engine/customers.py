@@ -45,9 +45,12 @@ def erase_everywhere(customer_id: str, store: Store, models: Path | None) -> int
 
     The models first: after a crash between the two, erasing again does the rest.
 
-    Raises:
-        ModelError: the list beside the models cannot be written.
-        StorageUnavailable: the database cannot answer.
+    Raises
+    ------
+    ModelError
+        The list beside the models cannot be written.
+    StorageUnavailable
+        The database cannot answer.
     """
     if models is not None:
         Forgotten(models).add(hash_of(customer_id, customer_key(models)))

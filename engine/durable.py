@@ -45,7 +45,7 @@ def put_in_place(path: Path, data: bytes) -> None:
 
 
 def write_beside(path: Path, data: bytes) -> Path:
-    """A file of secrets that is to take the name `path`, on disk under another name.
+    """Write a file of secrets that is to take the name `path`, on disk under another name.
 
     A new one is its owner's alone; who could read the one before can read it still, as a service
     does. Raises OSError, and leaves nothing then.

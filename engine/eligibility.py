@@ -60,17 +60,28 @@ class Cap(NamedTuple):
 class Eligibility:
     """What serving prepares once for each model.
 
-    Attributes:
-        alone: uint8 (n_items,), the `Reason` of each item beside an empty cart.
-        fitted: uint8 (n_items,), the same beside a cart that every item fits.
-        fits: Ragged of int32; the items that fit item i (a phone and its cases).
-        needs: Ragged of int32, the other direction; the items that item i fits.
-        ladders: the ladders, for the other models of what an accessory fits.
-        substitutes: int32 (n_items,), each ladder whose items exclude each other, or -1.
-        sensitive: int32 (n_items,), which of the shop's sensitive categories each is of, or -1.
-        native: says why items are not offered beside a cart, and chooses among the others.
-        max_price_to_cart: how many times the cart's own price a complement may cost.
-        bundles: what comes together with what; None where the catalogue names no bundles.
+    Attributes
+    ----------
+    alone : uint8 (n_items,)
+        The `Reason` of each item beside an empty cart.
+    fitted : uint8 (n_items,)
+        The same beside a cart that every item fits.
+    fits
+        Ragged of int32; the items that fit item i (a phone and its cases).
+    needs
+        Ragged of int32, the other direction; the items that item i fits.
+    ladders
+        The ladders, for the other models of what an accessory fits.
+    substitutes : int32 (n_items,)
+        Each ladder whose items exclude each other, or -1.
+    sensitive : int32 (n_items,)
+        Which of the shop's sensitive categories each is of, or -1.
+    native
+        Says why items are not offered beside a cart, and chooses among the others.
+    max_price_to_cart
+        How many times the cart's own price a complement may cost.
+    bundles
+        What comes together with what; None where the catalogue names no bundles.
     """
 
     alone: Marks
@@ -88,6 +99,7 @@ class Eligibility:
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        """Build the marks of all items from a model."""
         catalogue, ladders = model.catalogue, model.ladders
         needs, family = catalogue.compatible, ladders.family
         if model.newcomers is not None:
@@ -116,7 +128,7 @@ class Eligibility:
         )
 
     def without(self, blocks: Sequence[tuple[NDArray[np.int32], Reason]]) -> Self:
-        """The same with items marked that are not offered whatever the cart."""
+        """Return the same with items marked that are not offered whatever the cart."""
         if not blocks:
             return self
         alone, fitted = self.alone.copy(), self.fitted.copy()
@@ -172,7 +184,7 @@ class Eligibility:
         return CartEligibility(self.native, marks, families, dearest, allowed, changed)
 
     def release(self, used: CartEligibility) -> None:
-        """Keeps the marks of a cart for the next one: a copy of all of them costs more."""
+        """Keep the marks of a cart for the next one: a copy of all of them costs more."""
         marks = used.marks
         for items in used.changed:
             marks[items] = self.alone[items]
@@ -197,12 +209,18 @@ class Eligibility:
 class CartEligibility:
     """What may be offered instead of, or beside, one cart.
 
-    Attributes:
-        marks: uint8 (n_items,), the `Reason` of each item that holds instead of the cart too.
-        families: int32, ascending; no complement is of one of these.
-        dearest: minor units that a complement costs at most.
-        sensitive: the sensitive category of all that the cart holds, -1 where it holds others.
-        changed: the items whose marks are not those of every cart.
+    Attributes
+    ----------
+    marks : uint8 (n_items,)
+        The `Reason` of each item that holds instead of the cart too.
+    families : int32
+        Ascending; no complement is of one of these.
+    dearest
+        Minor units that a complement costs at most.
+    sensitive
+        The sensitive category of all that the cart holds, -1 where it holds others.
+    changed
+        The items whose marks are not those of every cart.
     """
 
     native: NativeEligibility
@@ -213,7 +231,7 @@ class CartEligibility:
     changed: list[Items] = field(default_factory=list[Items])
 
     def lifted(self) -> CartEligibility:
-        """The same cart with every item eligible instead of what it holds."""
+        """Return the same cart with every item eligible instead of what it holds."""
         return replace(self, marks=np.zeros_like(self.marks), changed=[])
 
     def leave_out(self, items: Items, reason: Reason) -> None:
@@ -235,8 +253,10 @@ class CartEligibility:
     ) -> list[int]:
         """Return the places of the highest scores that may be bought beside the cart.
 
-        Args:
-            taken: what the slate holds already.
+        Parameters
+        ----------
+        taken
+            What the slate holds already.
         """
         beside = self.marks, self.families, self.dearest, self.sensitive
         return self.native.choose(items, scores, *beside, taken, *cap, limit)

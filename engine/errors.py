@@ -54,6 +54,8 @@ def _made_anew(
 
 
 class ConfigError(MersalgError):
+    """A setting or option is wrong."""
+
     code = "config_invalid"
 
 
@@ -99,30 +101,44 @@ class FactRejected(MersalgError):
 
 
 class GateRefused(MersalgError):
+    """A version did not pass the publish gate."""
+
     code = "gate_refused"
 
 
 class ModelError(MersalgError):
+    """A model cannot be used."""
+
     code = "model_error"
 
 
 class ModelNotFound(ModelError):
+    """There is no such version."""
+
     code = "model_not_found"
 
 
 class ModelCorrupt(ModelError):
+    """A version's files are damaged."""
+
     code = "model_corrupt"
 
 
 class ModelIncompatible(ModelError):
+    """A version is of a schema that this program does not read."""
+
     code = "model_incompatible"
 
 
 class ServiceFailed(MersalgError):
+    """A service that a command started or called failed."""
+
     code = "service_failed"
 
 
 class StorageError(MersalgError):
+    """The database cannot be used."""
+
     code = "storage_error"
 
 
@@ -141,4 +157,6 @@ class StorageExchanged(StorageUnavailable):
 
 
 class StorageMismatch(StorageError):
+    """The database is of another schema."""
+
     code = "storage_mismatch"

@@ -27,8 +27,10 @@ class Forgotten:
     def hashes(self) -> NDArray[np.uint64]:
         """uint64 (n,), ascending, each once.
 
-        Raises:
-            ModelError: the file cannot be read or holds something else.
+        Raises
+        ------
+        ModelError
+            The file cannot be read or holds something else.
         """
         try:
             lines = self.path.read_text().split()
@@ -44,8 +46,10 @@ class Forgotten:
     def add(self, customer_hash: int) -> None:
         """Append a hash that is not in the list yet; it is on disk when this returns.
 
-        Raises:
-            ModelError: the file cannot be read or written.
+        Raises
+        ------
+        ModelError
+            The file cannot be read or written.
         """
         line = f"{customer_hash:016x}".encode()
         try:

@@ -34,8 +34,7 @@ def money_text(minor: int, currency: str, language: Language) -> str:
 
 @lru_cache(maxsize=4_096)
 def number_text(value: Decimal, language: Language) -> str:
-    """`0,5` or `0.5`, to six decimals; thousands apart from 10,000 on: four digits are read at a
-    glance."""
+    """Return `0,5` or `0.5`, to six decimals; thousands are separated from 10,000 on."""
     digits = _apart(value, _MOST_DECIMALS)
     return _written(digits.rstrip("0").rstrip("."), language)
 

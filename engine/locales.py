@@ -25,7 +25,7 @@ _LANGUAGES: Mapping[str, Language] = {"en": "en", "nb": "nb", "no": "nb", "nn": 
 
 
 def language_of(*wanted: str | None) -> Language:
-    """The first of `wanted` (`nb-NO`, `no`, `en_GB`, ...) that is spoken here, else English."""
+    """Return the first of `wanted` (`nb-NO`, `no`, `en_GB`, ...) translated, else English."""
     for each in wanted:
         language = _spoken(each)
         if language is not None:
@@ -34,6 +34,7 @@ def language_of(*wanted: str | None) -> Language:
 
 
 def is_spoken(locale: str) -> bool:
+    """Return whether there is a translation for a locale."""
     return _spoken(locale) is not None
 
 
@@ -44,7 +45,7 @@ def _spoken(locale: str | None) -> Language | None:
 
 @lru_cache
 def messages_of(language: Language) -> GNUTranslations:
-    """The messages of one language; what it does not translate comes back as it was asked for."""
+    """Return the messages of a language; those that it does not translate come back unchanged."""
     compiled = BytesIO()
     write_mo(compiled, _catalogue_of(language))
     compiled.seek(0)

@@ -31,18 +31,30 @@ class FileEntry:
 class Manifest:
     """The contents of `manifest.json`.
 
-    Attributes:
-        version: name of the version and of its folder.
-        schema_version: layout of the files; a reader refuses what is newer than it knows.
-        created_at: ISO 8601, UTC.
-        files: file name -> hash and size; nothing else in the folder is ever read.
-        configuration: the settings serving follows, as JSON.
-        data_range: first and last order, ISO 8601, or nulls where orders carry no time.
-        counts: orders, items, rules, ladders and the like.
-        metrics: back-test results.
-        libraries: versions of what wrote the files.
-        summary: one line for people.
-        inputs: sha256 of what it was trained on; "" where that can change without notice.
+    Attributes
+    ----------
+    version
+        Name of the version and of its folder.
+    schema_version
+        Layout of the files; a reader refuses what is newer than it knows.
+    created_at
+        ISO 8601, UTC.
+    files
+        File name -> hash and size; nothing else in the folder is ever read.
+    configuration
+        The settings serving follows, as JSON.
+    data_range
+        First and last order, ISO 8601, or nulls where orders carry no time.
+    counts
+        Orders, items, rules, ladders and the like.
+    metrics
+        Back-test results.
+    libraries
+        Versions of what wrote the files.
+    summary
+        One line for people.
+    inputs
+        Sha256 of what it was trained on; "" where that can change without notice.
     """
 
     version: str
@@ -58,10 +70,11 @@ class Manifest:
     inputs: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return asdict(self)
 
     def settings(self) -> Settings:
-        """Raises ModelIncompatible where the settings are not of this schema."""
+        """Raise ModelIncompatible where the settings are not of this schema."""
         # To list versions takes neither settings nor arrays.
         from mersalg.engine.config import (
             ExperimentSection,
@@ -90,6 +103,7 @@ class Manifest:
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
+    """Return settings as the manifest holds them."""
     return {
         name: getattr(settings, name).model_dump(mode="json")
         for name in ("shop", "offers", "experiment", "tracking", "attributes")
@@ -101,11 +115,14 @@ OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary", "inputs")
 
 
 def parse_manifest(raw: bytes, version: str) -> Manifest:
-    """The manifest of the folder named `version`.
+    """Return the manifest of the folder named `version`.
 
-    Raises:
-        ModelIncompatible: of a newer schema.
-        ModelCorrupt: not JSON, fields missing, of another version, or naming impossible files.
+    Raises
+    ------
+    ModelIncompatible
+        Of a newer schema.
+    ModelCorrupt
+        Not JSON, fields missing, of another version, or naming impossible files.
     """
     try:
         data = orjson.loads(raw)

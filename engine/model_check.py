@@ -29,7 +29,7 @@ Array = NDArray[np.generic]
 
 
 def self_check(model: Model) -> None:
-    """Raises ModelCorrupt naming the first array that does not fit the others."""
+    """Raise ModelCorrupt naming the first array that does not fit the others."""
     n_items = len(model.catalogue)
     # Chained, not gathered: a later question may fail where an earlier answer was a problem.
     for problem in chain(

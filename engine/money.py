@@ -30,8 +30,10 @@ def minor_digits(currency: str) -> int:
 def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     """Integer minor units of `amount`, rounded half to even.
 
-    Raises:
-        ValueError: not a finite number, or beyond 2**53 minor units.
+    Raises
+    ------
+    ValueError
+        Not a finite number, or beyond 2**53 minor units.
     """
     # A shop has far fewer prices than facts, and most come as text.
     return _text_to_minor(amount, currency) if type(amount) is str else _to_minor(amount, currency)
@@ -40,8 +42,10 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
 def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
     """Minor units of the price of one unit: a Decimal where it is finer than the minor unit.
 
-    Raises:
-        ValueError: as `to_minor`.
+    Raises
+    ------
+    ValueError
+        As `to_minor`.
     """
     return _text_to_price(amount, currency) if type(amount) is str else _to_price(amount, currency)
 
@@ -96,7 +100,7 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 @lru_cache(2_048)  # of one offer each amount is written several times
 def to_text(minor: int | Decimal, currency: str) -> str:
-    """The decimal string of the outward contract: `599000` NOK -> `"5990.00"`."""
+    """Return the decimal string of the outward contract: `599000` NOK is `"5990.00"`."""
     digits = minor_digits(currency)
     if isinstance(minor, Decimal):
         return f"{minor.scaleb(-digits):f}"

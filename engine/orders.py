@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 class Baskets:
     """`n_orders` sets of items.
 
-    Attributes:
-        indptr: int64 (n_orders + 1,); basket b is `items[indptr[b]:indptr[b + 1]]`.
-        items: int32 (n_entries,), dense item indices, ascending and distinct inside a basket.
-        n_items: size of the vocabulary the indices belong to.
+    Attributes
+    ----------
+    indptr : int64 (n_orders + 1,)
+        Basket b is `items[indptr[b]:indptr[b + 1]]`.
+    items : int32 (n_entries,)
+        Dense item indices, ascending and distinct inside a basket.
+    n_items
+        Size of the vocabulary the indices belong to.
     """
 
     indptr: NDArray[np.int64]
@@ -49,13 +53,15 @@ class Baskets:
 
     @property
     def n_orders(self) -> int:
+        """Number of baskets."""
         return len(self.indptr) - 1
 
     def basket(self, order: int) -> NDArray[np.int32]:
+        """Return the items of one basket."""
         return self.items[self.indptr[order] : self.indptr[order + 1]]
 
     def take(self, orders: NDArray[np.int64]) -> Baskets:
-        """The baskets at positions `orders`, in that order."""
+        """Return the baskets at positions `orders`, in that order."""
         lengths = self.indptr[orders + 1] - self.indptr[orders]
         indptr = np.zeros(len(orders) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])

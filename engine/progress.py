@@ -8,12 +8,17 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    def advance(self, steps: int = 1) -> None: ...
+    """A stage of work under way."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Report that so many steps more are done."""
 
 
 class Progress(Protocol):
+    """Shows how far long work is."""
+
     def task(self, description: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """A stage of work; `total` steps where known, a spinner where not."""
+        """Start a stage of work; `total` steps where known, a spinner where not."""
         ...
 
 
@@ -27,5 +32,6 @@ class SilentProgress:
 
     @contextmanager
     def task(self, description: str, total: int | None = None) -> Generator[Task, None, None]:
+        """Show nothing."""
         del description, total
         yield _SilentTask()

@@ -62,9 +62,12 @@ class Registry:
 
         `manifest_fields` may hold any of data_range, counts, metrics, libraries and summary.
 
-        Raises:
-            ModelCorrupt: the model contradicts itself; nothing is written.
-            ModelError: the folder cannot be written to.
+        Raises
+        ------
+        ModelCorrupt
+            The model contradicts itself; nothing is written.
+        ModelError
+            The folder cannot be written to.
         """
         from mersalg.engine.model_check import self_check
 
@@ -144,7 +147,7 @@ class Registry:
         return found
 
     def manifest(self, version: str) -> Manifest:
-        """Raises ModelNotFound, ModelCorrupt or ModelIncompatible."""
+        """Raise ModelNotFound, ModelCorrupt or ModelIncompatible."""
         # Names come from requests and the command line: only a name of our own form is a path.
         if not _VERSION.fullmatch(version) or not (self.root / version).is_dir():
             raise ModelNotFound(f"there is no model {shown(version)} in {self.root}")
@@ -157,11 +160,14 @@ class Registry:
         return parse_manifest(raw, version)
 
     def verify(self, version: str) -> Manifest:
-        """The manifest, once every file has the size and hash it tells.
+        """Return the manifest, once every file has the size and hash that it states.
 
-        Raises:
-            ModelNotFound, ModelIncompatible: as `manifest`.
-            ModelCorrupt: a file is missing, truncated or changed; says which.
+        Raises
+        ------
+        ModelNotFound, ModelIncompatible
+            As `manifest`.
+        ModelCorrupt
+            A file is missing, truncated or changed; says which.
         """
         manifest = self.manifest(version)
         for name, entry in manifest.files.items():
@@ -191,15 +197,18 @@ class Registry:
         return manifest
 
     def load(self, version: str | None = None) -> Model:
-        """The published model, or `version`; arrays are read-only maps of the files.
+        """Return the published model, or `version`; arrays are read-only maps of the files.
 
         Customers who were erased since the version was written are not in it; while the list of
         them cannot be read, no customer is.
 
-        Raises:
-            ModelNotFound: no such version, or None while nothing is published.
-            ModelCorrupt, ModelIncompatible: as `verify`, or the arrays contradict each other, or
-                anything else that reading them raises.
+        Raises
+        ------
+        ModelNotFound
+            No such version, or None while nothing is published.
+        ModelCorrupt, ModelIncompatible
+            As `verify`, or the arrays contradict each other, or anything else that reading them
+            raises.
         """
         from mersalg.engine.model_check import self_check
 
@@ -255,11 +264,11 @@ class Registry:
         return array
 
     def current(self) -> str | None:
-        """The published version, None where there is none."""
+        """Return the published version, None where there is none."""
         return self._pointer()[0]
 
     def earlier(self) -> list[str]:
-        """What was published before, the latest first."""
+        """Return what was published before, the latest first."""
         return self._pointer()[1][::-1]
 
     def publish(self, version: str) -> None:
@@ -267,8 +276,10 @@ class Registry:
 
         Services look at it again where it was published already.
 
-        Raises:
-            ModelError: as `load`, or the folder cannot be written to; nothing changes.
+        Raises
+        ------
+        ModelError
+            As `load`, or the folder cannot be written to; nothing changes.
         """
         self.load(version)
         with self._lock():
@@ -285,9 +296,12 @@ class Registry:
 
         Versions whose folders were deleted since are passed over.
 
-        Raises:
-            ModelNotFound: nothing was published before.
-            ModelError: as `publish`; nothing changes.
+        Raises
+        ------
+        ModelNotFound
+            Nothing was published before.
+        ModelError
+            As `publish`; nothing changes.
         """
         if not self.root.is_dir():
             raise ModelNotFound(f"no earlier model was published: there is no folder {self.root}")
@@ -303,7 +317,7 @@ class Registry:
         return version
 
     def _pointer(self) -> tuple[str | None, list[str]]:
-        """The published version and those before it, oldest first."""
+        """Return the published version and those before it, oldest first."""
         try:
             raw = (self.root / "current.json").read_bytes()
         except FileNotFoundError:

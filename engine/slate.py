@@ -69,6 +69,7 @@ class Recommenders:
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        """Build the recommenders of a model."""
         eligibility, cross_sell = Eligibility.prepare(model), CrossSell.prepare(model)
         ranking, native = model.ranking, None
         if ranking is not None:
@@ -100,19 +101,24 @@ def build_slate(
     mode: Mode = "discovery",
     explain: bool = False,
 ) -> Slate:
-    """What to offer beside a cart, at most `cross_sell` and `upsell` items of each kind.
+    """Return what to offer beside a cart, at most `cross_sell` and `upsell` items of each kind.
 
     Items the model does not know are passed over. A cart in a foreign currency gets no upsell:
     its prices cannot be compared with the catalogue's.
 
-    Args:
-        at: microseconds since the epoch, whose pins and blocks hold; now where not given.
-        excluded_item_ids, declined_item_ids: what the call wants left out, and what the buyer
-            has waved away.
-        past: what the buyer bought before, where that is known.
-        mode: `discovery` offers what the buyer has not bought before, `complete` repeats too;
-            they differ where the model holds a fitted ranking.
-        explain: also say of each candidate that is not offered why it is not.
+    Parameters
+    ----------
+    at
+        Microseconds since the epoch, whose pins and blocks hold; now where not given.
+    excluded_item_ids, declined_item_ids
+        What the call wants left out, and what the buyer has waved away.
+    past
+        What the buyer bought before, where that is known.
+    mode
+        `discovery` offers what the buyer has not bought before, `complete` repeats too; they differ
+        where the model holds a fitted ranking.
+    explain
+        Also say of each candidate that is not offered why it is not.
     """
     catalogue, newcomers = recommenders.catalogue, recommenders.newcomers
     in_force = recommenders.policy.at(clock.now() if at is None else at)
@@ -196,7 +202,7 @@ def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
 def _price_minor(
     catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
 ) -> float | None:
-    """What all lines cost together; None where it is nothing, or a price is not known."""
+    """Return what all lines cost together; None where it is nothing, or a price is not known."""
     total = 0.0
     for line, item in zip(lines, places, strict=True):
         price = line.unit_price_minor
@@ -211,7 +217,7 @@ def _price_minor(
 def _base_items(
     catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
 ) -> list[BaseItem]:
-    """The known items of a cart, each once, by dense index; its lines added up.
+    """Return the known items of a cart, each once, by dense index; its lines added up.
 
     Not those of which there are more than can be recorded. `places` are the lines' dense indices,
     -1 where an item is unknown.

@@ -69,8 +69,11 @@ class _Columns(Section):
 
 
 class OrderColumns(_Columns):
-    """Source columns of each order line. A column that bears a field's own name (`unit_price`,
-    `Unit price`) is used without being named here; `""` leaves it unused."""
+    """Source columns of each order line.
+
+    A column that bears a field's own name (`unit_price`, `Unit price`) is used without being named
+    here; `""` leaves it unused.
+    """
 
     order_id: Columns = ("order_id",)
     """Lines with the same one are one order."""
@@ -98,6 +101,8 @@ class OrderColumns(_Columns):
 
 
 class OrdersSection(_Source):
+    """Where orders are read from, and how."""
+
     model_config = ConfigDict(
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
@@ -131,8 +136,11 @@ class OrdersSection(_Source):
 
 
 class CatalogueColumns(_Columns):
-    """Source columns of each item. A column that bears a field's own name (`price`, `In stock`) is
-    used without being named here; `""` leaves it unused."""
+    """Source columns of each item.
+
+    A column that bears a field's own name (`price`, `In stock`) is used without being named here;
+    `""` leaves it unused.
+    """
 
     item_id: Columns = ("item_id",)
     """As the orders call it."""
@@ -205,6 +213,8 @@ class AttributesSection(_AttributeWords):
 
 
 class CatalogueSection(_Source, _AttributeWords):
+    """Where the catalogue is read from, and how."""
+
     columns: CatalogueColumns = CatalogueColumns()
     """What the columns of the source are called."""
     attributes: tuple[str, ...] = ()

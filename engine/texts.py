@@ -33,13 +33,19 @@ _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 class Extra:
     """What an upgrade costs more, and how it is told.
 
-    Attributes:
-        price_difference_minor: in minor units of `currency`, for one of the units replaced.
-        quantity: how many those are; of several the price is told for each.
-        step: a bigger pack, or a better version.
-        unit_saving: of a bigger pack: the share less that one unit costs, and what it is counted
-            in (a dimension of packs or an imperial unit); None where not known.
-        names: of the better item and of the one it replaces.
+    Attributes
+    ----------
+    price_difference_minor
+        In minor units of `currency`, for one of the units replaced.
+    quantity
+        How many those are; of several the price is told for each.
+    step
+        A bigger pack, or a better version.
+    unit_saving
+        Of a bigger pack: the share less that one unit costs, and what it is counted in (a dimension
+        of packs or an imperial unit); None where not known.
+    names
+        Of the better item and of the one it replaces.
     """
 
     price_difference_minor: int
@@ -131,7 +137,7 @@ def upsell_text(
     language: Language,
     wording: Wording | AttributesSection | None = None,
 ) -> str:
-    """What the better item adds, for how much more a unit; gains come in the shop's order."""
+    """Return what the better item adds, for how much more a unit; gains in the shop's order."""
     told = wording if isinstance(wording, Wording) else Wording(wording)
     messages = messages_of(language)
     what = ""
@@ -218,7 +224,7 @@ def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> s
 def _added(
     change: Change, language: Language, attributes: AttributesSection | None
 ) -> tuple[str, ...]:
-    """What is there now and was not before: members of a set, or the attribute itself."""
+    """Return what is there now and was not before: members of a set, or the attribute itself."""
     label = attribute_label(change.attribute, language, attributes)[0]
     if not label or _phrase(change, language, attributes):
         return ()
@@ -230,8 +236,10 @@ def _added(
 
 
 def _phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
-    """`4x the storage`, `camera 12 → 48 MP`, `size small → large`; "" of sets and truths, and of
-    attributes that have no label."""
+    """Return `4x the storage`, `camera 12 → 48 MP` or `size small → large`.
+
+    It is "" of sets and truths, and of attributes that have no label.
+    """
     if not attribute_label(change.attribute, language, attributes)[0]:
         return ""
     decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
@@ -303,12 +311,12 @@ def value_text(value: str, language: Language) -> str:
 
 
 def _printed(name: str) -> str:
-    """A name on one line: no control characters, nothing that turns the text around."""
+    """Return a name on one line: no control characters, nothing that turns the text around."""
     return _UNPRINTED.sub(" ", name)
 
 
 def _listed_items(names: Sequence[str], language: Language) -> str:
-    """`a, b and c`; of several names those that hold a comma are in quotes."""
+    """Return `a, b and c`; of several names those that hold a comma are in quotes."""
     printed = [_printed(name) for name in names]
     if len(printed) > 1:
         quoted = messages_of(language).gettext("“{name}”")
@@ -317,7 +325,7 @@ def _listed_items(names: Sequence[str], language: Language) -> str:
 
 
 def _listed(texts: Sequence[str], language: Language) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Return `a`, `a and b`, `a, b and c`."""
     if len(texts) < 2:
         return "".join(texts)
     sentence = messages_of(language).gettext("{first} and {last}")

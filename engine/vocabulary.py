@@ -17,9 +17,12 @@ from mersalg.engine.native.kernels import NativeFinding
 class StringTable:
     """`n` texts as one UTF-8 blob, so that workers can share its pages.
 
-    Attributes:
-        blob: uint8, shape (total bytes,).
-        offsets: int64, shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`.
+    Attributes
+    ----------
+    blob : uint8
+        Shape (total bytes,).
+    offsets : int64
+        Shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`.
     """
 
     blob: NDArray[np.uint8]
@@ -37,6 +40,7 @@ class StringTable:
 
     @classmethod
     def from_texts(cls, texts: Sequence[str]) -> StringTable:
+        """Encode texts."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(part) for part in encoded], out=offsets[1:])
@@ -54,7 +58,7 @@ class StringTable:
         return str(self._bytes[start:stop], "utf-8", "surrogatepass")
 
     def raw(self) -> Iterator[bytes]:
-        """The UTF-8 of each text."""
+        """Return the UTF-8 of each text."""
         whole = self.blob.tobytes()
         return (whole[start:stop] for start, stop in pairwise(self.offsets.tolist()))
 
@@ -73,9 +77,12 @@ class Vocabulary:
     Ids are found by their check sums, in arrays that workers share: a dictionary of them would
     take each worker several times the room.
 
-    Attributes:
-        sums: uint32 (n,), CRC-32 of the ids' UTF-8, ascending.
-        places: int32 (n,), the dense index of each, of equal sums ascending.
+    Attributes
+    ----------
+    sums : uint32 (n,)
+        CRC-32 of the ids' UTF-8, ascending.
+    places : int32 (n,)
+        The dense index of each, of equal sums ascending.
     """
 
     ids: StringTable
@@ -92,7 +99,7 @@ class Vocabulary:
 
     @classmethod
     def from_ids(cls, ids: Sequence[str] | StringTable) -> Vocabulary:
-        """Raises ValueError where an id occurs twice."""
+        """Raise ValueError where an id occurs twice."""
         table = ids if isinstance(ids, StringTable) else StringTable.from_texts(ids)
         sums = np.fromiter(map(crc32, table.raw()), dtype=np.uint32, count=len(table))
         places = np.argsort(sums, kind="stable").astype(np.int32)

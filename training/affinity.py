@@ -83,8 +83,7 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
 
 
 def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
-    """Return the pairs whose lift has an upper bound below 1, plainly and allowing for basket
-    sizes."""
+    """Return the pairs whose lift has both its upper bounds below 1; see `_upper_lift`."""
     counts, n_items = baskets.item_counts(), max(baskets.n_items, 1)
     sets, joint = itemsets.of_length(2)
     popular, popular_joint = _popular_pairs(baskets, counts)
@@ -100,8 +99,10 @@ def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
 def _upper_lift(
     pairs: Pairs, n_joint: NDArray[np.int64], counts: NDArray[np.int64], baskets: Baskets
 ) -> Floats:
-    """Upper bound of each pair's lift, the greater of the plain one and of that which allows for
-    basket sizes; of pairs that never met 0 where chance promised enough, else infinite."""
+    """Return the upper bound of each pair's lift, plain or allowing for basket sizes: the greater.
+
+    Of pairs that never met it is 0 where chance promised enough, else infinite.
+    """
     share, scale = size_adjusted(baskets)
     n_left, n_right = counts[pairs[:, 0]], counts[pairs[:, 1]]
     seen = np.maximum(n_joint, 1)

@@ -45,9 +45,11 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
     refused. An item repeated in a basket counts once. A line without items is no basket, neither is
     an empty label an item.
 
-    Raises:
-        DataError: no such file, another kind of file, one that cannot be read (with its row), or
-            one without a basket.
+    Raises
+    ------
+    DataError
+        No such file, another kind of file, one that cannot be read (with its row), or one without a
+        basket.
     """
     if not path.is_file():
         raise DataError("no such file", file=str(path))
@@ -76,9 +78,12 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
 def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, Vocabulary]:
     """Baskets of a database query that gives the columns `order_id` and `item_id`.
 
-    Raises:
-        ConfigError: the database cannot be used.
-        DataError: the query fails, a cell is empty, or there is no basket.
+    Raises
+    ------
+    ConfigError
+        The database cannot be used.
+    DataError
+        The query fails, a cell is empty, or there is no basket.
     """
     from mersalg.training.database_source import read_query
 
@@ -117,8 +122,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _refuse_half_a_table(header: list[str], path: Path) -> None:
-    """A header that names one column, or both in other letters, was not meant as a basket; nor was
-    that of a data frame, whose numbers of rows and columns would be items."""
+    """Refuse a header that names one column, or both in other letters, and that of a data frame."""
     told = {part.strip().casefold() for each in header for part in re.split(r"[;|\t]", each)}
     if header[1:] and header == ["", *map(str, range(len(header) - 1))]:
         raise DataError(
@@ -136,8 +140,7 @@ def _refuse_half_a_table(header: list[str], path: Path) -> None:
 
 
 def _refuse_other_separators(baskets: Baskets, items: Vocabulary, path: Path) -> None:
-    """Where each line seems one item, and most hold what spreadsheets part cells by, nothing could
-    be mined: that was not meant."""
+    """Refuse lines of one item each, most of which hold another separator of spreadsheets."""
     if baskets.n_orders < 2 or len(baskets.items) > baskets.n_orders:
         return
     for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
@@ -179,7 +182,7 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
 
 
 def _bad_quotes(raw: bytes, path: Path) -> DataError:
-    """What a reader of CSV says of it, and where."""
+    """Return the error that a strict CSV reader finds, with its row."""
     reader = csv.reader(StringIO(_text(raw, path), newline=""), strict=True)
     message = "cannot be read as CSV: its quotes do not pair up"
     try:
@@ -195,9 +198,11 @@ def numbered_items(
 ) -> tuple[Codes, Vocabulary]:
     """Return (codes, ids): the ids of a column sorted by text, and each row's place among them.
 
-    Raises:
-        DataError: its cells are not single values, or a cell is empty (with its row) and `blanks`
-            does not allow for that.
+    Raises
+    ------
+    DataError
+        Its cells are not single values, or a cell is empty (with its row) and `blanks` does not
+        allow for that.
     """
     keys = read_keys(single(table, file), (name,), exact=True)
     if not blanks:
@@ -221,7 +226,7 @@ def _refuse_missing(keys: Keys, name: str, file: str) -> None:
 
 
 def _csv_table(path: Path, header: list[str]) -> pa.Table:
-    """The two columns, as text; rows are only numbered where one cannot be read."""
+    """Return the two columns as text; rows are only numbered where one cannot be read."""
     columns = {name.strip(): name for name in header}
     ragged: list[Any] = []
 

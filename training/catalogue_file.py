@@ -49,12 +49,14 @@ def needed_columns(section: CatalogueSection) -> list[str]:
 def read_catalogue(
     section: CatalogueSection, source: SourceTable, audit: RowAudit, currency: str
 ) -> Catalogue:
-    """The items of a catalogue file in its order; of an id that stands twice the first row counts.
+    """Return the items of a catalogue file in its order; of a repeated id the first row counts.
 
     Brand and pack size become the attributes `brand` and `pack_size`.
 
-    Raises:
-        DataError: a column is missing, or no row has an item id.
+    Raises
+    ------
+    DataError
+        A column is missing, or no row has an item id.
     """
     columns = section.columns
     keys = read_keys(source, columns.item_id)
@@ -264,8 +266,7 @@ def _flags(
 
     A blank cell says nothing, so yes; but no where the column only has words for yes (`X`).
 
-    Raises:
-        DataError: a word that says neither yes nor no.
+    Raises DataError: a word that says neither yes nor no.
     """
     texts = cells.texts.to_pylist()
     meaning = [parse_flag(text) for text in texts]

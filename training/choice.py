@@ -133,5 +133,5 @@ def _best(hits: Mapping[str, int], n: int) -> str:
 
 
 def _error(hits: int, n: int) -> float:
-    """Standard error of the number of hits, of a binomial share."""
+    """Return the standard error of the number of hits, of a binomial share."""
     return math.sqrt(hits * (1 - hits / n)) if n else 0.0

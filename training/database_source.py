@@ -22,11 +22,14 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
-    """The rows of `query`, and a name for messages (the URL without its password).
+    """Return the rows of `query`, and a name for messages (the URL without its password).
 
-    Raises:
-        ConfigError: an unset `${NAME}`, a URL that cannot be read, a driver that is not installed.
-        DataError: no such SQLite file, or the database refuses the query.
+    Raises
+    ------
+    ConfigError
+        An unset `${NAME}`, a URL that cannot be read, a driver that is not installed.
+    DataError
+        No such SQLite file, or the database refuses the query.
     """
     with _connected(url, folder) as (connection, name):
         # The query is the shop's own text: no marks in it (%, :) mean parameters.
@@ -75,8 +78,10 @@ def _rows(result: CursorResult[Any], name: str) -> pa.Table:
 def expand_environment(text: str) -> str:
     """`text` with every `${NAME}` replaced, so that secrets stay out of the shop file.
 
-    Raises:
-        ConfigError: the variable is not set.
+    Raises
+    ------
+    ConfigError
+        The variable is not set.
     """
 
     def value_of(found: re.Match[str]) -> str:

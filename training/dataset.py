@@ -35,18 +35,26 @@ from mersalg.training.validation import DataQuality, RowAudit
 class Dataset:
     """Everything training learns from.
 
-    Attributes:
-        catalogue: all items; `item` below is a position in it.
-        lines: one order line a row, sorted by order and item: order (int64), item (int32),
-            customer (int64, -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no
-            time), quantity (float64, > 0), unit_price_minor (int64, -1 unknown), discount_minor
-            (int64), store (int32, -1 unknown).
-        ordered_at: int64 (n_orders,), the earliest time of an order's lines.
-        customer: int64 (n_orders,), -1 where unknown.
-        order_ids, customer_ids, store_ids: external ids by dense number. Orders are numbered in
-            time order (then by id), without times in the order of the file.
-        baskets: the distinct items of each order.
-        quality: what was left out, and why.
+    Attributes
+    ----------
+    catalogue
+        All items; `item` below is a position in it.
+    lines
+        One order line a row, sorted by order and item: order (int64), item (int32), customer
+        (int64, -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no time), quantity
+        (float64, > 0), unit_price_minor (int64, -1 unknown), discount_minor (int64), store (int32,
+        -1 unknown).
+    ordered_at : int64 (n_orders,)
+        The earliest time of an order's lines.
+    customer : int64 (n_orders,)
+        -1 where unknown.
+    order_ids, customer_ids, store_ids
+        External ids by dense number. Orders are numbered in time order (then by id), without times
+        in the order of the file.
+    baskets
+        The distinct items of each order.
+    quality
+        What was left out, and why.
     """
 
     catalogue: Catalogue
@@ -61,10 +69,11 @@ class Dataset:
 
     @property
     def n_orders(self) -> int:
+        """Number of orders."""
         return len(self.ordered_at)
 
     def select_orders(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Dataset:
-        """The orders of a mask (n_orders,) or at positions, numbered anew in the same sequence.
+        """Return the orders of a mask (n_orders,) or at positions, numbered anew in that sequence.
 
         Catalogue, customers, stores and quality stay those of the whole.
         """
@@ -136,13 +145,19 @@ def load_dataset(
 ) -> Dataset:
     """Read what a shop file describes.
 
-    Args:
-        folder: that of the shop file; relative data paths start there.
-        sources: its rows, where they were read before.
+    Parameters
+    ----------
+    folder
+        That of the shop file; relative data paths start there.
+    sources
+        Its rows, where they were read before.
 
-    Raises:
-        ConfigError: the database of the shop file cannot be used.
-        DataError: a file or column is missing, or nothing useful remains.
+    Raises
+    ------
+    ConfigError
+        The database of the shop file cannot be used.
+    DataError
+        A file or column is missing, or nothing useful remains.
     """
     sources = sources or read_sources(config, folder, progress)
     config, source = sources.config, sources.orders
@@ -216,7 +231,7 @@ def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: b
 def _numbered(
     catalogue: Catalogue, purchases: pd.DataFrame, lines: OrderLines, quality: DataQuality
 ) -> Dataset:
-    """Number orders, customers and stores so that the order of the rows does not matter."""
+    """Return number orders, customers and stores so that the order of the rows does not matter."""
     codes = purchases["order"].to_numpy()
     n_codes, moments = len(lines.orders.values), purchases["ordered_at"].to_numpy()
     # Read backwards, the first row of an order is the last one written.

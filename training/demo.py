@@ -52,16 +52,26 @@ _LEAST_LIFT, _LEAST_ORDERS = 2, 50
 class DemoResult:
     """What the demo has to show.
 
-    Attributes:
-        shop: what it was trained on.
-        version: the model served.
-        trained: whether it was trained in this run.
-        samples: a handful of carts by name, with the offers they got, as the API answered them.
-        report: the answer of `GET /v1/reports/rates`.
-        truth: what the simulation knows of its buyers.
-        behaviour: how they were made to behave.
-        replay_seconds: how long the calls took.
-        url: where the service listens.
+    Attributes
+    ----------
+    shop
+        What it was trained on.
+    version
+        The model served.
+    trained
+        Whether it was trained in this run.
+    samples
+        A handful of carts by name, with the offers they got, as the API answered them.
+    report
+        The answer of `GET /v1/reports/rates`.
+    truth
+        What the simulation knows of its buyers.
+    behaviour
+        How they were made to behave.
+    replay_seconds
+        How long the calls took.
+    url
+        Where the service listens.
     """
 
     shop: DemoShop
@@ -75,6 +85,7 @@ class DemoResult:
     url: str
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "simulated": True,
             "acceptance_model": self.behaviour.sentences(),
@@ -102,16 +113,25 @@ def running_demo(
 ) -> Generator[tuple[DemoResult, LocalService], None, None]:
     """Run the loop in `folder`; the service stays up for as long as the block lasts.
 
-    Args:
-        n_households: how many are trained on.
-        n_shoppers: checkouts to simulate; None takes `N_SHOPPERS`.
-        port: of the service; 0 takes a free one.
-        seed: other seeds are other shoppers.
-        announce: takes a line before each step: what begins, what is next, about how long it takes.
+    Parameters
+    ----------
+    n_households
+        How many are trained on.
+    n_shoppers
+        Checkouts to simulate; None takes `N_SHOPPERS`.
+    port
+        Of the service; 0 takes a free one.
+    seed
+        Other seeds are other shoppers.
+    announce
+        Takes a line before each step: what begins, what is next, about how long it takes.
 
-    Raises:
-        MersalgError: the demo's data or its HTTP client are not installed.
-        ServiceFailed: the service did not start, or failed a call; its log stays in `folder`.
+    Raises
+    ------
+    MersalgError
+        The demo's data or its HTTP client are not installed.
+    ServiceFailed
+        The service did not start, or failed a call; its log stays in `folder`.
     """
     require_http_client()
     n_shoppers = n_shoppers or N_SHOPPERS["full" if n_households == N_HOUSEHOLDS else "sample"]
@@ -180,7 +200,7 @@ def _training_seconds(n_households: int) -> float:
 
 
 def _lines_of(*steps: tuple[str, float]) -> list[str]:
-    """A line for each step, (what it does, seconds), which also says what comes after it."""
+    """Return a line for each step: what it does, its seconds, and what comes after it."""
     parts = [f"{what} (about {_rounded(seconds)} s" for what, seconds in steps]
     following = [*(f"; next: {part})" for part in parts[1:]), ""]
     return [
@@ -194,7 +214,7 @@ def _rounded(seconds: float) -> int:
 
 
 def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, Any]]:
-    """A handful of carts with offers of both kinds: those that tell most, and not one item over.
+    """Return a handful of carts with offers of both kinds, those that show most, no item twice.
 
     A person judges complements of another sort than the cart more easily than a second cereal
     beside the first, and an upgrade by what it gains.
@@ -249,7 +269,7 @@ def _family(catalogue: Catalogue, item_id: str) -> int | None:
 
 
 def _readable(offer: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """The offer as answered, with the names of the items it speaks of beside their ids."""
+    """Return the offer as answered, with the names of its items beside their ids."""
     named = dict(offer)
     if offer["kind"] == "upsell":
         named["replaces_name"] = _name(catalogue, offer["replaces"]["item_id"])

@@ -47,27 +47,34 @@ class DemoShop:
 
     @property
     def learnt(self) -> Path:
+        """Shop file of the households that the model is trained on."""
         return self.folder / f"{LEARNT}.toml"
 
     @property
     def held_out(self) -> Path:
+        """Shop file of the households that shop in the demo."""
         return self.folder / f"{HELD_OUT}.toml"
 
     @property
     def models(self) -> Path:
+        """Folder of models."""
         return self.folder / "models"
 
     @property
     def is_sample(self) -> bool:
+        """Whether some households are left out."""
         return self.n_households < N_HOUSEHOLDS
 
     def n_lines(self) -> int:
+        """Return the number of order lines."""
         return parquet.read_metadata(self.folder / "orders.parquet").num_rows
 
     def sentence(self) -> str:
+        """Return the size of the data in words."""
         return f"{stated(self.n_households)}; {self.n_lines():,} of {N_LINES:,} order lines"
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         n_lines = self.n_lines()
         return {
             "is_sample": self.is_sample,
@@ -122,7 +129,7 @@ def _write_part(folder: Path, shop_file: Path, name: str) -> None:
 
 
 def trained_before(shop: DemoShop) -> str | None:
-    """The version that an earlier run trained on the same data by the same program, if any."""
+    """Return the version that an earlier run of this program trained on the same data, or None."""
     registry = Registry(shop.models)
     try:
         remembered = json.loads(_memory(shop).read_text(encoding="utf-8"))
@@ -166,5 +173,5 @@ def _fingerprint(shop_file: Path) -> str:
 
 
 def held_out(shop: DemoShop, progress: Progress) -> Dataset:
-    """The orders nobody learnt from."""
+    """Return the orders that no model was trained on."""
     return load_dataset(load_config(shop.held_out), shop.folder, progress)

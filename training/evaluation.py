@@ -42,6 +42,7 @@ class HitRate:
 
     @property
     def value(self) -> float | None:
+        """Share of hidden items that were hit; None without any."""
         return self.hits / self.n if self.n else None
 
     @property
@@ -53,6 +54,7 @@ class HitRate:
         return math.sqrt(share * (1 - share) / self.n)
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "value": self.value,
             "standard_error": self.standard_error,
@@ -65,22 +67,32 @@ class HitRate:
 class BackTest:
     """HitRate@10 of each ranker on the same hidden items.
 
-    Attributes:
-        hit_rates: by ranker: `mersalg` (what is served; what customers bought up to each order is
-            known), `mersalg_static` (only what they bought before the split is; where a ranking is
-            served), `ease`, `item_knn`, `frequency` (what the customer buys most; where customers
-            are known), `plain_rules`, `popularity`; `fitted`, where that is not what is served.
-        discovery: the same of the hidden items their customers had not bought before the split,
-            everything bought before left out of the lists.
-        reliability: by mode, how often scores came true.
-        n_train, n_test: orders before and after the split.
-        n_eligible: test orders with at least two items known from training.
-        n_kept_apart: hidden items that keep apart from something in their cart. They are bought,
-            yet Mersalg offers them only where something else in the cart calls for them.
-        n_held_back: hidden items that the price cap and sensitive categories would not offer; hits
-            are counted as if neither held.
-        upsell_coverage: share of sold items for which a dearer tier can be offered.
-        choice: which ranking is served, with all orders.
+    Attributes
+    ----------
+    hit_rates
+        By ranker: `mersalg` (what is served; what customers bought up to each order is known),
+        `mersalg_static` (only what they bought before the split is; where a ranking is served),
+        `ease`, `item_knn`, `frequency` (what the customer buys most; where customers are known),
+        `plain_rules`, `popularity`; `fitted`, where that is not what is served.
+    discovery
+        The same of the hidden items their customers had not bought before the split, everything
+        bought before left out of the lists.
+    reliability
+        By mode, how often scores came true.
+    n_train, n_test
+        Orders before and after the split.
+    n_eligible
+        Test orders with at least two items known from training.
+    n_kept_apart
+        Hidden items that keep apart from something in their cart. They are bought, yet Mersalg
+        offers them only where something else in the cart calls for them.
+    n_held_back
+        Hidden items that the price cap and sensitive categories would not offer; hits are counted
+        as if neither held.
+    upsell_coverage
+        Share of sold items for which a dearer tier can be offered.
+    choice
+        Which ranking is served, with all orders.
     """
 
     hit_rates: Mapping[str, HitRate]
@@ -95,6 +107,7 @@ class BackTest:
     choice: Choice
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             f"hit_rate_at_{LIST_LENGTH}": _json_of(self.hit_rates),
             f"discovery_hit_rate_at_{LIST_LENGTH}": _json_of(self.discovery),

@@ -67,12 +67,18 @@ def fit_model(
 ) -> Fitted:
     """Mine, test, tier and tally; the model's version is "unsaved".
 
-    Args:
-        fitted_ladders: those of the same catalogue, where they were fitted before.
-        scorers: weigh what the model finds for a cart; without them its rules rank.
-        max_lift: pairs are kept apart whose lift is surely not above it.
-        customer_key: hashes the customers' ids; without it the model remembers no customers.
-        forgotten: hashes of customers whom it must not remember.
+    Parameters
+    ----------
+    fitted_ladders
+        Those of the same catalogue, where they were fitted before.
+    scorers
+        Weigh what the model finds for a cart; without them its rules rank.
+    max_lift
+        Pairs are kept apart whose lift is surely not above it.
+    customer_key
+        Hashes the customers' ids; without it the model remembers no customers.
+    forgotten
+        Hashes of customers whom it must not remember.
     """
     settings = config.training
     baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
@@ -170,7 +176,7 @@ def fit_model(
 def ladders_of(
     dataset: Dataset, progress: Progress, *, former: FormerCuts | None = None
 ) -> FittedLadders:
-    """The ladders of the catalogue, prices checked against those that orders paid.
+    """Return the ladders of the catalogue, prices checked against those that orders paid.
 
     `former`: where the version before cut its tiers, which then stay where they can.
     """
@@ -187,7 +193,7 @@ def ladders_of(
 
 
 def minable(baskets: Baskets, max_basket_size: int) -> tuple[Baskets, int]:
-    """The baskets of 1..`max_basket_size` items, and how many larger ones were left out."""
+    """Return the baskets of 1..`max_basket_size` items, and the number of larger ones."""
     n_oversized = int((np.diff(baskets.indptr) > max_basket_size).sum())
     return baskets.take(minable_orders(baskets, max_basket_size)), n_oversized
 

@@ -24,6 +24,7 @@ from mersalg.training.sources import SourceTable, single
 
 
 def frame_of(data: Any) -> nw.DataFrame[Any]:
+    """Return any frame of pandas, Polars or Arrow as a narwhals frame."""
     frame = nw.from_native(data, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
@@ -45,6 +46,7 @@ def table_of(data: Any, needed: Iterable[str]) -> pa.Table:
 
 
 def families_and_prices(items: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the family and price of each item, "" and 0 where not known."""
     table = table_of(items, ("family", "price"))
     family = np.array(["" if each is None else str(each) for each in table["family"].to_pylist()])
     prices = [0.0 if each is None else float(each) for each in table["price"].to_pylist()]
@@ -52,12 +54,14 @@ def families_and_prices(items: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 
 def is_frame(data: Any) -> bool:
+    """Return whether data is a frame and not a list."""
     return not isinstance(data, (list, tuple)) and isinstance(
         nw.from_native(data, pass_through=True), (nw.DataFrame, nw.LazyFrame)
     )
 
 
 def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
+    """Return the baskets of order lines or lists, and the items they index."""
     if is_frame(orders):
         table = table_of(orders, ("order_id", "item_id"))
         order, item = (
@@ -111,6 +115,7 @@ def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, 
 
 
 def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
+    """Yield each cart's id and items."""
     if not is_frame(carts):
         for place, cart in enumerate(carts):
             yield place, [str(item) for item in cart]

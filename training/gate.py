@@ -30,6 +30,7 @@ class Verdict:
     reason: str
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return asdict(self)
 
 
@@ -78,6 +79,7 @@ def offered_carts(model: Model, baskets: Baskets) -> dict[str, int]:
 
 
 def passed(verdicts: list[Verdict]) -> bool:
+    """Return whether no verdict refuses."""
     return all(verdict.passed for verdict in verdicts)
 
 

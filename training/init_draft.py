@@ -36,13 +36,19 @@ _IDS = {
 def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], ask: Ask) -> Draft:
     """Look at files and draft the shop file that is to be written to `out`.
 
-    Args:
-        paths: files and globs, of orders and of a catalogue.
-        given: settings by their dotted names.
+    Parameters
+    ----------
+    paths
+        Files and globs, of orders and of a catalogue.
+    given
+        Settings by their dotted names.
 
-    Raises:
-        ConfigError: the files cannot be those of one shop.
-        DataError: a file cannot be read.
+    Raises
+    ------
+    ConfigError
+        The files cannot be those of one shop.
+    DataError
+        A file cannot be read.
     """
     draft = Draft(given, ask)
     folder = out.resolve().parent

@@ -23,11 +23,16 @@ _HEAD = """\
 class Question:
     """What files do not tell.
 
-    Attributes:
-        key: the setting, `section.name` or `section.columns.name`.
-        likeliest: the answer that `--yes` takes; None where there is none.
-        why: what speaks for it, or what the files say.
-        choices: all answers there are; any is taken where there are none.
+    Attributes
+    ----------
+    key
+        The setting, `section.name` or `section.columns.name`.
+    likeliest
+        The answer that `--yes` takes; None where there is none.
+    why
+        What speaks for it, or what the files say.
+    choices
+        All answers there are; any is taken where there are none.
     """
 
     key: str
@@ -54,10 +59,12 @@ class Setting:
 class Draft:
     """The settings of a shop file by their dotted names.
 
-    Attributes:
-        given: settings that the user gave, which nothing else replaces.
-        unused: columns that no setting names, by section.
-        suggested: settings that the shop may want, each written behind a comment mark.
+    Attributes
+    ----------
+    given
+        Settings that the user gave, which nothing else replaces.
+    unused
+        Columns that no setting names, by section.
     """
 
     given: Mapping[str, Any]

@@ -42,10 +42,14 @@ def names() -> dict[str, Any]:
 class Header:
     """The name of a column.
 
-    Attributes:
-        key: the name without accents, signs, tax and currency, for comparison.
-        currency: the currency it names.
-        with_tax: whether it says that amounts include tax; None where it says nothing.
+    Attributes
+    ----------
+    key
+        The name without accents, signs, tax and currency, for comparison.
+    currency
+        The currency it names.
+    with_tax
+        Whether it says that amounts include tax; None where it says nothing.
     """
 
     key: str
@@ -72,9 +76,12 @@ class Header:
 class Survey:
     """A file as it was found.
 
-    Attributes:
-        separator, encoding: None where the file is no CSV.
-        is_encoding_sure: whether no other encoding fits.
+    Attributes
+    ----------
+    separator, encoding
+        None where the file is no CSV.
+    is_encoding_sure
+        Whether no other encoding fits.
     """
 
     path: Path
@@ -179,8 +186,10 @@ class Survey:
 def survey(path: Path, separator: str | None = None, encoding: str | None = None) -> Survey:
     """Read a file, finding out how it is written where that is not given.
 
-    Raises:
-        DataError: it cannot be read, or its columns cannot be told apart.
+    Raises
+    ------
+    DataError
+        It cannot be read, or its columns cannot be told apart.
     """
     if is_parquet(path):
         return Survey(path, read_parquet(path), None, None, True)

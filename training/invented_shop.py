@@ -34,15 +34,24 @@ _GOODS = (
 class Plan:
     """What is planted; shares in [0, 1].
 
-    Attributes:
-        holdout: control share; `salt` that of the draw.
-        anyway: buyers who buy the complement whether or not it is offered.
-        persuaded: of the others who see the offer, those who buy it for that.
-        trade_up: buyers who take the better version by themselves.
-        upgraded: of the others who see the better version, those who take it for that.
-        seen: checkouts in which the offers are looked at.
-        returned: purchases of which a line is sent back.
-        visits: checkouts a customer makes, on average.
+    Attributes
+    ----------
+    holdout
+        Control share; `salt` that of the draw.
+    anyway
+        Buyers who buy the complement whether or not it is offered.
+    persuaded
+        Of the others who see the offer, those who buy it for that.
+    trade_up
+        Buyers who take the better version by themselves.
+    upgraded
+        Of the others who see the better version, those who take it for that.
+    seen
+        Checkouts in which the offers are looked at.
+    returned
+        Purchases of which a line is sent back.
+    visits
+        Checkouts a customer makes, on average.
     """
 
     checkouts: int = 20_000
@@ -60,6 +69,7 @@ class Plan:
 
     @property
     def behaviour(self) -> Behaviour:
+        """Return the acceptance model of the shop's buyers."""
         return Behaviour(
             seen=self.seen,
             cross_sell_floor=self.persuaded,

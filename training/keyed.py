@@ -16,8 +16,8 @@ Floats = NDArray[np.float32]
 
 
 def distinct(keys: Keys) -> Keys:
-    """The values of `keys`, each once, ascending. By sorting: NumPy's `unique` hashes integers,
-    which takes ten times as long on millions of keys."""
+    """Return the values of `keys`, each once, ascending."""
+    # NumPy's `unique` hashes integers, which takes ten times as long on millions of keys.
     ranked = np.sort(keys)
     if not len(ranked):
         return ranked
@@ -28,10 +28,14 @@ def distinct(keys: Keys) -> Keys:
 class Grouping:
     """Entries put together by key.
 
-    Attributes:
-        keys: int64 (n,), distinct, ascending.
-        order: positions of the entries, grouped.
-        starts: int64 (n,), where each key's entries begin in `order`.
+    Attributes
+    ----------
+    keys : int64 (n,)
+        Distinct, ascending.
+    order
+        Positions of the entries, grouped.
+    starts : int64 (n,)
+        Where each key's entries begin in `order`.
     """
 
     keys: Keys
@@ -40,6 +44,7 @@ class Grouping:
 
     @classmethod
     def of(cls, keys: Keys) -> Grouping:
+        """Group rows by key."""
         order = np.argsort(keys)
         ranked = keys[order]
         first = np.ones(len(ranked), dtype=np.bool_)
@@ -48,12 +53,15 @@ class Grouping:
         return cls(ranked[starts], order, starts)
 
     def sum(self, values: NDArray[np.floating]) -> Floats:
+        """Return the sum of each group."""
         return self._reduced(np.add, values)
 
     def max(self, values: NDArray[np.floating]) -> Floats:
+        """Return the greatest value of each group."""
         return self._reduced(np.maximum, values)
 
     def min(self, values: NDArray[np.floating]) -> Floats:
+        """Return the least value of each group."""
         return self._reduced(np.minimum, values)
 
     def size(self) -> Floats:

@@ -26,9 +26,12 @@ _TEXT = pa.large_string()
 class Keys:
     """One key a row.
 
-    Attributes:
-        codes: int32 (n_rows,), positions in `values`, MISSING where any part is empty.
-        values: the distinct keys, of the type they were read in; each is in use.
+    Attributes
+    ----------
+    codes : int32 (n_rows,)
+        Positions in `values`, MISSING where any part is empty.
+    values
+        The distinct keys, of the type they were read in; each is in use.
     """
 
     codes: Codes
@@ -79,8 +82,10 @@ def read_keys(source: SourceTable, columns: Sequence[str], *, exact: bool = Fals
     `as_written`) unless `exact`. Several are joined by `|`, with `|` and the backslash inside a
     part escaped by a backslash, so that different keys never look the same.
 
-    Raises:
-        DataError: no such column.
+    Raises
+    ------
+    DataError
+        No such column.
     """
     parts = [_part(source.column(name)) for name in columns]
     if not exact:
@@ -89,9 +94,11 @@ def read_keys(source: SourceTable, columns: Sequence[str], *, exact: bool = Fals
 
 
 def as_written(texts: pa.Array) -> pa.Array:
-    """Return ids in one form: NFC, without white space around and what cannot be seen, without
-    the marks by which spreadsheets know texts (`="01"`, `'01`), and whole numbers without the `.0`
-    or the exponent that spreadsheets and data frames give them, where no digit is lost by it."""
+    """Return ids in one form: NFC, without invisible characters and white space around.
+
+    They are without the marks of texts in spreadsheets (`="01"`, `'01`), and whole numbers without
+    the `.0` or the exponent that spreadsheets and data frames give them, where no digit is lost.
+    """
     if pc.any(pc.match_substring_regex(texts, _MARKED)).as_py():
         texts = pc.replace_substring_regex(texts, _UNSEEN, "")
         texts = pc.replace_substring_regex(texts, r"""^(?:="(.*)"|'([0-9].*))$""", r"\1\2")

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 def by_family(dataset: Dataset) -> Dataset:
-    """Every family of the catalogue as one item, at the median price of its members; items
-    without a family are left out.
+    """Return the data with every family as one item, at the median price of its members.
 
-    Raises:
-        DataError: the catalogue names no family.
+    Items without a family are left out.
+
+    Raises
+    ------
+    DataError
+        The catalogue names no family.
     """
     catalogue, baskets = dataset.catalogue, dataset.baskets
     family = catalogue.family

@@ -38,7 +38,7 @@ class LocalService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Raises ServiceFailed where it cannot start; the message ends with its last words."""
+        """Raise ServiceFailed where it cannot start; the message ends with its last lines."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with self._progress.task("Starting the service"):
@@ -104,7 +104,7 @@ class LocalService:
         return True
 
     def get(self, path: str) -> dict[str, Any]:
-        """The JSON answer of one GET; raises ServiceFailed."""
+        """Return the JSON answer of one GET; raises ServiceFailed."""
         try:
             with _OPENER.open(f"{self.url}{path}", timeout=60) as response:
                 return json.load(response)
@@ -115,7 +115,7 @@ class LocalService:
             raise ServiceFailed(f"GET {path} failed: {error}; log: {self.log}") from error
 
     def check(self) -> None:
-        """Raises ServiceFailed where the process has ended."""
+        """Raise ServiceFailed where the process has ended."""
         if self._process is not None and self._process.poll() is not None:
             words = self.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
             raise ServiceFailed(
@@ -130,6 +130,7 @@ class LocalService:
             time.sleep(0.5)
 
     def stop(self) -> None:
+        """Stop the process, in good order if it can."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)

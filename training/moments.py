@@ -55,10 +55,14 @@ class _TwoWays(ValueError):
 class Moments:
     """One instant a row.
 
-    Attributes:
-        micros: int64 (n_rows,), microseconds UTC, 0 where there is none.
-        bad: bool (n_rows,), the cell is empty or no date.
-        missing: bool (n_rows,), the cell is empty.
+    Attributes
+    ----------
+    micros : int64 (n_rows,)
+        Microseconds UTC, 0 where there is none.
+    bad : bool (n_rows,)
+        The cell is empty or no date.
+    missing : bool (n_rows,)
+        The cell is empty.
     """
 
     micros: NDArray[np.int64]
@@ -69,7 +73,7 @@ class Moments:
 def read_moments(
     source: SourceTable, columns: Sequence[str], date_format: str | None, timezone: str
 ) -> Moments:
-    """The instants that `columns` (one, or date and time) state.
+    """Return the instants that `columns` (one, or date and time) state.
 
     Times without an offset are local to `timezone`: one that a clock change skipped is moved
     forward, one that it repeated is taken as the first. Without `date_format`, ISO 8601 is
@@ -77,8 +81,10 @@ def read_moments(
     by English name. Of a file whose dates are of another form, the few that could be read two ways
     are bad.
 
-    Raises:
-        DataError: no such column, or dates that could be read two ways.
+    Raises
+    ------
+    DataError
+        No such column, or dates that could be read two ways.
     """
     arrays = [source.column(name) for name in columns]
     if len(arrays) == 1 and _is_time(arrays[0].type):
@@ -196,12 +202,14 @@ def _parse(
 def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
 
-    Args:
-        texts: those that are not ISO 8601, under their places among all.
-        n_rows: of each text of all, in how many rows it stands.
+    Parameters
+    ----------
+    texts
+        Those that are not ISO 8601, under their places among all.
+    n_rows
+        Of each text of all, in how many rows it stands.
 
-    Raises:
-        _TwoWays: the dates do not tell which.
+    Raises _TwoWays: the dates do not tell which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]

@@ -43,9 +43,12 @@ _UNITS = frozenset(_WORDS["units"].split())
 class Marks:
     """How the shop file says that numbers are written.
 
-    Attributes:
-        decimal, thousands: None where the column decides.
-        firm: whether the decimal mark is this field's own, so that no other is tried.
+    Attributes
+    ----------
+    decimal, thousands
+        None where the column decides.
+    firm
+        Whether the decimal mark is this field's own, so that no other is tried.
     """
 
     decimal: str | None = None
@@ -63,12 +66,18 @@ class Marks:
 class Numbers:
     """One number a row.
 
-    Attributes:
-        values: float64 (n_rows,), NaN where there is none.
-        missing: bool (n_rows,), the cell is empty.
-        bad: bool (n_rows,), the cell holds something that is no finite number.
-        foreign: bool (n_rows,), the cell names another currency than the shop's.
-        own: bool (n_rows,), the cell names a currency that may be the shop's.
+    Attributes
+    ----------
+    values : float64 (n_rows,)
+        NaN where there is none.
+    missing : bool (n_rows,)
+        The cell is empty.
+    bad : bool (n_rows,)
+        The cell holds something that is no finite number.
+    foreign : bool (n_rows,)
+        The cell names another currency than the shop's.
+    own : bool (n_rows,)
+        The cell names a currency that may be the shop's.
     """
 
     values: NDArray[np.float64]
@@ -94,12 +103,17 @@ def read_numbers(
 
     A currency sign or code, thousands separators and accounting's negative brackets are taken off.
 
-    Args:
-        marks: of numbers that are text.
-        currency: the shop's, which cells that name a currency are compared with.
+    Parameters
+    ----------
+    marks
+        Of numbers that are text.
+    currency
+        The shop's, which cells that name a currency are compared with.
 
-    Raises:
-        DataError: no such column, or numbers that could be read two ways.
+    Raises
+    ------
+    DataError
+        No such column, or numbers that could be read two ways.
     """
     array = source.column(column)
     missing = array.is_null().to_numpy(zero_copy_only=False)
@@ -144,8 +158,9 @@ def money_to_minor(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Minor units, rounded half to even as `mersalg.engine.money.to_minor` does.
 
-    Returns:
-        int64 (n,), 0 where not finite or too large; bool (n,), the amount is beyond 2**53.
+    Returns
+    -------
+    int64 (n,), 0 where not finite or too large; bool (n,), the amount is beyond 2**53.
     """
     scaled = amounts * 10.0 ** minor_digits(currency)
     with np.errstate(invalid="ignore"):
@@ -170,8 +185,7 @@ def _numbers_of(
 ) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
     """Return the number of each distinct text, and what the texts that are no plain numbers are.
 
-    Raises:
-        _TwoWays: the texts do not tell the decimal mark.
+    Raises _TwoWays: the texts do not tell the decimal mark.
     """
     plain = _matches(texts, _PLAIN)
     # By decimal mark: 0 the point, 1 the comma.

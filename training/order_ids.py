@@ -32,8 +32,10 @@ def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[
     Some exports (Odoo's) write order id, date and customer in the first row of an order alone. Such
     a row belongs to the order above it.
 
-    Args:
-        columns: all that speak of the whole order.
+    Parameters
+    ----------
+    columns
+        All that speak of the whole order.
     """
     if len({*columns}) < 2 or orders.codes.min(initial=0) > MISSING:
         return orders
@@ -91,13 +93,18 @@ def split_by_visit(
     order of goods that never met. Where more than a tenth of the ids of several rows stand for
     several days, the day becomes part of the key of every order; the same of stores and customers.
 
-    Args:
-        others: what else may part orders: its columns, a word for it, its keys.
-        usable: bool (n_rows,), purchases that count; by them it is decided.
-        split: what the shop file says of it: whether any, or no id stands for several orders.
+    Parameters
+    ----------
+    others
+        What else may part orders: its columns, a word for it, its keys.
+    usable : bool (n_rows,)
+        Purchases that count; by them it is decided.
+    split
+        What the shop file says of it: whether any, or no id stands for several orders.
 
-    Returns:
-        the keys, and in words what was done.
+    Returns
+    -------
+    the keys, and in words what was done.
     """
     parts = [part for part in others if part[2] is not None]
     if columns.ordered_at and not agree(orders.codes, moments.micros, _MINUTES_APART):

@@ -55,12 +55,16 @@ ABSURD_PRICE_RATIO = 1000
 class OrderLines:
     """Checked lines, purchases and returns.
 
-    Attributes:
-        frame: one line a row in reading order: order, item, customer, store (int32 codes of the
-            keys below, MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of
-            returns), unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool).
-        item_ids: the catalogue's ids; without a catalogue those bought, sorted (large_string).
-        timed: whether the shop tells when orders were made.
+    Attributes
+    ----------
+    frame
+        One line a row in reading order: order, item, customer, store (int32 codes of the keys
+        below, MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of returns),
+        unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool).
+    item_ids
+        The catalogue's ids; without a catalogue those bought, sorted (large_string).
+    timed
+        Whether the shop tells when orders were made.
     """
 
     frame: pd.DataFrame
@@ -104,12 +108,12 @@ def read_order_lines(
 ) -> OrderLines:
     """Check every row; the audit learns what was left out and why.
 
-    Args:
-        catalogue_ids: items that can be offered, None where the shop has no catalogue.
-        catalogue_file: its name for messages.
+    `catalogue_ids` can be offered; without a catalogue it is None, else `catalogue_file` its name.
 
-    Raises:
-        DataError: a column is missing, or no line is left.
+    Raises
+    ------
+    DataError
+        A column is missing, or no line is left.
     """
     section, columns, currency = config.orders, config.orders.columns, config.shop.currency
     stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
@@ -292,8 +296,7 @@ def _of_order(
 ) -> Keys | None:
     """Return a key that rows may leave out where another row of their order gives it.
 
-    Args:
-        nobody: words that are no key.
+    `nobody`: words that are no key.
     """
     if names is None:
         return None
@@ -354,8 +357,7 @@ def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
 def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:
     """Return the kept rows of which every source cell equals an earlier kept row's.
 
-    Args:
-        key: int64 (n_rows,), equal of such rows.
+    `key` (int64 (n_rows,)): equal of such rows.
     """
     repeated = np.zeros(len(key), dtype=np.bool_)
     ascending = np.sort(key[kept])

@@ -76,13 +76,19 @@ def refuse_other_files(
 ) -> None:
     """Look at the first lines of a file that was read as one basket a line.
 
-    Args:
-        codes: int32 (n_labels,), positions in `items`, MISSING where a label is blank.
-        lines: int64 (n_labels,), ascending.
-        quoted: whether its labels are separated by commas and not by white space.
+    Parameters
+    ----------
+    codes : int32 (n_labels,)
+        Positions in `items`, MISSING where a label is blank.
+    lines : int64 (n_labels,)
+        Ascending.
+    quoted
+        Whether its labels are separated by commas and not by white space.
 
-    Raises:
-        DataError: they are of another kind of file.
+    Raises
+    ------
+    DataError
+        They are of another kind of file.
     """
     end = int(np.searchsorted(lines, lines[0] + _LOOKED_AT)) if len(lines) else 0
     named = codes[:end] != MISSING

@@ -72,8 +72,10 @@ def written_alike(what: str, *listed: pa.Array) -> Iterator[str]:
 def perhaps_nobody(customers: Keys, codes: Codes) -> Iterator[str]:
     """Yield a warning of a customer with so many lines that it may stand for all guests.
 
-    Args:
-        codes: positions in the customers, one an order line.
+    Parameters
+    ----------
+    codes
+        Positions in the customers, one an order line.
     """
     counts = np.bincount(codes[codes != MISSING])
     if len(counts) < 2:

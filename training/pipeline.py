@@ -46,17 +46,28 @@ _LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", 
 class TrainingResult:
     """What one training made, and what became of it.
 
-    Attributes:
-        version: name of the version written.
-        published: whether it is now the one served.
-        refused: whether the gate said no (and was not overruled).
-        verdicts: the gate's answers.
-        metrics: back-test results; empty where there was nothing to test on.
-        counts: orders, items, rules, ladders and the like.
-        quality: rows read, kept and left out by reason.
-        warnings: names in pins and blocks that the catalogue does not hold; outcomes not used.
-        seconds: time of each stage.
-        unchanged: whether the inputs are those of `version`, so that none was written.
+    Attributes
+    ----------
+    version
+        Name of the version written.
+    published
+        Whether it is now the one served.
+    refused
+        Whether the gate said no (and was not overruled).
+    verdicts
+        The gate's answers.
+    metrics
+        Back-test results; empty where there was nothing to test on.
+    counts
+        Orders, items, rules, ladders and the like.
+    quality
+        Rows read, kept and left out by reason.
+    warnings
+        Names in pins and blocks that the catalogue does not hold; outcomes not used.
+    seconds
+        Time of each stage.
+    unchanged
+        Whether the inputs are those of `version`, so that none was written.
     """
 
     version: str
@@ -72,6 +83,7 @@ class TrainingResult:
     unchanged: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "version": self.version,
             "published": self.published,
@@ -99,7 +111,7 @@ class _Stopwatch:
 
 
 def fit(dataset: Dataset, config: ShopConfig, engine: MiningEngine, progress: Progress) -> Model:
-    """The model of `dataset`; its version is "unsaved"."""
+    """Return the model of `dataset`; its version is "unsaved"."""
     return fit_model(dataset, config, engine, progress).model
 
 
@@ -145,18 +157,29 @@ def train(
     newest version; the result is then what its manifest says. Outcomes change without notice: a
     training that asks for them is never skipped.
 
-    Args:
-        folder: that of the shop file; relative data paths start there.
-        engine: name of the mining engine, else the shop file's.
-        publish: False writes and judges only.
-        force: publish whatever the gate says.
-        items: what is stated of items since, as of a database's live catalogue, by id.
-        outcomes: a database whose shown upsell offers calibrate the scores of upgrades.
-        n_back_test: maximum number of later baskets to rank for.
+    Parameters
+    ----------
+    folder
+        That of the shop file; relative data paths start there.
+    engine
+        Name of the mining engine, else the shop file's.
+    publish
+        False writes and judges only.
+    force
+        Publish whatever the gate says.
+    items
+        What is stated of items since, as of a database's live catalogue, by id.
+    outcomes
+        A database whose shown upsell offers calibrate the scores of upgrades.
+    n_back_test
+        Maximum number of later baskets to rank for.
 
-    Raises:
-        ConfigError, DataError: the shop file or its data cannot serve.
-        ModelError: the version could not be written or read back.
+    Raises
+    ------
+    ConfigError, DataError
+        The shop file or its data cannot serve.
+    ModelError
+        The version could not be written or read back.
     """
     mining = get_engine(engine or config.training.engine)
     watch, registry = _Stopwatch(), Registry(models)
@@ -290,7 +313,7 @@ def _former_cuts(registry: Registry) -> FormerCuts:
 
 
 def _published(registry: Registry) -> Manifest | None:
-    """The published version's manifest; None where there is none, or none that can be read."""
+    """Return the published version's manifest; None where none can be read."""
     try:
         current = registry.current()
         return registry.manifest(current) if current is not None else None

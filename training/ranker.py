@@ -56,14 +56,17 @@ class _Rows:
 def fit_scorers(
     base: Ranking, before: Dataset, later: Dataset, progress: Progress
 ) -> dict[Mode, Scorer] | None:
-    """A scorer for each mode; None where `later` holds too few orders to learn from.
+    """Return a scorer for each mode; None where `later` holds too few orders to learn from.
 
     Where customers have bought nearly all there is, what is new to them is too little to learn
     from: then discovery is weighed like the rest.
 
-    Args:
-        base: item-item models and signals of `before`.
-        before, later: orders up to a moment, and those after it; the same customers.
+    Parameters
+    ----------
+    base
+        Item-item models and signals of `before`.
+    before, later
+        Orders up to a moment, and those after it; the same customers.
     """
     joined = _joined_purchases(before, later)
     earlier = bought(before)
@@ -206,8 +209,10 @@ def rows_of(
     known_until: Moments,
     n_negatives: int | None,
 ) -> _Rows:
-    """Return the signals of candidates and whether each was hidden: `n_negatives` of the others of
-    a cart, or all."""
+    """Return the signals of candidates and whether each was hidden.
+
+    They are the hidden items and `n_negatives` of the others of a cart, or all.
+    """
     native, n_others = base.native(), np.inf if n_negatives is None else n_negatives
 
     def of_batch(part: slice, carts: Carts, past: Past) -> _Rows:

@@ -36,8 +36,10 @@ class HttpService:
     def __init__(self, base_url: str, *, key: str | None = None) -> None:
         """`key` is one of scope `server`, or None where the service has no keys.
 
-        Raises:
-            ConfigError: the HTTP client is not installed.
+        Raises
+        ------
+        ConfigError
+            The HTTP client is not installed.
         """
         require_http_client()
         import httpx
@@ -64,6 +66,7 @@ class HttpService:
         self._client.close()
 
     def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer of `POST /v1/suggestions`."""
         answer = self._post("/v1/suggestions", request)
         if answer["tracking"] == "off":
             # What is not kept cannot be reported, and the truth would be that of other facts.
@@ -71,6 +74,7 @@ class HttpService:
         return answer
 
     def record(self, events: list[dict[str, Any]]) -> None:
+        """Record facts; raises where one is rejected."""
         result = self._post("/v1/events", {"events": events})
         if result["rejected"]:
             raise ServiceFailed(f"the service rejected facts: {result['rejected'][:3]}")
@@ -86,7 +90,7 @@ class HttpService:
 
 
 def require_http_client() -> None:
-    """Raises ConfigError where the HTTP client is not installed."""
+    """Raise ConfigError where the HTTP client is not installed."""
     if importlib.util.find_spec("httpx") is None:
         raise ConfigError("simulated shoppers need httpx: pip install 'mersalg[demo]'")
 
@@ -101,8 +105,10 @@ def replay(
 ) -> Replay:
     """Play `visits`, several at a time; the outcomes do not depend on how threads take turns.
 
-    Raises:
-        ServiceFailed: the service failed a call or rejected a fact; the replay stops there.
+    Raises
+    ------
+    ServiceFailed
+        The service failed a call or rejected a fact; the replay stops there.
     """
     begun = datetime.now(UTC)
     with progress.task("Shoppers check out", total=len(visits)) as task:

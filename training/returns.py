@@ -50,20 +50,25 @@ class _Open:
 def subtract_returns(
     lines: pd.DataFrame, order_texts: pa.Array, *, timed: bool
 ) -> tuple[pd.DataFrame, ReturnsQuality]:
-    """The purchases that lasted, and what became of the returns.
+    """Return the purchases that lasted, and what became of the returns.
 
     A return is matched to purchases of the same item: first to those of its own order, then,
     where the customer is known, to the customer's latest purchases at or before its time, unit by
     unit. What finds no purchase (the goods were bought before the file begins, or by a guest)
     changes nothing and is counted.
 
-    Args:
-        lines: see `order_lines.OrderLines.frame`.
-        order_texts: order ids by code; they decide between purchases of one moment.
-        timed: False where `ordered_at` says nothing; then the order of the rows stands for time.
+    Parameters
+    ----------
+    lines
+        See `order_lines.OrderLines.frame`.
+    order_texts
+        Order ids by code; they decide between purchases of one moment.
+    timed
+        False where `ordered_at` says nothing; then the order of the rows stands for time.
 
-    Returns:
-        The purchases with units left, quantities and discounts reduced in proportion, and counts.
+    Returns
+    -------
+    The purchases with units left, quantities and discounts reduced in proportion, and counts.
     """
     returned = lines["returned"].to_numpy()
     if not returned.any():

@@ -46,8 +46,10 @@ def rows_saying(
 ) -> Mask:
     """Return the rows in which a column says one of the words, whatever its letter case.
 
-    Args:
-        orders: where given, a row that says nothing says what the other rows of its order do.
+    Parameters
+    ----------
+    orders
+        Where given, a row that says nothing says what the other rows of its order do.
     """
     keys = read_keys(source, (column,))
     if orders is not None:
@@ -77,8 +79,10 @@ def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list
 def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[str]:
     """Yield a warning for each unused column that seems to say that rows are no sales.
 
-    Args:
-        of_returns: columns that returns are known by.
+    Parameters
+    ----------
+    of_returns
+        Columns that returns are known by.
     """
     for name in source.unused:
         if name in of_returns:
@@ -142,6 +146,7 @@ def refunded_rows(
 
 
 def cancelled_rows(orders: Keys, prefix: str | None) -> Mask:
+    """Return the rows whose order id has the prefix of cancellations."""
     if not prefix:
         return np.zeros(len(orders.codes), dtype=np.bool_)
     return orders.by_key(pc.starts_with(orders.texts, prefix), False)

@@ -81,7 +81,7 @@ def rules_to_arrow(
 
 
 def check_out_path(path: Path) -> None:
-    """Raises ConfigError where rules cannot be written to `path`."""
+    """Raise ConfigError where rules cannot be written to `path`."""
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"rules are written as {' or '.join(FORMATS)}, not {path.name!r}")
     if not path.parent.is_dir():

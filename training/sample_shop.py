@@ -32,11 +32,15 @@ def sample_files(name: str, now: datetime) -> dict[str, bytes]:
 
     The same day gives the same orders; those of another day differ in their dates alone.
 
-    Args:
-        now: the last order is of the day before, in the shop's time zone.
+    Parameters
+    ----------
+    now
+        The last order is of the day before, in the shop's time zone.
 
-    Raises:
-        ConfigError: no such sample.
+    Raises
+    ------
+    ConfigError
+        No such sample.
     """
     if name not in sample_names():
         raise ConfigError(f"no such sample {shown(name)}; there is {', '.join(sample_names())}")

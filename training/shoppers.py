@@ -42,13 +42,15 @@ class Behaviour:
     """Share of purchases of which one line is refunded."""
 
     def cross_sell_chance(self, score: float) -> float:
+        """Return the probability that a seen cross-sell offer is taken."""
         return min(1.0, self.cross_sell_floor + self.cross_sell_slope * max(score, 0.0))
 
     def upsell_chance(self, price_ratio: float) -> float:
+        """Return the probability that a seen upgrade is taken."""
         return min(1.0, self.upsell_at_par * math.exp(-self.upsell_decay * (price_ratio - 1)))
 
     def sentences(self) -> list[str]:
-        """The acceptance model in words and numbers, for readers of the rates."""
+        """Return the acceptance model in words and numbers, for readers of the rates."""
         return [
             f"{self.in_mind:.0%} of a basket is not yet in the cart but bought anyway; "
             f"{self.trade_up_in_mind:.0%} of buyers trade up by themselves.",
@@ -66,11 +68,15 @@ class Behaviour:
 class Visit:
     """One checkout before any offer.
 
-    Attributes:
-        cart: item id -> units at the moment suggestions are asked for.
-        intended: item id -> units bought if no offer is seen; an item of the cart that is not
-            in it gave way to a dearer sibling that is.
-        prices: item id -> list price in minor units of every item of `cart` and `intended`.
+    Attributes
+    ----------
+    cart
+        Item id -> units at the moment suggestions are asked for.
+    intended
+        Item id -> units bought if no offer is seen; an item of the cart that is not in it gave way
+        to a dearer sibling that is.
+    prices
+        Item id -> list price in minor units of every item of `cart` and `intended`.
     """
 
     checkout_id: str
@@ -83,11 +89,11 @@ class Visit:
     seed: int
 
     def chance(self, what: str) -> float:
-        """A uniform draw of this visit, fixed by the seed and what it decides."""
+        """Return a uniform draw of this visit, fixed by the seed and what it decides."""
         return random.Random(f"{self.seed}/{self.checkout_id}/{what}").random()  # noqa: S311
 
     def request(self, limits: Mapping[str, int] | None = None) -> dict[str, Any]:
-        """The body of `POST /v1/suggestions`."""
+        """Return the body of `POST /v1/suggestions`."""
         body: dict[str, Any] = {
             "checkout_id": self.checkout_id,
             "session_id": self.session_id,

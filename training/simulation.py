@@ -23,7 +23,7 @@ class Service(Protocol):
     """The two calls a shop makes; may be used from several threads."""
 
     def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of `POST /v1/suggestions`."""
+        """Return the answer of `POST /v1/suggestions`."""
         ...
 
     def record(self, events: list[dict[str, Any]]) -> None:
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def play(visit: Visit, answer: dict[str, Any], behaviour: Behaviour, now: datetime) -> Outcome:
-    """What the buyer of `visit` does with `answer`, as facts from just after `now` on."""
+    """Return what the buyer of `visit` does with `answer`, as facts from just after `now` on."""
     return _Buyer(visit, answer, behaviour, now).play()
 
 
@@ -193,7 +193,7 @@ class _Buyer:
 
 
 def _converts(offer: Mapping[str, Any], cart: Mapping[str, int], bought: Mapping[str, int]) -> bool:
-    """The conversion rule: bought and not in the cart; for an upsell, in place of the base item."""
+    """Return whether an item was bought and not in the cart; for an upsell, instead of its base."""
     item_id = offer["item_id"]
     if item_id not in bought or item_id in cart:
         return False

@@ -33,28 +33,44 @@ class SourceSection(Protocol):
     """What the sections `[orders]` and `[catalogue]` of a shop file have in common."""
 
     @property
-    def path(self) -> str | None: ...
+    def path(self) -> str | None:
+        """File or glob."""
+
     @property
-    def url(self) -> str | None: ...
+    def url(self) -> str | None:
+        """Database URL."""
+
     @property
-    def query(self) -> str | None: ...
+    def query(self) -> str | None:
+        """Query of the database."""
+
     @property
-    def separator(self) -> str: ...
+    def separator(self) -> str:
+        """Sign between the cells of a CSV file."""
+
     @property
-    def encoding(self) -> str: ...
+    def encoding(self) -> str:
+        """Encoding of a CSV file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
     """Rows of one or several files as one table.
 
-    Attributes:
-        table: the rows, column by column.
-        files: names for messages, in reading order; one name for a database.
-        file_starts: int64 (n_files + 1,); rows of file f are `file_starts[f]:file_starts[f + 1]`.
-        ragged: rows that could not be taken into the table, by file and row.
-        by_name: columns that are used because they bear the name of a field.
-        unused: columns that are not used.
+    Attributes
+    ----------
+    table
+        The rows, column by column.
+    files
+        Names for messages, in reading order; one name for a database.
+    file_starts : int64 (n_files + 1,)
+        Rows of file f are `file_starts[f]:file_starts[f + 1]`.
+    ragged
+        Rows that could not be taken into the table, by file and row.
+    by_name
+        Columns that are used because they bear the name of a field.
+    unused
+        Columns that are not used.
     """
 
     table: pa.Table
@@ -66,6 +82,7 @@ class SourceTable:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows."""
         return self.table.num_rows
 
     def column(self, name: str) -> pa.Array:
@@ -74,8 +91,10 @@ class SourceTable:
         Text is dictionary-encoded, so that whatever is asked of it is asked of each distinct text
         once; empty or blank text is null, and every text of the dictionary is in use.
 
-        Raises:
-            DataError: no such column, or two of that name.
+        Raises
+        ------
+        DataError
+            No such column, or two of that name.
         """
         require_columns(self.table.column_names, (name,), self.files[0])
         column = self.table.column(name)
@@ -106,7 +125,7 @@ class SourceTable:
         return file, number
 
     def value(self, row: int, column: str) -> str:
-        """The cell as text, for messages; "" where it is empty."""
+        """Return the cell as text, for messages; "" where it is empty."""
         found = self.table.column(column)[row].as_py()
         return "" if found is None else str(found)[:_LONGEST_VALUE]
 
@@ -114,15 +133,22 @@ class SourceTable:
 def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
     """Read a section of the shop file.
 
-    Args:
-        section: where the rows lie and how they are written.
-        folder: that of the shop file; relative paths start there.
-        needed: columns that must be there.
+    Parameters
+    ----------
+    section
+        Where the rows lie and how they are written.
+    folder
+        That of the shop file; relative paths start there.
+    needed
+        Columns that must be there.
 
-    Raises:
-        ConfigError: the database URL cannot be used.
-        DataError: no such file, an unreadable one, files of a glob that do not fit together, a
-            column that is missing, or no row at all.
+    Raises
+    ------
+    ConfigError
+        The database URL cannot be used.
+    DataError
+        No such file, an unreadable one, files of a glob that do not fit together, a column that is
+        missing, or no row at all.
     """
     if section.url is not None and section.query is not None:
         # SQLAlchemy takes long to load: only who reads a database waits for it.
@@ -139,10 +165,12 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
 
 
 def matching_files(path: str, folder: Path) -> list[Path]:
-    """The file, or the files of a glob in the order of their names.
+    """Return the file, or the files of a glob in the order of their names.
 
-    Raises:
-        DataError: nothing there.
+    Raises
+    ------
+    DataError
+        Nothing there.
     """
     whole = folder / path
     if whole.is_file():
@@ -159,7 +187,7 @@ def matching_files(path: str, folder: Path) -> list[Path]:
 
 
 def require_columns(present: Sequence[str], needed: Sequence[str], file: str) -> None:
-    """Raises DataError naming the first column of `needed` that is missing or stands twice."""
+    """Raise DataError naming the first column of `needed` that is missing or occurs twice."""
     for name in needed:
         times = present.count(name)
         if times > 1:
@@ -182,13 +210,8 @@ def with_own_names(
     """Add the columns of a source that bear a field's own name, where the shop file names none.
 
     Letter case counts only between columns that differ in nothing else, and `Unit price` and
-    `unitPrice` are `unit_price`. A column that the shop file names is what the shop file says.
-
-    Args:
-        others: columns that other settings name.
-
-    Returns:
-        the columns, and the source with a list of those that are used so and not at all.
+    `unitPrice` are `unit_price`. A column that the shop file names is what it says; `others` are
+    columns that other settings name.
     """
     present = source.table.column_names
     named = {*others, *_names(columns.model_dump(exclude_unset=True))}
@@ -224,7 +247,7 @@ def _names(columns: Mapping[str, Any]) -> set[str]:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Raises DataError where the file is no Parquet file."""
+    """Raise DataError where the file is no Parquet file."""
     try:
         return pyarrow.parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
@@ -234,8 +257,10 @@ def read_parquet(path: Path) -> pa.Table:
 def is_parquet(path: Path) -> bool:
     """Return whether a file is called as Parquet files are; else it is CSV.
 
-    Raises:
-        DataError: it is called as spreadsheets are.
+    Raises
+    ------
+    DataError
+        It is called as spreadsheets are.
     """
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
@@ -245,8 +270,10 @@ def is_parquet(path: Path) -> bool:
 def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
     """One file of a section, and its rows that are not in the table.
 
-    Raises:
-        DataError: unreadable, or of a kind that is not read.
+    Raises
+    ------
+    DataError
+        Unreadable, or of a kind that is not read.
     """
     if is_parquet(path):
         return read_parquet(path), []
@@ -271,8 +298,7 @@ def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
 def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
     """`table` with its columns in the order of the first file's.
 
-    Raises:
-        DataError: its columns are others.
+    Raises DataError: its columns are others.
     """
     if sorted(table.column_names) == sorted(first.column_names):
         if len(set(first.column_names)) < len(first.column_names):

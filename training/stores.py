@@ -29,13 +29,16 @@ def borne_out(
     baskets: Baskets,
     max_q: float,
 ) -> tuple[RuleTable, Stores | None]:
-    """The rules that the stores together do not contradict, and the counts by store.
+    """Return the rules that the stores together do not contradict, and the counts by store.
 
-    Args:
-        orders: int64, positions of the orders that `baskets` are of.
+    Parameters
+    ----------
+    orders : int64
+        Positions of the orders that `baskets` are of.
 
-    Returns:
-        `table` as it is and None where orders are not known to be of several stores.
+    Returns
+    -------
+    `table` as it is and None where orders are not known to be of several stores.
     """
     store = store_of_order(dataset)[orders]
     n_stores = len(dataset.store_ids)

@@ -20,10 +20,12 @@ class Aside(Protocol):
     """A row that is not in the table: its number in the file and its text."""
 
     @property
-    def row(self) -> int: ...
+    def row(self) -> int:
+        """Number of the row."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """Text of the cell."""
 
 
 def refuse_swallowed_rows(
@@ -36,13 +38,19 @@ def refuse_swallowed_rows(
 ) -> None:
     """Look at what was read of a file.
 
-    Args:
-        table: its rows, of all columns or of some.
-        aside: the rows that are not in the table.
-        columns: how many the file has; those of the table where not given.
+    Parameters
+    ----------
+    table
+        Its rows, of all columns or of some.
+    aside
+        The rows that are not in the table.
+    columns
+        How many the file has; those of the table where not given.
 
-    Raises:
-        DataError: a value holds several lines that look like rows: who reads on has lost them.
+    Raises
+    ------
+    DataError
+        A value holds several lines that look like rows: who reads on has lost them.
     """
     columns = columns or len(table.column_names)
     # Nearly every file has a line a row, and then nothing can be swallowed.
@@ -78,7 +86,7 @@ def _rows_in(text: str, separator: str, columns: int) -> int:
 
 
 def _number(number: int, aside: set[int]) -> int:
-    """The number in the file of the row that has this number in the table."""
+    """Return the number in the file of a row of the table."""
     for taken in sorted(aside):
         number += taken <= number
     return number

@@ -59,6 +59,7 @@ class Truth:
         )
 
     def to_json(self) -> dict[str, object]:
+        """Return it as JSON holds it."""
         return {
             "visits": self.n_visits,
             "purchases": self.n_purchases,

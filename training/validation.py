@@ -114,6 +114,7 @@ class Example:
         return f"{where}, {self.column} {self.value!r}" if self.column else where
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {"file": self.file, "row": self.row, "column": self.column, "value": self.value}
 
 
@@ -125,6 +126,7 @@ class Finding:
     examples: tuple[Example, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {"rows": self.rows, "examples": [example.to_json() for example in self.examples]}
 
 
@@ -132,13 +134,20 @@ class Finding:
 class SourceQuality:
     """Rows of one section of the shop file.
 
-    Attributes:
-        files: what was read.
-        left_out: reason (a key of REASONS) -> rows that serve no further.
-        notes: a key of NOTES -> rows that were kept, but.
-        by_name: columns used because they bear a field's own name.
-        unused: columns not used.
-        warnings: what the shop should know or set.
+    Attributes
+    ----------
+    files
+        What was read.
+    left_out
+        Reason (a key of REASONS) -> rows that serve no further.
+    notes
+        A key of NOTES -> rows that were kept, but.
+    by_name
+        Columns used because they bear a field's own name.
+    unused
+        Columns not used.
+    warnings
+        What the shop should know or set.
     """
 
     files: tuple[str, ...]
@@ -151,6 +160,7 @@ class SourceQuality:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "files": list(self.files),
             "rows_read": self.rows_read,
@@ -166,11 +176,16 @@ class SourceQuality:
 class ReturnsQuality:
     """What became of return lines.
 
-    Attributes:
-        lines: return lines read (negative quantity or cancellation).
-        matched_units, unmatched_units: units taken off earlier purchases, and those without any.
-        unmatched_lines: return lines of which some unit found no purchase.
-        lines_removed, orders_removed: purchase lines, and orders, of which nothing was left.
+    Attributes
+    ----------
+    lines
+        Return lines read (negative quantity or cancellation).
+    matched_units, unmatched_units
+        Units taken off earlier purchases, and those without any.
+    unmatched_lines
+        Return lines of which some unit found no purchase.
+    lines_removed, orders_removed
+        Purchase lines, and orders, of which nothing was left.
     """
 
     lines: int = 0
@@ -181,6 +196,7 @@ class ReturnsQuality:
     orders_removed: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "lines": self.lines,
             "matched_units": self.matched_units,
@@ -200,6 +216,7 @@ class DataQuality:
     returns: ReturnsQuality
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         return {
             "orders": self.orders.to_json(),
             "catalogue": self.catalogue.to_json() if self.catalogue else None,
@@ -208,8 +225,11 @@ class DataQuality:
 
 
 def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality) -> list[str]:
-    """What the shop should know before it trains: names and settings that hold for nothing, what
-    it may want to set, and rows that could not be read."""
+    """Return what the shop should know before it trains.
+
+    These are names and settings that hold for nothing, what it may want to set, and rows that could
+    not be read.
+    """
     offers = config.offers
     said = [*unknown_names(catalogue, offers), *useless_upgrades(catalogue, offers)]
     if "sensitive" not in offers.model_fields_set and (
@@ -260,8 +280,11 @@ def rows_left_out(quality: DataQuality) -> list[str]:
 
 
 def warnings_of(quality: DataQuality) -> list[str]:
-    """What the shop should know of its rows: of each section what reading it said, what a great
-    part is left out for against its will, and what could not be read."""
+    """Return what the shop should know of its rows.
+
+    These are each section's own warnings, reasons that leave out a great part unintended, and what
+    could not be read.
+    """
     said: list[str] = []
     for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders)):
         if source is None:
@@ -336,7 +359,7 @@ class RowAudit:
         )
 
     def why_nothing_is_left(self) -> str:
-        """The reasons with their counts, the most frequent first, each with its first example."""
+        """Return the reasons with their counts and first example, the most frequent first."""
         parts: list[str] = []
         for reason, found in sorted(self._left_out.items(), key=lambda entry: -entry[1].rows):
             first = found.examples[0]

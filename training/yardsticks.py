@@ -25,7 +25,7 @@ _LEAST_JOINT = 5
 
 
 def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
-    """The most bought items, whatever the cart."""
+    """Return the most bought items, whatever the cart."""
     ranked = np.argsort(-n_orders_of_item, kind="stable").astype(np.int32)
 
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -36,15 +36,17 @@ def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
 
 
 def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
-    """Every rule of two items that meet in five orders, or as often as keeps their number bearable:
-    many rules rank better than sure ones."""
+    """Return every rule of two items that meet in five orders; more where that is too many rules.
+
+    Many rules rank better than sure ones.
+    """
     least = affordable_min_count(baskets, _LEAST_JOINT, max_length=2)
     itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
     return rules_from_itemsets(itemsets, baskets.n_orders)
 
 
 def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker:
-    """The best conviction of any rule of the cart, then popularity: a rule table at its best.
+    """Return items by the best conviction of any rule of the cart, then by popularity.
 
     Of the usual measures conviction finds most. `table` holds rules of single antecedents.
     """

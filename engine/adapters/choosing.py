@@ -20,7 +20,7 @@ ADAPTERS: dict[str, Adapter] = {
 
 
 def adapter_named(name: str) -> Adapter:
-    """Raises ConfigError for one that does not exist."""
+    """Raise ConfigError for one that does not exist."""
     if name not in ADAPTERS:
         raise ConfigError(f"from: {name!r} does not exist; there are {', '.join(ADAPTERS)}")
     return ADAPTERS[name]

@@ -44,13 +44,18 @@ _OFFER = ("offer_id", "promotion_id")
 def translate(payload: object, received_at: int) -> list[Record]:
     """Events in our schema; those that say nothing of offers or orders are left out.
 
-    Args:
-        payload: `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a
-            push `{"event", "ecommerce"}`.
-        received_at: microseconds, when the payload says no time.
+    Parameters
+    ----------
+    payload
+        `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a push
+        `{"event", "ecommerce"}`.
+    received_at
+        Microseconds, when the payload says no time.
 
-    Raises:
-        FactRejected: the payload has none of these shapes.
+    Raises
+    ------
+    FactRejected
+        The payload has none of these shapes.
     """
     body = record_of(payload, "the payload")
     if "events" in body:

@@ -21,10 +21,12 @@ _LARGEST_EXPONENT = 20
 
 
 def record_of(data: object, where: str) -> Mapping[str, object]:
-    """A JSON object.
+    """Return a JSON object.
 
-    Raises:
-        FactRejected: it is something else.
+    Raises
+    ------
+    FactRejected
+        It is something else.
     """
     if not isinstance(data, dict):
         raise FactRejected("invalid", f"{where} must be an object")
@@ -32,7 +34,7 @@ def record_of(data: object, where: str) -> Mapping[str, object]:
 
 
 def list_of(record: Mapping[str, object], field: str) -> Sequence[object]:
-    """A list that may be missing."""
+    """Return a list that may be missing."""
     value = record.get(field)
     if value is None:
         return ()
@@ -42,7 +44,7 @@ def list_of(record: Mapping[str, object], field: str) -> Sequence[object]:
 
 
 def text_of(record: Mapping[str, object], *fields: str) -> str | None:
-    """The first of `fields` that says something; numbers are ids too."""
+    """Return the first of `fields` that has a value; numbers are ids too."""
     for field in fields:
         value = record.get(field)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -135,10 +137,11 @@ def _cost(line: Record) -> Decimal | None:
 
 
 def without_none(record: Mapping[str, object]) -> Record:
+    """Return a record without its empty fields."""
     return {name: value for name, value in record.items() if value is not None}
 
 
 def derived_id(prefix: str, content: object) -> str:
-    """An id that the same content always has: a repeated delivery is known again."""
+    """Return an id that the same content always has, so that a repeated delivery is a duplicate."""
     text = json.dumps(content, sort_keys=True, default=str, ensure_ascii=False)
     return f"{prefix}/{hashlib.sha256(text.encode()).hexdigest()[:32]}"

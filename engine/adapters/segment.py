@@ -42,12 +42,17 @@ _ORDERS = frozenset({"purchase", "refund", "cancel"})
 def translate(payload: object, received_at: int) -> list[Record]:
     """Events in our schema; messages that say nothing of offers or orders are left out.
 
-    Args:
-        payload: one message, or `{"batch": [...]}`.
-        received_at: microseconds, when a message says no time.
+    Parameters
+    ----------
+    payload
+        One message, or `{"batch": [...]}`.
+    received_at
+        Microseconds, when a message says no time.
 
-    Raises:
-        FactRejected: a message of these kinds lacks its id or its order.
+    Raises
+    ------
+    FactRejected
+        A message of these kinds lacks its id or its order.
     """
     body = record_of(payload, "the message")
     messages = list_of(body, "batch") if "batch" in body else [body]

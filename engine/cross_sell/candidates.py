@@ -118,8 +118,11 @@ class Candidates:
         return 1.0 if self.native is None else float(self.strengths.min(initial=1.0))
 
     def evidence(self, items: list[int]) -> list[RuleCounts]:
-        """Return the counts behind items, candidates or not: of the strongest rule; else of the
-        pair with the cart that is best supported by counts; else of the item alone."""
+        """Return the counts behind items, candidates or not.
+
+        They are those of the strongest rule; else of the pair with the cart that is best supported
+        by counts; else of the item alone.
+        """
         cross_sell = self.cross_sell
         rules = cross_sell.native.strongest(self.cart, items)
         found = [

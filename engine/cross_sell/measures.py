@@ -42,7 +42,7 @@ def lift(
 def _log_lift_error(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
 ) -> Floats:
-    """Standard error of log lift, by the delta method on the multinomial of (A, c).
+    """Return the standard error of log lift, by the delta method on the multinomial of (A, c).
 
     Var = 1/n_ac - 1/n_a - 1/n_c + (2 lift - 1)/n.
     """

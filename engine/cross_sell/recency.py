@@ -21,11 +21,14 @@ class Recency:
 
     They rank. What is shown as evidence stays the true count of the rule table.
 
-    Attributes:
-        n_joint, n_antecedent: int64 (n_rules,), of the rules of the table.
-        n_orders_of_item, n_added_of_item: int64 (n_items,), orders that hold the item, and those
-            that hold it beside something else.
-        n_orders: all orders.
+    Attributes
+    ----------
+    n_joint, n_antecedent
+        int64 (n_rules,), of the rules of the table.
+    n_orders_of_item, n_added_of_item
+        int64 (n_items,), orders that hold the item, and those that hold it beside something else.
+    n_orders
+        All orders.
     """
 
     n_joint: NDArray[np.int64]

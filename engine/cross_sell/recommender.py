@@ -57,6 +57,7 @@ class CrossSell:
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        """Build what a cart is scored with from a model."""
         table, affinity, n_items = model.rules, model.affinity, len(model.catalogue)
         recency = model.recency
         index = model.rule_index or RuleIndexes.of(table, n_items, recency)
@@ -90,7 +91,7 @@ class CrossSell:
         return np.concatenate([self.repelled.of(cart), self.contrary.consequents.of(cart)])
 
     def counts_of(self, rule: int) -> RuleCounts:
-        """The evidence of one of the rule table's rules."""
+        """Return the evidence of one of the rule table's rules."""
         table = self.table
         n_joint, n_antecedent = table.n_joint.item(rule), table.n_antecedent.item(rule)
         return RuleCounts(
@@ -104,11 +105,12 @@ class CrossSell:
         )
 
     def popular_counts(self, item: int) -> RuleCounts:
+        """Return the counts behind an item that is offered for its popularity."""
         n_joint = int(self.n_orders_of_item[item])
         return RuleCounts((), n_joint, self.n_orders, n_joint / max(self.n_orders, 1), 1.0, 1.0)
 
     def rank(self, cart_items: Sequence[int], limit: int) -> tuple[Items, Scores]:
-        """The first `limit` complements of a cart, whether or not they can be offered."""
+        """Return the first `limit` complements of a cart, whether or not they can be offered."""
         cart = np.unique(np.asarray(cart_items, dtype=np.int32))
         items, strengths = self.native.fire(cart)
         fresh = ~np.isin(items, cart)

@@ -15,11 +15,16 @@ from mersalg.engine.cross_sell import measures
 class RuleTable:
     """`n` single-consequent rules; counts are stored, measures are derived.
 
-    Attributes:
-        antecedents: Ragged of int32, n rows of dense item indices, ascending.
-        consequent: int32 (n,).
-        n_joint, n_antecedent, n_consequent: int64 (n,), orders.
-        n_orders: orders mined.
+    Attributes
+    ----------
+    antecedents
+        Ragged of int32, n rows of dense item indices, ascending.
+    consequent
+        int32 (n,).
+    n_joint, n_antecedent, n_consequent
+        int64 (n,), orders.
+    n_orders
+        Orders mined.
     """
 
     antecedents: Ragged[np.int32]
@@ -31,6 +36,7 @@ class RuleTable:
 
     @classmethod
     def empty(cls, n_orders: int = 0) -> RuleTable:
+        """Return a table without rules."""
         none32, none64 = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
         return cls(Ragged.empty(0, np.int32), none32, none64, none64, none64, n_orders)
 
@@ -49,16 +55,19 @@ class RuleTable:
         return self.n_joint, self.n_antecedent, self.n_consequent, self.n_orders
 
     def confidence(self) -> NDArray[np.float64]:
+        """Return the confidence of each rule."""
         return measures.confidence(self.n_joint, self.n_antecedent)
 
     def lift(self) -> NDArray[np.float64]:
+        """Return the lift of each rule."""
         return measures.lift(*self.counts())
 
     def lift_lower(self) -> NDArray[np.float64]:
+        """Return the lower bound of each rule's lift."""
         return measures.lift_lower(*self.counts())
 
     def take(self, rules: NDArray[np.int64]) -> RuleTable:
-        """The rules at positions `rules`, in that order."""
+        """Return the rules at positions `rules`, in that order."""
         return RuleTable(
             self.antecedents.take(rules),
             self.consequent[rules],

@@ -27,12 +27,17 @@ AGREES, MIXED, CONTRADICTED = 0, 1, 2
 class StoreCounts:
     """Counts of each rule of a table in each store that holds its antecedent.
 
-    Attributes:
-        stores: Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number
-            of stores stands for orders of which the store is not known.
-        n_joint, n_antecedent, n_consequent: int32 (n_cells,), orders of that store.
-        flag: int8 (n_rules,), AGREES, MIXED or CONTRADICTED.
-        log_odds: float64 (n_rules,), of the Mantel-Haenszel odds ratio over all stores.
+    Attributes
+    ----------
+    stores
+        Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number of
+        stores stands for orders of which the store is not known.
+    n_joint, n_antecedent, n_consequent
+        int32 (n_cells,), orders of that store.
+    flag : int8 (n_rules,)
+        AGREES, MIXED or CONTRADICTED.
+    log_odds : float64 (n_rules,)
+        Of the Mantel-Haenszel odds ratio over all stores.
     """
 
     stores: Ragged[np.int32]
@@ -46,7 +51,7 @@ class StoreCounts:
         return len(self.flag)
 
     def take(self, rules: Integers) -> StoreCounts:
-        """The rules at positions `rules`, in that order."""
+        """Return the rules at positions `rules`, in that order."""
         cells = self.stores.places(rules)
         return StoreCounts(
             self.stores.take(rules),
@@ -58,7 +63,7 @@ class StoreCounts:
         )
 
     def shrunk_confidence(self, table: RuleTable) -> Floats:
-        """The confidence of each cell, drawn to that of all stores; float64 (n_cells,).
+        """Return the confidence of each cell, drawn to that of all stores; float64 (n_cells,).
 
         (n_ac + M mu) / (n_a + M), mu being the rule's confidence in all orders: the mean of a beta
         posterior. How far stores differ is taken from the stores themselves (empirical Bayes), by
@@ -91,12 +96,16 @@ class StoreCounts:
 class Stores:
     """What the stores of a shop say of its rules.
 
-    Attributes:
-        store_ids: n_stores external ids.
-        n_orders: int64 (n_stores + 1,), orders of each, last those of which no store is known.
-        offered: of the rules of the model.
-        contradicted_rules, contradicted: rules that are not offered, for the stores contradict
-            them, and their counts.
+    Attributes
+    ----------
+    store_ids
+        n_stores external ids.
+    n_orders : int64 (n_stores + 1,)
+        Orders of each, last those of which no store is known.
+    offered
+        Of the rules of the model.
+    contradicted_rules, contradicted
+        Rules that are not offered, for the stores contradict them, and their counts.
     """
 
     store_ids: StringTable

@@ -66,8 +66,7 @@ def place_complements(
 def _pinned(
     candidates: Candidates, eligibility: CartEligibility, pins: Sequence[Pin], limit: int
 ) -> dict[int, int]:
-    """Return the positions of the items the shop places itself, ascending; a pin beyond the limit
-    asks for nothing."""
+    """Return the positions of the items the shop places itself, ascending, up to the limit."""
     found: dict[int, int] = {}
     for pin in pins:
         if pin.position > limit or len(found) == limit:
@@ -88,7 +87,7 @@ def _itself(pin: Pin, eligibility: CartEligibility) -> int | None:
 
 
 def _of_category(pin: Pin, candidates: Candidates, eligibility: CartEligibility) -> int | None:
-    """The best candidate of a category, else its most popular item that goes with the cart.
+    """Return the best candidate of a category, else its most popular item that fits the cart.
 
     The shop named no item here, so nothing of what keeps items out is overridden but their price.
     """

@@ -28,9 +28,12 @@ Items = NDArray[np.int32]
 class Pin:
     """An offer the shop places: the first of `items` that can be had, at `position` (from 1).
 
-    Attributes:
-        items: one item, or all of a category, the most often added first.
-        by_score: whether candidates among `items` come first, the best of them (a category).
+    Attributes
+    ----------
+    items
+        One item, or all of a category, the most often added first.
+    by_score
+        Whether candidates among `items` come first, the best of them (a category).
     """
 
     items: Items
@@ -41,6 +44,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Block:
+    """A rule that keeps items from being offered."""
+
     items: Items
     reason: Reason
     needed: frozenset[int]
@@ -50,11 +55,16 @@ class Block:
 class InForce:
     """The rules of one period.
 
-    Attributes:
-        eligibility: that of the model, with everything marked that is blocked whatever the cart.
-        blocks: the other blocks, by one of the items they need in the cart.
-        pins: those that ask nothing of the cart, by position and then as the shop file has them.
-        cart_pins: the other pins with their rank among all, by one of the items they need.
+    Attributes
+    ----------
+    eligibility
+        That of the model, with everything marked that is blocked whatever the cart.
+    blocks
+        The other blocks, by one of the items they need in the cart.
+    pins
+        Those that ask nothing of the cart, by position and then as the shop file has them.
+    cart_pins
+        The other pins with their rank among all, by one of the items they need.
     """
 
     eligibility: Eligibility
@@ -72,7 +82,7 @@ class InForce:
                     eligibility.leave_out(block.items, block.reason)
 
     def pins_of(self, cart: Collection[int]) -> list[Pin]:
-        """The pins a cart meets, by position and then as the shop file has them."""
+        """Return the pins a cart meets, by position and then in the order of the shop file."""
         if not self.cart_pins:
             return [pin for _, pin in self.pins]
         met = [
@@ -95,6 +105,7 @@ class Policy:
 
     @classmethod
     def prepare(cls, model: Model, eligibility: Eligibility) -> Self:
+        """Compile the pins and blocks of a model."""
         offers, timezone = model.settings.offers, model.settings.shop.timezone
         pins = [
             (rule.validity(timezone), pin)
@@ -116,7 +127,7 @@ class Policy:
         )
 
     def at(self, moment: int) -> InForce:
-        """What holds at `moment`, microseconds since the epoch."""
+        """Return what holds at `moment`, microseconds since the epoch."""
         return self.period(self.period_of(moment))
 
     def period_of(self, moment: int) -> int:
@@ -131,7 +142,7 @@ def _in_force(
     eligibility: Eligibility,
     period: int,
 ) -> InForce:
-    """The rules that hold between `turns[period - 1]` and `turns[period]`."""
+    """Return the rules that hold between `turns[period - 1]` and `turns[period]`."""
     # Nothing begins or ends inside a period, so any moment of it stands for all.
     moment = turns[period - 1] if period else (turns[0] - 1 if turns else 0)
     held = [block for validity, block in blocks if moment in validity]

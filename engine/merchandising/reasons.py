@@ -14,6 +14,7 @@ class Reason(IntEnum):
     meaning: str
 
     def __new__(cls, number: int, meaning: str) -> Reason:
+        """Make a member with the meaning of its number."""
         member = int.__new__(cls, number)
         member._value_ = number
         member.meaning = meaning

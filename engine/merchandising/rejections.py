@@ -41,9 +41,12 @@ def rejected_complements(
 ) -> list[Rejected]:
     """Return what is not offered beside a cart, best first.
 
-    Args:
-        category, substitutes: int32 (n_items,), as of `NativeEligibility`.
-        offered: the complements chosen, of at most `limit`.
+    Parameters
+    ----------
+    category, substitutes
+        int32 (n_items,), as of `NativeEligibility`.
+    offered
+        The complements chosen, of at most `limit`.
     """
     chosen = {each.item for each in offered}
     families = {substitutes.item(each.item) for each in offered} - {-1}

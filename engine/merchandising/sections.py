@@ -30,6 +30,8 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_lengt
 
 
 class Section(BaseModel):
+    """A section of a shop file, in which unknown names are errors."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -128,8 +130,10 @@ def shop_rule(action: object, fields: Mapping[str, Any]) -> ShopRule:
 
 
 class UpgradeSection(Section):
-    """A better version of an item, by the shop's own word: offered across families and outside the
-    price band, as long as it costs more."""
+    """A better version of an item that the shop names itself.
+
+    It is offered across families and outside the price band, as long as it costs more.
+    """
 
     model_config = ConfigDict(
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
@@ -148,6 +152,8 @@ class UpgradeSection(Section):
 
 
 class OffersSection(Section):
+    """What is offered, and what is not."""
+
     cross_sell: int = Field(default=3, ge=0, le=20)
     """Cross-sell offers where a call gives no limit."""
     upsell: int = Field(default=1, ge=0, le=20)

@@ -41,7 +41,7 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[n
 
 
 def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozenset[int] | None:
-    """The items the cart must hold for a rule; None where one is unknown: no cart holds it."""
+    """Return the items the cart must hold for a rule; None where one is unknown."""
     found = [catalogue.items.index_of(text) for text in rule.needed_items]
     known = frozenset(item for item in found if item is not None)
     return None if None in found else known

@@ -48,7 +48,7 @@ def _instant(moment: date, zone: ZoneInfo) -> int:
 
 
 def parse_moment(value: object) -> object:
-    """A TOML date or date and time, or the same as ISO 8601 text; raises ValueError."""
+    """Return the instant of a TOML or ISO 8601 date, or date and time; raises ValueError."""
     if isinstance(value, date):
         return value
     if not isinstance(value, str):

@@ -32,9 +32,12 @@ def _begun(key: bytes) -> hmac.HMAC:
 class Customers:
     """Rows of `purchases` by hash.
 
-    Attributes:
-        hashes: uint64 (n_customers,), ascending.
-        rows: int64 (n_customers,), the row of `purchases` that belongs to each.
+    Attributes
+    ----------
+    hashes : uint64 (n_customers,)
+        Ascending.
+    rows : int64 (n_customers,)
+        The row of `purchases` that belongs to each.
     """
 
     hashes: NDArray[np.uint64]

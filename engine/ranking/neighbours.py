@@ -14,11 +14,15 @@ from mersalg.engine.arrays import Ragged
 class Neighbours:
     """The neighbours of each item.
 
-    Attributes:
-        items: Ragged of int32, n_items rows of n values in all, ascending inside a row.
-        weight: float32 (n,), what the row's item adds to the score of each (EASE: Steck,
-            "Embarrassingly Shallow Autoencoders for Sparse Data", 2019); 0 where only counts speak.
-        n_joint: int32 (n,), orders that hold both; 0 where too few to be counted.
+    Attributes
+    ----------
+    items
+        Ragged of int32, n_items rows of n values in all, ascending inside a row.
+    weight : float32 (n,)
+        What the row's item adds to the score of each (EASE: Steck, "Embarrassingly Shallow
+        Autoencoders for Sparse Data", 2019); 0 where only counts speak.
+    n_joint : int32 (n,)
+        Orders that hold both; 0 where too few to be counted.
     """
 
     items: Ragged[np.int32]

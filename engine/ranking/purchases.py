@@ -21,9 +21,12 @@ NEVER = 999.0
 class Purchases:
     """Orders by customer, oldest first.
 
-    Attributes:
-        ordered_at: Ragged of int64, n_customers rows of n_orders in all; microseconds UTC.
-        items: Ragged of int32, n_orders rows, distinct and ascending inside an order.
+    Attributes
+    ----------
+    ordered_at
+        Ragged of int64, n_customers rows of n_orders in all; microseconds UTC.
+    items
+        Ragged of int32, n_orders rows, distinct and ascending inside an order.
     """
 
     ordered_at: Ragged[np.int64]
@@ -31,11 +34,13 @@ class Purchases:
 
     @classmethod
     def none(cls) -> Purchases:
+        """Return no customers."""
         nothing = np.zeros(1, dtype=np.int64)
         return cls(Ragged(nothing, nothing[:0]), Ragged(nothing, np.zeros(0, dtype=np.int32)))
 
     @property
     def n_customers(self) -> int:
+        """Number of customers."""
         return len(self.ordered_at)
 
 
@@ -43,9 +48,12 @@ class Purchases:
 class Carts:
     """A batch of carts.
 
-    Attributes:
-        indptr: int64 (n_carts + 1,); cart c holds `items[indptr[c]:indptr[c + 1]]`.
-        items: int32 (n,), distinct and ascending inside a cart.
+    Attributes
+    ----------
+    indptr : int64 (n_carts + 1,)
+        Cart c holds `items[indptr[c]:indptr[c + 1]]`.
+    items : int32 (n,)
+        Distinct and ascending inside a cart.
     """
 
     indptr: NDArray[np.int64]
@@ -65,11 +73,16 @@ class Carts:
 class Past:
     """What is known of the customers of a batch of carts, entry by entry.
 
-    Attributes:
-        cart: int64 (n,), ascending, whose customer bought it.
-        item: int32 (n,).
-        age: float32 (n,), days before the checkout.
-        order: int64 (n,), ascending; entries of one order share it.
+    Attributes
+    ----------
+    cart : int64 (n,)
+        Ascending, whose customer bought it.
+    item
+        int32 (n,).
+    age : float32 (n,)
+        Days before the checkout.
+    order : int64 (n,)
+        Ascending; entries of one order share it.
     """
 
     cart: NDArray[np.int64]
@@ -79,6 +92,7 @@ class Past:
 
     @classmethod
     def unknown(cls) -> Past:
+        """Return the past of a customer of whom nothing is known."""
         nothing = np.zeros(0, dtype=np.int64)
         return cls(nothing, nothing.astype(np.int32), nothing.astype(np.float32), nothing)
 
@@ -92,9 +106,12 @@ class Past:
     ) -> Past:
         """Orders before `until` of each cart's customer, as seen from `now`.
 
-        Args:
-            customers: int64 (n_carts,), rows of `purchases`, -1 where nobody is known.
-            now, until: int64 (n_carts,), microseconds UTC; `until` is at most `now`.
+        Parameters
+        ----------
+        customers : int64 (n_carts,)
+            Rows of `purchases`, -1 where nobody is known.
+        now, until
+            int64 (n_carts,), microseconds UTC; `until` is at most `now`.
         """
         begins = np.zeros(len(customers), dtype=np.int64)
         ends = np.zeros(len(customers), dtype=np.int64)

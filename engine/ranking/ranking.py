@@ -21,11 +21,15 @@ MODES: tuple[Mode, ...] = ("discovery", "complete")
 class Ranking:
     """Arrays only, as a version stores them.
 
-    Attributes:
-        neighbours: the item-item model; `groups`: the same over groups of items.
-        signals: what each item is by itself.
-        scorers: one for each mode; `discovery` offers what the customer has not bought before,
-            `complete` lets repeats in.
+    Attributes
+    ----------
+    neighbours
+        The item-item model; `groups`: the same over groups of items.
+    signals
+        What each item is by itself.
+    scorers
+        One for each mode; `discovery` offers what the customer has not bought before, `complete`
+        lets repeats in.
     """
 
     neighbours: Neighbours

@@ -17,11 +17,15 @@ Floats = NDArray[np.float32]
 class Scorer:
     """A perceptron with rectified layers.
 
-    Attributes:
-        mean, scale: float32 (n_features,), of the features in training.
-        weights, biases: of each layer, float32 (n_in, n_out) and (n_out,); the last has one output.
-        slope, intercept: make the last output the log-odds that come true in the back-test
-            (Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
+    Attributes
+    ----------
+    mean, scale
+        float32 (n_features,), of the features in training.
+    weights, biases
+        Of each layer, float32 (n_in, n_out) and (n_out,); the last has one output.
+    slope, intercept
+        Make the last output the log-odds that come true in the back-test (Platt, "Probabilistic
+        Outputs for Support Vector Machines", 1999).
     """
 
     mean: Floats
@@ -48,6 +52,7 @@ class Scorer:
         return self.calibrated(self.raw(features))
 
     def calibrated(self, raw: Floats) -> NDArray[np.float64]:
+        """Return the probabilities of raw scores."""
         odds = self.slope * raw.astype(np.float64) + self.intercept
         # Within these bounds a probability is neither 0 nor 1, whatever is rounded.
         return 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))

@@ -16,16 +16,25 @@ class ItemSignals:
 
     A group is what the catalogue calls family, else its category; -1 where it tells neither.
 
-    Attributes:
-        n_orders: float32 (n,), orders that hold the item; `n_orders_all`: float32 (1,), all.
-        recent, latest: float32 (n,), share of the last orders that hold the item, older ones
-            counting less: half after 14 and after 4 days.
-        group: int32 (n,).
-        share: float32 (n,), of the recent sales of its group.
-        log_price: float32 (n,), natural logarithm of minor units; 0 where not known.
-        margin: float32 (n,), (price - cost) / price; 0 where not known.
-        popular: int32 (p,), the items most bought lately, most first.
-        leaders: Ragged of int32 over groups; the best sellers of each lately, best first.
+    Attributes
+    ----------
+    n_orders : float32 (n,)
+        Orders that hold the item; `n_orders_all`: float32 (1,), all.
+    recent, latest
+        float32 (n,), share of the last orders that hold the item, older ones counting less: half
+        after 14 and after 4 days.
+    group
+        int32 (n,).
+    share : float32 (n,)
+        Of the recent sales of its group.
+    log_price : float32 (n,)
+        Natural logarithm of minor units; 0 where not known.
+    margin : float32 (n,)
+        (price - cost) / price; 0 where not known.
+    popular : int32 (p,)
+        The items most bought lately, most first.
+    leaders
+        Ragged of int32 over groups; the best sellers of each lately, best first.
     """
 
     n_orders: NDArray[np.float32]
@@ -41,10 +50,12 @@ class ItemSignals:
 
     @property
     def n_items(self) -> int:
+        """Number of items."""
         return len(self.n_orders)
 
     @property
     def n_groups(self) -> int:
+        """Number of groups."""
         return len(self.leaders)
 
     def packed(self) -> NDArray[np.float32]:

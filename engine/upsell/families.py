@@ -18,13 +18,19 @@ GIVEN, LEARNED, CATEGORY = range(3)
 class Families:
     """What each ladder's family goes by and rests on; all of n_ladders entries.
 
-    Attributes:
-        names: the shop's name of the family or category, else the words its items share.
-        method: int8, position in METHODS.
-        similarity: float64, mean likeness of the members' names in [0, 1], NaN where not asked.
-        n_together, n_expected: float64, pairs of members that met in orders, and how many would
-            by chance, basket sizes allowed for.
-        words: what all members' names share, separated by spaces.
+    Attributes
+    ----------
+    names
+        The shop's name of the family or category, else the words its items share.
+    method : int8
+        Position in METHODS.
+    similarity : float64
+        Mean likeness of the members' names in [0, 1], NaN where not asked.
+    n_together, n_expected
+        float64, pairs of members that met in orders, and how many would by chance, basket sizes
+        allowed for.
+    words
+        What all members' names share, separated by spaces.
     """
 
     names: StringTable

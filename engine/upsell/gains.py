@@ -135,7 +135,7 @@ def compare_texts(
     lower_is_better: bool = False,
     decimal: Mark = ".",
 ) -> Verdict:
-    """The verdict on one attribute; `both` is a set that gained some members and lost others."""
+    """Return the verdict on one attribute; `both` is a set that gained and lost members."""
     if not levels and _is_plain(before) and _is_plain(after):
         # Of whole numbers there are many pairs; each is sooner compared than remembered.
         verdict = _by_size(int(before), int(after))
@@ -237,10 +237,13 @@ def compare_attributes(
 ) -> Comparison:
     """`rows` are (attribute, text of the base item, text of the better one).
 
-    Args:
-        attributes: the shop's levels and decimal mark, and which numbers are better for being
-            smaller. What has levels or is named so is no matter of fit or taste.
-        kind: of the items, as of `Traits`.
+    Parameters
+    ----------
+    attributes
+        The shop's levels and decimal mark, and which numbers are better for being smaller. What has
+        levels or is named so is no matter of fit or taste.
+    kind
+        Of the items, as of `Traits`.
     """
     attributes = attributes or AttributesSection()
     found: dict[str, list[Change]] = {}

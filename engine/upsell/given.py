@@ -30,8 +30,7 @@ def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) 
 
 
 def useless_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:
-    """A warning for each of `offers.upgrades` that names no item of the catalogue, or none that is
-    dearer."""
+    """Return a warning for each of `offers.upgrades` with an unknown or cheaper item."""
     said: list[str] = []
     for place, pair in enumerate(settings.upgrades):
         where = f"offers.upgrades.{place}"

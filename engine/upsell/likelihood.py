@@ -19,13 +19,20 @@ PROMOTION_DAYS = 10.0
 class Facts:
     """What an item is, at any moment; n is the number of items.
 
-    Attributes:
-        ladder: int32 (n,), -1 where it stands on none.
-        tier: int16 (n,).
-        log_price: float32 (n,), natural logarithm of the price in minor units, 0 where not known.
-        level: float32 (n,), log price, centred and scaled inside the ladder; 0 where on none.
-        category, brand: int32 (n,), codes, -1 where not known.
-        log_amount: float32 (n,), logarithm of the pack's amount, NaN where not known.
+    Attributes
+    ----------
+    ladder : int32 (n,)
+        -1 where it stands on none.
+    tier
+        int16 (n,).
+    log_price : float32 (n,)
+        Natural logarithm of the price in minor units, 0 where not known.
+    level : float32 (n,)
+        Log price, centred and scaled inside the ladder; 0 where on none.
+    category, brand
+        int32 (n,), codes, -1 where not known.
+    log_amount : float32 (n,)
+        Logarithm of the pack's amount, NaN where not known.
     """
 
     ladder: NDArray[np.int32]
@@ -41,12 +48,17 @@ class Facts:
 class Standing:
     """Counts as of one moment, the last order that was known.
 
-    Attributes:
-        orders: float32 (n_items, len(WINDOWS)), orders with the item in each window.
-        promotion: float32 (n_items,), share of the price given away lately; usual: all the time.
-        ups, downs, moves: float32 (n_items,), how often buyers of the item took a dearer tier,
-            a cheaper one, anything of the ladder next.
-        move_keys: int64 (n_moves,), ascending, `item * n_items + next item`; move_times: how often.
+    Attributes
+    ----------
+    orders
+        float32 (n_items, len(WINDOWS)), orders with the item in each window.
+    promotion : float32 (n_items,)
+        Share of the price given away lately; usual: all the time.
+    ups, downs, moves
+        float32 (n_items,), how often buyers of the item took a dearer tier, a cheaper one, anything
+        of the ladder next.
+    move_keys : int64 (n_moves,)
+        Ascending, `item * n_items + next item`; move_times: how often.
     """
 
     orders: Floats
@@ -66,11 +78,15 @@ class Likelihood:
     What they weigh is the table of signals in `engine/native/upgrades.pyx`, whose code says how
     likely upgrades are in serving.
 
-    Attributes:
-        which: its `slope` sharpens the shares of a question's items (a conditional logit).
-        whether: calibrated by Platt's method.
-        offer_slope, offer_intercept: turn the log-odds of the product into those at which offers
-            shown were taken; 1 and 0 until enough offers have been.
+    Attributes
+    ----------
+    which
+        Its `slope` sharpens the shares of a question's items (a conditional logit).
+    whether
+        Calibrated by Platt's method.
+    offer_slope, offer_intercept
+        Turn the log-odds of the product into those at which offers shown were taken; 1 and 0 until
+        enough offers have been.
     """
 
     facts: Facts

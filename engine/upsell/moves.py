@@ -14,12 +14,16 @@ from mersalg.engine.arrays import Ragged
 class Moves:
     """A move: a customer's next purchase on the ladder, in a later order, is `items`.
 
-    Attributes:
-        n_from: int64 (n_items,), purchases of the item that another of its ladder followed, the
-            item itself included: the denominator of every share.
-        items: Ragged of int32 over items; to which item. The item itself, bought again, is among
-            them. Of very many pairs those seen once are left out.
-        counts: int64, of each value of `items`, how often.
+    Attributes
+    ----------
+    n_from : int64 (n_items,)
+        Purchases of the item that another of its ladder followed, the item itself included: the
+        denominator of every share.
+    items
+        Ragged of int32 over items; to which item. The item itself, bought again, is among them. Of
+        very many pairs those seen once are left out.
+    counts : int64
+        Of each value of `items`, how often.
     """
 
     n_from: NDArray[np.int64]

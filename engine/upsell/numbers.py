@@ -85,12 +85,13 @@ class Number:
 
     @property
     def limited(self) -> bool:
+        """Whether the number is finite."""
         return self.value.is_finite()
 
 
 @lru_cache(maxsize=4_096)
 def parse_number(text: str, decimal: Mark = ".") -> Number | None:
-    """The number a text states, with its unit as written, or None where it states none.
+    """Return the number a text states, with its unit as written; None where it states none.
 
     A comma before exactly three digits (`5,000`) parts thousands, but after a lone zero and in
     every other place decimals; of a file whose decimal mark is the comma, a point does so.

@@ -114,7 +114,7 @@ class Pack:
         return self.unit == "oz"
 
     def beside(self, other: Pack) -> Pack:
-        """The same pack, with ounces read as fluid ones where `other` is a volume."""
+        """Return the same pack, with ounces read as fluid ones where `other` is a volume."""
         if not (self.ounces and other.dimension == "volume"):
             return self
         return Pack("volume", self.amount * FLUID_OUNCE / OUNCE, "floz")
@@ -122,7 +122,7 @@ class Pack:
 
 @lru_cache(maxsize=2_048)
 def parse_pack(text: str) -> Pack | None:
-    """The amount `text` states, or None where it states none or leaves it open."""
+    """Return the amount `text` states; None where it states none or leaves it open."""
     words = _normal(text).strip().rstrip(" .*")
     if words in _ALONE:
         return _pack(1.0, words)
@@ -208,7 +208,7 @@ def without_pack(name: str, category: str = "") -> str:
 
 
 def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
-    """The pack of one item by dense index: by its attribute `pack_size`, else by its name."""
+    """Return the pack of one item by dense index, from `pack_size` or else its name."""
     sizes = catalogue.attributes.get("pack_size")
     pack = parse_pack(sizes[item]) if sizes is not None and sizes[item] else None
     if pack is not None:
@@ -220,7 +220,7 @@ def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
 
 @lru_cache(maxsize=16_384)
 def pack_in_name(name: str, category: str = "") -> Pack | None:
-    """The amount a display name states; a name's metres and inches tell what the thing is."""
+    """Return the amount a display name states; metres and inches in a name are no pack."""
     words = _GENERATION.sub(" ", without_properties(_normal(name), category))
     pack = parse_pack(words)
     return pack if pack is not None and pack.dimension in _IN_NAMES else None

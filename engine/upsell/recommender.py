@@ -93,12 +93,18 @@ class Upgrade:
 class _Sibling(NamedTuple):
     """A better item before its attributes are looked at.
 
-    Attributes:
-        base: position of the base item among those asked for.
-        difference: minor units more for one unit.
-        worth: minor units it brings, as of an `Upgrade`.
-        score: as of an `Upgrade` that gains something and loses nothing.
-        bound: the highest expected gain the upgrade can come to.
+    Attributes
+    ----------
+    base
+        Position of the base item among those asked for.
+    difference
+        Minor units more for one unit.
+    worth
+        Minor units it brings, as of an `Upgrade`.
+    score
+        As of an `Upgrade` that gains something and loses nothing.
+    bound
+        The highest expected gain the upgrade can come to.
     """
 
     item: int
@@ -133,6 +139,7 @@ class Upsell:
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
+        """Build what upgrades are chosen with from a model."""
         catalogue, ladders, offers = model.catalogue, model.ladders, model.settings.offers
         packed = model.packed and model.packed.upgrades
         if model.likelihood is not None and packed is None:
@@ -172,7 +179,7 @@ class Upsell:
         limit: int,
         past: Past | None = None,
     ) -> list[Upgrade]:
-        """The `limit` upgrades of the highest expected gain, each better item once.
+        """Return the `limit` upgrades of the highest expected gain, each better item once.
 
         `past` is what the buyer bought before, where that is known.
         """

@@ -12,7 +12,7 @@ _IMPERIAL = frozenset({"oz", "floz", "lb", "pt", "qt", "ga", "ft", "yd"})
 def step_of(
     base: Pack | None, better: Pack | None, base_price_minor: int, better_price_minor: int
 ) -> Step:
-    """The step from one item to a dearer one, by their packs and prices."""
+    """Return the step from one item to a dearer one, by their packs and prices."""
     if base is None or better is None:
         return "tier"
     base, better = base.beside(better), better.beside(base)
@@ -27,8 +27,10 @@ def step_of(
 def unit_saving(
     base: Pack, better: Pack, base_price_minor: int, better_price_minor: int
 ) -> tuple[float, str]:
-    """What share less one unit costs in the better pack, and what the unit is counted in: the
-    imperial unit both packs state, else the dimension."""
+    """Return what share less one unit costs in the better pack, and what the unit is counted in.
+
+    That is the imperial unit both packs state, else the dimension.
+    """
     base, better = base.beside(better), better.beside(base)
     share = 1 - (better_price_minor * base.amount) / (base_price_minor * better.amount)
     imperial = base.unit == better.unit and base.unit in _IMPERIAL

@@ -19,13 +19,18 @@ class Ladders:
     A ladder's family is the catalogue's `family`, else one learned from names and baskets, else
     the category.
 
-    Attributes:
-        family: int32 (n_items,), ladder of each item, -1 where it stands on none.
-        tier: int16 (n_items,), rank of the item's price level in its ladder, 0 the cheapest,
-            -1 where it stands on none.
-        members: Ragged of int32 over ladders; items of each, by price then index, ascending.
-        families: why each ladder's items are one family; None in versions that did not keep it.
-        moves: how customers went from item to item of a ladder; None where orders name none.
+    Attributes
+    ----------
+    family : int32 (n_items,)
+        Ladder of each item, -1 where it stands on none.
+    tier : int16 (n_items,)
+        Rank of the item's price level in its ladder, 0 the cheapest, -1 where it stands on none.
+    members
+        Ragged of int32 over ladders; items of each, by price then index, ascending.
+    families
+        Why each ladder's items are one family; None in versions that did not keep it.
+    moves
+        How customers went from item to item of a ladder; None where orders name none.
     """
 
     family: NDArray[np.int32]
@@ -36,4 +41,5 @@ class Ladders:
 
     @property
     def n_ladders(self) -> int:
+        """Number of ladders."""
         return len(self.members)

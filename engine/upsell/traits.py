@@ -81,13 +81,18 @@ Sense = Literal["fit", "taste"]
 class Traits:
     """What a name says, apart from what the thing is.
 
-    Attributes:
-        stem: the words that remain, sorted.
-        sizes, seasons, tastes: as written, in small letters; sizes of an accessory are the models
-            that it fits.
-        kind: `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
-        accessory: what kind of accessory it is; "" of other things.
-        head: the words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
+    Attributes
+    ----------
+    stem
+        The words that remain, sorted.
+    sizes, seasons, tastes
+        As written, in small letters; sizes of an accessory are the models that it fits.
+    kind
+        `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
+    accessory
+        What kind of accessory it is; "" of other things.
+    head
+        The words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
     """
 
     stem: tuple[str, ...]
@@ -200,7 +205,7 @@ def item_traits(catalogue: Catalogue, item: int) -> Traits:
 
 
 def _accessory(words: list[str]) -> str:
-    """The accessory a phrase names: its last word (`phone case`), or its first (`Etui Galaxy`)."""
+    """Return the accessory a phrase names: its last word (`phone case`) or its first."""
     while len(words) > 1 and (words[-1] in _BEHIND or _MADE_SO.fullmatch(words[-1])):
         words = words[:-1]
     for word in (*words[-1:], *(each for each in words[:1] if each in _FIRST)):

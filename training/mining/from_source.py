@@ -22,13 +22,20 @@ from mersalg.training.mining.significance import Fullness, FullnessOfBaskets
 class Counted:
     """What a source holds.
 
-    Attributes:
-        itemsets: frequent sets, items as positions in `items`.
-        fullness: of the orders behind them.
-        items: labels, ascending; where the orders were not read into memory, the frequent ones.
-        n_items: all items, frequent or not.
-        n_oversized: orders left out for their size.
-        seconds_reading: time until the baskets stood in memory; 0 where they never did.
+    Attributes
+    ----------
+    itemsets
+        Frequent sets, items as positions in `items`.
+    fullness
+        Of the orders behind them.
+    items
+        Labels, ascending; where the orders were not read into memory, the frequent ones.
+    n_items
+        All items, frequent or not.
+    n_oversized
+        Orders left out for their size.
+    seconds_reading
+        Time until the baskets stood in memory; 0 where they never did.
     """
 
     itemsets: Itemsets
@@ -52,16 +59,23 @@ def count_source(
 ) -> Counted:
     """Count what stands together in the orders of `source`.
 
-    Args:
-        source: a file (`mersalg.training.basket_files`; Spark reads more,
-            `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which
-            `${NAME}` is read from the environment.
-        min_count: else the least count of `min_support`, else `default_min_count`.
-        max_basket_size: orders of more items are left out, and counted.
+    Parameters
+    ----------
+    source
+        A file (`mersalg.training.basket_files`; Spark reads more,
+        `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which `${NAME}`
+        is read from the environment.
+    min_count
+        Else the least count of `min_support`, else `default_min_count`.
+    max_basket_size
+        Orders of more items are left out, and counted.
 
-    Raises:
-        ConfigError: the engine is not installed, or the database cannot be used.
-        DataError: the source cannot be read, or there is no basket.
+    Raises
+    ------
+    ConfigError
+        The engine is not installed, or the database cannot be used.
+    DataError
+        The source cannot be read, or there is no basket.
     """
     if engine == "spark":
         # Spark's own baskets never stand in this process.
@@ -106,7 +120,7 @@ def _read(source: str, query: str | None) -> tuple[Baskets, Vocabulary]:
 
 
 def _not_larger(baskets: Baskets, max_basket_size: int | None) -> tuple[Baskets, int]:
-    """The baskets of at most so many items, and how many larger ones there are."""
+    """Return the baskets of at most so many items, and the number of larger ones."""
     if max_basket_size is None:
         return baskets, 0
     kept = np.flatnonzero(np.diff(baskets.indptr) <= max_basket_size)

@@ -37,8 +37,10 @@ class LocalEngine:
     what follows a label in a row is short where its occurrences are many. Memory is that of the
     frequent entries (12 bytes each), of the sets found, and of a few counters a label and thread.
 
-    Args:
-        threads: at most so many; all cores where not given.
+    Parameters
+    ----------
+    threads
+        At most so many; all cores where not given.
     """
 
     name = "local"
@@ -51,8 +53,10 @@ class LocalEngine:
     ) -> Itemsets:
         """Return all sets of 1..`max_length` items in at least `min_count` (>= 1) orders.
 
-        Raises:
-            DataError: over 2**31 entries of frequent items.
+        Raises
+        ------
+        DataError
+            Over 2**31 entries of frequent items.
         """
         min_count = max(min_count, 1)
 
@@ -125,11 +129,16 @@ def _moved(
 class Labelled:
     """Baskets in terms of labels: frequent items by ascending frequency.
 
-    Attributes:
-        item_counts: int64 (n_items,), orders with each item.
-        singles: int32 (n_labels,), the frequent items, ascending.
-        rows: the rows of labels; their names are places in `singles`.
-        work: int64 (n_labels,), entries in and behind the occurrences of each label.
+    Attributes
+    ----------
+    item_counts : int64 (n_items,)
+        Orders with each item.
+    singles : int32 (n_labels,)
+        The frequent items, ascending.
+    rows
+        The rows of labels; their names are places in `singles`.
+    work : int64 (n_labels,)
+        Entries in and behind the occurrences of each label.
     """
 
     item_counts: NDArray[np.int64]
@@ -148,8 +157,10 @@ class Labelled:
 def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: int) -> Labelled:
     """Drop the items in fewer than `min_count` orders and file the others.
 
-    Raises:
-        DataError: over 2**31 entries of frequent items.
+    Raises
+    ------
+    DataError
+        Over 2**31 entries of frequent items.
     """
     long = _long_orders(baskets, min_count)
     walked = _without(baskets, long) if len(long) else baskets
@@ -207,7 +218,7 @@ def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tup
 
 
 def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
-    """The orders with the most items, if they are very many; always fewer than `min_count`."""
+    """Return the orders with the most items, if they are very many; fewer than `min_count`."""
     sizes = np.diff(baskets.indptr)
     long = np.flatnonzero(sizes > _LONG_ROW)
     longest = long[np.argsort(-sizes[long], kind="stable")]

@@ -59,7 +59,7 @@ def _with_two_or_more(baskets: Baskets, frequent: NDArray[np.int32]) -> Baskets:
 def _grow(
     baskets: Baskets, min_count: int, max_length: int
 ) -> dict[int, tuple[list[list[int]], list[int]]]:
-    """Sets of two or more columns by length, with their counts."""
+    """Return sets of two or more columns by length, with their counts."""
     import pandas as pd
     from scipy.sparse import csr_array
 

@@ -23,12 +23,17 @@ class Itemsets:
     The sets are closed downward: every subset of a listed set is listed, so that the counts of a
     rule's antecedent and consequent are always at hand.
 
-    Attributes:
-        items: entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
-            lexicographic order.
-        counts: entry k - 1 holds their orders: int64 (n_k,).
-        n_orders: orders mined.
-        min_count: the least count listed.
+    Attributes
+    ----------
+    items
+        Entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
+        lexicographic order.
+    counts
+        Entry k - 1 holds their orders: int64 (n_k,).
+    n_orders
+        Orders mined.
+    min_count
+        The least count listed.
     """
 
     items: tuple[NDArray[np.int32], ...]
@@ -64,7 +69,7 @@ class Itemsets:
         return sum(len(level) for level in self.counts)
 
     def of_length(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Sets of `length` items and their counts, shapes (n, length) and (n,); none: n = 0."""
+        """Return the sets of `length` items and their counts, shapes (n, length) and (n,)."""
         if 1 <= length <= len(self.items):
             return self.items[length - 1], self.counts[length - 1]
         return np.zeros((0, length), dtype=np.int32), np.zeros(0, dtype=np.int64)
@@ -91,7 +96,7 @@ _ENGINES = {
 
 
 def get_engine(name: str) -> MiningEngine:
-    """Raises ConfigError where no engine has that name."""
+    """Raise ConfigError where no engine has that name."""
     if name not in _ENGINES:
         raise ConfigError(f"no mining engine {name!r}; there is: {', '.join(_ENGINES)}")
     module, attribute = _ENGINES[name]
@@ -100,7 +105,7 @@ def get_engine(name: str) -> MiningEngine:
 
 
 def min_count_of_support(min_support: Fraction, n_orders: int) -> int:
-    """The smallest count c >= 1 with c >= `min_support` * `n_orders`, exactly.
+    """Return the smallest count c >= 1 with c >= `min_support` * `n_orders`, exactly.
 
     In floating point `ceil(0.07 * 100)` is 8; here it is 7.
     """

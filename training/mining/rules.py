@@ -21,10 +21,12 @@ _VASTEST, _LONGEST_EXPONENT = 1_000, 6
 
 
 def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) -> Fraction:
-    """The exact number that `text` writes: `0.25`, `1e-3` or `1/4`.
+    """Return the exact number that `text` writes: `0.25`, `1e-3` or `1/4`.
 
-    Raises:
-        ConfigError: no number, below zero, above `at_most`, or written with a vast exponent.
+    Raises
+    ------
+    ConfigError
+        No number, below zero, above `at_most`, or written with a vast exponent.
     """
     exponent = re.search(r"[eE]([-+]?\d+)\s*$", text)
     if exponent is not None and abs(int(exponent[1][:_LONGEST_EXPONENT])) > _VASTEST:
@@ -42,11 +44,15 @@ def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) ->
 class Ranks:
     """Look-ups of sets in itemsets that are closed downward, by binary search item by item.
 
-    Attributes:
-        levels: entry k holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
+    Attributes
+    ----------
+    levels
+        Entry k holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
 
-    Raises:
-        ValueError: the items of a listed set but the last are not listed.
+    Raises
+    ------
+    ValueError
+        The items of a listed set but the last are not listed.
     """
 
     def __init__(self, itemsets: Itemsets) -> None:
@@ -65,8 +71,10 @@ class Ranks:
     def of(self, rows: NDArray[np.int32]) -> Integers:
         """Ranks of `rows`, shape (n, k), ascending inside a row.
 
-        Raises:
-            ValueError: one is not listed.
+        Raises
+        ------
+        ValueError
+            One is not listed.
         """
         rank = np.zeros(len(rows), dtype=np.int64)
         for place in range(rows.shape[1]):
@@ -81,8 +89,10 @@ class Ranks:
     def parts(self, length: int) -> Integers:
         """int64 (n, length): the rank of each set of `length` items without each of its items.
 
-        Raises:
-            ValueError: one is not listed.
+        Raises
+        ------
+        ValueError
+            One is not listed.
         """
         while len(self._parts) < length:
             longer = len(self._parts) + 1
@@ -107,8 +117,10 @@ def rules_from_itemsets(
 
     A rule exactly on a threshold is kept. `ranks`: those of `itemsets`, where they are at hand.
 
-    Raises:
-        ValueError: a subset of a listed set is not listed.
+    Raises
+    ------
+    ValueError
+        A subset of a listed set is not listed.
     """
     ranks = ranks or Ranks(itemsets)
     asked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
@@ -144,7 +156,7 @@ def rules_from_itemsets(
 
 
 def _room(sizes: list[int], n_orders: int) -> RuleTable:
-    """A table for `sizes[k]` rules with k items in the antecedent; everything else unwritten."""
+    """Return a table for `sizes[k]` rules with k items in the antecedent, otherwise unwritten."""
     total = sum(sizes)
     lengths = np.repeat(np.arange(len(sizes)), sizes)
     antecedents = Ragged.of_lengths(lengths, np.empty(int(lengths.sum()), dtype=np.int32))
@@ -171,7 +183,7 @@ def at_least(
 
 
 def _least(wholes: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:
-    """The smallest integers not below `share` * `wholes`, exactly."""
+    """Return the smallest integers not below `share` * `wholes`, exactly."""
     numerator, denominator = share.numerator, share.denominator
     if denominator <= _BIGGEST and numerator * int(wholes.max(initial=0)) <= _BIGGEST:
         return -(-numerator * wholes // denominator)

@@ -64,14 +64,20 @@ def least_count(baskets: Baskets, at_least: int, max_length: int, most_sets: int
 class MinedRules:
     """The rules that were kept, and what they were chosen from.
 
-    Attributes:
-        table: the rules, canonical order.
-        p: float64 (n_rules,), Fisher p-value of each rule against independence.
-        q: float64 (n_rules,), Benjamini-Hochberg q-value of the weakest of the tests in
-            `improvement`.
-        every: all rules of the itemsets, before any threshold.
-        itemsets: what the rules come from.
-        n_tests: hypotheses the q-values account for.
+    Attributes
+    ----------
+    table
+        The rules, canonical order.
+    p : float64 (n_rules,)
+        Fisher p-value of each rule against independence.
+    q : float64 (n_rules,)
+        Benjamini-Hochberg q-value of the weakest of the tests in `improvement`.
+    every
+        All rules of the itemsets, before any threshold.
+    itemsets
+        What the rules come from.
+    n_tests
+        Hypotheses the q-values account for.
     """
 
     table: RuleTable
@@ -122,8 +128,10 @@ def rules_of(
 ) -> MinedRules:
     """As `mine_rules`, of what was counted before, wherever that was.
 
-    Args:
-        fullness: of the orders behind `itemsets`.
+    Parameters
+    ----------
+    fullness
+        Of the orders behind `itemsets`.
     """
     with progress.task("Testing rules"):
         ranks = Ranks(itemsets)

@@ -87,7 +87,7 @@ def significant(
     p: Floats | None = None,
     weakest_p: Floats | None = None,
 ) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """The mask of rules with lift's lower bound above 1 and q below `max_q`; p; q.
+    """Return the mask of rules with lift's lower bound above 1 and q below `max_q`; p; q.
 
     Give it all rules mined, before any measure threshold, and `n_hypotheses` of their itemsets.
     `p`: that of `p_values`, where it is at hand.
@@ -109,8 +109,10 @@ class Fullness(Protocol):
     def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
         """Entries of the orders that hold each of `sets`; int64 (n,).
 
-        Args:
-            sets: (n, k), frequent sets, ascending inside a row.
+        Parameters
+        ----------
+        sets
+            (n, k), frequent sets, ascending inside a row.
         """
         ...
 
@@ -123,9 +125,11 @@ class FullnessOfBaskets:
 
     @property
     def n_entries(self) -> int:
+        """Distinct items of every order, added up."""
         return len(self.baskets.items)
 
     def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the entries of the orders that hold each set."""
         if sets.shape[1] > 1:
             return Tallies(self.baskets).entries_with(sets)
         sizes = np.diff(self.baskets.indptr)
@@ -142,7 +146,7 @@ def combined_p_values(
     fullness: Fullness,
     ranks: Ranks | None = None,
 ) -> Floats:
-    """The largest of the tests that each rule must pass, shape (n,).
+    """Return the largest of the tests that each rule must pass, shape (n,).
 
     Two for single antecedents (`p`, and against the size of orders), three for longer ones.
 

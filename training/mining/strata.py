@@ -59,8 +59,10 @@ def tables_by_stratum(
 ) -> Iterator[tuple[Integers, Tables]]:
     """Positions of some rules and their tables, until all have been given; memory is bounded.
 
-    Args:
-        stratum: int64 (n_orders,), in 0..n_strata - 1.
+    Parameters
+    ----------
+    stratum : int64 (n_orders,)
+        In 0..n_strata - 1.
     """
     tallies = Tallies(baskets)
     n_orders = np.bincount(stratum, minlength=n_strata).astype(np.int64)
@@ -112,10 +114,12 @@ def crude_log_odds(table: RuleTable) -> Floats:
 def count_by_store(
     table: RuleTable, baskets: Baskets, store: Integers, n_stores: int, max_q: float
 ) -> StoreCounts:
-    """The counts of every rule in every store, and its flag.
+    """Return the counts of every rule in every store, and its flag.
 
-    Args:
-        store: int64 (n_orders,), -1 where it is not known: those orders are a stratum of their own.
+    Parameters
+    ----------
+    store : int64 (n_orders,)
+        -1 where it is not known: those orders are a stratum of their own.
     """
     from scipy.stats import norm
 
@@ -147,7 +151,7 @@ def count_by_store(
 
 
 def _listed(stratum: Integers, n_strata: int, n_rules: int) -> NDArray[np.bool_]:
-    """The largest strata of which MOST_CELLS has room; bool (n_strata,)."""
+    """Return the largest strata of which MOST_CELLS has room; bool (n_strata,)."""
     room = max(MOST_CELLS // max(n_rules, 1), 1)
     largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
     listed = np.zeros(n_strata, dtype=np.bool_)

@@ -41,6 +41,7 @@ class Tallies:
 
     @property
     def n_orders(self) -> int:
+        """Number of orders."""
         return len(self._indptr) - 1
 
     def of_rules(
@@ -52,13 +53,18 @@ class Tallies:
         n_parts: int = 1,
         weight: Integers | None = None,
     ) -> tuple[Integers, Integers]:
-        """The orders with each antecedent, and with each rule: two arrays (n, n_parts), int64.
+        """Return the orders with each antecedent, and with each rule: two int64 (n, n_parts).
 
-        Args:
-            antecedents: (n, length >= 1), each row ascending.
-            consequents: (n,), not in their row; no rule stands twice.
-            part: int64 (n_orders,), in 0..n_parts - 1; where not given there is one part.
-            weight: int64 (n_orders,); where not given every order counts 1.
+        Parameters
+        ----------
+        antecedents
+            (n, length >= 1), each row ascending.
+        consequents
+            (n,), not in their row; no rule stands twice.
+        part : int64 (n_orders,)
+            In 0..n_parts - 1; where not given there is one part.
+        weight : int64 (n_orders,)
+            Where not given every order counts 1.
         """
         n_rules = len(consequents)
         sequence = np.lexsort(antecedents.T[::-1])
@@ -86,13 +92,13 @@ class Tallies:
         return n_antecedent[back], n_joint[back]
 
     def of_sets(self, sets: Rows) -> Integers:
-        """The orders with each of `sets`, distinct rows (n, length), ascending; int64 (n,)."""
+        """Return the orders with each of `sets`, int64 (n,); rows are distinct and ascending."""
         if sets.shape[1] == 1:
             return np.diff(self._first)[sets[:, 0]]
         return self.of_rules(sets[:, :-1], sets[:, -1])[1][:, 0]
 
     def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
-        """The orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
+        """Return the orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
         wanted = np.ascontiguousarray(items, dtype=np.int32)
         n_held = np.zeros((len(wanted), n_parts), dtype=np.int64)
         kernels.tally_items(self._first, self._orders, wanted, self._of_orders(part, 0), n_held)
@@ -125,9 +131,12 @@ class Tallies:
 def in_ranges(work: NDArray[np.integer], do: Callable[[int, int], object]) -> None:
     """Call `do(low, high)` for ranges that cover all of `work`, with about as much in each.
 
-    Args:
-        work: (n,), above 0; how long each place takes.
-        do: must release the interpreter's lock to gain anything, and write to its range alone.
+    Parameters
+    ----------
+    work
+        (n,), above 0; how long each place takes.
+    do
+        Must release the interpreter's lock to gain anything, and write to its range alone.
     """
     ends = np.cumsum(work, dtype=np.int64)
     if len(ends) == 0:
@@ -145,8 +154,10 @@ def in_ranges(work: NDArray[np.integer], do: Callable[[int, int], object]) -> No
 def weights(ordered_at: Integers, half_life_days: float) -> Integers:
     """Return the weight of each order, int64 (n_orders,) in 1/UNIT; 0 after eleven half-lives.
 
-    Args:
-        ordered_at: int64 (n_orders,), microseconds.
+    Parameters
+    ----------
+    ordered_at : int64 (n_orders,)
+        Microseconds.
     """
     age_days = (ordered_at.max(initial=0) - ordered_at) / clock.MICROS_PER_DAY
     return np.rint(UNIT * np.exp2(-age_days / half_life_days)).astype(np.int64)
@@ -155,8 +166,10 @@ def weights(ordered_at: Integers, half_life_days: float) -> Integers:
 def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
     """Return the weights of the orders behind every count of `table`.
 
-    Args:
-        weight: int64 (n_orders,), of each basket.
+    Parameters
+    ----------
+    weight : int64 (n_orders,)
+        Of each basket.
     """
     n_joint = np.zeros(len(table), dtype=np.int64)
     n_antecedent = np.zeros(len(table), dtype=np.int64)

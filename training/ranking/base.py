@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progress) -> Ranking:
     """Item-item models and signals of `dataset`; a ranking without scorers.
 
-    Args:
-        price_minor: int64 (n_items,), what each item usually costs, not above zero where unknown.
+    Parameters
+    ----------
+    price_minor : int64 (n_items,)
+        What each item usually costs, not above zero where unknown.
     """
     group, n_groups = groups_of(dataset.catalogue)
     baskets = dataset.baskets

@@ -31,12 +31,16 @@ _THREADS = 2
 class Examples:
     """Later orders with one item hidden.
 
-    Attributes:
-        carts: the other items; `hidden`: int32 (n,); `order`: int64 (n,), which orders they are.
-        customer: int64 (n,), row of the purchases or -1; `at`: int64 (n,), moment of each order.
-        repeat: bool (n,), whether the customer had bought the hidden item before the first of
-            the later orders.
-        n_eligible: orders with at least two known items, of which these were drawn.
+    Attributes
+    ----------
+    carts
+        The other items; `hidden`: int32 (n,); `order`: int64 (n,), which orders they are.
+    customer : int64 (n,)
+        Row of the purchases or -1; `at`: int64 (n,), moment of each order.
+    repeat : bool (n,)
+        Whether the customer had bought the hidden item before the first of the later orders.
+    n_eligible
+        Orders with at least two known items, of which these were drawn.
     """
 
     carts: Carts
@@ -51,14 +55,17 @@ class Examples:
         return len(self.hidden)
 
     def batches(self) -> Iterator[slice]:
+        """Yield slices of all examples."""
         for start in range(0, len(self), _BATCH):
             yield slice(start, min(start + _BATCH, len(self)))
 
     def carts_of(self, part: slice) -> Carts:
+        """Return the carts of a slice."""
         indptr = self.carts.indptr[part.start : part.stop + 1]
         return Carts(indptr - indptr[0], self.carts.items[indptr[0] : indptr[-1]])
 
     def take(self, chosen: NDArray[np.int64]) -> Examples:
+        """Return the examples at positions."""
         lengths = np.diff(self.carts.indptr)[chosen]
         indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
         inside = np.arange(int(indptr[-1])) - np.repeat(indptr[:-1], lengths)
@@ -81,7 +88,7 @@ class Examples:
         return cls(carts, *columns, parts[0].n_eligible)
 
     def past(self, part: slice, purchases: Purchases, known_until: Moments) -> Past:
-        """What is known of the customers: all before each order, or only before `known_until`."""
+        """Return what is known of customers before each order, or only before `known_until`."""
         now = self.at[part]
         until = now
         if known_until is not None:
@@ -113,10 +120,14 @@ def hide_one(
 ) -> Examples:
     """Up to `n_samples` orders that hold two known items or more, one of those hidden.
 
-    Args:
-        known: bool (n_items,), items that training saw; the others of an order are dropped.
-        bought_before: ascending keys `customer * n_items + item` of what customers bought earlier.
-        only_new: hide what the customer had not bought before; orders without such are not drawn.
+    Parameters
+    ----------
+    known : bool (n_items,)
+        Items that training saw; the others of an order are dropped.
+    bought_before
+        Ascending keys `customer * n_items + item` of what customers bought earlier.
+    only_new
+        Hide what the customer had not bought before; orders without such are not drawn.
     """
     baskets = later.baskets
     entry_known = known[baskets.items]

@@ -33,9 +33,12 @@ LIFTS = (1.0, 0.5, 0.25, 0.0, -1.0)
 class Reliability:
     """Candidates by their score: how many, what was said of them, how many came true.
 
-    Attributes:
-        edges: float64 (k + 1,), the bins.
-        n, n_true: int64 (k,); said: float64 (k,), the sum of the scores.
+    Attributes
+    ----------
+    edges : float64 (k + 1,)
+        The bins.
+    n, n_true
+        int64 (k,); said: float64 (k,), the sum of the scores.
     """
 
     edges: NDArray[np.float64]
@@ -45,6 +48,7 @@ class Reliability:
 
     @classmethod
     def of(cls, scores: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
+        """Compare scores with what came true."""
         n_bins = len(_EDGES) - 1
         place = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
         return cls(
@@ -61,6 +65,7 @@ class Reliability:
         return float(np.abs(self.said - self.n_true).sum() / total) if total else None
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
         bins = zip(self.edges, self.edges[1:], self.n, self.said, self.n_true, strict=False)
         return {
             "expected_calibration_error": self.expected_error,
@@ -106,6 +111,7 @@ class Tested:
     def of(
         cls, model: Model, apart: Apart, examples: Examples, purchases: Purchases, frozen_at: int
     ) -> Tested:
+        """Split examples into new and repeated purchases."""
         new = examples.take(np.flatnonzero(~examples.repeat))
         return cls(model, CrossSell.prepare(model), apart, examples, new, purchases, frozen_at)
 
@@ -120,8 +126,11 @@ class Tested:
         return (self.new, self.frozen_at) if mode == "discovery" else (self.examples, None)
 
     def served(self) -> Iterator[tuple[str, Outcome]]:
-        """Yield the outcome of what would be served: `mersalg` with purchases up to each order,
-        `mersalg_static` with those up to the split, `discovery` of what is new to the customer."""
+        """Yield the outcome of what would be served.
+
+        `mersalg` has purchases up to each order, `mersalg_static` those up to the split;
+        `discovery` is of what is new to the customer.
+        """
         ranking = self.model.ranking
         if ranking is None:
             yield "mersalg", Outcome(self.by_rules(), None)
@@ -142,8 +151,10 @@ class Tested:
     def by(
         self, rank: Callable[[NDArray[np.int32]], NDArray[np.int32]], *, new: bool = False
     ) -> int:
-        """Return the hits of a ranker that knows carts only; `new` leaves out of its lists what the
-        customer had bought before the split."""
+        """Return the hits of a ranker that knows carts only.
+
+        `new` leaves out of its lists what the customer had bought before the split.
+        """
         examples, found = self.new if new else self.examples, 0
         past = self._past_keys() if new else np.zeros(0, dtype=np.int64)
         indptr = examples.carts.indptr

@@ -33,7 +33,7 @@ _LEAST_WEIGHT = 1e-4
 
 
 def fit_neighbours(baskets: Baskets, progress: Progress, *, name: str) -> Neighbours:
-    """The strongest entries of each item, by weight and by joint orders; see `Neighbours`."""
+    """Return the strongest entries of each item, by weight and joint orders; see `Neighbours`."""
     with progress.task(f"Fitting the {name} model"):
         weights = _ease(baskets)
         joint = _joint_counts(baskets, progress)
@@ -45,10 +45,11 @@ _Entries = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def _ease(baskets: Baskets) -> _Entries:
-    """EASE (Steck, 2019), each item regressed on those most alike it, as in fsSLIM (Ning and
-    Karypis, "SLIM: Sparse Linear Methods", 2011): cost and memory grow with the items, not with
-    their cube, so that rare items have a place too. Baskets weigh one over their size, so that
-    large ones, where everything meets everything, do not speak loudest.
+    """Fit EASE (Steck, 2019), each item regressed on those most alike it.
+
+    This is as in fsSLIM (Ning and Karypis, "SLIM: Sparse Linear Methods", 2011): cost and memory
+    grow with the items, not with their cube, so that rare items have a place too. Baskets weigh
+    one over their size, so that large ones, where everything meets everything, do not dominate.
     """
     indptr, items, values, diagonal = _gram(baskets)
     n_items = baskets.n_items

@@ -35,7 +35,7 @@ def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
 
 
 def group_baskets(baskets: Baskets, group: NDArray[np.int32], n_groups: int) -> Baskets:
-    """The same orders as sets of groups."""
+    """Return the same orders as sets of groups."""
     order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
     of_entry = group[baskets.items]
     known = of_entry >= 0

@@ -26,7 +26,7 @@ _BINS = 10
 
 
 def evaluate_upsell(dataset: Dataset, progress: Progress) -> dict[str, Any] | None:
-    """The table of the protocol (see `events`); None where no customer's history can be followed.
+    """Return the table of the protocol (see `events`); None where no history can be followed.
 
     Everything is asked as of its own moment: what sells and who moved is counted up to it, the
     models, tiers and prices are those of the days before the split.

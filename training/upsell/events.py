@@ -33,10 +33,14 @@ _TOLERANCE = 1e-9
 class Turns:
     """Consecutive purchases on a ladder, in time order; all arrays have shape (n,).
 
-    Attributes:
-        customer: int64. order: int64, the later order. seconds: int64, its time.
-        base, item: int32, what was bought before and then.
-        is_new: bool, the customer had never bought `item`.
+    Attributes
+    ----------
+    customer
+        int64. order: int64, the later order. seconds: int64, its time.
+    base, item
+        int32, what was bought before and then.
+    is_new : bool
+        The customer had never bought `item`.
     """
 
     customer: Integers
@@ -50,6 +54,7 @@ class Turns:
         return len(self.base)
 
     def take(self, chosen: Integers | NDArray[np.bool_]) -> Turns:
+        """Return the turns chosen."""
         return Turns(
             self.customer[chosen],
             self.order[chosen],
@@ -74,11 +79,16 @@ class Purchased:
 class Questions:
     """Items that may be replaced, and the better ones of each.
 
-    Attributes:
-        base: int32 (n_questions,).
-        indptr: int64 (n_questions + 1,), the rows of each question.
-        sibling: int32 (n_rows,).
-        ratio: float32 (n_rows,), the better item's price over the base item's.
+    Attributes
+    ----------
+    base
+        int32 (n_questions,).
+    indptr : int64 (n_questions + 1,)
+        The rows of each question.
+    sibling
+        int32 (n_rows,).
+    ratio : float32 (n_rows,)
+        The better item's price over the base item's.
     """
 
     base: NDArray[np.int32]
@@ -103,6 +113,7 @@ class Questions:
 
 
 def purchased(dataset: Dataset) -> Purchased:
+    """Return the purchases of known customers."""
     baskets = dataset.baskets
     order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
     customer = dataset.customer[order]
@@ -151,7 +162,7 @@ def questions_of(
     min_ratio: float = MIN_RATIO,
     max_ratio: float = MAX_RATIO,
 ) -> Questions:
-    """The better items of each base: of its ladder, a higher tier, and priced inside the band."""
+    """Return the better items of each base: same ladder, higher tier, price inside the band."""
     siblings = ladders.members.take(ladders.family[base])
     owner, sibling = siblings.owners(), siblings.values
     ratio = price[sibling] / price[base][owner]

@@ -52,6 +52,7 @@ class LearnedFamilies:
 
     @classmethod
     def none(cls, n_items: int) -> LearnedFamilies:
+        """Return no families."""
         return cls(np.full(n_items, UNKNOWN, dtype=np.int32), [], np.zeros(0))
 
 
@@ -117,8 +118,7 @@ def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -
 def _first_of_their_ids(
     catalogue: Catalogue, items: NDArray[np.int64], n_orders: NDArray[np.integer]
 ) -> NDArray[np.bool_]:
-    """Bool, as `items`: of ids that differ by case only (`85123A`, `85123a`, the same thing typed
-    twice) the most ordered."""
+    """Return the mask of `items` that are the most ordered of ids that differ by case only."""
     first: dict[str, int] = {}
     for item in items[np.argsort(-n_orders[items], kind="stable")].tolist():
         first.setdefault(catalogue.items[item].casefold(), item)

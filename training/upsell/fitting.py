@@ -47,21 +47,23 @@ class Asker:
 
     @property
     def turns(self) -> Turns:
+        """Purchases of an item that has a ladder."""
         return self.memory.turns
 
     def upgrades(self) -> NDArray[np.bool_]:
-        """Turns to a dearer tier at a price inside the band."""
+        """Return the mask of turns to a dearer tier at a price inside the band."""
         turns = self.turns
         ratio = self.price[turns.item] / self.price[turns.base]
         inside = (ratio >= self.min_ratio - 1e-9) & (ratio <= self.max_ratio + 1e-9)
         return self.goes_up() & inside
 
     def goes_up(self) -> NDArray[np.bool_]:
+        """Return the mask of turns to a dearer tier."""
         turns, tier = self.turns, self.ladders.tier
         return tier[turns.item] > tier[turns.base]
 
     def below_top(self) -> NDArray[np.bool_]:
-        """Turns whose base has a tier above it."""
+        """Return the turns whose base has a tier above it."""
         ladders = self.ladders
         top = np.zeros(max(ladders.n_ladders, 1), dtype=np.int16)
         members = ladders.members.values
@@ -70,6 +72,7 @@ class Asker:
         return ladders.tier[base] < top[ladders.family[base]]
 
     def which(self, chosen: Integers, most: int) -> Scorer | None:
+        """Return the model of which better item is taken; None where too few were."""
         chosen = _drawn(chosen, most)
         if len(chosen) < LEAST_UPGRADES:
             return None
@@ -92,6 +95,7 @@ class Asker:
         return fit_whether(matrix(known), labels)
 
     def ask(self, turns: Turns) -> Questions:
+        """Return the better items that each turn could have taken."""
         return questions_of(turns.base, self.ladders, self.price, self.min_ratio, self.max_ratio)
 
 
@@ -100,9 +104,12 @@ def fit_likelihood(
 ) -> Likelihood | None:
     """Both models and what is known at the last order; None where histories say too little.
 
-    Args:
-        price: (n_items,) minor units, at most 0 where not known.
-        band: least and largest price of an upgrade, in prices of what it replaces.
+    Parameters
+    ----------
+    price
+        (n_items,) minor units, at most 0 where not known.
+    band
+        Least and largest price of an upgrade, in prices of what it replaces.
     """
     if not len(dataset.customer_ids) or not (dataset.ordered_at > 0).any():
         return None

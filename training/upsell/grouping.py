@@ -20,11 +20,16 @@ from mersalg.training.upsell.names import stem_of
 class Groups:
     """`group`: int64 (n_items,), UNKNOWN where an item has none; then n_groups entries each.
 
-    Attributes:
-        names: the shop's name of the family or category, or the words of a learned one.
-        method: int8, as of `mersalg.engine.upsell.families`.
-        similarity, n_together, n_expected: as there.
-        words: what all members' names share.
+    Attributes
+    ----------
+    names
+        The shop's name of the family or category, or the words of a learned one.
+    method : int8
+        As of `mersalg.engine.upsell.families`.
+    similarity, n_together, n_expected
+        As there.
+    words
+        What all members' names share.
     """
 
     group: NDArray[np.int64]
@@ -45,7 +50,7 @@ class Groups:
         return (groups >= 0) & (self.method[np.maximum(groups, 0)] == LEARNED)
 
     def families(self, chosen: NDArray[np.int64]) -> Families:
-        """What the ladders of the groups `chosen` go by."""
+        """Return names, methods and evidence of the groups `chosen`, as ladders store them."""
         return Families(
             StringTable.from_texts([self.names[group] for group in chosen.tolist()]),
             self.method[chosen],
@@ -86,7 +91,7 @@ def groups_of(catalogue: Catalogue, learned: LearnedFamilies | None = None) -> G
 
 
 def find_groups(catalogue: Catalogue, baskets: Baskets, progress: Progress) -> Groups:
-    """The same with families learned where the shop names none, and the reasons of each."""
+    """Return the groups, with families learned where the shop names none, and their reasons."""
     groups = groups_of(catalogue, learn_families(catalogue, baskets, progress))
     met, expected = pooled(baskets, groups.group, len(groups))
     stems: list[list[str]] = [[] for _ in range(len(groups))]

@@ -13,11 +13,14 @@ def best_cuts(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first index of every cluster, and what is left unexplained, for k = 1..`most`.
 
-    Args:
-        values: float64 (n,), ascending.
+    Parameters
+    ----------
+    values : float64 (n,)
+        Ascending.
 
-    Returns:
-        int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums of squares.
+    Returns
+    -------
+    int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums of squares.
     """
     starts, left = np.empty((most, most), dtype=np.int64), np.empty(most)
     kernels.best_cuts(np.ascontiguousarray(values, dtype=np.float64), starts, left)
@@ -34,13 +37,18 @@ def agreement(
 ) -> NDArray[np.float64]:
     """Return the share of values that keep their cluster when moved and clustered anew.
 
-    Args:
-        values: float64 (n,), ascending.
-        moves: float64 (draws, n), what is added to each.
-        starts: those of `best_cuts(values, most)`.
+    Parameters
+    ----------
+    values : float64 (n,)
+        Ascending.
+    moves : float64 (draws, n)
+        What is added to each.
+    starts
+        Those of `best_cuts(values, most)`.
 
-    Returns:
-        float64 (most,), the mean over draws, by number of clusters.
+    Returns
+    -------
+    float64 (most,), the mean over draws, by number of clusters.
     """
     moved = values + moves
     order = np.argsort(moved, axis=1, kind="stable")

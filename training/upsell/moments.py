@@ -72,11 +72,15 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
 class History(NamedTuple):
     """What the buyer of each question had bought.
 
-    Attributes:
-        items: Ragged of int32, n_questions rows: of the category of the question's item.
-        age: float32, days before the question, of each value of `items`.
-        n_entries, level, since: float32 (n_questions,): items bought, whatever their category
-            (each order counts), their mean price level, and days since the latest.
+    Attributes
+    ----------
+    items
+        Ragged of int32, n_questions rows: of the category of the question's item.
+    age : float32
+        Days before the question, of each value of `items`.
+    n_entries, level, since
+        float32 (n_questions,): items bought, whatever their category (each order counts), their
+        mean price level, and days since the latest.
     """
 
     items: Ragged[np.int32]
@@ -117,6 +121,7 @@ class Memory:
 
     @classmethod
     def of(cls, dataset: Dataset, ladders: Ladders, facts: Facts) -> Self:
+        """Build the history of purchases and prices."""
         bought = purchased(dataset)
         turns = turns_of(bought, ladders)
         n_items = len(facts.ladder)
@@ -156,6 +161,7 @@ class Memory:
         )
 
     def promotion(self, item: Integers, seconds: Integers) -> tuple[Floats, Floats]:
+        """Return the discount that buyers of an item had lately, and usually."""
         lately = PROMOTION_DAYS * _DAY
         n_lately = self.priced.before(item, seconds, lately)
         n_all = self.priced.before(item, seconds)
@@ -164,11 +170,13 @@ class Memory:
         return now.astype(np.float32), usual.astype(np.float32)
 
     def ordered(self, item: Integers, seconds: Integers) -> Floats:
+        """Return how often an item was ordered in each window."""
         return np.stack(
             [self.orders.before(item, seconds, days * _DAY) for days in WINDOWS], axis=1
         ).astype(np.float32)
 
     def history(self, customer: Integers, base: NDArray[np.int32], seconds: Integers) -> History:
+        """Return what a customer bought of the base's category before."""
         n_categories = int(self.facts.category.max(initial=0)) + 2
         key = customer * n_categories + self.facts.category[base] + 1
         key = np.where((self.facts.category[base] >= 0) & (customer >= 0), key, -1)

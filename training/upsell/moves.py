@@ -20,12 +20,16 @@ def count_moves(
 
     Where that order holds several items of the ladder, each is moved to.
 
-    Args:
-        customer: int64 (n_orders,), -1 unknown; orders stand in time order.
-        ladder: int32 (n_items,), -1 where an item stands on none.
+    Parameters
+    ----------
+    customer : int64 (n_orders,)
+        -1 unknown; orders stand in time order.
+    ladder : int32 (n_items,)
+        -1 where an item stands on none.
 
-    Returns:
-        None where no order names its customer.
+    Returns
+    -------
+    None where no order names its customer.
     """
     n_items = baskets.n_items
     order = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))

@@ -39,7 +39,7 @@ _SAY_NOTHING = frozenset(_WORDS["say_nothing"].split())
 
 
 def stem_of(name: str) -> str:
-    """A name without its size or grade: `Latte, large`, `Latte (S)` and `Latte 0,4 l` are `latte`.
+    """Return a name without its size or grade: `Latte, large` and `Latte 0,4 l` are `latte`.
 
     Sizes and grades are taken from the ends and out of brackets only (`medium roast coffee` is no
     medium one); a name of nothing else stays as it is.
@@ -63,8 +63,11 @@ def words_of(stem: str) -> list[str]:
 
 
 def vectors_of(stems: Sequence[str]) -> Any:
-    """Sparse rows of length 1, whose product is the mean of two cosines: of TF-IDF over words, and
-    over pieces of three to five letters. Shape (n, features)."""
+    """Return sparse rows of length 1, shape (n, features), whose products are similarities.
+
+    A product is the mean of two cosines of TF-IDF: over words, and over pieces of three to five
+    letters.
+    """
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -44,6 +44,7 @@ class Answers:
 
     @property
     def enough(self) -> bool:
+        """Whether there are enough offers to calibrate on."""
         return len(self.odds) >= LEAST_SHOWN and int(self.converted.sum()) >= LEAST_CONVERTED
 
 
@@ -56,11 +57,13 @@ def outcomes_from_facts(
     *,
     only_vouched: bool = False,
 ) -> Answers:
-    """The last shown upsell offers of a database, judged as reports judge them.
+    """Return the last shown upsell offers of a database, judged as reports judge them.
 
-    Args:
-        platt_of: how a version calibrated its scores; None for one whose scores mean something
-            else or that is no longer there: its offers are left out.
+    Parameters
+    ----------
+    platt_of
+        How a version calibrated its scores; None for one whose scores mean something else or that
+        is no longer there: its offers are left out.
     """
     facts = store.facts.read(FactScope())
     history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=only_vouched)
@@ -89,8 +92,10 @@ def outcomes_from_facts(
 def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     """With the log-odds at which shown offers were taken (Platt, 1999).
 
-    Raises:
-        ValueError: the answers are too few.
+    Raises
+    ------
+    ValueError
+        The answers are too few.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -103,12 +108,14 @@ def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
 
 
 def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, list[str]]:
-    """The model calibrated on a database's offers, and what kept it from being so.
+    """Return the model calibrated on a database's offers, and what kept it from being so.
 
     `registry` holds the versions the offers were made by.
 
-    Raises:
-        StorageError: the database cannot be read.
+    Raises
+    ------
+    StorageError
+        The database cannot be read.
     """
     if model.likelihood is None:
         return model, ["outcomes are not used: customers' histories were too few to fit upgrades"]

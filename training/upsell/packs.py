@@ -17,9 +17,12 @@ _CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
 class Packs:
     """The pack of every item of a catalogue.
 
-    Attributes:
-        dimension: int16 (n_items,), index into `DIMENSIONS`, -1 where not known.
-        amount: float64 (n_items,), in the dimension's base unit, 0 where not known.
+    Attributes
+    ----------
+    dimension : int16 (n_items,)
+        Index into `DIMENSIONS`, -1 where not known.
+    amount : float64 (n_items,)
+        In the dimension's base unit, 0 where not known.
     """
 
     dimension: NDArray[np.int16]
@@ -29,13 +32,13 @@ class Packs:
         return len(self.amount)
 
     def of(self, item: int) -> Pack | None:
-        """The pack of one item by dense index."""
+        """Return the pack of one item by dense index."""
         code = int(self.dimension[item])
         return None if code < 0 else Pack(DIMENSIONS[code], float(self.amount[item]))
 
 
 def packs_of(catalogue: Catalogue) -> Packs:
-    """The packs of all items: by the attribute `pack_size`, else by a size inside the name.
+    """Return the packs of all items, from `pack_size` or else a size inside the name.
 
     Ounces are fluid where most of the family's (or category's) other packs are volumes.
     """

@@ -15,7 +15,7 @@ MIN_LINES = 3
 
 
 def price_changes(dataset: Dataset) -> NDArray[np.float64]:
-    """Changes of the logarithm of usual prices between the halves of the time span, sorted.
+    """Return the changes of log usual prices between the halves of the time span, sorted.
 
     Of the items sold in both, float64 (n,), zeros among them; empty where there are no times or
     prices. Changes beyond a factor of ten are errors, not changes.

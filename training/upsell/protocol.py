@@ -24,10 +24,14 @@ def protocol_ladders(
 ) -> tuple[Ladders, NDArray[np.float64]]:
     """(three tiers of each family, usual price of each item) of what training saw.
 
-    Args:
-        before: the orders of training.
-        family: int32 (n_items,), -1 where unknown.
-        kind: terciles of price, of items in ten orders or more; or K-means on log price, of all.
+    Parameters
+    ----------
+    before
+        The orders of training.
+    family : int32 (n_items,)
+        -1 where unknown.
+    kind
+        Terciles of price, of items in ten orders or more; or K-means on log price, of all.
     """
     item, paid = (before.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
     price = medians_of(item[paid > 0], paid[paid > 0], len(family))

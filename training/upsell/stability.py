@@ -37,12 +37,15 @@ class TierStability:
     mean_tiers: float | None
 
     def to_json(self) -> dict[str, float | int | None]:
+        """Return it as JSON holds it."""
         return asdict(self)
 
 
 def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
-    """Tiers on the prices before day `first_later_day` (0 is the day of the first order, in steps
-    of 24 hours), and again on those from it on; items priced by `_MIN_LINES` lines in both."""
+    """Compare tiers on the prices before day `first_later_day` with those from it on.
+
+    Day 0 begins with the first order. Items are priced by `_MIN_LINES` lines in both parts.
+    """
     start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
     later = (dataset.ordered_at - start) // MICROS_PER_DAY >= first_later_day
     before = dataset.select_orders(~later)

@@ -53,7 +53,7 @@ class TierCounts:
     examples: Mapping[str, list[dict[str, Any]]] | None = None
 
     def to_json(self) -> dict[str, int]:
-        """The numbers only."""
+        """Return the numbers only."""
         return {
             "ladders": self.ladders,
             "items": self.items,
@@ -77,11 +77,16 @@ def fit_ladders(
 ) -> tuple[Ladders, TierCounts]:
     """One ladder for each group with at least two priced items.
 
-    Args:
-        paid_minor: int64 (n_items,), usual unit price in orders, UNKNOWN where not known.
-        groups: who may stand on one ladder; families and categories of the catalogue where None.
-        changes: float64 (n,), how the logarithms of the shop's prices move with time.
-        former: where the version before cut its tiers.
+    Parameters
+    ----------
+    paid_minor : int64 (n_items,)
+        Usual unit price in orders, UNKNOWN where not known.
+    groups
+        Who may stand on one ladder; families and categories of the catalogue where None.
+    changes : float64 (n,)
+        How the logarithms of the shop's prices move with time.
+    former
+        Where the version before cut its tiers.
     """
     groups = groups or groups_of(catalogue)
     former = former or nothing_former()
@@ -201,7 +206,7 @@ def _moves(n_prices: int, changes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _given(
     given: NDArray[np.int16], prices: NDArray[np.int64], tier: NDArray[np.int16]
 ) -> NDArray[np.int16]:
-    """The shop's own ranks, closed up; an item without one stands with the nearest price."""
+    """Return the shop's ranks, closed up; an item without one has that of the nearest price."""
     known = np.flatnonzero(given >= 0)
     if not len(known):
         return tier

@@ -17,9 +17,12 @@ _SPAN = 1 << 34
 class Timeline:
     """Things that happened to keys; keys are below 2**29.
 
-    Attributes:
-        stamps: int64 (n,), ascending, `key * _SPAN + second`.
-        totals: float64 (n + 1,), running sums of what each weighs.
+    Attributes
+    ----------
+    stamps : int64 (n,)
+        Ascending, `key * _SPAN + second`.
+    totals : float64 (n + 1,)
+        Running sums of what each weighs.
     """
 
     stamps: Integers
@@ -29,6 +32,7 @@ class Timeline:
     def of(
         cls, keys: Integers, seconds: Integers, weights: NDArray[np.floating] | None = None
     ) -> Self:
+        """Build the sums of weights by key and time."""
         stamps = keys * _SPAN + seconds
         order = np.argsort(stamps, kind="stable")
         totals = np.zeros(len(stamps) + 1)

@@ -33,7 +33,7 @@ def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDA
 
 
 def fit_network(features: Floats, came_true: NDArray[np.bool_], *, networks: int = 1) -> Scorer:
-    """A scorer whose raw output is the mean log-odds of `networks`; not calibrated yet."""
+    """Return an uncalibrated scorer whose raw output is the mean log-odds of `networks`."""
     from sklearn.neural_network import MLPClassifier
 
     mean, scale = features.mean(axis=0), features.std(axis=0)
@@ -56,8 +56,14 @@ def fit_network(features: Floats, came_true: NDArray[np.bool_], *, networks: int
 
 
 def fit_which(features: Floats, taken: NDArray[np.bool_], questions: Questions) -> Scorer:
-    """Args:
-    features: float32 (n_rows, n_signals). taken: bool (n_rows,), one of each question's rows.
+    """Fit the share of each better item among those of its question.
+
+    Parameters
+    ----------
+    features : float32 (n_rows, n_signals)
+    taken : bool (n_rows,), one of each question's rows
+    questions
+        The better items of each base.
     """
     draw = np.random.default_rng(SEED)
     apart = draw.random(len(questions.base)) < _CALIBRATION

@@ -31,11 +31,16 @@ Integers = NDArray[np.int64]
 class Totals:
     """What the lines are, before any item is left out.
 
-    Attributes:
-        n_orders: orders with an item, except those of too many.
-        n_entries: distinct items of those orders, added up.
-        n_oversized: orders left out for their size.
-        fault: why the source cannot serve; None where it can.
+    Attributes
+    ----------
+    n_orders
+        Orders with an item, except those of too many.
+    n_entries
+        Distinct items of those orders, added up.
+    n_oversized
+        Orders left out for their size.
+    fault
+        Why the source cannot serve; None where it can.
     """
 
     n_orders: int
@@ -48,11 +53,15 @@ class Totals:
 class Level:
     """The frequent sets of one length k >= 2, each known by its position among them.
 
-    Attributes:
-        keys: int64 (n,), ascending: the position of the first k - 1 items in the level before
-            (an item is its own), times the number of frequent items, plus the last item.
-        counts: int64 (n,), orders.
-        entries: int64 (n,), entries of those orders together; zeros where nobody asks for them.
+    Attributes
+    ----------
+    keys : int64 (n,)
+        Ascending: the position of the first k - 1 items in the level before (an item is its own),
+        times the number of frequent items, plus the last item.
+    counts : int64 (n,)
+        Orders.
+    entries : int64 (n,)
+        Entries of those orders together; zeros where nobody asks for them.
     """
 
     keys: Integers
@@ -94,7 +103,7 @@ def totals_of(entries: DataFrame, max_basket_size: int | None) -> Totals:
 
 
 def without_oversized(entries: DataFrame, max_basket_size: int) -> DataFrame:
-    """The entries of orders of at most `max_basket_size` items."""
+    """Return the entries of orders of at most `max_basket_size` items."""
     from pyspark.sql import functions as f
 
     sizes = entries.groupBy("order").agg(f.count("*").alias("size"))
@@ -131,10 +140,12 @@ def grow(
     max_length: int,
     task: Task,
 ) -> list[Level]:
-    """The levels of length 2..`max_length`, labels for items.
+    """Return the levels of length 2..`max_length`, labels for items.
 
-    Args:
-        n_items: frequent items; labels are 0..n_items - 1.
+    Parameters
+    ----------
+    n_items
+        Frequent items; labels are 0..n_items - 1.
     """
     levels: list[Level] = []
     nothing = np.zeros(0, dtype=np.int64)
@@ -175,7 +186,7 @@ def _first_rows(baskets: DataFrame) -> DataFrame:
 
 
 def _next_rows(rows: DataFrame, frequent: DataFrame, n_items: int) -> DataFrame:
-    """The occurrences of the sets that are one longer, with what is behind their `last` item."""
+    """Return the occurrences of the sets one longer, with what is behind their `last` item."""
     from pyspark.sql import functions as f
 
     each = rows.select("set", "size", "rest", f.posexplode("rest").alias("place", "item"))

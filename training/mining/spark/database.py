@@ -17,10 +17,12 @@ _TEXTS = 'CAST("order_id" AS text) AS order_id, CAST("item_id" AS text) AS item_
 
 
 def name_of(url: str) -> str:
-    """What messages call it: no password, and of a `jdbc:` URL nothing behind the `?`.
+    """Return a source's name in messages: no password, and no query of a `jdbc:` URL.
 
-    Raises:
-        ConfigError: no database URL, or a variable in it is not set.
+    Raises
+    ------
+    ConfigError
+        No database URL, or a variable in it is not set.
     """
     if url.startswith("jdbc:"):
         return url.partition("?")[0]
@@ -28,13 +30,15 @@ def name_of(url: str) -> str:
 
 
 def read(spark: SparkSession, url: str, query: str) -> DataFrame:
-    """The rows of `query`, which gives the columns `order_id` and `item_id`.
+    """Return the rows of `query`, which gives the columns `order_id` and `item_id`.
 
     PostgreSQL is asked by several connections at once, each for its share of the orders: an order
     is always read whole. Another database (`jdbc:...`) is asked by one.
 
-    Raises:
-        ConfigError: the URL cannot be used.
+    Raises
+    ------
+    ConfigError
+        The URL cannot be used.
     """
     # On lines of its own: the query may end in a comment.
     inner = f"(\n{query.strip().rstrip(';')}\n) AS shop_orders"
@@ -53,7 +57,7 @@ def read(spark: SparkSession, url: str, query: str) -> DataFrame:
 
 
 def _postgres(url: str) -> tuple[str, dict[str, str]]:
-    """The JDBC URL, and what is kept out of it."""
+    """Return the JDBC URL, and the settings that are not put into it."""
     from sqlalchemy.engine import make_url
 
     target = make_url(expand_environment(url))

@@ -36,8 +36,10 @@ class SparkEngine:
     ) -> Itemsets:
         """All sets of 1..`max_length` items in at least `min_count` orders.
 
-        Raises:
-            ConfigError: pyspark or Java is missing, or the cluster cannot be used.
+        Raises
+        ------
+        ConfigError
+            Pyspark or Java is missing, or the cluster cannot be used.
         """
         min_count = max(min_count, 1)
         counts = baskets.item_counts()
@@ -59,14 +61,21 @@ class SparkEngine:
 class MinedSource:
     """What a source holds; of its items only the frequent ones have a name here.
 
-    Attributes:
-        itemsets: frequent sets, items as positions in `items`.
-        items: the frequent items, sorted by label.
-        n_orders, n_entries: orders counted, and their distinct items added up.
-        n_items: all items, frequent or not, of orders of any size.
-        n_oversized: orders left out for their size.
-        entries: entry k - 1 holds the entries of the orders that hold each set of length k, int64
-            (n_k,), for k below the greatest length.
+    Attributes
+    ----------
+    itemsets
+        Frequent sets, items as positions in `items`.
+    items
+        The frequent items, sorted by label.
+    n_orders, n_entries
+        Orders counted, and their distinct items added up.
+    n_items
+        All items, frequent or not, of orders of any size.
+    n_oversized
+        Orders left out for their size.
+    entries
+        Entry k - 1 holds the entries of the orders that hold each set of length k, int64 (n_k,),
+        for k below the greatest length.
     """
 
     itemsets: Itemsets
@@ -80,8 +89,10 @@ class MinedSource:
     def entries_with(self, sets: NDArray[np.int32]) -> Integers:
         """Entries of the orders that hold each of `sets`, frequent sets.
 
-        Args:
-            sets: (n, k), ascending inside a row, k below the greatest length.
+        Parameters
+        ----------
+        sets
+            (n, k), ascending inside a row, k below the greatest length.
         """
         return self.entries[sets.shape[1] - 1][Ranks(self.itemsets).of(sets)]
 
@@ -96,16 +107,21 @@ def mine_source(
     max_basket_size: int | None = None,
     progress: Progress,
 ) -> MinedSource:
-    """Count items that occur together in the orders of a source
-    (`mersalg.training.mining.spark.lines`).
+    """Count items that occur together in orders; see `mersalg.training.mining.spark.lines`.
 
-    Args:
-        min_count: else the least count of `min_support`, else `default_min_count`.
-        max_basket_size: orders of more items are left out, and counted.
+    Parameters
+    ----------
+    min_count
+        Else the least count of `min_support`, else `default_min_count`.
+    max_basket_size
+        Orders of more items are left out, and counted.
 
-    Raises:
-        ConfigError: pyspark, Java or a database driver is missing, or the cluster cannot be used.
-        DataError: the source cannot be read, or there is no basket.
+    Raises
+    ------
+    ConfigError
+        Pyspark, Java or a database driver is missing, or the cluster cannot be used.
+    DataError
+        The source cannot be read, or there is no basket.
     """
     with progress.task("Starting Spark"):
         spark = open_session()
@@ -168,7 +184,7 @@ def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
 
 
 def _sets(names: NDArray[np.int32], levels: list[Level]) -> list[NDArray[np.int32]]:
-    """The sets of every length, (n_k, k), in the order of the levels; `names` of the labels."""
+    """Return the sets of every length, (n_k, k), by level; `names` are of the labels."""
     rows = [names[:, None]]
     for level in levels:
         first, last = np.divmod(level.keys, max(len(names), 1))

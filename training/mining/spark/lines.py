@@ -36,7 +36,7 @@ class Lines:
 
 
 def lines_of(spark: SparkSession, source: str, query: str | None = None) -> Lines:
-    """The lines of a file, a glob, a folder of Parquet parts, or a database query.
+    """Return the lines of a file, a glob, a folder of Parquet parts, or a database query.
 
     - `.parquet`, or a name without suffix (a folder): the columns `order_id` and `item_id`.
     - `.csv`: a table with those columns, else a basket a line, items separated by commas.
@@ -45,9 +45,12 @@ def lines_of(spark: SparkSession, source: str, query: str | None = None) -> Line
 
     Paths may be those of any file system Spark knows (`hdfs://`, `s3a://`).
 
-    Raises:
-        ConfigError: a database URL without a query, or one that cannot be used.
-        DataError: no such file, another kind of file, or a column is missing.
+    Raises
+    ------
+    ConfigError
+        A database URL without a query, or one that cannot be used.
+    DataError
+        No such file, another kind of file, or a column is missing.
     """
     if query is not None:
         name = database.name_of(source)
@@ -70,7 +73,7 @@ def lines_of(spark: SparkSession, source: str, query: str | None = None) -> Line
 
 
 def _pattern(source: str) -> str:
-    """A file of this machine is meant as it is written, whatever signs of a glob its name holds."""
+    """Return a source with the glob signs of a local file's name escaped."""
     if not Path(source).is_file():
         return source
     return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in source)

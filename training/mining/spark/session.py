@@ -43,14 +43,16 @@ _PROPERTY = re.compile(r"\s*([^#!\s=:][^\s=:]*)\s*[\s=:]\s*(.*?)\s*")
 
 
 def open_session() -> SparkSession:
-    """A session with its own query settings, in the application that runs or in a new one.
+    """Return a session with its own query settings, in the running application or a new one.
 
     Settings, the later over the earlier: ours, `$SPARK_CONF_DIR/spark-defaults.conf`,
     MERSALG_SPARK_CONF, MERSALG_SPARK_MASTER. Without a master all cores of this machine are used,
     and nothing listens beyond loopback.
 
-    Raises:
-        ConfigError: pyspark or Java is missing, a setting cannot be read, or Spark does not start.
+    Raises
+    ------
+    ConfigError
+        Pyspark or Java is missing, a setting cannot be read, or Spark does not start.
     """
     try:
         from py4j.protocol import Py4JJavaError
@@ -80,10 +82,12 @@ def open_session() -> SparkSession:
 
 
 def application_settings() -> dict[str, str]:
-    """What a new application is started with.
+    """Return the settings that a new application is started with.
 
-    Raises:
-        ConfigError: MERSALG_SPARK_CONF is not made of spark.NAME=VALUE.
+    Raises
+    ------
+    ConfigError
+        MERSALG_SPARK_CONF is not made of spark.NAME=VALUE.
     """
     given = {**_defaults_file(), **_inline(os.environ.get(CONF, ""))}
     master = os.environ.get(MASTER) or given.get("spark.master") or "local[*]"
@@ -103,7 +107,7 @@ def application_settings() -> dict[str, str]:
 
 
 def _heap_mebibytes() -> int:
-    """A quarter of this machine's memory, from 1 to 4 GiB: Spark's own default is 1 GiB."""
+    """Return a quarter of this machine's memory, from 1 to 4 GiB: Spark's default is 1 GiB."""
     quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     return min(max(quarter >> 20, 1024), 4096)
 
@@ -148,11 +152,14 @@ def _require_java() -> None:
 
 @contextmanager
 def reading(name: str) -> Generator[None, None, None]:
-    """Turns what Spark says of a source into an error that names it.
+    """Turn what Spark says of a source into an error that names it.
 
-    Raises:
-        ConfigError: a database driver is missing.
-        DataError: anything else.
+    Raises
+    ------
+    ConfigError
+        A database driver is missing.
+    DataError
+        Anything else.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -172,7 +179,7 @@ def reading(name: str) -> Generator[None, None, None]:
 
 
 def reason(error: Exception) -> str:
-    """The line of a Java or Spark error that says what is wrong."""
+    """Return the line of a Java or Spark error that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]

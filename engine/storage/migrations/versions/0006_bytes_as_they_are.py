@@ -38,8 +38,7 @@ def downgrade() -> None:
 
 
 def _change(collation: str, storage: str) -> None:
-    """The columns' indexes are built anew; no row is written, and roll-ups stay as they are until
-    they are made the next time."""
+    """Change the collation of id columns, which builds their indexes anew and writes no row."""
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, columns in _IDS.items():
