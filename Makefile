@@ -64,6 +64,7 @@ client: .venv/dev.stamp
 pages: .venv/dev.stamp
 	$(BIN)/python -m tests.support.shop_page
 	$(BIN)/python -m tests.support.number_pages
+	$(BIN)/python -m tests.support.reference_pages
 
 docs: .venv/dev.stamp
 	$(BIN)/zensical build --strict --clean

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mersalg.training.sample_shop import sample_files
+from tests.support import reference_pages
 from tests.support.commands import run
 from tests.support.made_once import train_once
 from tests.support.pages import CHECKED_ELSEWHERE, Reader, blocks_of
@@ -117,6 +118,12 @@ def test_the_page_of_a_shop_shows_offers(
         page.locator(".mersalg-name").first.wait_for(timeout=1000 * WAIT_SECONDS)
         page.close()
         web.shutdown()
+
+
+@pytest.mark.parametrize("page", list(reference_pages.PAGES), ids=lambda page: page.name)
+def test_a_page_of_the_reference_is_what_the_code_says(page: Path) -> None:
+    written = reference_pages.PAGES[page]()
+    assert page.read_text("utf-8") == written, "write it again: make pages"
 
 
 def test_every_command_named_exists() -> None:
