@@ -55,6 +55,13 @@ def import_(
         Path | None,
         typer.Option("--map", help="The file is another system's offer log, read by this map."),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of trained versions: items that a payload of --from knows by their name"
+            " alone have the id that the published catalogue has for it.",
+        ),
+    ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Record every fact of a file; what is known already is counted and not recorded twice.
@@ -77,13 +84,21 @@ def import_(
     # What says no time happened when its file was written: the same at every run.
     written = int(os.fstat(source.fileno()).st_mtime_ns // 1000) if file != "-" else clock.now()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
-    ignored = 0
+    names = None
+    if models is not None and adapter is not None:
+        from mersalg.engine.adapters.item_names import ItemNames
+        from mersalg.engine.registry import Registry
+
+        names = ItemNames(Registry(models).load().catalogue)
+    ignored = unknown_items = 0
 
     def translated(payload: object) -> Sequence[object]:
-        nonlocal ignored
+        nonlocal ignored, unknown_items
         assert adapter is not None
         found = adapter(payload, written)
         ignored += not found
+        if names is not None:
+            unknown_items += names.put_ids(found)
         return found
 
     lines = Source(source) if file == "-" else Source.of(source, Path(file))
@@ -107,6 +122,8 @@ def import_(
     }
     if adapter is not None:
         summary["ignored"] = ignored
+    if names is not None:
+        summary["unknown_items"] = unknown_items
     if result.unknown:
         summary["unknown_fields"] = sorted(result.unknown)
     if result.resumed_at is not None:
@@ -125,6 +142,8 @@ def import_(
             console.err.print(f"fields that are not known were ignored: {fields}", markup=False)
         if ignored:
             console.out.print(f"{ignored:,} lines hold no offer, sale or return, or a test order")
+        if unknown_items:
+            console.out.print(f"{unknown_items:,} lines are of items that the catalogue lacks")
         for line, code, message in result.examples:
             console.err.print(f"line {line} ({code}): {message}", markup=False, highlight=False)
     if result.rejected:

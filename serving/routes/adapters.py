@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import cast
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -19,6 +16,7 @@ from starlette.responses import Response
 from mersalg.engine import clock
 from mersalg.engine.adapters import shopify, shopify_items
 from mersalg.engine.adapters.choosing import Adapter, adapter_named
+from mersalg.engine.adapters.item_names import ItemNames
 from mersalg.engine.errors import FactRejected, shown
 from mersalg.engine.model import Model
 from mersalg.engine.storage.fact_rows import Rejection
@@ -33,8 +31,7 @@ from mersalg.serving.service import Service, service_of
 
 _log = logging.getLogger("mersalg.webhooks")
 
-_ids_by_name: WeakKeyDictionary[Model, dict[str, str]] = WeakKeyDictionary()
-"""Of the items whose name no other has; made when the first name comes."""
+_item_names: WeakKeyDictionary[Model, ItemNames] = WeakKeyDictionary()
 
 _SHOPIFY = Caller(frozenset(), "shopify")
 """Who erases a customer by a webhook, in the audit log."""
@@ -153,22 +150,11 @@ async def _from(request: Request, name: str) -> Response:
     events = _translated(
         adapter_named(name), await read_json(request, largest_body(request, caller)), service
     )
-    _name_items(service.live.model, events)
+    if (model := service.live.model) is not None:
+        if model not in _item_names:
+            _item_names[model] = ItemNames(model.catalogue)
+        _item_names[model].put_ids(events)
     return answer_of(await take(service, caller, events))
-
-
-def _name_items(model: Model | None, events: Iterable[dict[str, object]]) -> None:
-    """Give items that are known by their name alone the id that the catalogue has for it."""
-    for event in events:
-        for line in cast("list[dict[str, object]]", event.get("items") or []):
-            name = line.get("item_id")
-            if model is not None and name is not None and name not in model.catalogue.items:
-                if model not in _ids_by_name:
-                    catalogue = model.catalogue
-                    twice = {each for each, n in Counter(catalogue.names).items() if n > 1}
-                    named = zip(catalogue.names, catalogue.items.ids, strict=True)
-                    _ids_by_name[model] = {each: its for each, its in named if each not in twice}
-                line["item_id"] = _ids_by_name[model].get(str(name), name)
 
 
 def _translated(adapter: Adapter, payload: object, service: Service) -> list[dict[str, object]]:

@@ -10,6 +10,8 @@ import pytest
 
 from mersalg.engine.errors import ConfigError, DataError
 from tests.support.commands import attempt, run
+from tests.support.models import tiny_model
+from tests.support.servers import publish_model
 
 DECISION: dict[str, Any] = {
     "type": "decision",
@@ -163,6 +165,38 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_migrate_may_run_twice(database: str) -> None:
     first = summary(run("migrate", "--database", database, "--json"))
     assert summary(run("migrate", "--database", database, "--json")) == first
+
+
+def test_items_of_ga4_have_the_ids_of_their_names(database: str, tmp_path: Path) -> None:
+    publish_model(tmp_path / "models", tiny_model())
+    order = {
+        "timestamp_micros": 1_772_355_900_000_000,
+        "client_id": "s1",
+        "events": [
+            {
+                "name": "purchase",
+                "params": {
+                    "transaction_id": "t1",
+                    "currency": "NOK",
+                    "items": [
+                        {"item_name": "Phone 64 GB"},
+                        {"item_id": "case-1"},
+                        {"item_name": "?"},
+                    ],
+                },
+            }
+        ],
+    }
+    payloads = tmp_path / "ga4.jsonl"
+    payloads.write_text(json.dumps(order))
+    options = ("--database", database, "--from", "ga4", "--models", tmp_path / "models")
+    made = json.loads(run("events", "import", payloads, *options, "--json"))
+    assert (made["recorded"], made["unknown_items"]) == (1, 1)
+    written = json.loads(run("events", "export", "--database", database))
+    assert [line["item_id"] for line in written["items"]] == ["phone-64", "case-1", "?"]
+    assert "1 lines are of items that the catalogue lacks" in run(
+        "events", "import", payloads, *options
+    )
 
 
 def test_fields_that_are_not_known_are_named(tmp_path: Path) -> None:
