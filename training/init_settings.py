@@ -94,6 +94,13 @@ class Draft:
             if answer != NONE:
                 self.tell(key, answer, why if guessed else "answered", guessed=guessed)
 
+    def asked(
+        self, key: str, text: str, likeliest: str, why: str, choices: Iterable[str]
+    ) -> Setting:
+        """Return the answer to a question, as of `choose`, whose key is no setting itself."""
+        self.choose(key, text, likeliest, why, choices)
+        return self.settings.pop(key)
+
     def convert(self, key: str, conversion: Callable[[Any], Any]) -> None:
         """Replace the answer to a question by what it means."""
         if key in self.settings and key not in self.given:
@@ -113,21 +120,15 @@ class Draft:
         sections: dict[str, list[str]] = {}
         # Sections that are not drafted here are given; a section comes before its columns.
         ranks = ("shop", "orders", "orders.columns", "catalogue", "catalogue.columns")
-        keys = sorted(
-            self.settings,
-            key=lambda key: (
-                ranks.index(s) if (s := key.rpartition(".")[0]) in ranks else len(ranks)
-            ),
-        )
-        for key in keys:
-            section, _, name = key.rpartition(".")
-            setting = self.settings[key]
+        listed = [(*key.rpartition("."), setting) for key, setting in self.settings.items()]
+        listed.sort(key=lambda each: ranks.index(each[0]) if each[0] in ranks else len(ranks))
+        for section, _, name, setting in listed:
             why = _CONTROLS.sub(" ", f"guessed: {setting.why}" if setting.guessed else setting.why)
             sections.setdefault(section, []).append(f"{name} = {_toml(setting.value)}  # {why}\n")
         for section, columns in self.unused.items():
             if columns:
-                listed = _CONTROLS.sub(" ", ", ".join(map(repr, columns)))
-                sections[f"{section}.columns"].append(f"# not used: {listed}\n")
+                unused = _CONTROLS.sub(" ", ", ".join(map(repr, columns)))
+                sections[f"{section}.columns"].append(f"# not used: {unused}\n")
         for key, setting in self.suggested.items():
             section, _, name = key.rpartition(".")
             line = f"# {name} = {_toml(setting.value)}  # {setting.why}\n"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mersalg.engine.errors import DataError
+from mersalg.engine.words import read_toml
 from mersalg.training.csv_files import read_csv
 from mersalg.training.keys import read_keys
 from mersalg.training.sources import SourceTable, is_parquet, read_parquet, single
@@ -31,11 +31,9 @@ _LETTERS = frozenset("æøåäöüßéèêëàâçîïôûœñÆØÅÄÖÜÉ")
 _ENCODINGS = ("cp1252", "cp850", "mac_roman")
 
 
-@lru_cache
 def names() -> dict[str, Any]:
     """Return what columns are called, by section, field and language."""
-    text = (resources.files("mersalg.training") / "export_names.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return read_toml("mersalg.training", "export_names.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,10 @@ class Header:
         """Return the header of a column of this name."""
         spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
         written = re.findall(r"[^\W_]+|#", spaced)
-        currency = next((word for word in written if word in _currencies()), None)
+        currency = next((word for word in written if word in names()["currencies"]["codes"]), None)
         words = [_plain(word) for word in written if word != currency or len(written) == 1]
         tax = names()["tax"]
-        with_tax = [
-            word in tax["with"] for word in words if word in {*tax["with"], *tax["without"]}
-        ]
+        with_tax = [word in tax["with"] for word in words if word in tax["with"] + tax["without"]]
         if with_tax:
             words = [word for word in words if not any(word in each for each in tax.values())]
         return cls(_NR.sub("nr", "".join(words)), currency, with_tax[0] if with_tax else None)
@@ -147,10 +143,10 @@ class Survey:
         found = [name for name in found if self.filled(name)]
         # Of two that differ in tax alone, the one that buyers pay.
         taxed = {True: 0, None: 1, False: 2}
-        found.sort(
-            key=lambda name: (rank[self.headers[name].key], taxed[self.headers[name].with_tax])
+        headers = self.headers
+        return sorted(
+            found, key=lambda name: (rank[headers[name].key], taxed[headers[name].with_tax])
         )
-        return found
 
     def languages(self) -> Counter[str]:
         """Return how much speaks for each language; English headers are found everywhere."""
@@ -228,13 +224,11 @@ def _separator_of(text: str, path: Path) -> str:
     """Return the mark that parts the first lines into the most columns, as many in each."""
     widths: dict[str, int] = {}
     for mark in _SEPARATORS:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if row][
-            :100
-        ]
-        header = len(rows[0]) if rows else 0
-        # The last row may be cut off.
-        fitting = sum(len(row) == header for row in rows[:-1] or rows)
-        widths[mark] = header if fitting >= 0.9 * len(rows[:-1] or rows) else 0
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        rows = [len(row) for row in islice(filter(None, reader), 100)]
+        whole = rows[:-1] or rows  # The last row may be cut off.
+        fitting = whole.count(rows[0]) >= 0.9 * len(whole) if rows else False
+        widths[mark] = rows[0] if fitting else 0
     best = max(widths, key=widths.__getitem__)
     if widths[best] < 2:
         raise DataError(
@@ -243,11 +237,6 @@ def _separator_of(text: str, path: Path) -> str:
             file=str(path),
         )
     return best
-
-
-@lru_cache
-def _currencies() -> frozenset[str]:
-    return frozenset(names()["currencies"]["codes"])
 
 
 @lru_cache(4_096)

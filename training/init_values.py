@@ -86,8 +86,7 @@ def tell_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
     for name, (column, likeliest, why) in asked.items():
         likeliest = likeliest or next(iter(marks.values()), usual)
         text = f"Decimal mark of {column!r} in {file.path.name}"
-        draft.choose(f"{key}.{name}", text, likeliest, why, (".", ","))
-        answers.append(draft.settings.pop(f"{key}.{name}"))
+        answers.append(draft.asked(f"{key}.{name}", text, likeliest, why, (".", ",")))
         marks[name] = answers[-1].value
     if marks:
         value = next(iter(marks.values())) if len({*marks.values()}) == 1 else marks
@@ -124,14 +123,13 @@ def tell_amounts(draft: Draft, file: Survey) -> None:
             why = "it grows with the quantity" if is_line else "the quantity does not change it"
             draft.tell(line if is_line else unit, column, why)
         else:
-            draft.choose(
+            setting = draft.asked(
                 "orders.columns.amount",
                 f"Is {column!r} the price of one unit or the total of a line?",
                 "unit_price",
                 "the numbers do not say whether it is of a unit or of a line",
                 ("unit_price", "line_total"),
             )
-            setting = draft.settings.pop("orders.columns.amount")
             key = f"orders.columns.{setting.value}"
             draft.tell(key, column, setting.why, guessed=setting.guessed)
 
