@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 from urllib.parse import parse_qs, urlencode
 
@@ -12,7 +13,7 @@ from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.overview import overview_of
-from mersalg.serving.dashboard.shell import TheVisit, spoken
+from mersalg.serving.dashboard.shell import TheVisit, Visit, spoken
 from mersalg.serving.dashboard.templating import STATIC, page
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.request_body import read_body
@@ -21,6 +22,11 @@ from mersalg.serving.security import caller_presenting
 router = APIRouter(include_in_schema=False)
 
 Step = Literal["day", "week", "month"]
+
+_REPORT_SECONDS = 2.0
+"""How long a page waits for its report before it shows how far it is."""
+_ACTIONS = 1_000
+"""Newest actions of administrators that are looked at for marks."""
 
 _FILES = {
     "dashboard.css": "text/css",
@@ -31,9 +37,29 @@ _FILES = {
 
 @router.get("/dashboard")
 async def show_overview(visit: TheVisit, step: Step = "day") -> Response:
-    """Show both rates of the period."""
-    report = await visit.report(step)
-    return visit.page("overview", "overview.html", view=overview_of(visit, report, step))
+    """Show what the offers are worth in the period, both rates, and how they changed."""
+    return await _page(visit, "overview", step)
+
+
+@router.get("/dashboard/funnel")
+async def show_funnel(visit: TheVisit) -> Response:
+    """Show how many of the suggestions are shown, clicked, bought and kept."""
+    return await _page(visit, "funnel", "month")
+
+
+async def _page(visit: Visit, name: str, step: Step) -> Response:
+    """Return a page of a report, or of how far its numbers are counted where that takes long."""
+    compare = None if visit.filters.narrowed else "previous"
+    try:
+        report = await asyncio.wait_for(visit.report(step, compare=compare), _REPORT_SECONDS)
+        actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
+    except TimeoutError:
+        # The report goes on being computed for the next request.
+        stale = await asyncio.to_thread(visit.service.store.reports.rollups.stale)
+        return visit.page(name, "counting.html", days=len(stale))
+    view = overview_of(visit, report, step, actions)
+    has_model = visit.service.live.model is not None
+    return visit.page(name, f"{name}.html", view=view, has_model=has_model)
 
 
 @router.get("/dashboard/report.csv")

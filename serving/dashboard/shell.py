@@ -20,17 +20,19 @@ from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.templating import page
 from mersalg.serving.presentation.figures import Figures
-from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.glossary import Term, glossary_of
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
 from mersalg.serving.service import Service, TheService
 
-PAGES: Mapping[str, str] = {"overview": "/dashboard"}
+PAGES: Mapping[str, str] = {"overview": "/dashboard", "funnel": "/dashboard/funnel"}
 """Address of each page in the navigation, by its name; `page_<name>` is its phrase."""
 
 NARROWING = ("store", "segment", "placement")
 """Filters that are keys of a report's groups."""
 
+_NOTHING = {"value": None, "status": "no_data", "reason": None}
+"""The extra sales of no checkout."""
 _PERIODS = (7, 28, 90, 365)
 _LONGEST = 200
 
@@ -108,6 +110,11 @@ class Visit:
         return glossary_of(self.language).phrase(name, **values)
 
     @property
+    def terms(self) -> Mapping[str, Term]:
+        """The numbers of reports, in the language of the page."""
+        return glossary_of(self.language).terms
+
+    @property
     def may_change(self) -> bool:
         """Whether the page offers what needs an admin key."""
         return self.caller.may("admin")
@@ -128,8 +135,13 @@ class Visit:
         if not filters.narrowed:
             return report
         whole = await rates(filters.query(**settings)) if by else report
-        kinds = next((_kinds(row) for row in filters.rows(whole)), {})
-        return {**report, "total": kinds, "groups": filters.rows(report) if by else []}
+        row = next(iter(filters.rows(whole)), {})
+        return {
+            **report,
+            "total": {kind: row[kind] for kind in KINDS if kind in row},
+            "extra_sales": row.get("extra_sales", _NOTHING),
+            "groups": filters.rows(report) if by else [],
+        }
 
     def address(self, path: str | None = None, **changes: object) -> str:
         """Return the address of a page, this one by default, with language and filters kept.
@@ -263,10 +275,6 @@ def _caller(request: Request, service: Service, session: str) -> Caller | None:
     caller = sessions.caller_of(service.settings, session)
     key = presented_key(request)
     return caller_presenting(request, key) if caller is None and key else caller
-
-
-def _kinds(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {kind: row[kind] for kind in KINDS if kind in row}
 
 
 def _today(service: Service) -> date:

@@ -92,9 +92,13 @@ class Figures:
         return f"{mark}{symbol}{chr(160) * symbol[-1].isalpha()}{number}"
 
     def rounded(self, amounts: Sequence[Decimal]) -> Sequence[Decimal]:
-        """Return amounts to two digits of the largest, as a sentence names them."""
+        """Return amounts to two digits of the first, as a sentence names them.
+
+        To three of the largest where the first is far smaller.
+        """
         largest = max((abs(each) for each in amounts), default=Decimal(0))
-        step = Decimal(10) ** max(0, largest.adjusted() - 1)
+        digits = max(amounts[0].adjusted() - 1, largest.adjusted() - 2) if amounts else 0
+        step = Decimal(10) ** max(0, digits)
         return [(each / step).to_integral_value() * step for each in amounts]
 
     def day(self, day: date, *, year: bool = False, weekday: bool = False) -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Page, Response, ViewportSize
 
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.storage.store import open_store
+from tests.engine.tracking.test_incremental import trial
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
+
+Scheme = Literal["light", "dark"]
 
 
 @dataclass
@@ -30,8 +36,9 @@ class Seen:
 
 
 @contextmanager
-def opened(browser: Browser) -> Iterator[Seen]:
-    context = browser.new_context(viewport={"width": 1200, "height": 1600})
+def opened(browser: Browser, width: int = 1200, scheme: Scheme = "light") -> Iterator[Seen]:
+    viewport = ViewportSize(width=width, height=1600)
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
     page = context.new_page()
     seen = Seen(page)
 
@@ -102,8 +109,8 @@ def test_both_rates_stand_side_by_side(browser: Browser, selling: Server) -> Non
         assert seen.page.inner_text(".shop") == "Kafé <Sentrum> & Co"
         cross = seen.page.locator("section.cross_sell")
         up = seen.page.locator("section.upsell")
-        assert cross.locator(".figure").first.inner_text() == "60.0%"
-        assert up.locator(".figure").first.inner_text() == "20.0%"
+        assert cross.locator(".figure").first.inner_text() == "60.0%\nof customers"
+        assert up.locator(".figure").first.inner_text() == "20.0%\nof customers"
         assert "6 of 10" in cross.inner_text()
         assert "2 of 10" in up.inner_text()
         assert "NOK\u00a01,194.00" in cross.inner_text()  # six cases, whole
@@ -162,11 +169,11 @@ def test_filters_stay_in_the_address(browser: Browser, selling: Server) -> None:
         page.goto(f"{selling.url}/dashboard?days=28&lang=nb")
         page.select_option("#f-kind", "upsell")
         page.wait_for_url("**kind=upsell**")
-        assert page.locator("section.upsell .figure").inner_text() == "20,0\u00a0%"
+        assert page.locator("section.upsell .figure").first.inner_text().startswith("20,0\u00a0%")
         assert page.locator("section.cross_sell").count() == 0
         page.click("text=English")
         assert page.input_value("#f-kind") == "upsell"
-        assert page.locator("section.upsell .figure").inner_text() == "20.0%"
+        assert page.locator("section.upsell .figure").first.inner_text().startswith("20.0%")
         page.fill("#f-placement", "cart")
         page.keyboard.press("Enter")
         page.wait_for_url("**placement=cart**")
@@ -190,8 +197,10 @@ def test_a_narrow_dark_screen_is_served_too(browser: Browser, selling: Server) -
 def test_an_empty_shop_is_told_so(browser: Browser, tmp_path: Path) -> None:
     with running_server(tmp_path) as server, opened(browser) as seen:
         seen.page.goto(f"{server.url}/dashboard")
-        assert "No decisions yet" in seen.page.inner_text("main")
-        assert seen.page.locator(".figure").all_inner_texts() == ["–", "–"]
+        assert seen.page.inner_text("#say") == "No decisions yet"
+        assert seen.page.locator(".steps li").count() == 3
+        assert "Done" not in seen.page.inner_text(".steps")
+        assert seen.page.locator(".figure").all_inner_texts() == ["–"] * 4
         assert "no model" in seen.page.inner_text(".notice")
         assert seen.complaints == []
         seen.page.goto(f"{server.url}/docs")
@@ -278,3 +287,103 @@ def test_signing_out_ends_the_session_at_every_worker(tmp_path: Path) -> None:
             assert opens(copied)
             client.post("/dashboard/logout")
         assert not opens(copied)
+
+
+SIZES = (375, 1440)
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+PERIOD = {"from": "2026-01-01", "to": "2026-01-28"}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A shop of 1,600 checkouts, half of them without offers: 40% against 25% buy the bun."""
+    folder = tmp_path_factory.mktemp("compared")
+    publish_model(folder / "models", tiny_model(holdout=0.5, shop_name="Kafé"))
+    with running_server(folder) as server:
+        record(folder, [fact for each in trial(800, 320, 800, 200) for fact in each])
+        yield server
+
+
+def record(folder: Path, facts: list[dict[str, object]]) -> None:
+    store = open_store(f"sqlite:///{folder / 'facts.db'}")
+    try:
+        store.facts.append([parse_fact(fact) for fact in facts])
+    finally:
+        store.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["en", "nb"])
+def test_pages_fit_and_complain_of_nothing(
+    browser: Browser, compared: Server, lang: str, scheme: Scheme
+) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for width in SIZES:
+        with opened(browser, width, scheme) as seen:
+            for path in ("/dashboard", "/dashboard/funnel"):
+                seen.page.goto(f"{compared.url}{path}?lang={lang}&from=2026-01-01&to=2026-01-28")
+                assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
+                name = f"{path.split('/')[-1]}.{lang}-{width}-{scheme}.png"
+                seen.page.screenshot(path=SCREENSHOTS / name, full_page=True)
+                # Everything that a pointer opens, keys open as well.
+                seen.page.locator("summary").first.focus()
+                seen.page.keyboard.press("Enter")
+                assert seen.page.locator("details[open]").count() == 1
+            assert seen.complaints == []
+
+
+def test_the_figures_are_those_of_the_report(compared: Server) -> None:
+    with compared.client() as client:
+        asked = {**PERIOD, "watched": "true"}
+        made = client.get("/v1/reports/rates", params=asked).raise_for_status().json()
+        page = client.get("/dashboard", params={**PERIOD, "lang": "en"}).text
+        norwegian = client.get("/dashboard", params={**PERIOD, "lang": "nb"}).text
+    text, norwegian = (unescape(re.sub("<[^>]+>", "", each)) for each in (page, norwegian))
+    effect = made["total"]["cross_sell"]["incremental"]
+    extra = made["total"]["cross_sell"]["extra_sales"]
+    assert (effect["treatment"]["numerator"], effect["control"]["numerator"]) == (320, 200)
+    points, lower, upper = (f"{100 * effect[end]:+.1f}" for end in ("value", "lower", "upper"))
+    assert points == "+15.0"
+    assert f"{lower} to {upper}" in text
+    assert made["extra_sales"]["value"] == extra["value"] == "6428.57"  # .15 x 25 x 1,600 x 30/28
+    for shown in (
+        *("bring you about NOK\u00a06,400 in extra sales a month", "1,600 checkouts compared"),
+        *("40.0%", "25.0%", "6 of 10 who bought", "No checkouts lost", "Fair comparison"),
+        *("3.7500 more a checkout", "1,600 checkouts × 30/28 days = NOK\u00a06,428.57"),
+    ):
+        assert shown in text, shown
+    assert "Forslagene gir dere om lag 6\u00a0400\u00a0kr i mersalg i måneden." in norwegian
+
+
+@pytest.mark.parametrize(
+    ("arms", "say"),
+    [
+        ((800, 320, 40, 10), "The effect of the offers is unknown for this period."),
+        ((60, 20, 60, 16), "Not enough data yet: about "),
+        ((800, 0, 0, 0), "What the offers earn is unknown: everybody gets them."),
+    ],
+)
+def test_other_states_say_what_is_missing(
+    arms: tuple[int, int, int, int], say: str, tmp_path: Path
+) -> None:
+    publish_model(tmp_path / "models", tiny_model(holdout=0.5))
+    with running_server(tmp_path) as server, server.client() as client:
+        record(tmp_path, [fact for each in trial(*arms) for fact in each])
+        page = client.get("/dashboard", params={**PERIOD, "lang": "en"}).text
+        assert say in unescape(page)
+        assert "extra sales a month." not in page
+
+
+def test_a_filter_shows_the_numbers_of_what_it_lets_through(compared: Server) -> None:
+    with compared.client() as client:
+        asked = {**PERIOD, "lang": "en", "placement": "checkout"}
+        page = client.get("/dashboard", params=asked).text
+        assert "bring you about NOK\u00a06,400 in extra sales a month" in unescape(page)
+        assert (
+            "/dashboard/funnel?lang=en&amp;from=2026-01-01&amp;to=2026-01-28&amp;placement" in page
+        )
+        page = client.get("/dashboard", params={**asked, "placement": "cart"}).text
+        assert "No decisions yet" in page
+        assert client.get("/dashboard", params={"from": "yesterday"}).status_code == 422
+        assert client.get("/dashboard", params={"kind": "swap"}).status_code == 422
