@@ -13,7 +13,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from mersalg import __version__
 from mersalg.serving import errors, openapi
-from mersalg.serving.dashboard import pages
+from mersalg.serving.dashboard import (
+    integration,
+    model_pages,
+    offer_page,
+    offer_pages,
+    pages,
+    rule_changes,
+)
 from mersalg.serving.http_layer import REQUEST_ID, HttpLayer
 from mersalg.serving.key_watch import KeyWatch
 from mersalg.serving.keys import KeyRing
@@ -53,6 +60,11 @@ _ROUTERS = (
     documentation.router,
     browser.router,
     pages.router,
+    offer_pages.router,
+    offer_page.router,
+    rule_changes.router,
+    model_pages.router,
+    integration.router,
 )
 
 

@@ -57,7 +57,7 @@ class Explainer:
         if version is None:
             return DecisionExplanation("no_model", "no model made this decision", (), {}, ())
         try:
-            model = self._model(version)
+            model = self.model(version)
         except ModelNotFound:
             message = (
                 f"model {version} is no longer on disk, so the candidates that it rejected are not"
@@ -78,7 +78,8 @@ class Explainer:
         [buyer] = self._known_buyers([query])
         return [order for order in buyer.purchases if order[0] < decision.occurred_at]
 
-    def _model(self, version: str) -> Model:
+    def model(self, version: str) -> Model:
+        """Return a version, as it is served where it is; raises ModelError."""
         live = self._live()
         return live if live is not None and live.version == version else self._load(version)
 

@@ -17,11 +17,13 @@ from mersalg.serving.reporting import Report, Reporter
 _THREADS = 2
 _IDLE_SECONDS = 60.0
 _MOST_KEPT = 64
+_TIMES = 3
 
 
 @dataclass(slots=True)
 class _Kept:
     computing: asyncio.Future[Report]
+    since: float
     until: float | None = None
     """None while it is being computed."""
 
@@ -37,7 +39,7 @@ class Reports:
     store
         The facts.
     seconds
-        How long a report is answered from memory.
+        How long a report is answered from memory, or three times as long as it took, if longer.
     address
         URL under which other processes open the database; None where it is in memory.
     """
@@ -56,7 +58,7 @@ class Reports:
         if kept is None or (kept.until is not None and kept.until <= time.monotonic()):
             loop = asyncio.get_running_loop()
             computing = loop.run_in_executor(self._threads, self._build, query)
-            kept = self._kept[query] = _Kept(computing)
+            kept = self._kept[query] = _Kept(computing, time.monotonic())
             self._kept.move_to_end(query)
             computing.add_done_callback(lambda done: self._settle(query, kept, done))
             loop.call_later(_IDLE_SECONDS, self._let_go_of_the_idle)
@@ -70,7 +72,8 @@ class Reports:
             if self._kept.get(query) is kept:
                 del self._kept[query]
         else:
-            kept.until = time.monotonic() + self._seconds
+            now = time.monotonic()
+            kept.until = now + max(self._seconds, _TIMES * (now - kept.since))
 
     def close(self) -> None:
         """End all computations, also those that are waited for."""

@@ -29,7 +29,12 @@ from mersalg.engine.tracking.many import (
 )
 from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.rates import Entry, limits_of
-from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time, watched_difference
+from mersalg.engine.tracking.sequences import (
+    anytime_p_value,
+    anytime_quantile,
+    intrinsic_time,
+    watched_difference,
+)
 from mersalg.engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
 
 SEQUENCE = "confidence_sequence"
@@ -225,18 +230,19 @@ class _Effects:
 
     def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:
         """Return the difference of what checkouts have of a measure, as `number` writes it."""
-        status, reason, interval = self._status, self._reason, None
+        status, reason, interval, p_value = self._status, self._reason, None, None
         if status == "ok" and (few := self._too_few_for_mean(name, purchases)):
             status, reason = "no_data", few
         if status == "ok":
             shares = self._strata.compared(name)
             treatment, control = (self._strata.mean(name, arm, shares) for arm in ARMS)
             n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
-            quantile = anytime_quantile(intrinsic_time(n1, n2), self._level)
-            interval = clustered_difference(
-                treatment, control, self._level, quantile=quantile if self._watched else None
-            )
-
+            trials = intrinsic_time(n1, n2)
+            quantile = anytime_quantile(trials, self._level) if self._watched else None
+            interval = clustered_difference(treatment, control, self._level, quantile=quantile)
+            error = math.sqrt(treatment.variance() + control.variance())
+            if self._watched and error:
+                p_value = anytime_p_value(interval.value / error, trials, self._level)
         totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
         return {
             "value": number(interval.value) if interval else None,
@@ -246,6 +252,7 @@ class _Effects:
             "method": SEQUENCE if self._watched else "welch_t_clustered",
             "status": status,
             "reason": reason,
+            **({"p_value": p_value} if self._watched else {}),
         }
 
     def _too_few_for_mean(self, name: str, purchases: str) -> str | None:

@@ -53,6 +53,19 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return found
 
 
+def holm(p_values: Sequence[float], error: float) -> list[bool]:
+    """Return which hypotheses are rejected with a chance of at most `error` of any wrong one.
+
+    S. Holm (1979), "A simple sequentially rejective multiple test procedure".
+    """
+    rejected = [False] * len(p_values)
+    for better, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[place] >= error / (len(p_values) - better):
+            break
+        rejected[place] = True
+    return rejected
+
+
 def difference_p_value(x1: float, n1: float, x2: float, n2: float) -> float | None:
     """Return the p-value of the two-sided, pooled score test of equal shares.
 

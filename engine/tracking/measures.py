@@ -46,6 +46,9 @@ def offer_key(key: str, placed: PlacedOffer) -> str:
         return placed.offer.family or UNKNOWN
     if key in _OF_DECISION:
         return _OF_DECISION[key](placed.decision) or UNKNOWN
+    if key == "upgrade":
+        replaces = placed.offer.replaces
+        return UNKNOWN if replaces is None else f"{replaces.item_id} -> {placed.offer.item_id}"
     evidence = placed.offer.evidence
     if evidence is None:
         return UNKNOWN

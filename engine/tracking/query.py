@@ -23,13 +23,13 @@ from mersalg.engine.tracking.local_days import ends_at, starts_at, zone_of
 
 TIME_KEYS = ("day", "week", "month")
 OFFER_KEYS = (
-    *("item", "family", "rule"),
+    *("item", "family", "rule", "upgrade"),
     *("placement", "model_version", "arm", "store", "segment"),
 )
 GROUP_KEYS = (*TIME_KEYS, *OFFER_KEYS)
 """What a report can be split by: the time of the decision, or a property of the offer."""
 
-FOLDED_KEYS = ("item", "rule", "store", "segment")
+FOLDED_KEYS = ("item", "rule", "upgrade", "store", "segment")
 """Keys whose groups of few buyers may be put together; see `ReportQuery.fold_below`."""
 OTHER = "other"
 """The group of those."""
@@ -91,8 +91,8 @@ class ReportQuery:
     adjusted : bool
         Whether to add the revenue effect adjusted by earlier spending of units (CUPED).
     fold_below : int
-        Groups of fewer units by an item, rule, store or segment are put together as `other`, for a
-        reader who must not learn what single people bought; 0 leaves all.
+        Groups of fewer units by an item, rule, upgrade, store or segment are put together as
+        `other`, for a reader who must not learn what single people bought; 0 leaves all.
     """
 
     since: date | datetime | None = None

@@ -20,6 +20,7 @@ from mersalg.engine.facts import KINDS, Decision, Kind
 from mersalg.engine.tracking.clusters import first_with_offers, is_drawn, stratum_of
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.intervals import chi2_p_value
+from mersalg.engine.tracking.many import holm
 from mersalg.engine.tracking.query import UNKNOWN
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
@@ -119,8 +120,6 @@ class SampleRatio:
 def sample_ratio(drawn: Drawn, holdout: float) -> SampleRatio:
     """Test the units of a kind, and those of each group where there are several.
 
-    S. Holm (1979), "A simple sequentially rejective multiple test procedure".
-
     Parameters
     ----------
     drawn : Drawn
@@ -147,12 +146,13 @@ def sample_ratio(drawn: Drawn, holdout: float) -> SampleRatio:
         for name, units in groups.items()
         if values[name[0]] > 1
     )
-    uneven: list[Uneven] = []
-    for place, (own, (key, value)) in enumerate(tested):
-        if own >= MISMATCH / (len(tested) - place):
-            break
-        text = f"in {key} {value} {_text(groups[key, value], own)}"
-        uneven.append(Uneven(key, value, own, text))
+    uneven = [
+        Uneven(key, value, own, f"in {key} {value} {_text(groups[key, value], own)}")
+        for (own, (key, value)), is_uneven in zip(
+            tested, holm([own for own, _ in tested], MISMATCH), strict=True
+        )
+        if is_uneven
+    ]
     return SampleRatio(p_value, _text(everybody, p_value or 0.0) if failed else None, uneven)
 
 

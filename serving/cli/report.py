@@ -38,8 +38,8 @@ def command(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Split by day, week, month; item, family, rule; placement, model_version, arm,"
-            " store, segment."
+            help="Split by day, week, month; item, family, rule, upgrade; placement,"
+            " model_version, arm, store, segment."
         ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="cross_sell or upsell; both without it.")] = None,

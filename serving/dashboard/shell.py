@@ -25,7 +25,13 @@ from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
 from mersalg.serving.service import Service, TheService
 
-PAGES: Mapping[str, str] = {"overview": "/dashboard", "funnel": "/dashboard/funnel"}
+PAGES: Mapping[str, str] = {
+    "overview": "/dashboard",
+    **{
+        name: f"/dashboard/{name}"
+        for name in ("items", "rules", "ladders", "funnel", "models", "try", "health")
+    },
+}
 """Address of each page in the navigation, by its name; `page_<name>` is its phrase."""
 
 NARROWING = ("store", "segment", "placement")

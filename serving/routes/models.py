@@ -13,7 +13,7 @@ from mersalg.serving.auditing import audited
 from mersalg.serving.live_model import load_checked
 from mersalg.serving.request_body import decode, read_body
 from mersalg.serving.schemas import ModelReference
-from mersalg.serving.security import Admin
+from mersalg.serving.security import Admin, Caller
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["models"])
@@ -90,6 +90,11 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
 )
 async def roll_back(service: TheService, caller: Admin) -> Published:
     """Go one step back each time; versions that are no longer on disk are skipped."""
+    return await rollback(service, caller)
+
+
+async def rollback(service: Service, caller: Caller) -> Published:
+    """Publish the version published before this one; raises ModelError."""
     async with audited(service, caller, "roll back"):
         await asyncio.to_thread(service.registry.rollback)
     return await _served(service)
@@ -103,6 +108,11 @@ async def roll_back(service: TheService, caller: Admin) -> Published:
 )
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
     """Verify a version and serve it; one that cannot answer is never published."""
+    return await publish(service, caller, version)
+
+
+async def publish(service: Service, caller: Caller, version: str) -> Published:
+    """Verify a version and serve it; raises ModelError."""
     async with audited(service, caller, "publish", version):
         await service.live.publish(version)
     return Published(service.registry.current(), service.live.status.version)

@@ -18,7 +18,7 @@ from mersalg.engine.merchandising.targets import unknown_names
 from mersalg.serving import errors, openapi
 from mersalg.serving.auditing import audited
 from mersalg.serving.request_body import read_json
-from mersalg.serving.security import Admin
+from mersalg.serving.security import Admin, Caller
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["rules"])
@@ -76,10 +76,17 @@ async def set_rule(
     Blocks go before pins, pins before the model; of pins of one position those set here go before
     the shop file's.
     """
-    _check(rule_id)
     body = await read_json(request)
-    now, given = clock.now(), cast("dict[str, object]", body) if isinstance(body, dict) else {}
-    action = given.pop("action", None)
+    given = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    return await put_rule(service, caller, rule_id, given)
+
+
+async def put_rule(
+    service: Service, caller: Caller, rule_id: str, given: dict[str, object]
+) -> RuleUpdated:
+    """Set a rule from the fields of a body; raises ApiError."""
+    _check(rule_id)
+    now, action = clock.now(), given.pop("action", None)
     try:
         section = shop_rule(action, given)
     except ConfigError as error:
@@ -101,6 +108,11 @@ async def set_rule(
 )
 async def end_rule(service: TheService, caller: Admin, rule_id: str) -> RuleUpdated:
     """End a rule that was set here; those of the shop file end there."""
+    return await take_rule_back(service, caller, rule_id)
+
+
+async def take_rule_back(service: Service, caller: Caller, rule_id: str) -> RuleUpdated:
+    """End a rule; raises ApiError."""
     _check(rule_id)
     now = clock.now()
     await service.shop.follow()

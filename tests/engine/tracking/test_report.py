@@ -317,7 +317,10 @@ def test_a_question_reads_from_text() -> None:
     [
         ({"from": "yesterday"}, "from: 'yesterday' is neither a day"),
         ({"from": "2026-02-01", "to": "2026-01-01"}, "from: 2026-02-01 is after 2026-01-01"),
-        ({"by": "nonsense"}, "item, family, rule, placement, model_version, arm, store, segment"),
+        (
+            {"by": "nonsense"},
+            "item, family, rule, upgrade, placement, model_version, arm, store, segment",
+        ),
         ({"by": "day,day"}, "names one twice"),
         ({"kind": "sidesell"}, "there are cross_sell, upsell"),
         ({"timezone": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),

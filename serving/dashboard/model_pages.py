@@ -1,0 +1,281 @@
+"""`/dashboard/models` and `/dashboard/try`: what serves, what could, and what a cart is offered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import RedirectResponse, Response
+
+from mersalg.engine import clock, money
+from mersalg.engine.errors import ModelError
+from mersalg.engine.facts import Decision, Offer
+from mersalg.engine.manifest import Manifest
+from mersalg.engine.merchandising.reasons import REJECTIONS
+from mersalg.engine.model import Model
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.serving.checkout import decide
+from mersalg.serving.dashboard.offer_lines import moment
+from mersalg.serving.dashboard.offers import Names
+from mersalg.serving.dashboard.shell import TheVisit, Visit
+from mersalg.serving.model_difference import ModelDifference, compare_models
+from mersalg.serving.routes.models import publish, rollback
+from mersalg.serving.schemas import RequestLine, SuggestionRequest
+
+router = APIRouter(include_in_schema=False)
+
+_ENTRIES = 1_000
+_MOST_FOUND = 20
+_MOST_ITEMS = 50
+_REJECTED = 30
+_COUNTS = ("orders", "items", "rules", "tiers_ladders_with_steps", "customers")
+_METRICS = ("hit_rate_at_10", "discovery_hit_rate_at_10")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version in words; `published` says when and by whom, the newest first."""
+
+    version: str
+    created: str
+    summary: str
+    counts: Sequence[tuple[str, str]]
+    metrics: Sequence[tuple[str, str]]
+    published: Sequence[tuple[str, str]]
+    is_current: bool
+
+
+@router.get("/dashboard/models")
+async def show_models(
+    visit: TheVisit,
+    before: Annotated[str, Query(max_length=100)] = "",
+    after: Annotated[str, Query(max_length=100)] = "",
+    done: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Show the versions side by side, and the difference of two of them."""
+    service = visit.service
+    manifests = await asyncio.to_thread(service.registry.versions)
+    entries = await asyncio.to_thread(service.store.audit.latest, _ENTRIES)
+    current = service.registry.current()
+    versions = [_version(visit, each, entries, current) for each in reversed(manifests)]
+    difference, problem = None, ""
+    if before and after:
+        try:
+            models = [
+                await asyncio.to_thread(service.explainer.model, name) for name in (before, after)
+            ]
+            difference = await asyncio.to_thread(compare_models, *models)
+        except ModelError as error:
+            problem = error.message
+    return visit.page(
+        "models",
+        "models.html",
+        versions=versions,
+        before=before,
+        after=after,
+        difference=difference and Difference(visit, difference, service.live.model),
+        problem=problem,
+        done=done,
+        rule="",
+        here=visit.address("/dashboard/models"),
+    )
+
+
+@router.post("/dashboard/models/publish")
+async def publish_version(visit: TheVisit) -> RedirectResponse:
+    """Publish a version, and go back to the page."""
+    form = await visit.form()
+    await publish(visit.service, visit.caller, form.get("version", ""))
+    return RedirectResponse(visit.address("/dashboard/models", done="published"), 303)
+
+
+@router.post("/dashboard/models/rollback")
+async def roll_version_back(visit: TheVisit) -> RedirectResponse:
+    """Publish the version before this one, and go back to the page."""
+    await visit.form()
+    await rollback(visit.service, visit.caller)
+    return RedirectResponse(visit.address("/dashboard/models", done="rolled_back"), 303)
+
+
+def _version(
+    visit: Visit, manifest: Manifest, entries: Sequence[AuditEntry], current: str | None
+) -> Version:
+    counts = [
+        (visit.words(f"count_{name}"), visit.figures.count(manifest.counts[name]))
+        for name in _COUNTS
+        if isinstance(manifest.counts.get(name), int)
+    ]
+    metrics = [
+        (visit.words(f"metric_{name}"), _metric(visit, manifest.metrics[name]))
+        for name in _METRICS
+        if manifest.metrics.get(name, {}).get("mersalg")
+    ]
+    published = [
+        (moment(visit, entry.occurred_at), entry.who)
+        for entry in entries
+        if entry.action in ("publish", "roll back")
+        and entry.target == manifest.version
+        and entry.outcome == "done"
+    ]
+    created = clock.to_micros(datetime.fromisoformat(manifest.created_at))
+    is_current = manifest.version == current
+    return Version(
+        manifest.version,
+        moment(visit, created),
+        manifest.summary,
+        counts,
+        metrics,
+        published,
+        is_current,
+    )
+
+
+def _metric(visit: Visit, metric: Mapping[str, Any]) -> str:
+    value = visit.figures.percent(metric["mersalg"]["value"])
+    others = {
+        name: each["value"] for name, each in metric.items() if not name.startswith("mersalg")
+    }
+    if not others:
+        return value
+    best = max(others, key=lambda name: others[name])
+    return visit.words(
+        "metric_beside", value=value, best=visit.figures.percent(others[best]), name=best
+    )
+
+
+class Difference:
+    """A difference in words and names."""
+
+    def __init__(self, visit: Visit, found: ModelDifference, model: Model | None) -> None:
+        self.found, self._visit, self._model = found, visit, model
+        self._names = Names(model)
+
+    def rule(self, rule: tuple[tuple[str, ...], str]) -> str:
+        """Return a rule by the names of its items."""
+        return f"{self._names.joined(rule[0])} → {self._names[rule[1]]}"
+
+    def name(self, item_id: str) -> str:
+        """Return the name of an item."""
+        return self._names[item_id]
+
+    def items(self, item_ids: Sequence[str]) -> str:
+        """Return the names of items; a dash for none."""
+        return ", ".join(self._names[each] for each in item_ids) or "–"
+
+    def price(self, minor: int | None) -> str:
+        """Return a price."""
+        if minor is None or self._model is None:
+            return "–"
+        currency = self._model.catalogue.currency
+        return self._visit.figures.amount(money.to_text(minor, currency), currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An offer as buyers see it, and why it was chosen."""
+
+    offer: Offer
+    price: str
+    why: str
+    pinned: bool
+
+
+@router.get("/dashboard/try")
+async def try_cart(
+    visit: TheVisit,
+    item: Annotated[list[str] | None, Query(max_length=_MOST_ITEMS)] = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """Show what a cart would be offered, and why; nothing is recorded."""
+    service, model = visit.service, visit.service.live.model
+    chosen = list(dict.fromkeys(each[:200] for each in item or [] if each))
+    found = await asyncio.to_thread(_find, model, q, set(chosen))
+    names = Names(model)
+    decision, explained = None, None
+    if chosen and model is not None:
+        decision = decide(
+            model,
+            SuggestionRequest(
+                checkout_id="try",
+                locale=visit.language,
+                lines=tuple(RequestLine(each) for each in chosen),
+            ),
+            holdout=False,
+            paused=service.guard.paused is not None,
+            recall=False,
+        )
+        explained = await asyncio.to_thread(service.explainer.explain, decision, _REJECTED)
+    explanation = None if explained is None else explained.explanation
+    pinned = set(explanation.pinned_item_ids) if explanation else set[str]()
+    return visit.page(
+        "try",
+        "try.html",
+        cart=[(each, names[each], model is not None and each in model.catalogue.items)
+              for each in chosen],
+        q=q,
+        found=found,
+        given=[_given(visit, decision, each, pinned) for each in decision.offers]
+        if decision is not None
+        else [],
+        is_asked=decision is not None,
+        rejected=[
+            (each.kind, each.name, visit.words(f"reason_of_{each.reason}"))
+            for each in (explanation.rejected if explanation else ())
+        ],
+        n_rejected=sum(explanation.counts.values()) if explanation else 0,
+        reasons=[
+            (visit.words(f"reason_of_{reason.code}"), n)
+            for reason in REJECTIONS
+            if explanation and (n := explanation.counts.get(reason.code))
+        ],
+        with_item=lambda added: visit.address(item=None) + "".join(map(_pair, [*chosen, added])),
+        without_item=lambda gone: visit.address(item=None)
+        + "".join(_pair(each) for each in chosen if each != gone),
+    )  # fmt: skip
+
+
+def _pair(item_id: str) -> str:
+    from urllib.parse import quote
+
+    return f"&item={quote(item_id, safe='')}"
+
+
+def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, str]]:
+    """Return items whose name or id holds every word of a text."""
+    words = text.casefold().split()
+    if model is None or not words:
+        return []
+    catalogue, found = model.catalogue, list[tuple[str, str]]()
+    for item_id, name in zip(catalogue.items.ids, catalogue.names, strict=True):
+        told = f"{name} {item_id}".casefold()
+        if item_id not in chosen and all(word in told for word in words):
+            found.append((item_id, name or item_id))
+    return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MOST_FOUND]
+
+
+def _given(visit: Visit, decision: Decision, offer: Offer, pinned: set[str]) -> Given:
+    names, currency = Names(visit.service.live.model), decision.currency
+    price = ""
+    if offer.unit_price_minor is not None and currency is not None:
+        text = money.to_text(round(offer.unit_price_minor), currency)
+        price = visit.figures.amount(text, currency)
+    evidence, is_pinned = offer.evidence, offer.item_id in pinned
+    if is_pinned:
+        why = visit.words("why_pinned")
+    elif offer.replaces is not None:
+        why = visit.words("why_upgrade", name=names[offer.replaces.item_id])
+    elif evidence is None or not evidence.antecedent_item_ids:
+        why = visit.words("why_popular")
+    else:
+        why = visit.words(
+            "why_rule",
+            names=names.joined(evidence.antecedent_item_ids),
+            joint=visit.figures.count(evidence.n_joint),
+            whole=visit.figures.count(evidence.n_antecedent),
+            lift=visit.figures.decimal(evidence.lift_lower),
+        )
+    return Given(offer, price, why, is_pinned)

@@ -1,0 +1,288 @@
+"""The page of one item, rule or upgrade: what it earns, where it is suggested, what was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from mersalg.engine.facts import Decision, Kind, Offer
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.tracking.extra_sales import DAYS
+from mersalg.serving import errors
+from mersalg.serving.dashboard import rule_changes
+from mersalg.serving.dashboard.offer_lines import (
+    FEWEST_BUYERS,
+    KEY_OF,
+    RECENT,
+    Line,
+    Scales,
+    all_counted,
+    being_counted,
+    evidence_text,
+    few_digits,
+    moment,
+    page_rows,
+    whole,
+)
+from mersalg.serving.dashboard.offers import Evidence, Key, Names, OfferRow, in_order
+from mersalg.serving.dashboard.shell import TheVisit, Visit
+
+router = APIRouter(include_in_schema=False)
+
+_ENTRIES = 1_000
+"""Of the audit log, in which changes of an offer are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Carts in which something was suggested, for one reason: how many, and the counts behind."""
+
+    beside: str
+    n: int
+    evidence: str
+    lift: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One recent decision that suggested something."""
+
+    at: str
+    cart: str
+    arm: str
+    why: str
+    decision_id: str
+
+
+@router.get("/dashboard/items/item")
+@router.get("/dashboard/rules/rule")
+@router.get("/dashboard/ladders/upgrade")
+async def show_offer(
+    visit: TheVisit,
+    kind: Annotated[Kind, Query(alias="of")],
+    key: Annotated[str, Query(max_length=2_000)] = "",
+    done: Annotated[str, Query(max_length=20)] = "",
+    rule: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
+    """Show one item, rule or upgrade: what it earns, where it is suggested and why."""
+    name = visit.request.url.path.split("/")[2]
+    by = KEY_OF[name]
+    reports = await all_counted(visit)
+    if reports is None:
+        return being_counted(visit, name)
+    report = reports[by]
+    rows = [row for row in page_rows(visit, report, by) if row.key == key and row.kind == kind]
+    if not rows:
+        raise errors.ApiError(404, "not_found", "nothing of this was offered in the period")
+    row = rows[0]
+    others: tuple[Key, ...] = ("rule", "upgrade")
+    related = [
+        Line(visit, each)
+        for other in others
+        if by == "item"
+        for each in in_order(page_rows(visit, reports[other], other), "kept", ascending=False)
+        if each.item_id == row.item_id and each.kind == kind
+    ]
+    decisions = await asyncio.to_thread(visit.service.store.facts.newest_decisions, RECENT)
+    with_it = [
+        (decision, offer)
+        for decision in decisions
+        for offer in decision.offers
+        if _is_of(row, by, offer)
+    ]
+    entries = await asyncio.to_thread(visit.service.store.audit.latest, _ENTRIES)
+    own_rules = {
+        rule_changes.rule_id_of(action, row.beside, row.item_id) for action in ("pin", "block")
+    }
+    if row.changed is not None and row.changed.rule_id is not None:
+        own_rules.add(row.changed.rule_id)
+    line = Line(visit, row)
+    here = visit.address(of=kind, key=key)
+    return visit.page(
+        name,
+        "offer.html",
+        by=by,
+        line=line,
+        back=visit.address(f"/dashboard/{name}"),
+        here=here,
+        sentence=_sentence(visit, line, report["currency"]),
+        steps=_steps(visit, row),
+        formula=_formula(visit, row, report),
+        related=related,
+        scales=Scales.of([row, *(each.row for each in related)]),
+        places=_places(visit, with_it),
+        n_decisions=len(decisions),
+        seen=[_seen(visit, *each) for each in with_it[:10]] if visit.may_change else [],
+        history=[
+            (moment(visit, entry.occurred_at), _done(visit, entry), entry.who)
+            for entry in entries
+            if entry.target in own_rules
+        ],
+        currency=report["currency"] or "",
+        done=done,
+        rule=rule,
+    )
+
+
+def _done(visit: Visit, entry: AuditEntry) -> str:
+    """Return what an administrator did, in words."""
+    action = "undone" if entry.action == "end rule" else "done"
+    if action == "done" and entry.target is not None:
+        action = {"pin": "pinned", "block": "stopped"}.get(entry.target.split("/")[1], "done")
+    failed = "" if entry.outcome == "done" else f" ({entry.outcome})"
+    return visit.words(f"was_{action}") + failed
+
+
+def _is_of(row: OfferRow, by: Key, offer: Offer) -> bool:
+    if offer.item_id != row.item_id or offer.kind != row.kind:
+        return False
+    if by == "upgrade":
+        return offer.replaces is not None and offer.replaces.item_id == row.beside[0]
+    if by == "rule":
+        return offer.evidence is not None and offer.evidence.antecedent_item_ids == row.beside
+    return True
+
+
+def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
+    """Return what an offer earns, in one sentence."""
+    effect, money = line.row.effect, visit.figures.amount
+    if effect.value is None or effect.lower is None or effect.upper is None:
+        return visit.words("offer_not_clear_yet", bought=line.why_no_effect)
+    amount = money(whole(few_digits(abs(effect.value))), currency)
+    bounds = {
+        name: money(whole(few_digits(end)), currency)
+        for name, end in (("lower", effect.lower), ("upper", effect.upper))
+    }
+    said = "earns" if effect.lower > 0 else "loses" if effect.upper < 0 else "unclear"
+    return visit.words(f"offer_{said}", amount=amount, **bounds)
+
+
+def _steps(
+    visit: Visit, row: OfferRow
+) -> list[tuple[str, tuple[str, str], tuple[str, str], float, float | None]]:
+    """Return the funnel: the step, count and share in both arms, and the shares as numbers."""
+    gross, net = row.measured["incremental"], row.measured["net_incremental"]
+    decided = {arm: gross[arm]["denominator"] for arm in ("treatment", "control")}
+    clicked, shown = row.measured["click_through"], row.rate
+    counts = (
+        ("decided", decided["treatment"], decided["control"]),
+        ("shown", shown["denominator"], None),
+        ("clicked", clicked["numerator"], None),
+        ("bought", gross["treatment"]["numerator"], gross["control"]["numerator"]),
+        ("kept", net["treatment"]["numerator"], net["control"]["numerator"]),
+    )
+    whole = max(decided["treatment"], shown["denominator"])
+
+    def text(n: int | None, of: int) -> tuple[str, str]:
+        if n is None:
+            return ("", "")
+        return (visit.figures.count(n), visit.figures.percent(n / of if of else None))
+
+    return [
+        (
+            visit.words(f"step_{step}"),
+            text(treated, whole),
+            text(control, decided["control"]),
+            treated / whole if whole else 0.0,
+            None if control is None or not decided["control"] else control / decided["control"],
+        )
+        for step, treated, control in counts
+    ]
+
+
+def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how the numbers were counted, with the counts."""
+    count, percent = visit.figures.count, visit.figures.percent
+    rate, net = row.rate, row.measured["net_incremental"]
+    rows = [
+        (
+            visit.words("column_rate"),
+            visit.words(
+                "formula_rate",
+                part=count(rate["numerator"]),
+                whole=count(rate["denominator"]),
+                value=percent(rate["value"]),
+            ),
+        )
+    ]
+    entry = net["offer_revenue_per_checkout"]
+    if entry["value"] is not None:
+        arms = {arm: net[arm] for arm in ("treatment", "control")}
+        rows.append(
+            (
+                visit.words("because_of"),
+                visit.words(
+                    "formula_effect",
+                    bought=count(arms["treatment"]["numerator"]),
+                    decided=count(arms["treatment"]["denominator"]),
+                    bought_without=count(arms["control"]["numerator"]),
+                    decided_without=count(arms["control"]["denominator"]),
+                    points=visit.figures.points(net["value"]),
+                ),
+            )
+        )
+        rows.append(
+            (
+                visit.words("column_effect"),
+                visit.words(
+                    "formula_money",
+                    value=visit.figures.amount(entry["value"], report["currency"], sign=True),
+                    checkouts=count(sum(arm["denominator"] for arm in arms.values())),
+                    month=DAYS,
+                    days=visit.figures.days(report["days"]),
+                ),
+            )
+        )
+    return rows
+
+
+def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Place]:
+    """Return the reasons for which it was suggested, the most frequent first."""
+    names = Names(visit.service.live.model)
+    counts: Counter[tuple[str, ...]] = Counter()
+    newest: dict[tuple[str, ...], Offer] = {}
+    for _, offer in with_it:
+        beside = (
+            (offer.replaces.item_id,)
+            if offer.replaces is not None
+            else (offer.evidence.antecedent_item_ids if offer.evidence else ())
+        )
+        counts[beside] += 1
+        newest.setdefault(beside, offer)
+    fewest = 1 if visit.may_change else FEWEST_BUYERS
+    return [
+        Place(
+            names.joined(beside) or visit.words("any_cart"),
+            n,
+            *_why(visit, newest[beside]),
+        )
+        for beside, n in counts.most_common(20)
+        if n >= fewest
+    ]
+
+
+def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
+    """Return the counts behind an offer and its lift's lower bound, or what an upgrade gains."""
+    if offer.evidence is not None:
+        found = offer.evidence
+        evidence = Evidence(found.n_joint, found.n_antecedent, found.lift_lower)
+        lift = visit.figures.decimal(evidence.lift_lower) if found.antecedent_item_ids else ""
+        return evidence_text(visit, evidence), lift
+    return offer.text, ""
+
+
+def _seen(visit: Visit, decision: Decision, offer: Offer) -> Seen:
+    names = Names(visit.service.live.model)
+    return Seen(
+        moment(visit, decision.occurred_at),
+        ", ".join(names[line.item_id] for line in decision.lines[:6]) or visit.words("empty_cart"),
+        visit.words(f"arm_{decision.arm}"),
+        _why(visit, offer)[0],
+        decision.decision_id,
+    )

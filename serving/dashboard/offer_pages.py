@@ -1,0 +1,110 @@
+"""`/dashboard/items`, `/rules` and `/ladders`: tables of what each earns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from mersalg.serving.dashboard.offer_lines import (
+    KEY_OF,
+    Line,
+    Scales,
+    being_counted,
+    counted,
+    page_rows,
+)
+from mersalg.serving.dashboard.offers import SORTED_BY, csv_of, in_order, matching
+from mersalg.serving.dashboard.shell import TheVisit, Visit
+from mersalg.serving.dashboard.worth_doing import worth_doing
+
+router = APIRouter(include_in_schema=False)
+
+_ON_A_PAGE = 50
+_SHOWN = ("earning", "losing", "unclear", "changed")
+
+Search = Annotated[str, Query(alias="q", max_length=200)]
+
+
+@router.get("/dashboard/items")
+@router.get("/dashboard/rules")
+@router.get("/dashboard/ladders")
+async def show_offers(
+    visit: TheVisit,
+    q: Search = "",
+    show: Annotated[str, Query(max_length=20)] = "",
+    sort: Annotated[str, Query(max_length=20)] = "kept",
+    order: Annotated[str, Query(max_length=4)] = "desc",
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    form: Annotated[str, Query(alias="format", max_length=4)] = "",
+    done: Annotated[str, Query(max_length=20)] = "",
+    rule: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
+    """Show a table of items, rules or upgrades, or write its rows as CSV."""
+    name = visit.request.url.path.rsplit("/", 1)[1]
+    by = KEY_OF[name]
+    report = await counted(visit, by)
+    if report is None:
+        return being_counted(visit, name)
+    sort = sort if sort in SORTED_BY else "kept"
+    every = page_rows(visit, report, by)
+    rows = in_order(matching(every, q, show), sort, ascending=order == "asc")
+    if form == "csv":
+        disposition = f'attachment; filename="{name}.csv"'
+        headers = {"Content-Disposition": disposition}
+        return Response(csv_of(rows), media_type="text/csv; charset=utf-8", headers=headers)
+    start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
+    shown = rows[start : start + _ON_A_PAGE]
+    kept: dict[str, Any] = {"q": q or None, "show": show or None, "sort": sort, "order": order}
+    return visit.page(
+        name,
+        "offers.html",
+        by=by,
+        lines=[Line(visit, row) for row in shown],
+        scales=Scales.of(shown),
+        n_rows=len(rows),
+        n_all=len(every),
+        start=start,
+        stop=start + len(shown),
+        next_page=visit.address(**kept, start=start + _ON_A_PAGE)
+        if start + _ON_A_PAGE < len(rows)
+        else None,
+        last_page=visit.address(**kept, start=max(0, start - _ON_A_PAGE)) if start else None,
+        columns=[_column(visit, each, sort, order, q, show) for each in SORTED_BY],
+        csv=visit.address(**kept, format="csv"),
+        q=q,
+        show=show,
+        shown=_SHOWN,
+        sort=sort,
+        order=order,
+        currency=report["currency"] or "",
+        level=visit.figures.level(report["level"]),
+        days=report["days"],
+        here=visit.address(**kept, start=start or None),
+        done=done,
+        rule=rule,
+        worth=await worth_doing(visit) if name == "items" else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that can be sorted by: the address that does, and `aria-sort` where it is."""
+
+    name: str
+    label: str
+    address: str
+    sorted: str
+
+
+def _column(visit: Visit, name: str, sort: str, order: str, q: str, show: str) -> Column:
+    is_sorted = name == sort
+    first = "asc" if name == "name" else "desc"
+    other = {"asc": "desc", "desc": "asc"}[order if order == "asc" else "desc"]
+    address = visit.address(
+        q=q or None, show=show or None, sort=name, order=other if is_sorted else first
+    )
+    direction = ("ascending" if order == "asc" else "descending") if is_sorted else ""
+    return Column(name, visit.words(f"column_{name}"), address, direction)

@@ -1,0 +1,287 @@
+"""What each item, rule or upgrade earns: the rows of a report with the names of a model."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.csv_cells import safe_cell
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.model import Model
+from mersalg.engine.tracking.query import OTHER, UNKNOWN
+from mersalg.serving.dashboard.rule_changes import InForce, rule_of
+
+Key = Literal["item", "rule", "upgrade"]
+Report = Mapping[str, Any]
+
+ARROW, JOINER, POPULAR = " -> ", " + ", "popular"
+"""How a report writes rules: `a + b -> c`, and those of carts without one `popular -> c`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Past orders with all items, those with what the cart holds, and lift's lower bound."""
+
+    n_joint: int
+    n_antecedent: int
+    lift_lower: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Extra sales a month with their interval; `reason` says why there are none."""
+
+    value: Decimal | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRow:
+    """One kind of one row of a report.
+
+    Attributes
+    ----------
+    by, key : str
+        As in the report.
+    item_id, name : str
+        What is offered; empty of the row that has the others.
+    beside : tuple of str
+        Ids of the antecedent of a rule, or of the base item of an upgrade.
+    beside_names : str
+        Their names.
+    measured : mapping
+        The entries of the report.
+    changed : InForce or None
+        The pin or block of exactly this row.
+    """
+
+    by: Key
+    key: str
+    kind: Kind
+    item_id: str
+    name: str
+    beside: tuple[str, ...]
+    beside_names: str
+    measured: Report
+    effect: Effect
+    evidence: Evidence | None
+    changed: InForce | None
+
+    @property
+    def state(self) -> str:
+        """Return `pinned`, `stopped` or nothing."""
+        return self.changed.state if self.changed else ""
+
+    @property
+    def rate(self) -> Report:
+        """How often the offer converted, of those shown."""
+        return self.measured["offer"]
+
+    @property
+    def kept(self) -> Decimal | None:
+        """What was sold after an offer and kept."""
+        text = self.measured["net_revenue"]
+        return None if text is None else Decimal(text)
+
+
+class Names:
+    """Names of items, as the model that is served has them; their id where it has none."""
+
+    def __init__(self, model: Model | None) -> None:
+        self._catalogue = None if model is None else model.catalogue
+
+    def __getitem__(self, item_id: str) -> str:
+        place = None if self._catalogue is None else self._catalogue.items.index_of(item_id)
+        return (place is not None and self._catalogue and self._catalogue.names[place]) or item_id
+
+    def joined(self, item_ids: Iterable[str]) -> str:
+        """Return several names in one text."""
+        return JOINER.join(self[item_id] for item_id in item_ids)
+
+
+def parts_of(by: Key, key: str) -> tuple[tuple[str, ...], str]:
+    """Return what the cart holds and what is offered, by the key of a row."""
+    if key in (OTHER, UNKNOWN):
+        return (), ""
+    if by == "item":
+        return (), key
+    beside, _, item_id = key.rpartition(ARROW)
+    if by == "upgrade":
+        return (beside,), item_id
+    return () if beside == POPULAR else tuple(beside.split(JOINER)), item_id
+
+
+def key_of(by: Key, beside: Sequence[str], item_id: str) -> str:
+    """Return the key of a row; see `parts_of`."""
+    if by == "item":
+        return item_id
+    return f"{JOINER.join(beside) or POPULAR}{ARROW}{item_id}"
+
+
+def rows_of(
+    groups: Iterable[Report],
+    by: Key,
+    model: Model | None,
+    rules: Sequence[InForce],
+) -> list[OfferRow]:
+    """Return a row for each key and kind of which something was decided.
+
+    Parameters
+    ----------
+    groups : iterable of mapping
+        Of a report by `by`.
+    by : Key
+        What a row is of.
+    model : Model or None
+        Names the items and has the counts behind its rules.
+    rules : sequence of InForce
+        Pins and blocks in force.
+    """
+    names, rows = Names(model), list[OfferRow]()
+    for group in groups:
+        key = group["key"][by]
+        if key == UNKNOWN:
+            continue
+        beside, item_id = parts_of(by, key)
+        for kind in KINDS:
+            measured = group.get(kind)
+            if measured is None or not is_decided(measured):
+                continue
+            rows.append(
+                OfferRow(
+                    by,
+                    key,
+                    kind,
+                    item_id,
+                    names[item_id] if item_id else "",
+                    beside,
+                    names.joined(beside),
+                    measured,
+                    effect_of(measured),
+                    evidence_of(model, beside, item_id) if by == "rule" else None,
+                    rule_of(rules, beside, item_id) if item_id else None,
+                )
+            )
+    return rows
+
+
+def is_decided(measured: Report) -> bool:
+    """Return whether an offer was shown or withheld."""
+    arms = (measured["incremental"][arm]["denominator"] for arm in ("treatment", "control"))
+    return bool(measured["offer"]["denominator"] or any(arms))
+
+
+def effect_of(measured: Report) -> Effect:
+    """Return the extra sales a month of one kind of a row."""
+    entry = measured["extra_sales"]
+    if entry["value"] is None:
+        return Effect(reason=entry["reason"] or "")
+    return Effect(*(Decimal(entry[end]) for end in ("value", "lower", "upper")))
+
+
+def evidence_of(model: Model | None, beside: Sequence[str], item_id: str) -> Evidence | None:
+    """Return the counts behind a rule; None where the model has none."""
+    if model is None or not beside:
+        return None
+    index, table = model.catalogue.items.index_of, model.rules
+    consequent, places = index(item_id), [index(each) for each in beside]
+    if consequent is None or None in places:
+        return None
+    wanted = sorted(place for place in places if place is not None)
+    alike = (table.consequent == consequent) & (table.lengths == len(wanted))
+    for rule in np.flatnonzero(alike).tolist():
+        if table.antecedents[rule].tolist() == wanted:
+            counts = table.take(np.array([rule]))
+            lower = float(measures.lift_lower(*counts.counts())[0])
+            return Evidence(int(counts.n_joint[0]), int(counts.n_antecedent[0]), lower)
+    return None
+
+
+SORTED_BY = ("name", "shown", "rate", "shrunken", "kept", "effect", "evidence")
+
+
+def in_order(rows: Collection[OfferRow], sort: str, *, ascending: bool) -> list[OfferRow]:
+    """Return rows by one of `SORTED_BY`; those of which it is not known come last."""
+
+    def value(row: OfferRow) -> Any:
+        return {
+            "name": (row.name.casefold(), row.beside_names.casefold()) if row.name else None,
+            "shown": row.rate["denominator"],
+            "rate": row.rate["value"],
+            "shrunken": row.rate["shrunken"],
+            "kept": row.kept,
+            "effect": row.effect.value,
+            "evidence": row.evidence and row.evidence.lift_lower,
+        }[sort]
+
+    known = sorted((row for row in rows if value(row) is not None), key=value)
+    unknown = [row for row in rows if value(row) is None]
+    return [*(known if ascending else reversed(known)), *unknown]
+
+
+def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
+    """Return rows that hold every word of a text in their names or ids, and are of a state.
+
+    Parameters
+    ----------
+    rows : iterable of OfferRow
+        Any.
+    text : str
+        Words in any order; none find all.
+    show : str
+        `earning`, `losing`, `unclear`, `changed` or anything else for all.
+    """
+    words = text.casefold().split()
+
+    def matches(row: OfferRow) -> bool:
+        told = " ".join((row.name, row.beside_names, row.key)).casefold()
+        effect = row.effect
+        clear = effect.lower is not None and effect.upper is not None
+        shown = {
+            "earning": clear and effect.lower > 0,
+            "losing": clear and effect.upper < 0,
+            "unclear": not clear or effect.lower <= 0 <= effect.upper,
+            "changed": row.changed is not None,
+        }.get(show, True)
+        return shown and all(word in told for word in words)
+
+    return [row for row in rows if matches(row)]
+
+
+_COLUMNS = (
+    *("key", "kind", "item_id", "name", "beside", "state", "shown", "converted"),
+    *("rate", "rate_lower", "rate_upper", "rate_shrunken", "revenue", "net_revenue"),
+    *("extra_sales_a_month", "extra_sales_lower", "extra_sales_upper", "why_not"),
+    *("n_joint", "n_antecedent", "lift_lower"),
+)
+
+
+def csv_of(rows: Iterable[OfferRow]) -> str:
+    """Return rows as CSV; texts that a spreadsheet would run as formulas are quoted."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        rate, effect, evidence = row.rate, row.effect, row.evidence
+        writer.writerow(
+            [
+                *map(safe_cell, (row.key, row.kind, row.item_id, row.name, row.beside_names)),
+                row.state,
+                *(rate["denominator"], rate["numerator"]),
+                *(rate["value"], rate["lower"], rate["upper"], rate["shrunken"]),
+                *(row.measured["revenue"], row.measured["net_revenue"]),
+                *(effect.value, effect.lower, effect.upper, effect.reason),
+                *((evidence.n_joint, evidence.n_antecedent, evidence.lift_lower) if evidence
+                  else (None, None, None)),
+            ]
+        )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,102 @@
+"""Stopping and pinning from a page: rules of the shop as `PUT /v1/rules` sets them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse
+
+from mersalg.engine import clock
+from mersalg.engine.live_rules import in_force
+from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule
+from mersalg.serving import errors
+from mersalg.serving.dashboard.shell import TheVisit
+from mersalg.serving.routes.rules import put_rule, take_rule_back
+from mersalg.serving.service import Service
+
+router = APIRouter(include_in_schema=False)
+
+_ACTIONS = {"pin": "pinned", "block": "stopped"}
+PREFIX = "dashboard/"
+"""Begin of the ids of rules that a page sets."""
+
+
+def rule_id_of(action: str, antecedent: Sequence[str], item_id: str) -> str:
+    """Return the id of the rule that a page sets: the same for the same change."""
+    text = "\0".join((*sorted(antecedent), item_id))
+    return f"{PREFIX}{action}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A pin or block; `rule_id` is None for one of the shop file."""
+
+    rule_id: str | None
+    section: ShopRule
+
+    @property
+    def state(self) -> str:
+        """What is the case with the item that it is of."""
+        return "pinned" if isinstance(self.section, PinSection) else "stopped"
+
+
+def rules_now(service: Service) -> Iterator[InForce]:
+    """Yield pins and blocks in force at this moment; those of the shop file without an id."""
+    now, trained = clock.now(), service.live.trained
+    timezone = trained.settings.shop.timezone if trained else "UTC"
+    offers = service.shop.offers or (trained.settings.offers if trained else OffersSection())
+    set_here = [(key, rule.section) for key, rule in in_force(service.shop.rules).items()]
+    for rule_id, rule in (*set_here, *((None, each) for each in (*offers.pins, *offers.blocks))):
+        if now in rule.validity(timezone):
+            yield InForce(rule_id, rule)
+
+
+def rule_of(rules: Sequence[InForce], antecedent: Sequence[str], item_id: str) -> InForce | None:
+    """Return the rule of exactly an item, or of an item beside others; a block is stronger."""
+    own = [
+        each
+        for each in rules
+        if each.section.offered_item == item_id
+        and set(each.section.needed_items) == set(antecedent)
+    ]
+    return min(own, key=lambda each: each.state != "stopped", default=None)
+
+
+@router.post("/dashboard/change")
+async def change_rule(visit: TheVisit) -> RedirectResponse:
+    """Stop or pin an item, alone or beside others, and go back to the page."""
+    form = await visit.form()
+    action, item_id = form.get("action", ""), form.get("item", "")
+    if action not in _ACTIONS:
+        raise errors.invalid([{"where": "action", "message": "must be pin or block"}])
+    antecedent = [value for _, value in parse_qsl(form.get("antecedent", ""))]
+    of = {"consequent": item_id, "antecedent": antecedent} if antecedent else {"item": item_id}
+    rule_id = rule_id_of(action, antecedent, item_id)
+    await put_rule(visit.service, visit.caller, rule_id, {"action": action, **of})
+    return _back(form.get("back", ""), done=_ACTIONS[action], rule=rule_id)
+
+
+@router.post("/dashboard/undo")
+async def undo_rule(visit: TheVisit) -> RedirectResponse:
+    """End a rule that was set here, and go back to the page."""
+    form = await visit.form()
+    await take_rule_back(visit.service, visit.caller, form.get("rule", ""))
+    return _back(form.get("back", ""), done="undone", rule=None)
+
+
+def antecedent_text(antecedent: Sequence[str]) -> str:
+    """Return item ids as a field of a form."""
+    return urlencode([("id", each) for each in antecedent])
+
+
+def _back(address: str, *, done: str, rule: str | None) -> RedirectResponse:
+    """Return the way to a page of ours, with what was done."""
+    parts = urlsplit(address)
+    path = parts.path if parts.path.startswith("/dashboard") else "/dashboard/items"
+    kept = [pair for pair in parse_qsl(parts.query) if pair[0] not in ("done", "rule")]
+    query = [*kept, ("done", done), *((("rule", rule),) if rule else ())]
+    return RedirectResponse(f"{path}?{urlencode(query)}", 303)
