@@ -8,18 +8,22 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import list_currencies
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.experiment import PUBLIC_SALT
+from mersalg.engine.known_fields import nearest
 from mersalg.engine.locales import is_spoken
 from mersalg.engine.merchandising.sections import OffersSection, Section
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]
@@ -171,13 +175,36 @@ def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> Sh
     try:
         return ShopConfig.model_validate(data)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in issue['loc']) or 'file'}: {issue['msg']}"
-            for issue in error.errors()
-        ]
+        problems = [_problem(issue) for issue in error.errors()]
         raise ConfigError(
             f"{source}: " + "; ".join(problems), details={"problems": problems}
         ) from error
+
+
+def _problem(issue: ErrorDetails) -> str:
+    location = issue["loc"]
+    where = ".".join(str(part) for part in location) or "file"
+    if issue["type"] != "extra_forbidden":
+        return f"{where}: {issue['msg']}"
+    models: list[type[BaseModel]] = [ShopConfig]
+    for part in location[:-1]:
+        if isinstance(part, str):
+            models = [
+                inner
+                for model in models
+                for name, field in model.model_fields.items()
+                if part in (name, field.alias)
+                for inner in _models_in(field.annotation)
+            ]
+    names = [field.alias or name for model in models for name, field in model.model_fields.items()]
+    known = nearest(str(location[-1]), names)
+    return f"{where} is not a setting" + (f"; did you mean {known}?" if known else "")
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def load_config(path: Path) -> ShopConfig:

@@ -6,7 +6,7 @@ rest: only what that one refuses is looked through for names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
@@ -57,9 +57,13 @@ def meant(path: str, struct: type[Struct]) -> str | None:
             if field.encode_name == part
             for each in _structs_in(field.type)
         ]
-    names = [field.encode_name for field in fields(struct)]
-    nearest = min(names, key=lambda known: _distance(name, known))
-    return nearest if _distance(name, nearest) <= _MOST_EXCHANGED else None
+    return nearest(name, [field.encode_name for field in fields(struct)])
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """Return the one of `names` that is at most two letters from `name`, None without one."""
+    found = min(names, key=lambda known: _distance(name, known), default=None)
+    return found if found is not None and _distance(name, found) <= _MOST_EXCHANGED else None
 
 
 def _distance(one: str, other: str) -> int:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from mersalg.engine.errors import ConfigError
+from mersalg.engine.known_fields import nearest
 from mersalg.engine.storage.connection import parse_url
 from mersalg.serving.addresses import parse_network
 from mersalg.serving.keys import KeyRing, load_keys
@@ -187,6 +188,16 @@ _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
     *("keys", "session_secret", "shopify_secret", "checkout_secret", "parent", "stopping"),
 }
 
+_VARIABLES = frozenset(
+    PREFIX + name
+    for name in (
+        *(name.upper() for name in _FROM_ENVIRONMENT),
+        *("KEYS", "SECRET", "SHOPIFY_SECRET", "CHECKOUT_SECRET", "SPARK_CONF", "SPARK_MASTER"),
+        *("DATABASE_FILE", "KEYS_FILE", "SECRET_FILE", "SHOPIFY_SECRET_FILE"),
+        "CHECKOUT_SECRET_FILE",
+    )
+)
+
 
 def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSettings:
     """Return settings from `environment`; flags that are not None go before it.
@@ -201,6 +212,14 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
         for name in _FROM_ENVIRONMENT
         if environment.get(PREFIX + name.upper())
     }
+    problems = [
+        f"{name} is not a setting; did you mean {known}?"
+        for name in sorted(environment)
+        if name.startswith(PREFIX) and name not in _VARIABLES
+        if (known := nearest(name, sorted(_VARIABLES)))
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems), details={"problems": problems})
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
     for name in ("shopify_secret", "checkout_secret"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mersalg.engine.config import OffersSection, load_config
+from mersalg.engine.config import OffersSection, load_config, parse_config
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.upsell.given import useless_upgrades
 from tests.support.models import tiny_model
@@ -60,3 +60,25 @@ def test_upgrades_that_are_none_are_told() -> None:
         " so it is no upgrade; are they exchanged?",
         "offers.upgrades.2: no item 'phone-x' in the catalogue",
     ]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"offers": {"crosssell": 2}},
+            "offers.crosssell is not a setting; did you mean cross_sell?",
+        ),
+        (
+            {"offers": {"pins": [{"item": "a", "untill": "2026-01-01"}]}},
+            "offers.pins.0.untill is not a setting; did you mean until?",
+        ),
+        ({"order": {}}, "order is not a setting; did you mean orders?"),
+        ({"tracking": {"colour": "red"}}, "tracking.colour is not a setting"),
+    ],
+)
+def test_an_unknown_setting_says_which_was_meant(section: dict[str, object], said: str) -> None:
+    shop = {"shop": {"name": "S", "currency": "NOK"}, "orders": {"path": "orders.csv"}, **section}
+    with pytest.raises(ConfigError) as caught:
+        parse_config(shop)
+    assert said in caught.value.details["problems"]  # type: ignore[operator]

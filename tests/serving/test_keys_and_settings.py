@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,10 @@ def test_every_setting_is_described() -> None:
         name for name, field in ServeSettings.model_fields.items() if not field.description
     ]
     assert undescribed == []
+
+
+def test_a_variable_nearly_written_as_a_setting_is_an_error() -> None:
+    said = "MERSALG_PROT is not a setting; did you mean MERSALG_PORT?"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_settings({"MERSALG_PROT": "9001"})
+    assert load_settings({"MERSALG_SPARK_MASTER": "local", "MERSALG_OF_A_SHOP": "x"}).port == 8000

@@ -317,7 +317,7 @@ def test_given_settings_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("orders.nonsense=1", "orders.nonsense: Extra inputs"),
+        ("orders.nonsense=1", "orders.nonsense is not a setting"),
         ("currency=NOK", "give SECTION.KEY=VALUE"),
         ("shop.currency=KRX", "no currency of ISO 4217"),
         ("shop.timezone=Oslo", "unknown time zone"),
