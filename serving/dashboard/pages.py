@@ -49,9 +49,8 @@ async def show_funnel(visit: TheVisit) -> Response:
 
 async def _page(visit: Visit, name: str, step: Step) -> Response:
     """Return a page of a report, or of how far its numbers are counted where that takes long."""
-    compare = None if visit.filters.narrowed else "previous"
     try:
-        report = await asyncio.wait_for(visit.report(step, compare=compare), _REPORT_SECONDS)
+        report = await asyncio.wait_for(visit.report(step, with_previous=True), _REPORT_SECONDS)
         actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
     except TimeoutError:
         # The report goes on being computed for the next request.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any
@@ -14,8 +15,9 @@ from starlette.responses import Response
 
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.locales import LANGUAGES, Language, language_of
+from mersalg.engine.tracking.comparison import compared
 from mersalg.engine.tracking.local_days import zone_of
-from mersalg.engine.tracking.query import ReportQuery, parse_query
+from mersalg.engine.tracking.query import ReportQuery, other_period, parse_query
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.templating import page
@@ -130,14 +132,22 @@ class Visit:
         """What a form of this page sends back as `token`; see `form`."""
         return sessions.form_token(self.service.settings, self.session)
 
-    async def report(self, *by: str, **settings: Any) -> Mapping[str, Any]:
+    async def report(
+        self, *by: str, with_previous: bool = False, **settings: Any
+    ) -> Mapping[str, Any]:
         """Return the report that the filters ask for, split `by` keys.
 
         Its total and its groups are of what the filters let through alone; without any of it the
-        total has no kinds.
+        total has no kinds. With the period before, where asked and where no filter narrows it.
         """
         rates, filters = self.service.reports.rates, self.filters
-        report: Mapping[str, Any] = await rates(filters.query(*by, **settings))
+        query = filters.query(*by, **settings)
+        if not filters.narrowed and with_previous:
+            # Both at once: each is counted by a process of its own.
+            before = other_period(replace(query, compare="previous"))
+            report, other = await asyncio.gather(rates(query), rates(before))
+            return {**report, "comparison": compared(report, other)}
+        report = await rates(query)
         if not filters.narrowed:
             return report
         whole = await rates(filters.query(**settings)) if by else report
