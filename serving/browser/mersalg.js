@@ -1,6 +1,33 @@
 // Mersalg in a shop's page: offers, and what becomes of them.
 {
-  const run = async ({ url, key, element, cart, onAdd, onSelect, labels = {}, timeout = 2000 }) => {
+  let sheet;
+  // A sheet that a script makes is let in by a content security policy without inline style.
+  const dress = (box) => {
+    if (!sheet) {
+      sheet = new CSSStyleSheet();
+      sheet.replaceSync("STYLE");
+    }
+    const root = box.getRootNode();
+    const { adoptedStyleSheets: sheets } = root.adoptedStyleSheets ? root : document;
+    if (!sheets.includes(sheet)) sheets.push(sheet);
+    // Buttons have the colours of the page, the other way round.
+    const paint = () => {
+      const { color } = getComputedStyle(box);
+      let at = box;
+      let paper;
+      do paper = getComputedStyle(at).backgroundColor;
+      while (/^rgba.*, 0\)$/.test(paper) && (at = at.parentElement));
+      box.style.setProperty("--mersalg-text", color);
+      box.style.setProperty("--mersalg-page", at ? paper : "Canvas");
+    };
+    paint();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  };
+  const run = async ({
+    url, key, element, cart, onAdd, onRemove, onSelect,
+    placement = "checkout", labels = {}, style = true, timeout = 2000,
+  }) => {
+    const asked = { placement, locale: document.documentElement.lang || undefined, ...cart };
     const { checkout_id, session_id, customer_id, consent, checkout_token } = cart;
     const post = (path, body, more) => fetch(url + path, {
       method: "POST", body: JSON.stringify(body), ...more,
@@ -47,51 +74,102 @@
       seen.observe(item);
     }));
     // Text is set as text, so that no name can be markup.
-    const add = (into, tag, name, text) => {
+    const add = (into, tag, name, text = "") => {
       const made = document.createElement(tag);
       made.className = "mersalg-" + name;
       made.textContent = text;
       return into.appendChild(made);
     };
-    const list = document.createElement("ul");
+    const box = document.createElement("section");
+    box.className = `mersalg mersalg-${asked.placement}`;
     const render = (offer) => {
-      const { kind, name, text, replaces, currency } = offer;
-      const price = replaces ? "+" + replaces.price_difference : offer.unit_price;
+      const { kind, name, text, image_url, display } = offer;
       const item = add(list, "li", kind);
       item.offer = offer;
-      const title = add(item, onSelect ? "button" : "strong", "name", name);
+      if (pictures) {
+        const picture = add(item, image_url ? "img" : "span", "image");
+        picture.alt = "";
+        picture.onerror = () => picture.removeAttribute("src");
+        if (image_url) picture.src = image_url;
+      }
+      const body = add(item, "div", "body");
+      const head = add(body, "div", "head");
+      const title = add(head, onSelect ? "button" : "strong", "name", name);
       title.type = "button";
       title.onclick = onSelect && (() => {
         tell("select_promotion", offer);
         onSelect(offer);
       });
-      add(item, "span", "text", text);
-      for (const change of ["gains", "losses"])
-        for (const { attribute, from, to } of offer[change] || [])
-          add(item, "span", change, `${labels[attribute] || attribute}: ${from} \u2192 ${to}`);
-      if (price) add(item, "span", "price", price + " " + currency);
-      const button = (action, label, onclick) => {
-        const made = add(item, "button", action, label);
+      const price = display.difference || display.price;
+      if (price) add(head, "span", "price", price);
+      // The gains are what the text says too.
+      if (!display.gains.length) add(body, "p", "text", text);
+      if (display.gains.length + display.losses.length) {
+        const changes = add(body, "ul", "changes");
+        changes.role = "list";
+        for (const change of ["gains", "losses"])
+          display[change].forEach((label) => add(changes, "li", change, label));
+      }
+      const actions = add(body, "div", "actions");
+      const button = (action) => {
+        const made = add(actions, "button", action);
         // The default would send the checkout's form.
         made.type = "button";
-        made.setAttribute("aria-label", label + ": " + name);
-        made.onclick = onclick;
+        return made;
       };
-      button("add", labels.add || "Add", () => {
+      const take = button("add");
+      const other = button("dismiss");
+      const say = (made, label) => {
+        made.textContent = label;
+        made.setAttribute("aria-label", label + ": " + name);
+      };
+      const show = (added) => {
+        item.classList.toggle("mersalg-added", added);
+        take.setAttribute("aria-disabled", added);
+        say(take, added ? words.added : kind == "upsell" ? words.replace : words.add);
+        say(other, added ? words.undo : words.dismiss);
+        other.style.visibility = added && !onRemove ? "hidden" : "";
+      };
+      show(false);
+      take.onclick = () => {
+        if (item.matches(".mersalg-added")) return;
+        show(true);
+        status.textContent = words.added + ": " + name;
         tell("add_to_cart", offer);
         onAdd?.(offer);
-      });
-      button("dismiss", labels.dismiss || "No, thanks", () => {
+      };
+      other.onclick = () => {
+        if (item.matches(".mersalg-added")) {
+          show(false);
+          status.textContent = words.undo + ": " + name;
+          take.focus();
+          onRemove(offer);
+          return;
+        }
         tell("dismiss_promotion", offer);
         drop(item);
+        const next = item.nextSibling || item.previousSibling;
         item.remove();
-      });
+        next ? next.querySelector("button").focus() : box.remove();
+      };
       seen.observe(item);
     };
-    const answer = await post("/v1/suggestions", cart, { signal: AbortSignal.timeout(timeout) });
-    const { offers = [] } = await answer.json();
+    const found = await post("/v1/suggestions", asked, { signal: AbortSignal.timeout(timeout) });
+    const answer = await found.json();
+    const { offers = [] } = answer;
+    if (!offers.length) return offers;
+    const words = { ...answer.labels, ...labels };
+    const pictures = offers.some((offer) => offer.image_url);
+    box.lang = answer.language;
+    box.setAttribute("aria-label", words.title);
+    add(box, "p", "title", words.title);
+    const list = add(box, "ul", "list");
+    list.role = "list";
+    const status = add(box, "p", "status");
+    status.role = "status";
     offers.forEach(render);
-    if (offers.length) element.replaceChildren(list);
+    element.replaceChildren(box);
+    if (style) dress(box);
     return offers;
   };
   // Whatever fails, the page goes on.

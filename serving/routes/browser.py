@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -11,11 +12,13 @@ from starlette.responses import Response
 
 router = APIRouter(include_in_schema=False)
 
-_SCRIPT = Path(__file__).parents[1] / "browser" / "mersalg.js"
+_FOLDER = Path(__file__).parents[1] / "browser"
 _FOR_READERS = re.compile(r"^ *//.*\n|^ +|(?<=[;,{(])\n", re.MULTILINE)
 """Lines of comment, indentation, and ends of lines that end nothing; no text spans lines."""
 _AROUND_SIGNS = re.compile(r" (=>|==|[=+?:<>]|\|\||&&) ")
 """Spaces around operators; no text of the script holds any of these between spaces."""
+_AROUND_MARKS = re.compile(r"\s*([{};])\s*|(?<=[:,])\s+")
+"""White space of the style sheet that parts nothing."""
 _HEADERS = {
     "Cache-Control": "public, max-age=3600",
     # Pages of the shop, which are of another origin, are what it is for.
@@ -32,4 +35,6 @@ async def script() -> Response:
 
 @cache
 def _script() -> str:
-    return _AROUND_SIGNS.sub(r"\1", _FOR_READERS.sub("", _SCRIPT.read_text()))
+    script = _FOR_READERS.sub("", (_FOLDER / "mersalg.js").read_text())
+    style = _AROUND_MARKS.sub(r"\1", (_FOLDER / "mersalg.css").read_text())
+    return _AROUND_SIGNS.sub(r"\1", script).replace('"STYLE"', json.dumps(style))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
 
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 KEYS = "storefront:front-key server:server-key"
 NAME = "<img src=x onerror=alert(1)> Case"
 
@@ -32,11 +34,14 @@ ITEMS = [
     replace(item, name=NAME) if item.item_id == "case-1" else item for item in PHONE_SHOP_ITEMS
 ]
 
-PAGE = """<!doctype html><title>A shop</title>
-<h1>Checkout</h1><div id=space></div>
-<form action="/sent"><div id=offers></div></form><p id=end>Pay here</p>
+PAGE = """<!doctype html><html lang=LANG><meta name=viewport content="width=device-width">
+<title>A shop</title><link rel=stylesheet href=shop.css>
+<main><h1>Checkout</h1><div id=space></div>
+<form action="/sent"><div id=offers></div></form><p id=end>Pay here</p></main>
 <script src="SERVICE/mersalg.js"></script>
-<script>
+<script src=shop.js></script></html>
+"""
+SHOP_JS = """
 addEventListener("error", (event) => { document.title = "broken"; });
 const own = new URLSearchParams(location.search);
 space.style.height = own.get("space") || "0";
@@ -47,12 +52,32 @@ window.shown = window.Mersalg && Mersalg.show({
          lines: [{item_id: "phone-64", quantity: 1}]},
   onAdd: (offer) => added.push(offer.item_id),
   onSelect: own.has("select") ? (offer) => added.push("looked at " + offer.item_id) : undefined,
-  labels: {storage_gb: "Storage"}, timeout: PATIENCE,
+  onRemove: own.has("undo") ? (offer) => added.push("not " + offer.item_id) : undefined,
+  placement: own.get("placement") || undefined,
+  style: !own.has("plain"), labels: own.has("words") ? {add: "Take it"} : {}, timeout: PATIENCE,
 });
-</script>""".replace("PATIENCE", str(int(1000 * WAIT_SECONDS)))
+""".replace("PATIENCE", str(int(1000 * WAIT_SECONDS)))
+SHOP_CSS = """:root { color-scheme: light dark; font: 16px/1.5 system-ui; }
+body { margin: 0 auto; padding: 16px; max-width: 860px; background: #fff; color: #1c1c1c; }
+@media (prefers-color-scheme: dark) { body { background: #14161a; color: #e8eaed; } }
+* { padding: 0; }
+button { background: #c00; color: #ff0; }
+[lang=en] #offers, [lang=nb] #offers { min-height: 800px; }
+"""
+
+
+PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300">
+<rect width="400" height="300" fill="#7a9"/></svg>"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    policy = ""
+    """Content security policy of the shop, which allows no inline style or script."""
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", self.policy)
+        super().end_headers()
+
     def log_message(self, *arguments: object) -> None:
         del arguments
 
@@ -85,7 +110,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     environment = {"MERSALG_ALLOWED_ORIGINS": origin}
     try:
         with running_server(folder, keys=KEYS, environment=environment) as server:
-            (pages / "shop.html").write_text(PAGE.replace("SERVICE", server.url))
+            for language in ("", "en", "nb"):
+                text = PAGE.replace("SERVICE", server.url).replace("LANG", language or '""')
+                (pages / f"shop{language}.html").write_text(text)
+            (pages / "shop.js").write_text(SHOP_JS.replace("SERVICE", server.url))
+            (pages / "shop.css").write_text(SHOP_CSS)
+            (pages / "case.svg").write_text(PICTURE)
+            Quiet.policy = (
+                f"default-src 'none'; script-src 'self' {server.url}; style-src 'self';"
+                f" img-src 'self'; connect-src {server.url}"
+            )
+            picture = {"image_url": f"{origin}/case.svg"}
+            with server.client(key="server-key") as client:
+                client.put("/v1/items/case-1", json=picture).raise_for_status()
             yield Shop(server, origin, folder / "facts.db")
     finally:
         web.shutdown()
@@ -103,8 +140,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def go(page: Page, shop: Shop, checkout: str, **more: str) -> list[dict[str, Any]]:
     """The offers the page was given."""
+    language = more.pop("lang", "")
     query = {"checkout": checkout, **more}
-    page.goto(f"{shop.origin}/shop.html?{httpx.QueryParams(query)}")
+    page.goto(f"{shop.origin}/shop{language}.html?{httpx.QueryParams(query)}")
     return page.evaluate("window.shown")
 
 
@@ -148,7 +186,7 @@ def kinds(shop: Shop, checkout: str) -> list[str]:
 def test_it_is_small_and_may_be_kept_by_browsers(shop: Shop) -> None:
     answer = httpx.get(f"{shop.server.url}/mersalg.js", trust_env=False)
     assert answer.status_code == 200
-    assert len(answer.content) < 3000
+    assert len(gzip.compress(answer.content)) < 6000
     assert answer.headers["content-type"].startswith("text/javascript")
     assert "max-age" in answer.headers["cache-control"]
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
@@ -158,19 +196,21 @@ def test_it_is_small_and_may_be_kept_by_browsers(shop: Shop) -> None:
 def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     offers = go(page, shop, "k-1")
     assert {offer["kind"] for offer in offers} == {"cross_sell", "upsell"}
-    assert page.locator("#offers li").count() == len(offers)
+    assert page.locator("#offers .mersalg-list > li").count() == len(offers)
     upsell = next(offer for offer in offers if offer["kind"] == "upsell")
     told = page.inner_text("li.mersalg-upsell")
-    assert f"+{upsell['replaces']['price_difference']} NOK" in told
-    assert upsell["text"] in told
-    (gain,) = [each for each in upsell["gains"] if each["attribute"] == "storage_gb"]
-    assert f"Storage: {gain['from']} \u2192 {gain['to']}" in told
+    assert upsell["display"]["difference"] == "+1000 NOK"
+    assert "+1000 NOK" in told
+    assert told.count("4x the storage") == 1, "the gains are said once"
+    assert upsell["text"] not in told
+    assert offers[0]["text"] in page.inner_text("li.mersalg-cross_sell >> nth=0")
     becomes(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
     page.get_by_role("button", name=f"Add: {offers[0]['name']}").click()
     assert page.evaluate("window.added") == [offers[0]["item_id"]]
     assert "/shop.html" in page.url, "the form around the offers was not sent"
     page.click("li.mersalg-upsell button.mersalg-dismiss")
     assert page.locator("li.mersalg-upsell").count() == 0
+    assert page.get_by_role("button", name=f"Added: {offers[0]['name']}").is_disabled()
     becomes(
         page,
         lambda: kinds(shop, "k-1"),
@@ -213,7 +253,7 @@ def test_names_are_text_whatever_they_hold(page: Page, shop: Shop) -> None:
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     go(page, shop, "k-xss")
     assert page.locator("#offers .mersalg-name").first.inner_text() == NAME
-    assert page.locator("#offers img").count() == 0
+    assert page.locator("#offers img").count() == 1, "the catalogue's own picture"
     assert dialogs == []
 
 
@@ -243,6 +283,7 @@ def test_only_what_was_half_visible_for_a_second_was_seen(page: Page, shop: Shop
 @pytest.mark.browser
 def test_less_than_half_of_an_offer_is_not_seen(page: Page, shop: Shop) -> None:
     clock = StoppedClock(page)
+    page.set_viewport_size({"width": 400, "height": 600})  # one card in a row
     go(page, shop, "k-half", space="3000px")
 
     def scroll_until_visible(share: float) -> None:
@@ -348,3 +389,123 @@ def test_whatever_it_is_called_with_the_page_goes_on(page: Page, shop: Shop, cal
     assert page.evaluate(call) == []
     page.wait_for_timeout(50)  # for an error of a callback to be raised
     assert errors == []
+
+
+@pytest.mark.browser
+def test_what_was_added_can_be_taken_back(page: Page, shop: Shop) -> None:
+    offers = go(page, shop, "k-undo", undo="yes", words="yes")
+    name, item_id = offers[0]["name"], offers[0]["item_id"]
+    item = page.locator("#offers .mersalg-list > li").first
+    before = item.bounding_box()
+    page.get_by_role("button", name=f"Take it: {name}").click()
+    added = page.get_by_role("button", name=f"Added: {name}")
+    added.click(force=True)
+    assert page.get_by_role("status").inner_text() == f"Added: {name}"
+    page.get_by_role("button", name=f"Undo: {name}").click()
+    assert page.evaluate("window.added") == [item_id, f"not {item_id}"], "added once"
+    assert page.get_by_role("status").inner_text() == f"Undo: {name}"
+    assert page.evaluate("document.activeElement.ariaLabel") == f"Take it: {name}"
+    assert item.bounding_box() == before
+    assert "Undo" not in item.inner_text()
+    # Where the shop takes nothing back, nothing says so.
+    go(page, shop, "k-no-undo")
+    page.click("#offers button.mersalg-add >> nth=0")
+    assert not page.locator("#offers button.mersalg-dismiss").first.is_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("lang", "placement", "title", "add", "price"),
+    [
+        ("en", "drawer", "You may also like", "Add", "199 NOK"),
+        ("nb", "cart", "Du liker kanskje også", "Legg til", "199\u00a0kr"),
+        ("nb", "post_purchase", "Legg til i bestillingen", "Legg til", "199\u00a0kr"),
+        ("nb", "thank_you", "Til neste gang", "Legg til", "199\u00a0kr"),
+    ],
+)
+def test_it_speaks_the_language_of_the_page(
+    page: Page, shop: Shop, lang: str, placement: str, title: str, add: str, price: str
+) -> None:
+    offers = go(page, shop, f"k-{lang}-{placement}", lang=lang, placement=placement)
+    region = page.get_by_role("region", name=title)
+    assert region.get_attribute("lang") == lang
+    assert f"mersalg-{placement}" in (region.get_attribute("class") or "").split()
+    told = region.inner_text()
+    assert price in told
+    assert {
+        button.inner_text() for button in region.locator(".mersalg-cross_sell .mersalg-add").all()
+    } == {add}
+    assert len(region.get_by_role("list").first.get_by_role("listitem").all()) >= len(offers)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [375, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_looks_finished_under_a_strict_policy(
+    browser: Browser, shop: Shop, width: int, scheme: Any
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width < 800
+    )
+    context.set_default_timeout(1000 * WAIT_SECONDS)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.add_init_script(
+        """window.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach(
+        (entry) => { if (!entry.hadRecentInput) moved += entry.value; }))
+        .observe({type: "layout-shift", buffered: true});"""
+    )
+    language = "nb" if scheme == "dark" else "en"
+    try:
+        go(page, shop, f"k-look-{width}-{scheme}", lang=language, undo="yes")
+        page.click("#offers button.mersalg-add >> nth=0")
+        page.wait_for_timeout(100)
+        page.screenshot(path=SCREENSHOTS / f"offers.{language}-{width}-{scheme}.png")
+        assert page.evaluate("window.moved") == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for button in page.locator("#offers button").all():
+            box = button.bounding_box()
+            assert box is not None
+            assert box["height"] >= 38
+            ink, paper = button.evaluate(
+                "(made) => { const own = getComputedStyle(made);"
+                " return [own.color, own.backgroundColor]; }"
+            )
+            assert ink != paper
+            assert ink != "rgb(255, 255, 0)", "the colours of the page's text, not its buttons'"
+        (list_box, end) = (page.locator(each).bounding_box() for each in (".mersalg-list", "#end"))
+        assert list_box is not None
+        assert end is not None
+        assert list_box["y"] + list_box["height"] <= end["y"]
+        assert problems == []
+        go(page, shop, f"k-plain-{width}-{scheme}", plain="yes")
+        assert page.evaluate("document.adoptedStyleSheets.length") == 0
+    finally:
+        context.close()
+
+
+@pytest.mark.browser
+def test_the_keyboard_alone_does_everything(page: Page, shop: Shop) -> None:
+    offers = go(page, shop, "k-keys", undo="yes")
+    names = [offer["name"] for offer in offers]
+    page.keyboard.press("Tab")
+    label = "document.activeElement.ariaLabel"
+    assert page.evaluate(label) == f"Add: {names[0]}"
+    page.keyboard.press("Enter")
+    assert page.evaluate(label) == f"Added: {names[0]}"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.evaluate(label) == f"Add: {names[0]}"
+    page.keyboard.press("Tab")
+    for name in names[1:]:
+        assert page.evaluate(label) == f"No, thanks: {names[names.index(name) - 1]}"
+        page.keyboard.press("Enter")
+        verb = "Choose instead" if name == names[-1] else "Add"
+        found = page.evaluate("[...document.querySelectorAll('#offers li .mersalg-add')].length")
+        assert found == len(names) - names.index(name)
+        assert page.evaluate(label) == f"{verb}: {name}"
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.inner_html("#offers") == ""
