@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel.numbers import list_currencies
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from mersalg.engine.environment import expand_environment
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.experiment import PUBLIC_SALT
 from mersalg.engine.known_fields import nearest
@@ -148,6 +149,22 @@ class GateSection(Section):
     version, that is still let by."""
 
 
+class AlertsSection(Section):
+    webhook: str | None = Field(default=None, pattern=r"^(https?://|\$\{)")
+    """Address that gets a message (`POST`, JSON with `text`, as Slack and Mattermost read it) when
+    offers are paused, effects are blocked, no suggestion or no purchase has come for a day, facts
+    wait in the spool, or a training was refused. `${NAME}` is read from the environment."""
+
+    def address(self) -> str | None:
+        """Return the webhook's address; raise ConfigError where it cannot be one."""
+        if self.webhook is None:
+            return None
+        address = expand_environment(self.webhook, "alerts.webhook")
+        if not address.startswith(("https://", "http://")):
+            raise ConfigError("alerts.webhook must begin with https:// or http://")
+        return address
+
+
 class ShopConfig(Section):
     """A whole shop file."""
 
@@ -160,6 +177,7 @@ class ShopConfig(Section):
     experiment: ExperimentSection = ExperimentSection()
     tracking: TrackingSection = TrackingSection()
     gate: GateSection = GateSection()
+    alerts: AlertsSection = AlertsSection()
 
     @model_validator(mode="after")
     def _periods_last(self) -> Self:

@@ -1,6 +1,7 @@
 """Every error Mersalg raises on purpose, in one tree.
 
 MersalgError
+├── AlertNotSent           the webhook did not take a message; names no address
 ├── ConfigError            a shop file or setting is wrong
 ├── DataError              an input file cannot serve (names file, row and column)
 ├── FactRejected           one fact (event or decision) cannot be taken; the rest go on
@@ -51,6 +52,10 @@ def _made_anew(
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
+
+
+class AlertNotSent(MersalgError):
+    code = "alert_not_sent"
 
 
 class ConfigError(MersalgError):

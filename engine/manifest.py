@@ -77,6 +77,7 @@ class Manifest:
         """Raise ModelIncompatible where the settings are not of this schema."""
         # To list versions takes neither settings nor arrays.
         from mersalg.engine.config import (
+            AlertsSection,
             ExperimentSection,
             OffersSection,
             ShopSection,
@@ -95,6 +96,7 @@ class Manifest:
                 attributes=AttributesSection.model_validate(
                     self.configuration.get("attributes", {})
                 ),
+                alerts=AlertsSection.model_validate(self.configuration.get("alerts", {})),
             )
         except (KeyError, ValueError) as error:
             raise ModelIncompatible(
@@ -106,7 +108,7 @@ def settings_to_json(settings: Settings) -> dict[str, Any]:
     """Return settings as the manifest holds them."""
     return {
         name: getattr(settings, name).model_dump(mode="json")
-        for name in ("shop", "offers", "experiment", "tracking", "attributes")
+        for name in ("shop", "offers", "experiment", "tracking", "attributes", "alerts")
     }
 
 

@@ -7,7 +7,13 @@ from typing import get_type_hints
 
 from mersalg.engine.arrays import Arrays, arrays_of, read
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
+from mersalg.engine.config import (
+    AlertsSection,
+    ExperimentSection,
+    OffersSection,
+    ShopSection,
+    TrackingSection,
+)
 from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.cross_sell.recency import Recency
@@ -32,6 +38,7 @@ class Settings:
     experiment: ExperimentSection
     tracking: TrackingSection
     attributes: AttributesSection = field(default_factory=AttributesSection)
+    alerts: AlertsSection = field(default_factory=AlertsSection)
 
 
 # Models are compared and remembered by identity: two loads of a version are two models.

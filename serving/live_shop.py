@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mersalg.engine.config import load_config
+from mersalg.engine.config import AlertsSection, load_config
 from mersalg.engine.errors import ConfigError, StorageError
 from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
 from mersalg.engine.live_items import LiveItem
@@ -32,7 +32,8 @@ class LiveShop:
     changed
         Called in a thread after changes were taken.
     shop_file
-        Whose `[offers]` are in force, whatever the model was trained with; None for the model's.
+        Whose `[offers]` and `[alerts]` are in force, whatever the model was trained with; None for
+        the model's.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class LiveShop:
         self.items: dict[str, LiveItem] = {}
         self.rules: dict[str, LiveRule] = {}
         self.offers: OffersSection | None = None
+        self.alerts: AlertsSection | None = None
 
     async def watch(self, seconds: float) -> None:
         """Until cancelled: take what others changed."""
@@ -86,7 +88,8 @@ class LiveShop:
             if stamp == self._seen:
                 return False
             self._seen = stamp
-            self.offers = load_config(self._shop_file).offers
+            shop = load_config(self._shop_file)
+            self.offers, self.alerts = shop.offers, shop.alerts
         except (OSError, ConfigError) as error:
             if self._seen is not None:
                 _log.error("the offers stay as they are: %s", error)

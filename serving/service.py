@@ -21,6 +21,7 @@ from mersalg.engine.registry import Registry
 from mersalg.engine.storage.questions import BuyerQuery
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.serving.addresses import CallerAddresses
+from mersalg.serving.alerts import Alerts
 from mersalg.serving.auditing import KeyGuesses, keep
 from mersalg.serving.connections import Connections
 from mersalg.serving.draining import end_of
@@ -138,6 +139,16 @@ async def running(
         stuck_seconds=settings.stuck_seconds,
         stopping=settings.stopping,
     )
+    alerts = Alerts(
+        store,
+        guard,
+        reports,
+        spool,
+        Path(f"{settings.spool_folder}.alerts"),
+        served=lambda: live.model,
+        section=lambda: shop.alerts,
+        seconds=settings.alert_seconds,
+    )
     connections = Connections(
         settings.port,
         CallerAddresses(settings.trusted_proxies).is_limited,
@@ -171,6 +182,7 @@ async def running(
         asyncio.create_task(live.watch(settings.model_poll_seconds)),
         asyncio.create_task(shop.watch(settings.live_poll_seconds)),
         asyncio.create_task(guard.watch()),
+        asyncio.create_task(alerts.watch()),
         asyncio.create_task(watchdog.watch()),
         asyncio.create_task(connections.watch()),
     ]

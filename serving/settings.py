@@ -82,14 +82,16 @@ class ServeSettings(BaseModel):
     model_poll_seconds: float = Field(default=0.5, gt=0)
     """How often the published version is looked at."""
     config: Path | None = None
-    """Shop file whose `[offers]` (pins, blocks, limits, caps, margins) are followed as it changes;
-    where not given, they are those of the training."""
+    """Shop file whose `[offers]` (pins, blocks, limits, caps, margins) and `[alerts]` are followed
+    as it changes; where not given, they are those of the training."""
     live_poll_seconds: float = Field(default=0.4, gt=0)
     """How often items and rules that other workers changed are looked at."""
     guardrail_seconds: float = Field(default=900, gt=0)
     """How often it is judged whether offers keep buyers from completing their checkouts."""
     guardrail_poll_seconds: float = Field(default=5, gt=0)
     """How often it is looked at whether offers were paused, or are made again."""
+    alert_seconds: float = Field(default=60, gt=0)
+    """How often it is looked at whether people must be told of something; see `[alerts]`."""
     key_rate: float = Field(default=5_000, ge=0)
     """Calls a second that one key may make of each worker; 0 sets no limit."""
     address_rate: float = Field(default=100, ge=0)

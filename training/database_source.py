@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +12,11 @@ from sqlalchemy import Connection, CursorResult, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from mersalg.engine.environment import expand_environment
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.storage.connection import shown_url
 
 _ROWS_AT_A_TIME = 50_000
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
@@ -45,12 +43,12 @@ def without_password(url: str) -> str:
     ConfigError
         It is none, or a variable in it is not set.
     """
-    return shown_url(_parsed(expand_environment(url)))
+    return shown_url(_parsed(expand_environment(url, "url")))
 
 
 @contextmanager
 def _connected(url: str, folder: Path) -> Generator[tuple[Connection, str], None, None]:
-    target = _target(expand_environment(url), folder)
+    target = _target(expand_environment(url, "url"), folder)
     name = shown_url(target)
     try:
         engine = create_engine(target)
@@ -73,24 +71,6 @@ def _rows(result: CursorResult[Any], name: str) -> pa.Table:
     columns = list(result.keys())
     parts = [_as_table(columns, rows) for rows in result.partitions(_ROWS_AT_A_TIME) if rows]
     return _together(parts) if parts else _as_table(columns, [])
-
-
-def expand_environment(text: str) -> str:
-    """`text` with every `${NAME}` replaced, so that secrets stay out of the shop file.
-
-    Raises
-    ------
-    ConfigError
-        The variable is not set.
-    """
-
-    def value_of(found: re.Match[str]) -> str:
-        value = os.environ.get(found[1])
-        if value is None:
-            raise ConfigError(f"the environment variable {found[1]} (in url) is not set")
-        return value
-
-    return _VARIABLE.sub(value_of, text)
 
 
 def _parsed(url: str) -> URL:

@@ -139,6 +139,7 @@ def fit_model(
             experiment=config.experiment,
             tracking=config.tracking,
             attributes=config.catalogue.reading if config.catalogue else AttributesSection(),
+            alerts=config.alerts,
         ),
         catalogue=dataset.catalogue,
         rules=table,

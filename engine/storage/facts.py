@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import cast
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy import Connection, Engine, Select, select, text
 from sqlalchemy.exc import DBAPIError
 
 from mersalg.engine.fact_json import pack, unpack
@@ -206,10 +206,18 @@ class Facts:
         with self._database.reading() as connection:
             return [cast(Decision, unpack(body)) for body in connection.scalars(query)]
 
-    def newest(self) -> int | None:
-        """Return the time of the newest fact (microseconds); None without any."""
+    def newest(self, type_: str | None = None, since: int | None = None) -> int | None:
+        """Return the time of the newest fact, of a type, from an instant on (microseconds).
+
+        None without any.
+        """
+        query = select(facts.c.occurred_at).order_by(facts.c.occurred_at.desc()).limit(1)
+        if type_ is not None:
+            query = query.where(facts.c.type == type_)
+        if since is not None:
+            query = query.where(facts.c.occurred_at >= since)
         with self._database.reading() as connection:
-            return connection.scalar(select(func.max(facts.c.occurred_at)))
+            return connection.scalar(query)
 
     def count_refusal(self, instant: int) -> None:
         """Count a webhook that was refused, which its sender does not hear of."""

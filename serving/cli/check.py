@@ -38,16 +38,21 @@ def command(
     url: Annotated[
         str | None, typer.Option(help="Address of a running service, which is asked how it is.")
     ] = None,
+    alerts: Annotated[
+        bool, typer.Option("--alerts", help="Send a trial message to the webhook of [alerts].")
+    ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Look at the shop file and its data, models, database, keys, spool, disk, clock and port.
 
-    Nothing is changed. The exit code is 1 where something would not work.
+    Nothing is changed, and only --alerts sends something. The exit code is 1 where something would
+    not work.
     """
     found: list[Finding] = []
     with console.progress_bars(quiet=as_json) as progress:
         for part in (
             _shop(config, progress),
+            _alerts(config) if alerts else (),
             _models(models),
             _database(database, models),
             _keys(),
@@ -105,6 +110,24 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         yield Finding("rows", "warning", line, "mend the file, or do as the message says")
     for warning in shop_warnings(dataset.catalogue, shop, dataset.quality):
         yield Finding("shop", "warning", warning, "mersalg train would say the same")
+
+
+def _alerts(config: Path | None) -> Iterator[Finding]:
+    from mersalg.engine.config import load_config
+    from mersalg.engine.errors import AlertNotSent, ConfigError
+    from mersalg.serving.alerts import Alert, send
+
+    try:
+        shop = load_config(config or Path("shop.toml"))
+        is_sent = send(Alert("trial"), shop.shop, shop.alerts)
+    except (ConfigError, AlertNotSent) as error:
+        yield Finding("alerts", "failed", error.message, "see [alerts] webhook in the shop file")
+        return
+    if is_sent:
+        yield Finding("alerts", "ok", "the webhook took a trial message")
+    else:
+        advice = 'set webhook = "https://..." in [alerts] of the shop file'
+        yield Finding("alerts", "warning", "no webhook is set: nobody gets a message", advice)
 
 
 def _models(models: Path) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from mersalg.serving.cli import console
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mersalg.engine.config import ShopConfig
     from mersalg.engine.live_items import LiveItem
     from mersalg.training.pipeline import TrainingResult
 
@@ -82,7 +83,19 @@ def command(
         for verdict in refusals:
             console.err.print("[bold red]refused[/] ", end="")
             console.err.print(f"{verdict.check}: {verdict.reason}", markup=False, highlight=False)
+        _alert("; ".join(verdict.reason for verdict in refusals), shop)
         raise typer.Exit(console.GATE_SAID_NO)
+
+
+def _alert(why: str, shop: ShopConfig) -> None:
+    """Send the refusal to the shop's webhook, if it has one."""
+    from mersalg.engine.errors import AlertNotSent, ConfigError
+    from mersalg.serving.alerts import Alert, send
+
+    try:
+        send(Alert("refused", why), shop.shop, shop.alerts)
+    except (ConfigError, AlertNotSent) as error:
+        console.err.print(f"warning: {error.message}", style="yellow", highlight=False)
 
 
 def _live_items(database: str | None) -> Mapping[str, LiveItem]:

@@ -95,7 +95,8 @@ def glossary_of(language: Language) -> Glossary:
 
 @lru_cache
 def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    words, pages = (
-        read_toml("mersalg.serving.presentation", name) for name in ("glossary.toml", "pages.toml")
+    words, pages, alerts = (
+        read_toml("mersalg.serving.presentation", f"{name}.toml")
+        for name in ("glossary", "pages", "alerts")
     )
-    return {**words, "phrases": {**pages, **words["phrases"]}}
+    return {**words, "phrases": {**pages, **alerts, **words["phrases"]}}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from mersalg.engine.environment import expand_environment
 from mersalg.engine.errors import ConfigError
-from mersalg.training.database_source import expand_environment, without_password
+from mersalg.training.database_source import without_password
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,7 +45,7 @@ def read(spark: SparkSession, url: str, query: str) -> DataFrame:
     inner = f"(\n{query.strip().rstrip(';')}\n) AS shop_orders"
     if url.startswith("jdbc:"):
         options = {"fetchsize": str(_ROWS_AT_A_TIME)}
-        return spark.read.jdbc(expand_environment(url), inner, properties=options)
+        return spark.read.jdbc(expand_environment(url, "url"), inner, properties=options)
     address, options = _postgres(url)
     n_shares = min(spark.sparkContext.defaultParallelism, _MOST_CONNECTIONS)
     shares = [
@@ -60,7 +61,7 @@ def _postgres(url: str) -> tuple[str, dict[str, str]]:
     """Return the JDBC URL, and the settings that are not put into it."""
     from sqlalchemy.engine import make_url
 
-    target = make_url(expand_environment(url))
+    target = make_url(expand_environment(url, "url"))
     if target.get_backend_name() not in ("postgresql", "postgres"):
         raise ConfigError(f"Spark reads {target.get_backend_name()} by a jdbc: URL")
     host = target.host or "localhost"
