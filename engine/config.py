@@ -150,6 +150,8 @@ class GateSection(Section):
 
 
 class AlertsSection(Section):
+    """Whom to tell of what needs a person."""
+
     webhook: str | None = Field(default=None, pattern=r"^(https?://|\$\{)")
     """Address that gets a message (`POST`, JSON with `text`, as Slack and Mattermost read it) when
     offers are paused, effects are blocked, no suggestion or no purchase has come for a day, facts

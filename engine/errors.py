@@ -55,6 +55,8 @@ def _made_anew(
 
 
 class AlertNotSent(MersalgError):
+    """The webhook did not take a message; the error names no address."""
+
     code = "alert_not_sent"
 
 

@@ -91,7 +91,7 @@ class ServeSettings(BaseModel):
     guardrail_poll_seconds: float = Field(default=5, gt=0)
     """How often it is looked at whether offers were paused, or are made again."""
     alert_seconds: float = Field(default=60, gt=0)
-    """How often it is looked at whether people must be told of something; see `[alerts]`."""
+    """How often it is looked at whether people must be told of something (see `[alerts]`)."""
     key_rate: float = Field(default=5_000, ge=0)
     """Calls a second that one key may make of each worker; 0 sets no limit."""
     address_rate: float = Field(default=100, ge=0)

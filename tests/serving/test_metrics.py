@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,6 +26,7 @@ from tests.support.servers import DEADLINE_MS, publish_model, running_server
 from tests.support.waiting import eventually
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
+DEPLOYMENT = Path(__file__).parents[2] / "serving" / "deployment"
 CART = {"checkout_id": "c1", "session_id": "s1", "lines": [{"item_id": "phone-64", "quantity": 1}]}
 
 Client = httpx.AsyncClient
@@ -59,6 +61,27 @@ async def values(client: Client) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def test_the_rules_that_ship_ask_for_metrics_and_labels_that_are_there(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    rules = yaml.safe_load((DEPLOYMENT / "alerts.yml").read_text())["groups"][0]["rules"]
+    given: set[str] = set()
+
+    async def calls(client: Client, app: FastAPI) -> None:
+        del app
+        text = (await client.get("/metrics")).text
+        given.update(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+
+    ask(tmp_path, calls)
+    asked = [name for rule in rules for name in re.findall(r"mersalg_\w+", rule["expr"])]
+    assert len(asked) == len(rules)
+    assert set(asked) <= given
+    named = [each for rule in rules for each in re.findall(r'reason=~"([\w|]+)"', rule["expr"])]
+    assert {reason for each in named for reason in each.split("|")} <= set(REASONS)
+    for rule in rules:
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["annotations"]["description"].endswith(".")
 
 
 def test_every_metric_is_documented_and_every_documented_one_is_there(tmp_path: Path) -> None:
