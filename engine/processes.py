@@ -20,32 +20,16 @@ class Workers(ProcessPoolExecutor):
         How many processes there may be; they are started as work comes in.
     prepare : callable
         Called in each process with `arguments` before its first work.
-    max_tasks_per_child : int, optional
-        Calls after which a process is replaced, which returns its memory. Give such an executor
-        one process and one call at a time: with calls waiting, Python 3.11 may start no successor
-        (https://github.com/python/cpython/issues/115634).
     """
 
-    def __init__(
-        self,
-        maximum: int,
-        prepare: Callable[..., None],
-        *arguments: object,
-        max_tasks_per_child: int | None = None,
-    ) -> None:
+    def __init__(self, maximum: int, prepare: Callable[..., None], *arguments: object) -> None:
         # Each process is new: a fork would copy locks that other threads hold.
         context = get_context("spawn")
         # A process waits for work on a pipe whose two ends it holds, so it does not notice that
         # its parent was killed. Of this one only the parent holds the writing end.
         reader, self._lifeline = context.Pipe(duplex=False)
         self._terminating = threading.Lock()
-        super().__init__(
-            maximum,
-            context,
-            _begin,
-            (reader, prepare, arguments),
-            max_tasks_per_child=max_tasks_per_child,
-        )
+        super().__init__(maximum, context, _begin, (reader, prepare, arguments))
 
     def terminate(self) -> None:
         """End all processes at once; what they were asked raises BrokenProcessPool.
@@ -62,7 +46,7 @@ def _begin(
     lifeline: Connection, prepare: Callable[..., None], arguments: tuple[object, ...]
 ) -> None:
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    # The rows they work on by the million hold nothing that only the collector could free.
+    # It would look through millions of rows again and again; who works for long collects between.
     gc.disable()
     prepare(*arguments)
 

@@ -1,20 +1,23 @@
 """Reports computed for a service by a process of their own.
 
 The facts of a busy day take much memory, and computing keeps the interpreter busy for long: neither
-may slow a checkout down. The process is replaced after some reports, which returns its memory, and
-ends with its service, even one that is killed.
+may slow a checkout down. A process that has grown is replaced, which returns its memory, and all
+end with their service, even one that is killed.
 """
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mersalg.engine.errors import StorageUnavailable
 from mersalg.engine.processes import Workers
+from mersalg.serving.memory import give_back, resident_bytes
 
 if TYPE_CHECKING:
     from mersalg.engine.storage.store import Store
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
 Report = dict[str, object]
 
-_REPORTS_OF_A_PROCESS = 20
+_MAY_GROW = 32 * 2**20
+"""Bytes: less than what a new process has to load."""
 _NOT_STARTED = "no process for reports can be started"
 _T = TypeVar("_T")
 _A = TypeVar("_A")
@@ -44,6 +48,13 @@ class Reporter:
     ----------
     url : str
         Address of the database. It may hold a password, so it goes through a pipe.
+    may_grow : int
+        Bytes that the process may hold beyond those that it began with.
+
+    Attributes
+    ----------
+    is_spent
+        Whether the process died, or has grown by more: another one is to be started.
 
     Raises
     ------
@@ -51,12 +62,13 @@ class Reporter:
         The machine has no pipe left for another process.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, may_grow: int = _MAY_GROW) -> None:
         try:
-            self._workers = Workers(1, _begin, url, max_tasks_per_child=_REPORTS_OF_A_PROCESS)
+            self._workers = Workers(1, _begin, url)
         except OSError as error:
             raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
-        self.is_dead = False
+        self._may_grow = may_grow
+        self.is_spent = False
 
     def report(self, query: ReportQuery) -> Report:
         """Return the report.
@@ -79,41 +91,64 @@ class Reporter:
         self._workers.terminate()
 
     def _ask(self, function: Callable[[_A], _T], argument: _A) -> _T:
+        try:
+            return self._run(function, argument)
+        finally:
+            if not self.is_spent:
+                self.is_spent = self._run(_grown_by, None) > self._may_grow
+
+    def _run(self, function: Callable[[_A], _T], argument: _A) -> _T:
         died = "the process that computes reports died"
         try:
             future = self._workers.submit(function, argument)
         except RuntimeError as error:  # it died before, or was closed
-            self.is_dead = True
+            self.is_spent = True
             raise StorageUnavailable(died) from error
         except OSError as error:
-            self.is_dead = True
+            self.is_spent = True
             raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
         try:
             return future.result()
         except (BrokenProcessPool, CancelledError) as error:
-            self.is_dead = True
+            self.is_spent = True
             raise StorageUnavailable(died) from error
 
 
-_own: dict[str, Store] = {}
+class _Own(NamedTuple):
+    """What a process that computes reports has, and how many bytes it held at first."""
+
+    store: Store
+    began_with: int
+
+
+_own: list[_Own] = []
 
 
 def _begin(url: str) -> None:
+    # What every report loads, so that the process is seen to grow by what reports leave alone.
+    import_module("mersalg.engine.tracking.rollups.rolled_up")
     from mersalg.engine.storage.store import open_store
 
     # A signal to the whole group is the service's to handle; this process ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _own["store"] = open_store(url)
+    _own.append(_Own(open_store(url), resident_bytes()))
+
+
+def _grown_by(_: None) -> int:
+    """Free what the last report used, and return how many bytes more are held than at first."""
+    gc.collect()
+    give_back()
+    return resident_bytes() - _own[0].began_with
 
 
 def _report(query: ReportQuery) -> Report:
     from mersalg.engine.tracking.report import build_report
 
-    return build_report(_own["store"], query)
+    return build_report(_own[0].store, query)
 
 
 def _judge(judgement: Judgement) -> None:
     from mersalg.engine.tracking import guardrail
 
-    guardrail.check(_own["store"], judgement.version, judgement.limits, judgement.now)
+    guardrail.check(_own[0].store, judgement.version, judgement.limits, judgement.now)

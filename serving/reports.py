@@ -109,7 +109,7 @@ class Reports:
             return reporter.report(query)
         finally:
             self._busy.discard(reporter)
-            if self._closed or reporter.is_dead:
+            if self._closed or reporter.is_spent:
                 reporter.close()
             else:
                 self._idle.append((time.monotonic(), reporter))

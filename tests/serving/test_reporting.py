@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mersalg.engine import clock
 from mersalg.engine.errors import ConfigError, StorageUnavailable
+from mersalg.engine.facts import CartLine, Decision, Event, Fact, Offer
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.serving.reporting import _REPORTS_OF_A_PROCESS, Reporter
+from mersalg.serving import reports
+from mersalg.serving.reporting import Reporter
 from mersalg.serving.reports import Reports
 from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
@@ -77,7 +84,7 @@ def test_a_report_is_that_of_this_process(url: str) -> None:
             reporter.report(ReportQuery(by=("nonsense",)))
         with pytest.raises(AttributeError, match="filled"):
             reporter.report("no query")  # type: ignore[arg-type]
-        assert not reporter.is_dead
+        assert not reporter.is_spent
         store.close()
     finally:
         reporter.close()
@@ -102,17 +109,72 @@ def test_several_threads_may_close_at_once(url: str) -> None:
         assert not _reporters_of(os.getpid())
 
 
-def test_a_process_is_replaced_after_some_reports(url: str) -> None:
-    reporter = Reporter(url)
-    seen: set[int] = set()
+@pytest.mark.parametrize(("may_grow", "is_kept"), [(2**40, True), (-(2**40), False)])
+def test_a_process_that_has_grown_is_replaced(
+    url: str, monkeypatch: pytest.MonkeyPatch, may_grow: int, is_kept: bool
+) -> None:
+    monkeypatch.setattr(reports, "Reporter", partial(Reporter, may_grow=may_grow))
+    store = open_store(url)
+    computed = Reports(store, 0, url)
+    kept: list[list[int]] = []
+
+    async def run() -> None:
+        for _ in range(2):
+            assert (await computed.rates(ReportQuery()))["groups"] == []
+            kept.append(_reporters_of(os.getpid()))
+        computed.close()
+
+    asyncio.run(run())
+    store.close()
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == is_kept
+
+
+def test_memory_of_a_process_is_flat_over_many_reports(url: str) -> None:
+    store = open_store(url)
+    reporter, held = Reporter(url, may_grow=2**40), list[int]()
     try:
-        for _ in range(2 * _REPORTS_OF_A_PROCESS + 1):
-            assert reporter.report(ReportQuery())["groups"] == []
-            seen |= {*_reporters_of(os.getpid())}
+        for number in range(32):
+            view = Event(f"v{number}", "view_promotion", clock.now(), "o1", checkout_id="k1")
+            store.facts.append([*_checkouts(1_000 if number == 0 else 1, number), view])
+            assert reporter.report(ReportQuery())["total"]
+            (process,) = _reporters_of(os.getpid())
+            held.append(
+                int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+            )
     finally:
         reporter.close()
-    assert len(seen) == 3
-    assert not any(map(_is_running, seen))
+        store.close()
+    # By then the caches of the database are full: what grows on is left by reports.
+    assert held[-1] - held[21] < 4 * 2**20
+
+
+def test_a_report_loads_no_pandas(url: str) -> None:
+    """It takes more memory than all that a report needs."""
+    with closing(open_store(url)) as store:
+        store.facts.append(_checkouts(1, 0))
+    program = (
+        "import sys; from mersalg.engine.storage.store import open_store;"
+        " from mersalg.engine.tracking.report import ReportQuery, build_report;"
+        f" build_report(open_store({url!r}), ReportQuery());"
+        " print('pandas' in sys.modules, 'pyarrow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+def _checkouts(n: int, number: int) -> list[Fact]:
+    at = clock.now()
+    return [
+        Decision(
+            *(f"d{number}-{place}", f"d{number}-{place}", at, f"k{number}-{place}", None, None),
+            *("treatment", "m", "checkout", "EUR", (CartLine("pot", 1),)),
+            (Offer(f"o{number}-{place}", "cross_sell", "cup", 1, 100),),
+        )
+        for place in range(n)
+    ]
 
 
 def test_closing_does_not_wait_for_a_report(url: str) -> None:
@@ -165,7 +227,7 @@ def test_a_process_that_cannot_be_started_is_reported(
     monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
     with pytest.raises(StorageUnavailable, match="no more processes"):
         reporter.report(ReportQuery())
-    assert reporter.is_dead
+    assert reporter.is_spent
     reporter.close()
 
 

@@ -247,7 +247,7 @@ class Day:
                 UnitRows(
                     batch["arm"].values[0].as_py(),
                     batch["share"].values[0].as_py(),
-                    {name: batch[name].to_numpy() for name in names},
+                    {name: _values(batch[name]) for name in names},
                     self.notes.groups,
                     counts,
                     number,
@@ -342,17 +342,46 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
     with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
         for (arm, share), columns in strata.items():
             keys = {"arm": arm, "share": share}
-            end = pa.array([len(columns["unit"])], pa.int32())
+            n = len(columns["unit"])
             arrays = [
-                pa.array(columns[field.name]).cast(field.type)
+                _array(columns[field.name], field.type)
                 if field.name in columns
-                else pa.RunEndEncodedArray.from_arrays(
-                    end, pa.array([keys.get(field.name)], field.type.value_type)
-                )
+                else _constant_array(n, keys.get(field.name), field.type)
                 for field in fields
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
     return sink.getvalue().to_pybytes()
+
+
+def _values(column: pa.Array) -> NDArray[np.integer[Any]]:
+    """Return the integers of a column without nulls, as they are in memory; as `_array`."""
+    kind = np.dtype(column.type.to_pandas_dtype())
+    begin = column.offset * kind.itemsize
+    return np.frombuffer(column.buffers()[1], kind, len(column), begin)
+
+
+def _array(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:
+    """Return a column of a type that holds its values.
+
+    `pa.array` would load pandas, which takes more memory than a report.
+    """
+    packed = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
+
+
+def _constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:
+    """Return a run of one value; as `_array`."""
+    if isinstance(value, str):
+        text = value.encode()
+        offsets = np.array([0, len(text)], np.int32)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+        one = pa.Array.from_buffers(kind.value_type, 1, buffers)
+    elif value is None:
+        one = pa.nulls(1, kind.value_type)
+    else:
+        one = _array(np.array([value]), kind.value_type)
+    ends = _array(np.array([n]), kind.run_end_type)
+    return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
 
 def _different(
