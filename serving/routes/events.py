@@ -112,14 +112,15 @@ async def take(
     indexes: list[int] = []
     rejected: list[Rejection] = []
     warnings: Counter[str] = Counter()
-    n_left_out, n_nobody, unknown = 0, 0, set[str]()
+    n_left_out, n_nobody, n_unknown, unknown, names = 0, 0, 0, set[str](), set[str]()
     for index, event in enumerate(events):
         try:
             if isinstance(event, msgspec.Raw):
-                names = set[str]()
                 body = decode_fact(event, names)
-                unknown |= names
-                service.metrics.unknown_fields.inc(bool(names))
+                if names:
+                    n_unknown += 1
+                    unknown |= names
+                    names.clear()
             else:
                 body = convert_fact(event)
             if isinstance(body, DecisionBody):
@@ -151,6 +152,7 @@ async def take(
             continue
         indexes.append(index)
     service.metrics.events.labels("rejected").inc(len(rejected))
+    service.metrics.unknown_fields.inc(n_unknown)
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
     sent = [fact for fact in facts if isinstance(fact, Event)]
