@@ -25,6 +25,7 @@ help:
 	@echo "make docs        build the documentation site in build/docs, without a network; a broken link fails"
 	@echo "make pages       write the pages of the reference anew from the code"
 	@echo "make benchmarks  speed against the peer or the floor, in the same run"
+	@echo "make release-check  build wheel and sdist of both distributions, check and install them"
 	@echo "make soak        the service under steady load for half an hour (MINUTES=5 for less), items"
 	@echo "                 that sell out, then kills and random repetitions in their large numbers"
 
@@ -77,6 +78,14 @@ soak: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)
 	$(BIN)/python -m tests.benchmarks.sold_out
 	MERSALG_TEST_EFFORT=thorough $(BIN)/pytest -m thorough $(PYTEST_FLAGS)
+
+release-check: .venv/dev.stamp
+	rm -rf dist
+	$(PIP) build twine
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist serving/client
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/pytest -n0 tests/end_to_end/test_package.py
 
 clean:
 	rm -rf .venv .demo engine/native/kernels*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache dist

@@ -266,3 +266,11 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [
         line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line)
     ] == []
+
+
+def test_the_guide_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:engine|training|serving|tests)/[\w/.*-]+)`", text))
+    made = {name for name in named if "NAME" in name or "TAG" in name}
+    assert len(named) > 15
+    assert [name for name in sorted(named - made) if not list(ROOT.glob(name))] == []

@@ -70,8 +70,8 @@ def test_upgrades_that_are_none_are_told() -> None:
             "offers.crosssell is not a setting; did you mean cross_sell?",
         ),
         (
-            {"offers": {"pins": [{"item": "a", "untill": "2026-01-01"}]}},
-            "offers.pins.0.untill is not a setting; did you mean until?",
+            {"offers": {"pins": [{"item": "a", "untl": "2026-01-01"}]}},
+            "offers.pins.0.untl is not a setting; did you mean until?",
         ),
         ({"order": {}}, "order is not a setting; did you mean orders?"),
         ({"tracking": {"colour": "red"}}, "tracking.colour is not a setting"),
