@@ -292,6 +292,8 @@ def _number_phrase(change: Change, language: Language, attributes: AttributesSec
 
 
 def _from_to(change: Change, language: Language, attributes: AttributesSection | None) -> str:
+    if change.attribute == gains.PACK_SIZE:  # Units are capitals in many a list, `14.5 OZ`.
+        change = Change(change.attribute, change.before.lower(), change.after.lower())
     return (
         messages_of(language)
         .gettext("{label} {before} → {after}")

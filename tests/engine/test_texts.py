@@ -201,6 +201,20 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             "Større pakke for 3 USD mer",
         ),
         (
+            [Change("pack_size", "14.5 OZ", "27 OZ")],
+            300,
+            "USD",
+            "Pack size 14.5 oz → 27 oz for 3 USD more",
+            "Pakningsstørrelse 14.5 oz → 27 oz for 3 USD mer",
+        ),
+        (
+            [Change("lumens", "200", "300")],
+            15_000,
+            "NOK",
+            "Lumens 200 → 300 for 150 NOK more",
+            "Lumen 200 → 300 for 150 kr mer",
+        ),
+        (
             [],
             100_000,
             "NOK",
