@@ -342,11 +342,10 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
     with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
         for (arm, share), columns in strata.items():
             keys = {"arm": arm, "share": share}
-            n = len(columns["unit"])
             arrays = [
                 _array(columns[field.name], field.type)
                 if field.name in columns
-                else _constant_array(n, keys.get(field.name), field.type)
+                else _constant_array(len(columns["unit"]), keys.get(field.name), field.type)
                 for field in fields
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
@@ -356,8 +355,7 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
 def _values(column: pa.Array) -> NDArray[np.integer[Any]]:
     """Return the integers of a column without nulls, as they are in memory; as `_array`."""
     kind = np.dtype(column.type.to_pandas_dtype())
-    begin = column.offset * kind.itemsize
-    return np.frombuffer(column.buffers()[1], kind, len(column), begin)
+    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
 
 
 def _array(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:
@@ -371,15 +369,14 @@ def _array(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:
 
 def _constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:
     """Return a run of one value; as `_array`."""
-    if isinstance(value, str):
-        text = value.encode()
-        offsets = np.array([0, len(text)], np.int32)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-        one = pa.Array.from_buffers(kind.value_type, 1, buffers)
-    elif value is None:
+    if value is None:
         one = pa.nulls(1, kind.value_type)
-    else:
+    elif isinstance(value, int):
         one = _array(np.array([value]), kind.value_type)
+    else:
+        text = value.encode()
+        buffers = [None, *map(pa.py_buffer, (np.array([0, len(text)], np.int32), text))]
+        one = pa.Array.from_buffers(kind.value_type, 1, buffers)
     ends = _array(np.array([n]), kind.run_end_type)
     return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
