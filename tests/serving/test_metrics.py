@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -25,8 +26,8 @@ from tests.support.models import tiny_model
 from tests.support.servers import DEADLINE_MS, publish_model, running_server
 from tests.support.waiting import eventually
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
 DEPLOYMENT = Path(__file__).parents[2] / "serving" / "deployment"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
 CART = {"checkout_id": "c1", "session_id": "s1", "lines": [{"item_id": "phone-64", "quantity": 1}]}
 
 Client = httpx.AsyncClient
@@ -99,6 +100,17 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(tmp_path: 
     assert sorted(documented) == sorted(each for each in given if not each[0].endswith("_created"))
     row = DOCUMENT.read_text()
     assert all(f"`{name}`" in row for name in (*PARTS, *REASONS))
+
+
+def test_the_board_reads_metrics_that_are_there() -> None:
+    """The page of metrics has all that `/metrics` has, by a test above."""
+    panels = json.loads((DEPLOYMENT / "grafana.json").read_text())["panels"]
+    read = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    page = DOCUMENT.read_text()
+    documented = dict(re.findall(r"^\| `(mersalg_\w+)` \| (\w+) \|", page, re.MULTILINE))
+    for name in set(re.findall(r"\bmersalg_\w+", read)):
+        base = re.sub(r"_(?:bucket|sum|count)$", "", name)
+        assert documented.get(base) == "histogram" if base != name else name in documented, name
 
 
 def test_offers_and_parts_are_counted(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import httpx
@@ -50,7 +51,9 @@ CHECKED_ELSEWHERE = {
     "php": "tests/serving/test_checkout_token.py",
 }
 NOT_RUN = {"docker", "make", "pg_dump", "pg_restore", "pip", "rsync", "systemctl"}
-_BLOCK = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^( *)```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
+)
 _PORT = "8000"
 _PRELUDE = 'set -e\ncurl() { command curl --fail-with-body --show-error "$@"; }\n'
 _SHOP = {
@@ -73,7 +76,7 @@ def blocks_of(page: Path) -> list[Block]:
     """Return the blocks of a page in their order."""
     text = page.read_text("utf-8")
     return [
-        Block(found[1], found[2], found[3], text.count("\n", 0, found.start()) + 1)
+        Block(found[2], found[3], dedent(found[4]), text.count("\n", 0, found.start()) + 1)
         for found in _BLOCK.finditer(text)
     ]
 
@@ -111,7 +114,7 @@ class Reader:
         elif block.language == "sh":
             self._run_commands(text)
         elif block.language == "toml":
-            parse_config(_merged(_SHOP, tomllib.loads(text)))
+            parse_config(_shop_file(tomllib.loads(text)))
         elif block.language == "json":
             _assert_shown(json.loads(text), json.loads(self._printed))
         elif block.language == "text":
@@ -230,13 +233,12 @@ def _assert_exists(words: list[str]) -> None:
         assert set(targets) <= set(re.findall(r"^(\w+)(?: \w+)*:", makefile, re.MULTILINE))
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    inside = {
-        name: _merged(one[name], value)
-        for name, value in other.items()
-        if isinstance(value, dict) and name in one
-    }
-    return {**one, **other, **inside}
+def _shop_file(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a whole shop file with this part of one."""
+    sections = {name: {**section, **part.get(name, {})} for name, section in _SHOP.items()}
+    if "url" in sections["orders"]:
+        del sections["orders"]["path"]
+    return {**part, **sections}
 
 
 def _assert_shown(shown: Any, got: Any) -> None:
