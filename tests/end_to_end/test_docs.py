@@ -150,8 +150,9 @@ def test_the_site_is_built_without_a_warning_or_a_network(tmp_path: Path) -> Non
     navigation = set(re.findall(r"'([\w/.-]+\.md)'", str(SITE["nav"])))
     assert navigation == {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md")}
     shutil.copytree(DOCS, tmp_path / "docs")
-    for name in ("zensical.toml", "SECURITY.md", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "models").mkdir()
+    for name in ("zensical.toml", "SECURITY.md", "CHANGELOG.md", "models/README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
     done = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--strict"],
         cwd=tmp_path,
