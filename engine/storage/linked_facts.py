@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import CTE, ColumnElement, Select, select, union
+from sqlalchemy import ColumnElement, Select, select, union
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.storage.tables import decisions, facts, named_offers, offers
@@ -56,7 +56,13 @@ def linked_to(seeds: Select[tuple[str]]) -> Select[tuple[str]]:
     checkouts = select(seeded.c.checkout_id).where(seeded.c.event_id.in_(seeds))
     beside = select(facts.c.event_id).where(facts.c.checkout_id.in_(checkouts))
     whole = union(seeds, beside).cte("whole_seeds")
-    near = _with_sharing(select(whole.c.event_id), "seeded")
+    visits = select(seeded.c.session_id).where(
+        seeded.c.event_id.in_(select(whole.c.event_id)), seeded.c.session_id.is_not(None)
+    )
+    # The others of their transactions follow below, as those of a period do.
+    near = union(
+        select(whole.c.event_id), select(facts.c.event_id).where(facts.c.session_id.in_(visits))
+    ).cte("seeded")
     return _with_linked([facts.c.event_id.in_(select(near.c.event_id))])
 
 
@@ -114,12 +120,13 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
         .where(of_order.c.event_id.in_(select(near.c.event_id)))
         .where(of_order.c.checkout_id.is_distinct_from(of_offer.c.checkout_id))
     ).cte("tied")
-    of_tied = union(
-        *(
-            select(facts.c.event_id).where(facts.c.checkout_id.in_(select(side)))
-            for side in (tied.c.own, tied.c.named)
-        )
-    ).cte("of_tied")
+    # Named once: preparing a statement, SQLite copies a `cte`, and all that it rests on, for every
+    # use of it.
+    of_tied = (
+        select(facts.c.event_id)
+        .join(tied, facts.c.checkout_id.in_((tied.c.own, tied.c.named)))
+        .cte("of_tied")
+    )
     offered_there = (
         select(offers.c.offer_id)
         .where(offers.c.event_id.in_(select(of_tied.c.event_id)))
@@ -133,7 +140,21 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
             for each in (facts, named_offers)
         ),
     ).cte("whole")
-    related = _with_sharing(select(whole.c.event_id), "related")
+    # With all that share a transaction or a session; unions, not an "or", for which PostgreSQL
+    # would look at every fact.
+    theirs = facts.alias("theirs")
+    shared = (
+        select(theirs.c.transaction_id, theirs.c.session_id)
+        .where(theirs.c.event_id.in_(select(whole.c.event_id)))
+        .cte("shared")
+    )
+    related = union(
+        select(whole.c.event_id),
+        *(
+            select(facts.c.event_id).where(facts.c[name].in_(select(ids).where(ids.is_not(None))))
+            for name, ids in shared.c.items()
+        ),
+    ).cte("related")
     # A purchase counts for nothing in a checkout where only bots decided, and another one of its
     # transaction then does: so the decisions of the checkouts of all of them are there, too.
     ordered = facts.alias("ordered")
@@ -148,22 +169,3 @@ def _with_linked(bounds: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
         .where(facts.c.checkout_id.in_(in_checkouts))
     )
     return select(union(select(related.c.event_id), decided).cte("in_scope").c.event_id)
-
-
-def _with_sharing(ids: Select[tuple[str]], name: str) -> CTE:
-    """Select `ids`, and those of all facts that share a transaction or a session with them."""
-    theirs = facts.alias(f"{name}_by")
-    sharing = select(theirs.c.transaction_id, theirs.c.session_id).where(theirs.c.event_id.in_(ids))
-    shared = sharing.cte(f"{name}_shared")
-    pairs = (
-        (facts.c.transaction_id, shared.c.transaction_id),
-        (facts.c.session_id, shared.c.session_id),
-    )
-    # A union, not an "or", for which PostgreSQL would look at every fact.
-    return union(
-        ids,
-        *(
-            select(facts.c.event_id).where(column.in_(select(known).where(known.is_not(None))))
-            for column, known in pairs
-        ),
-    ).cte(name)
