@@ -138,6 +138,12 @@ def test_the_readme_is_a_front_page() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_head_of_a_table_is_followed_by_its_rows(page: Path) -> None:
+    # A blank line after the dashes ends the table: readers see the rows as text with bars.
+    assert not re.search(r"^\|[-|]+\|\n(?!\|)", page.read_text("utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "CHANGELOG.md"])
 def test_links_of_the_front_pages_lead_somewhere(name: str) -> None:
     targets = re.findall(r"\]\(([^)#]+)", (ROOT / name).read_text("utf-8"))
