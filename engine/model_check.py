@@ -18,8 +18,7 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.cross_sell.stores import Stores
 from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.model import Model
-from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.customers import Customers
 from mersalg.engine.ranking.ranking import MODES, Ranking
 from mersalg.engine.upsell.likelihood import Likelihood
@@ -237,8 +236,8 @@ def _likelihood(likelihood: Likelihood | None, n_items: int) -> Iterator[str]:
     if len(standing.orders) != n_items:
         yield f"upgrade orders are of {len(standing.orders)} items, not {n_items}"
     yield from _sized("upgrade move_times", standing.move_times, len(standing.move_keys))
-    models = ((likelihood.which, SIBLING_SIGNALS), (likelihood.whether, QUESTION_SIGNALS))
+    models = ((likelihood.which, SIBLING), (likelihood.whether, QUESTION))
     for scorer, signals in models:
-        n_weighed, n_signals = scorer.weights[0].shape[0], len(signals.names or ())
+        n_weighed, n_signals = scorer.weights[0].shape[0], len(signals)
         if n_weighed != n_signals:
             yield f"an upgrade model weighs {n_weighed} signals, not {n_signals}"

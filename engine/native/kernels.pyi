@@ -232,9 +232,6 @@ class NativeEligibility:
         limit: int,
     ) -> list[int]: ...
 
-QUESTION_SIGNALS: np.dtype[np.void]
-SIBLING_SIGNALS: np.dtype[np.void]
-
 class _History(Protocol):
     @property
     def items(self) -> Ragged[np.int32]: ...
@@ -266,7 +263,7 @@ def upgrade_signals(
     bases: _Singles,
     rows: _Singles,
     seconds: _Integers,
-) -> tuple[NDArray[np.void], NDArray[np.void]]: ...
+) -> tuple[_Singles, _Singles]: ...
 
 class NativeUpgrades:
     def __init__(

@@ -12,12 +12,13 @@ from struct import Struct
 import numpy as np
 
 from libc.math cimport (
-    INFINITY, NAN, exp, exp2f, expf, fabsf, lgamma, log, log1pf, logf, sqrt, sqrtf, trunc,
+    INFINITY, NAN, exp, exp2f, expf, fabsf, isfinite, lgamma, log, log1pf, logf, pow, sqrt, sqrtf, trunc,
 )
 from libc.stdint cimport INT32_MAX, SIZE_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+include "signals.pxi"
 include "shared.pyx"
 include "itemsets.pyx"
 include "basket_rows.pyx"
@@ -31,4 +32,6 @@ include "scenes.pyx"
 include "ranking_signals.pyx"
 include "ranking.pyx"
 include "complements.pyx"
+include "upgrade_signals.pyx"
+include "upgrade_examples.pyx"
 include "upgrades.pyx"

@@ -17,6 +17,11 @@ cdef extern from "lanes.h" nogil:
     )
 
 
+cdef enum:
+    AT_ONCE = 8  # rows of signals
+    MOST_SIGNALS = 64
+
+
 cdef inline float standard(const Network *network, int feature, float value) noexcept nogil:
     """Return a feature as the network takes it; what is far outside of training is not trusted."""
     return min(max((value - network.mean[feature]) * network.scale[feature], <float>-8), <float>8)
@@ -24,7 +29,7 @@ cdef inline float standard(const Network *network, int feature, float value) noe
 
 cdef inline bint network_fits(const Network *network, int n_features) noexcept nogil:
     """Return whether `fill_network` filled it, of so many features."""
-    return network.n_layers > 0 and network.n_features == n_features
+    return network.n_layers > 0 and network.n_features == n_features <= MOST_SIGNALS
 
 
 cdef void network_outputs(
@@ -49,6 +54,31 @@ cdef void network_outputs(
     else:
         for place in range(n):
             outputs[place] = layer[place * width]
+
+
+cdef void weigh_signals(
+    const Network *network, const float *f, int64_t n, float *memory, float *out
+) noexcept nogil:
+    """Write the raw output for each of `n` rows of signals.
+
+    `memory` has room for 3 * AT_ONCE * WIDEST numbers.
+    """
+    cdef float value[MOST_SIGNALS]
+    cdef int32_t place[MOST_SIGNALS]
+    cdef int64_t row, many, first = 0, width = network.width[0]
+    cdef int64_t n_signals = network.n_features
+    cdef int k
+    for k in range(n_signals):
+        place[k] = k
+    while first < n:
+        many = min(n - first, <int64_t>AT_ONCE)
+        for row in range(many):
+            for k in range(n_signals):
+                value[k] = standard(network, k, f[(first + row) * n_signals + k])
+            memcpy(memory + row * width, network.biases[0], width * sizeof(float))
+            add_rows(n_signals, place, value, network.weights[0], width, memory + row * width)
+        network_outputs(network, many, memory, memory + AT_ONCE * WIDEST, out + first)
+        first += many
 
 
 cdef double likelihood_of(const Network *network, float raw) noexcept nogil:

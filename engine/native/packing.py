@@ -79,7 +79,7 @@ def ladder_items(
 ) -> NDArray[np.float32]:
     """Return what some items are, and were at a moment of each, side by side.
 
-    Codes are in their own bits; the columns are those of `LadderItem` in `upgrades.pyx`.
+    Codes are in their own bits; the columns are those of `LadderItem` in `upgrade_signals.pyx`.
 
     Parameters
     ----------

@@ -1,7 +1,5 @@
 # The signals of a candidate, as `signals.py` describes them, and which of them change together.
 
-include "signals.pxi"
-
 cdef struct Columns:
     int n
     int32_t column[N_COMPLEMENT_SIGNALS]

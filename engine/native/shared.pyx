@@ -101,8 +101,13 @@ cdef inline bint row_of(
     return 0 <= begin[0] <= end[0] <= rows.n_entries
 
 
+ctypedef fused Whole:
+    int32_t
+    int64_t
+
+
 cdef inline int64_t first_of(
-    const int32_t *values, int64_t low, int64_t high, int32_t value
+    const Whole *values, int64_t low, int64_t high, Whole value
 ) noexcept nogil:
     """Return the first place from `low` to `high` of ascending values that is not below `value`."""
     cdef int64_t middle

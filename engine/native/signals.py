@@ -1,8 +1,9 @@
 """The signals that fitted networks weigh: of each its name and what it says.
 
 The order of a table is that of the columns that training fits on and that versions store weights
-for. The build makes a struct of each table, so that the kernels (`ranking.pyx`) compute the signals
-by these names; training has its examples from the same kernels. Standard library only.
+for. The build makes a struct of each table, so that the kernels compute the signals by these names
+(`ranking_signals.pyx`, `upgrade_signals.pyx`); training has its examples from the same kernels.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -63,5 +64,94 @@ COMPLEMENT = {
 }
 """Of one candidate beside one cart; unknown things are zero, and last bought 999 days ago."""
 
-TABLES = {"complement": COMPLEMENT}
+QUESTION = {
+    "ladder_entries": "logarithm of the purchases of the base item's ladder",
+    "ladder_fresh": "logarithm of these, half after 60 days",
+    "share_above": "share of the fresh purchases that are of a higher tier than the base item",
+    "share_same": "of the same tier",
+    "share_below": "of a lower tier",
+    "ladder_age": "logarithm of the days since the last purchase of the ladder",
+    "last_step": "tiers of that purchase above the base item",
+    "level_gap": "mean price level of the fresh purchases of the ladder, less the base item's",
+    "level_last": "price level of the last purchase of the ladder, less the base item's",
+    "distinct_items": "logarithm of the items of the ladder that were bought",
+    "base_times": "logarithm of the purchases of the base item",
+    "base_fresh": "logarithm of these, half after 60 days",
+    "base_age": "logarithm of the days since the last of them",
+    "category_level": "mean price level of the fresh purchases of the category, less the base's",
+    "category_entries": "logarithm of the fresh purchases of the category",
+    "buyer_level": "mean price level of all purchases",
+    "buyer_entries": "logarithm of all purchases",
+    "buyer_since": "logarithm of the days since the last purchase",
+    "level": "price level of the base item",
+    "tier": "tier of the base item",
+    "tiers_above": "tiers from the base item to the highest of the better items",
+    "siblings": "logarithm of the number of better items",
+    "base_orders_7": "logarithm of the orders of the base item in the last 7 days",
+    "base_orders_21": "in the last 21 days",
+    "base_orders_60": "in the last 60 days",
+    "base_orders_365": "in the last 365 days",
+    "above_share_7": "logarithm of the orders of the better items in 7 days, less the base item's",
+    "above_share_21": "in 21 days",
+    "above_share_60": "in 60 days",
+    "above_share_365": "in 365 days",
+    "base_promotion": "share of the base item's price that was given away lately",
+    "above_promotion": "the same of the better items, weighted by their orders",
+    "base_promotion_gap": "base_promotion less the base item's usual share",
+    "above_promotion_gap": "the same of the better items, weighted by their orders",
+    "up_rate": "how often buyers of the base item took a higher tier next",
+    "down_rate": "how often they took a lower tier next",
+    "moves": "logarithm of the purchases of the ladder that followed the base item",
+    "base_brand_share": "share of the fresh purchases of the category of the base item's brand",
+    "above_bought": "fresh purchases of the better items",
+    "log_price": "logarithm of the base item's price",
+    "share_above_long": "share of all purchases of the ladder of a higher tier",
+    "steps_up_before": "logarithm of the purchases of a higher tier",
+    "above_age": "logarithm of the days since a better item was bought",
+}
+"""Whether an item of a cart is replaced by a better one. Purchases are the customer's; a price
+level is the logarithm of a price, centred and scaled inside its ladder."""
+
+SIBLING = {
+    "ratio": "logarithm of the price, less that of the price paid for the base item",
+    "step": "tiers above the base item",
+    "level": "price level",
+    "rank": "logarithm of the place among the better items by price",
+    "siblings": "logarithm of the number of better items",
+    "share_7": "logarithm of the share of the better items' orders in 7 days",
+    "share_21": "in 21 days",
+    "share_60": "in 60 days",
+    "share_365": "in 365 days",
+    "orders_7": "logarithm of the orders in 7 days",
+    "orders_21": "in 21 days",
+    "orders_60": "in 60 days",
+    "orders_365": "in 365 days",
+    "trend": "share_7 - share_60",
+    "moved": "logarithm of the purchases that followed the base item",
+    "moved_share": "logarithm of their share of those of the better items",
+    "moved_from_past": "the same of purchases after what the customer bought of the ladder",
+    "same_brand": "whether it has the base item's brand",
+    "brand_share": "share of the fresh purchases of the category of its brand",
+    "brand_entries": "logarithm of these",
+    "level_gap": "price level above that of the fresh purchases of the ladder",
+    "level_far": "|level_gap|",
+    "category_gap": "price level above that of the fresh purchases of the category",
+    "buyer_gap": "price level above that of all purchases",
+    "bought_times": "logarithm of the customer's purchases of it",
+    "bought_fresh": "these, half after 60 days",
+    "bought_age": "logarithm of the days since the last of them",
+    "promotion": "share of its price that was given away lately",
+    "promotion_gap": "promotion less its usual share",
+    "amount_ratio": "logarithm of what its pack holds, of what the base item's holds",
+    "same_amount": "whether both hold the same",
+    "amount_known": "whether both packs are known",
+    "same_amount_share": "share of the better items that hold the same as the base item",
+    "base_times": "logarithm of the purchases of the base item",
+    "next_tier": "whether it is one tier above the base item",
+    "ratio_squared": "ratio squared",
+    "popular_rank": "logarithm of the place among the better items by orders in 60 days",
+}
+"""Which of the better items is taken, of each of them."""
+
+TABLES = {"complement": COMPLEMENT, "question": QUESTION, "sibling": SIBLING}
 """By the first word of the struct's name."""

@@ -75,8 +75,7 @@ class Standing:
 class Likelihood:
     """P(an upgrade | customer, item) and P(this better item | an upgrade).
 
-    What they weigh is the table of signals in `engine/native/upgrades.pyx`, whose code says how
-    likely upgrades are in serving.
+    What they weigh are the tables `QUESTION` and `SIBLING` of `engine/native/signals.py`.
 
     Attributes
     ----------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
+from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER, Past
 from mersalg.engine.upsell.likelihood import WINDOWS, Likelihood, Standing, log_odds
 from mersalg.engine.upsell.recommender import BaseItem
@@ -167,24 +167,22 @@ def of_cart(likelihood: Likelihood, past: Past, questions: Questions) -> NDArray
             likelihood, past, base, questions.sibling[rows].tolist(), questions.ratio[rows].tolist()
         )
         if of_rows:
-            which = likelihood.which.raw(matrix(of_rows, SIBLING_SIGNALS))
+            which = likelihood.which.raw(matrix(of_rows, SIBLING))
             alone = Questions(
                 questions.base[place : place + 1],
                 np.array([0, len(of_rows)]),
                 questions.sibling[rows],
                 questions.ratio[rows],
             )
-            up = likelihood.whether.probability(matrix([asked], QUESTION_SIGNALS))
+            up = likelihood.whether.probability(matrix([asked], QUESTION))
             found.append(up * shares(which, alone, likelihood.which.slope))
     return as_offered(likelihood, np.concatenate(found))
 
 
-def matrix(rows: Sequence[Signals], kind: np.dtype[np.void]) -> NDArray[np.float32]:
+def matrix(rows: Sequence[Signals], table: Mapping[str, str]) -> NDArray[np.float32]:
     """Signals in the order of the table, float32 (n_rows, n_signals)."""
-    names = kind.names
-    assert names is not None
-    assert all(row.keys() == set(names) for row in rows)
-    return np.array([[row[name] for name in names] for row in rows], dtype=np.float32)
+    assert all(row.keys() == table.keys() for row in rows)
+    return np.array([[row[name] for name in table] for row in rows], dtype=np.float32)
 
 
 def as_offered(likelihood: Likelihood, score: NDArray[np.float64]) -> NDArray[np.float64]:

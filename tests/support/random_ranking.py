@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
-from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.neighbours import Neighbours
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import Ranking
@@ -141,8 +140,8 @@ def random_likelihood(draw: Draw, n_items: int) -> Likelihood:
             move_keys=moves.astype(np.int64),
             move_times=draw.integers(1, 9, len(moves)).astype(np.float32),
         ),
-        random_scorer(draw, len(SIBLING_SIGNALS)),
-        random_scorer(draw, len(QUESTION_SIGNALS)),
+        random_scorer(draw, len(SIBLING)),
+        random_scorer(draw, len(QUESTION)),
     )
 
 

@@ -22,7 +22,7 @@ from mersalg.training.ranking.signals import purchases_of
 from mersalg.training.upsell.evaluation import calibration_error, evaluate_upsell
 from mersalg.training.upsell.events import Purchased, questions_of, turns_of
 from mersalg.training.upsell.fitting import Asker, fit_likelihood
-from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.moments import Memory, facts_of
 from mersalg.training.upsell.timeline import Timeline
 from mersalg.training.upsell.which import shares
 from tests.support.models import TinyItem, tiny_model
@@ -163,8 +163,8 @@ def test_served_scores_are_those_of_training() -> None:
         whole_seconds = replace(purchases, ordered_at=Ragged(purchases.ordered_at.indptr, moments))
         now = np.array([at])
         past = Past.read(whole_seconds, np.array([customer]), now, now)
-        expected = likelihood.whether.probability(matrix(asked))[questions.owner] * shares(
-            likelihood.which.raw(matrix(rows)), questions, likelihood.which.slope
+        expected = likelihood.whether.probability(asked)[questions.owner] * shares(
+            likelihood.which.raw(rows), questions, likelihood.which.slope
         )
         assert of_cart(served, past, questions) == pytest.approx(expected, abs=1e-6)
 

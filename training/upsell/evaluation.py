@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress
 from mersalg.training.upsell.events import Integers, Questions
 from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
-from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.moments import Memory, facts_of
 from mersalg.training.upsell.protocol import protocol_ladders
 from mersalg.training.upsell.which import shares
 
@@ -69,19 +70,20 @@ def _which(
     asked = asker.ask(tested)
     _, rows = asker.memory.signals(tested.customer, asked, tested.seconds)
     taken = asked.sibling == tested.item[asked.owner]
-    probability = shares(scorer.raw(matrix(rows)), asked, scorer.slope)
+    probability = shares(scorer.raw(rows), asked, scorer.slope)
     popular = before.baskets.item_counts()[asked.sibling].astype(np.float64)
     # Upgrades asked about are to items new to the customer: a ranking may know that much too.
-    known_before = rows["bought_times"] > 0
-    cheapest = -rows["step"] * 1e3 - rows["ratio"]
+    signals = dict(zip(SIBLING, rows.T, strict=True))
+    known_before = signals["bought_times"] > 0
+    cheapest = -signals["step"] * 1e3 - signals["ratio"]
     ranked = {
         "random": np.random.default_rng(7).random(len(taken)),
         "cheapest_next_tier": cheapest,
         "cheapest_next_tier_unbought": np.where(known_before, -np.inf, cheapest),
         "popular": popular,
         "popular_unbought": np.where(known_before, -np.inf, popular),
-        "recently_popular": rows["orders_60"],
-        "transitions": rows["moved_share"],
+        "recently_popular": signals["orders_60"],
+        "transitions": signals["moved_share"],
         "mersalg": probability,
         "mersalg_unbought": np.where(known_before, -np.inf, probability),
     }
@@ -140,7 +142,7 @@ def _whether(
     scores = {
         "base_rate": np.full(len(chosen), base_rate),
         "ladder_rate": rate[ladder[tested.base]],
-        "mersalg": scorer.probability(matrix(known)),
+        "mersalg": scorer.probability(known),
     }
     tier = asker.ladders.tier
     every = days >= split

@@ -19,7 +19,7 @@ from mersalg.training.upsell.events import (
     Turns,
     questions_of,
 )
-from mersalg.training.upsell.moments import Memory, facts_of, matrix
+from mersalg.training.upsell.moments import Memory, facts_of
 from mersalg.training.upsell.whether import fit_whether
 from mersalg.training.upsell.which import SEED, fit_which
 
@@ -80,7 +80,7 @@ class Asker:
         asked = self.ask(turns)
         taken = asked.sibling == turns.item[asked.owner]
         _, rows = self.memory.signals(_some_unknown(turns.customer), asked, turns.seconds)
-        return fit_which(matrix(rows), taken, asked)
+        return fit_which(rows, taken, asked)
 
     def whether(self, chosen: Integers, went_up: NDArray[np.bool_], most: int) -> Scorer | None:
         """`went_up` is bool (n_turns,), of all turns."""
@@ -92,7 +92,7 @@ class Asker:
         known, _ = self.memory.signals(
             _some_unknown(turns.customer), self.ask(turns), turns.seconds
         )
-        return fit_whether(matrix(known), labels)
+        return fit_whether(known, labels)
 
     def ask(self, turns: Turns) -> Questions:
         """Return the better items that each turn could have taken."""

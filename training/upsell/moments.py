@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS, upgrade_signals
+from mersalg.engine.native.kernels import upgrade_signals
 from mersalg.engine.native.packing import ladder_items
+from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
 from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
 from mersalg.engine.upsell.tiers import Ladders
@@ -88,11 +89,6 @@ class History(NamedTuple):
     n_entries: Floats
     level: Floats
     since: Floats
-
-
-def matrix(signals: NDArray[np.void]) -> Floats:
-    """Return named signals as the models take them, float32 (n, n_signals)."""
-    return signals.view(np.float32).reshape(len(signals), len(signals.dtype))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +210,7 @@ class Memory:
 
     def signals(
         self, customer: Integers, questions: Questions, seconds: Integers
-    ) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    ) -> tuple[Floats, Floats]:
         """Return the signals of each question at its second, and of each better item.
 
         As `upgrade_signals`, a few thousand questions at a time.
@@ -222,8 +218,8 @@ class Memory:
         n_items = len(self.facts.ladder)
         nothing = np.zeros((n_items, len(WINDOWS)), dtype=np.float32)
         items = ladder_items(self.facts, np.arange(n_items), nothing, [])
-        asked = [np.zeros(0, dtype=QUESTION_SIGNALS)]
-        rows = [np.zeros(0, dtype=SIBLING_SIGNALS)]
+        asked = [np.zeros((0, len(QUESTION)), dtype=np.float32)]
+        rows = [np.zeros((0, len(SIBLING)), dtype=np.float32)]
         for start in range(0, len(questions.base), _BATCH):
             part = questions.part(start, min(start + _BATCH, len(questions.base)))
             at = seconds[start : start + _BATCH]
