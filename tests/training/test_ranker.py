@@ -164,7 +164,7 @@ def test_new_items_are_found_through_their_group() -> None:
 
 
 def test_networks_side_by_side_give_the_mean_of_their_outputs() -> None:
-    from mersalg.training.ranker import side_by_side
+    from mersalg.training.networks import side_by_side
 
     draw = np.random.default_rng(4)
     shapes = [(5, 4), (4, 3), (3, 1)]

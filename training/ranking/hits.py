@@ -18,7 +18,8 @@ from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.affinity import Apart
 from mersalg.training.keyed import Grouping, Keys, distinct, look_up
-from mersalg.training.ranker import CALIBRATION, calibrated, rows_of
+from mersalg.training.networks import calibrated
+from mersalg.training.ranker import CALIBRATION, rows_of
 from mersalg.training.ranking.examples import Examples
 
 LIST_LENGTH = 10

@@ -8,23 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.upsell.which import SEED, fit_network
-
-_CALIBRATION = 0.15
+from mersalg.training.networks import Rows, calibrated, fit_networks
+from mersalg.training.upsell.which import HELD_OUT, PLAN, SEED
 
 
 def fit_whether(features: NDArray[np.float32], went_up: NDArray[np.bool_]) -> Scorer:
     """`features` are float32 (n_turns, n_signals), `went_up` bool (n_turns,)."""
-    apart = np.random.default_rng(SEED).random(len(went_up)) < _CALIBRATION
-    scorer = fit_network(features[~apart], went_up[~apart], networks=2)
-    return calibrated(scorer, scorer.raw(features[apart]), went_up[apart])
-
-
-def calibrated(scorer: Scorer, raw: NDArray[np.floating], came_true: NDArray[np.bool_]) -> Scorer:
-    """With the slope and intercept under which raw log-odds come true (Platt, 1999)."""
-    from sklearn.linear_model import LogisticRegression
-
-    if not came_true.any() or came_true.all():
-        return scorer
-    platt = LogisticRegression(C=1e6).fit(np.asarray(raw, dtype=np.float64)[:, None], came_true)
-    return replace(scorer, slope=float(platt.coef_[0, 0]), intercept=float(platt.intercept_[0]))
+    apart = np.random.default_rng(SEED).random(len(went_up)) < HELD_OUT
+    learned, held_out = (Rows(features[rows], went_up[rows]) for rows in (~apart, apart))
+    scorer = fit_networks(replace(PLAN, networks=2), learned, held_out)
+    return calibrated(scorer, held_out)
