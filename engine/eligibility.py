@@ -104,9 +104,7 @@ class Eligibility:
         needs, family = catalogue.compatible, ladders.family
         if model.newcomers is not None:
             family = np.append(family, model.newcomers.ladder)
-        # A family the affinity says nothing of is taken to exclude: the safe side.
-        combines = np.flatnonzero(~model.affinity.family_excludes)
-        substitutes = np.where(np.isin(family, combines), np.int32(-1), family)
+        substitutes = model.affinity.substitutes(family)
         sensitive = sensitive_of(catalogue, model.settings.offers.sensitive)
         fitted = _off_sale(catalogue)
         _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)

@@ -26,6 +26,7 @@ from mersalg.engine.ranking.customers import Customers
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.readings import Reading, Readings
 from mersalg.engine.upsell.tiers import Ladders
 
 
@@ -70,8 +71,16 @@ class Model:
     """The rules as serving looks them up; None of a model that was not read from a version."""
     packed: Packed | None = None
     """Items as the kernels look at them; None likewise."""
+    readings: Readings | None = None
+    """What the texts of items say; None likewise, and of older versions."""
     newcomers: Newcomers | None = None
     """Items of the catalogue that are newer than the version; None where there are none."""
+
+    def reading(self, item: int) -> Reading:
+        """Return what the texts of an item say."""
+        if self.readings is None:
+            return Reading.of(self.catalogue, item)
+        return self.readings.get(self.catalogue, item)
 
     def arrays(self) -> Arrays:
         """Return the arrays that a version stores, by name.
@@ -82,7 +91,12 @@ class Model:
             An array is of another type than its field.
         """
         index = RuleIndexes.of(self.rules, len(self.catalogue), self.recency)
-        stored = replace(self, rule_index=index, packed=Packed.of(self.ranking, self.likelihood))
+        stored = replace(
+            self,
+            rule_index=index,
+            packed=Packed.of(self.ranking, self.likelihood),
+            readings=Readings.of(self.catalogue),
+        )
         arrays = {
             part: array
             for name in COMPONENTS

@@ -22,6 +22,7 @@ from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.customers import Customers
 from mersalg.engine.ranking.ranking import MODES, Ranking
 from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.readings import Readings
 from mersalg.engine.upsell.tiers import Ladders
 
 Array = NDArray[np.generic]
@@ -43,6 +44,7 @@ def self_check(model: Model) -> None:
         _ranking(model.ranking, n_items),
         _customers(model.customers, n_items),
         _likelihood(model.likelihood, n_items),
+        _readings(model.readings, n_items),
     ):
         raise ModelCorrupt(f"model {model.version} contradicts itself: {problem}")
 
@@ -93,6 +95,13 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
     for name in ("compatible", "bundles", "upgrades"):
         if (rows := getattr(catalogue, name)) is not None:
             yield from _items(name, rows, n_items, n_items)
+
+
+def _readings(readings: Readings | None, n_items: int) -> Iterator[str]:
+    if readings is not None:
+        yield from _sized("sums of readings", readings.sums, n_items)
+        if len(readings.texts) != n_items:
+            yield f"{len(readings.texts)} readings for {n_items} items"
 
 
 def _rules(rules: RuleTable, n_items: int) -> Iterator[str]:

@@ -36,9 +36,7 @@ from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.engine.storage.questions import Bought
 from mersalg.engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
 from mersalg.engine.upsell.families import LEARNED
-from mersalg.engine.upsell.packs import pack_of
 from mersalg.engine.upsell.recommender import Upgrade
-from mersalg.engine.upsell.steps import unit_saving
 from mersalg.serving.ids import new_id
 from mersalg.serving.offer_cache import CachedOffers, OfferCache
 from mersalg.serving.schemas import SuggestionRequest
@@ -385,15 +383,9 @@ def _family(model: Model, item: int) -> str | None:
 
 def _extra(catalogue: Catalogue, upgrade: Upgrade) -> Extra:
     base, difference = upgrade.base, upgrade.price_difference_minor
-    saving = None
-    if upgrade.step == "size" and base.unit_price_minor:
-        packs = (pack_of(catalogue, base.item), pack_of(catalogue, upgrade.item))
-        if packs[0] is not None and packs[1] is not None:
-            paid = base.unit_price_minor
-            saving = unit_saving(packs[0], packs[1], paid, paid + difference)
     quantity = base.quantity
     if not isinstance(quantity, int):
         # Nobody means one kilogram of 1.5 by "more": the text says what the whole adds.
         quantity, difference = 1, upgrade.total_difference_minor
     names = (catalogue.names[upgrade.item], catalogue.names[base.item])
-    return Extra(difference, catalogue.currency, quantity, upgrade.step, saving, names)
+    return Extra(difference, catalogue.currency, quantity, upgrade.step, upgrade.saving, names)

@@ -36,3 +36,11 @@ class Affinity:
     n_orders: int
     repelled: Ragged[np.int32]
     family_excludes: NDArray[np.bool_]
+
+    def substitutes(self, ladder: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return ladders with -1 for those whose items are bought together; the same shape.
+
+        A ladder that nothing is known of is taken for one of substitutes, which is the safe side.
+        """
+        combines = np.flatnonzero(~self.family_excludes)
+        return np.where(np.isin(ladder, combines), np.int32(-1), ladder)

@@ -22,7 +22,7 @@ from mersalg.engine.facts import Change
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.numbers import Mark, in_common_unit, parse_number
 from mersalg.engine.upsell.packs import parse_pack
-from mersalg.engine.upsell.traits import Kind, item_traits, sense_of
+from mersalg.engine.upsell.traits import Kind, sense_of
 
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""
@@ -265,11 +265,12 @@ def compare_attributes(
 
 
 def compare_items(
-    catalogue: Catalogue, base: int, better: int, attributes: AttributesSection | None = None
+    catalogue: Catalogue,
+    base: int,
+    better: int,
+    attributes: AttributesSection | None = None,
+    kind: Kind = "",
 ) -> Comparison:
-    """Every attribute of the catalogue, between two items by dense index."""
-    return compare_attributes(
-        [(name, texts[base], texts[better]) for name, texts in catalogue.attributes.items()],
-        attributes,
-        item_traits(catalogue, base).kind,
-    )
+    """Every attribute of the catalogue, between two items by dense index; `kind` as of `Traits`."""
+    rows = [(name, texts[base], texts[better]) for name, texts in catalogue.attributes.items()]
+    return compare_attributes(rows, attributes, kind)

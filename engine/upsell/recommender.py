@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple, Self
 
@@ -25,16 +24,14 @@ from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.upsell.families import LEARNED
 from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
 from mersalg.engine.upsell.given import given_upgrades
-from mersalg.engine.upsell.packs import Pack, pack_of
-from mersalg.engine.upsell.steps import step_of
+from mersalg.engine.upsell.readings import Reading
+from mersalg.engine.upsell.steps import step_of, unit_saving
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.engine.upsell.traits import Traits, item_traits
 
 _NOTHING_KNOWN = 0.5
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
 _REMEMBERED = 4_096
-_SHORTEST_WORD = 3
 _MOST_SIZES = 64
 _MOST_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
@@ -62,6 +59,7 @@ class Upgrade:
     item's share among both's buyers. `worth_minor` is what one taken unit brings: its margin
     beyond the base item's where both costs are known, else the price difference. `weight` is
     below 1 where nothing known is gained or something lost: it moves the rank, not the score.
+    `saving` is what less a unit costs, as of `unit_saving`, where `step` is `size`.
     """
 
     item: int
@@ -72,6 +70,7 @@ class Upgrade:
     step: Step = "tier"
     weight: float = 1.0
     worth_minor: int | None = None
+    saving: tuple[float, str] | None = None
 
     @property
     def total_difference_minor(self) -> int:
@@ -121,14 +120,12 @@ class Upsell:
 
     catalogue: Catalogue
     ladders: Ladders
-    substitutes: NDArray[np.bool_]
-    """bool (n_ladders,); members replace each other rather than being bought together."""
+    substitutes: NDArray[np.int32]
+    """int32 (n_items,), as of `Affinity.substitutes`."""
+    reading: Callable[[int], Reading]
+    """What the texts of an item say, remembered for the items that are asked often."""
     compare: Callable[[int, int], Comparison]
-    """`compare_items` of base and better item, remembered for the pairs that are asked often."""
-    pack: Callable[[int], Pack | None]
-    """How much an item holds, remembered likewise."""
-    traits: Callable[[int], Traits]
-    """What the name of an item says of fit, taste and kind."""
+    """`compare_items` of base and better item, remembered likewise."""
     fitted: bool
     """Whether the model holds a fitted likelihood of upgrades."""
     least_minor: int
@@ -145,19 +142,18 @@ class Upsell:
         if model.likelihood is not None and packed is None:
             packed = PackedUpgrades.of(model.likelihood)
         given = given_upgrades(catalogue, offers, len(ladders.family))
-        # A ladder the affinity says nothing of is taken for one of substitutes.
-        substitutes = np.ones(ladders.n_ladders, dtype=np.bool_)
-        known = model.affinity.family_excludes[: len(substitutes)]
-        substitutes[: len(known)] = known
+        reading = lru_cache(_REMEMBERED)(model.reading)
+        attributes = model.settings.attributes
+
+        def compare(base: int, better: int) -> Comparison:
+            return compare_items(catalogue, base, better, attributes, reading(base).traits.kind)
+
         return cls(
             catalogue,
             ladders,
-            substitutes,
-            lru_cache(_REMEMBERED)(
-                partial(compare_items, catalogue, attributes=model.settings.attributes)
-            ),
-            lru_cache(_REMEMBERED)(partial(pack_of, catalogue)),
-            partial(item_traits, catalogue),
+            model.affinity.substitutes(ladders.family),
+            reading,
+            lru_cache(_REMEMBERED)(compare),
             model.likelihood is not None,
             to_minor(offers.min_upsell_gain, catalogue.currency),
             given,
@@ -199,7 +195,7 @@ class Upsell:
             comparison = self.compare(base.item, item)
             losses = len(comparison.losses)
             difference = sibling.difference
-            step = self.step(base, item, difference)
+            step, saving = self._step(base, item, difference)
             if not self.is_given(base.item, item) and (
                 losses > len(comparison.gains)
                 or self._is_variant(base.item, item, comparison, step)
@@ -214,7 +210,9 @@ class Upsell:
             if not self.fitted:
                 score, weight = score * weight, 1.0
             worth = sibling.worth
-            upgrade = Upgrade(item, base, score, difference, comparison, step, weight, worth)
+            upgrade = Upgrade(
+                item, base, score, difference, comparison, step, weight, worth, saving
+            )
             if upgrade.expected_minor < self.least_minor:
                 continue
             rival = chosen.get(item)
@@ -229,12 +227,16 @@ class Upsell:
         """Whether the shop itself names `better` as a better version of `base`."""
         return bool(len(self.given.values)) and better in self.given[base]
 
-    def step(self, base: BaseItem, better: int, price_difference_minor: int) -> Step:
+    def _step(
+        self, base: BaseItem, better: int, price_difference_minor: int
+    ) -> tuple[Step, tuple[float, str] | None]:
         """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
-        paid, pack = base.unit_price_minor or 0, self.pack(base.item)
-        if pack is None:
-            return "tier"
-        return step_of(pack, self.pack(better), paid, paid + price_difference_minor)
+        paid = base.unit_price_minor or 0
+        pack, bigger = self.reading(base.item).pack, self.reading(better).pack
+        prices = paid, paid + price_difference_minor
+        if pack is None or bigger is None or step_of(pack, bigger, *prices) == "tier":
+            return "tier", None
+        return "size", unit_saving(pack, bigger, *prices) if paid else None
 
     def _is_variant(self, base: int, better: int, comparison: Comparison, step: Step) -> bool:
         """Whether `better` is for other people or another use, or only dearer.
@@ -243,14 +245,13 @@ class Upsell:
         no better machine. Without a gain, what differs only in colour or the like, or in how much
         it holds at no lower unit price, is only dearer, and so is what holds less.
         """
-        first, second = self.traits(base), self.traits(better)
+        (pack, first), (better_pack, second) = self.reading(base), self.reading(better)
         if comparison.fit or first.fits_others(second) or not first.same_kind(second):
             return True
         if step == "size" or any(change.attribute != PACK_SIZE for change in comparison.gains):
             return False
-        packs = self.pack(base), self.pack(better)
-        if packs[0] is not None and packs[1] is not None:
-            before, after = packs[0].beside(packs[1]), packs[1].beside(packs[0])
+        if pack is not None and better_pack is not None:
+            before, after = pack.beside(better_pack), better_pack.beside(pack)
             if before.dimension == after.dimension != "span" and after.amount < before.amount:
                 return True
         if comparison.differs or first.stem != second.stem:
@@ -260,15 +261,14 @@ class Upsell:
         same = (first.sizes, first.seasons, first.tastes) == (
             second.sizes, second.seasons, second.tastes,
         )  # fmt: skip
-        return not same or bool(comparison.taste) or packs[0] != packs[1]
+        return not same or bool(comparison.taste) or pack != better_pack
 
     def _is_priced_by_size(self, base: int) -> bool:
         """Whether each size of an item costs something else, as pizzas do and shirts do not."""
         members = self.ladders.members[int(self.ladders.family[base])][:_MOST_SIZES].tolist()
-        stem = self.traits(base).stem
-        sizes = {
-            each: self.traits(each).sizes for each in members if self.traits(each).stem == stem
-        }
+        stem = self.reading(base).traits.stem
+        read = ((each, self.reading(each).traits) for each in members)
+        sizes = {each: traits.sizes for each, traits in read if traits.stem == stem}
         prices = {int(self.catalogue.price_minor[each]) for each in sizes}
         return len(prices) == len(sizes) == len({*sizes.values()})
 
@@ -282,22 +282,21 @@ class Upsell:
         """
         catalogue, families = self.catalogue, self.ladders.families
         given = catalogue.family.item(base)
+        (pack, first), (better_pack, second) = self.reading(base), self.reading(better)
         if given >= 0 and given == catalogue.family.item(better):
             return True
         if (
             not comparison.gains
             and catalogue.given_tier is None
             and catalogue.names[base].casefold() == catalogue.names[better].casefold()
-            and self.pack(base) == self.pack(better)
+            and pack == better_pack
         ):
             return False
         if families is not None and families.method[self.ladders.family[base]] == LEARNED:
             return True
-        if not self.substitutes[self.ladders.family[base]]:
+        if self.substitutes[base] < 0:
             return False
-        return bool(comparison.gains) or not _words(catalogue.names[base]).isdisjoint(
-            _words(catalogue.names[better])
-        )
+        return bool(comparison.gains) or first.shares_a_word(second)
 
     def _strands(self, base: int, better: int, cart: Sequence[int]) -> bool:
         """Something else in the cart fits the base item and would not fit the better one."""
@@ -309,9 +308,3 @@ class Upsell:
             for item in cart
             if item != base and (fitted := self.catalogue.compatible[item].tolist())
         )
-
-
-def _words(name: str) -> set[str]:
-    """Words of a name that say something: `Latte, large` and `Small latte` share one."""
-    found = re.findall(r"[^\W\d_]+", name.casefold())
-    return {word for word in found if len(word) >= _SHORTEST_WORD}

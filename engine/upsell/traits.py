@@ -7,9 +7,9 @@ and a case is no better phone. Words are those of English and Norwegian shops.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.upsell.labels import UNITS
@@ -72,19 +72,19 @@ _MODEL = re.compile(
     rf"(?!\s?-?\s?(?:{'|'.join(map(re.escape, UNITS))})\b)"
 )
 _WORDS = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*")
+_LONG_WORDS = re.compile(r"[^\W\d_]{3,}")
 
 Kind = Literal["worn", "eaten", "screen", ""]
 Sense = Literal["fit", "taste"]
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What a name says, apart from what the thing is.
+class Traits(NamedTuple):
+    """What a name says, apart from what the thing is; several words are sorted, spaces between.
 
     Attributes
     ----------
     stem
-        The words that remain, sorted.
+        The words that remain.
     sizes, seasons, tastes
         As written, in small letters; sizes of an accessory are the models that it fits.
     kind
@@ -93,15 +93,18 @@ class Traits:
         What kind of accessory it is; "" of other things.
     head
         The words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
+    words
+        Those of the whole name that say something: `Latte, large` and `Small latte` share one.
     """
 
-    stem: tuple[str, ...]
-    sizes: frozenset[str]
-    seasons: frozenset[str]
-    tastes: frozenset[str]
+    stem: str
+    sizes: str
+    seasons: str
+    tastes: str
     kind: Kind
     accessory: str
-    head: frozenset[str]
+    head: str
+    words: str
     made_for: bool
 
     def fits_others(self, other: Traits) -> bool:
@@ -113,13 +116,19 @@ class Traits:
     def same_kind(self, other: Traits) -> bool:
         """Whether neither is an accessory, or both are the same accessory."""
         for one, two in ((self, other), (other, self)):
-            if one.accessory and not any(one.accessory in word for word in two.head):
+            if one.accessory and one.accessory not in two.head:
                 return False
         if not (self.made_for or other.made_for):
             return True
         return any(
-            one.endswith(two) or two.endswith(one) for one in self.head for two in other.head
+            one.endswith(two) or two.endswith(one)
+            for one in self.head.split()
+            for two in other.head.split()
         )
+
+    def shares_a_word(self, other: Traits) -> bool:
+        """Whether a word of one name is in the other."""
+        return not set(self.words.split()).isdisjoint(other.words.split())
 
 
 def _kind(words: frozenset[str]) -> Kind:
@@ -151,7 +160,7 @@ def traits_of(name: str, category: str = "") -> Traits:
         return " "
 
     def season(found: re.Match[str]) -> str:
-        seasons.add(found[0].rstrip("s"))
+        seasons.add(re.sub(r"\s", "", found[0]).rstrip("s"))
         return " "
 
     if worn:
@@ -186,15 +195,20 @@ def traits_of(name: str, category: str = "") -> Traits:
     if accessory:
         sizes.update(_MODEL.findall(text))
     return Traits(
-        tuple(sorted(word for word in words if word not in _CONTAINERS)) or tuple(sorted(words)),
-        frozenset(sizes),
-        frozenset(seasons),
-        frozenset(tastes),
+        _sorted(word for word in words if word not in _CONTAINERS) or _sorted(words),
+        _sorted(sizes),
+        _sorted(seasons),
+        _sorted(tastes),
         kind,
         accessory,
-        frozenset(head),
+        _sorted({*head}),
+        _sorted({*_LONG_WORDS.findall(name.casefold())}),
         made_for is not None,
     )
+
+
+def _sorted(words: Iterable[str]) -> str:
+    return " ".join(sorted(words))
 
 
 def item_traits(catalogue: Catalogue, item: int) -> Traits:

@@ -94,7 +94,6 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     from mersalg.engine.errors import DataError
     from mersalg.engine.upsell.gains import compare_items
     from mersalg.engine.upsell.given import given_upgrades
-    from mersalg.engine.upsell.packs import pack_of
     from mersalg.engine.upsell.steps import step_of
 
     catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
@@ -116,10 +115,12 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     price = int(catalogue.price_minor[item])
     rungs: list[dict[str, Any]] = []
     for other in [*members, *(better for better in named if better not in members)]:
-        compared = compare_items(catalogue, item, other, model.settings.attributes)
+        kind = model.reading(item).traits.kind
+        compared = compare_items(catalogue, item, other, model.settings.attributes, kind)
         other_price = int(catalogue.price_minor[other])
         dearer = other_price > price > 0
-        step = step_of(pack_of(catalogue, item), pack_of(catalogue, other), price, other_price)
+        packs = (model.reading(item).pack, model.reading(other).pack)
+        step = step_of(*packs, price, other_price)
         n_to = moves.between(item, other) if moves is not None else None
         n_from = int(moves.n_from[item]) if moves is not None else 0
         rungs.append(
@@ -166,10 +167,9 @@ def _reasons(model: Model, ladder: int) -> dict[str, Any]:
 
 def _entry(model: Model, item: int) -> dict[str, Any]:
     from mersalg.engine.money import minor_digits, to_text
-    from mersalg.engine.upsell.packs import pack_of
 
     catalogue = model.catalogue
-    price, pack = int(catalogue.price_minor[item]), pack_of(catalogue, item)
+    price, pack = int(catalogue.price_minor[item]), model.reading(item).pack
     unit_price, unit = None, None
     if pack is not None and price >= 0 and pack.dimension != "span" and pack.amount > 0:
         size, unit = {"volume": (1000.0, "l"), "mass": (1000.0, "kg")}.get(
