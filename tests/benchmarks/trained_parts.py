@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.model import Model
-from mersalg.engine.native.kernels import QUESTION_SIGNALS, SIBLING_SIGNALS
-from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.customers import Customers
 from mersalg.engine.ranking.neighbours import Neighbours
 from mersalg.engine.ranking.purchases import Purchases
@@ -157,6 +156,6 @@ def _likelihood(model: Model, draw: Draw) -> Likelihood:
             move_keys=moves,
             move_times=draw.integers(1, 20, len(moves)).astype(np.float32),
         ),
-        _scorer(draw, (len(SIBLING_SIGNALS), 32, 16, 1)),
-        _scorer(draw, (len(QUESTION_SIGNALS), 64, 32, 1)),
+        _scorer(draw, (len(SIBLING), 32, 16, 1)),
+        _scorer(draw, (len(QUESTION), 64, 32, 1)),
     )
