@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import get_type_hints
 
 from mersalg.engine.arrays import Arrays, arrays_of, read
@@ -76,11 +78,11 @@ class Model:
     newcomers: Newcomers | None = None
     """Items of the catalogue that are newer than the version; None where there are none."""
 
-    def reading(self, item: int) -> Reading:
-        """Return what the texts of an item say."""
-        if self.readings is None:
-            return Reading.of(self.catalogue, item)
-        return self.readings.get(self.catalogue, item)
+    @property
+    def reading(self) -> Callable[[int], Reading]:
+        """What the texts of an item say, by its index; does not keep the model in memory."""
+        of = Reading.of if self.readings is None else self.readings.get
+        return partial(of, self.catalogue)
 
     def arrays(self) -> Arrays:
         """Return the arrays that a version stores, by name.
