@@ -251,8 +251,8 @@ def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, s
         return []
     catalogue, found = model.catalogue, list[tuple[str, str]]()
     for item_id, name in zip(catalogue.items.ids, catalogue.names, strict=True):
-        told = f"{name} {item_id}".casefold()
-        if item_id not in chosen and all(word in told for word in words):
+        searched = f"{name} {item_id}".casefold()
+        if item_id not in chosen and all(word in searched for word in words):
             found.append((item_id, name or item_id))
     return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MOST_FOUND]
 

@@ -243,7 +243,7 @@ def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
     words = text.casefold().split()
 
     def matches(row: OfferRow) -> bool:
-        told = " ".join((row.name, row.beside_names, row.key)).casefold()
+        text = " ".join((row.name, row.beside_names, row.key)).casefold()
         effect = row.effect
         clear = effect.lower is not None and effect.upper is not None
         shown = {
@@ -252,7 +252,7 @@ def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
             "unclear": not clear or effect.lower <= 0 <= effect.upper,
             "changed": row.changed is not None,
         }.get(show, True)
-        return shown and all(word in told for word in words)
+        return shown and all(word in text for word in words)
 
     return [row for row in rows if matches(row)]
 
