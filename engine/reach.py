@@ -8,13 +8,15 @@ import numpy as np
 
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.slate import Recommenders
+from mersalg.engine.upsell.recommender import BaseItem
 
 
 class Reach(NamedTuple):
     """Whether some cart can be offered an item beside it, or instead of what it holds.
 
     `reasons` are codes: that of a `Reason`; `no_rule` where nothing leads to the item; `no_price`,
-    `not_in_model` and `no_cheaper_version` where it is no upgrade.
+    `not_in_model` (nor its family), `no_cheaper_version` and, of a new item, `no_known_gain` where
+    it is no upgrade.
     """
 
     cross_sell: bool
@@ -43,14 +45,25 @@ def _complements(recommenders: Recommenders, item: int) -> bool:
 
 
 def _no_upgrade(recommenders: Recommenders, item: int) -> str | None:
-    ladders, prices = recommenders.upsell.ladders, recommenders.catalogue.price_minor
+    upsell, prices = recommenders.upsell, recommenders.catalogue.price_minor
+    ladders, newcomers = upsell.ladders, upsell.newcomers
     if prices.item(item) <= 0:
         return "no_price"
-    if (recommenders.upsell.given.values == item).any():
+    if (upsell.given.values == item).any():
         return None
-    if item >= len(ladders.family):
+    is_new = newcomers is not None and item >= newcomers.first
+    ladder = newcomers.ladder.item(item - newcomers.first) if is_new else ladders.family.item(item)
+    if is_new and ladder < 0:
         return "not_in_model"
-    ladder = ladders.family.item(item)
     siblings = ladders.members[ladder] if ladder >= 0 else np.zeros(0, dtype=np.int32)
-    cheaper = (ladders.tier[siblings] < ladders.tier[item]) & (prices[siblings] < prices[item])
-    return None if (cheaper & (prices[siblings] > 0)).any() else "no_cheaper_version"
+    cheaper = (prices[siblings] > 0) & (prices[siblings] < prices[item])
+    if not is_new:
+        cheaper &= ladders.tier[siblings] < ladders.tier[item]
+    if not cheaper.any():
+        return "no_cheaper_version"
+    if not is_new:
+        return None
+    marks = np.ones(len(prices), dtype=np.uint8)
+    marks[item] = 0
+    bases = [BaseItem(base, 1, prices.item(base)) for base in siblings[cheaper].tolist()]
+    return None if upsell.best_new(bases, marks, 1) else "no_known_gain"

@@ -84,7 +84,8 @@ FIELDS: Mapping[str, str] = {
     "published": "The version that `models/current.json` names",
     "quantity": "Units; a decimal string for goods sold by weight",
     "reasons": "Codes: `out_of_stock`, `not_active`, `below_margin`, ... as of rejected candidates;"
-    " `no_rule`, `no_price`, `not_in_model`, `no_cheaper_version`, `no_model`, `paused`",
+    " `no_rule`, `no_price`, `not_in_model` (nor its family), `no_cheaper_version`, `no_known_gain`"
+    " (of a new item), `no_model`, `paused`",
     "recorded": "Events or items that were new and are on disk now",
     "revision": "Of a `purchase`: which state of its `transaction_id` it is, 0 where it is missing;"
     " the highest counts, at the `occurred_at` of the lowest",

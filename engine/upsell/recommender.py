@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.eligibility import CartEligibility
 from mersalg.engine.facts import Quantity, Step
 from mersalg.engine.model import Model
@@ -29,6 +30,8 @@ from mersalg.engine.upsell.steps import step_of, unit_saving
 from mersalg.engine.upsell.tiers import Ladders
 
 _NOTHING_KNOWN = 0.5
+_BUYERS_TO_ONE = 10
+"""Buyers of an item of whom one is taken to buy a better one that nobody has bought yet."""
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
 _REMEMBERED = 4_096
@@ -133,6 +136,11 @@ class Upsell:
     given: Ragged[np.int32]
     """Better versions of each item by the shop's own word."""
     native: NativeUpgrades
+    ratios: tuple[float, float]
+    """Least and greatest price of a better item, as a multiple of its base's."""
+    n_orders_of_item: NDArray[np.int64]
+    newcomers: Newcomers | None
+    """Items newer than the version; they are offered where trained ones leave room."""
 
     @classmethod
     def prepare(cls, model: Model) -> Self:
@@ -143,7 +151,8 @@ class Upsell:
             packed = PackedUpgrades.of(model.likelihood)
         given = given_upgrades(catalogue, offers, len(ladders.family))
         reading = lru_cache(_REMEMBERED)(model.reading)
-        attributes = model.settings.attributes
+        attributes, bought = model.settings.attributes, model.affinity.n_orders_of_item
+        ratios = (offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE)
 
         def compare(base: int, better: int) -> Comparison:
             return compare_items(catalogue, base, better, attributes, reading(base).traits.kind)
@@ -157,15 +166,10 @@ class Upsell:
             model.likelihood is not None,
             to_minor(offers.min_upsell_gain, catalogue.currency),
             given,
-            NativeUpgrades(
-                ladders,
-                catalogue,
-                model.affinity.n_orders_of_item,
-                given,
-                (offers.min_price_ratio - _TOLERANCE, offers.max_price_ratio + _TOLERANCE),
-                model.likelihood,
-                packed,
-            ),
+            NativeUpgrades(ladders, catalogue, bought, given, ratios, model.likelihood, packed),
+            ratios,
+            bought,
+            model.newcomers,
         )
 
     def best(
@@ -177,34 +181,76 @@ class Upsell:
     ) -> list[Upgrade]:
         """Return the `limit` upgrades of the highest expected gain, each better item once.
 
-        `past` is what the buyer bought before, where that is known.
+        New items, of which no buyer is known yet, come after all trained ones. `past` is what the
+        buyer bought before, where that is known.
         """
         if limit <= 0 or not bases:
             return []
+        asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
+        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MOST_COMPARED)
+        chosen = self._choose(map(_Sibling._make, found), bases, limit)
+        if self.newcomers is not None and len(chosen) < limit:
+            chosen += self.best_new(bases, eligibility.marks, limit - len(chosen))
+        return chosen
+
+    def best_new(
+        self, bases: Sequence[BaseItem], marks: NDArray[np.uint8], limit: int
+    ) -> list[Upgrade]:
+        """Return the same of items newer than the version; `marks` is 0 where one may be offered.
+
+        A new item is a better version of the trained items of its family, as `Newcomers` has it,
+        if it is known to gain something or is a bigger pack at a lower unit price.
+        """
+        new = sorted(self._new_siblings(bases, marks), key=lambda each: -each.bound)
+        return self._choose(new[:_MOST_COMPARED], bases, limit)
+
+    def _new_siblings(
+        self, bases: Sequence[BaseItem], marks: NDArray[np.uint8]
+    ) -> Iterator[_Sibling]:
+        if self.newcomers is None:
+            return
+        first, (least, most) = self.newcomers.first, self.ratios
+        prices, costs = self.catalogue.price_minor, self.catalogue.cost_minor
+        for place, base in enumerate(bases):
+            ladder, paid = self.ladders.family.item(base.item), base.unit_price_minor or 0
+            if ladder < 0 or paid <= 0:
+                continue
+            items = first + np.flatnonzero(self.newcomers.ladder == ladder)
+            new = prices[items]
+            dearer = (new > max(paid, prices.item(base.item))) & (marks[items] == 0)
+            dearer &= (new >= least * paid) & (new <= most * paid)
+            # As the kernel scores an item that nobody has bought yet.
+            buyers = self.n_orders_of_item.item(base.item) + _BUYERS_TO_ONE
+            for item in items[dearer].tolist():
+                difference = worth = prices.item(item) - paid
+                if self.fitted and UNKNOWN not in (costs.item(item), costs.item(base.item)):
+                    worth -= costs.item(item) - costs.item(base.item)
+                score = paid / prices.item(item) / buyers
+                if worth > 0:
+                    bound = score * worth * float(base.quantity)
+                    yield _Sibling(item, place, difference, worth, score, bound)
+
+    def _choose(
+        self, siblings: Iterable[_Sibling], bases: Sequence[BaseItem], limit: int
+    ) -> list[Upgrade]:
+        """Return the best of some better items, given in descending order of their bounds."""
         chosen: dict[int, Upgrade] = {}
         # What a better item has to bring to be among those chosen.
         enough = -inf
         cart = [base.item for base in bases]
         # The bound leaves attributes out, which can only lower it: few items need comparing.
-        asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MOST_COMPARED)
-        for sibling in map(_Sibling._make, found):
+        for sibling in siblings:
             if sibling.bound < self.least_minor or sibling.bound <= enough:
                 break
             item, base = sibling.item, bases[sibling.base]
             comparison = self.compare(base.item, item)
-            losses = len(comparison.losses)
             difference = sibling.difference
             step, saving = self._step(base, item, difference)
-            if not self.is_given(base.item, item) and (
-                losses > len(comparison.gains)
-                or self._is_variant(base.item, item, comparison, step)
-                or not self._is_version(base.item, item, comparison)
-            ):
+            if not self._is_upgrade(base.item, item, comparison, step):
                 continue
             if self._strands(base.item, item, cart):
                 continue
-            score, weight = sibling.score, _EACH_LOSS**losses
+            score, weight = sibling.score, _EACH_LOSS ** len(comparison.losses)
             if not comparison.gains and step != "size":
                 weight *= _NOTHING_KNOWN
             if not self.fitted:
@@ -222,6 +268,21 @@ class Upsell:
                     brought = sorted(each.expected_minor for each in chosen.values())
                     enough = brought[-limit]
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
+
+    def _is_upgrade(self, base: int, better: int, comparison: Comparison, step: Step) -> bool:
+        """Whether `better` is a better version of `base`, and not another thing or only dearer."""
+        if self.is_given(base, better):
+            return True
+        if self._is_new(better) and not comparison.gains and step != "size":
+            return False
+        return (
+            len(comparison.losses) <= len(comparison.gains)
+            and not self._is_variant(base, better, comparison, step)
+            and self._is_version(base, better, comparison)
+        )
+
+    def _is_new(self, item: int) -> bool:
+        return self.newcomers is not None and item >= self.newcomers.first
 
     def is_given(self, base: int, better: int) -> bool:
         """Whether the shop itself names `better` as a better version of `base`."""
@@ -292,7 +353,8 @@ class Upsell:
             and pack == better_pack
         ):
             return False
-        if families is not None and families.method[self.ladders.family[base]] == LEARNED:
+        learned = families is not None and families.method[self.ladders.family[base]] == LEARNED
+        if learned and not self._is_new(better):
             return True
         if self.substitutes[base] < 0:
             return False

@@ -15,6 +15,7 @@ from mersalg.engine.facts import CartLine
 from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
 from mersalg.engine.live_items import LiveItem, Stated, decode_item
 from mersalg.engine.model import Model
+from mersalg.engine.reach import reach_of
 from mersalg.engine.slate import Recommenders, build_slate
 from mersalg.serving.checkout import past_of
 from tests.support.models import tiny_model
@@ -158,3 +159,41 @@ def test_models_of_all_parts_take_new_items(seed: int) -> None:
             assert len(found) == len({*found} - {*cart})
             n_new += sum(item_id.startswith("new-") for item_id in found)
     assert n_new
+
+
+@pytest.mark.parametrize(
+    ("stated", "is_offered", "reasons"),
+    [
+        ({"family": "phone", "storage_gb": "512", "price": "7990"}, True, []),
+        ({"category": ["Phones"], "storage_gb": "512", "price": "7990"}, True, []),
+        ({"family": "phone", "storage_gb": "512", "price": "7990", "in_stock": False}, False, None),
+        ({"family": "phone", "price": "7990"}, False, ["no_known_gain"]),
+        ({"family": "phone", "storage_gb": "32", "price": "7990"}, False, ["no_known_gain"]),
+        ({"family": "phone", "storage_gb": "512", "price": "99990"}, False, ["no_known_gain"]),
+        ({"family": "phone", "storage_gb": "512", "price": "1990"}, False, ["no_cheaper_version"]),
+        ({"family": "phone", "storage_gb": "512"}, False, ["no_price"]),
+        ({"family": "tent", "storage_gb": "512", "price": "7990"}, False, ["not_in_model"]),
+    ],
+)
+def test_a_new_item_is_an_upgrade_after_trained_ones_if_it_gains_something(
+    stated: dict[str, object], is_offered: bool, reasons: list[str] | None
+) -> None:
+    model, fields = tiny_model(), {"name": "Phone X", **stated}
+    if "storage_gb" in fields:
+        fields["attributes.storage_gb"] = fields.pop("storage_gb")
+    live = LiveCatalogue(model.catalogue)
+    live.take(merged([Stated("phone-x", fields, 1), Stated("phone-pro", {"active": False}, 1)]))
+    changed = with_catalogue(model, live.catalogue())
+    recommenders, new = Recommenders.prepare(changed), len(model.catalogue)
+    lines = [CartLine("phone-128", 1, None, 0)]
+    upgrades = [
+        build_slate(recommenders, lines, cross_sell=0, upsell=limit).upsell for limit in range(4)
+    ]
+    found = [changed.catalogue.items[each.item] for each in upgrades[3]]
+    assert found == ["phone-256", *["phone-x"] * is_offered]  # though it would bring more
+    assert upgrades[0] == ()
+    assert upgrades[1] == upgrades[3][:1]
+    reach = reach_of(recommenders, new, NOW)
+    assert reach.upsell == is_offered
+    if reasons is not None:
+        assert [each for each in reach.reasons if each != "no_rule"] == reasons

@@ -175,7 +175,7 @@ def test_an_item_says_where_it_can_be_offered_and_why_not(server: Server) -> Non
             {"colour": "red"},
         )
         assert new["offered"] == {"cross_sell": True, "upsell": False}
-        assert new["reasons"] == ["not_in_model"]
+        assert new["reasons"] == ["no_cheaper_version"]
         client.delete("/v1/items/unheard-of").raise_for_status()
         assert reader.get("/v1/items/unheard-of").status_code == 404
 
