@@ -51,8 +51,9 @@ def _no_upgrade(recommenders: Recommenders, item: int) -> str | None:
         return "no_price"
     if (upsell.given.values == item).any():
         return None
-    is_new = newcomers is not None and item >= newcomers.first
-    ladder = newcomers.ladder.item(item - newcomers.first) if is_new else ladders.family.item(item)
+    is_new = item >= len(ladders.family)
+    families = ladders.family if newcomers is None else np.append(ladders.family, newcomers.ladder)
+    ladder = families.item(item)
     if is_new and ladder < 0:
         return "not_in_model"
     siblings = ladders.members[ladder] if ladder >= 0 else np.zeros(0, dtype=np.int32)
