@@ -17,7 +17,7 @@ from mersalg.engine.progress import SilentProgress
 from mersalg.engine.storage.fact_import import Source, import_facts
 from mersalg.engine.storage.store import Store, open_existing_store, open_store
 from mersalg.engine.tracking.report import build_report, parse_query
-from mersalg.engine.tracking.report_csv import MEASURES, rows_of
+from mersalg.engine.tracking.report_csv import MEASURES, group_keys, rows_of
 
 _SQLITE = b"SQLite format 3\0"
 _SETTINGS = (
@@ -53,7 +53,7 @@ def rates(
     -------
     pandas.DataFrame
         The group keys, `kind`, `rate`, `value`, `lower`, `upper`, `numerator`, `denominator`,
-        `method` and `status`.
+        `method`, `status`, `q_value` and `shrunken`.
 
     Raises
     ------
@@ -77,20 +77,22 @@ def rates(
         filled = query.filled(store.reports.settings())
         # Roll-ups of a database that is gone in a moment would be made for nothing.
         report = build_report(store, filled, from_facts=not lasts)
-    columns = (*_keys_of(report), "kind", "rate", *MEASURES)
+    return frame_of(report)
+
+
+def frame_of(report: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows of a report with the columns of its CSV; money is in major units."""
+    columns = (*group_keys(report), "kind", "rate", *MEASURES)
     rows = [
         {**key, "kind": kind, "rate": rate, **{name: entry.get(name) for name in MEASURES}}
         for key, kind, rate, entry in rows_of(report)
     ]
     frame = pd.DataFrame(rows, columns=list(columns))
-    for name in ("value", "lower", "upper"):  # amounts of money are decimal text in a report
+    for name in ("value", "lower", "upper", "q_value", "shrunken"):  # amounts are decimal text
         frame[name] = pd.to_numeric(frame[name])
+    counts = ["numerator", "denominator"]
+    frame[counts] = frame[counts].astype("Int64")
     return frame
-
-
-def _keys_of(report: Mapping[str, Any]) -> list[str]:
-    groups: Sequence[Mapping[str, Any]] = report["groups"]
-    return list(groups[0]["key"]) if groups else []
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from mersalg.engine.tracking.rates import RATES
 
 Report = Mapping[str, Any]
 
-MEASURES = ("value", "lower", "upper", "numerator", "denominator", "method", "status")
-_TOGETHER = ("q_value", "shrunken")
+MEASURES = (
+    *("value", "lower", "upper", "numerator", "denominator", "method", "status"),
+    *("q_value", "shrunken"),
+)
 _MONEY = ("revenue", "net_revenue")
 _OF_EFFECTS = (
     *("revenue_per_", "offer_revenue_per_", "margin_per_"),
@@ -29,19 +31,18 @@ def csv_text(report: Report) -> str:
 
     Group columns are empty in the rows of the total.
     """
-    keys = _group_keys(report)
+    keys = group_keys(report)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, "kind", "rate", *MEASURES, *_TOGETHER])
+    writer.writerow([*keys, "kind", "rate", *MEASURES])
     for key, kind, rate, entry in rows_of(report):
         cells = [safe_cell(str(key.get(name, ""))) for name in keys]
-        writer.writerow(
-            [*cells, kind, rate, *(entry.get(name) for name in (*MEASURES, *_TOGETHER))]
-        )
+        writer.writerow([*cells, kind, rate, *(entry.get(name) for name in MEASURES)])
     return text.getvalue()
 
 
-def _group_keys(report: Report) -> Sequence[str]:
+def group_keys(report: Report) -> Sequence[str]:
+    """Return the keys by which a report is split; none where it has no groups."""
     groups = cast("Sequence[Report]", report["groups"])
     return list(groups[0]["key"]) if groups else []
 

@@ -69,10 +69,15 @@ def set_quiet(quiet: bool) -> bool:
     return quiet
 
 
-def print_json(data: object) -> None:
-    """One JSON document on standard output, numpy numbers included."""
+def json_text(data: object) -> str:
+    """Return one JSON document with a line end, numpy numbers included."""
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
-    sys.stdout.write(text.decode() + "\n")
+    return text.decode() + "\n"
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document on standard output."""
+    sys.stdout.write(json_text(data))
     sys.stdout.flush()
 
 

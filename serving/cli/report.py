@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mersalg.serving.cli import console
 from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from mersalg.engine.locales import Language
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
 
@@ -26,6 +29,7 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     html = "html"
+    parquet = "parquet"
 
 
 def command(
@@ -44,6 +48,10 @@ def command(
     ] = None,
     kind: Annotated[str | None, typer.Option(help="cross_sell or upsell; both without it.")] = None,
     output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write, whole or not at all; else standard output."),
+    ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of the days; else the shop's.")
     ] = None,
@@ -97,12 +105,13 @@ def command(
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
-    from mersalg.engine.tracking.report_csv import csv_text
     from mersalg.serving.cli import report_tables
     from mersalg.serving.presentation.report import present
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
+    if output is Format.parquet and out is None and sys.stdout.isatty():
+        raise ConfigError("format: parquet is not text for a terminal; name a file with --out FILE")
     query = parse_query(
         {
             "from": since,
@@ -127,17 +136,39 @@ def command(
             if rebuild:
                 _rebuild(store, progress)
             report = build_report(store, query, progress=progress)
-    if as_json or output is Format.json:
-        console.print_json(report)
-    elif output is Format.csv:
-        sys.stdout.write(csv_text(report))
-    else:
-        view = present(report, query.shop, language_of(lang, settings.get("locale")))
-        if output is Format.html:
-            sys.stdout.write(report_tables.page_of(view) + "\n")
-        else:
-            for part in report_tables.terminal_parts(view):
-                console.out.print(part)
+    how = Format.json if as_json else output
+    language = language_of(lang, settings.get("locale"))
+    if how is Format.table and out is None:
+        for part in report_tables.terminal_parts(present(report, query.shop, language)):
+            console.out.print(part)
+        return
+    data = _encoded(report, how, query.shop, language)
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    with whole_file(out) as file:
+        file.write(data)
+
+
+def _encoded(report: Mapping[str, Any], how: Format, shop: str | None, language: Language) -> bytes:
+    """Return the content of a file of a report."""
+    if how is Format.json:
+        return console.json_text(report).encode()
+    if how is Format.csv:
+        from mersalg.engine.tracking.report_csv import csv_text
+
+        return csv_text(report).encode()
+    if how is Format.parquet:
+        from mersalg.serving.facts_api import frame_of
+
+        return frame_of(report).to_parquet(index=False)
+    from mersalg.serving.cli import report_tables
+    from mersalg.serving.presentation.report import present
+
+    view = present(report, shop, language)
+    page = report_tables.page_of(view) + "\n"
+    return (page if how is Format.html else report_tables.plain_text(view)).encode()
 
 
 def _rebuild(store: Store, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from mersalg.serving.presentation.texts import ReportText
 
 _KEY_WIDTH = 24
+_FILE_WIDTH = 100
 
 
 def terminal_parts(view: ReportText) -> Sequence[RenderableType]:
@@ -48,6 +50,17 @@ def terminal_parts(view: ReportText) -> Sequence[RenderableType]:
         parts.append(groups)
     parts.append(Text(f"{view.glossary.phrase('data_quality')}: {'; '.join(view.notes)}", "dim"))
     return parts
+
+
+def plain_text(view: ReportText) -> str:
+    """Return what a terminal shows as text without colours, for a file."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    console = Console(file=text, width=_FILE_WIDTH, color_system=None)
+    for part in terminal_parts(view):
+        console.print(part)
+    return text.getvalue()
 
 
 def page_of(view: ReportText) -> str:

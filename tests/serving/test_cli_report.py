@@ -9,14 +9,15 @@ import shutil
 import unicodedata
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from mersalg.engine.errors import ConfigError
+from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.report_csv import csv_text
-from mersalg.serving.cli.report import command
+from mersalg.serving.cli.report import Format, command
 from tests.engine.tracking.test_incremental import trial
 
 RUNNER = CliRunner()
@@ -80,6 +81,50 @@ def test_csv_has_a_row_for_each_rate_of_each_group(database: str) -> None:
     assert (offers["bun"]["numerator"], offers["bun"]["denominator"]) == ("12", "20")
     assert {row["kind"] for row in rows} == {"cross_sell"}
     assert next(row for row in rows if row["rate"] == "revenue")["value"] == "300.00"
+
+
+def test_a_file_is_whole_and_written_again(database: str, tmp_path: Path) -> None:
+    asked = ("--database", database, "--by", "day")
+    for written in ("table", "json", "csv", "html"):
+        out = tmp_path / f"report.{written}"
+        for _ in range(2):
+            assert report(*asked, "--format", written, "--out", str(out)) == ""
+            text = out.read_text()
+            if written == "table":
+                assert "60.0%" in text
+            else:
+                assert text == report(*asked, "--format", written)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        f"report.{written}" for written in ("csv", "html", "json", "table")
+    ]
+    with pytest.raises(DataError, match="cannot write: it is a folder"):
+        report(*asked, "--out", str(tmp_path))
+
+
+def test_parquet_has_the_rows_of_csv(database: str, tmp_path: Path) -> None:
+    asked = ("--database", database, "--by", "day")
+    out = tmp_path / "report.parquet"
+    report(*asked, "--format", "parquet", "--out", str(out))
+    table = pq.read_table(out)
+    rows = list(csv.DictReader(io.StringIO(report(*asked, "--format", "csv"))))
+    assert table.column_names == list(rows[0])
+    found = table.to_pylist()
+    assert len(found) == len(rows)
+    for own, other in zip(found, rows, strict=True):
+        for name in ("day", "kind", "rate", "method", "status"):
+            assert (own[name] or "") == other[name]
+        for name in ("value", "lower", "upper", "numerator", "denominator", "shrunken"):
+            assert (None if own[name] is None else float(own[name])) == (
+                float(other[name]) if other[name] else None
+            )
+
+
+def test_a_terminal_is_not_sent_parquet(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    with pytest.raises(ConfigError, match="name a file with --out FILE"):
+        command(database, output=Format.parquet)
 
 
 def test_the_page_escapes_what_comes_from_outside(database: str) -> None:
