@@ -10,7 +10,9 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 # Which tests run in the same process says tests/support/distribution.py.
 IN_PARALLEL := --numprocesses auto --no-loadscope-reorder
 
-_CHANGED = git diff --name-only --diff-filter=d HEAD -- 'engine/*.py' && git ls-files --others --exclude-standard -- 'engine/*.py'
+# Pyright reads the folders under their import name, by the links of build/view.
+_TYPED := 'engine/*.py' 'serving/*.py' 'training/*.py' ':!serving/client'
+_CHANGED = { git diff --name-only --diff-filter=d HEAD -- $(_TYPED); git ls-files --others --exclude-standard -- $(_TYPED); } | sed 's,^,build/view/mersalg/,'
 
 .PHONY: help demo test fast lint types contracts native client docs pages benchmarks soak clean
 

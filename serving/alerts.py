@@ -9,12 +9,12 @@ import logging
 import os
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import orjson
 
@@ -37,6 +37,7 @@ _TIMEOUT_SECONDS = 10
 _HOUR = 3600
 _SECOND = 1_000_000
 _DAY = 24 * _HOUR * _SECOND
+_HOURLY = ("blocked", "suggestions", "purchases")
 _DAYS = 28
 """Of the report whose effects are looked at; facts older than that are not missed."""
 
@@ -156,11 +157,11 @@ class Alerts:
             if state["waits"] and waited:
                 found["spool"] = Alert("spool")
             # An alert of the hour stays as it is until the next look.
-            hourly = {"blocked", "suggestions", "purchases"}
+            hourly = set(_HOURLY)
             if time.time() - state.get("hour", 0.0) >= min(_HOUR, 60 * self._seconds):
                 found |= {alert.kind: alert async for alert in self._of_the_hour()}
                 state["hour"] = time.time()
-                hourly = set()
+                hourly.clear()
             sent = {kind for kind in state.get("sent", ()) if kind in found or kind in hourly}
             state["sent"] = sorted(sent)
             for kind in found.keys() - sent:
@@ -190,7 +191,7 @@ class Alerts:
 
 
 @contextmanager
-def _claimed(path: Path, seconds: float) -> Iterator[dict[str, Any] | None]:
+def _claimed(path: Path, seconds: float) -> Generator[dict[str, Any] | None]:
     """Lend what is noted in a file to one worker at a time; None to others, and too soon again."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b") as file:
         try:
@@ -210,10 +211,10 @@ def _claimed(path: Path, seconds: float) -> Iterator[dict[str, Any] | None]:
             file.write(orjson.dumps(state))
 
 
-def _read(file: Any) -> dict[str, Any]:
+def _read(file: IO[bytes]) -> dict[str, Any]:
     file.seek(0)
     try:
-        state = orjson.loads(file.read())
+        state: object = orjson.loads(file.read())
     except orjson.JSONDecodeError:
         return {}
-    return state if isinstance(state, dict) else {}
+    return cast("dict[str, Any]", state) if isinstance(state, dict) else {}

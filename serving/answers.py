@@ -50,18 +50,17 @@ def answer_json(
 
 
 def _offer(offer: Offer, currency: str | None, seen: ShownOffer) -> CrossSellOffer | UpsellOffer:
-    common = (
-        offer.offer_id,
-        offer.kind,
-        offer.item_id,
-        offer.name,
-        offer.position,
-        amount_text(offer.unit_price_minor, currency),
-        currency,
-        round(offer.score, _DECIMALS),
-    )
+    assert currency is not None, "offers are made by a model, which has one"
+    names = (offer.item_id, offer.name, offer.position)
+    price = amount_text(offer.unit_price_minor, currency)
+    worth = (currency, round(offer.score, _DECIMALS))
     if offer.replaces is None:
-        return CrossSellOffer(*common, _rounded(offer.evidence), offer.text, *seen)
+        assert offer.evidence is not None
+        evidence = _rounded(offer.evidence)
+        return CrossSellOffer(
+            offer.offer_id, "cross_sell", *names, price, *worth, evidence, offer.text, *seen
+        )
+    assert price is not None, "an upgrade is a comparison of prices"
     replaced = ReplacedItem(
         offer.replaces.item_id,
         quantity_text(offer.replaces.quantity),
@@ -69,12 +68,12 @@ def _offer(offer: Offer, currency: str | None, seen: ShownOffer) -> CrossSellOff
     )
     total = amount_text(offer.total_difference_minor, currency)
     compared = (replaced, offer.gains, offer.losses, offer.text)
-    return UpsellOffer(*common, *compared, *seen, offer.step, total)
+    return UpsellOffer(
+        offer.offer_id, "upsell", *names, price, *worth, *compared, *seen, offer.step, total
+    )
 
 
-def _rounded(evidence: Evidence | None) -> Evidence | None:
-    if evidence is None:
-        return None
+def _rounded(evidence: Evidence) -> Evidence:
     return Evidence(
         evidence.antecedent_item_ids,
         evidence.n_joint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
         traces = Traces()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with running(settings, metrics, traces) as service, _watching_keys(app):
             app.state.service = service
             yield
@@ -138,7 +138,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
 
 
 @asynccontextmanager
-async def _watching_keys(app: FastAPI) -> AsyncIterator[None]:
+async def _watching_keys(app: FastAPI) -> AsyncGenerator[None]:
     """Give `app.state.settings`, by which requests are judged, the keys of a file that changed."""
     settings: ServeSettings = app.state.settings
     watch = KeyWatch(os.environ, settings.keys)

@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from granian import Granian
+from granian.server import MPServer
 
 _MAX_RESPAWNS, _WITHIN_SECONDS = 10, 60.0
 
@@ -35,7 +35,7 @@ def end_of(stopping: Path) -> Path:
     return stopping.with_name("end")
 
 
-class DrainingServer(Granian):
+class DrainingServer(MPServer):
     """Granian that announces its end before it closes the port.
 
     Granian finishes the requests that have begun. A load balancer must know of the end before, or
@@ -45,13 +45,10 @@ class DrainingServer(Granian):
     _stopping: Path
     _drain_seconds: float
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.respawned_wrks = _Respawns()
-
     def drain_by(self, stopping: Path, seconds: float) -> None:
         """Make the file `stopping` at the first signal, end after `seconds` or a second one."""
         self._stopping, self._drain_seconds = stopping, seconds
+        self.respawned_wrks = _Respawns()
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Begin to drain; a second signal ends at once."""
@@ -71,4 +68,4 @@ class DrainingServer(Granian):
     def _end(self) -> None:
         # A worker that was started a moment ago may miss the signal that Granian sends it.
         end_of(self._stopping).touch()
-        super().signal_handler_interrupt()
+        super().signal_handler_interrupt()  # pyright: ignore[reportUnknownMemberType]

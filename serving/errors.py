@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -37,7 +38,7 @@ _CODE_OF_STATUS = {
 }
 
 
-Problem = dict[str, object]
+Problem = dict[str, str]
 """`where` and `message` of something that is wrong with a request."""
 
 
@@ -67,7 +68,7 @@ class ErrorBody:
 
     code: str
     message: str
-    details: dict[str, object] | list[object] = field(default_factory=dict)
+    details: dict[str, object] | list[object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True)
@@ -110,25 +111,27 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return one error as a response."""
-    body = {
-        "error": {"code": code, "message": message[:_LONGEST_MESSAGE], "details": details or {}}
+    error: dict[str, object] = {
+        "code": code,
+        "message": message[:_LONGEST_MESSAGE],
+        "details": details or {},
     }
     return Response(
-        orjson.dumps(body, default=str),
+        orjson.dumps({"error": error}, default=str),
         status,
         headers=dict(headers or {}),
         media_type="application/json",
     )
 
 
-def validation_details(problems: object) -> list[Problem]:
+def validation_details(problems: Iterable[Mapping[str, Any]]) -> list[Problem]:
     """Return where and why of each validation problem, without repeating what was sent."""
     return [
         {
             "where": ".".join(str(part) for part in problem["loc"]),
             "message": str(problem["msg"]).removeprefix("Value error, "),
         }
-        for problem in problems  # type: ignore[attr-defined]
+        for problem in problems
     ]
 
 

@@ -1,9 +1,12 @@
 """The rates of facts as a data frame: `mersalg.rates`."""
 
+# pandas has no types for a checker.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -96,7 +99,7 @@ def frame_of(report: Mapping[str, Any]) -> pd.DataFrame:
 
 
 @contextmanager
-def _store_of(facts: Facts) -> Iterator[tuple[Store, bool]]:
+def _store_of(facts: Facts) -> Generator[tuple[Store, bool]]:
     """Open the database of facts, or put them into a temporary one; and say whether it lasts."""
     if isinstance(facts, (str, Path)) and _is_database(str(facts)):
         store = open_existing_store(str(facts))

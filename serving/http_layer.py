@@ -152,7 +152,7 @@ class HttpLayer:
             route = route_of(scope)
             # Whatever strangers send, the number of series stays small.
             self._meter.note(route, method if route != UNMATCHED else "ANY", status, seconds)
-            if self._traces is not None:
+            if self._traces is not None and span is not None:
                 self._traces.end(span, method, route, status)
             if self._access_log:
                 _log_access(method, route, status, seconds)

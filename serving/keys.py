@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from mersalg.engine.errors import ConfigError
 
@@ -98,8 +98,8 @@ def _parse_key(entry: str, place: int, source: str) -> Key:
         hexadecimal = key.removeprefix("sha256=").lower()
         if not _DIGEST.fullmatch(hexadecimal):
             raise ConfigError(f"{where}: sha256= takes 64 hexadecimal digits")
-        return Key(cast(Scope, scope), bytes.fromhex(hexadecimal))
-    return Key(cast(Scope, scope), digest_of(key), len(key) < SHORTEST)
+        return Key(scope, bytes.fromhex(hexadecimal))
+    return Key(scope, digest_of(key), len(key) < SHORTEST)
 
 
 def load_keys(environment: Mapping[str, str]) -> KeyRing:

@@ -116,7 +116,8 @@ class LiveModel:
         """
         version = model.version if model is not None else ""
         if version != self._failing:
-            self._failing, self._n_failed, self._logged = version, 0, set()
+            self._failing, self._n_failed = version, 0
+            self._logged.clear()
         self._n_failed += 1
         innermost = traceback.extract_tb(error.__traceback__)[-1]
         place = (innermost.filename, innermost.lineno or 0)

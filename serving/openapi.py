@@ -65,6 +65,7 @@ ITEMS_EXAMPLE: Schema = {"items": [{"item_id": "case-1", **ITEM_EXAMPLE}]}
 
 MODEL_EXAMPLE: Schema = {"version": "20260302T091500Z-3f9a1c2b"}
 
+_ADMITTED: Schema = {"security": [{"key": list[str]()}]}
 _REFERENCE = "#/components/schemas/{name}"
 _STRUCTS = (
     EventBody,
@@ -107,7 +108,7 @@ def _components() -> dict[str, Any]:
         "description": "A pin or a block, with the fields of the shop file's.",
         **PinSection.model_json_schema(),
     }
-    rule = components["Rule"]
+    rule: dict[str, Any] = components["Rule"]
     category = rule["properties"]["category"]
     category["anyOf"] = [{"type": "string"}, *category["anyOf"]]
     rule["properties"] |= {"action": {"enum": ["pin", "block"]}}
@@ -153,7 +154,7 @@ def json_body(component: str, example: Schema, *, admits: bool = False) -> Schem
     schema = {"$ref": _REFERENCE.format(name=component)}
     content = {"application/json": {"schema": schema, "example": example}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
-    return body | ({"security": [{"key": []}]} if admits else {})
+    return body | _ADMITTED if admits else body
 
 
 GA4_EXAMPLE: Schema = {
@@ -181,7 +182,7 @@ def foreign_body(example: Schema, *, signed: bool = False) -> Schema:
     """Return the `openapi_extra` of an endpoint that takes what another system defines."""
     content = {"application/json": {"schema": {"type": "object"}, "example": example}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
-    return body | ({} if signed else {"security": [{"key": []}]})
+    return body if signed else body | _ADMITTED
 
 
 def describe(app: FastAPI) -> Callable[[], Schema]:

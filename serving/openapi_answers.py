@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_EVENTS = {"recorded": 2, "duplicates": 0, "rejected": []}
+_NONE: list[object] = []
+_EMPTY: dict[str, object] = {}
+_EVENTS = {"recorded": 2, "duplicates": 0, "rejected": _NONE}
 _PUBLISHED = {"published": "20260302T091500Z-3f9a1c2b", "serving": "20260302T091500Z-3f9a1c2b"}
 _RULE = {"rule_id": "autumn", "updated_at": "2026-03-02T09:15:00+00:00"}
 _ITEM = {"item_id": "case-1", "updated_at": "2026-03-02T09:15:00+00:00"}
@@ -62,7 +64,12 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
                     "name": "Case",
                     "currency": "NOK",
                     "image_url": "https://shop.example/pictures/case-1.jpg",
-                    "display": {"price": "199 NOK", "difference": None, "gains": [], "losses": []},
+                    "display": {
+                        "price": "199 NOK",
+                        "difference": None,
+                        "gains": _NONE,
+                        "losses": _NONE,
+                    },
                 },
                 {
                     "offer_id": "off_Jt0hWl8dQmCk1cX9uE5oBg",
@@ -79,13 +86,13 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
                         "price_difference": "1000.00",
                     },
                     "gains": [{"attribute": "storage_gb", "from": "64", "to": "256"}],
-                    "losses": [],
+                    "losses": _NONE,
                     "text": "4x the storage for 1000 NOK more",
                     "display": {
                         "price": "6990 NOK",
                         "difference": "+1000 NOK",
                         "gains": ["4x the storage"],
-                        "losses": [],
+                        "losses": _NONE,
                     },
                     "step": "tier",
                     "total_difference": "1000.00",
@@ -112,7 +119,7 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
                 "cross_sell": {"customer": _RATE, "revenue": "35820.00"},
                 "upsell": {"customer": _RATE, "revenue": "18000.00"},
             },
-            "groups": [],
+            "groups": _NONE,
             "quality": {
                 "orders": 1_204,
                 "without_decision": 0,
@@ -139,7 +146,7 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
             "explanation": {
                 "status": "complete",
                 "message": None,
-                "pinned_item_ids": [],
+                "pinned_item_ids": _NONE,
                 "counts": {"lower_score": 1},
                 "rejected": [
                     {
@@ -158,21 +165,27 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
         {
             **_PUBLISHED,
             "problem": None,
-            "versions": [],
+            "versions": _NONE,
         },
     ),
     "verify_model": (
         "It is whole and can answer",
         {
             "version": "20260302T091500Z-3f9a1c2b",
-            "manifest": {},
+            "manifest": _EMPTY,
         },
     ),
     "roll_back": ("What is served now", _PUBLISHED),
     "publish_model": ("What is served now", _PUBLISHED),
     "export_customer": (
         "All that is kept",
-        {"customer_id": "c_9", "facts": [], "remembered": None, "units": [], "set_aside": []},
+        {
+            "customer_id": "c_9",
+            "facts": _NONE,
+            "remembered": None,
+            "units": _NONE,
+            "set_aside": _NONE,
+        },
     ),
     "erase_customer": ("The tie is cut", {"customer_id": "c_9", "facts": 12}),
     "list_rules": (
@@ -183,8 +196,8 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
             ]
         },
     ),
-    "set_rule": ("It is in force on every worker within a second", {**_RULE, "warnings": []}),
-    "end_rule": ("It has ended on every worker within a second", {**_RULE, "warnings": []}),
+    "set_rule": ("It is in force on every worker within a second", {**_RULE, "warnings": _NONE}),
+    "end_rule": ("It has ended on every worker within a second", {**_RULE, "warnings": _NONE}),
     "change_item": ("It is on disk, and on every worker within a second", _ITEM),
     "change_items": ("What became of the items; those taken are on disk", _EVENTS),
     "forget_item": ("It is as the model was trained with it", _ITEM),
@@ -202,7 +215,7 @@ ANSWERS: Mapping[str, tuple[str, object]] = {
             "brand": None,
             "cost": None,
             "image_url": None,
-            "attributes": {},
+            "attributes": _EMPTY,
             "in_model": True,
             "offered": {"cross_sell": False, "upsell": False},
             "reasons": ["out_of_stock"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mersalg.engine.facts import KINDS
 from mersalg.serving.openapi_answers import ANSWERS
@@ -161,27 +162,27 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 """By operation: a key of any of these scopes is let in."""
 
 
-def described(document: Mapping[str, object]) -> None:
+def described(document: Mapping[str, Any]) -> None:
     """Put these words where the generated document says nothing, or nothing of use."""
-    for schema in _objects(_objects(document["components"])["schemas"]).values():
-        for name, field in _objects(_objects(schema).get("properties", {})).items():
-            if not _objects(field).get("description") and name in FIELDS:
-                _objects(field)["description"] = FIELDS[name]
-    for operations in _objects(document["paths"]).values():
-        for operation in map(_objects, _objects(operations).values()):
-            name = str(operation["operationId"])
+    for schema in document["components"]["schemas"].values():
+        for name, field in schema.get("properties", {}).items():
+            if not field.get("description") and name in FIELDS:
+                field["description"] = FIELDS[name]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            name = operation["operationId"]
             if "security" in operation:
                 operation["security"] = [{"key": [scope]} for scope in SCOPES[name]]
-            for parameter in map(_objects, _list(operation.get("parameters", []))):
-                parameter.setdefault("description", PARAMETERS.get(str(parameter["name"]), ""))
+            for parameter in operation.get("parameters", ()):
+                parameter.setdefault("description", PARAMETERS.get(parameter["name"], ""))
             description, example = ANSWERS[name]
-            answer = _objects(_objects(operation["responses"])["200"])
+            answer = operation["responses"]["200"]
             answer["description"] = description
             if name == "report_rates":
-                content = _objects(_objects(answer["content"])["application/json"])
-                _objects(content["schema"])["properties"] = _report_fields()
+                schema = answer["content"]["application/json"]["schema"]
+                schema["properties"] = _report_fields()
             if example is not None:
-                _objects(_objects(answer["content"])["application/json"])["example"] = example
+                answer["content"]["application/json"]["example"] = example
 
 
 _BOUND = {"type": ["number", "null"]}
@@ -244,13 +245,3 @@ def _report_fields() -> dict[str, object]:
         "quality": {"type": "object", "properties": quality},
         **extra_sales,
     }
-
-
-def _objects(value: object) -> dict[str, object]:
-    assert isinstance(value, dict)
-    return value
-
-
-def _list(value: object) -> list[object]:
-    assert isinstance(value, list)
-    return value

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import msgspec
 import orjson
 
 from mersalg.engine.errors import FactRejected, StorageUnavailable
@@ -61,13 +62,9 @@ def pack_audit(entry: AuditEntry) -> bytes:
 
 def _audit_entry(record: bytes) -> AuditEntry:
     try:
-        entry = AuditEntry(**orjson.loads(record)["audit"])
-    except (orjson.JSONDecodeError, TypeError) as error:
+        return msgspec.convert(orjson.loads(record)["audit"], AuditEntry)
+    except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise FactRejected("invalid", f"no entry of the audit log: {error}") from error
-    texts = (entry.who, entry.action, entry.target or "", entry.outcome)
-    if not isinstance(entry.occurred_at, int) or not all(isinstance(text, str) for text in texts):
-        raise FactRejected("invalid", "no entry of the audit log")
-    return entry
 
 
 def settle(spool: Spool, store: Store, seconds: float = 10.0) -> None:

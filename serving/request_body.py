@@ -204,10 +204,10 @@ def _problems(value: Any, kind: Any, where: str) -> Iterator[errors.Problem]:
         return
     for choice in _choices(kind):
         if isinstance(choice, type) and issubclass(choice, Struct) and isinstance(value, dict):
-            yield from _problems_of_fields(value, choice, where)
+            yield from _problems_of_fields(cast("dict[str, Any]", value), choice, where)
             return
         if get_origin(choice) is tuple and isinstance(value, list) and field:
-            for index, entry in enumerate(value):
+            for index, entry in enumerate(cast("list[Any]", value)):
                 yield from _problems(entry, get_args(choice)[0], f"{where}.{index}")
             return
     yield {"where": where, "message": message}

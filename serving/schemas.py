@@ -8,7 +8,7 @@ except for what is written here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,8 +22,10 @@ from mersalg.engine.words import customer_of
 
 _PRICE_DIGITS = 12
 _LONGEST_LABEL = 100
-_SPELT = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
-_SPELT |= dict.fromkeys(("false", "no", "off", "n", "f", "0"), False)
+_SPELT: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
+}
 
 
 class FieldError(ValueError):
@@ -197,7 +199,7 @@ class SuggestionRequest(Struct):
 
 
 def _id(value: str | int, field: str) -> str:
-    if type(value) is not str:
+    if not isinstance(value, str):
         if abs(value) >= fact_fields.LARGEST_ID:
             raise FieldError(field, "must be text")
         return str(value)

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +90,7 @@ TheService = Annotated[Service, Depends(_service_of)]
 @asynccontextmanager
 async def running(
     settings: ServeSettings, metrics: Metrics, traces: Traces | None = None
-) -> AsyncIterator[Service]:
+) -> AsyncGenerator[Service]:
     """Run the service for as long as the block lasts; leaving it writes all that waits."""
     committing = nullcontext if traces is None else traces.committing
     store = await asyncio.to_thread(open_store, settings.database, committing=committing)

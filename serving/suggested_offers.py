@@ -38,7 +38,7 @@ class OfferDisplay(Struct):
     losses: Annotated[Sequence[str], Meta(description="The same of losses, as `Without breakfast`")]
 
 
-class SuggestedOffer(Struct):
+class SuggestedOffer(Struct, frozen=True):
     """What both kinds of offers have in common."""
 
     offer_id: str
@@ -51,7 +51,7 @@ class SuggestedOffer(Struct):
     score: float
 
 
-class CrossSellOffer(SuggestedOffer, omit_defaults=True):
+class CrossSellOffer(SuggestedOffer, frozen=True, omit_defaults=True):
     """An item that complements the cart."""
 
     kind: Literal["cross_sell"]
@@ -61,7 +61,7 @@ class CrossSellOffer(SuggestedOffer, omit_defaults=True):
     display: OfferDisplay | None = None
 
 
-class UpsellOffer(SuggestedOffer, omit_defaults=True):
+class UpsellOffer(SuggestedOffer, frozen=True, omit_defaults=True):
     """A better version of something in the cart."""
 
     kind: Literal["upsell"]

@@ -116,7 +116,9 @@ class Watchdog:
 
 
 def _where(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)
+    # Documented, in spite of its name.
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    frame = frames.get(thread.ident or 0)
     return " < ".join(
         f"{each.filename}:{each.lineno} {each.name}"
         for each in reversed(traceback.extract_stack(frame))

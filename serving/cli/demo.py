@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mersalg.engine.errors import ConfigError
+from mersalg.engine.facts import KINDS
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -127,8 +128,12 @@ def _print(result: DemoResult) -> None:
     for part in terminal_parts(present(result.report, "Complete Journey", "en")):
         out.print(part)
     out.print("\n[bold]Against what the simulation knows[/]")
-    for kind, label in (("cross_sell", "cross-sell"), ("upsell", "upsell")):
-        _print_truth(label, result.report["total"][kind]["incremental"], result.truth.kinds[kind])
+    for kind in KINDS:
+        _print_truth(
+            kind.replace("_", "-"),
+            result.report["total"][kind]["incremental"],
+            result.truth.kinds[kind],
+        )
 
 
 def _print_sample(sample: Mapping[str, Any]) -> None:

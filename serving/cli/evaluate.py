@@ -89,7 +89,7 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     table.add_column("ranking")
     table.add_column("HitRate@10", justify="right")
     table.add_column("± 1 s.e.", justify="right")
-    discovery = metrics.get("discovery_hit_rate_at_10") or {}
+    discovery: Mapping[str, Any] = metrics.get("discovery_hit_rate_at_10") or {}
     if discovery:
         table.add_column("not bought before", justify="right")
         table.add_column("± 1 s.e.", justify="right")
@@ -98,7 +98,8 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
             new = _shown(discovery.get(name)) if discovery else ()
             table.add_row(title, *_shown(rates[name]), *new)
     console.out.print(table)
-    for mode, reliability in (metrics.get("reliability") or {}).items():
+    reliabilities: Mapping[str, Any] = metrics.get("reliability") or {}
+    for mode, reliability in reliabilities.items():
         _print_reliability(mode, reliability)
     if served := metrics.get("served"):
         _print_served(served)

@@ -114,7 +114,7 @@ def import_(
             progress,
             None if adapter is None else translated,
         )
-    summary = {
+    summary: dict[str, object] = {
         "recorded": result.recorded,
         "duplicates": result.duplicates,
         "rejected": result.rejected,

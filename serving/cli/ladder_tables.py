@@ -231,7 +231,7 @@ def print_ladder(ladder: dict[str, Any]) -> None:
 
     _print_reasons(ladder)
     rungs, moves = ladder["ladder"], ladder["moves"]
-    followed = moves is not None and moves["purchases_followed"] > 0
+    followed = moves["purchases_followed"] > 0 if moves is not None else False
     table = Table()
     table.add_column("tier", no_wrap=True)
     table.add_column("item")
@@ -253,7 +253,7 @@ def print_ladder(ladder: dict[str, Any]) -> None:
             style="bold" if rung["is_item"] else None,
         )
     console.out.print(table)
-    if not followed:
+    if moves is None or not followed:
         console.out.print("nobody's next purchase can be followed: no customer bought here twice")
         return
     console.out.print(

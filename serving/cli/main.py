@@ -107,7 +107,8 @@ class _Mersalg(TyperGroup):
     """The program: its commands are imported one by one."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "commands": _Commands()})
+        settings["commands"] = _Commands()
+        super().__init__(**settings)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0].startswith("-"):

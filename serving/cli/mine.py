@@ -1,10 +1,13 @@
 """`mersalg mine`: single-consequent association rules of a basket file."""
 
+# pyarrow has no types for a checker.
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,8 +15,6 @@ from mersalg.engine.mining_engines import EngineName
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from mersalg.training.mining.from_source import Counted
     from mersalg.training.mining.search import MinedRules
 
@@ -133,10 +134,12 @@ def command(
         items = counted.items
         with progress.task("Writing rules"):
             order = strongest_first(mined.table, items)
-            rules = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], items)
+            table, p, q = mined.table.take(order), mined.p[order], mined.q[order]
+            rules = cast("Any", rules_to_arrow(table, p, q, items))
             if out is not None:
                 write_rules(rules, out)
     summary = _summary(counted, mined, engine)
+    top: list[dict[str, Any]] = rules.slice(0, _SHOWN).to_pylist()
     summary |= {
         "max_basket_size": max_basket_size,
         "orders_oversized": counted.n_oversized,
@@ -145,9 +148,9 @@ def command(
         "seconds": time.perf_counter() - started,
     }
     if as_json:
-        console.print_json({**summary, "top": rules.slice(0, _SHOWN).to_pylist()})
+        console.print_json({**summary, "top": top})
     else:
-        _print_people(summary, rules, all_rules=all_rules)
+        _print_people(summary, top, all_rules=all_rules)
 
 
 def _threshold(text: str | None, name: str, at_most: Any) -> Any:
@@ -172,7 +175,7 @@ def _summary(counted: Counted, mined: MinedRules, engine: str) -> dict[str, Any]
     }
 
 
-def _print_people(summary: dict[str, Any], rules: pa.Table, *, all_rules: bool) -> None:
+def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_rules: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -191,13 +194,13 @@ def _print_people(summary: dict[str, Any], rules: pa.Table, *, all_rules: bool) 
         f"[bold]{summary['rules']:,}[/] rules {kept}, of {summary['rules_mined']:,} mined"
         f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
     )
-    if len(rules):
+    if rules:
         table = Table(title="Strongest rules, by the lower bound of lift")
         for name in ("antecedent", "consequent"):
             table.add_column(name)
         for name in ("orders", "confidence", "lift", "at least", "q"):
             table.add_column(name, justify="right")
-        for rule in rules.slice(0, _SHOWN).to_pylist():
+        for rule in rules:
             table.add_row(
                 escape(", ".join(rule["antecedent"])),
                 escape(rule["consequent"]),

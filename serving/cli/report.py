@@ -162,7 +162,8 @@ def _encoded(report: Mapping[str, Any], how: Format, shop: str | None, language:
     if how is Format.parquet:
         from mersalg.serving.facts_api import frame_of
 
-        return frame_of(report).to_parquet(index=False)
+        frame = frame_of(report)
+        return frame.to_parquet(index=False)  # pyright: ignore[reportUnknownMemberType]
     from mersalg.serving.cli import report_tables
     from mersalg.serving.presentation.report import present
 

@@ -144,7 +144,7 @@ def command(
             *(connections, settings.connections),
         )
     # Until the server takes signals itself, the end is an exit that leaves nothing behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with held, _run_folder() as folder:
         _share_metrics(workers, folder)
         stopping = folder / "stopping"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mersalg.engine.progress import Task
     from mersalg.engine.storage.store import Store
     from mersalg.training.invented_shop import Invented
@@ -50,6 +52,7 @@ def command(
     Some buy the offered item anyway and some only because it is offered: the attributed rate
     counts both, the hold-out tells them apart. The same seed gives the same facts.
     """
+    from mersalg.engine.facts import KINDS
     from mersalg.engine.storage.store import open_store
     from mersalg.engine.tracking.report import ReportQuery, build_report
     from mersalg.training.invented_shop import CURRENCY, Invented, Plan
@@ -85,10 +88,8 @@ def command(
                 report = build_report(store, query)
         finally:
             store.close()
-    checked = {
-        kind: _check(report["total"][kind], invented.truth.kinds[kind].incremental)
-        for kind in ("cross_sell", "upsell")
-    }
+    total = cast("Mapping[str, Any]", report["total"])
+    checked = {kind: _check(total[kind], invented.truth.kinds[kind].incremental) for kind in KINDS}
     if as_json:
         console.print_json(
             {

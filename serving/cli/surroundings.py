@@ -214,8 +214,9 @@ def _get(url: str, path: str) -> tuple[int, Mapping[str, Any]]:
     try:
         connection.request("GET", parts.path.rstrip("/") + path)
         answer = connection.getresponse()
-        body = orjson.loads(answer.read())
-        return answer.status, body if isinstance(body, dict) else {}
+        body: object = orjson.loads(answer.read())
+        said = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        return answer.status, said
     finally:
         connection.close()
 

@@ -209,6 +209,13 @@ async def try_cart(
             recall=False,
         )
         explained = await asyncio.to_thread(service.explainer.explain, decision, _REJECTED)
+
+    def with_item(added: str) -> str:
+        return visit.address(item=None) + "".join(map(_pair, [*chosen, added]))
+
+    def without_item(gone: str) -> str:
+        return visit.address(item=None) + "".join(_pair(each) for each in chosen if each != gone)
+
     explanation = None if explained is None else explained.explanation
     pinned = set(explanation.pinned_item_ids) if explanation else set[str]()
     return visit.page(
@@ -232,9 +239,8 @@ async def try_cart(
             for reason in REJECTIONS
             if explanation and (n := explanation.counts.get(reason.code))
         ],
-        with_item=lambda added: visit.address(item=None) + "".join(map(_pair, [*chosen, added])),
-        without_item=lambda gone: visit.address(item=None)
-        + "".join(_pair(each) for each in chosen if each != gone),
+        with_item=with_item,
+        without_item=without_item,
     )  # fmt: skip
 
 

@@ -35,10 +35,10 @@ async def counted(visit: Visit, *by: str) -> Mapping[str, Any] | None:
         return None
 
 
-async def all_counted(visit: Visit) -> Mapping[Key, Mapping[str, Any]] | None:
+async def all_counted(visit: Visit) -> dict[Key, Mapping[str, Any]] | None:
     """Return the reports by each key; None while one of them is still being counted."""
     found = await asyncio.gather(*(counted(visit, key) for key in KEY_OF.values()))
-    reports = {
+    reports: dict[Key, Mapping[str, Any]] = {
         key: each for key, each in zip(KEY_OF.values(), found, strict=True) if each is not None
     }
     return reports if len(reports) == len(found) else None

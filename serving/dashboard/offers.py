@@ -100,8 +100,9 @@ class Names:
         self._catalogue = None if model is None else model.catalogue
 
     def __getitem__(self, item_id: str) -> str:
-        place = None if self._catalogue is None else self._catalogue.items.index_of(item_id)
-        return (place is not None and self._catalogue and self._catalogue.names[place]) or item_id
+        if self._catalogue is None or (item := self._catalogue.items.index_of(item_id)) is None:
+            return item_id
+        return self._catalogue.names[item] or item_id
 
     def joined(self, item_ids: Iterable[str]) -> str:
         """Return several names in one text."""
@@ -185,7 +186,8 @@ def effect_of(measured: Report) -> Effect:
     entry = measured["extra_sales"]
     if entry["value"] is None:
         return Effect(reason=entry["reason"] or "")
-    return Effect(*(Decimal(entry[end]) for end in ("value", "lower", "upper")))
+    value, lower, upper = (Decimal(entry[end]) for end in ("value", "lower", "upper"))
+    return Effect(value, lower, upper)
 
 
 def evidence_of(model: Model | None, beside: Sequence[str], item_id: str) -> Evidence | None:
@@ -245,14 +247,15 @@ def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
     def matches(row: OfferRow) -> bool:
         text = " ".join((row.name, row.beside_names, row.key)).casefold()
         effect = row.effect
-        clear = effect.lower is not None and effect.upper is not None
-        shown = {
-            "earning": clear and effect.lower > 0,
-            "losing": clear and effect.upper < 0,
-            "unclear": not clear or effect.lower <= 0 <= effect.upper,
+        earns = effect.lower is not None and effect.lower > 0
+        loses = effect.upper is not None and effect.upper < 0
+        is_shown = {
+            "earning": earns,
+            "losing": loses,
+            "unclear": not (earns or loses),
             "changed": row.changed is not None,
         }.get(show, True)
-        return shown and all(word in text for word in words)
+        return is_shown and all(word in text for word in words)
 
     return [row for row in rows if matches(row)]
 

@@ -151,7 +151,7 @@ class Visit:
         if not filters.narrowed:
             return report
         whole = await rates(filters.query(**settings)) if by else report
-        row = next(iter(filters.rows(whole)), {})
+        row: Mapping[str, Any] = next(iter(filters.rows(whole)), dict[str, Any]())
         return {
             **report,
             "total": {kind: row[kind] for kind in KINDS if kind in row},

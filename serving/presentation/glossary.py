@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from mersalg.engine.facts import KINDS
 from mersalg.engine.locales import Language
@@ -77,7 +78,8 @@ class Glossary:
 
     def phrase(self, name: str, /, **values: object) -> str:
         """Return the phrase `name` with `values` filled in."""
-        return _words()["phrases"][name][self.language].format(**values)
+        phrases: dict[str, dict[str, str]] = _words()["phrases"]
+        return phrases[name][self.language].format(**values)
 
     @property
     def explained(self) -> Sequence[Term]:
@@ -94,7 +96,7 @@ def glossary_of(language: Language) -> Glossary:
 
 
 @lru_cache
-def _words() -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+def _words() -> dict[str, Any]:
     words, pages, alerts = (
         read_toml("mersalg.serving.presentation", f"{name}.toml")
         for name in ("glossary", "pages", "alerts")

@@ -115,7 +115,8 @@ class _Words:
 
 class _Presenter:
     def __init__(self, report: Report, language: Language) -> None:
-        self._report, self._language = report, language
+        self._report = report
+        self._language: Language = language
         self._words = _Words(language)
         self._terms, self._phrase = self._words.terms, self._words.phrase
         self._figures = self._words.figures

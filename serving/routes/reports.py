@@ -89,8 +89,8 @@ async def report_rates(
         {
             "from": since,
             "to": until,
-            "by": by and ",".join(by),
-            "kind": kind and ",".join(kind),
+            "by": ",".join(by) if by else None,
+            "kind": ",".join(kind) if kind else None,
             "timezone": timezone,
             "currency": currency,
             "impressions": impressions,
