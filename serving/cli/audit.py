@@ -7,14 +7,11 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import Database, existing_store
 
 
 def command(
-    database: Annotated[
-        str,
-        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-    ],
+    database: Database,
     limit: Annotated[int, typer.Option(min=1, help="Most entries.")] = 50,
     as_json: console.JsonFlag = False,
 ) -> None:

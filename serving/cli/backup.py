@@ -8,15 +8,12 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-
-Url = Annotated[
-    str, typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or file of SQLite.")
-]
+from mersalg.serving.cli.database import Database
 
 
 def command(
     file: Annotated[Path, typer.Argument(help="The backup; an older one of its name is replaced.")],
-    database: Url,
+    database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Write a SQLite database into one file; a service may go on using it.

@@ -25,9 +25,7 @@ def command(
     config: Annotated[
         Path | None, typer.Option(help="Shop file; shop.toml where there is one.")
     ] = None,
-    models: Annotated[
-        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
-    ] = Path("models"),
+    models: console.ModelsOption = Path("models"),
     database: Annotated[
         str | None,
         typer.Option(

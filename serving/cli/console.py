@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import orjson
@@ -57,6 +58,9 @@ for _console in (out, err):
     _console.push_render_hook(Strip())
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+ModelsOption = Annotated[
+    Path, typer.Option("--models", envvar="MERSALG_MODELS", help="Folder of trained versions.")
+]
 
 
 _quiet = False

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
-
-if TYPE_CHECKING:
-    from mersalg.engine.storage.store import Store
+from mersalg.serving.cli.database import Database, existing_store
 
 group = typer.Typer(no_args_is_help=True, help="What is kept about people: export, erase, rotate.")
 
-Database = Annotated[
-    str,
-    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-]
 Customer = Annotated[str, typer.Argument(help="The customer's id, as the shop knows it.")]
 
 Spooled = Annotated[
@@ -31,17 +22,6 @@ Spooled = Annotated[
         show_default=False,
     ),
 ]
-
-
-@contextmanager
-def _existing(database: str) -> Generator[Store, None, None]:
-    from mersalg.engine.storage.store import open_existing_store
-
-    store = open_existing_store(database)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 @group.command("export")
@@ -116,7 +96,7 @@ def erase(
     from mersalg.serving.spool import Spool
 
     waiting = Spool(spool or default_spool(database), limit_bytes=0)
-    with _existing(database) as store:
+    with existing_store(database, reads=False) as store:
         store.migrate()
         pseudonym = store.people.pseudonym_of(customer_id)
         with audited_here(store, "erase customer", pseudonym):
@@ -150,13 +130,13 @@ def rotate(
     from mersalg.engine.storage.pseudonyms import add_secret
     from mersalg.serving.auditing import audited_here
 
-    with _existing(database) as store:
+    with existing_store(database, reads=False) as store:
         # Before anything is changed: the database is there and belongs to the present secret.
         if not present:
             store.migrate()
     path = None if present else add_secret(parse_url(database))
     with (
-        _existing(database) as store,
+        existing_store(database, reads=False) as store,
         console.progress_bars(quiet=as_json) as progress,
         progress.task("Renewing hashes") as task,
         audited_here(store, "rotate secrets"),

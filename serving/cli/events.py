@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mersalg.engine import clock
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import Database, existing_store, migrated_store
+from mersalg.serving.cli.files import source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.adapters.log_map import LogMap
@@ -22,23 +21,6 @@ if TYPE_CHECKING:
     from mersalg.engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
-
-Database = Annotated[
-    str,
-    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-]
-
-
-@contextmanager
-def _store(database: str) -> Generator[Store, None, None]:
-    from mersalg.engine.storage.store import open_store
-
-    store = open_store(database, bulk=True)
-    try:
-        store.migrate()
-        yield store
-    finally:
-        store.close()
 
 
 @group.command("import")
@@ -80,9 +62,6 @@ def import_(
         _import_log(Path(file), log_map, database, as_json)
         return
     adapter = None if source_system is None else adapter_named(source_system)
-    source = _opened(file)
-    # What says no time happened when its file was written: the same at every run.
-    written = int(os.fstat(source.fileno()).st_mtime_ns // 1000) if file != "-" else clock.now()
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
     names = None
     if models is not None and adapter is not None:
@@ -90,7 +69,7 @@ def import_(
         from mersalg.engine.registry import Registry
 
         names = ItemNames(Registry(models).load().catalogue)
-    ignored = unknown_items = 0
+    written = ignored = unknown_items = 0
 
     def translated(payload: object) -> Sequence[object]:
         nonlocal ignored, unknown_items
@@ -101,18 +80,16 @@ def import_(
             unknown_items += names.put_ids(found)
         return found
 
-    lines = Source(source) if file == "-" else Source.of(source, Path(file))
     with (
-        source,
-        _store(database) as store,
+        source(file) as opened,
+        migrated_store(database, bulk=True) as store,
         console.progress_bars(quiet=as_json) as progress,
     ):
+        # What says no time happened when its file was written: the same at every run.
+        written = clock.now() if file == "-" else os.fstat(opened.fileno()).st_mtime_ns // 1000
+        lines = Source(opened) if file == "-" else Source.of(opened, Path(file))
         result = import_facts(
-            store,
-            lines,
-            rejects,
-            progress,
-            None if adapter is None else translated,
+            store, lines, rejects, progress, None if adapter is None else translated
         )
     summary: dict[str, object] = {
         "recorded": result.recorded,
@@ -163,7 +140,10 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
 
     mapped = load_map(log_map)
     rejects = Path(f"{file}.rejected.jsonl")
-    with _store(database) as store, console.progress_bars(quiet=as_json) as progress:
+    with (
+        migrated_store(database, bulk=True) as store,
+        console.progress_bars(quiet=as_json) as progress,
+    ):
         with progress.task("Reading the log") as task:
 
             def counted() -> Generator[Mapping[str, str], None, None]:
@@ -315,27 +295,3 @@ def _write(store: Store, out: Path | None, progress: Progress) -> int:
             n_facts += 1
             task.advance()
     return n_facts
-
-
-@contextmanager
-def target(out: Path | None) -> Generator[IO[bytes], None, None]:
-    """Yield standard output, or a file that appears whole or not at all."""
-    from mersalg.serving.cli.whole_file import whole_file
-
-    if out is not None:
-        with whole_file(out) as file:
-            yield file
-        return
-    yield sys.stdout.buffer
-    sys.stdout.flush()
-
-
-def _opened(file: str) -> IO[bytes]:
-    from mersalg.engine.errors import DataError
-
-    if file == "-":
-        return sys.stdin.buffer
-    try:
-        return Path(file).open("rb")
-    except OSError as error:
-        raise DataError(f"cannot read: {error.strerror}", file=file) from error

@@ -8,7 +8,7 @@ import typer
 
 from mersalg.engine import clock
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import Database, existing_store
 
 if TYPE_CHECKING:
     from mersalg.engine.tracking.guardrail import State
@@ -17,11 +17,6 @@ group = typer.Typer(
     no_args_is_help=True,
     help="Whether offers keep buyers from completing checkouts; pause and resume them.",
 )
-
-Database = Annotated[
-    str,
-    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-]
 
 
 @group.command("status")

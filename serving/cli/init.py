@@ -15,7 +15,7 @@ import typer
 
 from mersalg.engine.errors import ConfigError
 from mersalg.serving.cli import console
-from mersalg.serving.cli.whole_file import whole_file
+from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
     from mersalg.training.init_settings import Draft, Question
@@ -186,7 +186,7 @@ def _write(files: Mapping[Path, bytes], *, force: bool) -> None:
     _refuse_existing([*files], force=force)
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with target(path) as file:
             file.write(content)
 
 

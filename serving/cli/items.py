@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import Database, existing_store, migrated_store
+from mersalg.serving.cli.files import source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.live_items import Stated
 
 group = typer.Typer(no_args_is_help=True, help="The live catalogue: what changed since training.")
 
-Database = Annotated[
-    str,
-    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-]
 _AT_ONCE = 1_000
 
 
@@ -35,19 +32,13 @@ def import_(
     A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Lines
     that cannot be taken are named, all others are taken, and the command ends with 2.
     """
-    from mersalg.engine.storage.store import open_store
-
     rejected: list[tuple[int, str]] = []
     n_changed = n_known = 0
-    store = open_store(database)
-    try:
-        store.migrate()
+    with migrated_store(database) as store:
         lines = _stated(file, rejected)
         while some := list(islice(lines, _AT_ONCE)):
             newer = sum(item is not None for item in store.live.take(some))
             n_changed, n_known = n_changed + newer, n_known + len(some) - newer
-    finally:
-        store.close()
     if as_json:
         refused = [{"line": line, "message": message} for line, message in rejected]
         console.print_json({"recorded": n_changed, "duplicates": n_known, "rejected": refused})
@@ -71,8 +62,6 @@ def export(
     """Write what is known of items since the training, one a line; importing it gives the same."""
     import orjson
 
-    from mersalg.serving.cli.events import target
-
     with existing_store(database) as store, target(out) as file:
         for item_id, item in sorted(store.live.since(-1).items.items()):
             for body in item.bodies():
@@ -81,18 +70,15 @@ def export(
 
 def _stated(file: Path, rejected: list[tuple[int, str]]) -> Iterator[Stated]:
     from mersalg.engine import clock
-    from mersalg.engine.errors import DataError, FactRejected
+    from mersalg.engine.errors import FactRejected
     from mersalg.engine.live_items import decode_item
 
     now = clock.now()
-    try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    yield decode_item(line, now)
-                except FactRejected as error:
-                    rejected.append((number, error.message))
-    except OSError as error:
-        raise DataError(f"cannot read: {error.strerror}", file=str(file)) from error
+    with source(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield decode_item(line, now)
+            except FactRejected as error:
+                rejected.append((number, error.message))

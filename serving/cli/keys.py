@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.noting import AuditDatabase, noted
+from mersalg.serving.cli.database import AuditDatabase, audited
 
 group = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 
@@ -34,7 +34,7 @@ def create(
     """
     from mersalg.serving.key_file import create_key
 
-    with noted(database, "create key") as action:
+    with audited(database, "create key") as action:
         listed, key = create_key(file, scope, name)
         action.target = f"{listed.scope} {listed.id}"
     if as_json:
@@ -80,7 +80,7 @@ def revoke(
     """Take a key out of the file; a running service refuses it within seconds."""
     from mersalg.serving.key_file import revoke_key
 
-    with noted(database, "revoke key", key_id) as action:
+    with audited(database, "revoke key", key_id) as action:
         revoked = revoke_key(file, key_id)
         action.target = f"{revoked.scope} {revoked.id}"
     if as_json:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from mersalg.serving.cli import console
+from mersalg.serving.cli.database import Database, migrated_store
 
 
 def command(
-    database: Annotated[
-        str,
-        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-    ],
+    database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Bring a database to the schema of this version; safe to run again."""
-    from mersalg.engine.storage.store import SCHEMA_VERSION, open_store
+    from mersalg.engine.storage.store import SCHEMA_VERSION
 
-    store = open_store(database)
-    try:
-        store.migrate()
+    with migrated_store(database) as store:
         store.ping()
-    finally:
-        store.close()
     if as_json:
         console.print_json({"schema": SCHEMA_VERSION})
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.noting import AuditDatabase, noted
+from mersalg.serving.cli.database import AuditDatabase, audited
 
 if TYPE_CHECKING:
     from mersalg.engine.manifest import Manifest
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(no_args_is_help=True, help="List, show, publish and roll back versions.")
 
-Models = Annotated[
-    Path, typer.Option("--models", envvar="MERSALG_MODELS", help="Folder of trained versions.")
-]
+Models = console.ModelsOption
 _DEFAULT = Path("models")
 _SHOWN = 10
 
@@ -184,7 +182,7 @@ def publish(
     """Serve a version, after verifying its files. Running servers take it up by themselves."""
     from mersalg.engine.registry import Registry
 
-    with noted(database, "publish", version):
+    with audited(database, "publish", version):
         Registry(models).publish(version)
     _print_current(version, as_json=as_json)
 
@@ -196,7 +194,7 @@ def rollback(
     """Serve what was published before; may be repeated."""
     from mersalg.engine.registry import Registry
 
-    with noted(database, "roll back") as action:
+    with audited(database, "roll back") as action:
         action.target = Registry(models).rollback()
     _print_current(action.target, as_json=as_json)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import existing_store
 
 _EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
-from mersalg.serving.cli.whole_file import whole_file
+from mersalg.serving.cli.database import Database, existing_store
+from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
     from mersalg.engine.locales import Language
@@ -33,10 +33,7 @@ class Format(StrEnum):
 
 
 def command(
-    database: Annotated[
-        str,
-        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-    ],
+    database: Database,
     since: Annotated[str | None, typer.Option("--from", help=f"Begin: {_PERIOD}")] = None,
     until: Annotated[str | None, typer.Option("--to", help=f"End: {_PERIOD}")] = None,
     by: Annotated[
@@ -142,13 +139,8 @@ def command(
         for part in report_tables.terminal_parts(present(report, query.shop, language)):
             console.out.print(part)
         return
-    data = _encoded(report, how, query.shop, language)
-    if out is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-        return
-    with whole_file(out) as file:
-        file.write(data)
+    with target(out) as file:
+        file.write(_encoded(report, how, query.shop, language))
 
 
 def _encoded(report: Mapping[str, Any], how: Format, shop: str | None, language: Language) -> bytes:

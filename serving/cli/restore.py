@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.backup import Url
+from mersalg.serving.cli.database import Database, existing_store
 
 
 def command(
     file: Annotated[Path, typer.Argument(help="A file that `mersalg backup` wrote.")],
-    database: Url,
+    database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Put a backup in the place of a SQLite database that nobody uses; keep the one before.
@@ -22,17 +22,14 @@ def command(
     after the backup was made have to be erased again.
     """
     from mersalg.engine.storage.backup import restore
-    from mersalg.engine.storage.store import SCHEMA_VERSION, open_existing_store
+    from mersalg.engine.storage.store import SCHEMA_VERSION
     from mersalg.serving.auditing import audited_here
 
     kept = restore(database, file, SCHEMA_VERSION)
-    store = open_existing_store(database)
-    try:
+    with existing_store(database, reads=False) as store:
         store.upgrade()
         with audited_here(store, "restore database", file.name):
             pass
-    finally:
-        store.close()
     if as_json:
         console.print_json({"database": database, "kept": None if kept is None else str(kept)})
     else:

@@ -8,14 +8,11 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.existing_store import existing_store
+from mersalg.serving.cli.database import Database, existing_store
 
 
 def command(
-    database: Annotated[
-        str,
-        typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
-    ],
+    database: Database,
     keep_months: Annotated[
         int, typer.Option(help="Whole months before the present one whose facts stay.")
     ] = 25,

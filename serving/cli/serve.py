@@ -25,9 +25,7 @@ _BACKLOG = 4096
 
 
 def command(
-    models: Annotated[
-        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
-    ] = Path("models"),
+    models: console.ModelsOption = Path("models"),
     database: Annotated[
         str,
         typer.Option(

@@ -120,7 +120,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.fact_json import parse_fact
     from mersalg.engine.facts import Fact
-    from mersalg.serving.cli.whole_file import whole_file
+    from mersalg.serving.cli.files import target
 
     counted = {"recorded": 0, "duplicates": 0}
     waiting: list[Fact] = []
@@ -136,7 +136,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
         counted["duplicates"] += result.duplicates
         waiting.clear()
 
-    with whole_file(out) if out is not None else nullcontext() as file:
+    with nullcontext() if out is None else target(out) as file:
         for place, facts in enumerate(invented.facts(), start=1):
             for fact in facts:
                 if file is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mersalg.serving.cli import console
+from mersalg.serving.cli.files import source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.model import Model
@@ -20,9 +20,7 @@ _STANDARD = "-"
 
 
 def command(
-    models: Annotated[
-        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
-    ] = Path("models"),
+    models: console.ModelsOption = Path("models"),
     carts: Annotated[
         str, typer.Option(help="Carts as JSON lines, one request body a line; - reads them in.")
     ] = _STANDARD,
@@ -43,13 +41,13 @@ def command(
     model = Registry(models).load()
     tally = {"carts": 0, "answered": 0, "malformed": 0, "cross_sell": 0, "upsell": 0, "control": 0}
     with (
-        _source(carts) as source,
-        _target(out) as target,
+        source(carts) as lines,
+        target(None if out == _STANDARD else Path(out)) as answers,
         console.progress_bars(quiet=as_json or out == _STANDARD) as progress,
         progress.task("Suggesting", total=_count_lines(carts)) as bar,
     ):
-        for answer in _answers(model, source, tally, holdout=not no_holdout):
-            target.write(answer + b"\n")
+        for answer in _answers(model, lines, tally, holdout=not no_holdout):
+            answers.write(answer + b"\n")
             bar.advance()
     # Random where the shop file sets none, and in the service's database.
     own_arms = not no_holdout and model.settings.experiment.salt_of(None) is None
@@ -138,65 +136,8 @@ def _summarise(
         )
 
 
-@contextmanager
-def _source(carts: str) -> Generator[Iterable[bytes], None, None]:
-    if carts == _STANDARD:
-        yield sys.stdin.buffer
-        return
-    with _opened(carts) as file:
-        yield file
-
-
-def _opened(carts: str) -> BinaryIO:
-    from mersalg.engine.errors import DataError
-
-    try:
-        return Path(carts).open("rb")
-    except OSError as error:
-        raise DataError(f"cannot read the carts: {error.strerror}", file=carts) from error
-
-
 def _count_lines(carts: str) -> int | None:
     if carts == _STANDARD:
         return None
-    with _opened(carts) as file:
+    with source(carts) as file:
         return sum(1 for line in file if line.strip())
-
-
-@contextmanager
-def _target(out: str) -> Generator[BinaryIO, None, None]:
-    """Yield standard output, or a file that appears whole or not at all."""
-    if out == _STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    import os
-    import tempfile
-
-    from mersalg.engine.errors import DataError
-
-    path = Path(out)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe cannot be replaced by a file.
-        with path.open("wb") as stream:
-            yield stream
-        return
-    if path.is_dir():
-        raise DataError("cannot write the answers over a folder", file=out)
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise DataError(f"cannot write the answers: {error.strerror}", file=out) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is the owner's alone; the answers get the rights any new file would.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def command(
     config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
-    models: Annotated[
-        Path, typer.Option(envvar="MERSALG_MODELS", help="Folder of trained versions.")
-    ] = Path("models"),
+    models: console.ModelsOption = Path("models"),
     engine: Annotated[
         EngineName | None, typer.Option(help="Mining engine, else the shop file's.")
     ] = None,
@@ -101,7 +99,7 @@ def _alert(why: str, shop: ShopConfig) -> None:
 def _live_items(database: str | None) -> Mapping[str, LiveItem]:
     """Return what a database says of items; nothing where there is no database yet."""
     from mersalg.engine.errors import ConfigError
-    from mersalg.serving.cli.existing_store import existing_store
+    from mersalg.serving.cli.database import existing_store
 
     if database is None:
         return {}
