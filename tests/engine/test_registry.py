@@ -349,7 +349,7 @@ def _broken_models() -> dict[str, Model]:
             model, affinity=replace(affinity, family_excludes=np.zeros(0, dtype=np.bool_))
         ),
         "tier": replace(model, ladders=replace(ladders, tier=ladders.tier[1:])),
-        "ladder family": replace(model, ladders=replace(ladders, family=ladders.family + 50)),
+        "ladders.family": replace(model, ladders=replace(ladders, family=ladders.family + 50)),
         "price_minor": replace(
             model, catalogue=replace(catalogue, price_minor=catalogue.price_minor[1:])
         ),

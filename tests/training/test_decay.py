@@ -162,7 +162,7 @@ def test_a_recency_that_does_not_fit_its_rules_is_found(tmp_path: Path) -> None:
     model = fitted(write_drift(tmp_path / "shop", "half_life_days = 60"))
     arrays = model.arrays()
     for name, array, problem in (
-        ("n_joint", np.zeros(1, dtype=np.int64), "recency n_joint has shape"),
+        ("n_joint", np.zeros(1, dtype=np.int64), "recency.n_joint has shape"),
         ("n_antecedent", np.zeros(len(model.rules), dtype=np.int64), "impossible"),
     ):
         broken = {**arrays, f"recency.{name}": array}

@@ -334,10 +334,10 @@ def test_counts_that_do_not_fit_are_found(tmp_path: Path) -> None:
     model = fit(load_dataset(config, folder, SilentProgress()), config, ENGINE, SilentProgress())
     arrays = model.arrays()
     for name, array, problem in (
-        ("offered.flag", np.zeros(1, dtype=np.int8), "offered flag has shape"),
+        ("offered.flag", np.zeros(1, dtype=np.int8), "offered.flag has shape"),
         ("offered.stores.values", arrays["stores.offered.stores.values"] + 9, "points outside"),
         ("contradicted.n_antecedent", arrays["stores.contradicted.n_antecedent"] * 0, "impossible"),
-        ("n_orders", np.zeros(1, dtype=np.int64), "orders of stores"),
+        ("n_orders", np.zeros(1, dtype=np.int64), "stores.n_orders has shape"),
     ):
         broken = {**arrays, f"stores.{name}": array}
         with pytest.raises(ModelCorrupt, match=problem):
