@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mersalg.engine import money
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.bundles import Bundles
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import OffersSection
 from mersalg.engine.merchandising.reasons import LAST_BINDING, Reason
@@ -80,8 +79,9 @@ class Eligibility:
         Says why items are not offered beside a cart, and chooses among the others.
     max_price_to_cart
         How many times the cart's own price a complement may cost.
-    bundles
-        What comes together with what; None where the catalogue names no bundles.
+    bundled
+        Ragged of int32; what a buyer of item i has already, or would get: the parts of a bundle,
+        and the bundles that a part is in.
     """
 
     alone: Marks
@@ -93,7 +93,7 @@ class Eligibility:
     sensitive: NDArray[np.int32]
     native: NativeEligibility
     max_price_to_cart: float | None
-    bundles: Bundles | None = None
+    bundled: Ragged[np.int32]
     _spare: list[Marks] = field(default_factory=list[Marks], repr=False, compare=False)
     """Copies of `alone` that no cart uses."""
 
@@ -122,7 +122,7 @@ class Eligibility:
                 catalogue.category, substitutes, sensitive, catalogue.price_minor
             ),
             max_price_to_cart=model.settings.offers.max_price_to_cart_ratio,
-            bundles=Bundles.prepare(catalogue),
+            bundled=_bundled(catalogue),
         )
 
     def without(self, blocks: Sequence[tuple[NDArray[np.int32], Reason]]) -> Self:
@@ -167,8 +167,8 @@ class Eligibility:
                 named = np.asarray(items, dtype=np.int32)
                 marks[named] = int(reason)
                 changed.append(named)
-        if self.bundles is not None:
-            bundled = self.bundles.with_any_of(cart)
+        if len(self.bundled.values):
+            bundled = self.bundled.of(cart)
             marks[bundled] = int(Reason.IN_BUNDLE)
             changed.append(bundled)
         marks[cart] = _IN_CART
@@ -298,6 +298,14 @@ def _off_sale(catalogue: Catalogue) -> Marks:
     if catalogue.sold_out is not None:
         marks[catalogue.sold_out & ~catalogue.offerable] = int(Reason.OUT_OF_STOCK)
     return marks
+
+
+def _bundled(catalogue: Catalogue) -> Ragged[np.int32]:
+    if catalogue.bundles is None:
+        return Ragged.empty(len(catalogue), np.int32)
+    parts, wholes = catalogue.bundles.values, catalogue.bundles.owners().astype(np.int32)
+    owners, held = np.append(wholes, parts), np.append(parts, wholes)
+    return Ragged.grouped(owners, held, len(catalogue))
 
 
 def _below_margin(catalogue: Catalogue, offers: OffersSection) -> NDArray[np.int64]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 import orjson
 
@@ -76,29 +76,14 @@ class Manifest:
     def settings(self) -> Settings:
         """Raise ModelIncompatible where the settings are not of this schema."""
         # To list versions takes neither settings nor arrays.
-        from mersalg.engine.config import (
-            AlertsSection,
-            ExperimentSection,
-            OffersSection,
-            ShopSection,
-            TrackingSection,
-        )
         from mersalg.engine.model import Settings
-        from mersalg.engine.source_sections import AttributesSection
 
+        hints, stored = get_type_hints(Settings), self.configuration
         try:
-            return Settings(
-                shop=ShopSection.model_validate(self.configuration["shop"]),
-                offers=OffersSection.model_validate(self.configuration["offers"]),
-                experiment=ExperimentSection.model_validate(self.configuration["experiment"]),
-                tracking=TrackingSection.model_validate(self.configuration["tracking"]),
-                # Versions trained before attributes could be told how to be read have none.
-                attributes=AttributesSection.model_validate(
-                    self.configuration.get("attributes", {})
-                ),
-                alerts=AlertsSection.model_validate(self.configuration.get("alerts", {})),
-            )
-        except (KeyError, ValueError) as error:
+            # Older versions have fewer sections.
+            sections = {each.name for each in fields(Settings)} & stored.keys()
+            return Settings(**{name: hints[name].model_validate(stored[name]) for name in sections})
+        except (TypeError, ValueError) as error:
             raise ModelIncompatible(
                 f"model {self.version}: its settings are not understood: {error}"
             ) from error
@@ -107,8 +92,7 @@ class Manifest:
 def settings_to_json(settings: Settings) -> dict[str, Any]:
     """Return settings as the manifest holds them."""
     return {
-        name: getattr(settings, name).model_dump(mode="json")
-        for name in ("shop", "offers", "experiment", "tracking", "attributes", "alerts")
+        each.name: getattr(settings, each.name).model_dump(mode="json") for each in fields(settings)
     }
 
 
@@ -130,22 +114,22 @@ def parse_manifest(raw: bytes, version: str) -> Manifest:
         data = orjson.loads(raw)
         if not isinstance(data, dict):
             raise ValueError("not an object")
-        fields = cast("dict[str, Any]", data)
-        schema_version = int(fields["schema_version"])
+        stated = cast("dict[str, Any]", data)
+        schema_version = int(stated["schema_version"])
         if schema_version > SCHEMA_VERSION:
             raise ModelIncompatible(
                 f"model {version} has schema {schema_version}, this Mersalg reads up to "
                 f"{SCHEMA_VERSION}: update Mersalg, or publish another version"
             )
-        if fields["version"] != version:
-            raise ValueError(f"it speaks of version {fields['version']!r}")
+        if stated["version"] != version:
+            raise ValueError(f"it speaks of version {stated['version']!r}")
         return Manifest(
             version=version,
             schema_version=schema_version,
-            created_at=str(fields["created_at"]),
-            files={name: _file_entry(name, entry) for name, entry in fields["files"].items()},
-            configuration=dict(fields["configuration"]),
-            **{name: fields[name] for name in OPTIONAL if name in fields},
+            created_at=str(stated["created_at"]),
+            files={name: _file_entry(name, entry) for name, entry in stated["files"].items()},
+            configuration=dict(stated["configuration"]),
+            **{name: stated[name] for name in OPTIONAL if name in stated},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)

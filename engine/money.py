@@ -27,6 +27,7 @@ def minor_digits(currency: str) -> int:
     return _MINOR_DIGITS.get(currency, 2)
 
 
+@lru_cache(8_192)  # A shop has far fewer prices than facts.
 def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     """Integer minor units of `amount`, rounded half to even.
 
@@ -35,10 +36,10 @@ def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
     ValueError
         Not a finite number, or beyond 2**53 minor units.
     """
-    # A shop has far fewer prices than facts, and most come as text.
-    return _text_to_minor(amount, currency) if type(amount) is str else _to_minor(amount, currency)
+    return int(_scaled(amount, currency).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
+@lru_cache(8_192)
 def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
     """Minor units of the price of one unit: a Decimal where it is finer than the minor unit.
 
@@ -47,7 +48,9 @@ def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decima
     ValueError
         As `to_minor`.
     """
-    return _text_to_price(amount, currency) if type(amount) is str else _to_price(amount, currency)
+    price = _scaled(amount, currency).quantize(_FINEST_PRICE, rounding=ROUND_HALF_EVEN)
+    whole = int(price)
+    return whole if whole == price else price.normalize()
 
 
 def is_currency(code: str) -> bool:
@@ -61,16 +64,6 @@ def is_written(text: str) -> bool:
     Python's decimals take more than a shop means: 5_000, digits of every script.
     """
     return len(text) <= _LONGEST and _WRITTEN.fullmatch(text) is not None
-
-
-def _to_minor(amount: Decimal | str | int | float, currency: str) -> int:
-    return int(_scaled(amount, currency).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
-
-
-def _to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
-    price = _scaled(amount, currency).quantize(_FINEST_PRICE, rounding=ROUND_HALF_EVEN)
-    whole = int(price)
-    return whole if whole == price else price.normalize()
 
 
 def _scaled(amount: Decimal | str | int | float, currency: str) -> Decimal:
@@ -87,10 +80,6 @@ def _scaled(amount: Decimal | str | int | float, currency: str) -> Decimal:
     if abs(minor) > LARGEST_MINOR:
         raise ValueError(f"amount too large: {shown(amount)}")
     return minor
-
-
-_text_to_minor = lru_cache(8_192)(_to_minor)
-_text_to_price = lru_cache(8_192)(_to_price)
 
 
 def to_decimal(minor: int, currency: str) -> Decimal:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mersalg.engine.arrays import arrays_of, read
-from mersalg.engine.bundles import Bundles
 from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.eligibility import Eligibility
 from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.facts import CartLine
 from mersalg.engine.model import Model
@@ -88,22 +88,25 @@ def test_what_the_cart_holds_is_said_before_its_bundle() -> None:
 
 
 def test_both_ways_by_brute_force() -> None:
-    catalogue = shop().catalogue
-    bundles = Bundles.prepare(catalogue)
-    assert bundles is not None
+    model = shop()
+    catalogue, bundled = model.catalogue, Eligibility.prepare(model).bundled
+    assert catalogue.bundles is not None
     ids = catalogue.items
     named = {
-        (ids[whole], ids[part]) for whole in range(len(catalogue)) for part in bundles.parts[whole]
+        (ids[whole], ids[part])
+        for whole in range(len(catalogue))
+        for part in catalogue.bundles[whole]
     }
+    assert len(named) == 5
     for item in range(len(catalogue)):
         expected = {part for whole, part in named if whole == ids[item]}
         expected |= {whole for whole, part in named if part == ids[item]}
-        found = bundles.with_any_of(np.array([item], dtype=np.int32))
+        found = bundled.of(np.array([item], dtype=np.int32))
         assert {ids[each] for each in found.tolist()} == expected
 
 
 def test_a_catalogue_without_bundles_prepares_nothing() -> None:
-    assert Bundles.prepare(tiny_model().catalogue) is None
+    assert not len(Eligibility.prepare(tiny_model()).bundled.values)
 
 
 def test_bundles_are_stored_and_checked() -> None:
