@@ -14,7 +14,7 @@ IN_PARALLEL := --numprocesses auto --no-loadscope-reorder
 _TYPED := 'engine/*.py' 'serving/*.py' 'training/*.py' ':!serving/client'
 _CHANGED = { git diff --name-only --diff-filter=d HEAD -- $(_TYPED); git ls-files --others --exclude-standard -- $(_TYPED); } | sed 's,^,build/view/mersalg/,'
 
-.PHONY: help demo test fast lint types contracts native client docs pages benchmarks soak clean
+.PHONY: help demo test fast lint types contracts native client docs pages benchmarks soak release-check clean
 
 help:
 	@echo "make demo        train, serve, replay simulated shoppers, print both rates (ONCE=1 exits after,"

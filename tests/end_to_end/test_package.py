@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -72,6 +73,25 @@ def test_a_wheel_is_the_package_and_nothing_else(foreign: Path, tmp_path: Path) 
     assert "Usage: python -m mersalg" in _run(
         foreign, "-m", "mersalg", "mine", "--help", path=str(tmp_path / "site")
     )
+
+
+def test_a_source_distribution_holds_all_code(tmp_path: Path) -> None:
+    """Also from a checkout that has the links of an editable install."""
+    backend = str(tmp_path / "backend")
+    _run(ROOT, "-m", "pip", "install", "--quiet", "--target", backend, "hatchling==1.33.0")
+    build = ["-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    _run(ROOT, *build, path=backend)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        names = {name.partition("/")[2] for name in files.getnames()}
+    tracked = subprocess.run(
+        ["git", "ls-files", "engine", "training", "serving"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(tracked.stdout.split()) <= names
 
 
 def test_the_client_is_a_package_of_its_own(foreign: Path, tmp_path: Path) -> None:
