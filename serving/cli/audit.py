@@ -12,10 +12,10 @@ from mersalg.serving.cli.database import Database, existing_store
 
 def command(
     database: Database,
-    limit: Annotated[int, typer.Option(min=1, help="Most entries.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """List who published, rolled back, erased, exported, paused or dropped what; newest first."""
+    """List who published, rolled back, erased, exported, paused or dropped what, newest first."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -25,7 +25,7 @@ def command(
         console.print_json({"entries": entries})
         return
     if not entries:
-        console.out.print("nobody did anything yet")
+        console.out.print("the audit log has no entries")
         return
     table = Table()
     for name in ("when", "who", "action", "target", "outcome"):

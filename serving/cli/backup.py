@@ -12,11 +12,13 @@ from mersalg.serving.cli.database import Database
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="The backup; an older one of its name is replaced.")],
+    file: Annotated[
+        Path, typer.Argument(help="The backup; an older file of this name is replaced.")
+    ],
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Write a SQLite database into one file; a service may go on using it.
+    """Copy a SQLite database into one file, also while a service uses it.
 
     PostgreSQL is backed up by its own tools, such as pg_dump.
     """

@@ -23,28 +23,28 @@ _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red
 
 def command(
     config: Annotated[
-        Path | None, typer.Option(help="Shop file; shop.toml where there is one.")
+        Path | None, typer.Option(help="Shop file; shop.toml if there is one.")
     ] = None,
     models: console.ModelsOption = Path("models"),
     database: Annotated[
         str | None,
         typer.Option(
             envvar="MERSALG_DATABASE",
-            help="URL or SQLite file of facts; not looked at where not given.",
+            help="URL or SQLite file of facts; not checked if not given.",
         ),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Address of a running service, which is asked how it is.")
+        str | None, typer.Option(help="Address of a running service, whose health is checked.")
     ] = None,
     alerts: Annotated[
-        bool, typer.Option("--alerts", help="Send a trial message to the webhook of [alerts].")
+        bool, typer.Option("--alerts", help=r"Send a trial message to the webhook of \[alerts].")
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Look at the shop file and its data, models, database, keys, spool, disk, clock and port.
+    """Check the shop file and its data, models, database, keys, spool, disk, clock and port.
 
-    Nothing is changed, and only --alerts sends something. The exit code is 1 where something would
-    not work.
+    Nothing is changed, and only --alerts sends a message. The exit code is 1 if something cannot
+    work.
     """
     found: list[Finding] = []
     with console.progress_bars(quiet=as_json) as progress:

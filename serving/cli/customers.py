@@ -10,7 +10,9 @@ import typer
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store
 
-group = typer.Typer(no_args_is_help=True, help="What is kept about people: export, erase, rotate.")
+group = typer.Typer(
+    no_args_is_help=True, help="Export, erase or re-hash what is stored about customers."
+)
 
 Customer = Annotated[str, typer.Argument(help="The customer's id, as the shop knows it.")]
 
@@ -18,7 +20,7 @@ Spooled = Annotated[
     Path | None,
     typer.Option(
         envvar="MERSALG_SPOOL",
-        help="Where facts of the service may wait; unless given, as of mersalg serve.",
+        help="Folder where facts of the service may wait; by default as for mersalg serve.",
         show_default=False,
     ),
 ]
@@ -29,15 +31,16 @@ def export(
     customer_id: Customer,
     database: Database,
     models: Annotated[
-        Path | None, typer.Option(help="Folder of versions: what the published one remembers, too.")
+        Path | None,
+        typer.Option(help="Folder of trained versions: include what the published one remembers."),
     ] = None,
     spool: Spooled = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Print every fact of a customer, oldest first, one JSON object a line.
 
-    Facts that name nobody are theirs where their session is. A last line holds what else an erasure
-    touches: what the model remembers, the names in roll-ups, and records that were set aside.
+    Facts without a customer are included if their session is the customer's. A last line has what
+    else an erasure removes: what the model remembers, names in roll-ups, and records set aside.
     """
     import orjson
 
@@ -78,16 +81,18 @@ def erase(
     database: Database,
     models: Annotated[
         Path | None,
-        typer.Option(help="Folder of versions that may remember the customer's purchases."),
+        typer.Option(
+            help="Folder of trained versions, which may remember the customer's purchases."
+        ),
     ] = None,
     spool: Spooled = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Cut the tie between a customer and their facts, and out of the models; no rate changes.
+    """Detach a customer from their facts and remove them from the models; no rate changes.
 
-    Facts that wait in the spool of this machine are brought to the database before. A serving
-    process takes note within seconds. What the shop itself keeps, and trains on, is the shop's to
-    erase.
+    Facts that wait in the spool of this machine are moved to the database first. A running service
+    follows within seconds. Data that the shop itself keeps and trains on must be erased by the
+    shop.
     """
     from mersalg.engine.customers import erase_everywhere
     from mersalg.serving.auditing import audited_here
@@ -116,15 +121,16 @@ def rotate(
     present: Annotated[
         bool,
         typer.Option(
-            "--present", help="Make no new secret: bring the facts under the newest of those given."
+            "--present",
+            help="Make no new secret: re-hash the facts with the newest of those given.",
         ),
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Bring the stored hashes of customers and sessions under a new secret.
+    """Re-hash the stored ids of customers and sessions with a new secret.
 
-    The new secret is added behind the present one, which is still needed to hash the ids that
-    come in. Stop the service meanwhile; after a crash run it again with [bold]--present[/].
+    The new secret is added after the present one, which is still needed to hash incoming ids. Stop
+    the service first. If interrupted, run it again with [bold]--present[/].
     """
     from mersalg.engine.storage.connection import parse_url
     from mersalg.engine.storage.pseudonyms import add_secret
@@ -147,5 +153,5 @@ def rotate(
         file = str(path) if path is not None else None
         console.print_json({"facts": n_facts, "secret_file": file})
     else:
-        console.out.print(f"{n_facts:,} facts are under the new secret", end="")
+        console.out.print(f"{n_facts:,} facts are hashed with the new secret", end="")
         console.out.print(f", which is in {path}" if path is not None else "")

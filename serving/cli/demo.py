@@ -46,7 +46,9 @@ def command(
             min=1,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; another seed simulates other shoppers.")
+    ] = 1,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates.

@@ -30,21 +30,24 @@ Level = Literal["item", "family"]
 
 def command(
     config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
-    samples: Annotated[int, typer.Option(min=1, help="Test baskets at most.")] = 20_000,
+    samples: Annotated[int, typer.Option(min=1, help="Maximum number of test baskets.")] = 20_000,
     engine: Annotated[
-        EngineName | None, typer.Option(help="Mining engine, else the shop file's.")
+        EngineName | None, typer.Option(help="Mining engine; by default that of the shop file.")
     ] = None,
     level: Annotated[
         Level, typer.Option(help="Rank items, or whole families of the catalogue.")
     ] = "item",
     upsell: Annotated[
-        bool, typer.Option("--upsell", help="Test upgrades instead: which, and whether at all.")
+        bool,
+        typer.Option(
+            "--upsell", help="Test upgrades instead: which one, and whether there is one."
+        ),
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Back-test on the last orders: hide one item of each basket, see who finds it in ten.
+    """Back-test on the last orders: which ranking has a hidden item among its first ten.
 
-    Compares what would be served with EASE, item-kNN, plain rules, popularity and what the
+    Compare what would be served with EASE, item-kNN, plain rules, popularity and what the
     customer buys most, on the same hidden items: all of them, and those that their customers had
     not bought before (discovery).
     """

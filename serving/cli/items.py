@@ -16,7 +16,9 @@ from mersalg.serving.cli.files import source, target
 if TYPE_CHECKING:
     from mersalg.engine.live_items import Stated
 
-group = typer.Typer(no_args_is_help=True, help="The live catalogue: what changed since training.")
+group = typer.Typer(
+    no_args_is_help=True, help="Import and export the live catalogue: what changed since training."
+)
 
 _AT_ONCE = 1_000
 
@@ -27,10 +29,10 @@ def import_(
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Take every item of a file; a running service offers them so within a second.
+    """Import every item of a file; a running service uses them within a second.
 
-    A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Lines
-    that cannot be taken are named, all others are taken, and the command ends with 2.
+    A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Rejected
+    lines are listed; all others are imported, and the exit code is 2.
     """
     rejected: list[tuple[int, str]] = []
     n_changed = n_known = 0
@@ -56,10 +58,10 @@ def import_(
 def export(
     database: Database,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; standard output without it.")
+        Path | None, typer.Option(help="File to write; standard output if not given.")
     ] = None,
 ) -> None:
-    """Write what is known of items since the training, one a line; importing it gives the same."""
+    """Write what changed since training, one item a line, as `items import` reads it."""
     import orjson
 
     with existing_store(database) as store, target(out) as file:

@@ -11,7 +11,7 @@ import typer
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import AuditDatabase, audited
 
-group = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+group = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
 File = Annotated[
     Path,
@@ -23,14 +23,14 @@ File = Annotated[
 def create(
     scope: Annotated[str, typer.Argument(help="storefront, server, report or admin.")],
     file: File,
-    name: Annotated[str, typer.Option(help="Who will hold it, for the list.")] = "",
+    name: Annotated[str, typer.Option(help="Name of its holder, for the list.")] = "",
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Make a random key and print it, this once: the file keeps its hash alone.
+    """Create a random key and print it, only once: the file keeps only its hash.
 
-    A running service takes it within seconds; several of one scope may count at once, so that a
-    key can be replaced before it is revoked.
+    A running service accepts it within seconds. Several keys of a scope can be valid at once, so
+    that a key can be replaced before it is revoked.
     """
     from mersalg.serving.key_file import create_key
 
@@ -72,12 +72,12 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
 
 @group.command("revoke")
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="Its id, as the list tells it.")],
+    key_id: Annotated[str, typer.Argument(help="Id of the key, as `mersalg keys list` shows it.")],
     file: File,
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Take a key out of the file; a running service refuses it within seconds."""
+    """Delete a key from the file; a running service refuses it within seconds."""
     from mersalg.serving.key_file import revoke_key
 
     with audited(database, "revoke key", key_id) as action:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -66,11 +67,15 @@ def _with_quiet(
     """Declare the option that every command has."""
 
 
-def _add_quiet(command: Any) -> None:
-    """Give a command, or each command of a group, the option `--quiet`."""
+def _complete(command: Any) -> None:
+    """Give a command, or each command of a group, the option `--quiet` and paragraphs that flow."""
+    if command.help:
+        # Typer keeps the line breaks of docstrings, which are ragged at another width.
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(part.replace("\n", " ") for part in paragraphs)
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
-            _add_quiet(each)
+            _complete(each)
         return
     source = typer.Typer(add_completion=False)
     source.command()(_with_quiet)
@@ -92,7 +97,7 @@ class _Commands(Mapping[str, Any]):
             else:
                 alone.command(name=name, rich_help_panel=panel)(module.command)
             command = typer.main.get_group(alone).commands[name]
-            _add_quiet(command)
+            _complete(command)
             self._built[name] = command
         return self._built[name]
 

@@ -23,7 +23,7 @@ _SHOWN = 10
 
 @group.command("list")
 def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) -> None:
-    """All versions, oldest first; * marks the published one."""
+    """List all versions, oldest first; * marks the published one."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -61,18 +61,22 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
 @group.command("show")
 def show(
     version: Annotated[
-        str | None, typer.Argument(help="A version, else the published one.", show_default=False)
+        str | None,
+        typer.Argument(help="A version; by default the published one.", show_default=False),
     ] = None,
     models: Models = _DEFAULT,
     stores: Annotated[
-        bool, typer.Option("--stores", help="Also the rules that stores speak against.")
+        bool, typer.Option("--stores", help="Also show the rules that stores contradict.")
     ] = False,
     family: Annotated[
         str | None,
-        typer.Option(help="A family by name, or an item's: members, and why they are one."),
+        typer.Option(
+            help="Show a family, by its name or an item of it: its members, and why they are one."
+        ),
     ] = None,
     ladder: Annotated[
-        str | None, typer.Option(help="The ladder of an item: tiers, gains, moves up and down.")
+        str | None,
+        typer.Option(help="Show the ladder of an item: tiers, gains, moves up and down."),
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -144,14 +148,15 @@ def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_jso
 @group.command("convert")
 def convert(
     version: Annotated[
-        str | None, typer.Argument(help="A version, else the published one.", show_default=False)
+        str | None,
+        typer.Argument(help="A version; by default the published one.", show_default=False),
     ] = None,
     models: Models = _DEFAULT,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Write a version of Mersalg 0.1 in today's form, and publish it where that one was published.
+    """Convert a version of Mersalg 0.1 to the present format; publish it if it was published.
 
-    The old version stays as it is. Its files are pickles: convert only what you trained yourself.
+    The old version stays as it is. Its files are pickles: convert only versions of your own.
     """
     from mersalg.engine.errors import ModelNotFound
     from mersalg.engine.registry import Registry
@@ -179,7 +184,7 @@ def publish(
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Serve a version, after verifying its files. Running servers take it up by themselves."""
+    """Serve a version, after verifying its files; running services load it by themselves."""
     from mersalg.engine.registry import Registry
 
     with audited(database, "publish", version):
@@ -191,7 +196,7 @@ def publish(
 def rollback(
     models: Models = _DEFAULT, database: AuditDatabase = None, as_json: console.JsonFlag = False
 ) -> None:
-    """Serve what was published before; may be repeated."""
+    """Serve the version that was published before; may be repeated."""
     from mersalg.engine.registry import Registry
 
     with audited(database, "roll back") as action:

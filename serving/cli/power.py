@@ -19,17 +19,22 @@ def command(
     ] = None,
     effect: Annotated[
         float | None,
-        typer.Option(help="Change of that share to be seen; 0.01 is one point. Several without."),
+        typer.Option(
+            help="Change of that share to be seen; 0.01 is one point. Several if not given."
+        ),
     ] = None,
     holdout: Annotated[float, typer.Option(help="Share of customers who see no offers.")] = 0.1,
     power: Annotated[float, typer.Option(help="Chance that the effect is found.")] = 0.8,
     level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     design_effect: Annotated[
         float | None,
-        typer.Option(help="Checkouts of returning customers that tell as much as one; 1."),
+        typer.Option(
+            help="Checkouts of returning customers that say as much as one; 1 if not given."
+        ),
     ] = None,
     watched: Annotated[
-        bool, typer.Option("--watched", help="For reports that are looked at again and again.")
+        bool,
+        typer.Option("--watched", help="For reports that are read repeatedly while the test runs."),
     ] = False,
     per_day: Annotated[
         float | None, typer.Option(help="Checkouts a day, to say how long that takes.")
@@ -40,7 +45,7 @@ def command(
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Tell how many checkouts it takes before a report can show an effect."""
+    """Compute how many checkouts a report needs to show an effect."""
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.tracking.power import checkouts_needed
 

@@ -98,7 +98,7 @@ def command(
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Both rates with intervals, net of returns, and beside what would have happened anyway."""
+    """Report both rates with intervals, net of returns, beside what would have happened anyway."""
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query

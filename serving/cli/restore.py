@@ -16,10 +16,10 @@ def command(
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Put a backup in the place of a SQLite database that nobody uses; keep the one before.
+    """Replace a SQLite database that nothing uses by a backup, and keep the old one.
 
     Facts that wait in the spool are recorded when the service starts. Customers who were erased
-    after the backup was made have to be erased again.
+    after the backup was made must be erased again.
     """
     from mersalg.engine.storage.backup import restore
     from mersalg.engine.storage.store import SCHEMA_VERSION
@@ -33,6 +33,8 @@ def command(
     if as_json:
         console.print_json({"database": database, "kept": None if kept is None else str(kept)})
     else:
-        console.out.print(f"{database} holds what {file} holds")
+        console.out.print(f"{database} now has the facts of {file}")
         if kept is not None:
-            console.out.print(f"the database before is kept as {kept}; delete it when it may go")
+            console.out.print(
+                f"the old database is kept as {kept}; delete it when you no longer need it"
+            )

@@ -14,18 +14,18 @@ from mersalg.serving.cli.database import Database, existing_store
 def command(
     database: Database,
     keep_months: Annotated[
-        int, typer.Option(help="Whole months before the present one whose facts stay.")
+        int, typer.Option(help="Whole months before the present one whose facts are kept.")
     ] = 25,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell how many facts would go.")
+        bool, typer.Option("--dry-run", help="Only say how many facts would be dropped.")
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Drop the facts of old months after rolling up their days.
 
-    Reports of whole days stay as they are, but that a checkout with decisions on both sides of a
-    midnight counts in the day it began; reports by item, rule or store can then look no further
-    back, nor can `events export`. Facts that arrive late for a dropped month count for nothing.
+    Reports of whole days stay as they are, except that a checkout with decisions before and after
+    midnight counts in the day it began. Reports by item, rule or store and `events export` do not
+    reach further back. Facts that arrive late for a dropped month are not counted.
     """
     from mersalg.engine.tracking.local_days import zone_of
     from mersalg.engine.tracking.query import ReportQuery

@@ -30,20 +30,20 @@ def command(
         str,
         typer.Option(
             envvar="MERSALG_DATABASE",
-            help="Where facts are kept: sqlite:///FILE or postgresql://...",
+            help="Database of facts: sqlite:///FILE or postgresql://...",
         ),
     ] = "sqlite:///mersalg.db",
     host: Annotated[
         str,
         typer.Option(
-            envvar="MERSALG_HOST", help="Address to listen on; any but loopback needs keys."
+            envvar="MERSALG_HOST", help="Address to listen on; any except loopback requires keys."
         ),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(envvar="MERSALG_PORT", help="Port to listen on; 0 takes a free one.")
     ] = 8000,
     workers: Annotated[
-        int, typer.Option(envvar="MERSALG_WORKERS", help="Processes that answer.")
+        int, typer.Option(envvar="MERSALG_WORKERS", help="Number of processes that answer.")
     ] = 1,
     config: Annotated[
         Path | None,
@@ -56,8 +56,8 @@ def command(
         Path | None,
         typer.Option(
             envvar="MERSALG_SPOOL",
-            help="Where decisions wait while the database is away; unless given, beside a SQLite"
-            " database, else in mersalg-spool.",
+            help="Folder where decisions wait while the database is away; by default beside a"
+            " SQLite database, else mersalg-spool.",
             show_default=False,
         ),
     ] = None,
@@ -79,19 +79,19 @@ def command(
         str,
         typer.Option(
             envvar="MERSALG_LOG_LEVEL",
-            help="The least that is logged: debug, info, warning, error.",
+            help="Lowest level that is logged: debug, info, warning, error.",
         ),
     ] = "info",
     drain_seconds: Annotated[
         float,
         typer.Option(
             envvar="MERSALG_DRAIN_SECONDS",
-            help="How long it goes on answering after SIGTERM, while /readyz says no.",
+            help="Seconds to go on answering after SIGTERM, while /readyz says no.",
         ),
     ] = 0,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Answer suggestion calls, take events, report the rates, show the dashboard.
+    """Answer suggestion calls, record events, report the rates, show the dashboard.
 
     API keys come from MERSALG_KEYS or a file named by MERSALG_KEYS_FILE, as scope:key with the
     scopes storefront, server, report and admin. Without keys every call is allowed, and only

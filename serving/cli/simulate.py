@@ -26,31 +26,39 @@ def _share(words: str) -> Any:
 
 
 def command(
-    checkouts: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Other seeds are other shoppers.")] = 1,
+    checkouts: Annotated[
+        int, typer.Option(min=1, max=10_000_000, help="Number of checkouts.")
+    ] = 20_000,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; another seed simulates other shoppers.")
+    ] = 1,
     holdout: Annotated[float, _share("Share of customers who see no offers.")] = 0.1,
-    anyway: Annotated[float, _share("Buy the complement, offered or not.")] = 0.11,
-    persuaded: Annotated[float, _share("Buy it because they see it offered.")] = 0.08,
-    trade_up: Annotated[float, _share("Take the better version by themselves.")] = 0.05,
-    upgraded: Annotated[float, _share("Take it because they see it offered.")] = 0.05,
-    seen: Annotated[float, _share("Checkouts in which offers are looked at.")] = 0.8,
-    returned: Annotated[float, _share("Purchases of which a line is sent back.")] = 0.05,
+    anyway: Annotated[
+        float, _share("Share of shoppers who buy the complement, offered or not.")
+    ] = 0.11,
+    persuaded: Annotated[float, _share("Share who buy it because they see it offered.")] = 0.08,
+    trade_up: Annotated[float, _share("Share who take the better version by themselves.")] = 0.05,
+    upgraded: Annotated[float, _share("Share who take it because they see it offered.")] = 0.05,
+    seen: Annotated[float, _share("Share of checkouts in which offers are viewed.")] = 0.8,
+    returned: Annotated[float, _share("Share of purchases of which a line is returned.")] = 0.05,
     visits: Annotated[
         float, typer.Option(min=1, help="Checkouts of a customer, on average.")
     ] = 2.5,
     out: Annotated[
-        Path | None, typer.Option(help="Write the facts there, as `events import` takes them.")
+        Path | None, typer.Option(help="File to write the facts to, as `events import` reads them.")
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="Record them there too; one that holds nothing but simulations."),
+        typer.Option(
+            help="Database to record them in as well; it may hold nothing but simulations."
+        ),
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Plant buyers of known habits, report on their facts, and hold the report against the truth.
+    """Simulate buyers of known habits, and compare the report on their facts with the truth.
 
     Some buy the offered item anyway and some only because it is offered: the attributed rate
-    counts both, the hold-out tells them apart. The same seed gives the same facts.
+    counts both, and the hold-out separates them. The same seed gives the same facts.
     """
     from mersalg.engine.facts import KINDS
     from mersalg.engine.storage.store import open_store

@@ -22,19 +22,22 @@ _STANDARD = "-"
 def command(
     models: console.ModelsOption = Path("models"),
     carts: Annotated[
-        str, typer.Option(help="Carts as JSON lines, one request body a line; - reads them in.")
+        str, typer.Option(help="Carts as JSON Lines, one request body a line; - is standard input.")
     ] = _STANDARD,
     out: Annotated[
-        str, typer.Option(help="Where the answers go, one a line in the same order; - prints them.")
+        str,
+        typer.Option(
+            help="File of the answers, one a line in the same order; - is standard output."
+        ),
     ] = _STANDARD,
     no_holdout: Annotated[
         bool, typer.Option("--no-holdout", help="Put every unit in treatment.")
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Suggest cross-sell and upsell for many carts, as the service would, and record nothing.
+    """Suggest cross-sell and upsell for many carts, as the service would; nothing is recorded.
 
-    A malformed line is answered by an error in its place; the exit code is then 2.
+    A malformed line is answered by an error in its place, and the exit code is 2.
     """
     from mersalg.engine.registry import Registry
 

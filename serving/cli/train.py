@@ -22,15 +22,18 @@ def command(
     config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
     models: console.ModelsOption = Path("models"),
     engine: Annotated[
-        EngineName | None, typer.Option(help="Mining engine, else the shop file's.")
+        EngineName | None, typer.Option(help="Mining engine; by default that of the shop file.")
     ] = None,
     publish: Annotated[
-        bool, typer.Option("--publish/--no-publish", help="Publish if the gate lets it by.")
+        bool,
+        typer.Option("--publish/--no-publish", help="Publish the version if it passes the gate."),
     ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Publish whatever the gate says.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish even if the gate refuses.")
+    ] = False,
     if_changed: Annotated[
         bool,
-        typer.Option("--if-changed", help="Write nothing where shop file and data are unchanged."),
+        typer.Option("--if-changed", help="Write no version if shop file and data are unchanged."),
     ] = False,
     since_last: Annotated[
         bool, typer.Option("--since-last", help="Old name of --if-changed.", hidden=True)
@@ -39,19 +42,21 @@ def command(
         str | None,
         typer.Option(
             envvar="MERSALG_DATABASE",
-            help="Database URL: its live catalogue goes before the catalogue file.",
+            help="Database URL; its live catalogue overrides the catalogue file.",
         ),
     ] = None,
     outcomes: Annotated[
         str | None,
-        typer.Option(help="Database URL: its shown upsell offers calibrate upgrades' scores."),
+        typer.Option(
+            help="Database URL; the upsell offers shown in it calibrate the scores of upgrades."
+        ),
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Read, check, mine, fit and back-test; write a version and publish it if it passes the gate.
+    """Read, check, mine, fit and back-test; write a version, and publish it if it passes the gate.
 
-    A refused version is written all the same: see it by [bold]mersalg models show[/], publish it by
-    [bold]mersalg models publish[/]. The exit code is then 1.
+    A refused version is written too: [bold]mersalg models show[/] shows it, and
+    [bold]mersalg models publish[/] publishes it. The exit code is then 1.
     """
     from mersalg.engine.config import load_config
     from mersalg.training.pipeline import train

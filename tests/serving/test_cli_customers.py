@@ -84,7 +84,7 @@ def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert _of("kari", database) == ["e1", "e3"]
     assert run("events", "export", "--database", database) != stored
     present = ("customers", "rotate", "--present", "--database", database)
-    assert "0 facts are under the new secret" in run(*present)
+    assert "0 facts are hashed with the new secret" in run(*present)
     # What was exported under the first secret finds its people again.
     old = database.with_name("old.jsonl")
     old.write_text(stored)
