@@ -1,4 +1,4 @@
-"""The shop file: one TOML that says where a shop's data lies and how it wants to sell.
+"""The shop file: one TOML that says where a shop's data is and how it wants to sell.
 
 Every model is frozen and forbids unknown keys, so a typo is an error and never a silent default.
 """
@@ -150,7 +150,7 @@ class GateSection(Section):
 
 
 class AlertsSection(Section):
-    """Whom to tell of what needs a person."""
+    """Where messages about what needs a person are sent."""
 
     webhook: str | None = Field(default=None, pattern=r"^(https?://|\$\{)")
     """Address that gets a message (`POST`, JSON with `text`, as Slack and Mattermost read it) when

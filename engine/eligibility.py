@@ -148,7 +148,7 @@ class Eligibility:
 
         `cart_price_minor` is the price of all the cart holds, None where it is not known;
         `has_unknown` says whether that is more than the items of `cart`.
-        Give it back by `release` when nothing is asked of it any more.
+        Pass it to `release` when nothing is asked of it any more.
         """
         try:
             marks = self._spare.pop()
@@ -190,7 +190,7 @@ class Eligibility:
             self._spare.append(marks)
 
     def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
-        """Whether each of `items` stands on the ladder of something in the cart."""
+        """Whether each of `items` is on the ladder of something in the cart."""
         ladders = self.ladders.family[items]
         return (ladders >= 0) & np.isin(ladders, self.ladders.family[cart])
 
@@ -281,7 +281,7 @@ class CartEligibility:
 
 
 def _mark(marks: Marks, items: NDArray[np.integer], reason: Reason) -> None:
-    """Set `reason` where nothing, or a reason that stands later in the list, was set."""
+    """Set `reason` where nothing, or a reason that is later in the list, was set."""
     mark = int(reason)
     if len(items) > _FEW:
         held = marks[items]

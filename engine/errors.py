@@ -43,10 +43,10 @@ class MersalgError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Processes hand errors on; Python would rebuild them from the message alone.
-        return _made_anew, (type(self), self.args, self.__dict__)
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
-def _made_anew(
+def _rebuilt(
     kind: type[MersalgError], args: tuple[object, ...], state: Mapping[str, object]
 ) -> MersalgError:
     error = kind.__new__(kind, *args)

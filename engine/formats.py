@@ -1,6 +1,6 @@
 """Numbers, shares and money in the buyer's own notation.
 
-Its signs are Babel's; the digits are put down here, for offers are worded while a buyer waits.
+Its signs are Babel's; the digits are written here, for a buyer waits for the text of an offer.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     FactRejected
-        A field holds something that its type does not tell, or there is none.
+        A field holds what its type does not allow, or there is none.
     """
     found: dict[str, Any] = {}
     for name, value in given.items():

@@ -76,7 +76,7 @@ def translate_words(words: Sequence[str], language: Language) -> str:
 def _attribute_names(language: Language) -> dict[str, str]:
     """Return the names of attributes, in any language of the catalogues, as one language has them.
 
-    Where several names have one translation, it stands for the first of them.
+    Where several names have one translation, it is that of the first of them.
     """
     pairs: dict[str, tuple[str, str]] = {}
     for other in LANGUAGES:

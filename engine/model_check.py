@@ -146,7 +146,7 @@ def _sizes(model: Model) -> dict[str, int]:
         "ladders": model.ladders.n_ladders,
         "groups": 0 if ranking is None else ranking.signals.n_groups,
         "signals": len(COMPLEMENT),
-        # The last stands for the orders of which no store is known.
+        # The last is that of the orders of which no store is known.
         "stores": 0 if stores is None else len(stores.store_ids) + 1,
         "contradicted": 0 if stores is None else len(stores.contradicted_rules),
         "buyers": 0 if model.customers is None else model.customers.purchases.n_customers,

@@ -1,4 +1,4 @@
-"""How long work tells how far it has come; the command line draws it, others stay silent."""
+"""Progress of long work: the command line draws it, other callers stay silent."""
 
 from __future__ import annotations
 

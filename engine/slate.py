@@ -111,7 +111,7 @@ def build_slate(
     at
         Microseconds since the epoch, whose pins and blocks hold; now where not given.
     excluded_item_ids, declined_item_ids
-        What the call wants left out, and what the buyer has waved away.
+        What the call wants left out, and what the buyer has dismissed.
     past
         What the buyer bought before, where that is known.
     mode

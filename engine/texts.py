@@ -31,14 +31,14 @@ _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What an upgrade costs more, and how it is told.
+    """What an upgrade costs more, and what its text says of that.
 
     Attributes
     ----------
     price_difference_minor
         In minor units of `currency`, for one of the units replaced.
     quantity
-        How many those are; of several the price is told for each.
+        How many those are; of several the price is given for each.
     step
         A bigger pack, or a better version.
     unit_saving
@@ -118,16 +118,64 @@ class Wording:
     """The shop's own words for attributes, and the phrases made with them, remembered."""
 
     def __init__(self, attributes: AttributesSection | None = None) -> None:
-        self.attributes = attributes
+        self._attributes = attributes or AttributesSection()
         # The attributes of a shop change in far fewer ways than it has pairs of items.
         self.phrase = lru_cache(_PHRASES_REMEMBERED)(self._phrase)
         self.added = lru_cache(_PHRASES_REMEMBERED)(self._added)
 
-    def _phrase(self, change: Change, language: Language) -> str:
-        return _phrase(change, language, self.attributes)
+    def label(self, attribute: str, language: Language) -> tuple[str, str]:
+        """Return the words of an attribute and its unit, as `attribute_label`."""
+        return attribute_label(attribute, language, self._attributes)
 
     def _added(self, change: Change, language: Language) -> tuple[str, ...]:
-        return _added(change, language, self.attributes)
+        """Return what is there now and was not before: members of a set, or the attribute."""
+        label = self.label(change.attribute, language)[0]
+        if not label or self._phrase(change, language):
+            return ()
+        if gains.truth(change.after) is not None:
+            return (label,)
+        if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
+            return ()
+        return gains.added(change.before, change.after)
+
+    def _phrase(self, change: Change, language: Language) -> str:
+        """Return `4x the storage`, `camera 12 → 48 MP` or `size small → large`.
+
+        It is "" of sets and truths, and of attributes that have no label.
+        """
+        attribute, messages = change.attribute, messages_of(language)
+        label, suffix = self.label(attribute, language)
+        if not label:
+            return ""
+        decimal = self._attributes.decimals.get(attribute, ".")
+        before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
+        if before is None or after is None:
+            levels = self._attributes.attribute_levels.get(attribute, ())
+            if gains.is_step(change.before, change.after, levels):
+                return _from_to(label, change, language)
+            if not gains.are_amounts(attribute, change.before, change.after):
+                return ""
+            # As packs are written (`2/12 OZ`) only the shop reads them.
+            is_pack = attribute == gains.PACK_SIZE
+            return messages.gettext("bigger pack") if is_pack else _from_to(label, change, language)
+        ratio = number_ratio(change.before, change.after, decimal)
+        unit = (after.unit or before.unit).casefold() or suffix
+        is_said = UNITS[unit][1] if unit in UNITS else not unit
+        if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and is_said:
+            sentence = (
+                messages.pgettext("many", "{ratio}x the {label}")
+                if is_countable(attribute)
+                else messages.pgettext("much", "{ratio}x the {label}")
+            )
+            return sentence.format(ratio=number_text(ratio, language), label=label)
+        # Where a unit is written in the texts, both are printed as the shop wrote them.
+        as_written = before.unit or after.unit or before.comma_thousands or after.comma_thousands
+        if as_written or not (before.limited and after.limited):
+            return _from_to(label, change, language)
+        unit = UNITS[suffix][0] if suffix else ""
+        printed = unit if unit in ("", "″", "%") else f" {unit}"
+        numbers = [number_text(each.value, language) for each in (before, after)]
+        return _from_to(label, Change(attribute, numbers[0], numbers[1] + printed), language)
 
 
 def upsell_text(
@@ -138,12 +186,10 @@ def upsell_text(
     wording: Wording | AttributesSection | None = None,
 ) -> str:
     """Return what the better item adds, for how much more a unit; gains in the shop's order."""
-    told = wording if isinstance(wording, Wording) else Wording(wording)
+    words = wording if isinstance(wording, Wording) else Wording(wording)
     messages = messages_of(language)
-    what = ""
-    if extra.step == "size":
-        what = _bigger_pack(extra, language)
-    what = what or _gained(gained, language, told) or _instead(differs, extra, language, told)
+    what = _bigger_pack(extra, language) if extra.step == "size" else ""
+    what = what or _gained(gained, language, words) or _instead(differs, extra, language, words)
     what = _sentence_case(what)
     amount = money_text(extra.price_difference_minor, extra.currency, language)
     several = extra.quantity > 1
@@ -158,13 +204,13 @@ def upsell_text(
 def _instead(differs: Sequence[Change], extra: Extra, language: Language, wording: Wording) -> str:
     """Of a dearer version of which nothing is known to be better: only what it is called.
 
-    Items of one name are told apart by what differs.
+    Items of one name are distinguished by what differs.
     """
     messages, (after, before) = messages_of(language), [_printed(each) for each in extra.names]
     if before and after and before.casefold() != after.casefold():
         return messages.gettext("{after} instead of {before}").format(after=after, before=before)
     for change in differs:
-        label = attribute_label(change.attribute, language, wording.attributes)[0]
+        label = wording.label(change.attribute, language)[0]
         values = [value_text(each, language) for each in (change.after, change.before)]
         # Packs that cannot be compared, and codes, say nothing to a buyer.
         if (
@@ -221,88 +267,13 @@ def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> s
     return f"{what}, {adds}" if what else adds
 
 
-def _added(
-    change: Change, language: Language, attributes: AttributesSection | None
-) -> tuple[str, ...]:
-    """Return what is there now and was not before: members of a set, or the attribute itself."""
-    label = attribute_label(change.attribute, language, attributes)[0]
-    if not label or _phrase(change, language, attributes):
-        return ()
-    if gains.truth(change.after) is not None:
-        return (label,)
-    if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
-        return ()
-    return gains.added(change.before, change.after)
-
-
-def _phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
-    """Return `4x the storage`, `camera 12 → 48 MP` or `size small → large`.
-
-    It is "" of sets and truths, and of attributes that have no label.
-    """
-    if not attribute_label(change.attribute, language, attributes)[0]:
-        return ""
-    decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
-    before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
-    levels = attributes.attribute_levels.get(change.attribute, ()) if attributes else ()
-    if before is not None and after is not None:
-        return _number_phrase(change, language, attributes)
-    if gains.is_step(change.before, change.after, levels):
-        return _from_to(change, language, attributes)
-    if not gains.are_amounts(change.attribute, change.before, change.after):
-        return ""
-    if change.attribute == gains.PACK_SIZE:
-        # As packs are written (`2/12 OZ`) only the shop reads them.
-        return messages_of(language).gettext("bigger pack")
-    return _from_to(change, language, attributes)
-
-
-def _number_phrase(change: Change, language: Language, attributes: AttributesSection | None) -> str:
-    decimal = attributes.decimals.get(change.attribute, ".") if attributes else "."
-    before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
-    assert before is not None
-    assert after is not None
-    label, suffix = attribute_label(change.attribute, language, attributes)
-    ratio = number_ratio(change.before, change.after, decimal)
-    unit = (after.unit or before.unit).casefold() or suffix
-    tells_ratio = UNITS[unit][1] if unit in UNITS else not unit
-    if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and tells_ratio:
-        messages = messages_of(language)
-        sentence = (
-            messages.pgettext("many", "{ratio}x the {label}")
-            if is_countable(change.attribute)
-            else messages.pgettext("much", "{ratio}x the {label}")
-        )
-        return sentence.format(ratio=number_text(ratio, language), label=label)
-    # Where a unit is written in the texts, both stand as the shop wrote them.
-    as_written = before.unit or after.unit or before.comma_thousands or after.comma_thousands
-    if as_written or not (before.limited and after.limited):
-        return _from_to(change, language, attributes)
-    unit = UNITS[suffix][0] if suffix else ""
-    printed = unit if unit in ("", "″", "%") else f" {unit}"
-    return _from_to(
-        Change(
-            change.attribute,
-            number_text(before.value, language),
-            number_text(after.value, language) + printed,
-        ),
-        language,
-        attributes,
-    )
-
-
-def _from_to(change: Change, language: Language, attributes: AttributesSection | None) -> str:
+def _from_to(label: str, change: Change, language: Language) -> str:
+    before, after = change.before, change.after
     if change.attribute == gains.PACK_SIZE:  # Units are capitals in many a list, `14.5 OZ`.
-        change = Change(change.attribute, change.before.lower(), change.after.lower())
-    return (
-        messages_of(language)
-        .gettext("{label} {before} → {after}")
-        .format(
-            label=attribute_label(change.attribute, language, attributes)[0],
-            before=value_text(change.before, language),
-            after=value_text(change.after, language),
-        )
-    )
+        before, after = before.lower(), after.lower()
+    before, after = value_text(before, language), value_text(after, language)
+    sentence = messages_of(language).gettext("{label} {before} → {after}")
+    return sentence.format(label=label, before=before, after=after)
 
 
 def value_text(value: str, language: Language) -> str:

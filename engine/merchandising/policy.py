@@ -143,7 +143,7 @@ def _in_force(
     period: int,
 ) -> InForce:
     """Return the rules that hold between `turns[period - 1]` and `turns[period]`."""
-    # Nothing begins or ends inside a period, so any moment of it stands for all.
+    # Nothing begins or ends inside a period, so all its moments are alike.
     moment = turns[period - 1] if period else (turns[0] - 1 if turns else 0)
     held = [block for validity, block in blocks if moment in validity]
     by_item: dict[int, list[Block]] = {}

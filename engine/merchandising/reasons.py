@@ -8,7 +8,7 @@ from enum import IntEnum
 class Reason(IntEnum):
     """The first that applies, in this order. Numbers may change; `code` never does.
 
-    A pin of the shop overrides what stands after `ALREADY_OFFERED`, and nothing before it.
+    A pin of the shop overrides what comes after `ALREADY_OFFERED`, and nothing before it.
     """
 
     meaning: str

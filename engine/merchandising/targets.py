@@ -36,7 +36,7 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[n
         ],
         dtype=np.bool_,
     )
-    # The extra place stands for the items of no category.
+    # The extra place is that of the items of no category.
     return np.flatnonzero(np.append(below, False)[catalogue.category]).astype(np.int32)
 
 
@@ -50,7 +50,7 @@ def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozense
 def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32]:
     """Return which of some categories each item is of, -1 for none; int32 (n_items,).
 
-    A category counts with all below it, at whatever level its name stands, in any letter case.
+    A category counts with all below it, at whatever level its name is, in any letter case.
     """
     wanted = [tuple(part.casefold() for part in category_path(name)) for name in names]
     # The extra place is that of the items of no category.

@@ -22,7 +22,7 @@ class Validity:
 
     @classmethod
     def between(cls, start: date | None, end: date | None, zone: ZoneInfo) -> Self:
-        """None is open; a date is its first instant in `zone`, where times without offset lie."""
+        """None is open; a date is its first instant in `zone`, as are times without offset."""
         return cls(
             _BEGINNING if start is None else _instant(start, zone),
             _END if end is None else _instant(end, zone),

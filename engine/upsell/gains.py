@@ -23,45 +23,27 @@ from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.numbers import Mark, in_common_unit, parse_number
 from mersalg.engine.upsell.packs import parse_pack
 from mersalg.engine.upsell.traits import Kind, sense_of
+from mersalg.engine.words import read_toml
 
 PACK_SIZE = "pack_size"
 """The attribute compared by the amount it states."""
 
 _LONGEST_PLAIN = 15
-"""Digits of a number that is compared as it stands."""
+"""Digits of a number that is compared as an integer."""
 _SAME_PACK = 1.05
 """Packs that differ by no more are one size: 26 and 26.5 ounces."""
 
-_YES = frozenset({"yes", "true", "ja", "y", "included", "inkludert"})
-_NO = frozenset({"no", "false", "nei", "n", "not included", "ikke inkludert"})
-_NOTHING = frozenset({"none", "ingen"})
-_UNKNOWN = frozenset({"", "-", "–", "—", "?", "n/a", "unknown", "ukjent"})
+_WORDS = read_toml("mersalg.engine")["values"]
+_YES, _NO, _NOTHING, _UNKNOWN = (
+    frozenset[str](_WORDS[name]) for name in ("yes", "no", "nothing", "unknown")
+)
 
 Levels = tuple[str, ...]
 """Words of one ordered attribute, the least first."""
 
 # Each scale ascends; several words may name one step.
-_SCALES: tuple[tuple[frozenset[str], ...], ...] = (
-    (
-        frozenset({"xs", "extra small", "mini"}),
-        frozenset({"s", "sm", "small", "liten"}),
-        frozenset({"m", "md", "medium", "rg", "regular", "middels", "vanlig"}),
-        frozenset({"l", "lg", "large", "stor"}),
-        frozenset({"xl", "extra large", "ekstra stor"}),
-        frozenset({"xxl"}),
-    ),
-    (
-        frozenset({"basic", "basis", "starter", "start"}),
-        frozenset({"standard", "plus", "pluss"}),
-        frozenset({"premium", "pro", "professional"}),
-        frozenset({"enterprise"}),
-    ),
-    (
-        frozenset({"bronze", "bronse"}),
-        frozenset({"silver", "sølv"}),
-        frozenset({"gold", "gull"}),
-        frozenset({"platinum", "platina"}),
-    ),
+_SCALES: tuple[tuple[frozenset[str], ...], ...] = tuple(
+    tuple(map(frozenset, steps)) for steps in _WORDS["scales"]
 )
 _SIDES = re.compile(r"(?P<sides>[0-9.]+(?:\s*[x×]\s*[0-9.]+)+)\s*(?P<unit>[^\W\d_]*)")
 

@@ -7,39 +7,14 @@ from functools import lru_cache
 
 from mersalg.engine.locales import Language, translate_words
 from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.words import read_toml
 
 # Suffix of an attribute name -> unit as printed, and whether "twice of it" says something: twice
 # the storage does, twice the megapixels does not.
 UNITS: dict[str, tuple[str, bool]] = {
-    **{unit: (unit.upper(), True) for unit in ("kb", "mb", "gb", "tb")},
-    **{unit: (unit, True) for unit in ("ml", "cl", "dl", "l", "mg", "g", "kg")},
-    **{unit: (unit, True) for unit in ("m", "km", "min")},
-    **{unit: (unit, False) for unit in ("mm", "cm", "nm", "fps", "dpi", "nits")},
-    "db": ("dB", False),
-    "hours": ("h", True),
-    "h": ("h", True),
-    "m2": ("m²", True),
-    "sqm": ("m²", True),
-    "m3": ("m³", True),
-    "mah": ("mAh", True),
-    "wh": ("Wh", True),
-    "kwh": ("kWh", True),
-    "mbps": ("Mbit/s", True),
-    "gbps": ("Gbit/s", True),
-    "mp": ("MP", False),
-    "mpx": ("MP", False),
-    "hz": ("Hz", False),
-    "khz": ("kHz", False),
-    "mhz": ("MHz", False),
-    "ghz": ("GHz", False),
-    "w": ("W", False),
-    "kw": ("kW", False),
-    "v": ("V", False),
-    "inch": ("″", False),
-    "inches": ("″", False),
-    "in": ("″", False),
-    "pct": ("%", False),
-    "percent": ("%", False),
+    unit: (printed, table == "amounts")
+    for table, units in read_toml("mersalg.engine")["suffixes"].items()
+    for unit, printed in units.items()
 }
 
 _WORD = re.compile(r"(?=.*[aeiouyæøå])[^\W\d_]{3,}|per|of|and", re.IGNORECASE)

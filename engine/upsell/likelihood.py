@@ -22,7 +22,7 @@ class Facts:
     Attributes
     ----------
     ladder : int32 (n,)
-        -1 where it stands on none.
+        -1 where it is on none.
     tier
         int16 (n,).
     log_price : float32 (n,)

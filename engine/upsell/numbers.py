@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
+
+from mersalg.engine.words import read_toml
 
 Mark = Literal[".", ","]
 """The decimal mark of a file."""
@@ -23,51 +24,12 @@ _COMMA_NUMBER = re.compile(
 _UNLIMITED = frozenset({"unlimited", "ubegrenset", "ubegrensa", "∞"})
 
 
-def _sizes(dimension: str, sizes: Mapping[str, str]) -> dict[str, tuple[str, Decimal]]:
-    return {
-        unit: (dimension, Decimal(size)) for units, size in sizes.items() for unit in units.split()
-    }
-
-
 # Unit -> (dimension, size in the smallest unit of the dimension).
 _UNITS: dict[str, tuple[str, Decimal]] = {
-    **{
-        unit: ("bytes", Decimal(1000) ** power)
-        for power, unit in enumerate(("kb", "mb", "gb", "tb", "pb"))
-    },
-    **_sizes(
-        "volume",
-        {
-            "ml": "1",
-            "cl": "10",
-            "dl": "100",
-            "l liter litre liters litres": "1000",
-            "pt": "473.176",
-            "qt": "946.353",
-            "ga gal": "3785.41",
-        },
-    ),
-    "fl oz": ("volume", Decimal("29.5735")),
-    **_sizes(
-        "mass", {"mg": "1", "g": "1000", "kg": "1000000", "oz": "28349.5", "lb lbs": "453592"}
-    ),
-    **_sizes("length", {"mm": "1", "cm": "10", "m": "1000", "km": "1000000"}),
-    **_sizes("frequency", {"hz": "1", "khz": "1e3", "mhz": "1e6", "ghz": "1e9"}),
-    **_sizes("power", {"mw": "1", "w": "1000", "kw": "1000000"}),
-    **_sizes("energy", {"wh": "1", "kwh": "1000"}),
-    **_sizes("charge", {"mah": "1", "ah": "1000"}),
-    **_sizes("rate", {"kbit/s kbps": "1", "mbit/s mbps": "1000", "gbit/s gbps": "1000000"}),
-    **_sizes(
-        "time",
-        {
-            "s sec": "1",
-            "min minutes minutter": "60",
-            "h hours hour timer time": "3600",
-            "days day dager dag": "86400",
-            "weeks week uker uke": "604800",
-        },
-    ),
-    **_sizes("months", {"months month måneder måned": "1", "years year år": "12"}),
+    unit.replace("_", " "): (dimension, Decimal(size))
+    for dimension, sizes in read_toml("mersalg.engine")["numbers"].items()
+    for units, size in sizes.items()
+    for unit in units.split()
 }
 
 

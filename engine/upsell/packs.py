@@ -26,7 +26,7 @@ _LARGEST_PACK = 20_000.0
 
 
 _WORDS = read_toml("mersalg.engine")["packs"]
-# As written -> dimension, size in its base unit, the spelling that stands for all of them.
+# As written -> dimension, size in its base unit, the one spelling for all of them.
 _UNITS: dict[str, tuple[str, float, str]] = {
     unit: (dimension, size, units.split()[0])
     for dimension, sizes in _WORDS["units"].items()
@@ -42,7 +42,7 @@ _EACH_HOLDS = frozenset(_WORDS["full"].split())
 _STRONG = frozenset(_WORDS["strong"].split())
 """Pieces beside which grams are the strength or weight of each."""
 _ALONE = frozenset(_WORDS["alone"].split())
-"""Units that mean one of them where no number stands before."""
+"""Units that mean one of them where no number is before."""
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
 
 _WORD = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
@@ -87,7 +87,7 @@ _RANGE = re.compile(
     r"|sacks?|poser?|esker?|bokser?|flasker?)\b)?"
 )
 _MEASURED = re.compile(r"[^0-9]*+[0-9].*[^\W\d_]", re.DOTALL)
-"""A unit stands behind its number, so that other texts need not be looked through for one."""
+"""A unit follows its number, so that other texts need not be looked through for one."""
 _PACKS = re.compile(rf"{_SET_OF.pattern.replace('<count>', '<of>')}|{_PACK_COUNT.pattern}")
 _BOXES = frozenset(_WORDS["boxes"].split())
 _SPACES = re.compile(r"(\s)\s+")
@@ -146,7 +146,7 @@ def parse_pack(text: str) -> Pack | None:
     measured = [found for found in amounts if _kind(found) in ("volume", "mass")]
     if len(measured) > 1 and _adds_up(measured, words):
         return _pack(sum(_base(found) for found in measured) / OUNCE, "oz")
-    # Beside a number of pieces inches tell how large each is.
+    # Beside a number of pieces inches say how large each is.
     pieces = [found for found in amounts if _kind(found) == "pieces"]
     each = [found for found in pieces if found["unit"] in _STRONG]
     nested = _nested(words) if not measured else None

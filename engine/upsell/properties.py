@@ -21,7 +21,7 @@ _GIGABYTES = re.compile(r"(?<![0-9.,])(?:16|32|64|128|256|512)\s?G\b(?!/)")
 
 
 def _any(words: str) -> str:
-    """Compile a pattern of words; `_` stands for an optional space, `~` for any letters."""
+    """Compile a pattern of words; `_` is an optional space, `~` for any letters."""
     chosen = words.replace("_", r"\s?").replace("~", r"\w*").split()
     return rf"\b(?:{'|'.join(chosen)})\b"
 

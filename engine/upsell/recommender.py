@@ -338,7 +338,7 @@ class Upsell:
 
         Items of a family are, by the shop's own word, or by names and baskets. Those that share
         only a category (breakfast and parking) must be known to replace each other, and to gain
-        something or be called alike. Of two that are called the same and differ in nothing told,
+        something or be called alike. Of two that are called the same and differ in nothing known,
         the dearer is only dearer, unless the shop says that they are versions.
         """
         catalogue, families = self.catalogue, self.ladders.families

@@ -22,9 +22,9 @@ class Ladders:
     Attributes
     ----------
     family : int32 (n_items,)
-        Ladder of each item, -1 where it stands on none.
+        Ladder of each item, -1 where it is on none.
     tier : int16 (n_items,)
-        Rank of the item's price level in its ladder, 0 the cheapest, -1 where it stands on none.
+        Rank of the item's price level in its ladder, 0 the cheapest, -1 where it is on none.
     members
         Ragged of int32 over ladders; items of each, by price then index, ascending.
     families

@@ -145,7 +145,7 @@ def _is_colour(word: str) -> bool:
 def traits_of(name: str, category: str = "") -> Traits:
     """Return the traits of a display name, apart from how much it holds.
 
-    Its category helps to tell garments from drinks.
+    Its category helps to distinguish garments from drinks.
     """
     text = without_pack(name, category).casefold()
     around = frozenset(_WORDS.findall(f"{text} {category.casefold()}".replace("t-s", "ts")))
