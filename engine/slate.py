@@ -21,14 +21,15 @@ from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.eligibility import Cap, Eligibility
 from mersalg.engine.fact_fields import LARGEST_QUANTITY
 from mersalg.engine.facts import CartLine, Quantity
-from mersalg.engine.merchandising.placing import Complement, place_complements
-from mersalg.engine.merchandising.policy import Policy
-from mersalg.engine.merchandising.reasons import Reason
-from mersalg.engine.merchandising.rejections import (
+from mersalg.engine.merchandising.placing import (
+    Complement,
     Rejected,
+    place_complements,
     rejected_complements,
     rejected_upgrades,
 )
+from mersalg.engine.merchandising.policy import Policy
+from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.model import Model
 from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.purchases import Past

@@ -35,8 +35,8 @@ from mersalg.engine.ranking.purchases import MOST_ORDERS, Past
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.engine.storage.questions import Bought
 from mersalg.engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
-from mersalg.engine.upsell.families import LEARNED
 from mersalg.engine.upsell.recommender import Upgrade
+from mersalg.engine.upsell.tiers import LEARNED
 from mersalg.serving.ids import new_id
 from mersalg.serving.offer_cache import CachedOffers, OfferCache
 from mersalg.serving.schemas import SuggestionRequest

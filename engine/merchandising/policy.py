@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from mersalg.engine.eligibility import CartEligibility, Eligibility
 from mersalg.engine.merchandising.reasons import Reason
-from mersalg.engine.merchandising.sections import BlockSection, PinSection
+from mersalg.engine.merchandising.sections import BlockSection, PinSection, Validity
 from mersalg.engine.merchandising.targets import items_of, needed_of
-from mersalg.engine.merchandising.validity import Validity
 from mersalg.engine.model import Model
 
 _PERIODS_KEPT = 4

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.facts import Step
 from mersalg.engine.upsell.properties import without_properties, without_strengths
 from mersalg.engine.words import read_toml
 
@@ -43,6 +44,8 @@ _STRONG = frozenset(_WORDS["strong"].split())
 """Pieces beside which grams are the strength or weight of each."""
 _ALONE = frozenset(_WORDS["alone"].split())
 """Units that mean one of them where no number is before."""
+_TOLERANCE = 1e-9
+_IMPERIAL = frozenset({"oz", "floz", "lb", "pt", "qt", "ga", "ft", "yd"})
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
 
 _WORD = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
@@ -329,3 +332,31 @@ def _times_after(found: re.Match[str], words: str) -> Pack | None:
             pack = _many(float(after["count"]), pack, bounded=bounded)
             return _times_around(pack, words, found.start(), after.end())
     return _times_around(pack, words, *found.span())
+
+
+def step_of(
+    base: Pack | None, better: Pack | None, base_price_minor: int, better_price_minor: int
+) -> Step:
+    """Return the step from one item to a dearer one, by their packs and prices."""
+    if base is None or better is None:
+        return "tier"
+    base, better = base.beside(better), better.beside(base)
+    if base.dimension != better.dimension:
+        return "tier"
+    if base.dimension == "span" or better.amount <= base.amount * (1 + _TOLERANCE):
+        return "tier"
+    cheaper = better_price_minor * base.amount < base_price_minor * better.amount * (1 - _TOLERANCE)
+    return "size" if cheaper else "tier"
+
+
+def unit_saving(
+    base: Pack, better: Pack, base_price_minor: int, better_price_minor: int
+) -> tuple[float, str]:
+    """Return what share less one unit costs in the better pack, and what the unit is counted in.
+
+    That is the imperial unit both packs state, else the dimension.
+    """
+    base, better = base.beside(better), better.beside(base)
+    share = 1 - (better_price_minor * base.amount) / (base_price_minor * better.amount)
+    imperial = base.unit == better.unit and base.unit in _IMPERIAL
+    return share, base.unit if imperial else base.dimension

@@ -22,12 +22,11 @@ from mersalg.engine.money import LARGEST_MINOR, scale, to_minor
 from mersalg.engine.native.kernels import NativeUpgrades
 from mersalg.engine.native.packing import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.upsell.families import LEARNED
 from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
 from mersalg.engine.upsell.given import given_upgrades
+from mersalg.engine.upsell.packs import step_of, unit_saving
 from mersalg.engine.upsell.readings import Reading
-from mersalg.engine.upsell.steps import step_of, unit_saving
-from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.upsell.tiers import LEARNED, Ladders
 
 _NOTHING_KNOWN = 0.5
 _BUYERS_TO_ONE = 10

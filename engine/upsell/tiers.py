@@ -1,4 +1,4 @@
-"""Ladders: the price tiers of each family, as arrays."""
+"""Ladders: the price tiers of each family, why it is one, and how buyers move on it; as arrays."""
 
 from __future__ import annotations
 
@@ -8,8 +8,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.upsell.families import Families
-from mersalg.engine.upsell.moves import Moves
+from mersalg.engine.vocabulary import StringTable
+
+METHODS = ("given", "learned", "category")
+"""The shop names the family; names and baskets tell; only the category is shared."""
+GIVEN, LEARNED, CATEGORY = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """What each ladder's family goes by and rests on; all of n_ladders entries.
+
+    Attributes
+    ----------
+    names
+        The shop's name of the family or category, else the words its items share.
+    method : int8
+        Position in METHODS.
+    similarity : float64
+        Mean likeness of the members' names in [0, 1], NaN where not asked.
+    n_together, n_expected
+        float64, pairs of members that met in orders, and how many would by chance, basket sizes
+        allowed for.
+    words
+        What all members' names share, separated by spaces.
+    """
+
+    names: StringTable
+    method: NDArray[np.int8]
+    similarity: NDArray[np.float64]
+    n_together: NDArray[np.float64]
+    n_expected: NDArray[np.float64]
+    words: StringTable
+
+    def __len__(self) -> int:
+        return len(self.method)
+
+    def adjusted_lift(self, ladder: int) -> float | None:
+        """Pairs met over pairs expected; None where none was expected."""
+        expected = float(self.n_expected[ladder])
+        return float(self.n_together[ladder]) / expected if expected > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """A move: a customer's next purchase on the ladder, in a later order, is `items`.
+
+    Attributes
+    ----------
+    n_from : int64 (n_items,)
+        Purchases of the item that another of its ladder followed, the item itself included: the
+        denominator of every share.
+    items
+        Ragged of int32 over items; to which item. The item itself, bought again, is among them. Of
+        very many pairs those seen once are left out.
+    counts : int64
+        Of each value of `items`, how often.
+    """
+
+    n_from: NDArray[np.int64]
+    items: Ragged[np.int32]
+    counts: NDArray[np.int64]
+
+    def between(self, item: int, other: int) -> int:
+        """How often `other` followed `item`."""
+        found = np.flatnonzero(self.items[item] == other)
+        return int(self.counts[self.items.indptr[item] + found[0]]) if len(found) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     from mersalg.engine.errors import DataError
     from mersalg.engine.upsell.gains import compare_items
     from mersalg.engine.upsell.given import given_upgrades
-    from mersalg.engine.upsell.steps import step_of
+    from mersalg.engine.upsell.packs import step_of
 
     catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
     item = catalogue.items.index_of(item_id)
@@ -148,7 +148,7 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
 
 
 def _reasons(model: Model, ladder: int) -> dict[str, Any]:
-    from mersalg.engine.upsell.families import METHODS
+    from mersalg.engine.upsell.tiers import METHODS
 
     families = model.ladders.families
     if families is None:

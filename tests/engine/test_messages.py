@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 
 import mersalg.engine
 from mersalg.engine.locales import LANGUAGES, Language, messages_of, translate_words
-from mersalg.engine.upsell import steps
+from mersalg.engine.upsell import packs
 from mersalg.engine.upsell.packs import DIMENSIONS
 
 FOLDER = Path(str(resources.files(mersalg.engine)))
@@ -56,7 +56,7 @@ def test_no_message_is_left_that_nobody_asks_for() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_unit_of_a_pack_has_a_word(language: Language) -> None:
-    units = {*DIMENSIONS, *steps._IMPERIAL} - {"span"}
+    units = {*DIMENSIONS, *packs._IMPERIAL} - {"span"}
     translated = {unit: messages_of(language).pgettext("per", unit) for unit in units}
     assert {unit for unit, word in translated.items() if word == unit} == set()
 

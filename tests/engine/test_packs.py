@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine.facts import Step
-from mersalg.engine.upsell.packs import DIMENSIONS, Pack, pack_in_name, parse_pack
-from mersalg.engine.upsell.steps import step_of, unit_saving
+from mersalg.engine.upsell.packs import (
+    DIMENSIONS,
+    Pack,
+    pack_in_name,
+    parse_pack,
+    step_of,
+    unit_saving,
+)
 from mersalg.training.upsell.packs import packs_of
 from tests.support.models import TinyItem, tiny_model
 from tests.support.shared_data import shared_data

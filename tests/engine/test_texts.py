@@ -17,8 +17,7 @@ from mersalg.engine.texts import (
     upsell_text,
 )
 from mersalg.engine.upsell.labels import attribute_label, is_countable
-from mersalg.engine.upsell.packs import parse_pack
-from mersalg.engine.upsell.steps import unit_saving
+from mersalg.engine.upsell.packs import parse_pack, unit_saving
 
 STORAGE = Change("storage_gb", "64", "256")
 CAMERA = Change("camera_mp", "12", "48")

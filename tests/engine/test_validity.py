@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine import clock
-from mersalg.engine.merchandising.validity import Validity, parse_moment
+from mersalg.engine.merchandising.sections import Validity, parse_moment
 
 OSLO, NEW_YORK = ZoneInfo("Europe/Oslo"), ZoneInfo("America/New_York")
 

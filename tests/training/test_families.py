@@ -12,8 +12,7 @@ from mersalg.engine.arrays import Ragged, arrays_of, read
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
-from mersalg.engine.upsell.families import CATEGORY, LEARNED, Families
-from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.upsell.tiers import CATEGORY, LEARNED, Families, Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 from mersalg.training.upsell.families import learn_families
 from mersalg.training.upsell.former import FormerCuts

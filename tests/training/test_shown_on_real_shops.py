@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mersalg.engine.upsell.families import LEARNED
+from mersalg.engine.upsell.tiers import LEARNED
 from mersalg.training.upsell.names import words_of
 from tests.support.file_shop import FileShop
 from tests.support.shared_data import shared_data

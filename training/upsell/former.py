@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.upsell.families import Families
+from mersalg.engine.upsell.tiers import Families
 
 if TYPE_CHECKING:
     from mersalg.engine.catalogue import Catalogue

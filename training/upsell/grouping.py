@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.upsell.families import CATEGORY, GIVEN, LEARNED, Families
+from mersalg.engine.upsell.tiers import CATEGORY, GIVEN, LEARNED, Families
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training.upsell.families import LearnedFamilies, learn_families, pooled, shared_words
 from mersalg.training.upsell.names import stem_of
@@ -25,7 +25,7 @@ class Groups:
     names
         The shop's name of the family or category, or the words of a learned one.
     method : int8
-        As of `mersalg.engine.upsell.families`.
+        As of `mersalg.engine.upsell.tiers`.
     similarity, n_together, n_expected
         As there.
     words

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.orders import Baskets
-from mersalg.engine.upsell.moves import Moves
+from mersalg.engine.upsell.tiers import Moves
 
 MANY_PAIRS = 500_000
 """Above so many different moves, those seen only once are forgotten."""
