@@ -107,7 +107,7 @@ def _taken(port: int) -> bool:
 
 
 def _print(result: DemoResult) -> None:
-    from mersalg.serving.cli.report_tables import terminal_parts
+    from mersalg.serving.cli.report_tables import terminal_lines
     from mersalg.serving.presentation.report import present
 
     out = console.out
@@ -127,8 +127,8 @@ def _print(result: DemoResult) -> None:
     for sentence in result.behaviour.sentences():
         out.print(f"  · {sentence}", highlight=False)
     out.print()
-    for part in terminal_parts(present(result.report, "Complete Journey", "en")):
-        out.print(part)
+    for line in terminal_lines(present(result.report, "Complete Journey", "en"), out.width):
+        out.print(line)
     out.print("\n[bold]Against what the simulation knows[/]")
     for kind in KINDS:
         _print_truth(

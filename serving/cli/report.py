@@ -15,9 +15,9 @@ from mersalg.serving.cli.database import Database, existing_store
 from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
-    from mersalg.engine.locales import Language
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
+    from mersalg.serving.presentation.names import Names
 
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
@@ -71,6 +71,12 @@ def command(
         Path | None,
         typer.Option(help="Shop file whose settings hold here, before those in the database."),
     ] = None,
+    models: Annotated[
+        Path,
+        typer.Option(
+            envvar="MERSALG_MODELS", help="Folder of trained versions, for the names of items."
+        ),
+    ] = Path("models"),
     level: Annotated[str | None, typer.Option(help="Level of the intervals; 0.95.")] = None,
     compare: Annotated[
         str | None,
@@ -102,7 +108,8 @@ def command(
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
-    from mersalg.serving.cli import report_tables
+    from mersalg.serving.cli.report_tables import page_of, terminal_lines
+    from mersalg.serving.presentation.names import OF_ITEMS
     from mersalg.serving.presentation.report import present
 
     if lang is not None and not is_spoken(lang):
@@ -126,42 +133,55 @@ def command(
             "adjusted": str(adjusted),
         }
     )
+    how = Format.json if as_json else output
     with existing_store(database) as store:
         settings = {**store.reports.settings(), **_settings_of(config)}
         query = query.filled(settings)
-        with console.progress_bars(quiet=as_json or output is not Format.table) as progress:
+        with console.progress_bars(quiet=how is not Format.table) as progress:
             if rebuild:
                 _rebuild(store, progress)
             report = build_report(store, query, progress=progress)
-    how = Format.json if as_json else output
-    language = language_of(lang, settings.get("locale"))
-    if how is Format.table and out is None:
-        for part in report_tables.terminal_parts(present(report, query.shop, language)):
-            console.out.print(part)
-        return
+        if how in (Format.table, Format.html):
+            names = _names(store, models) if OF_ITEMS.intersection(query.by) else None
+            view = present(report, query.shop, language_of(lang, settings.get("locale")), names)
+            lines = list(terminal_lines(view, console.out.width))
+            if how is Format.table and out is None:
+                console.out.print(*lines, sep="\n")
+                return
+            text = page_of(view) if how is Format.html else "\n".join(line.plain for line in lines)
+            data = f"{text}\n".encode()
+        else:
+            data = _data(report, how)
     with target(out) as file:
-        file.write(_encoded(report, how, query.shop, language))
+        file.write(data)
 
 
-def _encoded(report: Mapping[str, Any], how: Format, shop: str | None, language: Language) -> bytes:
-    """Return the content of a file of a report."""
+def _names(store: Store, models: Path) -> Names:
+    """Return the names of items that the shop stated since the training, else the model's."""
+    from mersalg.engine.errors import ModelError
+    from mersalg.engine.registry import Registry
+    from mersalg.serving.presentation.names import Names
+
+    registry, model = Registry(models), None
+    try:
+        model = registry.load() if registry.current() else None
+    except ModelError as error:
+        console.err.print(f"items are shown by their ids: {error.message}", markup=False)
+    items = store.live.since(-1).items
+    return Names(model, {key: name for key, item in items.items() if (name := item.get("name"))})
+
+
+def _data(report: Mapping[str, Any], how: Format) -> bytes:
     if how is Format.json:
         return console.json_text(report).encode()
     if how is Format.csv:
         from mersalg.engine.tracking.report_csv import csv_text
 
         return csv_text(report).encode()
-    if how is Format.parquet:
-        from mersalg.serving.facts_api import frame_of
+    from mersalg.serving.facts_api import frame_of
 
-        frame = frame_of(report)
-        return frame.to_parquet(index=False)  # pyright: ignore[reportUnknownMemberType]
-    from mersalg.serving.cli import report_tables
-    from mersalg.serving.presentation.report import present
-
-    view = present(report, shop, language)
-    page = report_tables.page_of(view) + "\n"
-    return (page if how is Format.html else report_tables.plain_text(view)).encode()
+    frame = frame_of(report)
+    return frame.to_parquet(index=False)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _rebuild(store: Store, progress: Progress) -> None:

@@ -1,66 +1,112 @@
-"""The texts of a report on a terminal, and as one HTML file."""
+"""The texts of a report on a terminal of any width, and as one HTML file.
+
+Lines are broken at spaces alone: the figures of a number and its sign or currency are joined by
+spaces that do not break, which Rich's own tables would break at.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from mersalg.serving.presentation.texts import ReportText
 
-_KEY_WIDTH = 24
-_FILE_WIDTH = 100
+_GAP = "  "
+_LABEL_WIDTH = 24
+_LEAST_CELL = 26
+"""Narrower columns of the two kinds are put below each other."""
 
 
-def terminal_parts(view: ReportText) -> Sequence[RenderableType]:
-    """Return what Rich prints, from top to bottom; ids are never read as markup."""
-    from rich.table import Table
+def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
+    """Yield what a terminal of `width` columns shows; ids are never read as markup.
+
+    A word that is wider than the terminal, such as a long id, is the only thing that is.
+    """
     from rich.text import Text
 
-    parts: list[RenderableType] = [
-        Text.assemble((view.shop, "bold"), "  ", view.period),
-        Text(" · ".join(view.settings), "dim"),
-        Text.assemble((view.verdict.say, "bold"), "\n", view.verdict.why),
-    ]
-    rates = Table(show_lines=True)
-    rates.add_column("")
-    for kind in view.kinds:
-        title = Text.assemble((kind.term.name, "bold"), "\n", (kind.translation, "dim"))
-        rates.add_column(title)
-    for at, (label, lines) in enumerate(view.rows):
-        cells = [Text("\n").join(Text(text) for text in cell) for cell in lines]
-        if at == 0:
-            for cell, kind in zip(cells, view.kinds, strict=True):
-                cell.stylize("bold green", 0, len(kind.rates[0].value))
-        rates.add_row(Text(label), *cells)
-    parts.append(rates)
+    def wrapped(text: str, style: str = "") -> Iterator[Text]:
+        return (Text(line, style) for line in _wrap(text, width))
+
+    yield from wrapped(f"{view.shop}  {view.period}", "bold")
+    yield from wrapped(" · ".join(view.settings), "dim")
+    yield Text()
+    yield from wrapped(view.verdict.say, "bold")
+    yield from wrapped(view.verdict.why)
+    beside = range(len(view.kinds))
+    label = min(_LABEL_WIDTH, width // 3)
+    cell = (width - label) // max(1, len(beside)) - len(_GAP)
+    for places in [beside] if cell >= _LEAST_CELL else [[place] for place in beside]:
+        yield Text()
+        widths = [label, *[(width - label) // len(places) - len(_GAP)] * len(places)]
+        titles = [[view.kinds[at].term.name, view.kinds[at].translation] for at in places]
+        yield from (Text(line, "bold") for line in _beside([[""], *titles], widths))
+        for at, (name, cells) in enumerate(view.rows):
+            yield Text("─" * width, "dim")
+            lines = _beside([[name], *(cells[place] for place in places)], widths)
+            yield from (Text(line, "" if at or n else "bold green") for n, line in enumerate(lines))
     if view.groups:
-        groups = Table()
-        n_keys = len(view.group_headers) - 3 * len(view.kinds)
-        for place, header in enumerate(view.group_headers):
-            widest = max(len(row[place]) for row in view.groups)
-            # Ids and days distinguish rows: never cut, seldom broken.
-            least = min(widest, _KEY_WIDTH) if place < n_keys else None
-            groups.add_column(Text(header), overflow="fold", min_width=least)
-        for row in view.groups:
-            groups.add_row(*(Text(cell) for cell in row))
-        parts.append(groups)
-    parts.append(Text(f"{view.glossary.phrase('data_quality')}: {'; '.join(view.notes)}", "dim"))
-    return parts
+        yield Text()
+        yield from _groups(view, width)
+    yield Text()
+    notes = "; ".join(view.notes)
+    yield from wrapped(f"{view.glossary.phrase('data_quality')}: {notes}", "dim")
 
 
-def plain_text(view: ReportText) -> str:
-    """Return what a terminal shows as text without colours, for a file."""
-    from rich.console import Console
+def _groups(view: ReportText, width: int) -> Iterator[Text]:
+    """Yield a line for each kind of each group, below its key where both do not fit beside it."""
+    from rich.text import Text
 
-    text = io.StringIO()
-    console = Console(file=text, width=_FILE_WIDTH, color_system=None)
-    for part in terminal_parts(view):
-        console.print(part)
-    return text.getvalue()
+    n_keys = view.n_group_keys
+    rows = [(_GAP.join(row[:n_keys]), row[n_keys:]) for row in (view.group_headers, *view.groups)]
+    widths = [
+        max(map(_width, column)) for column in zip(*(cells for _, cells in rows), strict=True)
+    ]
+    key_width = max(_width(key) for key, _ in rows)
+    rest = sum(widths) + len(_GAP) * len(widths)
+    before = None
+    for at, (key, cells) in enumerate(rows):
+        style = "" if at else "bold"
+        line = _GAP.join(map(_padded, cells, widths)).rstrip()
+        if key_width + rest <= width:
+            yield Text(_padded("" if key == before else key, key_width) + _GAP + line, style)
+        else:
+            if key != before:
+                yield from (Text(each, "bold") for each in _wrap(key, width))
+            narrow = _wrap(_GAP.join(cells), width - 2 * len(_GAP))
+            lines = [line] if rest <= width else narrow
+            yield from (Text(_GAP + each, style) for each in lines)
+        before = key
+
+
+def _beside(cells: Sequence[Iterable[str]], widths: Sequence[int]) -> list[str]:
+    """Return the lines of cells that are beside each other, each wrapped to its width."""
+    columns = [
+        [line for text in cell for line in _wrap(text, width)]
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    return [
+        _GAP.join(map(_padded, line, widths)).rstrip()
+        for line in zip_longest(*columns, fillvalue="")
+    ]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
 
 
 def page_of(view: ReportText) -> str:

@@ -93,7 +93,7 @@ def command(
                 console.progress_bars(quiet=as_json) as progress,
                 progress.task("Computing the rates"),
             ):
-                report = build_report(store, query)
+                report: dict[str, Any] = build_report(store, query)
         finally:
             store.close()
     total = cast("Mapping[str, Any]", report["total"])
@@ -175,13 +175,13 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 
 
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
-    from mersalg.serving.cli.report_tables import terminal_parts
+    from mersalg.serving.cli.report_tables import terminal_lines
     from mersalg.serving.presentation.figures import Figures
     from mersalg.serving.presentation.report import present
 
     percent, points = Figures("en").percent, Figures("en").points
-    for part in terminal_parts(present(report, "Simulated shop", "en")):
-        console.out.print(part)
+    for line in terminal_lines(present(report, "Simulated shop", "en"), console.out.width):
+        console.out.print(line)
     show = console.out.print
     show(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
     for kind, found in checked.items():

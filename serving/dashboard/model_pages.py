@@ -20,9 +20,9 @@ from mersalg.engine.model import Model
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving.checkout import decide
 from mersalg.serving.dashboard.offer_lines import moment
-from mersalg.serving.dashboard.offers import Names
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.model_difference import ModelDifference, compare_models
+from mersalg.serving.presentation.names import Names
 from mersalg.serving.routes.models import publish, rollback
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
 

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from mersalg.engine import clock
 from mersalg.engine.tracking.local_days import zone_of
 from mersalg.serving.dashboard import rule_changes
-from mersalg.serving.dashboard.offers import Evidence, Key, OfferRow, rows_of
+from mersalg.serving.dashboard.offers import Evidence, OfferRow, rows_of
 from mersalg.serving.dashboard.shell import Visit
 from mersalg.serving.presentation.charts import Scale
+from mersalg.serving.presentation.names import Key
 
 FEWEST_BUYERS = 5
 """Groups of fewer are put together for all but administrators, as in `GET /v1/reports/rates`."""

@@ -30,8 +30,9 @@ from mersalg.serving.dashboard.offer_lines import (
     page_rows,
     whole,
 )
-from mersalg.serving.dashboard.offers import Evidence, Key, Names, OfferRow, in_order
+from mersalg.serving.dashboard.offers import Evidence, OfferRow, in_order
 from mersalg.serving.dashboard.shell import TheVisit, Visit
+from mersalg.serving.presentation.names import Key, Names
 
 router = APIRouter(include_in_schema=False)
 

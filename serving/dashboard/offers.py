@@ -7,7 +7,7 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,11 @@ from mersalg.engine.cross_sell import measures
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.model import Model
-from mersalg.engine.tracking.query import OTHER, UNKNOWN
+from mersalg.engine.tracking.query import UNKNOWN
 from mersalg.serving.dashboard.rule_changes import InForce, rule_of
+from mersalg.serving.presentation.names import Key, Names, is_decided, parts_of
 
-Key = Literal["item", "rule", "upgrade"]
 Report = Mapping[str, Any]
-
-ARROW, JOINER, POPULAR = " -> ", " + ", "popular"
-"""How a report writes rules: `a + b -> c`, and those of carts without one `popular -> c`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,41 +90,6 @@ class OfferRow:
         return None if text is None else Decimal(text)
 
 
-class Names:
-    """Names of items, as the model that is served has them; their id where it has none."""
-
-    def __init__(self, model: Model | None) -> None:
-        self._catalogue = None if model is None else model.catalogue
-
-    def __getitem__(self, item_id: str) -> str:
-        if self._catalogue is None or (item := self._catalogue.items.index_of(item_id)) is None:
-            return item_id
-        return self._catalogue.names[item] or item_id
-
-    def joined(self, item_ids: Iterable[str]) -> str:
-        """Return several names in one text."""
-        return JOINER.join(self[item_id] for item_id in item_ids)
-
-
-def parts_of(by: Key, key: str) -> tuple[tuple[str, ...], str]:
-    """Return what the cart holds and what is offered, by the key of a row."""
-    if key in (OTHER, UNKNOWN):
-        return (), ""
-    if by == "item":
-        return (), key
-    beside, _, item_id = key.rpartition(ARROW)
-    if by == "upgrade":
-        return (beside,), item_id
-    return () if beside == POPULAR else tuple(beside.split(JOINER)), item_id
-
-
-def key_of(by: Key, beside: Sequence[str], item_id: str) -> str:
-    """Return the key of a row; see `parts_of`."""
-    if by == "item":
-        return item_id
-    return f"{JOINER.join(beside) or POPULAR}{ARROW}{item_id}"
-
-
 def rows_of(
     groups: Iterable[Report],
     by: Key,
@@ -173,12 +135,6 @@ def rows_of(
                 )
             )
     return rows
-
-
-def is_decided(measured: Report) -> bool:
-    """Return whether an offer was shown or withheld."""
-    arms = (measured["incremental"][arm]["denominator"] for arm in ("treatment", "control"))
-    return bool(measured["offer"]["denominator"] or any(arms))
 
 
 def effect_of(measured: Report) -> Effect:

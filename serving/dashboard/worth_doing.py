@@ -15,8 +15,8 @@ from mersalg.serving.dashboard.offer_lines import (
     page_rows,
     whole,
 )
-from mersalg.serving.dashboard.offers import Names
 from mersalg.serving.dashboard.shell import Visit
+from mersalg.serving.presentation.names import Names
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,18 @@ from decimal import Decimal
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal, format_percent, get_currency_symbol
 
+from mersalg.engine import money
 from mersalg.engine.locales import Language
 
 MISSING = "–"
 _MINUS = "\u2212"
 _WEEK = re.compile(r"(\d{4})-W(\d\d)")
+
+
+def minor_units(amount: str, currency: str | None) -> Decimal:
+    """Return money with the decimals of its currency; effects a checkout have two more."""
+    exact = Decimal(amount)
+    return exact if currency is None else round(exact, money.minor_digits(currency))
 
 
 class Figures:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
-from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.figures import minor_units
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
-from mersalg.serving.presentation.texts import KindText, QualityText, RateText, ReportText
+from mersalg.serving.presentation.names import Names, is_decided
+from mersalg.serving.presentation.texts import (
+    EntryWords,
+    KindText,
+    QualityText,
+    ReportText,
+)
 from mersalg.serving.presentation.verdict import verdict_of
 
 Report = Mapping[str, Any]
@@ -18,14 +25,20 @@ _MISMATCH = 0.001
 _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
-def present(report: Report, shop: str | None, language: Language) -> ReportText:
-    """Return every text of a report in `language`; `shop` is the title, where it is known."""
-    return _Presenter(report, language).present(shop)
+def present(
+    report: Report, shop: str | None, language: Language, names: Names | None = None
+) -> ReportText:
+    """Return every text of a report in `language`; `shop` is the title, where it is known.
+
+    Groups of items, rules and upgrades get their `names` beside their ids; the groups come in the
+    order of their time, else of the money that was kept, the most first.
+    """
+    return _Presenter(report, language, names or Names(None)).present(shop)
 
 
 def completion_text(entry: Report, language: Language) -> str:
     """Return how offers change the share of completed checkouts, or why that is not known."""
-    return _Words(language).effect(entry)
+    return EntryWords(language).effect(entry)
 
 
 def headline_of(report: Report) -> str:
@@ -37,87 +50,11 @@ def headline_of(report: Report) -> str:
     return "checkout" if any(each["status"] == "not_comparable" for each in entries) else "customer"
 
 
-class _Words:
-    """Single entries of a report in one language."""
-
-    def __init__(self, language: Language) -> None:
-        self._language: Language = language
-        self.figures = Figures(language)
-        glossary = glossary_of(language)
-        self.terms, self.phrase = glossary.terms, glossary.phrase
-
-    def rate(self, name: str, entry: Report, net: Report | None) -> RateText:
-        term = self.terms[name]
-        if entry["status"] == "not_comparable":
-            return RateText(term, self.phrase("only_accepted"), "", "")
-        if entry["value"] is None:
-            fraction = self.phrase("nothing_counted", counted=term.counted)
-            return RateText(term, self.phrase("no_data"), "", fraction)
-        fraction = self.phrase(
-            "fraction_counted",
-            part=self.figures.count(entry["numerator"]),
-            whole=self.figures.count(entry["denominator"]),
-            counted=term.counted,
-        )
-        text = (term, self.figures.percent(entry["value"]), self.interval(entry), fraction)
-        if net is None:
-            return RateText(*text)
-        net_value = self.figures.percent(net["value"])
-        return RateText(*text, net_value, self.interval(net), self.fraction(net))
-
-    def fraction(self, entry: Report) -> str:
-        counts = (self.figures.count(entry[name]) for name in ("numerator", "denominator"))
-        return self.phrase("fraction", **dict(zip(("part", "whole"), counts, strict=True)))
-
-    def interval(self, entry: Report) -> str:
-        lower, upper = (self.figures.percent(entry[end]) for end in ("lower", "upper"))
-        return self.phrase("interval", lower=lower, upper=upper)
-
-    def points_interval(self, entry: Report) -> str:
-        lower, upper = (self.figures.points(entry[end]) for end in ("lower", "upper"))
-        return self.phrase("interval", lower=lower, upper=upper)
-
-    def money_interval(self, entry: Report) -> str:
-        if entry["lower"] is None:
-            return ""
-        lower, upper = (
-            self.figures.amount(entry[end], None, sign=True) for end in ("lower", "upper")
-        )
-        return self.phrase("interval", lower=lower, upper=upper)
-
-    def effect(self, entry: Report) -> str:
-        if entry["value"] is None:
-            return self.phrase("not_known", reason=self.reason(entry))
-        return self.phrase(
-            "effect",
-            points=self.figures.points(entry["value"]),
-            interval=self.points_interval(entry),
-        )
-
-    def extra_sales(self, entry: Report, currency: str | None) -> str:
-        """Return an effect in money a month with its range, or why it is not known."""
-        if entry["value"] is None:
-            return self.phrase("not_known", reason=self.reason(entry))
-        amount = self.figures.amount(entry["value"], currency, sign=True)
-        return f"{amount} {self.money_interval(entry)}"
-
-    def reason(self, entry: Report) -> str:
-        """Why there is no number: the report says it in English, other languages in general."""
-        if self._language == "en" and entry["reason"]:
-            return str(entry["reason"])
-        status = entry["status"]
-        if status == "not_comparable" and "treatment" in entry:
-            return self.phrase("reason_unlike_checkouts")
-        return self.phrase(
-            f"reason_{status}" if status in ("blocked", "not_comparable") else "reason_no_data"
-        )
-
-
 class _Presenter:
-    def __init__(self, report: Report, language: Language) -> None:
-        self._report = report
+    def __init__(self, report: Report, language: Language, names: Names) -> None:
+        self._report, self._names = report, names
         self._language: Language = language
-        self._words = _Words(language)
+        self._words = EntryWords(language)
         self._terms, self._phrase = self._words.terms, self._words.phrase
         self._figures = self._words.figures
         self._currency: str | None = report["currency"]
@@ -137,8 +74,9 @@ class _Presenter:
             kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
             together=self._words.extra_sales(report["extra_sales"], self._currency),
             against=self._period(other, "against") if other else "",
+            n_group_keys=len(self._group_keys()),
             group_headers=self._group_headers(),
-            groups=tuple(self._group(row) for row in report["groups"]),
+            groups=tuple(cells for row in self._ordered() for cells in self._group(row)),
             quality=self._quality(),
             notes=self._notes(),
         )
@@ -213,8 +151,8 @@ class _Presenter:
             lines.append(
                 self._phrase(
                     "adjusted",
-                    amount=self._money(cuped["value"], sign=True),
-                    interval=self._words.money_interval(cuped),
+                    amount=self._money(minor_units(cuped["value"], self._currency), sign=True),
+                    interval=self._words.money_between(cuped, self._currency),
                     units=self._figures.count(cuped["units_with_history"]),
                 )
             )
@@ -234,7 +172,7 @@ class _Presenter:
             self._phrase(
                 f"effect_of_{trial}s",
                 points=self._figures.points(entry["value"]),
-                interval=self._words.points_interval(entry),
+                interval=self._words.between(entry, self._figures.points),
                 treated=self._figures.count(treatment["denominator"]),
                 control=self._figures.count(control["denominator"]),
             ),
@@ -257,12 +195,11 @@ class _Presenter:
         if entry["value"] is None:
             return self._phrase(unknown, each=each, reason=self._words.reason(entry))
         if isinstance(entry["value"], str):
-            amount = self._money(entry["value"], sign=True)
-            interval = self._words.money_interval(entry)
+            amount = self._money(minor_units(entry["value"], self._currency), sign=True)
+            interval = self._words.money_between(entry, self._currency)
         else:
             amount = self._figures.difference(entry["value"])
-            lower, upper = (self._figures.difference(entry[end]) for end in ("lower", "upper"))
-            interval = self._phrase("interval", lower=lower, upper=upper)
+            interval = self._words.between(entry, self._figures.difference)
         return self._phrase(phrase, amount=amount, each=each, interval=interval).rstrip()
 
     def _holdout(self, entry: Report) -> Sequence[str]:
@@ -291,7 +228,7 @@ class _Presenter:
             else self._phrase(
                 "change",
                 points=self._figures.points(headline["value"]),
-                interval=self._words.points_interval(headline),
+                interval=self._words.between(headline, self._figures.points),
                 before=self._figures.percent(before[self._headline]["value"]),
             )
         )
@@ -300,30 +237,41 @@ class _Presenter:
             self._phrase("change_revenue", amount=self._money(change["revenue"], sign=True)),
         )
 
-    def _group_headers(self) -> tuple[str, ...]:
-        if not self._report["groups"]:
-            return ()
-        headers = list(self._report["groups"][0]["key"])
-        for kind in self._kinds:
-            headers += [self._terms[kind].name, self._phrase("of"), self._phrase("revenue")]
-        return tuple(headers)
+    def _group_keys(self) -> Sequence[str]:
+        return list(self._report["groups"][0]["key"]) if self._report["groups"] else []
 
-    def _group(self, row: Report) -> tuple[str, ...]:
-        cells = [
+    def _group_headers(self) -> tuple[str, ...]:
+        words = ("kind", "rate", "of", "kept_revenue")
+        return (*self._group_keys(), *map(self._phrase, words))
+
+    def _ordered(self) -> list[Report]:
+        """Return the groups by time, and by the money kept, the most first."""
+
+        def place(row: Report) -> tuple[list[str], Decimal]:
+            kept = sum((Decimal(row[kind]["net_revenue"] or 0) for kind in self._kinds), Decimal(0))
+            return [text for key, text in row["key"].items() if key in TIME_KEYS], -kept
+
+        return sorted(self._report["groups"], key=place)
+
+    def _group(self, row: Report) -> Iterator[tuple[str, ...]]:
+        """Yield a row for each kind; without those of which nothing was decided in the group."""
+        keys = [
             self._phrase("bucket_not_over", bucket=text)
             if name in TIME_KEYS and row["immature"]
-            else str(text)
+            else self._names.beside(name, text)
             for name, text in row["key"].items()
         ]
-        for kind in self._kinds:
+        kinds = [kind for kind in self._kinds if is_decided(row[kind])]
+        for kind in kinds or self._kinds:
             entry = row[kind][self._headline]
             rate = self._words.rate(self._headline, entry, None)
-            cells += [
+            yield (
+                *keys,
+                self._phrase(f"kind_{kind}"),
                 f"{rate.value} {rate.interval}".rstrip(),
                 self._words.fraction(entry),
-                self._money(row[kind]["revenue"]),
-            ]
-        return tuple(cells)
+                self._money(row[kind]["net_revenue"]),
+            )
 
     def _quality(self) -> tuple[QualityText, ...]:
         quality = self._report["quality"]
@@ -383,5 +331,5 @@ class _Presenter:
                 )
         return tuple(notes) or (self._phrase("no_problems"),)
 
-    def _money(self, text: str | None, *, sign: bool = False) -> str:
+    def _money(self, text: str | Decimal | None, *, sign: bool = False) -> str:
         return self._figures.amount(text, self._currency, sign=sign)

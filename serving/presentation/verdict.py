@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.figures import Figures, minor_units
 from mersalg.serving.presentation.glossary import glossary_of
 
 State = Literal["ok", "warn", "bad", "wait"]
@@ -112,7 +112,9 @@ class _Verdicts:
             basket = measured["net_incremental"]["revenue_per_checkout"]
             if basket["upper"] is not None and Decimal(basket["upper"]) < 0:
                 amount, lower, upper = (
-                    self._figures.amount(self.cents(basket[end]), self._currency, sign=True)
+                    self._figures.amount(
+                        minor_units(basket[end], self._currency), self._currency, sign=True
+                    )
                     for end in ("value", "lower", "upper")
                 )
                 between = self._words("range", lower=lower, upper=upper)
@@ -120,13 +122,6 @@ class _Verdicts:
                 texts = {"amount": amount, "between": between, "kind": kind_name}
                 return self._words("why_replaces", **texts)
         return None
-
-    @staticmethod
-    def cents(amount: str) -> Decimal:
-        """Return an effect a checkout without the decimals beyond the minor unit."""
-        exact = Decimal(amount)
-        digits = max(0, -int(exact.as_tuple().exponent) - 2)
-        return round(exact, digits)
 
     def _wait(self, days_left: float | None, why: str) -> Verdict:
         if days_left is None:

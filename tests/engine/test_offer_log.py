@@ -171,7 +171,7 @@ def test_a_log_that_knows_only_who_accepted_has_no_rate_of_buyers(language: Lang
     )
     assert headline.value == view.rows[0][1][0][0].split(" [")[0]
     assert customer.value == view.glossary.phrase("only_accepted")
-    assert view.groups[0][1].startswith("50")
+    assert view.groups[0][2].startswith("50")
     assert any(headline.term.name in note for note in view.notes)
 
 

@@ -15,10 +15,13 @@ from typer.testing import CliRunner
 
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.live_items import Stated
+from mersalg.engine.registry import Registry
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving.cli.report import Format, command
 from tests.engine.tracking.test_incremental import trial
+from tests.support.models import TinyItem, tiny_model
 
 RUNNER = CliRunner()
 
@@ -99,6 +102,25 @@ def test_a_file_is_whole_and_written_again(database: str, tmp_path: Path) -> Non
     ]
     with pytest.raises(DataError, match="cannot write: it is a folder"):
         report(*asked, "--out", str(tmp_path))
+
+
+def test_items_have_their_names_beside_their_ids(database: str, tmp_path: Path) -> None:
+    own = tmp_path / "facts.db"
+    shutil.copy(database, own)
+    models = tmp_path / "models"
+    asked = ("--database", str(own), "--models", str(models), "--by", "item")
+    assert "\nbun " in report(*asked)
+    registry = Registry(models)
+    items = [TinyItem("bun", "Bolle", "25")]
+    registry.publish(registry.write(tiny_model(items=items, rules=(), repelled={}), {}))
+    assert "\nBolle (bun)" in report(*asked)
+    store = open_store(str(own), secret=b"k" * 32)
+    store.live.take([Stated("bun", {"name": "Hveterundstykke"}, 1)])
+    store.close()
+    assert "\nHveterundstykke (bun)" in report(*asked)
+    assert "Hveterundstykke" not in report(*asked, "--json")
+    (models / "current.json").write_text("{")
+    assert "\nHveterundstykke (bun)" in report(*asked)
 
 
 def test_parquet_has_the_rows_of_csv(database: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,9 +17,10 @@ from mersalg.engine.facts import Decision
 from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
-from mersalg.serving.cli.report_tables import page_of
+from mersalg.serving.cli.report_tables import page_of, terminal_lines
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import QUALITY
+from mersalg.serving.presentation.names import Names
 from mersalg.serving.presentation.report import completion_text, present
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
@@ -86,6 +88,50 @@ def test_table_and_page_share_every_text(language: Language) -> None:
     for _, cells in view.rows:
         for cell in cells:
             assert all(escape(text) in page for text in cell)
+
+
+def rich(made: Any) -> Any:
+    """The report with so much money that no column is wide enough for all of it."""
+    if isinstance(made, dict):
+        return {name: rich(each) for name, each in made.items()}
+    if isinstance(made, list):
+        return [rich(each) for each in made]
+    is_money = isinstance(made, str) and re.fullmatch(r"-?[0-9]+\.[0-9]+", made)
+    return f"-98765432{made.lstrip('-')}" if is_money else made
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("by", [("item",), ("day", "rule"), ("week", "segment", "store")])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_number_of_the_table_is_broken_or_lost(
+    width: int, by: tuple[str, ...], language: Language
+) -> None:
+    made = rich(report(by=by))
+    both = [{**row, "upsell": row["cross_sell"]} for row in made["groups"]]
+    view = present({**made, "groups": both}, "Shop", language)
+    lines = [line.plain for line in terminal_lines(view, width)]
+    assert max(map(len, lines)) <= width
+    shown = Counter(word for line in lines for word in line.split(" "))
+    texts = [*view.settings, view.verdict.say, view.verdict.why, *view.notes]
+    texts += [text for _, cells in view.rows for cell in cells for text in cell]
+    texts += [cell for row in view.groups for cell in row[len(by) :]]
+    words = Counter(word for text in texts for word in text.split(" ") if re.search(r"\d", word))
+    missing = {word for word in words - shown if word not in {f"{each};" for each in shown}}
+    assert missing == set()
+    assert any(row[len(by)] == view.glossary.phrase("kind_upsell") for row in view.groups)
+
+
+def test_groups_come_by_time_and_then_by_the_money_kept() -> None:
+    made = report(by=("day", "item"))
+    first = made["groups"][0]
+    days = ("2026-01-02", "2026-01-01", "2026-01-01")
+    groups = []
+    for place, (day, money) in enumerate(zip(days, ("9.00", "1.00", "50.00"), strict=True)):
+        kind = {**first["cross_sell"], "net_revenue": money}
+        groups.append({**first, "key": {"day": day, "item": f"i{place}"}, "cross_sell": kind})
+    names = Names(None, {"i2": "Bolle"})
+    view = present({**made, "groups": groups}, None, "en", names)
+    assert [row[1] for row in view.groups] == ["Bolle (i2)", "i1", "i0"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
