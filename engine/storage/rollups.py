@@ -185,18 +185,22 @@ class Rollups:
         if not some:
             return False
         with self._database.writing() as connection:
-            fresh = fresh_facts.c.event_id
-            ids = connection.scalars(select(fresh).order_by(fresh).limit(_AT_ONCE)).all()
+            fresh = fresh_facts.c
+            rows = connection.execute(select(fresh_facts).order_by(fresh.id).limit(_AT_ONCE)).all()
             follow_indexes(connection)
-            if ids:
-                alone = strays.list_among(connection, ids, day_of)
-                connection.execute(delete(fresh_facts).where(fresh.in_(alone)))
+            if rows:
+                alone = strays.list_among(connection, [row.event_id for row in rows], day_of)
+                sorted_ids = [row.id for row in rows if row.event_id in alone]
+                connection.execute(delete(fresh_facts).where(fresh.id.in_(sorted_ids)))
                 # No list of ids: SQLite would copy it for every use of every part of the statement.
-                seeds = select(fresh).where(fresh.between(ids[0], ids[-1]))
+                among = fresh.id.between(rows[0].id, rows[-1].id)
+                seeds = select(fresh.event_id).where(among)
                 strays.match(connection, seeds)
                 days = _days_of(connection, linked_to(seeds), day_of)
                 self._stale(connection, days, spreads=False)
-                connection.execute(delete(fresh_facts).where(fresh.in_(ids)))
+                connection.execute(
+                    delete(fresh_facts).where(fresh.id.in_([row.id for row in rows]))
+                )
             for row in connection.execute(select(fresh_days)).all():
                 self._sort_day(connection, row.day * MICROS_PER_DAY, day_of)
                 connection.execute(

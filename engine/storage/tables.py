@@ -99,9 +99,12 @@ settings = Table(
 )
 
 fresh_facts = Table(
-    "fresh_facts", metadata, Column("event_id", Text, primary_key=True), sqlite_with_rowid=False
+    "fresh_facts",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("id", BigInteger, primary_key=True),
 )
-"""Facts no roll-up has seen yet."""
+"""Facts no roll-up has seen yet, in the order in which they came."""
 
 fresh_days = Table(
     "fresh_days",

@@ -13,6 +13,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -48,6 +49,8 @@ _SERVING_PRAGMAS = (
 )
 
 _CLOSE_SECONDS = 5.0
+_ROWS_AT_ONCE = 16
+"""So few that SQLite keeps every statement prepared, also those for the rows that are left."""
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
@@ -261,10 +264,14 @@ def _select(connection: Any, columns: str, table: Table, keys: Sequence[str]) ->
 
 
 def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows of new facts."""
-    if rows:
-        places = ", ".join("?" * len(table.columns))
-        connection.executemany(f"insert into {table.name} values ({places})", rows)  # noqa: S608
+    """Insert rows of new facts, some at a time: each statement waits for the other threads."""
+    places = f"({', '.join('?' * len(table.columns))})"
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        # To undo a statement alone, SQLite would keep a copy of each page that it changes.
+        values = ", ".join([places] * len(part))
+        statement = f"insert or rollback into {table.name} values {values}"  # noqa: S608
+        connection.execute(statement, tuple(chain.from_iterable(part)))
 
 
 class PostgresWriter(Writer):
@@ -352,7 +359,7 @@ _FRESH_DAY = (
     "insert into fresh_days (day, token) values ({0}, {0})"
     " on conflict (day) do update set token = excluded.token"
 )
-_FRESH = "insert into fresh_facts select {} where true on conflict do nothing"
+_FRESH = "insert into fresh_facts (event_id) select {}"
 _NAMED = "insert into named_offers select * from unnest(%b::text[], %b::text[])"
 _FORGET_DECISIONS = "delete from decisions where decision_id = any(%b) and event_id = any(%b)"
 _KEYS = (
