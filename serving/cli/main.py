@@ -7,6 +7,8 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -67,19 +69,40 @@ def _with_quiet(
     """Declare the option that every command has."""
 
 
+@cache
+def _quiet() -> list[Any]:
+    source = typer.Typer(add_completion=False)
+    source.command()(_with_quiet)
+    return typer.main.get_command(source).params
+
+
+def _flowing(text: str) -> str:
+    """Join the lines of each paragraph: breaks of docstrings are ragged at another width."""
+    return "\n\n".join(part.replace("\n", " ") for part in inspect.cleandoc(text).split("\n\n"))
+
+
 def _complete(command: Any) -> None:
     """Give a command, or each command of a group, the option `--quiet` and paragraphs that flow."""
     if command.help:
-        # Typer keeps the line breaks of docstrings, which are ragged at another width.
-        paragraphs = inspect.cleandoc(command.help).split("\n\n")
-        command.help = "\n\n".join(part.replace("\n", " ") for part in paragraphs)
+        command.help = _flowing(command.help)
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
             _complete(each)
         return
-    source = typer.Typer(add_completion=False)
-    source.command()(_with_quiet)
-    command.params += typer.main.get_command(source).params
+    command.params += _quiet()
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"mersalg.serving.cli.{name}")
+
+
+def _summary(name: str) -> TyperCommand:
+    """Return the command as `--help` lists it: its options would take as long as all the rest."""
+    module = _module(name)
+    text = module.group.info.help if hasattr(module, "group") else module.command.__doc__
+    return TyperCommand(
+        name, help=_flowing(text), rich_markup_mode="rich", rich_help_panel=_PANELS[name]
+    )
 
 
 class _Commands(Mapping[str, Any]):
@@ -91,7 +114,7 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._built:
             panel, alone = _PANELS[name], typer.Typer(rich_markup_mode="rich")
-            module = importlib.import_module(f"mersalg.serving.cli.{name}")
+            module = _module(name)
             if hasattr(module, "group"):
                 alone.add_typer(module.group, name=name, rich_help_panel=panel)
             else:
@@ -114,6 +137,11 @@ class _Mersalg(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         settings["commands"] = _Commands()
         super().__init__(**settings)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, for which the commands need no options."""
+        self.commands = {name: _summary(name) for name in _PANELS}
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0].startswith("-"):

@@ -24,9 +24,6 @@ _SHOWN = 10
 @group.command("list")
 def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) -> None:
     """List all versions, oldest first; * marks the published one."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from mersalg.engine.registry import Registry
 
     registry = Registry(models)
@@ -45,8 +42,11 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
         console.print_json({"current": current, "versions": entries})
         return
     if not manifests:
-        console.out.print(f"no versions in {escape(str(models))}")
+        console.out.print(f"no versions in {models}", markup=False)
         return
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table()
     for name in ("", "version", "created"):
         table.add_column(name, no_wrap=True)
