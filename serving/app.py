@@ -59,12 +59,12 @@ _ROUTERS = (
     health.router,
     documentation.router,
     browser.router,
-    pages.router,
     offer_pages.router,
     offer_page.router,
     rule_changes.router,
     model_pages.router,
     integration.router,
+    pages.router,  # answers what no other page has
 )
 
 

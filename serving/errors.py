@@ -143,22 +143,25 @@ def invalid(details: list[Problem]) -> ApiError:
     return ApiError(422, "invalid", f"{where}{first['message']}{more}", details=details)
 
 
-def answer_to(error: ApiError | errors.MersalgError) -> Response:
-    """Return the answer to a call that ends in this error."""
+def api_error(error: Exception) -> ApiError:
+    """Return what a caller hears of an `ApiError`, `MersalgError` or `RequestValidationError`."""
     if isinstance(error, ApiError):
-        return answer(error.status, error.code, error.message, error.details, error.headers)
+        return error
+    if isinstance(error, RequestValidationError):
+        return invalid(validation_details(error.errors()))
+    assert isinstance(error, errors.MersalgError)
     status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
     if status == 500:
         _log.error("%s: %s", error.code, error.message, exc_info=error)
     if isinstance(error, errors.StorageUnavailable):
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return answer(status, error.code, error.outward, error.details, headers)
-    return answer(status, error.code, error.message, error.details)
+        return ApiError(status, error.code, error.outward, details=error.details, headers=headers)
+    return ApiError(status, error.code, error.message, details=error.details)
 
 
 async def _known_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError | errors.MersalgError)
-    return answer_to(error)
+    problem = api_error(error)
+    return answer(problem.status, problem.code, problem.message, problem.details, problem.headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -174,12 +177,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return answer(error.status_code, code, str(error.detail), None, headers)
 
 
-async def _request_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    problem = invalid(validation_details(error.errors()))
-    return answer(problem.status, problem.code, problem.message, problem.details)
-
-
 def internal(method: str) -> Response:
     """Return the answer where a call ends in an error of ours."""
     return answer(500, "internal", f"{method} failed for a reason of ours; it is logged")
@@ -187,7 +184,6 @@ def internal(method: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Have the application answer every error in the one shape."""
-    app.add_exception_handler(ApiError, _known_error)
-    app.add_exception_handler(errors.MersalgError, _known_error)
+    for kind in (ApiError, errors.MersalgError, RequestValidationError):
+        app.add_exception_handler(kind, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _request_error)

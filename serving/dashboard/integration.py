@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.model import Model
-from mersalg.serving.dashboard.offer_lines import RECENT, being_counted, counted, moment
+from mersalg.serving.dashboard.offer_lines import RECENT, being_counted, counted
+from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.glossary import NOT_IN_DOUBT, QUALITY, glossary_of
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 _NAMED = 5
 _FEWEST_VIEWED = 0.5
@@ -63,7 +63,7 @@ async def show_health(visit: TheVisit) -> Response:
             for name in QUALITY
             if (term := glossary_of(visit.language).terms[name])
         ],
-        newest="" if newest is None else moment(visit, newest),
+        newest="" if newest is None else visit.moment(newest),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import RedirectResponse, Response
 
 from mersalg.engine import clock, money
@@ -19,14 +19,14 @@ from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.model import Model
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving.checkout import decide
-from mersalg.serving.dashboard.offer_lines import moment
+from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.model_difference import ModelDifference, compare_models
 from mersalg.serving.presentation.names import Names
 from mersalg.serving.routes.models import publish, rollback
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 _ENTRIES = 1_000
 _MOST_FOUND = 20
@@ -63,14 +63,17 @@ async def show_models(
     current = service.registry.current()
     versions = [_version(visit, each, entries, current) for each in reversed(manifests)]
     difference, problem = None, ""
-    if before and after:
+    missing = {before, after} - {"", *(each.version for each in manifests)}
+    if missing:
+        problem = visit.words("version_not_there", version=", ".join(sorted(missing)))
+    elif before and after:
         try:
             models = [
                 await asyncio.to_thread(service.explainer.model, name) for name in (before, after)
             ]
             difference = await asyncio.to_thread(compare_models, *models)
-        except ModelError as error:
-            problem = error.message
+        except ModelError:
+            problem = visit.words("version_unusable")
     return visit.page(
         "models",
         "models.html",
@@ -115,7 +118,7 @@ def _version(
         if manifest.metrics.get(name, {}).get("mersalg")
     ]
     published = [
-        (moment(visit, entry.occurred_at), entry.who)
+        (visit.moment(entry.occurred_at), entry.who)
         for entry in entries
         if entry.action in ("publish", "roll back")
         and entry.target == manifest.version
@@ -125,7 +128,7 @@ def _version(
     is_current = manifest.version == current
     return Version(
         manifest.version,
-        moment(visit, created),
+        visit.moment(created),
         manifest.summary,
         counts,
         metrics,

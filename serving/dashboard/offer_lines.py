@@ -10,8 +10,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from mersalg.engine import clock
-from mersalg.engine.tracking.local_days import zone_of
 from mersalg.serving.dashboard import rule_changes
 from mersalg.serving.dashboard.offers import Evidence, OfferRow, rows_of
 from mersalg.serving.dashboard.shell import Visit
@@ -22,7 +20,6 @@ FEWEST_BUYERS = 5
 """Groups of fewer are put together for all but administrators, as in `GET /v1/reports/rates`."""
 
 KEY_OF: Mapping[str, Key] = {"items": "item", "rules": "rule", "ladders": "upgrade"}
-_WAIT_SECONDS = 2.0
 RECENT = 2_000
 """Decisions that are looked at for where something is suggested."""
 
@@ -30,10 +27,7 @@ RECENT = 2_000
 async def counted(visit: Visit, *by: str) -> Mapping[str, Any] | None:
     """Return the report of a page by some keys; None while it is still being counted."""
     fold = 0 if visit.caller.may("admin") else FEWEST_BUYERS
-    try:
-        return await asyncio.wait_for(visit.report(*by, fold_below=fold), _WAIT_SECONDS)
-    except TimeoutError:
-        return None
+    return await visit.counted(*by, fold_below=fold)
 
 
 async def all_counted(visit: Visit) -> dict[Key, Mapping[str, Any]] | None:
@@ -189,11 +183,3 @@ def evidence_text(visit: Visit, evidence: Evidence | None) -> str:
         return ""
     joint, whole = (visit.figures.count(n) for n in (evidence.n_joint, evidence.n_antecedent))
     return visit.words("of_orders", joint=joint, whole=whole)
-
-
-def moment(visit: Visit, micros: int) -> str:
-    """Return an instant by the clock of the shop."""
-    model = visit.service.live.model
-    zone = zone_of(model.settings.shop.timezone if model else "UTC")
-    at = clock.to_datetime(micros).astimezone(zone)
-    return f"{visit.figures.day(at.date(), year=True)}, {at:%H:%M}"

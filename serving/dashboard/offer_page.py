@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from mersalg.engine.facts import Decision, Kind, Offer
@@ -26,15 +26,15 @@ from mersalg.serving.dashboard.offer_lines import (
     being_counted,
     evidence_text,
     few_digits,
-    moment,
     page_rows,
     whole,
 )
 from mersalg.serving.dashboard.offers import Evidence, OfferRow, in_order
+from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.names import Key, Names
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 _ENTRIES = 1_000
 """Of the audit log, in which changes of an offer are looked for."""
@@ -80,7 +80,7 @@ async def show_offer(
     report = reports[by]
     rows = [row for row in page_rows(visit, report, by) if row.key == key and row.kind == kind]
     if not rows:
-        raise errors.ApiError(404, "not_found", "nothing of this was offered in the period")
+        raise errors.ApiError(404, "not_offered", "nothing of this was offered in the period")
     row = rows[0]
     others: tuple[Key, ...] = ("rule", "upgrade")
     related = [
@@ -121,7 +121,7 @@ async def show_offer(
         n_decisions=len(decisions),
         seen=[_seen(visit, *each) for each in with_it[:10]] if visit.may_change else [],
         history=[
-            (moment(visit, entry.occurred_at), _done(visit, entry), entry.who)
+            (visit.moment(entry.occurred_at), _done(visit, entry), entry.who)
             for entry in entries
             if entry.target in own_rules
         ],
@@ -160,8 +160,7 @@ def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
         name: money(whole(few_digits(end)), currency)
         for name, end in (("lower", effect.lower), ("upper", effect.upper))
     }
-    said = "earns" if effect.lower > 0 else "loses" if effect.upper < 0 else "unclear"
-    return visit.words(f"offer_{said}", amount=amount, **bounds)
+    return visit.words(f"offer_{effect.says}", amount=amount, **bounds)
 
 
 def _steps(
@@ -281,7 +280,7 @@ def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
 def _seen(visit: Visit, decision: Decision, offer: Offer) -> Seen:
     names = Names(visit.service.live.model)
     return Seen(
-        moment(visit, decision.occurred_at),
+        visit.moment(decision.occurred_at),
         ", ".join(names[line.item_id] for line in decision.lines[:6]) or visit.words("empty_cart"),
         visit.words(f"arm_{decision.arm}"),
         _why(visit, offer)[0],

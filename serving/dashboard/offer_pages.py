@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from mersalg.serving.dashboard.offer_lines import (
@@ -16,14 +16,14 @@ from mersalg.serving.dashboard.offer_lines import (
     counted,
     page_rows,
 )
-from mersalg.serving.dashboard.offers import SORTED_BY, csv_of, in_order, matching
+from mersalg.serving.dashboard.offers import SHOWN, SORTED_BY, csv_of, in_order, matching
+from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.dashboard.worth_doing import worth_doing
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 _ON_A_PAGE = 50
-_SHOWN = ("earning", "losing", "unclear", "changed")
 
 Search = Annotated[str, Query(alias="q", max_length=200)]
 
@@ -76,7 +76,7 @@ async def show_offers(
         csv=visit.address(**kept, format="csv"),
         q=q,
         show=show,
-        shown=_SHOWN,
+        shown=SHOWN,
         sort=sort,
         order=order,
         currency=report["currency"] or "",
@@ -85,6 +85,7 @@ async def show_offers(
         here=visit.address(**kept, start=start or None),
         done=done,
         rule=rule,
+        last_period=None if every else await visit.last_period(),
         worth=await worth_doing(visit) if name == "items" else None,
     )
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,13 @@ class Effect:
     lower: Decimal | None = None
     upper: Decimal | None = None
     reason: str = ""
+
+    @property
+    def says(self) -> Literal["earning", "losing", "unclear"]:
+        """What the whole interval says."""
+        if self.lower is not None and self.lower > 0:
+            return "earning"
+        return "losing" if self.upper is not None and self.upper < 0 else "unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,9 @@ def in_order(rows: Collection[OfferRow], sort: str, *, ascending: bool) -> list[
     return [*(known if ascending else reversed(known)), *unknown]
 
 
+SHOWN = ("earning", "losing", "unclear", "changed")
+
+
 def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
     """Return rows that hold every word of a text in their names or ids, and are of a state.
 
@@ -196,22 +206,14 @@ def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
     text : str
         Words in any order; none find all.
     show : str
-        `earning`, `losing`, `unclear`, `changed` or anything else for all.
+        One of `SHOWN`, or anything else for all.
     """
     words = text.casefold().split()
 
     def matches(row: OfferRow) -> bool:
         text = " ".join((row.name, row.beside_names, row.key)).casefold()
-        effect = row.effect
-        earns = effect.lower is not None and effect.lower > 0
-        loses = effect.upper is not None and effect.upper < 0
-        is_shown = {
-            "earning": earns,
-            "losing": loses,
-            "unclear": not (earns or loses),
-            "changed": row.changed is not None,
-        }.get(show, True)
-        return is_shown and all(word in text for word in words)
+        shown = {row.effect.says, "changed" if row.changed else ""}
+        return (show not in SHOWN or show in shown) and all(word in text for word in words)
 
     return [row for row in rows if matches(row)]
 

@@ -6,25 +6,24 @@ import asyncio
 from typing import Literal
 from urllib.parse import parse_qs, urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.overview import overview_of
+from mersalg.serving.dashboard.problem_pages import login_page, pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit, spoken
-from mersalg.serving.dashboard.templating import STATIC, page
+from mersalg.serving.dashboard.templating import STATIC
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import caller_presenting
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 Step = Literal["day", "week", "month"]
 
-_REPORT_SECONDS = 2.0
-"""How long a page waits for its report before it shows how far it is."""
 _ACTIONS = 1_000
 """Newest actions of administrators that are looked at for marks."""
 
@@ -49,16 +48,15 @@ async def show_funnel(visit: TheVisit) -> Response:
 
 async def _page(visit: Visit, name: str, step: Step) -> Response:
     """Return a page of a report, or of how far its numbers are counted where that takes long."""
-    try:
-        report = await asyncio.wait_for(visit.report(step, with_previous=True), _REPORT_SECONDS)
-        actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
-    except TimeoutError:
-        # The report goes on being computed for the next request.
+    report = await visit.counted(step, with_previous=True)
+    if report is None:
         stale = await asyncio.to_thread(visit.service.store.reports.rollups.stale)
         return visit.page(name, "counting.html", days=len(stale))
+    actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
     view = overview_of(visit, report, step, actions)
+    last_period = None if view.has_data else await visit.last_period()
     has_model = visit.service.live.model is not None
-    return visit.page(name, f"{name}.html", view=view, has_model=has_model)
+    return visit.page(name, f"{name}.html", view=view, has_model=has_model, last_period=last_period)
 
 
 @router.get("/dashboard/report.csv")
@@ -73,11 +71,8 @@ async def download_report(visit: TheVisit, step: Step = "day") -> Response:
 @router.get("/dashboard/login")
 async def show_login(request: Request, refused: bool = False, lang: str | None = None) -> Response:
     """Show the form that asks for a key."""
-    language = spoken(request, lang)
-    words = glossary_of(language).phrase
-    return page(
-        "login.html", title=words("sign_in"), words=words, language=language, refused=refused
-    )
+    words = glossary_of(spoken(request, lang)).phrase
+    return login_page(request, lang, words("sign_in_refused") if refused else "")
 
 
 @router.post("/dashboard/login")
@@ -121,3 +116,9 @@ async def static_file(name: str) -> Response:
         raise errors.ApiError(404, "not_found", "no such file")
     headers = {"Cache-Control": "public, max-age=3600"}
     return FileResponse(STATIC / name, media_type=_FILES[name], headers=headers)
+
+
+@router.get("/dashboard/{path:path}")
+async def show_nothing(path: str) -> Response:
+    """Answer addresses that are no page."""
+    raise errors.ApiError(404, "not_found", f"there is no page {path}")

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from fastapi import APIRouter
 from starlette.responses import RedirectResponse
 
 from mersalg.engine import clock
 from mersalg.engine.live_rules import in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule
 from mersalg.serving import errors
+from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit
 from mersalg.serving.routes.rules import put_rule, take_rule_back
 from mersalg.serving.service import Service
 
-router = APIRouter(include_in_schema=False)
+router = pages_router()
 
 _ACTIONS = {"pin": "pinned", "block": "stopped"}
 PREFIX = "dashboard/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
+from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.locales import LANGUAGES, Language, language_of
 from mersalg.engine.tracking.comparison import compared
@@ -41,6 +42,8 @@ NARROWING = ("store", "segment", "placement")
 
 _NOTHING = {"value": None, "status": "no_data", "reason": None}
 """The extra sales of no checkout."""
+_REPORT_SECONDS = 2.0
+"""How long a page waits for its report before it shows how far it is."""
 _PERIODS = (7, 28, 90, 365)
 _LONGEST = 200
 
@@ -159,6 +162,30 @@ class Visit:
             "groups": filters.rows(report) if by else [],
         }
 
+    async def counted(self, *by: str, **settings: Any) -> Mapping[str, Any] | None:
+        """Return `report`; None while it is still being counted, for the next request."""
+        try:
+            return await asyncio.wait_for(self.report(*by, **settings), _REPORT_SECONDS)
+        except TimeoutError:
+            return None
+
+    async def last_period(self) -> tuple[str, str] | None:
+        """Return the last period with decisions, and its address without filters.
+
+        None where nothing was ever decided, and empty texts where that is this page.
+        """
+        newest = await asyncio.to_thread(self.service.store.facts.newest, "decision")
+        if newest is None:
+            return None
+        until = clock.to_datetime(newest).astimezone(self.zone).date()
+        since, filters = until - timedelta(days=_PERIODS[1] - 1), self.filters
+        if filters.since <= until <= filters.until:
+            if not (filters.narrowed or filters.kind):
+                return "", ""
+            since, until = filters.since, filters.until
+        none = dict.fromkeys((*NARROWING, "kind"))
+        return self.figures.period(since, until), self.address(from_=since, to=until, **none)
+
     def address(self, path: str | None = None, **changes: object) -> str:
         """Return the address of a page, this one by default, with language and filters kept.
 
@@ -188,7 +215,7 @@ class Visit:
         if not self.may_change:
             raise errors.ApiError(403, "forbidden", "this needs an admin key: sign in with one")
         if not sessions.is_form_token(self.service.settings, self.session, form.get("token", "")):
-            raise errors.ApiError(403, "forbidden", "this form is out of date: load the page again")
+            raise errors.ApiError(403, "old_form", "this form is out of date: load the page again")
         return form
 
     def page(self, name: str, template: str, status: int = 200, **values: object) -> Response:
@@ -215,6 +242,17 @@ class Visit:
             model=model.version if model else self.words("none"),
             **values,
         )
+
+    @property
+    def zone(self) -> tzinfo:
+        """Clock of the shop."""
+        model = self.service.live.model
+        return zone_of(model.settings.shop.timezone if model else "UTC")
+
+    def moment(self, micros: int) -> str:
+        """Return an instant by the clock of the shop."""
+        at = clock.to_datetime(micros).astimezone(self.zone)
+        return f"{self.figures.day(at.date(), year=True)}, {at:%H:%M}"
 
     @property
     def shop(self) -> str:

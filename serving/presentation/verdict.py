@@ -14,6 +14,9 @@ from mersalg.serving.presentation.glossary import glossary_of
 State = Literal["ok", "warn", "bad", "wait"]
 Report = Mapping[str, Any]
 
+_LONGEST_WAIT = 365
+"""Days beyond which nobody waits: a number of them would be no advice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -67,6 +70,8 @@ class _Verdicts:
         if "not_comparable" in statuses:
             return Verdict("warn", self._words("say_unlike"), self._words("why_unlike"))
         if not any(each["control"]["denominator"] for each in effects):
+            if any(_is_held_out(share) for each in effects for share in each["shares"]):
+                return Verdict("wait", self._words("say_wait"), self._words("why_no_control"))
             decided = any(each["treatment"]["denominator"] for each in effects)
             name = "no_holdout" if decided or self._shown() else "nothing"
             return Verdict("wait", self._words(f"say_{name}"), self._words(f"why_{name}"))
@@ -129,6 +134,9 @@ class _Verdicts:
         days = max(1, round(days_left))
         if days_left <= 0:
             return Verdict("wait", self._words("say_small"), why, 0)
+        if days > _LONGEST_WAIT:
+            why = f"{why} {self._words('why_wait_year')}"
+            return Verdict("wait", self._words("say_wait_year"), why, days)
         name = "say_wait_day" if days == 1 else "say_wait_days"
         return Verdict("wait", self._words(name, days=self._figures.count(days)), why, days)
 
@@ -136,3 +144,8 @@ class _Verdicts:
         return [
             self._figures.amount(each, self._currency) for each in self._figures.rounded(amounts)
         ]
+
+
+def _is_held_out(share: Report) -> bool:
+    """Return whether checkouts, the shop or the caller say that some get no offers."""
+    return bool(share["share"]) and share["stated_by"] != ["default"]

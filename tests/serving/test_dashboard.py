@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -56,9 +57,12 @@ def opened(browser: Browser, width: int = 1200, scheme: Scheme = "light") -> Ite
 
 def counted(client: httpx.Client, **params: str) -> str:
     """The page once its numbers are counted; until then it loads again by itself."""
+    return eventually_counted(client, f"/dashboard?{urlencode(params)}")
 
+
+def eventually_counted(client: httpx.Client, address: str) -> str:
     def page() -> str:
-        text = client.get("/dashboard", params=params).raise_for_status().text
+        text = client.get(address).raise_for_status().text
         return "" if 'http-equiv="refresh"' in text else text
 
     return eventually(page)
@@ -189,7 +193,9 @@ def test_filters_stay_in_the_address(browser: Browser, selling: Server) -> None:
         page.fill("#f-placement", "cart")
         page.keyboard.press("Enter")
         page.wait_for_url("**placement=cart**")
-        assert "No offer was shown" in page.inner_text("main")
+        assert "Nothing was suggested that these filters let through" in page.inner_text("main")
+        page.click("text=Show the last period")
+        page.wait_for_selector("section.upsell .figure >> text=20.0%")
         assert seen.complaints == []
 
 
@@ -374,8 +380,9 @@ def test_the_figures_are_those_of_the_report(compared: Server) -> None:
     ("arms", "say"),
     [
         ((800, 320, 40, 10), "The effect of the offers is unknown for this period."),
-        ((60, 20, 60, 16), "Not enough data yet: about "),
-        ((800, 0, 0, 0), "What the offers earn is unknown: everybody gets them."),
+        ((900, 18, 900, 9), "Not enough data yet: about "),
+        ((60, 20, 60, 16), "at today's traffic it takes more than a year"),
+        ((800, 0, 0, 0), "The shop has a group without offers, but nobody of it came"),
     ],
 )
 def test_other_states_say_what_is_missing(
@@ -398,6 +405,10 @@ def test_a_filter_shows_the_numbers_of_what_it_lets_through(compared: Server) ->
             "/dashboard/funnel?lang=en&amp;from=2026-01-01&amp;to=2026-01-28&amp;placement" in page
         )
         page = counted(client, **{**asked, "placement": "cart"})
-        assert "No decisions yet" in page
+        assert "No decisions yet" not in page
+        assert "Nothing was suggested that these filters let through." in page
+        all_of_it = re.search(r'<a href="([^"]+)">Show the last period', page)
+        assert all_of_it is not None
+        assert "1,600 checkouts compared" in eventually_counted(client, unescape(all_of_it[1]))
         assert client.get("/dashboard", params={"from": "yesterday"}).status_code == 422
         assert client.get("/dashboard", params={"kind": "swap"}).status_code == 422

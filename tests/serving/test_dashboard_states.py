@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
@@ -14,16 +15,25 @@ from mersalg.engine import clock
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import open_store
 from mersalg.serving.app import create_app
-from mersalg.serving.dashboard import pages
+from mersalg.serving.dashboard import shell
 from mersalg.serving.settings import load_settings
 from tests.serving.test_dashboard import sell
 from tests.support.models import tiny_model
 from tests.support.servers import publish_model
 
 
-def page_of(folder: Path, path: str, language: str = "en") -> httpx.Response:
+def page_of(
+    folder: Path,
+    path: str,
+    language: str = "en",
+    *,
+    keys: str = "",
+    meanwhile: Callable[[], object] = int,
+) -> httpx.Response:
     settings = load_settings(
-        {}, database=f"sqlite:///{folder / 'facts.db'}", models=folder / "models"
+        {"MERSALG_KEYS": keys},
+        database=f"sqlite:///{folder / 'facts.db'}",
+        models=folder / "models",
     )
 
     async def ask() -> httpx.Response:
@@ -33,9 +43,16 @@ def page_of(folder: Path, path: str, language: str = "en") -> httpx.Response:
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
-            return await client.get(path, params={"lang": language})
+            meanwhile()
+            return await client.get(httpx.URL(path).copy_add_param("lang", language))
 
     return asyncio.run(ask())
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages wait for their report, however slow the machine is."""
+    monkeypatch.setattr(shell, "_REPORT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -56,10 +73,7 @@ def selling(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_chart_marks_what_administrators_did(
-    selling: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pages, "_REPORT_SECONDS", 60.0)
+def test_the_chart_marks_what_administrators_did(selling: Path) -> None:
     response = page_of(selling, "/dashboard")
     marks = re.findall(
         r'<li><b>(.)</b><span><span class="quiet">.*?</span> (.*?)</span>', response.text
@@ -75,8 +89,64 @@ def test_the_chart_marks_what_administrators_did(
 def test_a_page_whose_numbers_are_still_counted_says_so(
     path: str, selling: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(shell, "_REPORT_SECONDS", 0.0)
     response = page_of(selling, path, "nb")
     assert response.status_code == 200
     assert "Teller opp tallene" in response.text
     assert '<meta http-equiv="refresh"' in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "english", "norwegian"),
+    [
+        ("/dashboard?from=abc", 422, "Days are written as 2026-01-31", "Dager skrives som"),
+        ("/dashboard?kind=swap", 422, "does not know", "ikke kjenner"),
+        ("/dashboard/items?days=x", 422, "does not know", "ikke kjenner"),
+        ("/dashboard/report.csv?to=32", 422, "does not know", "ikke kjenner"),
+        ("/dashboard/items/item?of=upsell&key=x", 404, "was not offered", "ble ikke foreslått"),
+        ("/dashboard/rules/rule?of=cross_sell&key=x", 404, "was not offered", "ikke foreslått"),
+        ("/dashboard/itms", 404, "There is no such page.", "Siden finnes ikke."),
+        ("/dashboard/models?before=v0", 200, "no version v0", "ingen versjon v0"),
+    ],
+)
+def test_what_is_wrong_is_said_on_a_page(
+    selling: Path, path: str, status: int, english: str, norwegian: str
+) -> None:
+    for language, text in (("en", english), ("nb", norwegian)):
+        response = page_of(selling, path, language)
+        assert response.status_code == status
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert f'<html lang="{language}">' in response.text
+        assert text in response.text
+        assert 'id="main"' in response.text
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/items", "/dashboard/health"])
+def test_a_database_that_is_away_is_said_on_a_page(selling: Path, path: str) -> None:
+    response = page_of(
+        selling, path, "nb", meanwhile=lambda: (selling / "facts.db").rename(selling / "away.db")
+    )
+    assert response.status_code == 503
+    assert "Databasen svarer ikke" in response.text
+    assert response.headers["retry-after"] == "1"
+
+
+def test_problems_before_signing_in_are_said_by_its_form(selling: Path) -> None:
+    assert page_of(selling, "/dashboard?from=abc", keys="report:k").status_code == 303
+    response = page_of(selling, "/dashboard/static/none", "nb", keys="report:k")
+    assert response.status_code == 404
+    assert "Siden finnes ikke." in response.text
+    assert 'name="key"' in response.text
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel", "/dashboard/ladders"])
+def test_an_empty_period_names_the_last_one_with_facts(selling: Path, path: str) -> None:
+    response = page_of(selling, f"{path}?from=2020-01-01&to=2020-01-28")
+    assert "Nothing was suggested in this period." in response.text
+    assert "No decisions yet" not in response.text
+    address = re.search(r'<a href="([^"]+)">Show the last period', response.text)
+    assert address is not None
+    there = page_of(selling, unescape(address[1])).text
+    assert "0.0%" in there
+    assert "Nothing was suggested" not in there
