@@ -9,14 +9,15 @@ from urllib.parse import parse_qs, urlencode
 from fastapi import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
-from mersalg.serving.dashboard.overview import overview_of
 from mersalg.serving.dashboard.problem_pages import login_page, pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit, spoken
 from mersalg.serving.dashboard.templating import STATIC
 from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import caller_presenting
 
@@ -53,10 +54,23 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
         stale = await asyncio.to_thread(visit.service.store.reports.rollups.stale)
         return visit.page(name, "counting.html", days=len(stale))
     actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
-    view = overview_of(visit, report, step, actions)
-    last_period = None if view.has_data else await visit.last_period()
-    has_model = visit.service.live.model is not None
-    return visit.page(name, f"{name}.html", view=view, has_model=has_model, last_period=last_period)
+    model = visit.service.live.model
+    view = overview_of(
+        report,
+        visit.shop,
+        visit.language,
+        step=step,
+        worthwhile_effect=model.settings.experiment.worthwhile_effect if model else None,
+        actions=actions,
+    )
+    return visit.page(
+        name,
+        f"{name}.html",
+        view=view,
+        steps=[(each, visit.address(step=each)) for each in TIME_KEYS],
+        has_model=model is not None,
+        last_period=None if view.has_data else await visit.last_period(),
+    )
 
 
 @router.get("/dashboard/report.csv")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
+from mersalg.serving.presentation.checks import MISMATCH
 from mersalg.serving.presentation.figures import minor_units
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from mersalg.serving.presentation.names import Names, is_decided
@@ -21,7 +22,6 @@ from mersalg.serving.presentation.verdict import verdict_of
 
 Report = Mapping[str, Any]
 
-_MISMATCH = 0.001
 _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
@@ -293,7 +293,7 @@ class _Presenter:
             QualityText(
                 self._terms["srm_p_value"],
                 "–" if p_value is None else f"p = {self._figures.p_value(p_value)}",
-                p_value is not None and p_value < _MISMATCH,
+                p_value is not None and p_value < MISMATCH,
             ),
         )
 
@@ -314,7 +314,7 @@ class _Presenter:
         if quality["currency"] != "ok":
             notes.append(self._phrase("currency_problem", status=quality["currency"]))
         p_value = quality["srm_p_value"]
-        if p_value is not None and p_value < _MISMATCH:
+        if p_value is not None and p_value < MISMATCH:
             p_text = self._figures.p_value(p_value)
             notes.append(self._phrase("uneven_groups", p_value=p_text))
         for kind in self._kinds:

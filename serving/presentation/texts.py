@@ -166,10 +166,13 @@ class EntryWords:
         counts = (self.figures.count(entry[name]) for name in ("numerator", "denominator"))
         return self.phrase("fraction", **dict(zip(("part", "whole"), counts, strict=True)))
 
+    def range(self, entry: Report, write: Callable[[Any], str]) -> str:
+        """Return the interval of an entry as part of a sentence."""
+        return self.phrase("range", lower=write(entry["lower"]), upper=write(entry["upper"]))
+
     def between(self, entry: Report, write: Callable[[Any], str]) -> str:
-        """Return the interval of an entry."""
-        lower, upper = (write(entry[end]) for end in ("lower", "upper"))
-        return self.phrase("interval", lower=lower, upper=upper)
+        """Return the interval of an entry in brackets."""
+        return f"[{self.range(entry, write)}]"
 
     def money_between(self, entry: Report, currency: str | None) -> str:
         """Return the interval of money; empty where it is not known."""

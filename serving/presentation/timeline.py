@@ -10,10 +10,11 @@ from typing import Any
 from markupsafe import Markup
 
 from mersalg.engine import clock
+from mersalg.engine.locales import Language
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.tracking.local_days import bucket_of, zone_of
-from mersalg.serving.dashboard.shell import Visit
 from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart
+from mersalg.serving.presentation.texts import EntryWords
 
 STEPS = ("day", "week", "month")
 Report = Mapping[str, Any]
@@ -33,10 +34,11 @@ class Timeline:
 
 
 def timeline_of(
-    visit: Visit, report: Report, step: str, actions: Sequence[AuditEntry] = ()
+    report: Report, language: Language, step: str, actions: Sequence[AuditEntry] = ()
 ) -> Timeline | None:
     """Return the rate of checkouts in each bucket; None where no offer was shown."""
-    figures, words = visit.figures, visit.words
+    entry_words = EntryWords(language)
+    figures, words = entry_words.figures, entry_words.phrase
     rows: Sequence[Report] = report["groups"]
     kinds = list(report["total"])
     entries = {kind: [row[kind]["checkout"] for row in rows] for kind in kinds}
@@ -44,7 +46,7 @@ def timeline_of(
         return None
     buckets = [row["key"][step] for row in rows]
     names = [figures.bucket(bucket) for bucket in buckets]
-    cells = [[_cell(visit, entries[kind][at]) for kind in kinds] for at in range(len(rows))]
+    cells = [[_cell(entry_words, entries[kind][at]) for kind in kinds] for at in range(len(rows))]
     titles = [
         f"{name}: "
         + "; ".join(
@@ -53,8 +55,7 @@ def timeline_of(
         for name, row in zip(names, cells, strict=True)
     ]
     ends = ("value", "lower", "upper")
-    filters = visit.filters
-    marks = _marks(visit, report, step, actions, buckets)
+    marks = _marks(entry_words, report, step, actions, buckets)
     chart = band_chart(
         [
             Series(COLOURS[kind], *([entry[end] for entry in entries[kind]] for end in ends))
@@ -63,14 +64,18 @@ def timeline_of(
         [figures.bucket(bucket, short=True) for bucket in buckets],
         titles,
         marks,
-        label=words("over_time_label", period=figures.period(filters.since, filters.until)),
+        label=words("over_time_label", period=f"{names[0]} – {names[-1]}"),
         tick_text=figures.level,
     )
     return Timeline(chart, kinds, list(zip(names, cells, strict=True)), marks)
 
 
 def _marks(
-    visit: Visit, report: Report, step: str, actions: Sequence[AuditEntry], buckets: Sequence[str]
+    words: EntryWords,
+    report: Report,
+    step: str,
+    actions: Sequence[AuditEntry],
+    buckets: Sequence[str],
 ) -> list[Mark]:
     """Return what administrators published and paused in the buckets, the oldest first."""
     zone = zone_of(report["timezone"])
@@ -81,8 +86,8 @@ def _marks(
         day = clock.to_datetime(action.occurred_at).astimezone(zone).date()
         at = places.get(bucket_of(step, day))
         if name and at is not None and action.outcome == "done":
-            text = visit.words(name, target=action.target or "", who=action.who)
-            found.append((at + 0.5, text, visit.figures.day(day)))
+            text = words.phrase(name, target=action.target or "", who=action.who)
+            found.append((at + 0.5, text, words.figures.day(day)))
     last = found[-len(ascii_uppercase) :]
     return [
         Mark(letter, begin, None, text, day)
@@ -90,14 +95,8 @@ def _marks(
     ]
 
 
-def _cell(visit: Visit, entry: Report) -> str:
+def _cell(words: EntryWords, entry: Report) -> str:
     if entry["value"] is None:
-        return visit.words("no_data")
-    lower, upper = (visit.figures.percent(entry[end]) for end in ("lower", "upper"))
-    between = visit.words("range", lower=lower, upper=upper)
-    counts = visit.words(
-        "fraction",
-        part=visit.figures.count(entry["numerator"]),
-        whole=visit.figures.count(entry["denominator"]),
-    )
-    return f"{visit.figures.percent(entry['value'])} ({between}), {counts}"
+        return words.phrase("no_data")
+    percent = words.figures.percent
+    return f"{percent(entry['value'])} ({words.range(entry, percent)}), {words.fraction(entry)}"

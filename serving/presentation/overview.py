@@ -1,0 +1,319 @@
+"""The first page: what the offers are worth, whether to believe it, both rates, and over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from mersalg.engine.locales import Language
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.tracking.power import days_left
+from mersalg.serving.presentation.charts import (
+    COLOURS,
+    Scale,
+    bars,
+    share_bar,
+    whisker,
+)
+from mersalg.serving.presentation.checks import Check, arms_of, checks_of
+from mersalg.serving.presentation.report import present
+from mersalg.serving.presentation.texts import EntryWords, KindText, ReportText
+from mersalg.serving.presentation.timeline import Timeline, timeline_of
+from mersalg.serving.presentation.verdict import Verdict, verdict_of
+
+Report = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Extra sales a month of a kind, or of both together (None)."""
+
+    kind: str | None
+    amount: str
+    between: str
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class ArmBar:
+    """The share of one arm's checkouts in which the item was bought."""
+
+    name: str
+    share: str
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """One of the two rates: how often, how much of it is ours, and what it brought in."""
+
+    text: KindText
+    change: str
+    effect: str
+    effect_range: str
+    arms: Sequence[ArmBar]
+    anyway: str
+    formula: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A kind's steps: name, chart, what checkouts with offers did, and those without."""
+
+    kind: str
+    rows: Sequence[tuple[str, Markup, Sequence[str], Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the template of the first page shows; every text is escaped there."""
+
+    report: ReportText
+    verdict: Verdict
+    exposures: str
+    worth: Sequence[Worth]
+    worth_formula: Sequence[tuple[str, str]]
+    checks: Sequence[Check]
+    cards: Sequence[RateCard]
+    level: str
+    has_data: bool
+    step: str
+    timeline: Timeline | None
+    funnels: Sequence[Funnel]
+
+
+def overview_of(
+    report: Report,
+    shop: str | None,
+    language: Language,
+    *,
+    step: str,
+    worthwhile_effect: float | None = None,
+    actions: Sequence[AuditEntry] = (),
+) -> Overview:
+    """Return the first page of a report.
+
+    Parameters
+    ----------
+    report : mapping
+        The report JSON, split by `step`.
+    shop : str or None
+        Its name, where it is known.
+    language : {"en", "nb"}
+        Of the texts.
+    step : str
+        `day`, `week` or `month`.
+    worthwhile_effect : float, optional
+        Of the shop file; without it the days until the data suffice are not known.
+    actions : sequence of AuditEntry
+        Of administrators, for the marks of the chart.
+    """
+    return _Page(report, language, step).overview(shop, worthwhile_effect, actions)
+
+
+class _Page:
+    def __init__(self, report: Report, language: Language, step: str) -> None:
+        self._report, self._step = report, step
+        self._language: Language = language
+        self._entries = EntryWords(language)
+        self._figures, self._words = self._entries.figures, self._entries.phrase
+        self._kinds: Mapping[str, Report] = report["total"]
+        self._currency: str | None = report["currency"]
+
+    def overview(
+        self, shop: str | None, worthwhile_effect: float | None, actions: Sequence[AuditEntry]
+    ) -> Overview:
+        effects = [each["incremental"] for each in self._kinds.values()]
+        shown = [each["checkout"]["denominator"] for each in self._kinds.values()]
+        text = present(self._report, shop, self._language)
+        return Overview(
+            report=text,
+            verdict=verdict_of(self._report, self._language, self._days_left(worthwhile_effect)),
+            exposures=self._exposures(effects),
+            worth=self._worth(),
+            worth_formula=self._worth_formula(),
+            checks=checks_of(self._report, self._language, text.quality),
+            cards=[self._card(each) for each in text.kinds],
+            level=self._figures.level(self._report["level"]),
+            has_data=any(shown) or any(sum(arms_of(each)) for each in effects),
+            step=self._step,
+            timeline=timeline_of(self._report, self._language, self._step, actions),
+            funnels=[self._funnel(kind, each) for kind, each in self._kinds.items()],
+        )
+
+    def _days_left(self, worthwhile_effect: float | None) -> float | None:
+        """Return the days until the data suffice, by the days since the first with a decision."""
+        days: float | None = self._report["days"]
+        groups: Sequence[Report] = self._report["groups"]
+        if self._step == "day" and groups:
+            first, last = (date.fromisoformat(groups[at]["key"]["day"]) for at in (0, -1))
+            days = (last - first).days + 1
+        if worthwhile_effect is None or not days:
+            return None
+        return days_left(self._kinds, worthwhile_effect, days)
+
+    def _exposures(self, effects: Sequence[Report]) -> str:
+        treated, control = max((arms_of(each) for each in effects), default=(0, 0))
+        return self._words(
+            "exposures",
+            all=self._figures.count(treated + control),
+            treated=self._figures.count(treated),
+            control=self._figures.count(control),
+        )
+
+    def _worth(self) -> list[Worth]:
+        entries: list[tuple[str | None, Report]] = [
+            (kind, each["extra_sales"]) for kind, each in self._kinds.items()
+        ]
+        if len(entries) > 1:
+            entries.append((None, self._report["extra_sales"]))
+        ends = ("value", "lower", "upper")
+        numbers = [
+            None if each[end] is None else float(each[end]) for _, each in entries for end in ends
+        ]
+        scale = Scale.of(numbers)
+        return [self._worth_of(kind, entry, scale) for kind, entry in entries]
+
+    def _worth_of(self, kind: str | None, entry: Report, scale: Scale) -> Worth:
+        if entry["value"] is None:
+            return Worth(kind, self._words("not_clear"), "", Markup())
+        value, lower, upper = (Decimal(entry[end]) for end in ("value", "lower", "upper"))
+        about, low, high = self._figures.rounded([value, lower, upper])
+        bare = {"lower": low, "upper": high}
+        return Worth(
+            kind,
+            self._words("not_clear") if lower <= 0 <= upper else self._money(about),
+            self._entries.range(bare, lambda amount: self._figures.amount(amount, None)),
+            whisker(float(value), float(lower), float(upper), scale, COLOURS.get(kind or "", "")),
+        )
+
+    def _worth_formula(self) -> list[tuple[str, str]]:
+        """Return how extra sales a month come about, with exact counts."""
+        rows: list[tuple[str, str]] = []
+        days = self._figures.days(self._report["days"] or 0)
+        for kind, measured in self._kinds.items():
+            extra, net = measured["extra_sales"], measured["net_incremental"]
+            name = self._words(f"kind_{kind}")
+            if extra["value"] is None:
+                rows.append((name, self._words("not_yet")))
+                continue
+            a_checkout = net["offer_revenue_per_checkout"]
+            rows.append(
+                (
+                    name,
+                    self._words(
+                        "worth_formula",
+                        effect=self._money(a_checkout["value"]),
+                        checkouts=self._figures.count(extra["checkouts"]),
+                        days=days,
+                        amount=self._money(extra["value"]),
+                    ),
+                )
+            )
+        together = self._report["extra_sales"]
+        if together["value"] is not None and len(self._kinds) > 1:
+            between = self._entries.range(together, self._money)
+            rows.append((self._words("together"), f"{self._money(together['value'])} ({between})"))
+        return rows
+
+    def _money(self, amount: str | Decimal) -> str:
+        return self._figures.amount(amount, self._currency)
+
+    def _card(self, text: KindText) -> RateCard:
+        entries, points = self._entries, self._figures.points
+        effect = self._kinds[text.kind]["incremental"]
+        known = effect["value"] is not None
+        treated, control = effect["treatment"]["value"], effect["control"]["value"]
+        arms: list[ArmBar] = []
+        if known:
+            widest = max(treated, control) or 1.0
+            arms = [
+                ArmBar(self._words("arm_with"), self._figures.percent(treated),
+                       share_bar(treated / widest, COLOURS[text.kind])),
+                ArmBar(self._words("arm_without"), self._figures.percent(control),
+                       share_bar(control / widest, COLOURS["control"])),
+            ]  # fmt: skip
+        anyway = ""
+        if known and treated and treated > control:
+            anyway = self._words("anyway_of_ten", n=round(10 * control / treated))
+        formula = [
+            (each.term.name, f"{each.value} {each.interval} {each.fraction}. {each.term.formula}")
+            for each in text.rates
+        ]
+        formula.append((self._entries.terms["incremental"].name, "; ".join(text.incremental)))
+        unknown = "effect_blocked" if effect["status"] == "blocked" else "effect_not_yet"
+        return RateCard(
+            text=text,
+            change=self._change(text.kind),
+            effect=points(effect["value"]) if known else "",
+            effect_range=entries.range(effect, points) if known else self._words(unknown),
+            arms=arms,
+            anyway=anyway,
+            formula=formula,
+        )
+
+    def _change(self, kind: str) -> str:
+        """Return how the rate of customers changed since the period before, where that is known."""
+        other = self._report.get("comparison")
+        if other is None:
+            return ""
+        change, before = other["change"][kind]["customer"], other["total"][kind]["customer"]
+        if change["value"] is None or not before["denominator"]:
+            return self._words("change_unknown")
+        is_clear = not change["lower"] <= 0 <= change["upper"]
+        first, last = (date.fromisoformat(other[end]) for end in ("from", "to"))
+        return self._words(
+            "change_clear" if is_clear else "change_chance",
+            points=self._figures.points(change["value"]),
+            before=self._figures.percent(before["value"]),
+            period=self._figures.period(first, last),
+        )
+
+    def _funnel(self, kind: str, measured: Report) -> Funnel:
+        """Return the steps of checkouts: those with offers, and those of the control arm."""
+        figures, words = self._figures, self._words
+        gross, net = measured["incremental"], measured["net_incremental"]
+        (treated, control), shown = arms_of(gross), measured["checkout"]["denominator"]
+        clicks = measured["click_through"]
+        held_back = [words("held_back")]
+        colour = COLOURS[kind]
+
+        def step(name: str, of_treated: int, of_control: int | None) -> Any:
+            shares = [(of_treated / treated if treated else 0.0, colour)]
+            cells = [figures.percent(min(1.0, shares[0][0])), figures.count(of_treated)]
+            other = held_back
+            if of_control is not None:
+                share = of_control / control if control else 0.0
+                shares.append((share, COLOURS["control"]))
+                other = [figures.percent(share), figures.count(of_control)]
+            drawn = bars([(min(1.0, share), of) for share, of in shares])
+            return (words(f"step_{name}"), drawn, cells, other)
+
+        clicked = (
+            words("step_clicked"),
+            bars([(clicks["value"] or 0.0, colour)]),
+            [
+                figures.percent(clicks["value"]),
+                words(
+                    "clicks_of_offers",
+                    part=figures.count(clicks["numerator"]),
+                    whole=figures.count(clicks["denominator"]),
+                ),
+            ],
+            held_back,
+        )
+        return Funnel(
+            kind,
+            [
+                step("decided", treated, control),
+                step("shown", shown, None),
+                clicked,
+                step("bought", gross["treatment"]["numerator"], gross["control"]["numerator"]),
+                step("kept", net["treatment"]["numerator"], net["control"]["numerator"]),
+            ],
+        )
