@@ -15,6 +15,7 @@ from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.model import COMPONENTS, Model
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.ranking import MODES
+from mersalg.engine.words import counted
 
 # The shape of arrays, by what there is one of for each entry: things of the model (`_sizes`) or the
 # entries of another array. Pointers to rows and offsets of texts have one more.
@@ -185,7 +186,7 @@ def _contents(model: Model) -> Iterator[str]:
     if likelihood is not None:
         for scorer, signals in ((likelihood.which, SIBLING), (likelihood.whether, QUESTION)):
             if (n_weighed := len(scorer.weights[0])) != len(signals):
-                yield f"an upgrade model weighs {n_weighed} signals, not {len(signals)}"
+                yield f"an upgrade model weighs {counted(n_weighed, 'signal')}, not {len(signals)}"
 
 
 def _rules(rules: RuleTable) -> Iterator[str]:

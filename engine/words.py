@@ -18,6 +18,15 @@ def read_toml(package: str, name: str = "words.toml") -> dict[str, Any]:
     return tomllib.loads((resources.files(package) / name).read_text("utf-8"))
 
 
+def counted(n: float, noun: str) -> str:
+    """Return a number with its noun in the right form: `1 query`, `2,000 queries`."""
+    if n != 1:
+        if noun.endswith("y") and noun[-2] not in "aeou":
+            noun = f"{noun[:-1]}ie"
+        noun += "s"
+    return f"{n:,.15g} {noun}"
+
+
 def as_word(text: str) -> str:
     """Return a word as the tables have it: `wc-on_hold` and `On hold` are `on hold`."""
     word = _BETWEEN.sub(r"\1 ", text.lower().strip(" \t\n\r\u00a0.!"))

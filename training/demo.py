@@ -17,6 +17,7 @@ from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.errors import ServiceFailed
 from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
+from mersalg.engine.words import counted
 from mersalg.training.complete_journey import N_HOUSEHOLDS
 from mersalg.training.demo_shop import (
     SAMPLE_HOUSEHOLDS,
@@ -140,7 +141,7 @@ def running_demo(
             ("prepare the data", _PREPARING),
             ("train, unless an earlier run did", _training_seconds(n_households)),
             (
-                f"let {n_shoppers:,} simulated shoppers check out over HTTP",
+                f"let {counted(n_shoppers, 'simulated shopper')} check out over HTTP",
                 _STARTING + _CHECKOUT * n_shoppers,
             ),
             ("compute both rates", _REPORTING),
@@ -166,7 +167,7 @@ def running_demo(
                 later = Visits(held_out(shop, progress), model.ladders, behaviour, seed)
                 visits = later.plan(n_shoppers)
             if len(visits) < n_shoppers:
-                announce(f"There are {len(visits):,} held-out orders: as many shoppers check out")
+                announce(f"Held out: {counted(len(visits), 'order')}; as many shoppers check out")
             with HttpService(service.url) as http:
                 played = replay(visits, http, behaviour, progress)
             announce(next(steps))
@@ -196,7 +197,8 @@ def running_demo(
 
 def _training_seconds(n_households: int) -> float:
     """Return about how long a training takes: between the sizes that were timed, on a line."""
-    return float(np.interp(n_households, *zip(*_TRAINING, strict=True)))
+    sizes, seconds = zip(*_TRAINING, strict=True)
+    return float(np.interp(n_households, sizes, seconds))
 
 
 def _lines_of(*steps: tuple[str, float]) -> list[str]:

@@ -16,6 +16,7 @@ from mersalg.engine.manifest import Manifest
 from mersalg.engine.model import Model
 from mersalg.engine.orders import Baskets
 from mersalg.engine.slate import Recommenders, build_slate
+from mersalg.engine.words import counted
 
 SAMPLED_CARTS = 500
 HIT_RATE = ("hit_rate_at_10", "mersalg")
@@ -89,7 +90,7 @@ def _something_to_offer(model: Model) -> Verdict:
     return Verdict(
         "something_to_offer",
         n_rules > 0 or n_ladders > 0,
-        f"{n_rules} rules and {n_ladders} ladders of two or more tiers",
+        f"{counted(n_rules, 'rule')} and {counted(n_ladders, 'ladder')} of two or more tiers",
     )
 
 
@@ -99,7 +100,7 @@ def _carts_offered(
     now, before = _offered_share(counts), _offered_share(previous.counts if previous else {})
     if now is None:
         return Verdict("carts", True, "no carts were tried")
-    words = f"offers for {now:.0%} of {counts['carts_sampled']} carts"
+    words = f"offers for {now:.0%} of {counted(counts['carts_sampled'], 'cart')}"
     if before is None:
         return Verdict("carts", now > 0, words)
     words += f", published: {before:.0%}"

@@ -25,6 +25,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
+from mersalg.engine.words import counted
 from mersalg.training.dataset import load_dataset, read_sources
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.fitting import Fitted, fit_model, ladders_of
@@ -342,7 +343,8 @@ def _libraries() -> dict[str, str]:
 
 def _summary(counts: dict[str, Any], tested: BackTest | None) -> str:
     text = (
-        f"{counts['rules']} rules and {counts['tiers_ladders_with_steps']} ladders "
-        f"from {counts['orders']} orders of {counts['items']} items"
+        f"{counted(counts['rules'], 'rule')} and"
+        f" {counted(counts['tiers_ladders_with_steps'], 'ladder')}"
+        f" from {counted(counts['orders'], 'order')} of {counted(counts['items'], 'item')}"
     )
     return f"{text}; {tested.reason}" if tested else text

@@ -1,5 +1,8 @@
 """Finds the rows of an order file that are no sales, and unused columns that seem to say so."""
 
+# pyarrow has no types for a checker.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import json
@@ -12,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.source_sections import OrdersSection
-from mersalg.engine.words import as_word, read_toml
+from mersalg.engine.words import as_word, counted, read_toml
 from mersalg.training.keys import MISSING, Codes, Keys, read_keys
 from mersalg.training.medians import medians_of
 from mersalg.training.numbers import is_number
@@ -95,7 +98,7 @@ def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[st
             else:
                 setting = f'not = {{ {json.dumps(name)} = ["{ANY}"] }}'
             yield (
-                f"orders: column {name!r} holds something in {n_rows:,} rows, which count as"
+                f"orders: column {name!r} holds something in {counted(n_rows, 'row')}, counted as"
                 f" sales; set [orders] {setting} where they are none"
             )
         elif words := [

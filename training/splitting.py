@@ -6,6 +6,7 @@ import numpy as np
 
 from mersalg.engine import clock
 from mersalg.engine.errors import DataError
+from mersalg.engine.words import counted
 from mersalg.training.dataset import Dataset
 
 
@@ -46,6 +47,7 @@ def split_at(dataset: Dataset, micros: int) -> tuple[Dataset, Dataset]:
 def _parted(dataset: Dataset, later: np.ndarray, where: str) -> tuple[Dataset, Dataset]:
     if later.all() or not later.any():
         raise DataError(
-            f"{dataset.n_orders} orders cannot be split in time{where}: one side would be empty"
+            f"{counted(dataset.n_orders, 'order')} cannot be split in time{where}: one side"
+            " would be empty"
         )
     return dataset.select_orders(~later), dataset.select_orders(later)

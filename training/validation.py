@@ -24,6 +24,7 @@ from mersalg.engine.merchandising.targets import unknown_names
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.given import useless_upgrades
 from mersalg.engine.upsell.labels import attribute_label
+from mersalg.engine.words import counted
 from mersalg.training.moments import format_of
 from mersalg.training.sensitive import sensitive_categories
 from mersalg.training.sources import SourceTable
@@ -254,8 +255,8 @@ def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality
         )
     no_cost = int((catalogue.cost_minor == UNKNOWN).sum())
     said += [
-        f"offers.{name} does not hold for {no_cost:,} of {len(catalogue):,} items, whose cost is"
-        " not known; set [catalogue] columns.cost"
+        f"offers.{name} does not hold for {no_cost:,} of {counted(len(catalogue), 'item')}, whose"
+        " cost is not known; set [catalogue] columns.cost"
         for name in ("min_margin", "min_margin_amount")
         if no_cost and getattr(offers, name) is not None
     ]
@@ -270,7 +271,7 @@ def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality
 def rows_left_out(quality: DataQuality) -> list[str]:
     """One line for each reason for which rows are left out against the shop's will."""
     return [
-        f"{name}: {found.rows:,} rows are left out: {REASONS[why]}"
+        f"{name}: left out {counted(found.rows, 'row')}: {REASONS[why]}"
         f" ({found.examples[0].words}){_advice(why, found)}"
         for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders))
         if source is not None
@@ -295,16 +296,16 @@ def warnings_of(quality: DataQuality) -> list[str]:
         most = max(lost, key=lost.__getitem__, default="")
         if rows > _GREAT_PART * source.rows_read:
             said.append(
-                f"{name}: {rows:,} of {source.rows_read:,} rows are left out, {lost[most]:,} of"
-                f" them for this: {REASONS[most]}{_advice(most, source.left_out[most])}"
+                f"{name}: left out {rows:,} of {counted(source.rows_read, 'row')}, {lost[most]:,}"
+                f" of them for this: {REASONS[most]}{_advice(most, source.left_out[most])}"
             )
         elif negative := source.left_out.get("negative_price"):
             said.append(
-                f"{name}: {negative.rows:,} rows are left out: {REASONS['negative_price']}"
+                f"{name}: left out {counted(negative.rows, 'row')}: {REASONS['negative_price']}"
                 f"{_advice('negative_price', negative)}"
             )
         said += [
-            f"{name}: {found.rows:,} rows {NOTES[what]}"
+            f"{name}: {counted(found.rows, 'row')} {NOTES[what]}"
             for what, found in source.notes.items()
             if what in _NOTES_TO_WARN_OF
         ]

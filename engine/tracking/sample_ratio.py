@@ -24,6 +24,7 @@ from mersalg.engine.tracking.many import holm
 from mersalg.engine.tracking.query import UNKNOWN
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
+from mersalg.engine.words import counted
 
 GROUP_KEYS = ("store", "segment", "placement")
 """Properties of a decision that are known before the unit is drawn."""
@@ -160,8 +161,8 @@ def _text(arms: Mapping[int, Arms], p_value: float) -> str:
     n, control = (sum(each[at] for each in arms.values()) for at in (0, 1))
     expected = sum(total * share for share, (total, _) in arms.items()) / WHOLE
     return (
-        f"of {n} units {expected:.1f} were expected in the control arm, {control} were seen"
-        f" (p = {p_value:.1g})"
+        f"of {counted(n, 'unit')} {expected:.1f} were expected in the control arm,"
+        f" {control} were seen (p = {p_value:.1g})"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database
 
@@ -28,4 +29,4 @@ def command(
     if as_json:
         console.print_json({"file": str(file), "bytes": size})
     else:
-        console.out.print(f"{file}: {size:,} bytes")
+        console.out.print(f"{file}: {counted(size, 'byte')}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.findings import Finding
 
@@ -95,8 +96,8 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
     rows = dataset.quality.to_json()["orders"]
     lost = rows["rows_read"] - rows["rows_kept"]
     message = (
-        f"{dataset.n_orders:,} orders of {len(dataset.catalogue):,} items;"
-        f" {lost:,} of {rows['rows_read']:,} rows left out"
+        f"{counted(dataset.n_orders, 'order')} of {counted(len(dataset.catalogue), 'item')};"
+        f" {lost:,} of {counted(rows['rows_read'], 'row')} left out"
     )
     if not dataset.n_orders:
         yield Finding("orders and catalogue", "failed", message, "mersalg train tells why")
@@ -146,7 +147,8 @@ def _models(models: Path) -> Iterator[Finding]:
             "models", "failed", error.message, "mersalg models rollback, or mersalg train"
         )
         return
-    served = f"{model.version} answers: {len(model.catalogue):,} items, {len(model.rules):,} rules"
+    sizes = f"{counted(len(model.catalogue), 'item')}, {counted(len(model.rules), 'rule')}"
+    served = f"{model.version} answers: {sizes}"
     yield Finding("models", "ok", served)
     try:
         Forgotten(models).hashes()
@@ -200,7 +202,7 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
     told = f"of {shop}" if shop else "no shop has told it about itself yet"
     yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {told}")
     if decisions and not any(map(is_vouched, decisions)):
-        counted = (
+        effect = (
             "reports count none of them"
             if settings.get("count") == "vouched"
             else "anybody who reads the page's key can change the numbers"
@@ -208,7 +210,7 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
         yield Finding(
             "vouched checkouts",
             "warning",
-            f"none of the last {len(decisions):,} suggestion calls is vouched for: {counted}",
+            f"none of the last {counted(len(decisions), 'decision')} is vouched for: {effect}",
             "ask for suggestions from the shop's server, or send a checkout_token",
         )
     if salt == PUBLIC_SALT and not _sets_salt(models):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store
 
@@ -111,8 +112,8 @@ def erase(
     if as_json:
         console.print_json({"customer_id": customer_id, "facts": n_facts})
     else:
-        where = " and forgotten by the models" if models is not None else ""
-        console.out.print(f"{n_facts:,} facts no longer lead to the customer{where}")
+        where = ", who is removed from the models" if models is not None else ""
+        console.out.print(f"detached {counted(n_facts, 'fact')} from the customer{where}")
 
 
 @group.command("rotate")
@@ -153,5 +154,5 @@ def rotate(
         file = str(path) if path is not None else None
         console.print_json({"facts": n_facts, "secret_file": file})
     else:
-        console.out.print(f"{n_facts:,} facts are hashed with the new secret", end="")
+        console.out.print(f"hashed {counted(n_facts, 'fact')} with the new secret", end="")
         console.out.print(f", which is in {path}" if path is not None else "")

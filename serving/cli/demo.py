@@ -14,6 +14,7 @@ import typer
 
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.facts import KINDS
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def _print(result: DemoResult) -> None:
     out.print("\n[bold]What became of it[/]")
     out.print(
         "[yellow]The shoppers are simulated.[/] Their baskets are real ones of the same"
-        f" households, later than those trained on; {result.truth.n_visits:,} checkouts over HTTP"
-        f" in {result.replay_seconds:.0f} s:"
+        " households, later than those trained on;"
+        f" {counted(result.truth.n_visits, 'checkout')} over HTTP in {result.replay_seconds:.0f} s:"
     )
     for sentence in result.behaviour.sentences():
         out.print(f"  · {sentence}", highlight=False)
@@ -154,7 +155,8 @@ def _print_sample(sample: Mapping[str, Any]) -> None:
             evidence = offer["evidence"]
             if evidence["antecedent_item_ids"]:
                 out.print(
-                    f"      {evidence['n_joint']} of {evidence['n_antecedent']} orders with"
+                    f"      {evidence['n_joint']:,} of"
+                    f" {counted(evidence['n_antecedent'], 'order')} with"
                     f" {' and '.join(offer['antecedent_names'])};"
                     f" lift {evidence['lift']:.1f}, at least {evidence['lift_lower']:.1f}",
                     style="dim",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mersalg.engine.mining_engines import EngineName
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 _HELD_BACK = {
@@ -88,7 +89,7 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     if not n_tested:
         console.out.print("back-test: no later order holds two items known from before")
         return
-    table = Table(title=f"Hidden item among the first ten, {n_tested:,} later orders")
+    table = Table(title=f"Hidden item among the first ten, {counted(n_tested, 'later order')}")
     table.add_column("ranking")
     table.add_column("HitRate@10", justify="right")
     table.add_column("± 1 s.e.", justify="right")
@@ -118,7 +119,8 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
                 f"{_HELD_BACK[reason]} costs at most {n_held_back / n_tested:.1%}"
                 " of the hidden items; hits are counted without it"
             )
-    line = f"{metrics['train_orders']:,} orders before, {metrics['test_orders']:,} after the split"
+    before, after = metrics["train_orders"], metrics["test_orders"]
+    line = f"{counted(before, 'order')} before the split, {after:,} after"
     if metrics["upsell_coverage"] is not None:
         line += f"; a dearer version can be offered for {metrics['upsell_coverage']:.0%} of items"
     console.out.print(line)

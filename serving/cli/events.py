@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mersalg.engine import clock
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store, migrated_store
 from mersalg.serving.cli.files import source, target
@@ -112,16 +113,18 @@ def import_(
         if result.resumed_at is not None:
             console.out.print(f"resumed at line {result.resumed_at:,}, where a run had stopped")
         console.out.print(
-            f"{result.recorded:,} recorded, {result.duplicates:,} known already,"
+            f"{result.recorded:,} recorded, {counted(result.duplicates, 'duplicate')},"
             f" {result.rejected:,} rejected"
         )
         if result.unknown:
             fields = ", ".join(sorted(result.unknown))
             console.err.print(f"fields that are not known were ignored: {fields}", markup=False)
         if ignored:
-            console.out.print(f"{ignored:,} lines hold no offer, sale or return, or a test order")
+            console.out.print(
+                f"ignored {counted(ignored, 'line')} without an offer, sale or return, or of a test"
+            )
         if unknown_items:
-            console.out.print(f"{unknown_items:,} lines are of items that the catalogue lacks")
+            console.out.print(f"{counted(unknown_items, 'line')} of items that the catalogue lacks")
         for line, code, message in result.examples:
             console.err.print(f"line {line} ({code}): {message}", markup=False, highlight=False)
     if result.rejected:
@@ -147,12 +150,12 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
     ):
         with progress.task("Reading the log") as task:
 
-            def counted() -> Generator[Mapping[str, str], None, None]:
+            def read() -> Generator[Mapping[str, str], None, None]:
                 for row in read_rows(file, mapped):
                     task.advance()
                     yield row
 
-            done = translate(counted(), mapped)
+            done = translate(read(), mapped)
         with TemporaryFile() as spool:
             for fact in done.facts:
                 spool.write(orjson.dumps(fact) + b"\n")
@@ -187,8 +190,8 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
         for line in _log_lines(done, mapped):
             console.out.print(line, markup=False, highlight=False)
         console.out.print(
-            f"{result.recorded:,} facts recorded, {result.duplicates:,} known already,"
-            f" {n_rejected:,} rejected"
+            f"{counted(result.recorded, 'fact')} recorded,"
+            f" {counted(result.duplicates, 'duplicate')}, {n_rejected:,} rejected"
         )
         console.out.print("such a log has no control group: it cannot show what its offers changed")
     if n_rejected:
@@ -205,20 +208,20 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
     ]
     if mapped.outcome is not None:
         yield (
-            f"{counts.rows:,} rows, {counts.accepted:,} offers accepted, {counts.declined:,}"
-            f" declined; {mapped.outcome} was read: {', '.join(words)}"
+            f"{counted(counts.rows, 'row')}, {counted(counts.accepted, 'offer')} accepted,"
+            f" {counts.declined:,} declined; {mapped.outcome} was read: {', '.join(words)}"
         )
         yield "each row counts as an offer that was shown"
     else:
         yield (
-            f"{counts.rows:,} rows; {counts.received:,} offers sent, {counts.viewed:,} views,"
-            f" {counts.completed:,} completions, {counts.purchased:,} other purchases"
+            f"{counted(counts.rows, 'row')}; {counted(counts.received, 'offer')} sent,"
+            f" {counted(counts.viewed, 'view')}, {counted(counts.completed, 'completion')},"
+            f" {counted(counts.purchased, 'other purchase')}"
         )
         yield (
-            f"of the completions {counts.ambiguous:,} fit several open offers and are credited to"
-            f" one, {counts.unviewed:,} had not been viewed and are credited to none,"
-            f" {counts.unmatched_completions:,} fit none;"
-            f" {counts.unmatched_views:,} views fit none"
+            f"of the completions, credited to one of several open offers: {counts.ambiguous:,};"
+            f" credited to none, since not viewed: {counts.unviewed:,}; without an offer:"
+            f" {counts.unmatched_completions:,}; views without an offer: {counts.unmatched_views:,}"
         )
     if not counts.purchased:
         yield (
@@ -226,23 +229,24 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
             " that of checkouts"
         )
     if counts.other:
-        yield f"{counts.other:,} rows of events that the map does not name: {', '.join(words)}"
+        named = ", ".join(words)
+        yield f"{counted(counts.other, 'row')} of events that the map does not name: {named}"
     if counts.duplicates:
-        yield f"{counts.duplicates:,} rows have the {mapped.id} of another and were left out"
+        yield f"left out {counted(counts.duplicates, 'row')} with the {mapped.id} of another"
     if counts.repeated:
         yield (
-            f"{counts.repeated:,} rows equal another in every column and count on their own; to"
-            " leave out copies, name a column that tells rows apart in columns.id"
+            f"counted {counted(counts.repeated, 'row')} equal to another in every column; to leave"
+            " out copies, name a column that identifies rows in columns.id"
         )
     if counts.without_customer:
         yield (
-            f"{counts.without_customer:,} rows name no customer: each has a unit of its own, and"
-            " a view or a completion without one fits no offer"
+            f"{counted(counts.without_customer, 'row')} without a customer: each has its own unit,"
+            " and a view or a completion without one fits no offer"
         )
     if counts.without_time:
         yield (
-            f"{counts.without_time:,} rows have no time: each is dated just after the row before"
-            f" it, the first of a file at {clock.to_iso(mapped.start)}"
+            f"{counted(counts.without_time, 'row')} without a time: each is dated just after the"
+            f" row before it, the first of a file at {clock.to_iso(mapped.start)}"
         )
 
 
@@ -282,7 +286,7 @@ def export(
         if as_json:
             console.print_json({"exported": n_facts, "file": str(out)})
         else:
-            console.out.print(f"{n_facts:,} facts written to {out}")
+            console.out.print(f"{counted(n_facts, 'fact')} written to {out}")
 
 
 def _write(store: Store, out: Path | None, progress: Progress) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store, migrated_store
 from mersalg.serving.cli.files import source, target
@@ -46,7 +47,8 @@ def import_(
         console.print_json({"recorded": n_changed, "duplicates": n_known, "rejected": refused})
     else:
         console.out.print(
-            f"{n_changed:,} items changed, {n_known:,} known already, {len(rejected):,} rejected"
+            f"{counted(n_changed, 'item')} changed, {counted(n_known, 'duplicate')},"
+            f" {len(rejected):,} rejected"
         )
         for line, message in rejected[:10]:
             console.err.print(f"line {line}: {message}", markup=False, highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def print_ladder(ladder: dict[str, Any]) -> None:
     )
     if total := moves["up"] + moves["same"] + moves["down"]:
         console.out.print(
-            f"of {total:,} next purchases {moves['up'] / total:.1%} went up,"
+            f"of {counted(total, 'next purchase')} {moves['up'] / total:.1%} went up,"
             f" {moves['same'] / total:.1%} stayed, {moves['down'] / total:.1%} went down"
         )
 
@@ -299,7 +300,7 @@ def _print_reasons(reasons: dict[str, Any]) -> None:
         lines.append(f"all say {escape(' '.join(reasons['shared_words']))!r}")
     if reasons["adjusted_lift"] is not None:
         lines.append(
-            f"bought together {reasons['pairs_met']:,} times,"
+            f"bought together {counted(reasons['pairs_met'], 'time')},"
             f" {reasons['pairs_expected']:,.1f} by chance"
             f" (adjusted lift {reasons['adjusted_lift']:.2f})"
         )

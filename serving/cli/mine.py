@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mersalg.engine.mining_engines import EngineName
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -181,17 +182,17 @@ def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_r
 
     sets = " + ".join(f"{count:,} of {size}" for size, count in summary["itemsets"].items())
     console.out.print(
-        f"{summary['orders']:,} orders of {summary['items']:,} items;"
-        f" itemsets in at least {summary['min_count']:,} orders: {sets or 'none'}"
+        f"{counted(summary['orders'], 'order')} of {counted(summary['items'], 'item')};"
+        f" itemsets in at least {counted(summary['min_count'], 'order')}: {sets or 'none'}"
     )
     if summary["orders_oversized"]:
         console.out.print(
-            f"left out: {summary['orders_oversized']:,} orders of more than"
-            f" {summary['max_basket_size']:,} items"
+            f"left out: {counted(summary['orders_oversized'], 'order')} of more than"
+            f" {counted(summary['max_basket_size'], 'item')}"
         )
     kept = "kept" if all_rules else "kept as more than chance"
     console.out.print(
-        f"[bold]{summary['rules']:,}[/] rules {kept}, of {summary['rules_mined']:,} mined"
+        f"[bold]{counted(summary['rules'], 'rule')}[/] {kept}, of {summary['rules_mined']:,} mined"
         f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
     )
     if rules:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import AuditDatabase, audited
 
@@ -248,7 +249,7 @@ def _print_version(
         out.print(f"orders from {span['first']} to {span['last']}")
     size = sum(entry.size for entry in manifest.files.values())
     state = "[green]verified[/]" if problem is None else f"[bold red]unusable[/] {escape(problem)}"
-    out.print(f"{len(manifest.files)} files, {size / 2**20:.1f} MiB: {state}")
+    out.print(f"{counted(len(manifest.files), 'file')}, {size / 2**20:.1f} MiB: {state}")
     if manifest.metrics.get("hit_rate_at_10"):
         print_back_test(manifest.metrics)
     if not rules:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import existing_store
 
@@ -90,9 +91,10 @@ def command(
         return
     for row in rows:
         kind = f"{row['kind'].replace('_', '-')}: " if "kind" in row else ""
-        days = "" if row["days"] is None else f", about {row['days']:,.0f} days"
+        days = "" if row["days"] is None else f", about {counted(round(row['days']), 'day')}"
         console.out.print(
-            f"{kind}with {holdout * 100:g}% hold-out you need {row['checkouts']:,} checkouts to see"
+            f"{kind}with {holdout * 100:g}% hold-out you need"
+            f" {counted(row['checkouts'], 'checkout')} to see"
             f" {row['effect'] * 100:+g} points on {row['baseline'] * 100:.3g}%{days}",
             markup=False,
             highlight=False,

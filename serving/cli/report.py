@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store
 from mersalg.serving.cli.files import target
@@ -189,12 +190,12 @@ def _rebuild(store: Store, progress: Progress) -> None:
     from mersalg.engine.tracking.rollups.stored import rebuild
 
     done = rebuild(store, ReportQuery.from_store(store), progress)
-    counted = f"{done.days:,} days counted again from their facts: "
+    again = f"{counted(done.days, 'day')} counted again from their facts: "
     if not done.differed:
-        console.err.print(f"{counted}all roll-ups agreed")
+        console.err.print(f"{again}all roll-ups agreed")
     else:
         named = ", ".join(done.differed[:10]) + (" ..." if len(done.differed) > 10 else "")
-        console.err.print(f"{counted}the roll-ups of {len(done.differed):,} had differed: {named}")
+        console.err.print(f"{again}the roll-ups of {len(done.differed):,} had differed: {named}")
 
 
 def _settings_of(config: Path | None) -> dict[str, str]:

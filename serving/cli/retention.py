@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.database import Database, existing_store
 
@@ -37,7 +38,13 @@ def command(
         since = first_kept(datetime.now(zone).date(), keep_months)
         if dry_run:
             n_facts = would_drop(store, since)
-            _tell(f"{n_facts:,} facts before {since} would go", as_json, since, n_facts, None)
+            _tell(
+                f"{counted(n_facts, 'fact')} before {since} to be dropped",
+                as_json,
+                since,
+                n_facts,
+                None,
+            )
             return
         with (
             console.progress_bars(quiet=as_json) as progress,
@@ -45,8 +52,8 @@ def command(
         ):
             done = drop_before(store, since, progress)
     text = (
-        f"{done.dropped:,} facts before {since} are gone; {done.days:,} days before it are kept"
-        " as roll-ups"
+        f"dropped {counted(done.dropped, 'fact')} before {since}; kept"
+        f" {counted(done.days, 'day')} before it as roll-ups"
     )
     _tell(text, as_json, since, done.dropped, done.days)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     from mersalg.engine.facts import Fact
     from mersalg.serving.cli.files import target
 
-    counted = {"recorded": 0, "duplicates": 0}
+    tally = {"recorded": 0, "duplicates": 0}
     waiting: list[Fact] = []
 
     def flush() -> None:
@@ -140,8 +141,8 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
                 "the database holds other facts under these ids: choose another --seed or"
                 f" database ({result.rejected[0].message})"
             )
-        counted["recorded"] += result.recorded
-        counted["duplicates"] += result.duplicates
+        tally["recorded"] += result.recorded
+        tally["duplicates"] += result.duplicates
         waiting.clear()
 
     with nullcontext() if out is None else target(out) as file:
@@ -154,7 +155,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
                 flush()
                 task.advance(_BATCH)
         flush()
-    return counted
+    return tally
 
 
 def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
@@ -183,7 +184,10 @@ def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, 
     for line in terminal_lines(present(report, "Simulated shop", "en"), console.out.width):
         console.out.print(line)
     show = console.out.print
-    show(f"\n{recorded['recorded']:,} facts recorded, {recorded['duplicates']:,} known already")
+    show(
+        f"\n{counted(recorded['recorded'], 'fact')} recorded,"
+        f" {counted(recorded['duplicates'], 'duplicate')}"
+    )
     for kind, found in checked.items():
         name = kind.replace("_", "-")
         if found["inside"] is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def print_stores(found: dict[str, Any] | None) -> None:
         "mixed": "offered, and opposed by some store",
     }
     for kind, title in titles.items():
-        console.out.print(f"{found[f'n_{kind}']:,} rules {title}")
+        console.out.print(f"{counted(found[f'n_{kind}'], 'rule')} {title}")
         if not found[kind]:
             continue
         table = Table()

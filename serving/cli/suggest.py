@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.files import source, target
 
@@ -120,9 +121,10 @@ def _summarise(
         (sys.stderr if out == _STANDARD else sys.stdout).write(text + "\n")
         return
     stream.print(
-        f"{tally['answered']} of {tally['carts']} carts answered by model {version}:"
-        f" {tally['cross_sell']} cross-sell and {tally['upsell']} upsell offers"
-        + (f", {tally['control']} carts held out" if tally["control"] else ""),
+        f"{tally['answered']:,} of {counted(tally['carts'], 'cart')} answered by model {version}:"
+        f" {counted(tally['cross_sell'], 'cross-sell offer')} and"
+        f" {counted(tally['upsell'], 'upsell offer')}"
+        + (f", {counted(tally['control'], 'cart')} held out" if tally["control"] else ""),
         highlight=False,
         markup=False,
     )
@@ -135,7 +137,7 @@ def _summarise(
         )
     if tally["malformed"]:
         console.err.print(
-            f"[bold red]error[/] {tally['malformed']} malformed lines, each answered by an error"
+            f"[bold red]error[/] {counted(tally['malformed'], 'malformed line')} answered by errors"
         )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli.findings import Finding
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def spool(settings: ServeSettings) -> Iterator[Finding]:
         yield Finding("spool", "warning", said, f"chmod go= {folder}")
     waiting = Spool(folder, limit)
     segments, size = waiting.segments(), waiting.size()
-    said = f"{folder}: {size:,} bytes in {len(segments)} files wait for the database"
+    said = f"{folder}: {counted(size, 'byte')} in {counted(len(segments), 'file')}"
+    said += " waiting for the database"
     if size >= limit:
         advice = "it takes no more: bring the database back, and a running service replays it"
         yield Finding("spool", "failed", said, advice)
@@ -93,7 +95,7 @@ def spool(settings: ServeSettings) -> Iterator[Finding]:
         yield Finding("spool", "ok", f"{folder}: nothing waits")
     aside = [each for each in folder.iterdir() if each.suffix not in (".spool", ".new")]
     if aside:
-        said = f"{len(aside)} files were set aside, for example {aside[0].name}"
+        said = f"{counted(len(aside), 'file')} set aside, such as {aside[0].name}"
         yield Finding("spool", "warning", said, "their facts were damaged or refused; look at them")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mersalg.engine.mining_engines import EngineName
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -128,19 +129,22 @@ def _print_people(result: TrainingResult, currency: str) -> None:
     span = result.data_range
     dates = f", {span['first'][:10]} to {span['last'][:10]}" if span["first"] else ""
     out.print(
-        f"[bold]{counts['orders']:,}[/] orders{dates};"
-        f" {counts['items_sold']:,} of {counts['items']:,} items sold"
+        f"[bold]{counted(counts['orders'], 'order')}[/]{dates};"
+        f" {counts['items_sold']:,} of {counted(counts['items'], 'item')} sold"
     )
     _print_quality(result.quality)
     out.print(
-        f"[bold]{counts['rules']:,}[/] rules of {counts['rules_mined']:,} mined"
-        f" (at least {counts['min_count']} orders);"
-        f" {counts['repelled_pairs']:,} pairs keep apart"
+        f"[bold]{counted(counts['rules'], 'rule')}[/] of {counts['rules_mined']:,} mined"
+        f" (in at least {counted(counts['min_count'], 'order')});"
+        f" {counted(counts['repelled_pairs'], 'pair')} never offered together"
     )
     if counts.get("rules_contradicted"):
-        out.print(f"{counts['rules_contradicted']:,} rules left off: the stores contradict them")
+        out.print(
+            f"left out {counted(counts['rules_contradicted'], 'rule')} that the stores contradict"
+        )
     out.print(
-        f"[bold]{counts['tiers_ladders']:,}[/] ladders of {counts['tiers_items']:,} items,"
+        f"[bold]{counted(counts['tiers_ladders'], 'ladder')}[/] of"
+        f" {counted(counts['tiers_items'], 'item')},"
         f" {counts['tiers_ladders_with_steps']:,} with more than one tier"
         + _left_off(counts["tiers_contradicted"], counts["tiers_far_off"])
     )
@@ -170,7 +174,9 @@ def _print_quality(quality: dict[str, Any]) -> None:
         found = quality[source]
         if found is None:
             continue
-        console.out.print(f"{source}: {found['rows_kept']:,} of {found['rows_read']:,} rows kept")
+        console.out.print(
+            f"{source}: {found['rows_kept']:,} of {counted(found['rows_read'], 'row')} kept"
+        )
         for columns, words in (
             (found["columns_used_by_name"], "used by their own names"),
             (found["columns_unused"], "not used"),
@@ -188,9 +194,10 @@ def _print_quality(quality: dict[str, Any]) -> None:
     returns = quality["returns"]
     if returns["lines"]:
         console.out.print(
-            f"  {returns['lines']:,} return lines: {returns['matched_units']:,g} units taken off"
-            f" earlier purchases, {returns['unmatched_units']:,g} without one;"
-            f" {returns['orders_removed']:,} orders returned whole"
+            f"  {counted(returns['lines'], 'return line')}:"
+            f" {counted(returns['matched_units'], 'unit')} taken off earlier purchases,"
+            f" {returns['unmatched_units']:,g} without one;"
+            f" {counted(returns['orders_removed'], 'order')} returned whole"
         )
 
 

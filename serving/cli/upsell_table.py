@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _print(found: dict[str, Any]) -> None:
 
     which, whether = found["which"], found["whether"]
     if which is not None:
-        table = Table(title=f"Which dearer sibling, {which['n']:,} later upgrades")
+        table = Table(title=f"Which dearer sibling, {counted(which['n'], 'later upgrade')}")
         for column in ("ranking", "HitRate@1", "± 1 s.e.", "HitRate@3", "± 1 s.e."):
             table.add_column(column, justify="left" if column == "ranking" else "right")
         for name, title in _RANKERS.items():
@@ -74,7 +75,7 @@ def _print(found: dict[str, Any]) -> None:
             f"calibration error of the shares: {which['expected_calibration_error']:.4f}"
         )
     if whether is not None:
-        table = Table(title=f"Whether at all, {whether['n']:,} later purchases")
+        table = Table(title=f"Whether at all, {counted(whether['n'], 'later purchase')}")
         for column in ("forecast", "AUC", "± 1 s.e.", "PR-AUC", "ECE"):
             table.add_column(column, justify="left" if column == "forecast" else "right")
         for name, title in _GUESSES.items():
@@ -90,8 +91,9 @@ def _print(found: dict[str, Any]) -> None:
     tiers = found["tiers"]
     if tiers["n_items"]:
         console.out.print(
-            f"same tier on later prices: {tiers['with_former']:.1%} of {tiers['n_items']:,} items"
-            f" as training does it, with the cuts of the version before; {tiers['alone']:.1%} where"
+            f"same tier on later prices: {tiers['with_former']:.1%} of"
+            f" {counted(tiers['n_items'], 'item')} as training does it, with the cuts of the"
+            f" version before; {tiers['alone']:.1%} where"
             f" tiers are derived again from the later prices alone"
             f" ({tiers['mean_tiers']:.1f} tiers a ladder on average)"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from string import Formatter
 from typing import Any
 
 from mersalg.engine.facts import KINDS
@@ -59,6 +60,19 @@ class Term:
     counted: str = ""
 
 
+class _Formatter(Formatter):
+    """Fills in phrases: `{n:item|items}` is the first word where `n` is 1, else the second."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        one, bar, others = format_spec.partition("|")
+        if not bar:
+            return super().format_field(value, format_spec)
+        return one if str(value) == "1" else others
+
+
+_FORMATTER = _Formatter()
+
+
 class Glossary:
     """Terms and phrases of one language.
 
@@ -79,7 +93,7 @@ class Glossary:
     def phrase(self, name: str, /, **values: object) -> str:
         """Return the phrase `name` with `values` filled in."""
         phrases: dict[str, dict[str, str]] = _words()["phrases"]
-        return phrases[name][self.language].format(**values)
+        return _FORMATTER.format(phrases[name][self.language], **values)
 
     @property
     def explained(self) -> Sequence[Term]:

@@ -137,8 +137,8 @@ class _Verdicts:
         if days > _LONGEST_WAIT:
             why = f"{why} {self._words('why_wait_year')}"
             return Verdict("wait", self._words("say_wait_year"), why, days)
-        name = "say_wait_day" if days == 1 else "say_wait_days"
-        return Verdict("wait", self._words(name, days=self._figures.count(days)), why, days)
+        say = self._words("say_wait_days", days=self._figures.count(days))
+        return Verdict("wait", say, why, days)
 
     def _about(self, *amounts: Decimal) -> list[str]:
         return [

@@ -19,6 +19,7 @@ from mersalg.engine.fact_json import fact_of
 from mersalg.engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
 from mersalg.engine.facts import Event, Fact
 from mersalg.engine.storage.fact_rows import Rejection
+from mersalg.engine.words import counted
 from mersalg.serving import errors, logs, openapi
 from mersalg.serving.request_body import ignored, largest_body, read_body
 from mersalg.serving.routes.direct import DirectRoute
@@ -164,11 +165,15 @@ async def take(
     rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
     said = ignored(unknown)
-    said += [f"checkout_token of {n} events {problem}" for problem, n in warnings.items()]
+    said += [
+        f"checkout_token of {counted(n, 'event')} {problem}" for problem, n in warnings.items()
+    ]
     if n_left_out:
-        said.append(f"{n_left_out} lines of orders sell no item and were left out")
+        said.append(f"left out {counted(n_left_out, 'line')} of orders that sell no item")
     if n_nobody:
-        said.append(f"customer_id of {n_nobody} events is a word for no customer and was ignored")
+        said.append(
+            f"customer_id of {counted(n_nobody, 'event')} is a word for no customer and was ignored"
+        )
     return EventsAnswer(result.recorded, result.duplicates, rejected, said)
 
 

@@ -56,7 +56,7 @@ def test_it_finds_in_the_shop_what_training_would(place: Path) -> None:
     result = attempt("check", "--config", shop, "--models", place / "models", "--json")
     messages = [each["message"] for each in json.loads(result.stdout)["findings"]]
     assert any("no item 'no-such-item' in the catalogue" in each for each in messages)
-    assert any("1 rows are left out" in each and "'free'" in each for each in messages)
+    assert any("left out 1 row:" in each and "'free'" in each for each in messages)
     assert any("offers.min_margin does not hold for" in each for each in messages)
     trained = attempt("train", "--config", shop, "--models", place / "more", "--json")
     for warning in json.loads(trained.stdout)["warnings"]:
@@ -74,7 +74,7 @@ def test_a_shop_whose_checkouts_nobody_vouches_for_is_warned(place: Path, count:
     store.facts.append([decided(1, "storefront"), decided(2, "storefront")])
     finding = checked(place)[1]["vouched checkouts"]
     assert finding["status"] == "warning"
-    assert "none of the last 2 suggestion calls" in finding["message"]
+    assert "none of the last 2 decisions" in finding["message"]
     counted = {"vouched": "reports count none", "all": "can change the numbers"}
     assert counted[count] in finding["message"]
     for number, scope in enumerate(("token", "server", None), 3):
@@ -148,7 +148,7 @@ def test_what_waits_in_the_spool(place: Path) -> None:
     spool.set_aside(b"another", "damaged")
     ((waits, said), (aside, file)) = statuses(place, "spool")
     assert (waits, aside) == ("warning", "warning")
-    assert f"{spool.size()} bytes in 1 files" in said
+    assert f"{spool.size()} bytes in 1 file waiting" in said
     assert ".damaged" in file
     folder.chmod(0o755)
     assert "others may look" in statuses(place, "spool")[0][1]

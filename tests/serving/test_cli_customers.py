@@ -68,7 +68,7 @@ def test_what_waits_in_the_spool_is_erased_too(database: Path, tmp_path: Path) -
 
 def test_erased_in_facts_and_models(database: Path, tmp_path: Path) -> None:
     command = ("customers", "erase", "kari", "--database", database, "--models", tmp_path / "m")
-    assert "2 facts no longer lead to the customer and forgotten by the models" in run(*command)
+    assert "detached 2 facts from the customer, who is removed from the models" in run(*command)
     assert _of("kari", database) == []
     assert json.loads(run(*command, "--json")) == {"customer_id": "kari", "facts": 0}
     assert len(Forgotten(tmp_path / "m").hashes()) == 1
@@ -84,11 +84,11 @@ def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert _of("kari", database) == ["e1", "e3"]
     assert run("events", "export", "--database", database) != stored
     present = ("customers", "rotate", "--present", "--database", database)
-    assert "0 facts are hashed with the new secret" in run(*present)
+    assert "hashed 0 facts with the new secret" in run(*present)
     # What was exported under the first secret finds its people again.
     old = database.with_name("old.jsonl")
     old.write_text(stored)
-    assert "3 known already" in run("events", "import", old, "--database", database)
+    assert "3 duplicates" in run("events", "import", old, "--database", database)
     monkeypatch.setenv("MERSALG_SECRET", "another secret, long enough")
     for command in (present, ("customers", "export", "kari", "--database", database)):
         with pytest.raises(StorageMismatch, match="another secret"):

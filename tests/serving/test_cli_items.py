@@ -25,7 +25,7 @@ def test_an_export_states_all_that_was_imported(tmp_path: Path, fresh_database: 
     lines.write_text("\n".join(map(json.dumps, ITEMS)))
     first = json.loads(run("items", "import", lines, "--database", fresh_database, "--json"))
     assert first == {"recorded": 3, "duplicates": 0, "rejected": []}
-    assert "3 known already" not in run("items", "import", lines, "--database", fresh_database)
+    assert "3 duplicates" not in run("items", "import", lines, "--database", fresh_database)
     exported = tmp_path / "exported.jsonl"
     run("items", "export", "--database", fresh_database, "--out", exported)
     other = tmp_path / "other.db"

@@ -32,10 +32,10 @@ def test_a_log_of_outcomes_is_imported_once(tmp_path: Path) -> None:
     import_ = ("events", "import", log, "--map", log_map, "--database", database)
     printed = mersalg(*import_)
     for text in (
-        "3 rows, 1 offers accepted, 2 declined; taken was read: 'No' as declined (2), 'yes' as",
-        "1 rows equal another in every column and count on their own",
-        "2 rows name no customer",
-        "2 rows have no time",
+        "3 rows, 1 offer accepted, 2 declined; taken was read: 'No' as declined (2), 'yes' as",
+        "1 row equal to another in every column",
+        "2 rows without a customer",
+        "2 rows without a time",
         "7 facts recorded",
     ):
         assert text in printed

@@ -157,7 +157,7 @@ def test_standard_input_and_output(models: Path) -> None:
     result = _run("--models", models, "--no-holdout", standard_input=body)
     assert result.exit_code == 0
     assert json.loads(result.stdout)["offers"][0]["item_id"] == "case-1"
-    assert "1 of 1 carts answered" in result.stderr
+    assert "1 of 1 cart answered" in result.stderr
     result = _run("--models", models, "--carts", "-", "--out", "-", "--json", standard_input=body)
     assert json.loads(result.stdout)["tracking"] == "off"
     assert json.loads(result.stderr)["answered"] == 1

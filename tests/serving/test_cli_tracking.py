@@ -137,7 +137,7 @@ def test_facts_come_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     lines = b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(fact).encode() for fact in FACTS)
     told = mersalg("events", "import", "-", "--database", "facts.db", stdin=lines)
-    assert "5 recorded, 0 known already, 0 rejected" in told
+    assert "5 recorded, 0 duplicates, 0 rejected" in told
     assert not (tmp_path / "stdin.rejected.jsonl").exists()
 
 

@@ -200,7 +200,7 @@ def test_versions_are_compared_published_and_rolled_back(
     [older] = [name for each in known["versions"] if (name := each["version"]) != newer]
     page = read(admin, f"/dashboard/models?lang=en&before={older}&after={newer}")
     assert "0 new, 0 gone" in page
-    assert "are offered something else" in page
+    assert "Something else is offered to" in page
     page = press(admin, page, lambda label, fields: fields.get("version") == older)
     assert "Published." in page
     assert older in page[: page.index("in use")].rpartition("<tr>")[2]

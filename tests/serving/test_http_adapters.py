@@ -230,7 +230,7 @@ def test_lines_that_sell_nothing_are_named_and_a_call_of_rejects_is_422(
     event = {"type": "purchase", "event_id": "tip", "occurred_at": WHEN, "transaction_id": "t-tip"}
     event |= {"currency": "NOK", "items": items}
     answer = client.post("/v1/events", json={"events": [event]})
-    assert answer.json()["warnings"] == ["1 lines of orders sell no item and were left out"]
+    assert answer.json()["warnings"] == ["left out 1 line of orders that sell no item"]
     wrong = event | {"event_id": "wrong", "items": items[1:]}
     mixed = client.post("/v1/events", json={"events": [event, wrong]})
     assert mixed.status_code == 200

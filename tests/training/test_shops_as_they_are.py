@@ -247,7 +247,7 @@ def test_a_currency_in_the_cell_decides_before_the_column(tmp_path: Path) -> Non
     dataset = read(tmp_path, orders)
     assert set(baskets_by_id(dataset)) == {"1", "3"}
     assert left_out(dataset) == {"other_currency": 2}
-    assert "2 of 4 rows are left out" in warnings_of(dataset.quality)[0]
+    assert "left out 2 of 4 rows" in warnings_of(dataset.quality)[0]
 
 
 # Ids

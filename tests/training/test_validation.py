@@ -106,7 +106,7 @@ def test_a_great_part_left_out_is_warned_of(tmp_path: Path) -> None:
     assert warnings_of(quality) == []
     quality = load(tmp_path, config(), [*GOOD_ROWS, *bad, *bad[:1] * 2, *intended[:2]]).quality
     assert warnings_of(quality) == [
-        "orders: 4 of 11 rows are left out, 3 of them for this: the price is no amount of money;"
+        "orders: left out 4 of 11 rows, 3 of them for this: the price is no amount of money;"
         " set decimal and thousands, or columns.unit_price"
     ]
 

@@ -23,6 +23,7 @@ from mersalg.engine.tracking.attribution import outcomes
 from mersalg.engine.tracking.history import build_history
 from mersalg.engine.tracking.query import DEFAULT_BOT_RATE
 from mersalg.engine.upsell.likelihood import Likelihood, log_odds
+from mersalg.engine.words import counted
 
 LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50
 _MOST_READ = 50_000
@@ -100,7 +101,7 @@ def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     from sklearn.linear_model import LogisticRegression
 
     if not answers.enough:
-        raise ValueError(f"{len(answers.odds)} shown offers are too few")
+        raise ValueError(f"{counted(len(answers.odds), 'shown offer')}: too few")
     platt = LogisticRegression(C=1e6).fit(answers.odds[:, None], answers.converted)
     # Scores that turned out upside down say nothing: then only the level is taken over.
     slope = max(float(platt.coef_[0, 0]), 0.05)
@@ -134,9 +135,10 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
         store.close()
     if not answers.enough:
         return model, [
-            f"outcomes are not used: {len(answers.odds):,} upsell offers of versions still here"
-            f" were shown and {int(answers.converted.sum()):,} converted; {LEAST_SHOWN:,} and"
-            f" {LEAST_CONVERTED:,} are needed"
+            "outcomes are not used: of versions still here"
+            f" {counted(len(answers.odds), 'shown upsell offer')} and"
+            f" {counted(int(answers.converted.sum()), 'conversion')} are recorded;"
+            f" {LEAST_SHOWN:,} and {LEAST_CONVERTED:,} are needed"
         ]
     return replace(model, likelihood=recalibrated(model.likelihood, answers)), []
 
