@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.model import Model
-from mersalg.serving.dashboard.offer_lines import RECENT, being_counted, counted
+from mersalg.serving.dashboard.offer_lines import RECENT, counted
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.glossary import NOT_IN_DOUBT, QUALITY, glossary_of
@@ -47,7 +47,7 @@ async def show_health(visit: TheVisit) -> Response:
     """Show what of the integration is in order, and what to fix."""
     report = await counted(visit)
     if report is None:
-        return being_counted(visit, "health")
+        return await visit.still_counting("health")
     facts = visit.service.store.facts
     decisions = await asyncio.to_thread(facts.newest_decisions, RECENT)
     newest = await asyncio.to_thread(facts.newest)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from starlette.responses import Response
-
 from mersalg.serving.dashboard import rule_changes
 from mersalg.serving.dashboard.offers import Evidence, OfferRow, rows_of
 from mersalg.serving.dashboard.shell import Visit
@@ -37,13 +35,6 @@ async def all_counted(visit: Visit) -> dict[Key, Mapping[str, Any]] | None:
         key: each for key, each in zip(KEY_OF.values(), found, strict=True) if each is not None
     }
     return reports if len(reports) == len(found) else None
-
-
-def being_counted(visit: Visit, name: str) -> Response:
-    """Return the page that says so, and asks again by itself."""
-    answer = visit.page(name, "being_counted.html", what=visit.words(f"page_{name}"))
-    answer.headers["Refresh"] = "2"
-    return answer
 
 
 def page_rows(visit: Visit, report: Mapping[str, Any], by: Key) -> list[OfferRow]:

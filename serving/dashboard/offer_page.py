@@ -23,7 +23,6 @@ from mersalg.serving.dashboard.offer_lines import (
     Line,
     Scales,
     all_counted,
-    being_counted,
     evidence_text,
     few_digits,
     page_rows,
@@ -76,7 +75,7 @@ async def show_offer(
     by = KEY_OF[name]
     reports = await all_counted(visit)
     if reports is None:
-        return being_counted(visit, name)
+        return await visit.still_counting(name)
     report = reports[by]
     rows = [row for row in page_rows(visit, report, by) if row.key == key and row.kind == kind]
     if not rows:

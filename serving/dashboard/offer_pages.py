@@ -12,7 +12,6 @@ from mersalg.serving.dashboard.offer_lines import (
     KEY_OF,
     Line,
     Scales,
-    being_counted,
     counted,
     page_rows,
 )
@@ -47,7 +46,7 @@ async def show_offers(
     by = KEY_OF[name]
     report = await counted(visit, by)
     if report is None:
-        return being_counted(visit, name)
+        return await visit.still_counting(name)
     sort = sort if sort in SORTED_BY else "kept"
     every = page_rows(visit, report, by)
     rows = in_order(matching(every, q, show), sort, ascending=order == "asc")

@@ -51,8 +51,7 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
     """Return a page of a report, or of how far its numbers are counted where that takes long."""
     report = await visit.counted(step, with_previous=True)
     if report is None:
-        stale = await asyncio.to_thread(visit.service.store.reports.rollups.stale)
-        return visit.page(name, "counting.html", days=len(stale))
+        return await visit.still_counting(name)
     actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
     model = visit.service.live.model
     view = overview_of(

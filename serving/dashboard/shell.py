@@ -169,6 +169,13 @@ class Visit:
         except TimeoutError:
             return None
 
+    async def still_counting(self, name: str) -> Response:
+        """Return the page that says how far the report of a page is; it loads again by itself."""
+        stale = await asyncio.to_thread(self.service.store.reports.rollups.stale)
+        answer = self.page(name, "counting.html", days=len(stale))
+        answer.headers["Refresh"] = "2"
+        return answer
+
     async def last_period(self) -> tuple[str, str] | None:
         """Return the last period with decisions, and its address without filters.
 

@@ -53,7 +53,7 @@ def read(client: httpx.Client, address: str) -> str:
 
     def answer() -> str:
         page = client.get(address).raise_for_status()
-        return "" if "Refresh" in page.headers or "eing counted" in page.text else page.text
+        return "" if "Refresh" in page.headers or "Being counted" in page.text else page.text
 
     return eventually(answer)
 
@@ -238,25 +238,6 @@ def test_health_names_what_to_fix(admin: httpx.Client, selling: Server) -> None:
     assert "Unknown item ids: 1" in page
     assert "<code>gift-card</code>" in page
     assert "PUT /v1/items" in page
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [375, 1440])
-@pytest.mark.parametrize("language", ["en", "nb"])
-def test_pages_fit_and_browsers_complain_of_nothing(
-    browser: Browser, selling: Server, tmp_path: Path, width: int, language: str
-) -> None:
-    with opened(browser) as seen:
-        page = seen.page
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto(f"{selling.url}/dashboard/login")
-        page.fill("#key", ADMIN)
-        page.click("button")
-        for address in PAGES:
-            page.goto(f"{selling.url}{address}{'&' if '?' in address else '?'}lang={language}")
-            assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-            assert page.locator("h1").count() == 1
-        assert seen.complaints == []
 
 
 @pytest.mark.browser
