@@ -50,6 +50,7 @@ from mersalg.engine.words import customer_of
 
 # The lines of one item together, for decisions with more than one line of it.
 _LARGEST_REPLACED = schema.LONGEST_LIST * LARGEST_QUANTITY
+_NO_TEXT = "holds characters that are not text"
 _STEPS: dict[str | None, Step] = {"size": "size", "tier": "tier"}
 
 _Minor = TypeVar("_Minor", int, UnitPrice)
@@ -256,7 +257,9 @@ def _id(value: str | int | None, field: str, where: str = "") -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return _text(value, field, where)
+        if is_text(value):
+            return value
+        raise _invalid(field, _NO_TEXT, where)
     if abs(value) >= LARGEST_ID:
         raise _invalid(field, "must be text", where)
     return str(value)
@@ -274,7 +277,7 @@ def _ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str, ..
 
 def _text(value: str, field: str, where: str) -> str:
     if not is_text(value):
-        raise _invalid(field, "holds characters that are not text", where)
+        raise _invalid(field, _NO_TEXT, where)
     return value
 
 
@@ -363,19 +366,22 @@ def _in_minor_units(fact: Fact) -> Fact:
 
     Version 0.1.0 stored prices so: a fact that it stored is the same when it comes again.
     """
-
-    def rounded(price: UnitPrice | None) -> int | None:
-        return None if price is None else money.scale(price, 1, 1)
-
-    if isinstance(fact, Event):
-        if not any(isinstance(item.price_minor, Decimal) for item in fact.items):
-            return fact
-        items = [replace(item, price_minor=rounded(item.price_minor)) for item in fact.items]
-        return replace(fact, items=tuple(items))
-    if not any(isinstance(line.unit_price_minor, Decimal) for line in fact.lines):
+    lines, of_lines, price = (
+        (fact.items, "items", "price_minor")
+        if isinstance(fact, Event)
+        else (fact.lines, "lines", "unit_price_minor")
+    )
+    if not lines or not any(isinstance(getattr(line, price), Decimal) for line in lines):
         return fact
-    lines = [replace(line, unit_price_minor=rounded(line.unit_price_minor)) for line in fact.lines]
-    return replace(fact, lines=tuple(lines))
+    coarse = tuple(
+        [
+            replace(line, **{price: money.scale(minor, 1, 1)})
+            if isinstance(minor := getattr(line, price), Decimal)
+            else line
+            for line in lines
+        ]
+    )
+    return replace(fact, **{of_lines: coarse})
 
 
 def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:

@@ -55,7 +55,7 @@ Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Ids = Annotated[Sequence[Id], Meta(max_length=LONGEST_LIST)] | None
 
 
-class ItemBody(Struct, omit_defaults=True):
+class ItemBody(Struct, gc=False, omit_defaults=True):
     """A line of a purchase or refund."""
 
     item_id: Id = None
@@ -67,7 +67,7 @@ class ItemBody(Struct, omit_defaults=True):
     promotion_id: Id = None
 
 
-class LineBody(Struct, omit_defaults=True):
+class LineBody(Struct, gc=False, omit_defaults=True):
     """A line of a cart."""
 
     item_id: Id = None
@@ -76,7 +76,7 @@ class LineBody(Struct, omit_defaults=True):
     discount: Number = None
 
 
-class ReplacesBody(Struct, omit_defaults=True):
+class ReplacesBody(Struct, gc=False, omit_defaults=True):
     """The item an upsell would replace."""
 
     item_id: Id = None
@@ -84,7 +84,7 @@ class ReplacesBody(Struct, omit_defaults=True):
     price_difference: Number = None
 
 
-class OfferBody(Struct, omit_defaults=True):
+class OfferBody(Struct, gc=False, omit_defaults=True):
     """An offer without its explanation, as its digest covers it."""
 
     offer_id: Id = None
@@ -109,7 +109,7 @@ class ExplainedOfferBody(OfferBody, omit_defaults=True):
     total_difference: Number = None
 
 
-class EventBody(Struct, omit_defaults=True, tag_field="type"):
+class EventBody(Struct, gc=False, omit_defaults=True, tag_field="type"):
     """A promotion event: what happened to an offer."""
 
     event_id: Id = None
@@ -166,7 +166,7 @@ class Cancel(OrderBody, tag="cancel"):
     """An order was cancelled."""
 
 
-class DecisionBody(Struct, omit_defaults=True, tag_field="type", tag="decision"):
+class DecisionBody(Struct, gc=False, omit_defaults=True, tag_field="type", tag="decision"):
     """A decision with its cart and offers."""
 
     event_id: Id = None

@@ -147,7 +147,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     family: str | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """One answer to one suggestion call, as a fact.
 
     Attributes
@@ -214,7 +214,7 @@ class PurchaseItem(msgspec.Struct, frozen=True, gc=False):
     tax_minor: int | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Anything that happened after a decision; `occurred_at` in microseconds since the epoch.
 
     Attributes

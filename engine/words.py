@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -40,5 +40,10 @@ _LONGEST_OF_NOBODY = max(map(len, _NOBODY))
 def customer_of(customer_id: str | None) -> str | None:
     """Return the id of a customer; None where it is a word for none: `0`, `guest`, `n/a`."""
     if customer_id is not None and len(customer_id) <= _LONGEST_OF_NOBODY:
-        return None if as_word(customer_id) in _NOBODY else customer_id
+        return None if _is_nobody(customer_id) else customer_id
     return customer_id
+
+
+@lru_cache(4_096)  # the facts of one visit come together
+def _is_nobody(customer_id: str) -> bool:
+    return as_word(customer_id) in _NOBODY

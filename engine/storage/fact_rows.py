@@ -60,7 +60,7 @@ def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Fact
         decision_id, offer_ids = None, ()
         is_apart = fact.event_id.startswith(STOREFRONT_PREFIX)
         problem = _NOT_APART if is_apart and fact.scope in (None, "server") else None
-        named = tuple(sorted({item.offer_id for item in fact.items if item.offer_id}))
+        named = tuple(sorted({each.offer_id for each in fact.items if each.offer_id}))
     else:
         kind, offer_id, transaction_id, named = "decision", None, None, ()
         decision_id, offer_ids = fact.decision_id, tuple([each.offer_id for each in fact.offers])

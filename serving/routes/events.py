@@ -17,7 +17,7 @@ from mersalg.engine import clock
 from mersalg.engine.errors import FactRejected
 from mersalg.engine.fact_json import fact_of
 from mersalg.engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
-from mersalg.engine.facts import Event, Fact
+from mersalg.engine.facts import Event
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.engine.words import counted
 from mersalg.serving import errors, logs, openapi
@@ -109,7 +109,7 @@ async def take(
     consent_required = model is not None and model.settings.tracking.consent == "required"
     is_server, now = caller.may("server"), clock.now()
     scope, _ = scope_of(service.settings, caller, None, None, None)
-    facts: list[Fact] = []
+    facts: list[Event] = []
     indexes: list[int] = []
     rejected: list[Rejection] = []
     warnings: Counter[str] = Counter()
@@ -156,11 +156,10 @@ async def take(
     service.metrics.unknown_fields.inc(n_unknown)
     result = await service.intake.record_events(facts)
     # By the ids the shop knows, not by the pseudonyms that are stored.
-    sent = [fact for fact in facts if isinstance(fact, Event)]
     service.buyers.forget_purchases(
-        [e.customer_id for e in sent if e.type == "purchase" and e.customer_id]
+        [e.customer_id for e in facts if e.type == "purchase" and e.customer_id]
     )
-    if any(event.type == "dismiss_promotion" for event in sent):
+    if any(event.type == "dismiss_promotion" for event in facts):
         service.buyers.note_dismissal()
     rejected += [Rejection(indexes[one.index], one.code, one.message) for one in result.rejected]
     rejected.sort(key=lambda one: one.index)
