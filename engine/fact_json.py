@@ -391,16 +391,3 @@ def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
 def pack(fact: Fact) -> bytes:
     """Return a fact as JSON that `unpack` gives back whole."""
     return digest_and_pack(fact)[1]
-
-
-def explained(fact: Fact) -> dict[str, object]:
-    """Return the body of a fact as a JSON object."""
-    return msgspec.json.decode(pack(fact))
-
-
-def fact_to_json(fact: Fact) -> dict[str, object]:
-    """Return the fact in the outward schema, without what explains the offers of a decision."""
-    if isinstance(fact, Event):
-        return msgspec.to_builtins(event_body(fact))
-    offers = cast("list[schema.ExplainedOfferBody]", offer_bodies(fact))
-    return msgspec.to_builtins(decision_body(fact, offers))

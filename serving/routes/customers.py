@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from mersalg.engine.customers import Remembered, erase_everywhere, remembered
-from mersalg.engine.fact_json import explained, fact_to_json
-from mersalg.engine.facts import Decision, Fact
+from mersalg.engine.fact_json import pack
+from mersalg.engine.facts import Fact
 from mersalg.serving import errors
 from mersalg.serving.auditing import audited
 from mersalg.serving.security import Admin, Caller
@@ -104,4 +104,4 @@ def _named(service: Service, customer_id: str) -> str:
 
 
 def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:
-    return [explained(fact) if isinstance(fact, Decision) else fact_to_json(fact) for fact in facts]
+    return [orjson.loads(pack(fact)) for fact in facts]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import digest_and_pack, fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.fact_json import digest_and_pack, pack, parse_fact, unpack
 from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
-from tests.support.facts import histories
+from tests.support.facts import fact_to_json, histories
 
 DECISION: dict[str, Any] = {
     "type": "decision", "decision_id": "d", "occurred_at": "2026-01-31T12:00:00+01:00",

@@ -16,7 +16,7 @@ from msgspec import ValidationError, convert
 from msgspec import json as msgspec_json
 
 from mersalg.engine import clock
-from mersalg.engine.fact_json import fact_to_json, parse_fact
+from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Decision, Tracking
 from mersalg.engine.model import Model
 from mersalg.engine.tracking.sample_ratio import drawn_of, sample_ratio
@@ -25,6 +25,7 @@ from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide, recommenders_of
 from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
+from tests.support.facts import fact_to_json
 from tests.support.models import tiny_model
 from tests.support.openapi import fits
 from tests.support.random_models import carts, models

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mersalg.engine import clock
 from mersalg.engine.config import OffersSection
-from mersalg.engine.fact_json import fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.fact_json import pack, parse_fact, unpack
 from mersalg.engine.facts import Decision, Limits
 from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.model import Model
@@ -22,6 +22,7 @@ from mersalg.engine.registry import Registry
 from mersalg.serving.checkout import decide
 from mersalg.serving.explaining import Explainer
 from mersalg.serving.schemas import SuggestionRequest
+from tests.support.facts import fact_to_json
 from tests.support.models import tiny_model
 from tests.support.openapi import fits
 from tests.support.servers import publish_model, running_server

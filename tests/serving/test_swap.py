@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import convert
 
-from mersalg.engine.fact_json import explained, fact_to_json, pack, parse_fact, unpack
+from mersalg.engine.fact_json import pack, parse_fact, unpack
 from mersalg.engine.facts import Offer, Replaces
 from mersalg.serving.answers import answer_json
 from mersalg.serving.checkout import decide
 from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
+from tests.support.facts import fact_to_json
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.openapi import fits
 from tests.support.repetitions import repetitions
@@ -179,7 +180,7 @@ def test_facts_keep_what_was_answered() -> None:
     ]
     again = parse_fact(json.loads(json.dumps(outward)))
     assert fact_to_json(again) == outward
-    told = explained(decision)
+    told = json.loads(pack(decision))
     upsell = told["offers"][-1]  # type: ignore[index]
     assert (upsell["step"], upsell["total_difference"]) == ("tier", "3300.00")
     nothing = {"status": "complete", "message": None, "pinned_item_ids": [], "counts": {}}

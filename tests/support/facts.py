@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine import clock
+from mersalg.engine.fact_bodies import decision_body, event_body, offer_bodies
 from mersalg.engine.fact_fields import STOREFRONT_PREFIX
 from mersalg.engine.fact_json import pack, unpack
 from mersalg.engine.facts import (
@@ -277,3 +279,11 @@ def returning(draw: st.DrawFn) -> list[Fact]:
         if draw(_seldom(False, True)):
             facts.append(Event(f"e-c{number}", "cancel", at, transaction_id=f"t{number}"))
     return draw(st.permutations([unpack(pack(fact)) for fact in facts]))
+
+
+def fact_to_json(fact: Fact) -> dict[str, object]:
+    """A fact in the outward schema, without what explains the offers of a decision."""
+    if isinstance(fact, Event):
+        return msgspec.to_builtins(event_body(fact))
+    body = decision_body(fact)
+    return msgspec.to_builtins(msgspec.structs.replace(body, offers=offer_bodies(fact)))
