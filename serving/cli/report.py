@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +19,14 @@ from mersalg.serving.cli.files import target
 if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
+    from mersalg.engine.tracking.query import ReportQuery
     from mersalg.serving.presentation.names import Names
+    from mersalg.serving.presentation.texts import ReportText
 
+    Report = Mapping[str, Any]
+
+_STEPS = {"day": 62, "week": 400}
+"""Steps of the chart over time of an HTML file, and the longest periods, in days, they are for."""
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
 
@@ -109,7 +116,7 @@ def command(
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
-    from mersalg.serving.cli.report_tables import page_of, terminal_lines
+    from mersalg.serving.cli.report_tables import terminal_lines
     from mersalg.serving.presentation.names import OF_ITEMS
     from mersalg.serving.presentation.report import present
 
@@ -138,27 +145,40 @@ def command(
     with existing_store(database) as store:
         settings = {**store.reports.settings(), **_settings_of(config)}
         query = query.filled(settings)
+        language = language_of(lang, settings.get("locale"))
         with console.progress_bars(quiet=how is not Format.table) as progress:
             if rebuild:
                 _rebuild(store, progress)
             report = build_report(store, query, progress=progress)
         if how in (Format.table, Format.html):
-            names = _names(store, models) if OF_ITEMS.intersection(query.by) else None
-            view = present(report, query.shop, language_of(lang, settings.get("locale")), names)
-            lines = list(terminal_lines(view, console.out.width))
-            if how is Format.table and out is None:
-                console.out.print(*lines, sep="\n")
-                return
-            text = page_of(view) if how is Format.html else "\n".join(line.plain for line in lines)
-            data = f"{text}\n".encode()
+            is_named = how is Format.html or not OF_ITEMS.isdisjoint(query.by)
+            known = _known_of(store, models, config) if is_named else _Known()
+            view = present(report, query.shop, language, known.names)
+            if how is Format.html:
+                data = _page(store, query, report, view, known).encode()
+            else:
+                lines = list(terminal_lines(view, console.out.width))
+                if out is None:
+                    console.out.print(*lines, sep="\n")
+                    return
+                data = "".join(f"{line.plain}\n" for line in lines).encode()
         else:
             data = _data(report, how)
     with target(out) as file:
         file.write(data)
 
 
-def _names(store: Store, models: Path) -> Names:
-    """Return the names of items that the shop stated since the training, else the model's."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the shop beside its facts."""
+
+    names: Names | None = None
+    worthwhile_effect: float | None = None
+
+
+def _known_of(store: Store, models: Path, config: Path | None) -> _Known:
+    """Return the names of items and the effect worth having; the names stated last come first."""
+    from mersalg.engine.config import ExperimentSection, load_config
     from mersalg.engine.errors import ModelError
     from mersalg.engine.registry import Registry
     from mersalg.serving.presentation.names import Names
@@ -169,7 +189,35 @@ def _names(store: Store, models: Path) -> Names:
     except ModelError as error:
         console.err.print(f"items are shown by their ids: {error.message}", markup=False)
     items = store.live.since(-1).items
-    return Names(model, {key: name for key, item in items.items() if (name := item.get("name"))})
+    stated = {key: name for key, item in items.items() if (name := item.get("name"))}
+    experiment = model.settings.experiment if model else ExperimentSection()
+    if config is not None:
+        experiment = load_config(config).experiment
+    return _Known(Names(model, stated), experiment.worthwhile_effect)
+
+
+def _page(store: Store, query: ReportQuery, report: Report, view: ReportText, known: _Known) -> str:
+    """Return the HTML file of a report; its chart over time is of steps that it has room for."""
+    from mersalg.engine.tracking.query import TIME_KEYS
+    from mersalg.engine.tracking.report import build_report
+    from mersalg.serving.presentation.overview import overview_of
+    from mersalg.serving.presentation.templating import report_page
+
+    days: float = report["days"] or 0
+    step = next((step for step, most in _STEPS.items() if days <= most), "month")
+    over_time = report
+    if query.by in [(key,) for key in TIME_KEYS]:
+        step = query.by[0]
+    else:
+        over_time = build_report(store, replace(query, by=(step,)))
+    overview = overview_of(
+        over_time,
+        query.shop,
+        view.glossary.language,
+        step=step,
+        worthwhile_effect=known.worthwhile_effect,
+    )
+    return report_page(overview, view) + "\n"
 
 
 def _data(report: Mapping[str, Any], how: Format) -> bytes:

@@ -1,4 +1,4 @@
-"""The texts of a report on a terminal of any width, and as one HTML file.
+"""The texts of a report on a terminal of any width.
 
 Lines are broken at spaces alone: the figures of a number and its sign or currency are joined by
 spaces that do not break, which Rich's own tables would break at.
@@ -53,8 +53,8 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
         yield Text()
         yield from _groups(view, width)
     yield Text()
-    notes = "; ".join(view.notes)
-    yield from wrapped(f"{view.glossary.phrase('data_quality')}: {notes}", "dim")
+    title = view.glossary.phrase("data_quality")
+    yield from wrapped(f"{title}: {'; '.join(view.notes)}", "dim")
 
 
 def _groups(view: ReportText, width: int) -> Iterator[Text]:
@@ -107,19 +107,3 @@ def _width(text: str) -> int:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
-
-
-def page_of(view: ReportText) -> str:
-    """Return one HTML page that needs no other file; every text is escaped."""
-    from pathlib import Path
-
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(view=view)

@@ -83,7 +83,7 @@ class Glossary:
     """
 
     def __init__(self, language: Language) -> None:
-        self.language = language
+        self.language: Language = language
 
     @cached_property
     def terms(self) -> Mapping[str, Term]:

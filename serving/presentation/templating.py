@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mersalg.serving.presentation import charts
+from mersalg.serving.presentation.overview import Overview
+from mersalg.serving.presentation.texts import ReportText
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
 _SPAN = re.compile(r"`([^`]*)`")
@@ -30,6 +33,28 @@ def _code_spans(text: str) -> Markup:
 
 _environment.filters["code_spans"] = _code_spans
 _environment.globals["charts"] = charts
+
+
+def report_page(view: Overview, text: ReportText | None = None) -> str:
+    """Return one HTML file that needs no other: the first page of the dashboard and all numbers.
+
+    Parameters
+    ----------
+    view : Overview
+        Of the report by day, week or month.
+    text : ReportText, optional
+        Of the report with other groups, whose table is shown instead.
+    """
+    text = text or view.report
+    style = Markup((DASHBOARD / "static" / "dashboard.css").read_text())  # noqa: S704
+    return rendered(
+        "report.html",
+        view=replace(view, report=text),
+        words=text.glossary.phrase,
+        language=text.glossary.language,
+        steps=(),
+        style=style,
+    )
 
 
 def rendered(template: str, **values: object) -> str:

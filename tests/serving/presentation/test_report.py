@@ -17,11 +17,13 @@ from mersalg.engine.facts import Decision
 from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
-from mersalg.serving.cli.report_tables import page_of, terminal_lines
+from mersalg.serving.cli.report_tables import terminal_lines
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import QUALITY
 from mersalg.serving.presentation.names import Names
+from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.report import completion_text, present
+from mersalg.serving.presentation.templating import report_page
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
 
@@ -81,8 +83,13 @@ def test_both_languages_show_the_same_numbers() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_table_and_page_share_every_text(language: Language) -> None:
-    view = present(report(by=("day",), watched=True), "Shop", language)
-    page = page_of(view)
+    overview = overview_of(report(by=("day",), watched=True), "Shop", language, step="day")
+    view, page = overview.report, report_page(overview)
+    assert page.count("<svg") > 12
+    assert escape(overview.verdict.say) in page
+    outside = re.findall(r'(?:src|href|action|url)\s*[=(]\s*["\']?([^"\'\s>)]*)', page)
+    assert {each[:1] for each in outside} == {"#"}
+    assert "<script" not in page
     for term in view.glossary.explained:
         assert escape(term.definition) in page
     for _, cells in view.rows:
