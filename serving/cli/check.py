@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Check the shop file and its data, models, database, keys, spool, disk, clock and port.
 
-    Nothing is changed, and only --alerts sends a message. The exit code is 1 if something cannot
-    work.
+    Nothing is changed, and only --alerts sends a message. The exit code is 1 if something is broken
+    (✗); what is not set up yet is a warning (!).
     """
     found: list[Finding] = []
     with console.progress_bars(quiet=as_json) as progress:
@@ -140,7 +140,13 @@ def _models(models: Path) -> Iterator[Finding]:
         model = registry.load()
         check_answers(model)
     except ModelNotFound as error:
-        yield Finding("models", "failed", error.message, "mersalg train makes and publishes one")
+        if registry.versions():
+            advice = "see mersalg models list, then mersalg models publish"
+            yield Finding("models", "failed", error.message, advice)
+        else:
+            # Nothing is wrong: the service answers without offers until there is a version.
+            message = f"no version was trained in {models} yet"
+            yield Finding("models", "warning", message, "run mersalg train")
         return
     except ModelError as error:
         yield Finding(
@@ -292,6 +298,6 @@ def _keys() -> Iterator[Finding]:
         yield Finding(
             "keys and settings",
             "warning",
-            "no API keys: whoever is on this machine may call everything, others nothing",
+            "no API keys: callers on this machine may call everything, other callers nothing",
             "set MERSALG_KEYS or MERSALG_KEYS_FILE before listening on another address",
         )

@@ -123,6 +123,7 @@ def clock(models: Path, database: str | None) -> Iterator[Finding]:
 
     now = time.time()
     off: list[str] = []
+    version = None
     try:
         registry = Registry(models)
         version = registry.current()
@@ -138,7 +139,8 @@ def clock(models: Path, database: str | None) -> Iterator[Finding]:
     if off:
         yield Finding("clock", "failed", "; ".join(off), "let both machines keep time by NTP")
     else:
-        compared = "agrees with the database's" if theirs is not None else "is not before the model"
+        others = "the database's" if theirs is not None else "the model's" if version else ""
+        compared = f"agrees with {others}" if others else "has nothing to be compared with yet"
         yield Finding("clock", "ok", f"this machine's clock {compared}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -124,11 +125,31 @@ def test_each_fault_is_named_with_what_to_do(place: Path, monkeypatch: pytest.Mo
     assert "must be scope:key" in found["keys and settings"]["message"]
 
 
+def test_before_the_first_training_nothing_is_broken(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = place / "none"
+    monkeypatch.chdir(place)
+    result = attempt("check", "--config", "shop.toml", "--models", models, "--json")
+    found = {each["part"]: each for each in json.loads(result.stdout)["findings"]}
+    assert result.exit_code == 0
+    assert found["models"]["status"] == "warning"
+    assert found["models"]["advice"] == "run mersalg train"
+    assert "nothing to be compared with" in found["clock"]["message"]
+    # A version that the gate refused is there, but nothing is served.
+    version = next(each for each in (place / "models").iterdir() if each.is_dir())
+    shutil.copytree(version, models / version.name)
+    result = attempt("check", "--config", "shop.toml", "--models", models, "--json")
+    found = {each["part"]: each for each in json.loads(result.stdout)["findings"]}
+    assert result.exit_code == 1
+    assert "mersalg models publish" in found["models"]["advice"]
+
+
 def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = attempt("check", "--database", tmp_path / "facts.db")
     assert result.exit_code == 1
-    for words in ("no shop.toml here", "mersalg train makes", "no database at"):
+    for words in ("no shop.toml here", "run mersalg train", "no database at"):
         assert words in result.stdout
     assert not (tmp_path / "facts.db").exists()
 
