@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,24 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
     share = baskets.item_counts() / max(len(baskets.items), 1)
     distinct = 1.0 - float((share**2).sum())
     return share, float((sizes * (sizes - 1)).sum()) / distinct if distinct > 0 else 0.0
+
+
+def pooled(
+    baskets: Baskets, group: NDArray[np.integer[Any]], n_groups: int
+) -> tuple[Floats, Floats]:
+    """(met, expected) pairs inside each group, shape (n_groups,); group -1 stands in none."""
+    of_entry = group[baskets.items]
+    known = of_entry >= 0
+    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
+    keys, held = np.unique(orders * max(n_groups, 1) + of_entry[known], return_counts=True)
+    met = np.bincount(keys % max(n_groups, 1), held * (held - 1) / 2, minlength=n_groups)
+    share, scale = size_adjusted(baskets)
+    member = group >= 0
+    total, squares = (
+        np.bincount(group[member], share[member] ** power, minlength=n_groups) for power in (1, 2)
+    )
+    expected = scale * (total**2 - squares) / 2
+    return met[:n_groups].astype(np.float64), expected[:n_groups]
 
 
 def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
@@ -160,19 +179,7 @@ def family_excludes(
     chance explains, and surely (95%) more often. A mere category says less: its members replace
     each other only where they surely meet less often than chance.
     """
-    ladder = ladders.family[baskets.items]
-    known = ladder >= 0
-    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
-    keys, held = np.unique(orders * max(ladders.n_ladders, 1) + ladder[known], return_counts=True)
-    pairs_met = np.bincount(
-        keys % max(ladders.n_ladders, 1), held * (held - 1) / 2, minlength=ladders.n_ladders
-    )
-    share, scale = size_adjusted(baskets)
-    on_ladder = ladders.family >= 0
-    members, of_member = ladders.family[on_ladder], share[on_ladder]
-    total = np.bincount(members, of_member, minlength=ladders.n_ladders)
-    squares = np.bincount(members, of_member**2, minlength=ladders.n_ladders)
-    expected = scale * (total**2 - squares) / 2
+    pairs_met, expected = pooled(baskets, ladders.family, ladders.n_ladders)
     # The number met is near Poisson, so its logarithm has variance 1 / count.
     seen = np.maximum(pairs_met, 1.0)
     error = np.exp(measures.Z_95 / np.sqrt(seen))

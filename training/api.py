@@ -176,11 +176,19 @@ class _Recommender(BaseEstimator):
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         recommenders = Recommenders.prepare(self.model_)
-        limits = {"cross_sell": 0, "upsell": 0, self._kind: k}
         mode: Mode = getattr(self, "mode", "discovery")
         for cart_id, item_ids in carts_of(carts):
             lines = [CartLine(item_id, 1, None) for item_id in item_ids]
-            yield cart_id, build_slate(recommenders, lines, mode=mode, **limits)
+            yield (
+                cart_id,
+                build_slate(
+                    recommenders,
+                    lines,
+                    cross_sell=k if self._kind == "cross_sell" else 0,
+                    upsell=k if self._kind == "upsell" else 0,
+                    mode=mode,
+                ),
+            )
 
 
 class CrossSellRecommender(_Recommender):

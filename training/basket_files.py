@@ -18,12 +18,11 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.vocabulary import Vocabulary
-from mersalg.training.csv_files import read_csv
+from mersalg.training.csv_files import read_csv, refuse_swallowed_rows
 from mersalg.training.keys import MISSING, Codes, Keys, read_keys, string_table
 from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.other_baskets import refuse_other_files
 from mersalg.training.sources import require_columns, single
-from mersalg.training.swallowed_rows import refuse_swallowed_rows
 
 _SPACED = frozenset({".dat", ".basket"})
 _TABLE_COLUMNS = ("order_id", "item_id")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
@@ -16,6 +15,7 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.source_sections import CatalogueSection
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 from mersalg.engine.words import as_word
+from mersalg.training.arrow import pc
 from mersalg.training.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
 from mersalg.training.numbers import Marks, money_to_minor, parse_number, read_numbers
 from mersalg.training.sources import SourceTable, as_field

@@ -90,18 +90,18 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
     if not ranking.scorers:
         by_rules = tested.serving(LIFTS[level], None).by_rules()
         found["complete"] = {RULES: by_rules} | found["complete"]
-    served = {mode: _best(found[mode], len(tested.of_mode(mode)[0])) for mode in MODES}
-    chosen: dict[Mode, Scorer] | None = None
-    if served["complete"] == RULES:
-        served = dict.fromkeys(MODES, RULES)
-    else:
-        chosen = {mode: scorers[mode][name] for mode, name in served.items()}
-        for mode, name in served.items():
-            if name != FITTED:
-                chosen[mode] = tested.calibrated(ranking, chosen[mode], mode)
-    unfiltered = {
+    unfiltered: dict[Mode, dict[str, int]] = {
         mode: {name: _unfiltered(each) for name, each in hits[mode].items()} for mode in MODES
     }
+    served: dict[Mode, str] = {
+        mode: _best(found[mode], len(tested.of_mode(mode)[0])) for mode in MODES
+    }
+    if served["complete"] == RULES:
+        return Choice(dict.fromkeys(MODES, RULES), None, LIFTS[level], unfiltered)
+    chosen: dict[Mode, Scorer] = {mode: scorers[mode][name] for mode, name in served.items()}
+    for mode, name in served.items():
+        if name != FITTED:
+            chosen[mode] = tested.calibrated(ranking, chosen[mode], mode)
     return Choice(served, chosen, LIFTS[level], unfiltered)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
@@ -22,6 +21,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training import catalogue_file, order_lines
+from mersalg.training.arrow import pc
 from mersalg.training.keys import MISSING, Keys, first_of_order, string_table
 from mersalg.training.medians import medians_of
 from mersalg.training.order_lines import OrderLines

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
 from mersalg import __version__
@@ -19,6 +18,7 @@ from mersalg.engine.config import load_config
 from mersalg.engine.errors import ModelError
 from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
+from mersalg.training.arrow import pc
 from mersalg.training.complete_journey import (
     FIRST_DAY,
     N_HOUSEHOLDS,
@@ -117,11 +117,11 @@ def _write_part(folder: Path, shop_file: Path, name: str) -> None:
     ):
         return
     orders = parquet.read_table(source)
-    days = compute.days_between(
+    days = pc.days_between(
         FIRST_DAY.replace(tzinfo=None), orders["transaction_timestamp"].cast("timestamp[us]")
     )
-    later = compute.greater_equal(days, TEST_DAYS.start)
-    wanted = compute.invert(later) if name == LEARNT else later
+    later = pc.greater_equal(days, TEST_DAYS.start)
+    wanted = pc.invert(later) if name == LEARNT else later
     partial = orders_file.with_suffix(".partial")
     parquet.write_table(orders.filter(wanted), partial)
     partial.replace(orders_file)

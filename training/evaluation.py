@@ -12,7 +12,7 @@ from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
 from mersalg.engine.model import Model
 from mersalg.engine.progress import Progress, Task
-from mersalg.engine.ranking.ranking import Mode
+from mersalg.engine.ranking.ranking import MODES, Mode
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.choice import FITTED, Choice, choose
 from mersalg.training.fitting import FittedLadders, fit_model, usual_prices
@@ -207,25 +207,27 @@ def back_test(
         tested = tested.serving(choice.max_lift, served)
         outcomes = dict(tested.served())
         task.advance()
-        hits = choice.found["complete"] | {
-            name: tested.by(rank) for name, rank in yardsticks.items()
-        }
-        new_hits = choice.found["discovery"] | {
-            name: tested.by(rank, new=True) for name, rank in yardsticks.items()
-        }
+        hits: dict[Mode, dict[str, int]] = {}
+        for mode in MODES:
+            by_orders = {
+                name: tested.by(rank, new=mode == "discovery") for name, rank in yardsticks.items()
+            }
+            hits[mode] = {**choice.found[mode], **by_orders}
         task.advance()
-    for mode, found in (("complete", hits), ("discovery", new_hits)):
+    for mode, found in hits.items():
         if choice.served[mode] == FITTED:
             found.pop(FITTED)
     found_new = outcomes.pop("discovery")
     return BackTest(
         hit_rates={
             name: HitRate(found, len(examples))
-            for name, found in ({name: each.hits for name, each in outcomes.items()} | hits).items()
+            for name, found in (
+                {name: each.hits for name, each in outcomes.items()} | hits["complete"]
+            ).items()
         },
         discovery={
             name: HitRate(found, len(tested.new))
-            for name, found in ({"mersalg": found_new.hits} | new_hits).items()
+            for name, found in ({"mersalg": found_new.hits} | hits["discovery"]).items()
         },
         reliability={
             mode: each.reliability

@@ -10,7 +10,6 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.config import ShopConfig
@@ -18,6 +17,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns
 from mersalg.engine.vocabulary import StringTable
+from mersalg.training.arrow import pc
 from mersalg.training.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.sources import SourceTable, single

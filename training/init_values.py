@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 
 from mersalg.engine import clock
 from mersalg.engine.errors import DataError
 from mersalg.engine.money import is_currency
+from mersalg.training.arrow import pc
 from mersalg.training.init_settings import NONE, Draft, Setting
 from mersalg.training.init_survey import Survey, names
 from mersalg.training.keys import MISSING, read_keys
@@ -185,7 +185,8 @@ def tell_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> N
             draft.choose(key, text, most if is_currency(most) else usual, why)
     else:
         columns = _price_columns(draft, files)
-        may = {file.headers[column].currency for file, column in columns} - {None}
+        named = (file.headers[column].currency for file, column in columns)
+        may = {currency for currency in named if currency is not None}
         may = may or {
             code
             for code in names()["currencies"]["codes"]
@@ -253,7 +254,7 @@ def tell_dates(draft: Draft, file: Survey) -> None:
         if span <= _MANY * spans[shortest] or form.startswith("%y") == shortest.startswith("%y")
     }
     if len(spans) == 1:
-        draft.tell(key, *spans, f"{text!r}: no other form fits")
+        draft.tell(key, next(iter(spans)), f"{text!r}: no other form fits")
     elif spans:
         american = draft.value("shop.currency") == "USD"
         # In the wrong order a few weeks become a year.

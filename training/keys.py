@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.sources import SourceTable, arrow_of, numpy_of
+from mersalg.training.arrow import arrow_of, numpy_of, pc
+from mersalg.training.sources import SourceTable
 
 Codes = NDArray[np.int32]
 MISSING = -1

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
+from mersalg.training.arrow import pc
 from mersalg.training.keys import codes_of
 from mersalg.training.sources import SourceTable
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,14 +69,14 @@ def _fit(plan: Plan, seed: int, learned: Rows, held_out: Rows) -> tuple[Layers, 
     from sklearn.metrics import log_loss
     from sklearn.neural_network import MLPClassifier
 
-    network = MLPClassifier(
-        plan.layers,
-        alpha=plan.penalty,
-        batch_size=min(plan.batch_size, len(learned.features)),
-        learning_rate_init=plan.rate,
+    settings: dict[str, Any] = {
+        "alpha": plan.penalty,
+        "batch_size": min(plan.batch_size, len(learned.features)),
+        "learning_rate_init": plan.rate,
         # A number would draw the same order of the rows in each epoch.
-        random_state=np.random.RandomState(seed),
-    )
+        "random_state": np.random.RandomState(seed),
+    }
+    network = MLPClassifier(plan.layers, **settings)
     best, lowest, n_worse = ((), ()), np.inf, 0
     for _ in range(min(MOST_EPOCHS, max(_MOST_ROWS // len(learned.features), 1))):
         network.partial_fit(*learned, classes=[False, True])
@@ -112,7 +112,7 @@ def side_by_side(
             joined_weights.append((np.vstack(parts) * share).astype(np.float32))
             joined_biases.append((np.sum(shifts, axis=0) * share).astype(np.float32))
         else:
-            joined = np.hstack(parts) if layer == 0 else block_diag(*parts)
+            joined = np.hstack(parts) if layer == 0 else np.asarray(block_diag(*parts))
             joined_weights.append(joined.astype(np.float32))
             joined_biases.append(np.concatenate(shifts).astype(np.float32))
     return tuple(joined_weights), tuple(joined_biases)

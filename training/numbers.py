@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from babel.numbers import list_currencies
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.money import LARGEST_MINOR, minor_digits
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
 from mersalg.engine.words import read_toml
+from mersalg.training.arrow import pc
 from mersalg.training.keys import codes_of
 from mersalg.training.sources import SourceTable
 

@@ -106,7 +106,7 @@ def split_by_visit(
     -------
     the keys, and in words what was done.
     """
-    parts = [part for part in others if part[2] is not None]
+    parts = [(names, word, keys) for names, word, keys in others if names and keys is not None]
     if columns.ordered_at and not agree(orders.codes, moments.micros, _MINUTES_APART):
         days = _visit_days(orders.codes, moments.micros, timezone)
         parts.insert(0, (columns.ordered_at[:1], "days", days))
@@ -181,9 +181,9 @@ def _visit_days(orders: Codes, micros: NDArray[np.int64], timezone: str) -> Keys
     begins = np.append(True, np.diff(orders[rows]) != 0)
     begins[1:] |= np.diff(micros[rows]) > _MINUTES_APART
     began = micros[rows][begins][np.cumsum(begins) - 1]
-    local = pd.Series(began.astype("datetime64[us]")).dt.tz_localize("UTC").dt.tz_convert(timezone)
+    local = pd.DatetimeIndex(began.astype("datetime64[us]"), tz="UTC").tz_convert(timezone)
     days, place = np.unique(
-        local.dt.tz_localize(None).to_numpy().astype("datetime64[D]"), return_inverse=True
+        local.tz_localize(None).to_numpy().astype("datetime64[D]"), return_inverse=True
     )
     codes = np.full(len(orders), MISSING, dtype=np.int32)
     codes[rows] = place

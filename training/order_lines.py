@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine import clock
@@ -18,6 +17,7 @@ from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
 from mersalg.engine.fact_fields import LARGEST_QUANTITY
 from mersalg.engine.source_sections import OrdersSection
+from mersalg.training.arrow import numpy_of, pc
 from mersalg.training.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
 from mersalg.training.medians import medians_of
 from mersalg.training.moments import Moments, read_moments
@@ -39,7 +39,7 @@ from mersalg.training.row_filters import (
     unmatched_words,
     unused_states,
 )
-from mersalg.training.sources import SourceTable, numpy_of
+from mersalg.training.sources import SourceTable
 from mersalg.training.validation import RowAudit
 from mersalg.training.words import NOBODY, as_words
 
@@ -122,7 +122,7 @@ def read_order_lines(
         source, stated, items, [*columns.order_id, *itertools.chain(*map(_tuple, of_order))]
     )
     customers, stores = (
-        _of_order(source, orders, names, nobody)
+        _inherited(source, orders, names, nobody) if names else None
         for names, nobody in ((columns.customer_id, NOBODY), (columns.store_id, ()))
     )
     quantity = _numbers(source, section, "quantity", 1.0)
@@ -156,7 +156,7 @@ def read_order_lines(
         return rows
 
     def other_currency() -> Mask:
-        stated = _of_order(source, orders, _tuple(columns.currency))
+        stated = _inherited(source, orders, _tuple(columns.currency))
         named = [may_be_currency(text, currency) for text in stated.texts.to_pylist()]
         in_ours = stated.by_key(np.array(named, dtype=np.bool_), False)
         return ~(in_ours | unit_price.own | line_total.own)
@@ -235,7 +235,9 @@ def read_order_lines(
     discount = _numbers(source, section, "discount", 0.0)
     # Some shops write discounts as deductions.
     discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
-    guest = None if customers is None else customers.codes == MISSING
+    missing = np.full(source.n_rows, MISSING, dtype=np.int32)
+    customer = missing if customers is None else customers.codes
+    guest = customer == MISSING
     notes: tuple[Check, ...] = (
         ("continued_row", columns.order_id, lambda: stated.codes == MISSING),
         ("return_row", tuple(of_returns), lambda: by_word),
@@ -246,7 +248,7 @@ def read_order_lines(
         (
             "several_customers",
             columns.customer_id,
-            lambda: _several(orders.codes, customers.codes, audit.kept & ~returned & ~guest),
+            lambda: _several(orders.codes, customer, audit.kept & ~returned & ~guest),
         ),
         ("missing_price", price_columns, lambda: (price == UNKNOWN) & ~returned),
     )
@@ -257,7 +259,6 @@ def read_order_lines(
     item_ids = catalogue_ids
     if item_ids is None:
         _, item_ids = items.take(audit.kept & ~returned).by_text()
-    missing = np.full(source.n_rows, MISSING, dtype=np.int32)
     frame = {
         "order": orders.codes,
         "item": items.codes,
@@ -265,7 +266,7 @@ def read_order_lines(
         "quantity": np.abs(units),
         "unit_price_minor": price,
         "returned": returned,
-        "customer": missing if customers is None else customers.codes,
+        "customer": customer,
         "store": missing if stores is None else stores.codes,
         "discount_minor": discount_minor,
     }
@@ -291,15 +292,13 @@ def _numbers(
     return Numbers(np.full(source.n_rows, otherwise), nowhere, nowhere, nowhere, nowhere)
 
 
-def _of_order(
-    source: SourceTable, orders: Keys, names: Sequence[str] | None, nobody: Collection[str] = ()
-) -> Keys | None:
+def _inherited(
+    source: SourceTable, orders: Keys, names: Sequence[str], nobody: Collection[str] = ()
+) -> Keys:
     """Return a key that rows may leave out where another row of their order gives it.
 
     `nobody`: words that are no key.
     """
-    if names is None:
-        return None
     keys = read_keys(source, names)
     if nobody:
         empty = numpy_of(pc.is_in(as_words(keys.texts), pa.array(sorted(nobody))).cast(pa.uint8()))

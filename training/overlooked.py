@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+from mersalg.training.arrow import pc
 from mersalg.training.init_survey import Survey
 from mersalg.training.keys import MISSING, Codes, Keys, codes_of
 from mersalg.training.sources import SourceTable

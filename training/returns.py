@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mersalg.training.arrow import pc
 from mersalg.training.keys import MISSING
 from mersalg.training.validation import ReturnsQuality
 

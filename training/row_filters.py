@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import as_word, counted, read_toml
+from mersalg.training.arrow import pc
 from mersalg.training.keys import MISSING, Codes, Keys, read_keys
 from mersalg.training.medians import medians_of
 from mersalg.training.numbers import is_number

@@ -49,7 +49,7 @@ def rules_to_arrow(
     """One row a rule in the table's order; `conviction` is infinite where a rule never fails."""
     import pyarrow as pa
 
-    from mersalg.training.sources import arrow_of
+    from mersalg.training.arrow import arrow_of
 
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts

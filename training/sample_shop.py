@@ -55,7 +55,8 @@ def sample_files(name: str, now: datetime) -> dict[str, bytes]:
 
 def _orders(folder: Traversable, today: date) -> str:
     habits = tomllib.loads((folder / "habits.toml").read_text("utf-8"))
-    items = [*csv.DictReader(StringIO((folder / "catalogue.csv").read_text("utf-8")))]
+    catalogue = StringIO((folder / "catalogue.csv").read_text("utf-8"))
+    items: list[Mapping[str, str]] = [*csv.DictReader(catalogue)]
     families: dict[str, list[Mapping[str, str]]] = defaultdict(list)
     for item in items:
         families[item["family"]].append(item)

@@ -15,12 +15,12 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+from mersalg.training.arrow import numpy_of, pc
 from mersalg.training.csv_files import RaggedRow, read_csv
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
@@ -47,10 +47,12 @@ class SourceSection(Protocol):
     @property
     def separator(self) -> str:
         """Sign between the cells of a CSV file."""
+        ...
 
     @property
     def encoding(self) -> str:
         """Encoding of a CSV file."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,19 +381,6 @@ def _without_blanks(column: pa.DictionaryArray) -> pa.DictionaryArray:
     position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]
     return pa.DictionaryArray.from_arrays(
         pa.array(position, mask=position < 0), texts.filter(pa.array(kept))
-    )
-
-
-def numpy_of(array: pa.Array) -> NDArray[Any]:
-    """Return the numbers of an array without nulls; `to_numpy` would load pandas."""
-    return np.from_dlpack(array)
-
-
-def arrow_of(values: NDArray[np.integer[Any]]) -> pa.Array:
-    """Return numbers as an Arrow array; `pa.array` would load pandas."""
-    kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(
-        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mersalg.engine.words import read_toml
+from mersalg.training.arrow import pc
 
 
 def as_words(texts: pa.Array) -> pa.Array:

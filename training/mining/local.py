@@ -107,7 +107,9 @@ class LocalEngine:
             chunks = filed.chunks(_CHUNKS_A_THREAD * self._threads)
             parts: list[_Part] = []
             with progress.task("Mining itemsets", total=len(chunks)) as task:
-                for part in threads.map(lambda chunk: search(filed, *chunk, longest), chunks):
+                for part in threads.map(
+                    lambda chunk: search(filed, chunk[0], chunk[1], longest), chunks
+                ):
                     parts.append(part)
                     task.advance(1)
         return filed, parts

@@ -28,8 +28,8 @@ def baskets_of_pairs(orders: Integers, items: Integers, n_orders: int, n_items: 
     def file(block: tuple[int, int, int, int]) -> NDArray[np.int32]:
         low, high, first, after = block
         here = rows[low:high]
-        pairs = (each[low:high].astype(np.int64, copy=False) for each in (orders, items))
-        return here[: kernels.file_pairs(*pairs, first, n_items, here, sizes[first:after])]
+        order, item = (each[low:high].astype(np.int64, copy=False) for each in (orders, items))
+        return here[: kernels.file_pairs(order, item, first, n_items, here, sizes[first:after])]
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "mersalg-mining") as threads:
         filed = list(threads.map(file, blocks))

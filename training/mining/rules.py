@@ -160,8 +160,9 @@ def _room(sizes: list[int], n_orders: int) -> RuleTable:
     total = sum(sizes)
     lengths = np.repeat(np.arange(len(sizes)), sizes)
     antecedents = Ragged.of_lengths(lengths, np.empty(int(lengths.sum()), dtype=np.int32))
-    counts = (np.empty(total, dtype=np.int64) for _ in range(3))
-    return RuleTable(antecedents, np.empty(total, dtype=np.int32), *counts, n_orders)
+    joint, antecedent, consequent = (np.empty(total, dtype=np.int64) for _ in range(3))
+    items = np.empty(total, dtype=np.int32)
+    return RuleTable(antecedents, items, joint, antecedent, consequent, n_orders)
 
 
 def at_least(

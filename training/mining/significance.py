@@ -56,10 +56,12 @@ def p_values(table: RuleTable) -> Floats:
 def upper_tails(at_least: Integers, total: Integers, marked: Integers, drawn: Integers) -> Floats:
     """P(X >= at_least), X being the marked ones among `drawn` of `total`; all of shape (n,)."""
     tails = np.empty(len(at_least))
-    arguments = [np.ascontiguousarray(a, dtype=np.int64) for a in (at_least, total, marked, drawn)]
+    least, n, hits, draws = (
+        np.ascontiguousarray(a, dtype=np.int64) for a in (at_least, total, marked, drawn)
+    )
     in_ranges(
         np.ones(len(tails), dtype=np.int64),
-        lambda low, high: kernels.upper_tails(low, high, *arguments, tails),
+        lambda low, high: kernels.upper_tails(low, high, least, n, hits, draws, tails),
     )
     return tails
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
 from mersalg.training.keyed import distinct, look_up
 
@@ -23,6 +24,7 @@ Moments = int | NDArray[np.int64] | None
 """Microseconds UTC: one for all examples, one for each, or none."""
 
 SEED = 7
+_COLUMNS = ("hidden", "order", "customer", "at", "repeat")
 _BATCH = 256
 _THREADS = 2
 
@@ -66,26 +68,22 @@ class Examples:
 
     def take(self, chosen: NDArray[np.int64]) -> Examples:
         """Return the examples at positions."""
-        lengths = np.diff(self.carts.indptr)[chosen]
-        indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
-        inside = np.arange(int(indptr[-1])) - np.repeat(indptr[:-1], lengths)
-        items = self.carts.items[np.repeat(self.carts.indptr[chosen], lengths) + inside]
-        columns = (self.hidden, self.order, self.customer, self.at, self.repeat)
-        return Examples(Carts(indptr, items), *(c[chosen] for c in columns), self.n_eligible)
+        carts = Ragged(self.carts.indptr, self.carts.items).take(chosen)
+        columns = {name: getattr(self, name)[chosen] for name in _COLUMNS}
+        return replace(self, carts=Carts(carts.indptr, carts.values), **columns)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Examples]) -> Examples:
+    @staticmethod
+    def joined(parts: Sequence[Examples]) -> Examples:
         """One after the other."""
         lengths = np.concatenate([np.diff(part.carts.indptr) for part in parts])
         carts = Carts(
             np.append(0, np.cumsum(lengths)).astype(np.int64),
             np.concatenate([part.carts.items for part in parts]),
         )
-        columns = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("hidden", "order", "customer", "at", "repeat")
-        )
-        return cls(carts, *columns, parts[0].n_eligible)
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
+        }
+        return replace(parts[0], carts=carts, **columns)
 
     def past(self, part: slice, purchases: Purchases, known_until: Moments) -> Past:
         """Return what is known of customers before each order, or only before `known_until`."""
@@ -104,9 +102,8 @@ class Examples:
         def one(part: slice) -> T:
             return work(part, self.carts_of(part), self.past(part, purchases, known_until))
 
-        return Parallel(n_jobs=_THREADS, prefer="threads")(
-            delayed(one)(part) for part in self.batches()
-        )
+        parallel = Parallel(n_jobs=_THREADS, prefer="threads", return_as="list")
+        return cast(list[T], parallel(delayed(one)(part) for part in self.batches()))
 
 
 def hide_one(

@@ -55,7 +55,7 @@ class Reliability:
         return cls(
             _EDGES,
             np.bincount(place, minlength=n_bins),
-            np.bincount(place, weights=scores, minlength=n_bins),
+            np.bincount(place, weights=scores, minlength=n_bins).astype(np.float64),
             np.bincount(place[came_true], minlength=n_bins),
         )
 

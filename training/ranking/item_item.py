@@ -81,8 +81,8 @@ def _ease(baskets: Baskets) -> _Entries:
         parts = list(threads.map(solve, range(0, len(by_length), _CHUNK)))
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    columns, rows = (np.concatenate([part[place] for part in parts]) for place in range(2))
-    weights = np.concatenate([part[2] for part in parts]).astype(np.float64)
+    columns, rows, found = map(np.concatenate, zip(*parts, strict=True))
+    weights = found.astype(np.float64)
     kept = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
     keys = rows[kept] * n_items + columns[kept]
     ascending = np.argsort(keys)

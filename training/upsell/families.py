@@ -17,7 +17,7 @@ from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.training.affinity import size_adjusted
+from mersalg.training.affinity import pooled, size_adjusted
 from mersalg.training.upsell.kinds import design_words, share_a_kind
 from mersalg.training.upsell.names import similar_pairs, stem_of, vectors_of, words_of
 
@@ -69,20 +69,6 @@ def surely_apart(met: Floats, expected: Floats) -> NDArray[np.bool_]:
     # The number met is near Poisson, so its logarithm has variance 1 / count.
     most = seen * np.exp(measures.Z_95 / np.sqrt(seen))
     return (expected >= MIN_EXPECTED) & (most < CLEARLY_APART * expected)
-
-
-def pooled(baskets: Baskets, group: NDArray[np.integer], n_groups: int) -> tuple[Floats, Floats]:
-    """(met, expected) pairs inside each group, shape (n_groups,); group -1 stands in none."""
-    of_entry = group[baskets.items]
-    known = of_entry >= 0
-    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
-    keys, held = np.unique(orders * max(n_groups, 1) + of_entry[known], return_counts=True)
-    met = np.bincount(keys % max(n_groups, 1), held * (held - 1) / 2, minlength=n_groups)
-    share, scale = size_adjusted(baskets)
-    member = group >= 0
-    total = np.bincount(group[member], share[member], minlength=n_groups)
-    squares = np.bincount(group[member], share[member] ** 2, minlength=n_groups)
-    return met[:n_groups], (scale * (total**2 - squares) / 2)[:n_groups]
 
 
 def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -> LearnedFamilies:
@@ -212,7 +198,7 @@ def _between(
     share, scale = size_adjusted(baskets)
     member = unit >= 0
     of_unit = np.bincount(unit[member], share[member], minlength=n_units)
-    expected = scale * of_unit[pairs[:, 0]] * of_unit[pairs[:, 1]]
+    expected = np.asarray(scale * of_unit[pairs[:, 0]] * of_unit[pairs[:, 1]], dtype=np.float64)
     met = np.zeros(len(pairs))
     for place, (left, right) in enumerate(pairs.tolist()):
         one, other = by_unit.basket(left), by_unit.basket(right)

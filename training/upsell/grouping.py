@@ -12,7 +12,8 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import CATEGORY, GIVEN, LEARNED, Families
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.upsell.families import LearnedFamilies, learn_families, pooled, shared_words
+from mersalg.training.affinity import pooled
+from mersalg.training.upsell.families import LearnedFamilies, learn_families, shared_words
 from mersalg.training.upsell.names import stem_of
 
 

@@ -71,9 +71,11 @@ def vectors_of(stems: Sequence[str]) -> Any:
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    by_word = TfidfVectorizer(tokenizer=str.split, token_pattern=None, dtype=np.float32)
-    by_piece = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32)
-    parts = [by_word.fit_transform(stems), by_piece.fit_transform(stems)]
+    views: tuple[dict[str, Any], ...] = (
+        {"tokenizer": str.split, "token_pattern": None, "dtype": np.float32},
+        {"analyzer": "char_wb", "ngram_range": (3, 4), "dtype": np.float32},
+    )
+    parts = [TfidfVectorizer(**view).fit_transform(stems) for view in views]
     return (hstack(parts, format="csr") * np.float32(np.sqrt(0.5))).tocsr()
 
 

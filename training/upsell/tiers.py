@@ -212,7 +212,8 @@ def _given(
         return tier
     _, ranks = np.unique(given[known], return_inverse=True)
     distance = np.abs(np.log(prices)[:, None] - np.log(prices[known])[None, :])
-    return ranks[np.argmin(np.where(given[known] == given[:, None], -1.0, distance), axis=1)]
+    nearest = np.argmin(np.where(given[known] == given[:, None], -1.0, distance), axis=1)
+    return ranks[nearest].astype(np.int16)
 
 
 def _examples(
