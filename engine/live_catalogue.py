@@ -1,4 +1,4 @@
-"""The catalogue with what is stated of its items since the training, and the model that has it.
+"""What a shop states between trainings, put on a model: its catalogue, its pins and blocks.
 
 An item that was trained keeps its place; one that is new comes after all trained ones. Nothing is
 known of a new item but what the shop says, so it goes by its siblings, the trained items of its
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from mersalg.engine import money
@@ -20,6 +21,13 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.live_items import LiveItem
+from mersalg.engine.merchandising.sections import (
+    BlockSection,
+    OffersSection,
+    PinSection,
+    ShopRule,
+    shop_rule,
+)
 from mersalg.engine.model import Model
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 
@@ -201,3 +209,43 @@ def _more(values: NDArray[_Number], new: Iterable[Any]) -> NDArray[_Number]:
 
 def _more_rows(rows: Ragged[_Number], n_new: int) -> Ragged[_Number]:
     return Ragged(_more(rows.indptr, [rows.indptr[-1]] * n_new), rows.values)
+
+
+class LiveRule(Struct, frozen=True):
+    """`fields` are those of a pin or block of the shop file; None once the rule has ended."""
+
+    action: str
+    fields: dict[str, Any] | None
+    updated_at: int
+
+    @property
+    def section(self) -> ShopRule:
+        """The rule as the shop file would have it; raises ConfigError where it could not."""
+        return shop_rule(self.action, self.fields or {})
+
+
+def in_force(rules: Mapping[str, LiveRule]) -> dict[str, LiveRule]:
+    """Return the rules that have not ended, by id."""
+    return {key: rule for key, rule in sorted(rules.items()) if rule.fields is not None}
+
+
+def with_rules(model: Model, rules: Mapping[str, LiveRule], offers: OffersSection | None) -> Model:
+    """Return a model under more rules, which come before those of its shop file.
+
+    Parameters
+    ----------
+    model
+        As it was trained.
+    rules
+        By id.
+    offers
+        What the shop file says of offers now, None where that is what the model was trained with.
+    """
+    sections = [rule.section for rule in in_force(rules).values()]
+    if not sections and offers is None:
+        return model
+    offers = offers or model.settings.offers
+    pins = (*(each for each in sections if isinstance(each, PinSection)), *offers.pins)
+    blocks = (*(each for each in sections if isinstance(each, BlockSection)), *offers.blocks)
+    offers = offers.model_copy(update={"pins": pins, "blocks": blocks})
+    return replace(model, settings=replace(model.settings, offers=offers))

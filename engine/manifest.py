@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
-import orjson
+import msgspec
+from msgspec import Meta, Struct
 
 from mersalg.engine.errors import ModelCorrupt, ModelIncompatible
 
@@ -15,20 +14,23 @@ if TYPE_CHECKING:
     from mersalg.engine.model import Settings
 
 SCHEMA_VERSION = 2
-FILE_NAME = re.compile(r"[a-z][a-z0-9_.]*\.(npy|joblib)")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+# A name with a path in it would lead out of the version's folder.
+_FileName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_.]*\.(npy|joblib)\Z")]
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """`sha256` in hexadecimal, `size` in bytes."""
 
-    sha256: str
-    size: int
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    size: Annotated[int, Meta(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class _Header(Struct, frozen=True):
+    version: str
+    schema_version: int
+
+
+class Manifest(_Header, frozen=True):
     """The contents of `manifest.json`.
 
     Attributes
@@ -57,21 +59,19 @@ class Manifest:
         Sha256 of what it was trained on; "" where that can change without notice.
     """
 
-    version: str
-    schema_version: int
     created_at: str
-    files: Mapping[str, FileEntry]
+    files: dict[_FileName, FileEntry]
     configuration: Mapping[str, Any]
-    data_range: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    counts: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    libraries: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data_range: Mapping[str, Any] = {}
+    counts: Mapping[str, Any] = {}
+    metrics: Mapping[str, Any] = {}
+    libraries: Mapping[str, Any] = {}
     summary: str = ""
     inputs: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return asdict(self)
+        return cast("dict[str, Any]", msgspec.to_builtins(self, enc_hook=_of_numpy))
 
     def settings(self) -> Settings:
         """Raise ModelIncompatible where the settings are not of this schema."""
@@ -81,7 +81,7 @@ class Manifest:
         hints, stored = get_type_hints(Settings), self.configuration
         try:
             # Older versions have fewer sections.
-            sections = {each.name for each in fields(Settings)} & stored.keys()
+            sections = hints.keys() & stored.keys()
             return Settings(**{name: hints[name].model_validate(stored[name]) for name in sections})
         except (TypeError, ValueError) as error:
             raise ModelIncompatible(
@@ -91,9 +91,8 @@ class Manifest:
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
     """Return settings as the manifest holds them."""
-    return {
-        each.name: getattr(settings, each.name).model_dump(mode="json") for each in fields(settings)
-    }
+    names = settings.__dataclass_fields__
+    return {name: getattr(settings, name).model_dump(mode="json") for name in names}
 
 
 OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary", "inputs")
@@ -111,34 +110,18 @@ def parse_manifest(raw: bytes, version: str) -> Manifest:
         Not JSON, fields missing, of another version, or naming impossible files.
     """
     try:
-        data = orjson.loads(raw)
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-        stated = cast("dict[str, Any]", data)
-        schema_version = int(stated["schema_version"])
-        if schema_version > SCHEMA_VERSION:
+        header = msgspec.json.decode(raw, type=_Header)
+        if header.schema_version > SCHEMA_VERSION:
             raise ModelIncompatible(
-                f"model {version} has schema {schema_version}, this Mersalg reads up to "
+                f"model {version} has schema {header.schema_version}, this Mersalg reads up to "
                 f"{SCHEMA_VERSION}: update Mersalg, or publish another version"
             )
-        if stated["version"] != version:
-            raise ValueError(f"it speaks of version {stated['version']!r}")
-        return Manifest(
-            version=version,
-            schema_version=schema_version,
-            created_at=str(stated["created_at"]),
-            files={name: _file_entry(name, entry) for name, entry in stated["files"].items()},
-            configuration=dict(stated["configuration"]),
-            **{name: stated[name] for name in OPTIONAL if name in stated},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ModelCorrupt(f"model {version}: manifest.json is unusable: {reason}") from error
+        if header.version != version:
+            raise ValueError(f"it is of version {header.version!r}")
+        return msgspec.json.decode(raw, type=Manifest)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ModelCorrupt(f"model {version}: manifest.json is unusable: {error}") from error
 
 
-def _file_entry(name: str, entry: Mapping[str, Any]) -> FileEntry:
-    sha256, size = str(entry["sha256"]), int(entry["size"])
-    # A name with a path in it would lead out of the version's folder.
-    if not FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(sha256) or size < 0:
-        raise ValueError(f"impossible file entry {name!r}")
-    return FileEntry(sha256, size)
+def _of_numpy(value: Any) -> Any:
+    return value.tolist()

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from mersalg.engine import clock
@@ -45,6 +46,13 @@ _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _UNFINISHED = ".writing-"
 _ABANDONED_SECONDS = 86_400.0
 _MAPPED_BYTES = 16_384
+
+
+class _Pointer(msgspec.Struct):
+    """The published version and those before it, oldest first."""
+
+    version: str
+    history: list[str]
 
 
 class Registry:
@@ -122,8 +130,7 @@ class Registry:
             **manifest_fields,
         )
         path = folder / "manifest.json"
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-        path.write_bytes(orjson.dumps(manifest.to_json(), option=options) + b"\n")
+        path.write_bytes(orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
         sync_file(path)
         sync_folder(folder)
         return version
@@ -325,19 +332,16 @@ class Registry:
         except OSError as error:
             raise ModelCorrupt(f"cannot read {self.root}/current.json: {error.strerror}") from error
         try:
-            data = orjson.loads(raw)
-            version, history = data["version"], list(data["history"])
-            if not all(isinstance(name, str) for name in (version, *history)):
-                raise ValueError("versions are texts")
-        except (KeyError, TypeError, ValueError) as error:
+            pointer = msgspec.json.decode(raw, type=_Pointer)
+        except (msgspec.DecodeError, ValueError) as error:
             raise ModelCorrupt(f"{self.root}/current.json is unusable: {error}") from error
-        return version, history
+        return pointer.version, pointer.history
 
     def _point(self, version: str, history: list[str]) -> None:
         handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.root)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(orjson.dumps({"version": version, "history": history}) + b"\n")
+                file.write(msgspec.json.encode(_Pointer(version, history)) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)

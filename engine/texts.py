@@ -1,7 +1,8 @@
 """One sentence for each offer, in the buyer's language: why it is suggested, what it adds.
 
 Every sentence comes from the message catalogue (`mersalg.engine.locales`). Texts are plain: names
-are in them as the shop wrote them, on one line; HTML templates escape them.
+are in them as the shop wrote them, on one line; HTML templates escape them. Signs of numbers are
+Babel's; the digits are written here, for a buyer waits for the text of an offer.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 
+from babel import Locale
+from babel.numbers import format_percent, get_currency_symbol
+
+from mersalg.engine import money
 from mersalg.engine.facts import Change, Step
-from mersalg.engine.formats import money_text, number_text, share_text
 from mersalg.engine.locales import Language, messages_of
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell import gains
-from mersalg.engine.upsell.labels import UNITS, attribute_label, is_countable
-from mersalg.engine.upsell.numbers import number_ratio, parse_number
+from mersalg.engine.upsell.numbers import (
+    SUFFIXES,
+    attribute_label,
+    is_countable,
+    number_ratio,
+    parse_number,
+)
 
 _MOST_PHRASES, _MOST_MEMBERS = 2, 4
+_MOST_DECIMALS = 6
 _PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5
 """Orders with both at least, and what share of the orders with the first: a fifth."""
 _PHRASES_REMEMBERED = 4_096
@@ -160,7 +171,7 @@ class Wording:
             return messages.gettext("bigger pack") if is_pack else _from_to(label, change, language)
         ratio = number_ratio(change.before, change.after, decimal)
         unit = (after.unit or before.unit).casefold() or suffix
-        is_said = UNITS[unit][1] if unit in UNITS else not unit
+        is_said = SUFFIXES[unit][1] if unit in SUFFIXES else not unit
         if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and is_said:
             sentence = (
                 messages.pgettext("many", "{ratio}x the {label}")
@@ -172,7 +183,7 @@ class Wording:
         as_written = before.unit or after.unit or before.comma_thousands or after.comma_thousands
         if as_written or not (before.limited and after.limited):
             return _from_to(label, change, language)
-        unit = UNITS[suffix][0] if suffix else ""
+        unit = SUFFIXES[suffix][0] if suffix else ""
         printed = unit if unit in ("", "″", "%") else f" {unit}"
         numbers = [number_text(each.value, language) for each in (before, after)]
         return _from_to(label, Change(attribute, numbers[0], numbers[1] + printed), language)
@@ -303,3 +314,51 @@ def _listed(texts: Sequence[str], language: Language) -> str:
         return "".join(texts)
     sentence = messages_of(language).gettext("{first} and {last}")
     return sentence.format(first=", ".join(texts[:-1]), last=texts[-1])
+
+
+@lru_cache(maxsize=4_096)
+def money_text(minor: int, currency: str, language: Language) -> str:
+    """`1000 NOK`, `1 000 kr`, `9.50 EUR`: no decimals where whole.
+
+    English parts thousands from 10,000 on, as its texts read `1000 NOK`; Norwegian always.
+    """
+    amount = money.to_decimal(minor, currency)
+    decimals = 0 if amount == amount.to_integral_value() else money.minor_digits(currency)
+    if language == "nb":
+        number = _written(f"{amount:,.{decimals}f}", language)
+        # The sign and its number stay on one line.
+        return f"{number}\u00a0{_symbol(currency, language)}"
+    return f"{_written(_apart(amount, decimals), language)} {currency}"
+
+
+@lru_cache(maxsize=4_096)
+def number_text(value: Decimal, language: Language) -> str:
+    """Return `0,5` or `0.5`, to six decimals; thousands are separated from 10,000 on."""
+    digits = _apart(value, _MOST_DECIMALS)
+    return _written(digits.rstrip("0").rstrip("."), language)
+
+
+def _apart(value: Decimal, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if abs(value) >= 10_000 else f"{value:.{decimals}f}"
+
+
+def _written(digits: str, language: Language) -> str:
+    """Digits as Python writes them, in the signs of the language."""
+    return digits.translate(_signs(language))
+
+
+@lru_cache
+def _symbol(currency: str, language: Language) -> str:
+    return get_currency_symbol(currency, locale=language)
+
+
+@lru_cache
+def _signs(language: Language) -> dict[int, str]:
+    symbols = Locale.parse(language).number_symbols["latn"]
+    return {ord(","): symbols["group"], ord("."): symbols["decimal"]}
+
+
+def share_text(share: float, language: Language) -> str:
+    """Whole per cent, rounded down so that none is promised that is not there; `15%`, `15 %`."""
+    whole = Decimal(str(round(share, 9))).quantize(Decimal("0.01"), rounding=ROUND_FLOOR)
+    return format_percent(whole, locale=language)

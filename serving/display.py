@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mersalg.engine.facts import Decision, Offer
-from mersalg.engine.formats import money_text
 from mersalg.engine.locales import Language, language_of
 from mersalg.engine.model import Model
-from mersalg.engine.texts import change_texts, labels_of_list
+from mersalg.engine.texts import change_texts, labels_of_list, money_text
 from mersalg.serving.checkout import prepared_for
 from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.suggested_offers import OfferDisplay

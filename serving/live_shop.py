@@ -11,9 +11,8 @@ from pathlib import Path
 
 from mersalg.engine.config import AlertsSection, load_config
 from mersalg.engine.errors import ConfigError, StorageError
-from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
+from mersalg.engine.live_catalogue import LiveCatalogue, LiveRule, with_catalogue, with_rules
 from mersalg.engine.live_items import LiveItem
-from mersalg.engine.live_rules import LiveRule, with_rules
 from mersalg.engine.merchandising.sections import OffersSection
 from mersalg.engine.model import Model
 from mersalg.engine.storage.store import Store

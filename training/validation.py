@@ -22,8 +22,8 @@ from mersalg.engine.config import ShopConfig
 from mersalg.engine.locales import language_of
 from mersalg.engine.merchandising.targets import unknown_names
 from mersalg.engine.source_sections import AttributesSection
-from mersalg.engine.upsell.given import useless_upgrades
-from mersalg.engine.upsell.labels import attribute_label
+from mersalg.engine.upsell.numbers import attribute_label
+from mersalg.engine.upsell.tiers import useless_upgrades
 from mersalg.engine.words import counted
 from mersalg.training.moments import format_of
 from mersalg.training.sensitive import sensitive_categories

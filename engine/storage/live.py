@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy import BigInteger, Connection, Text, and_, cast, select
 
+from mersalg.engine.live_catalogue import LiveRule
 from mersalg.engine.live_items import LiveItem, Stated
-from mersalg.engine.live_rules import LiveRule
 from mersalg.engine.storage import settings
 from mersalg.engine.storage.connection import Database, insert_into
 from mersalg.engine.storage.facts import follow_indexes

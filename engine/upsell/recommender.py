@@ -23,10 +23,9 @@ from mersalg.engine.native.kernels import NativeUpgrades
 from mersalg.engine.native.packing import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
-from mersalg.engine.upsell.given import given_upgrades
 from mersalg.engine.upsell.packs import step_of, unit_saving
 from mersalg.engine.upsell.readings import Reading
-from mersalg.engine.upsell.tiers import LEARNED, Ladders
+from mersalg.engine.upsell.tiers import LEARNED, Ladders, given_upgrades
 
 _NOTHING_KNOWN = 0.5
 _BUYERS_TO_ONE = 10

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.upsell.labels import UNITS
+from mersalg.engine.upsell.numbers import SUFFIXES
 from mersalg.engine.upsell.packs import without_pack
 from mersalg.engine.words import read_toml
 
@@ -69,7 +69,7 @@ _MADE_SO = re.compile(r"[^\W\d_]{2,}(?:ed|able|less|proof)")
 """Words behind the thing that a phrase names, which say what it is like."""
 _MODEL = re.compile(
     r"(?<![\w.,/])[^\W\d_]?[0-9]{1,4}(?![\w.,/])"
-    rf"(?!\s?-?\s?(?:{'|'.join(map(re.escape, UNITS))})\b)"
+    rf"(?!\s?-?\s?(?:{'|'.join(map(re.escape, SUFFIXES))})\b)"
 )
 _WORDS = re.compile(r"[^\W_]+(?:[.'’&][^\W_]+)*")
 _LONG_WORDS = re.compile(r"[^\W\d_]{3,}")
@@ -247,7 +247,7 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
         return "fit"
     # `size_ml` is no size that fits.
     of_size = words & _SIZE_ATTRIBUTES or any(word.endswith(_SIZE_ENDINGS) for word in words)
-    if not of_size or words & UNITS.keys() or words & _PACK_WORDS:
+    if not of_size or words & SUFFIXES.keys() or words & _PACK_WORDS:
         return None
     if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
         return "fit"

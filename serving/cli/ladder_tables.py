@@ -94,8 +94,8 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     """
     from mersalg.engine.errors import DataError
     from mersalg.engine.upsell.gains import compare_items
-    from mersalg.engine.upsell.given import given_upgrades
     from mersalg.engine.upsell.packs import step_of
+    from mersalg.engine.upsell.tiers import given_upgrades
 
     catalogue, ladders, moves = model.catalogue, model.ladders, model.ladders.moves
     item = catalogue.items.index_of(item_id)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.responses import RedirectResponse
 
 from mersalg.engine import clock
-from mersalg.engine.live_rules import in_force
+from mersalg.engine.live_catalogue import in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule
 from mersalg.serving import errors
 from mersalg.serving.dashboard.problem_pages import pages_router

@@ -16,7 +16,7 @@ from mersalg.engine.errors import FactRejected
 from mersalg.engine.fact_fields import is_id
 from mersalg.engine.live_items import LiveItem, Stated, decode_item
 from mersalg.engine.model import Model
-from mersalg.engine.reach import reach_of
+from mersalg.engine.slate import reach_of
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.serving import errors, openapi
 from mersalg.serving.checkout import recommenders_of

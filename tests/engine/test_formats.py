@@ -8,8 +8,8 @@ from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine.formats import money_text, number_text, share_text
 from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.engine.texts import money_text, number_text, share_text
 
 
 def test_money_is_short() -> None:

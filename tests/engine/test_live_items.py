@@ -15,8 +15,7 @@ from mersalg.engine.facts import CartLine
 from mersalg.engine.live_catalogue import LiveCatalogue, with_catalogue
 from mersalg.engine.live_items import LiveItem, Stated, decode_item
 from mersalg.engine.model import Model
-from mersalg.engine.reach import reach_of
-from mersalg.engine.slate import Recommenders, build_slate
+from mersalg.engine.slate import Recommenders, build_slate, reach_of
 from mersalg.serving.checkout import past_of
 from tests.support.models import tiny_model
 from tests.support.random_ranking import random_likelihood, random_ranking

@@ -224,14 +224,14 @@ def test_a_manifest_cannot_name_files_elsewhere(registry: Registry, tmp_path: Pa
     entry = {"sha256": "0" * 64, "size": 1}
     for name in ("../evil.npy", str(tmp_path / "evil.npy"), "evil.txt"):
         edit_manifest(registry, version, files={name: entry})
-        with pytest.raises(ModelCorrupt, match="impossible file entry"):
+        with pytest.raises(ModelCorrupt, match=r"unusable: .*key.*files"):
             registry.load(version)
 
 
 def test_a_manifest_of_another_version_is_corrupt(registry: Registry) -> None:
     one, other = registry.write(tiny_model(), {}), registry.write(tiny_model(), {})
     edit_manifest(registry, one, version=other)
-    with pytest.raises(ModelCorrupt, match="speaks of version"):
+    with pytest.raises(ModelCorrupt, match="it is of version"):
         registry.load(one)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mersalg.engine.config import OffersSection, load_config, parse_config
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.upsell.given import useless_upgrades
+from mersalg.engine.upsell.tiers import useless_upgrades
 from tests.support.models import tiny_model
 
 SHOP = """\

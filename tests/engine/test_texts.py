@@ -16,7 +16,7 @@ from mersalg.engine.texts import (
     rate_text,
     upsell_text,
 )
-from mersalg.engine.upsell.labels import attribute_label, is_countable
+from mersalg.engine.upsell.numbers import attribute_label, is_countable
 from mersalg.engine.upsell.packs import parse_pack, unit_saving
 
 STORAGE = Change("storage_gb", "64", "256")
