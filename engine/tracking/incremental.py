@@ -14,7 +14,7 @@ is that of the number of independent trials that would be as informative.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from mersalg.engine import money
@@ -231,12 +231,12 @@ class _Effects:
     def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:
         """Return the difference of what checkouts have of a measure, as `number` writes it."""
         status, reason, interval, p_value = self._status, self._reason, None, None
-        if status == "ok" and (few := self._too_few_for_mean(name, purchases)):
+        shares = self._strata.compared(name) if status == "ok" else ()
+        n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
+        if status == "ok" and (few := self._too_few_for_mean(name, purchases, shares, (n1, n2))):
             status, reason = "no_data", few
         if status == "ok":
-            shares = self._strata.compared(name)
             treatment, control = (self._strata.mean(name, arm, shares) for arm in ARMS)
-            n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
             trials = intrinsic_time(n1, n2)
             quantile = anytime_quantile(trials, self._level) if self._watched else None
             interval = clustered_difference(treatment, control, self._level, quantile=quantile)
@@ -255,10 +255,10 @@ class _Effects:
             **({"p_value": p_value} if self._watched else {}),
         }
 
-    def _too_few_for_mean(self, name: str, purchases: str) -> str | None:
-        shares = self._strata.compared(name)
-        for arm in ARMS:
-            units = self._strata.units(arm, shares, name)
+    def _too_few_for_mean(
+        self, name: str, purchases: str, shares: Sequence[int], n_units: Sequence[int]
+    ) -> str | None:
+        for arm, units in zip(ARMS, n_units, strict=True):
             if units < FEWEST_UNITS_OF_MEAN:
                 return (
                     f"{units} units in {arm} are too few for an interval of a mean:"

@@ -29,6 +29,7 @@ from mersalg.engine.tracking.rates import Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
 from mersalg.engine.tracking.rollups.stored import made_with
+from mersalg.engine.tracking.rollups.sums import summed
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
 
@@ -100,7 +101,7 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         }
         for is_control in (False, True)
     }
-    return write_day(notes, strata)  # type: ignore[arg-type]
+    return summed(write_day(notes, strata))  # type: ignore[arg-type]
 
 
 def fill(store: Store, offers: int) -> None:

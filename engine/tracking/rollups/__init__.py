@@ -1,7 +1,8 @@
 """Days counted once and added up later, to the same numbers as from their facts.
 
-Start with `stored`: it brings the roll-ups of a store up to date and reads those of a period. `day`
-is the roll-up of one day and how it is stored, `day_count` makes it from facts, `sums` adds days
-up, by `exact_sums`, with the rates of each unit in `unit_counts`, and `format_1` converts days of
-earlier formats.
+Start with `stored`, which brings the roll-ups of a store up to date, and `rolled_up`, which reads
+those of a period. `day` is the roll-up of one day and how it is stored, `day_count` makes it from
+facts. `sums` adds days up: from their own sums, and from those that `unit_sums` makes of units that
+return (over each `stratum` by `exact_sums`, rates in `unit_counts`, units as trials in
+`unit_trials`). `format_1` converts days of earlier formats.
 """

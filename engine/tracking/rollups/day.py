@@ -200,7 +200,7 @@ class UnitRows:
             return self.columns[stored]
         return np.zeros(len(self.columns["unit"]), np.int8)
 
-    def part(self, rows: slice) -> UnitRows:
+    def part(self, rows: slice | NDArray[np.intp]) -> UnitRows:
         """Return some of the rows."""
         return replace(self, columns={name: each[rows] for name, each in self.columns.items()})
 
@@ -229,6 +229,8 @@ class Day:
         What days add.
     rows : sequence of UnitRows
         The rows of each stratum.
+    sums : bytes or None
+        As they were given to `with_sums`.
     """
 
     def __init__(self, body: bytes, number: int = 0) -> None:
@@ -237,6 +239,7 @@ class Day:
         with pa.ipc.open_stream(body, options=_READING, memory_pool=pool) as reader:
             metadata = reader.schema.metadata
             self.notes = msgspec.json.decode(metadata[b"notes"], type=Notes)
+            self.sums: bytes | None = metadata.get(b"sums")
             lists = msgspec.json.decode(metadata[b"counts"], type=dict[Kind, list[list[int]]])
             counts: dict[Kind, NDArray[np.int64]] = {
                 kind: np.array(each, np.int64) for kind, each in lists.items()
@@ -254,6 +257,17 @@ class Day:
                 )
                 for batch in reader
             ]
+
+
+def with_sums(body: bytes, sums: bytes) -> bytes:
+    """Return a roll-up with the sums of its units, as text, beside its rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.open_stream(body) as reader:
+        schema = reader.schema.with_metadata({**reader.schema.metadata, b"sums": sums})
+        with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
+            for batch in reader:
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    return sink.getvalue().to_pybytes()
 
 
 def same_numbers(body: bytes, other: bytes) -> bool:
@@ -278,21 +292,6 @@ def columns_of(rows: Rows) -> dict[AnyStratum, Columns]:
             for name in ("flags", *COUNT_COLUMNS, *TOTALS)
         }
     return strata
-
-
-def rows_of_days(baskets: Sequence[tuple[int, int, Mapping[str, int]]]) -> UnitRows:
-    """Return baskets, by unit and number of the day, as rows without an arm."""
-    units, days, of_units = zip(*baskets, strict=True)
-    n = len(baskets)
-    columns = {"unit": np.array(units), "day": np.array(days), "flags": np.zeros(n, np.uint8)}
-    columns |= {f"{kind}_counts": np.zeros(n, np.uint8) for kind in KINDS}
-    columns |= {
-        f"{kind}_{name}": np.array([each.get(f"{kind}_{name}", 0) for each in of_units], np.int64)
-        for kind in KINDS
-        for name in BESIDE
-    }
-    nothing = dict.fromkeys(KINDS, np.zeros((1, len(UNIT_COUNTS)), np.int64))
-    return UnitRows(None, None, columns, (), nothing)
 
 
 def _order(key: Key) -> tuple[str, int, int]:

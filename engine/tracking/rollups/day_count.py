@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from mersalg.engine.facts import KINDS, Arm, Decision, Kind
 from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
@@ -13,15 +15,15 @@ from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import Part
 from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.quality import n_logged
-from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.day import (
+    BESIDE,
     CHANGES,
     FLAGS,
     OF_CLUSTER,
     Notes,
     UnitRows,
     pack,
-    rows_of_days,
 )
 from mersalg.engine.tracking.sample_ratio import first_eligible, group_of
 from mersalg.engine.tracking.strata import Cluster, Stratum
@@ -166,6 +168,21 @@ def rows_beside(
                 day = counts_after(kind, number, decision.occurred_at)
                 found.append((number, day, _columns_of(kind, basket, "beside_")))
     return [rows_of_days(sorted(found, key=lambda each: each[:2]))] if found else []
+
+
+def rows_of_days(baskets: Sequence[tuple[int, int, Mapping[str, int]]]) -> UnitRows:
+    """Return baskets, by unit and number of the day, as rows without an arm."""
+    units, days, of_units = zip(*baskets, strict=True)
+    n = len(baskets)
+    columns = {"unit": np.array(units), "day": np.array(days), "flags": np.zeros(n, np.uint8)}
+    columns |= {f"{kind}_counts": np.zeros(n, np.uint8) for kind in KINDS}
+    columns |= {
+        f"{kind}_{name}": np.array([each.get(f"{kind}_{name}", 0) for each in of_units], np.int64)
+        for kind in KINDS
+        for name in BESIDE
+    }
+    nothing = dict.fromkeys(KINDS, np.zeros((1, len(UNIT_COUNTS)), np.int64))
+    return UnitRows(None, None, columns, (), nothing)
 
 
 def _columns_of(kind: Kind, cluster: Cluster, prefix: str = "") -> Counter[str]:

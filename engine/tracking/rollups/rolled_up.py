@@ -108,17 +108,18 @@ class RolledUp:
         Without keys of time in the query there are no buckets; `currency` is that of all money.
         """
         assert self.query.holdout is not None, NOT_FILLED
-        days = [*self.days.values(), self._shared_day(self.spanning.all, currency)]
-        total = add_up(days, currency, self.query.holdout)
         parts = self.spanning.parts(self.query.by)
-        buckets: list[tuple[Bucket, Measures]] = []
+        buckets: list[Bucket] = []
+        periods = [[*self.days.values(), self._shared_day(self.spanning.all, currency)]]
         for bucket, names in groupby(self.days if self.query.by else (), key=self._bucket_of):
             together = [self.days[name] for name in names]
             if bucket in parts:
                 together.append(self._shared_day(parts[bucket], currency))
             if any(day.rows for day in together):
-                buckets.append((bucket, add_up(together, currency, self.query.holdout)))
-        return total, buckets
+                buckets.append(bucket)
+                periods.append(together)
+        total, *measured = add_up(periods, currency, self.query.holdout)
+        return total, list(zip(buckets, measured, strict=True))
 
     def _bucket_of(self, day: str) -> Bucket:
         return tuple(bucket_of(key, date.fromisoformat(day)) for key in self.query.by)

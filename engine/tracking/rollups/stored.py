@@ -27,8 +27,9 @@ from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups import format_1
 from mersalg.engine.tracking.rollups.day import same_numbers
 from mersalg.engine.tracking.rollups.day_count import day_of
+from mersalg.engine.tracking.rollups.sums import summed
 
-_VERSION = 12
+_VERSION = 13
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -199,15 +200,16 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     period = Period(facts, alone)
     shared = period.shared_checkouts
     checkouts = {decision.checkout_id for decision in period.all.decisions}
+    rollups = store.reports.rollups
     body = day_of(
         period.all,
         _whole(period, shared),
         [each for each in period.all.decisions if each.checkout_id not in shared],
         period.quality,
         alone.currency,
-        store.reports.rollups.numbers,
+        rollups.numbers,
     )
-    store.reports.rollups.save(stale, body if facts else None, shared, checkouts - shared.keys())
+    rollups.save(stale, summed(body) if facts else None, shared, checkouts - shared.keys())
 
 
 def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
@@ -237,7 +239,7 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
         if each.checkout_id not in shared or each.checkout_id in begun_here
     ]
     numbers = store.reports.rollups.numbers
-    return day_of(part, counted, begun, period.quality, alone.currency, numbers)
+    return summed(day_of(part, counted, begun, period.quality, alone.currency, numbers))
 
 
 def _whole(period: Period, shared: Mapping[str, object]) -> list[Outcome]:

@@ -1,388 +1,194 @@
-"""The roll-ups of several days added up: the numbers that the facts of all of them would give."""
+"""The roll-ups of several days added up: the numbers that the facts of all of them would give.
+
+All of them are sums over units, so days without a unit in common add up as they are: each has the
+sums of its own units beside its rows. Units that return are taken out of the sums of their days,
+and added again with all of their rows together.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, reduce
-from itertools import combinations, product
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.facts import KINDS, Arm, Kind
-from mersalg.engine.tracking.extra_sales import MEASURE, Between, add_between
 from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.measures import Measures
-from mersalg.engine.tracking.rates import NO_RATIOS, Counts, add_ratios
-from mersalg.engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, TWINS, Day, UnitRows
-from mersalg.engine.tracking.rollups.exact_sums import Changed, Column
-from mersalg.engine.tracking.rollups.unit_counts import converted
-from mersalg.engine.tracking.rollups.unit_trials import Totals, trials_of
+from mersalg.engine.tracking.rates import NO_RATIOS, Counts
+from mersalg.engine.tracking.rollups.day import Day, UnitRows, with_sums
+from mersalg.engine.tracking.rollups.unit_sums import Group, Key, Sums, of_units
 from mersalg.engine.tracking.sample_ratio import Drawn
-from mersalg.engine.tracking.strata import (
-    ARMS,
-    COUNTED,
-    MEASURES,
-    MONEY,
-    ArmSums,
-    Strata,
-    share_of,
-)
+from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata
 
-_ROWS = 2**19
-"""Rows added up at once, so that the totals of their units fit into the processor's cache."""
+_OF_UNITS = ("units_shown", "units_converted", "units_kept", "units_buying")
 
 
-_Ints = NDArray[Any]
-
-
-def add_up(days: Sequence[Day], currency: str | None, holdout: float) -> Measures:
-    """Add up days, with each unit counted once.
+def add_up(
+    buckets: Sequence[Sequence[Day]], currency: str | None, holdout: float
+) -> list[Measures]:
+    """Add up the days of each bucket, with each unit counted once.
 
     Parameters
     ----------
-    days : sequence of Day
-        In order of time, with their numbers.
+    buckets : sequence of sequence of Day
+        Each in order of time, with their numbers.
     currency : str or None
         The money of days in other currencies is left out.
     holdout : float
         Control share where decisions state none.
     """
-    counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
-    rows: list[UnitRows] = []
-    for day in days:
-        has_money = day.notes.currency == currency
-        for kind, of_day in day.notes.counts.items():
-            if not has_money:
-                of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
-            counts[kind] += of_day
-        rows += day.rows if has_money else [each.without_money() for each in day.rows]
-    return reduce(
-        _plus,
-        _of_units(_parts(rows), holdout),
-        Measures(
-            counts,
-            dict.fromkeys(KINDS, NO_RATIOS),
-            dict.fromkeys(KINDS, Strata()),
-            dict.fromkeys(KINDS, Strata()),
-            {kind: Counter() for kind in KINDS},
-            {},
-        ),
-    )
-
-
-def _plus(left: Measures, right: Measures) -> Measures:
-    return Measures(
-        {kind: left.counts[kind] + right.counts[kind] for kind in KINDS},
-        {kind: add_ratios(left.ratios[kind], right.ratios[kind]) for kind in KINDS},
-        {kind: left.strata[kind] + right.strata[kind] for kind in KINDS},
-        {kind: left.of_units[kind] + right.of_units[kind] for kind in KINDS},
-        {kind: left.drawn[kind] + right.drawn[kind] for kind in KINDS},
-        add_between(left.between, right.between),
-    )
-
-
-def _parts(rows: Sequence[UnitRows]) -> Iterator[Sequence[UnitRows]]:
-    """Yield the rows of some units after those of others."""
-    n_parts = sum(len(each.columns["unit"]) for each in rows) // _ROWS + 1
-    if n_parts == 1:
-        yield from [rows] if rows else []
-        return
-    highest = max(int(each.columns["unit"][-1]) for each in rows)
-    # Of the type of the units: NumPy would convert every unit to that of the bounds.
-    bounds = np.linspace(0, highest + 1, n_parts + 1).astype(np.int32)
-    cuts = [np.searchsorted(each.columns["unit"], bounds).tolist() for each in rows]
-    for part in range(n_parts):
-        chosen = [slice(*cut[part : part + 2]) for cut in cuts]
-        some = [
-            each.part(own) for each, own in zip(rows, chosen, strict=True) if own.start < own.stop
-        ]
-        if some:
-            yield some
-
-
-def _of_units(parts: Iterable[Sequence[UnitRows]], holdout: float) -> Iterator[Measures]:
-    """Yield the counts of the units of each part."""
-    # One loop for all parts: arrays are replaced one by one, so that their memory is used again.
-    for rows in parts:
-        places, n = _numbered(np.concatenate([each.columns["unit"] for each in rows]))
-        flags = np.zeros(n, np.uint8)
-        row_flags = np.concatenate([each.columns["flags"] for each in rows])
-        np.bitwise_or.at(flags, places, row_flags)
-        _mark_later_orders(flags, rows, row_flags, places)
-        n_flags = np.bincount(flags, minlength=256)
-        n_rows = np.bincount(places, minlength=n)
-        sizes = [len(each.columns["unit"]) for each in rows]
-        first = dict.fromkeys(KINDS, _first(KINDS[0], rows, places, n))
-        if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
-            first[KINDS[1]] = _first(KINDS[1], rows, places, n)
-        strata = dict.fromkeys(KINDS, Strata())
-        totals: dict[Arm, Totals] = {}
-        between: dict[tuple[Arm, int, int], CrossSums] = {}
-        for arm in ARMS:
-            chosen = [each for each in rows if each.arm == arm]
-            own = places[np.repeat([each.arm == arm for each in rows], sizes)]
-            of_arm, of_both, totals[arm] = _strata_of(arm, chosen, own, n, holdout)
-            between |= of_both
-            for kind in KINDS:
-                strata[kind] += of_arm[kind]
-        of_units: Mapping[Kind, Strata] = {
-            kind: trials_of(kind, rows, places, first[kind][0], strata[kind], totals, holdout)
-            for kind in KINDS
-        }
-        counted = {kind: converted(kind, rows, places, n_rows) for kind in KINDS}
-        yield Measures(
-            {kind: _counts(kind, n_flags) + counted[kind][0] for kind in KINDS},
-            {kind: counted[kind][1] for kind in KINDS},
-            strata,
-            of_units,
-            {kind: drawn for kind, (_, drawn) in first.items()},
-            between,
-        )
-
-
-def _first(
-    kind: Kind, rows: Sequence[UnitRows], places: NDArray[np.intp], n: int
-) -> tuple[_Ints, Drawn]:
-    """Return the place in `rows` of the first eligible decision of each unit, -1 for none.
-
-    And the number of units of each stratum and group of such decisions.
-    """
-    # The earlier a decision, the higher its number; 0 where the row has none.
-    ends = np.cumsum([len(each.groups) for each in reversed(rows)])
-    begins = [int(end) - len(each.groups) for end, each in zip(ends, reversed(rows), strict=True)]
-    begins.reverse()
-    decided = [
-        np.where(column > 0, column + np.int32(begin), np.int32(0))
-        for begin, column in zip(
-            begins, (each.column(f"{kind}_drawn") for each in rows), strict=True
-        )
+    groups: list[Group] = []
+    signs: list[tuple[int, int]] = []
+    signed: list[list[tuple[int, Sums]]] = [[] for _ in buckets]
+    for at, days in enumerate(buckets):
+        rows, before = _returning(days, currency)
+        if before is not None:
+            signed[at] += [(1, _read(day)) for day in days if _has_sums(day, currency)]
+        for group, sign in ((Group(rows), 1), (Group(before or (), days_apart=True), -1)):
+            groups.append(group)
+            signs.append((at, sign))
+    for place, sums in of_units(groups, holdout):
+        at, sign = signs[place]
+        signed[at].append((sign, sums))
+    return [
+        _measures(_added(each), _counts(days, currency))
+        for each, days in zip(signed, buckets, strict=True)
     ]
-    first = np.zeros(n, np.int32)
-    np.maximum.at(first, places, np.concatenate(decided))
-    n_first = np.bincount(first, minlength=int(ends[-1]) + 1)
-    drawn: Drawn = Counter()
-    for each, begin in zip(rows, begins, strict=True):
-        of_groups = n_first[begin + 1 : begin + 1 + len(each.groups)].tolist()
-        for group, n_units in zip(each.groups, of_groups, strict=True):
-            if n_units and each.arm is not None:
-                drawn[(each.arm, each.share), group] += n_units
-    n_groups = [len(each.groups) for each in reversed(rows)]
-    of_number = np.repeat(np.arange(len(rows), dtype=np.int32)[::-1], n_groups)
-    return np.concatenate([np.array([-1], np.int32), of_number])[first], drawn
 
 
-def _numbered(units: _Ints) -> tuple[NDArray[np.intp], int]:
-    """Return a number for each unit, and a bound of these numbers."""
-    lowest, highest = int(units.min()), int(units.max())
-    if highest - lowest < 2 * len(units):
-        # So many of all units are there that gaps between them cost less than sorting.
-        return np.subtract(units, lowest, dtype=np.intp), highest + 1 - lowest
-    distinct, places = np.unique(units, return_inverse=True)
-    return places, len(distinct)
+def summed(body: bytes) -> bytes:
+    """Return the roll-up of a day with the sums of its units beside its rows.
 
-
-def _mark_later_orders(
-    flags: NDArray[np.uint8], rows: Sequence[UnitRows], row_flags: _Ints, units: _Ints
-) -> None:
-    """Mark units as buying that were shown an offer on one day and ordered on a later one.
-
-    Parameters
-    ----------
-    flags : uint8 (n_units,)
-        Of each unit, all of its rows together; changed in place.
-    rows, row_flags, units
-        All rows, and flags and unit of each.
+    There are none where decisions do not state their share, which a report may choose.
     """
-    ends = np.cumsum([len(each.columns["unit"]) for each in rows])
-    days = np.array([each.day for each in rows])
-    ordered = FLAGS["ordered"]
-    for kind in KINDS:
-        shown, bought = FLAGS[f"{kind}_shown"], FLAGS[f"{kind}_bought"]
-        # Days know who bought on the day of the offer; few units are left to be looked at.
-        undecided = flags & (shown | ordered | bought) == shown | ordered
-        at = np.flatnonzero(undecided[units])
-        own, days_of = units[at], days[np.searchsorted(ends, at, side="right")]
-        first = np.full(len(flags), days.max())
-        last = np.zeros(len(flags), np.int64)
-        is_shown, is_ordered = (row_flags[at] & mark > 0 for mark in (shown, ordered))
-        np.minimum.at(first, own[is_shown], days_of[is_shown])
-        np.maximum.at(last, own[is_ordered], days_of[is_ordered])
-        flags[undecided & (first < last)] |= bought
+    day = Day(body)
+    if any(each.arm is not None and each.share is None for each in day.rows):
+        return body
+    sums = _added((1, each) for _, each in of_units([Group(day.rows)], 0))
+    entries = sorted(msgspec.json.encode(entry) for entry in sums.items())
+    return with_sums(body, b"[%s]" % b",".join(entries))
 
 
-def _counts(kind: Kind, n_flags: _Ints) -> Counts:
-    """Return the counts of units from the number of them with each combination of flags."""
-    combinations = np.arange(len(n_flags))
+def _read(day: Day) -> Sums:
+    assert day.sums is not None
+    return dict(msgspec.json.decode(day.sums, type=list[tuple[Key, tuple[int, ...]]]))
 
-    def has(name: str) -> NDArray[np.bool_]:
-        return combinations & FLAGS[name] > 0
 
-    return Counts(
-        units_shown=int(n_flags[has(f"{kind}_bought")].sum()),
-        units_buying=int(n_flags[has("buying")].sum()),
+def _has_sums(day: Day, currency: str | None) -> bool:
+    return day.sums is not None and day.notes.currency == currency
+
+
+def _counts(days: Sequence[Day], currency: str | None) -> Mapping[Kind, Counts]:
+    """Return the counts of offers."""
+    counts: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
+    for day, kind in product(days, KINDS):
+        of_day = day.notes.counts[kind]
+        if day.notes.currency != currency:
+            of_day = replace(of_day, revenue_minor=0, net_revenue_minor=0)
+        counts[kind] += of_day
+    return counts
+
+
+def _returning(
+    days: Sequence[Day], currency: str | None
+) -> tuple[Sequence[UnitRows], Sequence[UnitRows] | None]:
+    """Return the rows to add to the sums of days, and those to subtract.
+
+    They are of units with several rows, or with one of a day without sums. Where that is more than
+    half of all rows, all are returned: to add them once takes less time than most of them twice.
+    """
+    rows = [
+        (each if day.notes.currency == currency else each.without_money(), _has_sums(day, currency))
+        for day in days
+        for each in day.rows
+    ]
+    units = np.sort(
+        np.concatenate([np.zeros(0, np.int32), *(each.columns["unit"] for each, _ in rows)])
     )
+    is_same = units[1:] == units[:-1]
+    n_repeated = np.count_nonzero(is_same[1:] | is_same[:-1])
+    if 2 * n_repeated > len(units):
+        return [each for each, _ in rows], None
+    returning = np.zeros(int(units.max(initial=-1)) + 1, np.bool_)
+    returning[units[1:][is_same]] = True
+    for each, has_sums in rows:
+        if not has_sums:
+            returning[each.columns["unit"]] = True
+    found = [np.flatnonzero(returning[each.columns["unit"]]) for each, _ in rows]
+    some = [
+        (each.part(at), has_sums)
+        for (each, has_sums), at in zip(rows, found, strict=True)
+        if len(at)
+    ]
+    return [each for each, _ in some], [each for each, has_sums in some if has_sums]
 
 
-def _strata_of(
-    arm: Arm, rows: Sequence[UnitRows], units: _Ints, n_units: int, holdout: float
-) -> tuple[Mapping[Kind, Strata], Between, Totals]:
-    """Return the strata of one arm, from its rows and the unit of each of them; and its totals.
+def _added(signed: Iterable[tuple[int, Sums]]) -> Sums:
+    """Add sums up, or subtract those with a sign of -1."""
+    found: defaultdict[Key, list[tuple[int, ...]]] = defaultdict(list)
+    for sign, sums in signed:
+        for key, numbers in sums.items():
+            found[key].append(numbers if sign > 0 else tuple(-each for each in numbers))
+    return {key: tuple(map(sum, zip(*numbers, strict=True))) for key, numbers in found.items()}
 
-    And the products of units that have both kinds.
-    """
-    if not rows:
-        return dict.fromkeys(KINDS, Strata()), {}, lambda _kind, _share, _name, units: units * 0
-    places, n = _numbered(units)
-    stored = frozenset[str]().union(*(each.columns for each in rows))
-    shares = sorted({share_of(each.share, holdout) for each in rows})
-    whole = [f"{kind}_{name}" for kind in KINDS for name in OF_CLUSTER if name not in CHANGES]
-    whole = [name for name in whole if name in stored]
-    # One block: the allocator returns smaller ones to the system, which clears them for each part.
-    totals = np.zeros((len(shares), len(whole), n), np.int64)
 
-    @cache
-    def of_share(share: int) -> tuple[Sequence[UnitRows], NDArray[np.intp]]:
-        chosen = [share_of(each.share, holdout) == share for each in rows]
-        own = [each for each, is_so in zip(rows, chosen, strict=True) if is_so]
-        sizes = [len(each.columns["unit"]) for each in rows]
-        return own, places[np.repeat(chosen, sizes)] if len(shares) > 1 else places
+def _measures(sums: Sums, counts: Mapping[Kind, Counts]) -> Measures:
+    """Return the measures of `_flat`, with counts of offers added."""
+    ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
+    drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}
+    of_units: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
+    between: dict[Any, CrossSums] = {}
+    unstated: dict[Any, int] = {}
+    arms: defaultdict[Any, dict[str, RatioSums]] = defaultdict(dict)
+    across: defaultdict[Any, dict[str, CrossSums]] = defaultdict(dict)
+    key: Any
+    for key, numbers in sums.items():
+        match key:
+            case "between", *pair:
+                between[tuple(pair)] = CrossSums(*numbers)
+            case "counts", kind:
+                of_units[kind] = Counts(**dict(zip(_OF_UNITS, numbers, strict=True)))
+            case "ratios", kind, name:
+                ratios[kind][name] = RatioSums(*numbers)
+            case "drawn", kind, arm, share, *group:
+                drawn[kind][(arm, share), tuple(group)] = numbers[0]
+            case "unstated", *stratum:
+                unstated[tuple(stratum)] = numbers[0]
+            case "arms", *stratum, name:
+                arms[tuple(stratum)][name] = RatioSums(*numbers)
+            case "across", *pair, name:
+                across[tuple(pair)][name] = CrossSums(*numbers)
+            case _:
+                raise AssertionError(key)
 
-    @cache
-    def column(share: int, name: str) -> Column:
-        total = totals[shares.index(share), whole.index(name)]
-        own, at = of_share(share)
-        # Of the same type: NumPy adds others one by one.
-        np.add.at(total, at, np.concatenate([each.column(name) for each in own], dtype=np.int64))
-        return Column(total)
-
-    @cache
-    def change(share: int, name: str) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        own, at = of_share(share)
-        values = np.concatenate([each.column(name) for each in own])
-        some = np.flatnonzero(values != 0)
-        return at[some], values[some].astype(np.int64)
-
-    @cache
-    def total(share: int, source: _Source) -> Changed:
-        found = [change(share, name) for name in source.changes]
-        at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in found)])
-        changed, inverse = np.unique(at, return_inverse=True)
-        added = np.zeros(len(changed), np.int64)
-        np.add.at(added, inverse, np.concatenate([added[:0], *(each for _, each in found)]))
-        return Changed(column(share, source.name), source.factor, changed, added)
-
-    @cache
-    def checkouts(share: int, m: str, foreign: str | None) -> Column:
-        of_all = column(share, m)
-        return of_all if foreign is None else of_all.less(column(share, foreign))
-
-    @cache
-    def ratio(share: int, x: _Source, m: str, foreign: str | None, trials: bool) -> RatioSums:
-        of = checkouts(share, m, foreign)
-        if x == _Source(x.name):
-            return column(share, x.name).per(of, trials=trials)
-        plain = ratio(share, _Source(x.name), m, foreign, trials)
-        return total(share, x).per(of, plain, trials=trials)
-
-    @cache
-    def both(first: int, second: int, m: str, foreign: str | None) -> int:
-        return checkouts(first, m, foreign).times(checkouts(second, m, foreign))
-
-    def without(kind: Kind, name: str) -> str | None:
-        """Return the column of checkouts that a measure is not of, where there are any."""
-        foreign = source(kind, "foreign").name
-        return foreign if name in MONEY and foreign in stored else None
-
-    def source(kind: Kind, name: str) -> _Source:
-        column = f"{kind}_{name}"
-        column = column if column in stored else TWINS.get(column, column)
-        if name not in CHANGES:
-            return _Source(column)
-        base, factor = CHANGES[name]
-        of_base = source(kind, base)
-        names = (*of_base.changes, column) if column in stored else of_base.changes
-        return _Source(of_base.name, of_base.factor * factor, names)
-
-    def sums(kind: Kind, share: int) -> ArmSums:
-        m = source(kind, "checkouts").name
-        return ArmSums(
-            {
-                name: ratio(
-                    share, source(kind, name), m, without(kind, name), trials=name in COUNTED
-                )
-                for name in MEASURES
-            },
-            sum(
-                int(each.column(f"{kind}_checkouts").sum())
-                for each in rows
-                if each.share is None and share_of(None, holdout) == share
-            ),
-        )
-
-    def products(kind: Kind, first: int, second: int) -> Mapping[str, CrossSums]:
-        own = source(kind, "checkouts").name
-        if not both(first, second, own, None):
-            return {}
-
-        def products_of(name: str) -> CrossSums:
-            foreign = without(kind, name)
-            x, y = (total(share, source(kind, name)).column() for share in (first, second))
-            m, n = (checkouts(share, own, foreign) for share in (first, second))
-            return CrossSums(x.times(y), x.times(n), m.times(y), both(first, second, own, foreign))
-
-        return {name: products_of(name) for name in MEASURES}
-
-    def beside(first: int, second: int) -> CrossSums:
-        """Return the products of units between the kinds, of the one share and the other."""
-        (x, m), (y, n) = (
-            (
-                total(share, source(kind, MEASURE)).column(),
-                checkouts(share, source(kind, "checkouts").name, without(kind, MEASURE)),
+    def strata(field: str, kind: Kind) -> dict[tuple[int, Arm], ArmSums]:
+        # Nothing is left of a stratum whose units were all seen in another one before.
+        return {
+            (key[2], key[3]): ArmSums(
+                {name: of.get(name, RatioSums()) for name in MEASURES},
+                unstated.get((kind, *key[2:]), 0) if field == "strata" else 0,
             )
-            for kind, share in zip(KINDS, (first, second), strict=True)
-        )
-        return CrossSums(x.times(y), x.times(n), m.times(y), m.times(n))
+            for key, of in arms.items()
+            if key[:2] == (field, kind) and "converted" in of and of["converted"].n
+        }
 
-    @cache
-    def numbers() -> _Ints:
-        """Return the place of the totals of each unit that has some, else -1."""
-        found = np.full(n_units, -1)
-        found[units] = places
-        return found
+    def products(kind: Kind) -> dict[tuple[Arm, int, int], Mapping[str, CrossSums]]:
+        return {
+            (key[1], key[2], key[3]): {name: of.get(name, CrossSums()) for name in MEASURES}
+            for key, of in across.items()
+            if key[0] == kind and "converted" in of and of["converted"].sum_mm
+        }
 
-    def totals_of(kind: Kind, share: int, name: str, some: _Ints) -> _Ints:
-        own, of = numbers()[some], source(kind, name)
-        # Where there is no checkout in another currency, no column says so.
-        return np.where(own < 0, 0, total(share, of).at(own)) if of.name in whole else own * 0
-
-    strata: dict[Kind, Strata] = {
-        kind: Strata(
-            {(share, arm): found for share in shares if (found := sums(kind, share)).checkouts},
-            {
-                (arm, first, second): found
-                for first, second in combinations(shares, 2)
-                if (found := products(kind, first, second))
-            },
-        )
-        for kind in KINDS
-    }
-    has_both = all(source(kind, "checkouts").name in whole for kind in KINDS)
-    between: Between = {
-        (arm, first, second): found
-        for first, second in (product(shares, shares) if has_both else ())
-        if (found := beside(first, second)).sum_mm
-    }
-    return strata, between, totals_of
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The columns of a measure: `factor` times one of them, and others that change it."""
-
-    name: str
-    factor: int = 1
-    changes: tuple[str, ...] = ()
+    return Measures(
+        {kind: counts[kind] + of_units[kind] for kind in KINDS},
+        ratios,
+        {kind: Strata(strata("strata", kind), products(kind)) for kind in KINDS},
+        {kind: Strata(strata("of_units", kind)) for kind in KINDS},
+        {kind: +drawn[kind] for kind in KINDS},
+        {key: each for key, each in between.items() if each.sum_mm},
+    )

@@ -6,7 +6,7 @@ them is what they have as trials. Others are taken out of its sums, and added ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,12 @@ from mersalg.engine.facts import Arm, Kind
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.per_unit import OF_BASKET, as_trials
 from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER, TWINS, UnitRows
-from mersalg.engine.tracking.rollups.exact_sums import Column
-from mersalg.engine.tracking.strata import (
-    COUNTED,
-    MEASURES,
-    MONEY,
-    WHOLE,
-    ArmSums,
-    Strata,
-    share_of,
-)
-
-_Ints = NDArray[Any]
-
-Totals = Callable[[Kind, int, str, _Ints], _Ints]
-"""Returns what some units have of a field of `Cluster`, by the share of a stratum of an arm."""
+from mersalg.engine.tracking.rollups.exact_sums import Bounds, Column, bounds_among, count_true
+from mersalg.engine.tracking.rollups.stratum import Stratum
+from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, ArmSums, share_of
 
 _NEVER = 2**62
-_NOTHING = ArmSums(dict.fromkeys(MEASURES, RatioSums()), 0)
+_Ints = NDArray[Any]
 
 
 def trials_of(
@@ -41,11 +29,11 @@ def trials_of(
     rows: Sequence[UnitRows],
     units: _Ints,
     first: _Ints,
-    strata: Strata,
-    totals: Mapping[Arm, Totals],
+    strata: Mapping[tuple[int, Arm], Stratum],
+    bounds: Bounds,
     holdout: float,
-) -> Strata:
-    """Return the strata with units as trials.
+) -> Mapping[tuple[int, Arm], Mapping[str, Sequence[RatioSums]]]:
+    """Return for each stratum and measure the sums of each group with units as trials.
 
     Parameters
     ----------
@@ -55,23 +43,21 @@ def trials_of(
         All rows, and the unit of each.
     first : int (n_units,)
         The place in `rows` of the first eligible decision of each unit; -1 for none.
-    strata : Strata
-        Those of checkouts.
-    totals : mapping
-        Of each arm.
+    strata : mapping
+        The checkouts of each share and arm.
+    bounds : sequence of (int, int)
+        Of each group among the units.
     holdout : float
         Control share where decisions state none.
     """
-    of_rows: list[tuple[int, Arm | None]] = [
-        (share_of(each.share, holdout), each.arm) for each in rows
-    ]
-    keys: list[tuple[int, Arm]] = [
-        (share, arm) for share, arm in {*of_rows} if arm is not None and 0 < share < WHOLE
-    ]
-    own = {key: as_trials(strata.arms.get(key, _NOTHING)) for key in keys}
-    places: dict[tuple[int, Arm | None], int] = {key: place for place, key in enumerate(keys)}
+    drawn = {key: each for key, each in strata.items() if 0 < key[0] < WHOLE}
+    own = {key: _alone(kind, stratum) for key, stratum in drawn.items()}
+    places = {key: place for place, key in enumerate(drawn)}
     # The last of both is for units without an eligible decision, whose place is -1.
-    stratum = np.array([*(places.get(each, -1) for each in of_rows), -1], np.int8)
+    stratum = np.array(
+        [*(places.get((share_of(each.share, holdout), each.arm), -1) for each in rows), -1],  # type: ignore[arg-type]
+        np.int8,
+    )
     day = np.array([*(each.day for each in rows), _NEVER])
     at, baskets = _baskets(kind, rows, units, day[first])
     chosen = np.unique(
@@ -83,37 +69,57 @@ def trials_of(
             ]
         )
     )
-    if len(chosen):
-        of_strata = {
-            (share, arm): {name: totals[arm](kind, share, name, chosen) for name in OF_CLUSTER}
-            for share, arm in keys
-        }
-        whole = {
-            name: sum((each[name] for each in of_strata.values()), np.zeros(len(chosen), np.int64))
-            for name in OF_CLUSTER
-        }
-        for name, values in baskets.items():
-            np.add.at(whole[name], np.searchsorted(chosen, units[at]), values)
-        whole["foreign"] = np.minimum(whole["foreign"], 1)
-        for place, key in enumerate(keys):
-            whole["checkouts"] = (stratum[first[chosen]] == place).astype(np.int64)
-            own[key] = {
-                name: sums + _sums(name, whole) + _sums(name, of_strata[key], -1)
-                for name, sums in own[key].items()
-            }
-    return Strata({key: ArmSums(sums, 0) for key, sums in own.items() if sums["converted"].n})
+    if not len(chosen):
+        return own
+    of_strata = {
+        key: {name: each.at(kind, name, chosen) for name in OF_CLUSTER}
+        for key, each in drawn.items()
+    }
+    whole = {
+        name: sum((each[name] for each in of_strata.values()), np.zeros(len(chosen), np.int64))
+        for name in OF_CLUSTER
+    }
+    for name, values in baskets.items():
+        np.add.at(whole[name], np.searchsorted(chosen, units[at]), values)
+    whole["foreign"] = np.minimum(whole["foreign"], 1)
+    bounds = bounds_among(chosen, bounds)
+    for place, (key, before) in enumerate(of_strata.items()):
+        whole["checkouts"] = (stratum[first[chosen]] == place).astype(np.int64)
+        for name in MEASURES:
+            own[key][name] = [
+                sums + added + less
+                for sums, added, less in zip(
+                    own[key][name],
+                    _sums(name, whole, bounds),
+                    _sums(name, before, bounds, -1),
+                    strict=True,
+                )
+            ]
+    return own
 
 
-def _sums(name: str, of: Mapping[str, _Ints], sign: int = 1) -> RatioSums:
+def _alone(kind: Kind, stratum: Stratum) -> dict[str, Sequence[RatioSums]]:
+    """Return the sums of a stratum's own units, as if each had no other."""
+    of = {name: stratum.sums(kind, name) for name in MEASURES}
+    groups = [
+        as_trials(ArmSums(dict(zip(of, each, strict=True)), 0))
+        for each in zip(*of.values(), strict=True)
+    ]
+    return {name: [each[name] for each in groups] for name in MEASURES}
+
+
+def _sums(name: str, of: Mapping[str, _Ints], bounds: Bounds, sign: int = 1) -> list[RatioSums]:
     """Return the sums of a measure of units as trials, or what they are to be less by."""
-    x = of[name][of["checkouts"] > (of["foreign"] if name in MONEY else 0)]
-    n = len(x)
+    is_own = of["checkouts"] > (of["foreign"] if name in MONEY else 0)
+    n, x = count_true(is_own, bounds), of[name] * is_own
     if name in COUNTED:
-        some = int(np.count_nonzero(x > 0))
-        return RatioSums(*(sign * each for each in (n, some, n, some, some, n, some, n - some)))
-    column = Column(x)
-    sums = (n, column.sum, n, column.squares, column.sum, n)
-    return RatioSums(*(sign * each for each in sums))
+        some = count_true(x > 0, bounds)
+        none = [all_of - each for all_of, each in zip(n, some, strict=True)]
+        parts = (n, some, n, some, some, n, some, none)
+    else:
+        column = Column(x, bounds)
+        parts = (n, column.sum, n, column.squares, column.sum, n)
+    return [RatioSums(*(sign * each for each in sums)) for sums in zip(*parts, strict=True)]
 
 
 def _elsewhere(

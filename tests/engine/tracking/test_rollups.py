@@ -38,7 +38,7 @@ from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.engine.tracking.rollups import format_1, stored, sums
+from mersalg.engine.tracking.rollups import format_1, stored, unit_sums
 from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
@@ -53,11 +53,11 @@ from mersalg.engine.tracking.rollups.day import (
     Notes,
     Rows,
     pack,
-    rows_of_days,
     same_numbers,
 )
+from mersalg.engine.tracking.rollups.day_count import rows_of_days
 from mersalg.engine.tracking.rollups.exact_sums import Column
-from mersalg.engine.tracking.rollups.sums import add_up
+from mersalg.engine.tracking.rollups.sums import add_up, summed
 from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import (
     ARMS,
@@ -408,6 +408,7 @@ def test_a_day_comes_back(rows: Rows) -> None:
 @pytest.mark.parametrize("rows_at_once", [3, 10**6])
 @given(
     days=st.lists(st.tuples(rows_of_a_day(), st.sampled_from(["NOK", "SEK"])), max_size=4),
+    with_sums=st.tuples(*[st.booleans()] * 4),
     apart=st.sampled_from([1, 1_000]),
     beside=st.lists(
         st.tuples(st.integers(0, 40), st.integers(-1, 4), baskets("upsell", AMOUNTS)), max_size=6
@@ -416,6 +417,7 @@ def test_a_day_comes_back(rows: Rows) -> None:
 def test_days_add_up_as_their_units_do(
     rows_at_once: int,
     days: list[tuple[Rows, str]],
+    with_sums: tuple[bool, ...],
     apart: int,
     beside: list[tuple[int, int, dict[str, int]]],
 ) -> None:
@@ -429,13 +431,15 @@ def test_days_add_up_as_their_units_do(
         ({(arm, share, unit * apart): row for (arm, share, unit), row in rows.items()}, currency)
         for rows, currency in days
     ]
-    made = [Day(pack(row, noted(money)), n) for n, (row, money) in enumerate(apart_days)]
+    bodies = [pack(row, noted(money)) for row, money in apart_days]
+    bodies = [summed(body) if so else body for body, so in zip(bodies, with_sums, strict=False)]
+    made = [Day(body, n) for n, body in enumerate(bodies)]
     if beside:
         made.append(Day(pack({}, noted()), len(days)))
         made[-1].rows.append(rows_of_days(beside))
         apart_days.append(({}, "NOK"))
-    with patch.object(sums, "_ROWS", rows_at_once):
-        measured = add_up(made, "NOK", 0.25)
+    with patch.object(unit_sums, "_ROWS", rows_at_once):
+        (measured,) = add_up([made], "NOK", 0.25)
     assert measured == added_one_by_one(apart_days, beside, 0.25)
 
 
@@ -537,10 +541,13 @@ def added_one_by_one(
 
 @given(
     st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(1, 2**62)), max_size=30),
+    st.data(),
 )
-def test_sums_are_exact(clusters: list[tuple[int, int]]) -> None:
-    x, m = (Column(np.array([each[at] for each in clusters], np.int64)) for at in (0, 1))
-    assert x.per(m) == RatioSums.of(clusters)
+def test_sums_are_exact(clusters: list[tuple[int, int]], data: st.DataObject) -> None:
+    cut, n = data.draw(st.integers(0, len(clusters))), len(clusters)
+    bounds = [(0, cut), (cut, n)]
+    x, m = (Column(np.array([each[at] for each in clusters], np.int64), bounds) for at in (0, 1))
+    assert x.per(m) == [RatioSums.of(clusters[:cut]), RatioSums.of(clusters[cut:])]
 
 
 def test_many_days_are_rolled_up_by_many_processes(
@@ -617,7 +624,7 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     day = Day(body)
     unknown = ("unknown",) * 3
     assert day.notes == replace(notes, groups=(unknown,))
-    measured = add_up([day], "NOK", 0.1)
+    (measured,) = add_up([[day]], "NOK", 0.1)
     for kind in KINDS:
         assert measured.of_units[kind].units("treatment", [100_000]) == 3
         assert measured.drawn[kind] == {(("treatment", 100_000), unknown): 3}
@@ -637,8 +644,11 @@ def test_days_of_the_first_tables_keep_their_numbers() -> None:
     # Who bought that day and sees an offer later has not bought since.
     body = pack({("treatment", 100_000, 4): {"flags": FLAGS["cross_sell_shown"]}}, notes)
     earlier, later = Day(body, -1), Day(body, 1)
-    assert add_up([day, later], "NOK", 0.1).counts["cross_sell"].units_shown == 2
-    assert add_up([earlier, day], "NOK", 0.1).counts["cross_sell"].units_shown == 3
+    measured, other = add_up([[day, later], [earlier, day]], "NOK", 0.1)
+    assert (measured.counts["cross_sell"].units_shown, other.counts["cross_sell"].units_shown) == (
+        2,
+        3,
+    )
 
 
 @pytest.mark.parametrize("first", range(5))

@@ -1,0 +1,265 @@
+"""What units have in all of their rows together, and its sums over the units of each group.
+
+A group is the days of a period, or each of some days by itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mersalg.engine.facts import KINDS, Arm, Kind
+from mersalg.engine.tracking.extra_sales import MEASURE
+from mersalg.engine.tracking.intervals import CrossSums, RatioSums
+from mersalg.engine.tracking.rollups.day import FLAGS, UnitRows
+from mersalg.engine.tracking.rollups.exact_sums import Bounds, count_true
+from mersalg.engine.tracking.rollups.stratum import Stratum
+from mersalg.engine.tracking.rollups.unit_counts import converted
+from mersalg.engine.tracking.rollups.unit_trials import trials_of
+from mersalg.engine.tracking.strata import MEASURES, share_of
+
+_ROWS = 2**21
+"""Rows added up at once, so that a year of a large shop needs no more memory than a month."""
+
+_Ints = NDArray[Any]
+
+Key = tuple[str | int | None, ...]
+"""A field of `Measures` and what is under it, down to the numbers."""
+
+Sums = Mapping[Key, tuple[int, ...]]
+"""As far as they are not all 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows in order of time; where they are `days_apart`, a unit is another one on each day."""
+
+    rows: Sequence[UnitRows]
+    days_apart: bool = False
+
+
+def of_units(groups: Sequence[Group], holdout: float) -> Iterator[tuple[int, Sums]]:
+    """Yield the place of a group and sums over some of its units, until all were in one.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Those without rows have no sums.
+    holdout : float
+        Control share where decisions state none.
+    """
+    for batch in _batches(groups):
+        units = [each.columns["unit"] for at in batch for each in groups[at].rows]
+        n_parts = sum(map(len, units)) // _ROWS + 1
+        highest = max(int(each[-1]) for each in units)
+        # Of the type of the units: NumPy would convert every unit to that of the bounds.
+        cuts = np.linspace(0, highest + 1, n_parts + 1).astype(np.int32)
+        for begin, end in pairwise(cuts):
+            some = [groups[at] for at in batch]
+            if n_parts > 1:
+                some = [Group(_between(begin, end, each.rows), each.days_apart) for each in some]
+            if any(each.rows for each in some):
+                yield from zip(batch, _Part(some, holdout).sums(), strict=True)
+
+
+def _batches(groups: Sequence[Group]) -> Iterator[Sequence[int]]:
+    """Yield places of groups that are small enough to be added up at once, or of one alone."""
+    batch: list[int] = []
+    n_rows = 0
+    for at, group in enumerate(groups):
+        n_own = sum(len(each.columns["unit"]) for each in group.rows)
+        if batch and n_rows + n_own > _ROWS:
+            yield batch
+            batch, n_rows = [], 0
+        batch += [at] if group.rows else []
+        n_rows += n_own
+    if batch:
+        yield batch
+
+
+def _between(begin: np.int32, end: np.int32, rows: Sequence[UnitRows]) -> Sequence[UnitRows]:
+    """Return the rows of units from one number to another."""
+    ends = np.array([begin, end])
+    cuts = [np.searchsorted(each.columns["unit"], ends).tolist() for each in rows]
+    return [each.part(slice(*cut)) for each, cut in zip(rows, cuts, strict=True) if cut[0] < cut[1]]
+
+
+class _Part:
+    """The rows of some units, with a place for each unit of a group, in the order of groups."""
+
+    def __init__(self, groups: Sequence[Group], holdout: float) -> None:
+        self._holdout = holdout
+        self._rows: list[UnitRows] = [each for group in groups for each in group.rows]
+        self._group_of = [at for at, group in enumerate(groups) for _ in group.rows]
+        self._sizes = [len(each.columns["unit"]) for each in self._rows]
+        self._found: list[dict[Key, tuple[int, ...]]] = [{} for _ in groups]
+        lowest = min(int(each.columns["unit"][0]) for each in self._rows)
+        span = max(int(each.columns["unit"][-1]) for each in self._rows) + 1 - lowest
+        apart = [each.day for group in groups if group.days_apart for each in group.rows]
+        first = min(apart, default=0)
+        days = max(apart, default=0) + 1 - first
+        places = np.concatenate(
+            [
+                np.add(
+                    each.columns["unit"],
+                    (at * days + (each.day - first) * groups[at].days_apart) * span - lowest,
+                    dtype=np.intp,
+                )
+                for at, each in zip(self._group_of, self._rows, strict=True)
+            ]
+        )
+        ends: list[int] = [at * days * span for at in range(len(groups) + 1)]
+        if ends[-1] > 2 * len(places):
+            # So many gaps are between the units that they cost more than sorting.
+            distinct, places = np.unique(places, return_inverse=True)
+            ends = np.searchsorted(distinct, ends).tolist()
+        self._places, self._n = places, ends[-1]
+        self._n_rows = np.bincount(places, minlength=self._n)
+        self._bounds: Bounds = list(pairwise(ends))
+
+    def sums(self) -> Sequence[Sums]:
+        """Return the sums of each group."""
+        rows, places, bounds = self._rows, self._places, self._bounds
+        strata = self._strata()
+        self._put_strata(strata)
+        flags = self._flags()
+        n_buying = count_true(flags & FLAGS["buying"], bounds)
+        first = dict.fromkeys(KINDS, self._first(KINDS[0]))
+        if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
+            first[KINDS[1]] = self._first(KINDS[1])
+        for kind in KINDS:
+            self._put_drawn(kind, first[kind])
+            of_row = np.where(first[kind] > 0, len(rows) - first[kind] // self._codes, -1)
+            trials = trials_of(kind, rows, places, of_row, strata, bounds, self._holdout)
+            for key, of_measures in trials.items():
+                for name, sums in of_measures.items():
+                    self._put(("arms", "of_units", kind, *key, name), sums)
+            n_bought = count_true(flags & FLAGS[f"{kind}_bought"], bounds)
+            n_converted, n_kept, ratios = converted(kind, rows, places, self._n_rows, bounds)
+            counts = zip(n_bought, n_converted, n_kept, n_buying, strict=True)
+            self._put(("counts", kind), counts)
+            for name, sums in ratios.items():
+                self._put(("ratios", kind, name), sums)
+        return self._found
+
+    def _put(self, key: Key, sums: Iterable[tuple[int, ...] | RatioSums | CrossSums]) -> None:
+        """Note the sums of each group."""
+        for found, each in zip(self._found, sums, strict=True):
+            if isinstance(each, RatioSums | CrossSums):
+                each = tuple(getattr(each, name) for name in each.__slots__)
+            if any(each):
+                found[key] = each
+
+    def _strata(self) -> Mapping[tuple[int, Arm], Stratum]:
+        """Return the strata, in order; of a share that is not stated the rows are among others."""
+        shares = [share_of(each.share, self._holdout) for each in self._rows]
+        found: defaultdict[tuple[int, Arm], list[int]] = defaultdict(list)
+        for at, (share, each) in enumerate(zip(shares, self._rows, strict=True)):
+            if each.arm is not None:
+                found[share, each.arm].append(at)
+        places = np.split(self._places, np.cumsum(self._sizes)[:-1])
+        return {
+            key: Stratum(
+                [self._rows[at] for at in found[key]],
+                np.concatenate([places[at] for at in found[key]]),
+                self._n_rows,
+                self._bounds,
+            )
+            for key in sorted(found)
+        }
+
+    def _put_strata(self, strata: Mapping[tuple[int, Arm], Stratum]) -> None:
+        for kind, (key, stratum) in product(KINDS, strata.items()):
+            for name in MEASURES:
+                self._put(("arms", "strata", kind, *key, name), stratum.sums(kind, name))
+            unstated = self._unstated(kind, key)
+            self._put(("unstated", kind, *key), unstated)
+        for (first, arm), (second, other) in product(strata, strata):
+            if other != arm:
+                continue
+            one, two = strata[first, arm], strata[second, arm]
+            products = _Products(one, two)
+            self._put(("between", arm, first, second), products.of(KINDS, MEASURE))
+            for kind, name in product(KINDS, MEASURES) if first < second else ():
+                key = ("across", kind, arm, first, second, name)
+                self._put(key, products.of((kind, kind), name))
+
+    def _unstated(self, kind: Kind, key: tuple[int, Arm]) -> Sequence[tuple[int]]:
+        """Return the checkouts of each group whose decisions state no share."""
+        found = [0] * len(self._found)
+        for at, each in zip(self._group_of, self._rows, strict=True):
+            if each.share is None and (share_of(None, self._holdout), each.arm) == key:
+                found[at] += int(each.column(f"{kind}_checkouts").sum())
+        return [(n,) for n in found]
+
+    def _first(self, kind: Kind) -> _Ints:
+        """Return a code of the first eligible decision of each unit: the highest; 0 for none.
+
+        The rows it is in come first in it: they count from 1, the last one.
+        """
+        self._codes = max(len(each.groups) for each in self._rows) + 1
+        decided = [
+            np.where(column > 0, column + np.int32(at * self._codes), np.int32(0))
+            for at, column in zip(
+                range(len(self._rows), 0, -1),
+                (each.column(f"{kind}_drawn") for each in self._rows),
+                strict=True,
+            )
+        ]
+        first = np.zeros(self._n, np.int32)
+        np.maximum.at(first, self._places, np.concatenate(decided))
+        return first
+
+    def _put_drawn(self, kind: Kind, first: _Ints) -> None:
+        """Note the numbers of units of each stratum and group of decisions."""
+        for found, (begin, end) in zip(self._found, self._bounds, strict=True):
+            drawn: Counter[Key] = Counter()
+            codes, times = np.unique(first[begin:end], return_counts=True)
+            code: int
+            for code, n in zip(codes.tolist(), times.tolist(), strict=True):
+                rows: UnitRows = self._rows[-(code // self._codes)]
+                if code and rows.arm is not None:
+                    drawn[rows.arm, rows.share, *rows.groups[code % self._codes - 1]] += n
+            found.update((("drawn", kind, *key), (n,)) for key, n in drawn.items())
+
+    def _flags(self) -> NDArray[np.uint8]:
+        """Return the flags of each unit.
+
+        A unit that was shown an offer on one day and ordered on a later one has bought, too.
+        """
+        flags = np.zeros(self._n, np.uint8)
+        row_flags = np.concatenate([each.columns["flags"] for each in self._rows])
+        np.bitwise_or.at(flags, self._places, row_flags)
+        ends, days = np.cumsum(self._sizes), np.array([each.day for each in self._rows])
+        kinds = [(FLAGS[f"{kind}_shown"], FLAGS[f"{kind}_bought"]) for kind in KINDS]
+        # Days know who bought on the day of the offer; few units are left to be looked at.
+        is_open = flags & FLAGS["ordered"] > 0
+        is_open &= np.any([flags & (shown | bought) == shown for shown, bought in kinds], axis=0)
+        at = np.flatnonzero(is_open[self._places])
+        own, days_of = self._places[at], days[np.searchsorted(ends, at, side="right")]
+        last = np.full(self._n, days.min())
+        np.maximum.at(last, own, np.where(row_flags[at] & FLAGS["ordered"], days_of, days.min()))
+        for shown, bought in kinds:
+            is_before = (row_flags[at] & shown > 0) & (days_of < last[own])
+            flags[own[is_before]] |= bought
+        return flags
+
+
+class _Products:
+    """Products of the totals of the units that two strata share."""
+
+    def __init__(self, one: Stratum, two: Stratum) -> None:
+        self._one, self._two = one, two
+        self._own, self._others, self._bounds = one.shared_with(two)
+
+    def of(self, kinds: Sequence[Kind], name: str) -> list[CrossSums]:
+        """Return those of a measure for each group, of one kind in each stratum."""
+        x, m = self._one.ratio(kinds[0], name, self._own, self._bounds)
+        y, n = self._two.ratio(kinds[1], name, self._others, self._bounds)
+        return x.products(m, y, n)
