@@ -20,7 +20,7 @@ from mersalg.engine import money
 from mersalg.engine.facts import CartLine, Mode
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.slate import Recommenders, Slate, build_slate
-from mersalg.engine.vocabulary import Vocabulary
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.evaluation import back_test
 from mersalg.training.fitting import ladders_of
 from mersalg.training.frames import (
@@ -74,7 +74,7 @@ def mine(
         Whether to keep rules that may be chance.
     """
     baskets, items = baskets_of_orders(orders)
-    vocabulary = Vocabulary.from_ids(items)
+    ids = StringTable.from_texts(items)
     least = min_count or default_min_count(baskets.n_orders)
     found = get_engine("local").itemsets(baskets, least, max_length, SilentProgress())
     mined = rules_of(
@@ -86,8 +86,8 @@ def mine(
         min_lift=None,
         progress=SilentProgress(),
     )
-    order = strongest_first(mined.table, vocabulary)
-    table = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], vocabulary)
+    order = strongest_first(mined.table, ids)
+    table = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], ids)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 

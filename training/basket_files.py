@@ -17,7 +17,7 @@ import pyarrow.parquet
 from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
-from mersalg.engine.vocabulary import Vocabulary
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.csv_files import read_csv, refuse_swallowed_rows
 from mersalg.training.keys import MISSING, Codes, Keys, read_keys, string_table
 from mersalg.training.mining.pairs import baskets_of_pairs
@@ -31,7 +31,7 @@ _WIDE_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\
 _COMMA = ord(",")
 
 
-def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
+def read_baskets(path: Path) -> tuple[Baskets, StringTable]:
     """Baskets of a file, and its items sorted by label.
 
     - `.dat`, `.basket`: one basket a line, items separated by white space.
@@ -74,7 +74,7 @@ def read_baskets(path: Path) -> tuple[Baskets, Vocabulary]:
     return baskets, items
 
 
-def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, Vocabulary]:
+def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, StringTable]:
     """Baskets of a database query that gives the columns `order_id` and `item_id`.
 
     Raises
@@ -138,12 +138,12 @@ def _refuse_half_a_table(header: list[str], path: Path) -> None:
         )
 
 
-def _refuse_other_separators(baskets: Baskets, items: Vocabulary, path: Path) -> None:
+def _refuse_other_separators(baskets: Baskets, items: StringTable, path: Path) -> None:
     """Refuse lines of one item each, most of which hold another separator of spreadsheets."""
     if baskets.n_orders < 2 or len(baskets.items) > baskets.n_orders:
         return
     for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if 2 * sum(sign in label for label in items.ids) > len(items):
+        if 2 * sum(sign in label for label in items) > len(items):
             raise DataError(
                 f"items are parted by commas, these by {name}: each line would be one item",
                 file=str(path),
@@ -151,7 +151,7 @@ def _refuse_other_separators(baskets: Baskets, items: Vocabulary, path: Path) ->
             )
 
 
-def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, Vocabulary]:
+def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, StringTable]:
     raw = _bytes(path)
     if not raw.isascii():
         text = _text(raw, path)
@@ -194,7 +194,7 @@ def _bad_quotes(raw: bytes, path: Path) -> DataError:
 
 def numbered_items(
     table: pa.Table, name: str, file: str, *, blanks: bool = False
-) -> tuple[Codes, Vocabulary]:
+) -> tuple[Codes, StringTable]:
     """Return (codes, ids): the ids of a column sorted by text, and each row's place among them.
 
     Raises
@@ -207,10 +207,10 @@ def numbered_items(
     if not blanks:
         _refuse_missing(keys, name, file)
     codes, texts = keys.by_text()
-    return codes, Vocabulary.from_ids(string_table(texts))
+    return codes, string_table(texts)
 
 
-def _from_table(table: pa.Table, file: str) -> tuple[Baskets, Vocabulary]:
+def _from_table(table: pa.Table, file: str) -> tuple[Baskets, StringTable]:
     order_id, item_id = _TABLE_COLUMNS
     orders = read_keys(single(table, file), (order_id,), exact=True)
     _refuse_missing(orders, order_id, file)

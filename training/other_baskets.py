@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
-from mersalg.engine.vocabulary import Vocabulary
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.keys import MISSING, Codes
 
 _LOOKED_AT = 1_000
@@ -72,7 +72,7 @@ class _Beginning:
 
 
 def refuse_other_files(
-    path: Path, codes: Codes, lines: NDArray[np.int64], items: Vocabulary, *, quoted: bool
+    path: Path, codes: Codes, lines: NDArray[np.int64], items: StringTable, *, quoted: bool
 ) -> None:
     """Look at the first lines of a file that was read as one basket a line.
 
@@ -93,7 +93,7 @@ def refuse_other_files(
     end = int(np.searchsorted(lines, lines[0] + _LOOKED_AT)) if len(lines) else 0
     named = codes[:end] != MISSING
     used, places = np.unique(codes[:end][named], return_inverse=True)
-    begin = _Beginning(places, lines[:end][named], [items.ids[code] for code in used.tolist()])
+    begin = _Beginning(places, lines[:end][named], [items[code] for code in used.tolist()])
     if not len(places):
         return
     marks = r";|\||\t" if quoted else r"[,;|]"

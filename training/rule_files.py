@@ -5,29 +5,28 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from mersalg.engine.vocabulary import StringTable
+from mersalg.training.arrow import arrow_of, numpy_of, pc
 
 FORMATS = (".parquet", ".csv")
 
 
-def strongest_first(table: RuleTable, items: Vocabulary) -> NDArray[np.int64]:
+def strongest_first(table: RuleTable, items: StringTable) -> NDArray[np.int64]:
     """Rule positions by falling lower bound of lift, ties by their ids; shape (n,)."""
     lengths = table.lengths
     # Ids compare as their ranks do; the consequent stands behind the antecedent, then nothing.
     rank = np.empty(len(items), dtype=np.int32)
-    rank[sorted(range(len(items)), key=list(items.ids).__getitem__)] = np.arange(len(items))
+    rank[numpy_of(pc.array_sort_indices(_texts(items)))] = np.arange(len(items))
     ids = np.full((int(lengths.max(initial=0)) + 1, len(table)), -1, dtype=np.int32)
     antecedents = table.antecedents
     place = np.arange(len(antecedents.values)) - np.repeat(antecedents.indptr[:-1], lengths)
@@ -37,24 +36,25 @@ def strongest_first(table: RuleTable, items: Vocabulary) -> NDArray[np.int64]:
     order = np.argsort(-lower, kind="stable")
     tied = np.flatnonzero(np.diff(lower[order]) == 0)
     # Only rules of equal strength are compared by their ids.
-    among = np.unique(np.concatenate([tied, tied + 1]))
+    among = np.zeros(len(table), dtype=np.bool_)
+    among[tied] = among[tied + 1] = True
     some = order[among]
     order[among] = some[np.lexsort([*ids[::-1, some], -lower[some]])]
     return order
 
 
+def _texts(items: StringTable) -> pa.LargeStringArray:
+    buffers = (pa.py_buffer(items.offsets), pa.py_buffer(items.blob))
+    return pa.LargeStringArray.from_buffers(len(items), *buffers)
+
+
 def rules_to_arrow(
-    table: RuleTable, p: NDArray[np.float64], q: NDArray[np.float64], items: Vocabulary
+    table: RuleTable, p: NDArray[np.float64], q: NDArray[np.float64], items: StringTable
 ) -> pa.Table:
     """One row a rule in the table's order; `conviction` is infinite where a rule never fails."""
-    import pyarrow as pa
-
-    from mersalg.training.arrow import arrow_of
-
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts
-    texts = (pa.py_buffer(items.ids.offsets), pa.py_buffer(items.ids.blob))
-    ids = pa.LargeStringArray.from_buffers(len(items), *texts).cast(pa.string())
+    ids = _texts(items).cast(pa.string())
     antecedents = pa.ListArray.from_arrays(
         arrow_of(table.antecedents.indptr.astype(np.int32)),
         ids.take(arrow_of(table.antecedents.values)),
@@ -107,7 +107,6 @@ def write_rules(rules: pa.Table, path: Path) -> None:
 
 
 def _write(rules: pa.Table, file: Any, suffix: str) -> None:
-    import pyarrow as pa
     from pyarrow import csv, parquet
 
     if suffix == ".parquet":

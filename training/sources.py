@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +19,11 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
-from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.training.arrow import numpy_of, pc
 from mersalg.training.csv_files import RaggedRow, read_csv
+
+if TYPE_CHECKING:
+    from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
@@ -203,7 +205,7 @@ def require_columns(present: Sequence[str], needed: Sequence[str], file: str) ->
             raise DataError(message, file=file, column=name)
 
 
-ColumnsT = TypeVar("ColumnsT", OrderColumns, CatalogueColumns)
+ColumnsT = TypeVar("ColumnsT", "OrderColumns", "CatalogueColumns")
 
 
 def with_own_names(

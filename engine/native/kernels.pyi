@@ -111,17 +111,6 @@ def tally(
     n_antecedent: _Integers,
     n_joint: _Integers,
 ) -> None: ...
-def add_sizes(
-    indptr: _Integers,
-    items: _Codes,
-    first: _Integers,
-    orders: _Integers,
-    by_rarest: _Integers,
-    sets: _Codes,
-    low: int,
-    high: int,
-    n_entries: _Integers,
-) -> None: ...
 def poisson_tails(
     low: int, high: int, at_least: _Integers, expected: _Floats, tails: _Floats
 ) -> None: ...

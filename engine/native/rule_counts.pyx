@@ -250,47 +250,6 @@ def tally(
                     n_antecedent[rule, :] = n_antecedent[begin, :]
 
 
-def add_sizes(
-    const int64_t[::1] indptr, const int32_t[::1] items, const int64_t[::1] first,
-    const int64_t[::1] orders, const int64_t[::1] by_rarest, const int32_t[:, ::1] sets,
-    int64_t low, int64_t high, int64_t[::1] n_entries,
-):
-    """Add up the entries of the orders that hold each set whose rarest item is in [low, high).
-
-    first, orders: see `orders_by_item`.
-    by_rarest: int64 (n_items + 1,): where the sets begin whose rarest item is i.
-    sets: int32 (n_sets, length).
-    n_entries: int64 (n_sets,), zeros; the answer.
-    """
-    cdef int64_t n_items = by_rarest.shape[0] - 1, length = sets.shape[1]
-    cdef int64_t rarest, position, order, size, entry, row, place
-    cdef bint held
-    cdef int64_t *seen = <int64_t *>malloc((n_items + 1) * sizeof(int64_t))
-    if seen == NULL:
-        raise MemoryError("no memory for the sizes of orders")
-    with nogil:
-        memset(seen, 0xFF, n_items * sizeof(int64_t))
-        for rarest in range(low, high):
-            if by_rarest[rarest] == by_rarest[rarest + 1]:
-                continue
-            for position in range(first[rarest], first[rarest + 1]):
-                order = orders[position]
-                size = indptr[order + 1] - indptr[order]
-                if size < length:
-                    continue
-                for entry in range(indptr[order], indptr[order + 1]):
-                    seen[items[entry]] = order
-                for row in range(by_rarest[rarest], by_rarest[rarest + 1]):
-                    held = True
-                    for place in range(length):
-                        if seen[sets[row, place]] != order:
-                            held = False
-                            break
-                    if held:
-                        n_entries[row] += size
-        free(seen)
-
-
 def upper_tails(
     int64_t low, int64_t high, const int64_t[::1] at_least, const int64_t[::1] total,
     const int64_t[::1] marked, const int64_t[::1] drawn, double[::1] tails,

@@ -32,7 +32,7 @@ def test_items_parted_by_spaces(tmp_path: Path) -> None:
     for name in ("a.dat", "a.basket"):
         path = written(tmp_path, name, "3 1 2 \r\n\n1 1\t10\n   \n2")
         assert labels(read_baskets(path)) == [["1", "2", "3"], ["1", "10"], ["2"]]
-        assert list(read_baskets(path)[1].ids) == ["1", "10", "2", "3"]
+        assert list(read_baskets(path)[1]) == ["1", "10", "2", "3"]
 
 
 def test_items_parted_by_commas_keep_their_exact_text(tmp_path: Path) -> None:

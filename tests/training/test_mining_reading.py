@@ -101,7 +101,7 @@ def test_every_type_of_id_has_its_text(column: pa.Array) -> None:
         else str(value)
         for value in values
     ]
-    assert list(ids.ids) == sorted(set(expected))
+    assert list(ids) == sorted(set(expected))
     assert [ids[code] for code in codes.tolist()] == expected
 
 

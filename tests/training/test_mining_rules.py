@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import Itemsets
 from mersalg.training.mining.rules import Ranks, rules_from_itemsets
 from mersalg.training.mining.significance import upper_tails
-from mersalg.training.mining.tallies import Tallies
 from tests.support.repetitions import repetitions
 
 _ROWS = st.lists(st.sets(st.integers(0, 8), max_size=7), min_size=1, max_size=30)
@@ -133,13 +131,3 @@ def test_tails_of_a_large_shop() -> None:
     # More than a thousand tests are shared among the cores, and every one of them is made.
     expected = hypergeom.sf(at_least[::50] - 1, total[::50], marked[::50], drawn[::50])
     np.testing.assert_allclose(found[::50], expected, rtol=1e-7, atol=1e-290)
-
-
-@given(rows=_ROWS, length=st.integers(2, 4))
-@settings(max_examples=repetitions(60), deadline=None)
-def test_entries_beside_sets_are_counted(rows: list[set[int]], length: int) -> None:
-    sets = [items for items in combinations(range(9), length) if any(set(items) <= r for r in rows)]
-    if not sets:
-        return
-    found = Tallies(_baskets(rows)).entries_with(np.array(sets, dtype=np.int32))
-    assert found.tolist() == [sum(len(r) for r in rows if set(items) <= r) for items in sets]

@@ -43,7 +43,8 @@ def _count(source: Path | str, engine: str = "spark", **options: object) -> Coun
 
 def _assert_same(found: Counted, expected: Counted) -> None:
     """Equal to the integer; items are compared by label, since Spark names the frequent only."""
-    names = [expected.items.index_of(label) for label in found.items.ids]
+    places = {label: place for place, label in enumerate(expected.items)}
+    names = [places[label] for label in found.items]
     assert len(names) == len(expected.itemsets.counts[0]) > 2
     name_of = np.array(names, dtype=np.int32)
     sets, counted = found.itemsets, expected.itemsets

@@ -12,7 +12,7 @@ import numpy as np
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.vocabulary import Vocabulary
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.mining.protocol import Itemsets, get_engine, min_count_of_support
 from mersalg.training.mining.search import default_min_count
 from mersalg.training.mining.significance import Fullness, FullnessOfBaskets
@@ -40,7 +40,7 @@ class Counted:
 
     itemsets: Itemsets
     fullness: Fullness
-    items: Vocabulary
+    items: StringTable
     n_items: int
     n_oversized: int
     seconds_reading: float
@@ -104,7 +104,7 @@ def count_source(
     return Counted(itemsets, fullness, items, mined_baskets.n_items, n_oversized, seconds)
 
 
-def _read(source: str, query: str | None) -> tuple[Baskets, Vocabulary]:
+def _read(source: str, query: str | None) -> tuple[Baskets, StringTable]:
     import pyarrow as pa
 
     from mersalg.training.basket_files import read_baskets, read_baskets_of_query

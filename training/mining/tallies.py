@@ -91,11 +91,20 @@ class Tallies:
         back[sequence] = np.arange(n_rules)
         return n_antecedent[back], n_joint[back]
 
-    def of_sets(self, sets: Rows) -> Integers:
-        """Return the orders with each of `sets`, int64 (n,); rows are distinct and ascending."""
-        if sets.shape[1] == 1:
-            return np.diff(self._first)[sets[:, 0]]
-        return self.of_rules(sets[:, :-1], sets[:, -1])[1][:, 0]
+    def entries_with(self, sets: Rows) -> Integers:
+        """Return the entries of the orders that hold each set; int64 (n,).
+
+        The most frequent item is counted beside the others: these are in the fewest orders.
+
+        Parameters
+        ----------
+        sets
+            (n, length > 1), distinct, each row ascending.
+        """
+        most = np.zeros(sets.shape, dtype=np.bool_)
+        most[np.arange(len(sets)), np.diff(self._first)[sets].argmax(axis=1)] = True
+        others = sets[~most].reshape(len(sets), sets.shape[1] - 1)
+        return self.of_rules(others, sets[most], weight=np.diff(self._indptr))[1][:, 0]
 
     def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
         """Return the orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
@@ -103,24 +112,6 @@ class Tallies:
         n_held = np.zeros((len(wanted), n_parts), dtype=np.int64)
         kernels.tally_items(self._first, self._orders, wanted, self._of_orders(part, 0), n_held)
         return n_held
-
-    def entries_with(self, sets: Rows) -> Integers:
-        """Return the entries of the orders that hold each of `sets`, (n, length); int64 (n,)."""
-        n_orders_of_item = np.diff(self._first)
-        rarest = sets[np.arange(len(sets)), n_orders_of_item[sets].argmin(axis=1)]
-        order = np.argsort(rarest, kind="stable")
-        by_rarest = np.zeros(len(self._first), dtype=np.int64)
-        np.cumsum(np.bincount(rarest, minlength=len(n_orders_of_item)), out=by_rarest[1:])
-        sorted_sets = np.ascontiguousarray(sets[order])
-        found = np.zeros(len(sets), dtype=np.int64)
-        filed = (self._indptr, self._items, self._first, self._orders, by_rarest, sorted_sets)
-        in_ranges(
-            1 + n_orders_of_item * (1 + np.diff(by_rarest)),
-            lambda low, high: kernels.add_sizes(*filed, low, high, found),
-        )
-        n_entries = np.empty(len(sets), dtype=np.int64)
-        n_entries[order] = found
-        return n_entries
 
     def _of_orders(self, values: Integers | None, otherwise: int) -> Integers:
         if values is None:

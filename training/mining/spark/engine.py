@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.vocabulary import Vocabulary
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.basket_files import numbered_items
 from mersalg.training.mining.protocol import Itemsets, min_count_of_support
 from mersalg.training.mining.rules import Ranks
@@ -79,7 +79,7 @@ class MinedSource:
     """
 
     itemsets: Itemsets
-    items: Vocabulary
+    items: StringTable
     n_orders: int
     n_entries: int
     n_items: int
