@@ -20,7 +20,6 @@ from mersalg.engine import money
 from mersalg.engine.facts import CartLine, Mode
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.slate import Recommenders, Slate, build_slate
-from mersalg.engine.vocabulary import StringTable
 from mersalg.training.evaluation import back_test
 from mersalg.training.fitting import ladders_of
 from mersalg.training.frames import (
@@ -31,8 +30,7 @@ from mersalg.training.frames import (
 )
 from mersalg.training.frequent_patterns import association_rules, fpgrowth
 from mersalg.training.mining.protocol import get_engine
-from mersalg.training.mining.search import default_min_count, rules_of
-from mersalg.training.mining.significance import FullnessOfBaskets
+from mersalg.training.mining.search import default_min_count, mine_rules
 from mersalg.training.pipeline import BACK_TEST_SAMPLES, fit_chosen
 from mersalg.training.rule_files import rules_to_arrow, strongest_first
 from mersalg.training.upsell.tiers import tiers_of_prices
@@ -73,18 +71,15 @@ def mine(
     all_rules : bool
         Whether to keep rules that may be chance.
     """
-    baskets, items = baskets_of_orders(orders)
-    ids = StringTable.from_texts(items)
-    least = min_count or default_min_count(baskets.n_orders)
-    found = get_engine("local").itemsets(baskets, least, max_length, SilentProgress())
-    mined = rules_of(
-        found,
-        FullnessOfBaskets(baskets),
+    baskets, ids = baskets_of_orders(orders)
+    mined = mine_rules(
+        baskets,
+        get_engine("local"),
+        min_count=min_count or default_min_count(baskets.n_orders),
+        max_length=max_length,
+        progress=SilentProgress(),
         max_q=max_q,
         all_rules=all_rules,
-        min_confidence=None,
-        min_lift=None,
-        progress=SilentProgress(),
     )
     order = strongest_first(mined.table, ids)
     table = rules_to_arrow(mined.table.take(order), mined.p[order], mined.q[order], ids)

@@ -76,8 +76,8 @@ def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
             order.indices.to_numpy().astype(np.int64), codes, len(order.dictionary), len(texts)
         )
         return baskets, StringTable.from_texts(sorted(texts))
-    baskets, names = baskets_of(orders, True)
-    return baskets, StringTable.from_texts([str(name) for name in names or ()])
+    baskets, names = baskets_of([map(str, basket) for basket in orders], True)
+    return baskets, StringTable.from_texts(names or ())
 
 
 def baskets_of(data: Any, use_colnames: bool) -> tuple[Baskets, Sequence[Any] | None]:
