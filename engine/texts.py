@@ -173,10 +173,9 @@ class Wording:
         unit = (after.unit or before.unit).casefold() or suffix
         is_said = SUFFIXES[unit][1] if unit in SUFFIXES else not unit
         if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and is_said:
-            sentence = (
-                messages.pgettext("many", "{ratio}x the {label}")
-                if is_countable(attribute)
-                else messages.pgettext("much", "{ratio}x the {label}")
+            sentence = messages.pgettext(
+                "many" if is_countable(attribute) else "much",
+                "twice the {label}" if ratio == 2 else "{ratio}x the {label}",
             )
             return sentence.format(ratio=number_text(ratio, language), label=label)
         # Where a unit is written in the texts, both are printed as the shop wrote them.

@@ -80,17 +80,25 @@
       made.textContent = text;
       return into.appendChild(made);
     };
+    // Pictures are of https or of the page's own address: other schemes run, or are read on the way.
+    const link = document.createElement("a");
+    const pictureOf = ({ image_url }) => {
+      link.href = image_url || "about:blank";
+      const is_own = link.protocol == location.protocol && link.host == location.host;
+      return link.protocol == "https:" || is_own ? link.href : "";
+    };
     const box = document.createElement("section");
     box.className = `mersalg mersalg-${asked.placement}`;
     const render = (offer) => {
-      const { kind, name, text, image_url, display } = offer;
+      const { kind, name, text, display } = offer;
       const item = add(list, "li", kind);
       item.offer = offer;
       if (pictures) {
-        const picture = add(item, image_url ? "img" : "span", "image");
+        const address = pictureOf(offer);
+        const picture = add(item, address ? "img" : "span", "image");
         picture.alt = "";
         picture.onerror = () => picture.removeAttribute("src");
-        if (image_url) picture.src = image_url;
+        if (address) picture.src = address;
       }
       const body = add(item, "div", "body");
       const head = add(body, "div", "head");
@@ -159,7 +167,7 @@
     const { offers = [] } = answer;
     if (!offers.length) return offers;
     const words = { ...answer.labels, ...labels };
-    const pictures = offers.some((offer) => offer.image_url);
+    const pictures = offers.some(pictureOf);
     box.lang = answer.language;
     box.setAttribute("aria-label", words.title);
     add(box, "p", "title", words.title);

@@ -130,6 +130,13 @@ def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
             "Kamera 12 → 48 MP for 2 500,50 kr mer",
         ),
         (
+            [Change("storage_gb", "128", "256"), Change("projects", "10", "20")],
+            1200,
+            "EUR",
+            "Twice the storage and twice the projects for 12 EUR more",
+            "Dobbelt så mye lagring og dobbelt så mange prosjekter for 12 € mer",
+        ),
+        (
             [FEATURES, Change("projects", "10", "100")],
             1200,
             "EUR",

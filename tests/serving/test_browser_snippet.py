@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page, Request, Route
 
 from mersalg.engine import clock
 from mersalg.engine.facts import Event
@@ -255,6 +255,38 @@ def test_names_are_text_whatever_they_hold(page: Page, shop: Shop) -> None:
     assert page.locator("#offers .mersalg-name").first.inner_text() == NAME
     assert page.locator("#offers img").count() == 1, "the catalogue's own picture"
     assert dialogs == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("address", "is_shown"),
+    [
+        ("case.svg", True),
+        ("https://pictures.example/case.jpg", True),
+        ("http://pictures.example/case.jpg", False),
+        ("javascript:alert(1)", False),
+        ("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", False),
+        ("blob:ORIGIN/1", False),
+        ("https://", False),
+    ],
+)
+def test_a_picture_is_of_https_or_of_the_page_itself(
+    page: Page, shop: Shop, address: str, is_shown: bool
+) -> None:
+    def answer(route: Route) -> None:
+        found = route.fetch()
+        body = found.json()
+        for offer in body["offers"]:
+            offer["image_url"] = address.replace("ORIGIN", shop.origin)
+        route.fulfill(response=found, json=body)
+
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/v1/suggestions", answer)
+    offers = go(page, shop, "k-picture")
+    n_pictures = page.locator("#offers img").count()
+    assert n_pictures == (len(offers) if is_shown else 0)
+    assert any("example" in url for url in asked) == (is_shown and "example" in address)
 
 
 @pytest.mark.browser
