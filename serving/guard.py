@@ -72,7 +72,7 @@ class Guard:
                 if due and model is not None and model.settings.experiment.guardrail:
                     judged_at = time.monotonic()
                     await asyncio.to_thread(self._judge, model)
-                self._take(await asyncio.to_thread(guardrail.state_of, self._store))
+                self.take(await asyncio.to_thread(guardrail.state_of, self._store))
             except MersalgError as error:
                 _log.warning("the guardrail could not be looked at: %s", error.message)
             except Exception:
@@ -95,7 +95,8 @@ class Guard:
             reporter.close()
             self._reporter = None
 
-    def _take(self, state: guardrail.State | None) -> None:
+    def take(self, state: guardrail.State | None) -> None:
+        """Have this process follow the stored state."""
         found = state.paused if state is not None else None
         if found != self.paused:
             if found is None:

@@ -24,7 +24,7 @@ class AuditEntry:
         Microseconds since the epoch, UTC.
     who
         `key:` and the id of an API key, `user:` and a name on the machine, `address:` and where
-        unknown keys came from, or `anyone`.
+        unknown keys came from, `guardrail` for a pause without a person, or `anyone`.
     action
         A verb and its object, as `erase customer`.
     target

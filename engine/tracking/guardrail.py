@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 
 from mersalg.engine import clock
+from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.local_days import zone_of
 from mersalg.engine.tracking.query import ReportQuery
@@ -112,6 +113,8 @@ def check(store: Store, version: str, limits: Limits, now: int) -> State:
         else:
             judged = replace(state, asked=why)
     if store.replace_note(SETTING, known, _text(judged)):
+        if judged.paused is not None:
+            store.audit.add(AuditEntry(now, "guardrail", "pause offers", judged.paused, "done"))
         return judged
     # A person paused or resumed in the meantime, or another worker judged: their state holds.
     return state_of(store) or judged

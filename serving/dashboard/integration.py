@@ -53,7 +53,7 @@ async def show_health(visit: TheVisit) -> Response:
     newest = await asyncio.to_thread(facts.newest)
     checks = list(_checks(visit, report, decisions, newest))
     checks.sort(key=lambda each: ("warn", "wait", "ok").index(each.state))
-    return visit.page(
+    return await visit.page(
         "health",
         "health.html",
         checks=checks,

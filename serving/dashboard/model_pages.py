@@ -74,7 +74,7 @@ async def show_models(
             difference = await asyncio.to_thread(compare_models, *models)
         except ModelError:
             problem = visit.words("version_unusable")
-    return visit.page(
+    return await visit.page(
         "models",
         "models.html",
         versions=versions,
@@ -221,7 +221,7 @@ async def try_cart(
 
     explanation = None if explained is None else explained.explanation
     pinned = set(explanation.pinned_item_ids) if explanation else set[str]()
-    return visit.page(
+    return await visit.page(
         "try",
         "try.html",
         cart=[(each, names[each], model is not None and each in model.catalogue.items)

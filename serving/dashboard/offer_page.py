@@ -104,7 +104,7 @@ async def show_offer(
         own_rules.add(row.changed.rule_id)
     line = Line(visit, row)
     here = visit.address(of=kind, key=key)
-    return visit.page(
+    return await visit.page(
         name,
         "offer.html",
         by=by,

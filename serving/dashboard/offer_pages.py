@@ -57,7 +57,7 @@ async def show_offers(
     start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
     shown = rows[start : start + _ON_A_PAGE]
     kept: dict[str, Any] = {"q": q or None, "show": show or None, "sort": sort, "order": order}
-    return visit.page(
+    return await visit.page(
         name,
         "offers.html",
         by=by,

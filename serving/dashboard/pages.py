@@ -18,6 +18,7 @@ from mersalg.serving.dashboard.shell import TheVisit, Visit, spoken
 from mersalg.serving.dashboard.templating import STATIC
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import overview_of
+from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import caller_presenting
 
@@ -53,6 +54,8 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
     if report is None:
         return await visit.still_counting(name)
     actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
+    items = visit.service.shop.items.values()
+    priced_at = [each.fields["price"][1] for each in items if "price" in each.fields]
     model = visit.service.live.model
     view = overview_of(
         report,
@@ -60,9 +63,9 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
         visit.language,
         step=step,
         worthwhile_effect=model.settings.experiment.worthwhile_effect if model else None,
-        actions=actions,
+        occurred=Occurrences(actions, priced_at),
     )
-    return visit.page(
+    return await visit.page(
         name,
         f"{name}.html",
         view=view,

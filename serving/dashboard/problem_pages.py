@@ -65,7 +65,9 @@ async def _problem_page(request: Request, problem: errors.ApiError) -> Response:
         said = f"{words(f'problem_{name}')} {words(f'problem_{name}_do')}"
         found = login_page(request, lang, said, problem.status)
     else:
-        found = visit.page("problem", "problem.html", problem.status, said=name, problem=problem)
+        found = await visit.page(
+            "problem", "problem.html", problem.status, said=name, problem=problem
+        )
     found.headers.update(problem.headers)
     return found
 

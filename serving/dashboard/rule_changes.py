@@ -1,7 +1,8 @@
-"""Stopping and pinning from a page: rules of the shop as `PUT /v1/rules` sets them."""
+"""Stopping and pinning from a page as `PUT /v1/rules` does, and offering again after a pause."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from starlette.responses import RedirectResponse
 from mersalg.engine import clock
 from mersalg.engine.live_catalogue import in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule
+from mersalg.engine.tracking import guardrail
 from mersalg.serving import errors
+from mersalg.serving.auditing import audited
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit
 from mersalg.serving.routes.rules import put_rule, take_rule_back
@@ -86,6 +89,16 @@ async def undo_rule(visit: TheVisit) -> RedirectResponse:
     form = await visit.form()
     await take_rule_back(visit.service, visit.caller, form.get("rule", ""))
     return _back(form.get("back", ""), done="undone", rule=None)
+
+
+@router.post("/dashboard/resume")
+async def resume_offers(visit: TheVisit) -> RedirectResponse:
+    """Offer again after a pause, as `mersalg guardrail resume`, and go back to the page."""
+    form = await visit.form()
+    service = visit.service
+    async with audited(service, visit.caller, "resume offers"):
+        service.guard.take(await asyncio.to_thread(guardrail.resume, service.store, clock.now()))
+    return _back(form.get("back", ""), done="resumed", rule=None)
 
 
 def antecedent_text(antecedent: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
@@ -44,6 +44,9 @@ _NOTHING = {"value": None, "status": "no_data", "reason": None}
 """The extra sales of no checkout."""
 _REPORT_SECONDS = 2.0
 """How long a page waits for its report before it shows how far it is."""
+_WITHOUT_FILTERS = ("models", "try", "problem")
+_RECENT = 1_000
+"""Number of decisions whose stores, segments and placements filters list."""
 _PERIODS = (7, 28, 90, 365)
 _LONGEST = 200
 
@@ -172,7 +175,7 @@ class Visit:
     async def still_counting(self, name: str) -> Response:
         """Return the page that says how far the report of a page is; it loads again by itself."""
         stale = await asyncio.to_thread(self.service.store.reports.rollups.stale)
-        answer = self.page(name, "counting.html", days=len(stale))
+        answer = await self.page(name, "counting.html", days=len(stale))
         answer.headers["Refresh"] = "2"
         return answer
 
@@ -225,7 +228,7 @@ class Visit:
             raise errors.ApiError(403, "old_form", "this form is out of date: load the page again")
         return form
 
-    def page(self, name: str, template: str, status: int = 200, **values: object) -> Response:
+    async def page(self, name: str, template: str, status: int = 200, **values: object) -> Response:
         """Return a page in its frame; `name` is one of `PAGES` or of the page it belongs to."""
         service = self.service
         model = service.live.model
@@ -241,7 +244,8 @@ class Visit:
             active=name,
             pages=PAGES,
             filters=self.filters,
-            narrowing=NARROWING,
+            known={} if name in _WITHOUT_FILTERS else await asyncio.to_thread(self._known),
+            is_paused=service.guard.paused is not None,
             kinds=KINDS,
             periods=[(days, *self._last(days)) for days in _PERIODS],
             notices=self._notices(),
@@ -266,6 +270,16 @@ class Visit:
         """Name of the shop."""
         model = self.service.live.model
         return model.settings.shop.name if model else "Mersalg"
+
+    def _known(self) -> Mapping[str, Sequence[str]]:
+        """Return the values of each filter in recent decisions, and the one that is set."""
+        recent = self.service.store.facts.newest_decisions(_RECENT)
+        found: dict[str, Sequence[str]] = {}
+        for name in NARROWING:
+            field = "store_id" if name == "store" else name
+            values = {getattr(each, field) for each in recent} | {getattr(self.filters, name)}
+            found[name] = sorted(values - {None})
+        return found
 
     def _last(self, days: int) -> tuple[str, bool]:
         """Return the address of the last days up to today, and whether they are shown."""

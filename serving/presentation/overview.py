@@ -11,7 +11,6 @@ from typing import Any
 from markupsafe import Markup
 
 from mersalg.engine.locales import Language
-from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.tracking.power import days_left
 from mersalg.serving.presentation.charts import (
     COLOURS,
@@ -23,10 +22,12 @@ from mersalg.serving.presentation.charts import (
 from mersalg.serving.presentation.checks import Check, arms_of, checks_of
 from mersalg.serving.presentation.report import present
 from mersalg.serving.presentation.texts import EntryWords, KindText, ReportText
-from mersalg.serving.presentation.timeline import Timeline, timeline_of
+from mersalg.serving.presentation.timeline import Occurrences, Timeline, spark_of, timeline_of
 from mersalg.serving.presentation.verdict import Verdict, verdict_of
 
 Report = Mapping[str, Any]
+
+_NOTHING = Occurrences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class RateCard:
     """One of the two rates: how often, how much of it is ours, and what it brought in."""
 
     text: KindText
+    spark: Markup
     change: str
     effect: str
     effect_range: str
@@ -94,7 +96,7 @@ def overview_of(
     *,
     step: str,
     worthwhile_effect: float | None = None,
-    actions: Sequence[AuditEntry] = (),
+    occurred: Occurrences = _NOTHING,
 ) -> Overview:
     """Return the first page of a report.
 
@@ -110,10 +112,10 @@ def overview_of(
         `day`, `week` or `month`.
     worthwhile_effect : float, optional
         Of the shop file; without it the days until the data suffice are not known.
-    actions : sequence of AuditEntry
-        Of administrators, for the marks of the chart.
+    occurred : Occurrences, optional
+        For the marks of the chart.
     """
-    return _Page(report, language, step).overview(shop, worthwhile_effect, actions)
+    return _Page(report, language, step).overview(shop, worthwhile_effect, occurred)
 
 
 class _Page:
@@ -126,7 +128,7 @@ class _Page:
         self._currency: str | None = report["currency"]
 
     def overview(
-        self, shop: str | None, worthwhile_effect: float | None, actions: Sequence[AuditEntry]
+        self, shop: str | None, worthwhile_effect: float | None, occurred: Occurrences
     ) -> Overview:
         effects = [each["incremental"] for each in self._kinds.values()]
         shown = [each["checkout"]["denominator"] for each in self._kinds.values()]
@@ -142,7 +144,7 @@ class _Page:
             level=self._figures.level(self._report["level"]),
             has_data=any(shown) or any(sum(arms_of(each)) for each in effects),
             step=self._step,
-            timeline=timeline_of(self._report, self._language, self._step, actions),
+            timeline=timeline_of(self._report, self._language, self._step, occurred),
             funnels=[self._funnel(kind, each) for kind, each in self._kinds.items()],
         )
 
@@ -249,6 +251,7 @@ class _Page:
         unknown = "effect_blocked" if effect["status"] == "blocked" else "effect_not_yet"
         return RateCard(
             text=text,
+            spark=spark_of(self._report, self._language, text.kind),
             change=self._change(text.kind),
             effect=points(effect["value"]) if known else "",
             effect_range=entries.range(effect, points) if known else self._words(unknown),

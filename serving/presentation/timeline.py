@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from string import ascii_uppercase
 from typing import Any
 
@@ -13,14 +15,30 @@ from mersalg.engine import clock
 from mersalg.engine.locales import Language
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.tracking.local_days import bucket_of, zone_of
-from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart
+from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart, sparkline
+from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.texts import EntryWords
 
 STEPS = ("day", "week", "month")
 Report = Mapping[str, Any]
 
-_MARKED = {"publish": "mark_publish", "roll back": "mark_rollback", "pause": "mark_pause"}
-"""Actions of administrators that are marked in the chart, with their phrases."""
+_MARKED = {
+    "publish": "mark_publish",
+    "roll back": "mark_rollback",
+    "pause offers": "mark_pause",
+    "resume offers": "mark_resume",
+}
+"""Actions that are marked in the chart, with their phrases."""
+_PRICE_MARKS = 5
+"""Number of days that are marked because most items got their present price on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """What may have moved the rates: actions, and when each item got its present price."""
+
+    actions: Sequence[AuditEntry] = ()
+    priced_at: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +52,7 @@ class Timeline:
 
 
 def timeline_of(
-    report: Report, language: Language, step: str, actions: Sequence[AuditEntry] = ()
+    report: Report, language: Language, step: str, occurred: Occurrences
 ) -> Timeline | None:
     """Return the rate of checkouts in each bucket; None where no offer was shown."""
     entry_words = EntryWords(language)
@@ -55,7 +73,7 @@ def timeline_of(
         for name, row in zip(names, cells, strict=True)
     ]
     ends = ("value", "lower", "upper")
-    marks = _marks(entry_words, report, step, actions, buckets)
+    marks = _marks(entry_words, report, step, occurred, buckets)
     chart = band_chart(
         [
             Series(COLOURS[kind], *([entry[end] for entry in entries[kind]] for end in ends))
@@ -70,29 +88,49 @@ def timeline_of(
     return Timeline(chart, kinds, list(zip(names, cells, strict=True)), marks)
 
 
+def spark_of(report: Report, language: Language, kind: str) -> Markup:
+    """Return the rate of customers in each bucket, small; empty where fewer than two are known."""
+    entries = [row[kind]["customer"] for row in report["groups"]]
+    ends = ("value", "lower", "upper")
+    series = Series(COLOURS[kind], *([entry[end] for entry in entries] for end in ends))
+    words = glossary_of(language).phrase
+    return sparkline(series, words("spark_label", kind=words(f"kind_{kind}")))
+
+
 def _marks(
     words: EntryWords,
     report: Report,
     step: str,
-    actions: Sequence[AuditEntry],
+    occurred: Occurrences,
     buckets: Sequence[str],
 ) -> list[Mark]:
-    """Return what administrators published and paused in the buckets, the oldest first."""
+    """Return what was published, paused and priced anew in the buckets, the oldest first."""
     zone = zone_of(report["timezone"])
     places = {bucket: at for at, bucket in enumerate(buckets)}
-    found: list[tuple[float, str, str]] = []
-    for action in reversed(actions):
-        name = next((_MARKED[verb] for verb in _MARKED if action.action.startswith(verb)), None)
-        day = clock.to_datetime(action.occurred_at).astimezone(zone).date()
-        at = places.get(bucket_of(step, day))
-        if name and at is not None and action.outcome == "done":
-            text = words.phrase(name, target=action.target or "", who=action.who)
-            found.append((at + 0.5, text, words.figures.day(day)))
-    last = found[-len(ascii_uppercase) :]
-    return [
-        Mark(letter, begin, None, text, day)
-        for letter, (begin, text, day) in zip(ascii_uppercase, last, strict=False)
+
+    def local_day(instant: int) -> date:
+        return clock.to_datetime(instant).astimezone(zone).date()
+
+    found = [
+        (local_day(each.occurred_at), each.action, {"target": each.target or "", "who": each.who})
+        for each in reversed(occurred.actions)
+        if each.action in _MARKED and each.outcome == "done"
     ]
+    prices = Counter(map(local_day, occurred.priced_at)).most_common(_PRICE_MARKS)
+    found += [(day, "price", {"n": words.figures.count(n)}) for day, n in prices]
+    shown = [each for each in found if bucket_of(step, each[0]) in places]
+    shown = sorted(shown, key=lambda each: each[0])[-len(ascii_uppercase) :]
+    marks: list[Mark] = []
+    for at, (letter, (day, action, values)) in enumerate(zip(ascii_uppercase, shown, strict=False)):
+        end = None
+        if action == "pause offers":
+            resumed = (each for each, what, _ in shown[at:] if what == "resume offers")
+            until = next(resumed, None)
+            end = places[bucket_of(step, until)] + 0.5 if until else float(len(buckets))
+        text = words.phrase(_MARKED.get(action, "mark_prices"), **values)
+        begin = places[bucket_of(step, day)] + 0.5
+        marks.append(Mark(letter, begin, end, text, words.figures.day(day)))
+    return marks
 
 
 def _cell(words: EntryWords, entry: Report) -> str:

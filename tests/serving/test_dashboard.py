@@ -153,6 +153,7 @@ def test_the_chart_shows_each_day_of_both_rates(browser: Browser, selling: Serve
             "all => all.map(each => each.textContent)"
         )
         assert rows.count() == len(titles) >= 5
+        assert seen.page.locator("section.cross_sell .spark svg[role=img]").count() == 1
         # Keys read the chart bucket by bucket, with the texts of the table.
         seen.page.focus("#chart .plot")
         seen.page.keyboard.press("Home")
@@ -190,9 +191,12 @@ def test_filters_stay_in_the_address(browser: Browser, selling: Server) -> None:
         page.click("text=English")
         assert page.input_value("#f-kind") == "upsell"
         assert page.locator("section.upsell .figure").first.inner_text().startswith("20.0%")
-        page.fill("#f-placement", "cart")
-        page.keyboard.press("Enter")
-        page.wait_for_url("**placement=cart**")
+        page.select_option("#f-placement", "checkout")
+        page.wait_for_url("**placement=checkout**")
+        assert page.locator("section.upsell .figure").first.inner_text().startswith("20.0%")
+        page.goto(f"{selling.url}/dashboard?days=28&lang=en&kind=upsell&placement=cart")
+        assert page.input_value("#f-placement") == "cart"
+        assert page.locator("#f-store option").all_inner_texts() == ["All stores"]
         assert "Nothing was suggested that these filters let through" in page.inner_text("main")
         page.click("text=Show the last period")
         page.wait_for_selector("section.upsell .figure >> text=20.0%")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from mersalg.engine import clock
+from mersalg.engine.live_items import Stated
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import open_store
 from mersalg.serving.app import create_app
@@ -68,6 +69,12 @@ def selling(tmp_path: Path) -> Path:
     ):
         day_before = clock.now() - clock.MICROS_PER_DAY * 3 // 2
         store.audit.add(AuditEntry(day_before, "key:<1>", action, "v2", outcome))
+    for days, action in ((4, "pause offers"), (3, "resume offers")):
+        day_before = clock.now() - clock.MICROS_PER_DAY * days
+        store.audit.add(AuditEntry(day_before, "guardrail", action, "fewer completed", "done"))
+    for item_id, days in (("case-1", 5), ("charger-1", 5), ("phone-64", 500)):
+        priced_at = clock.now() - clock.MICROS_PER_DAY * days
+        store.live.take([Stated(item_id, {"price": "5.00"}, priced_at)])
     store.close()
     sell(f"sqlite:///{tmp_path / 'facts.db'}")
     return tmp_path
@@ -79,10 +86,14 @@ def test_the_chart_marks_what_administrators_did(selling: Path) -> None:
         r'<li><b>(.)</b><span><span class="quiet">.*?</span> (.*?)</span>', response.text
     )
     assert [(letter, unescape(text)) for letter, text in marks] == [
-        ("A", "Model v2 published by key:<1>"),
-        ("B", "Back to model v2, by key:<1>"),
+        ("A", "2 items got the present price"),
+        ("B", "Offers paused by guardrail"),
+        ("C", "Offers made again, by guardrail"),
+        ("D", "Model v2 published by key:<1>"),
+        ("E", "Back to model v2, by key:<1>"),
     ]
-    assert response.text.count('class="flag-text"') == 2
+    assert response.text.count('class="flag-text"') == 5
+    assert response.text.count('class="pause"') == 1
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel", "/dashboard/rules"])

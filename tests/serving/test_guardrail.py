@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from mersalg.engine import clock
 from mersalg.engine.facts import Decision
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import open_store
-from mersalg.engine.tracking.guardrail import resume, state_of
+from mersalg.engine.tracking.guardrail import pause, resume, state_of
 from mersalg.serving.cli.main import app
 from tests.engine.tracking.test_guardrail import checkouts
+from tests.serving.test_live_shop import KEYS
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import eventually
 
@@ -96,6 +99,43 @@ def test_somebody_pauses_and_resumes(tmp_path: Path) -> None:
         assert mersalg("guardrail", "resume", "--database", database)["paused"] is None
         eventually(lambda: pauses(server) == (1, 1))
         assert offers_of(server, "after")
+
+
+def test_an_administrator_resumes_from_the_dashboard(tmp_path: Path) -> None:
+    publish_model(tmp_path / "models")
+    database = str(tmp_path / "facts.db")
+    store = open_store(database)
+    store.migrate()
+    pause(store, "stocktaking", clock.now())
+    store.close()
+    with (
+        running_server(tmp_path, workers=2, environment=FAST, keys=KEYS) as server,
+        server.client() as reporter,
+        server.client() as admin,
+    ):
+        eventually(lambda: pauses(server) == (2, 0))
+        for client, key in ((reporter, "report-key-k3y"), (admin, "admin-key-k3y")):
+            client.post("/dashboard/login", data={"key": key})
+        page = reporter.get("/dashboard/models?lang=en").text
+        assert "stocktaking" in page
+        assert "/dashboard/resume" not in page
+        page = admin.get("/dashboard/models?lang=en").text
+        assert "Publish the version before" in page
+        assert admin.post("/dashboard/resume").status_code == 403
+        token = re.search(r'resume"><input type="hidden" name="token" value="(\w+)"', page)
+        assert token is not None
+        form = {"token": token[1], "back": "/dashboard/models?lang=en"}
+        answer = admin.post("/dashboard/resume", data=form, follow_redirects=True)
+        assert "Offers are made again." in answer.text
+        eventually(lambda: pauses(server) == (2, 2))
+        store = open_store(database)
+        newest = store.audit.latest(1)[0]
+        state = state_of(store)
+        store.close()
+        assert (newest.action, newest.outcome) == ("resume offers", "done")
+        assert newest.who.startswith("key:")
+        assert state is not None
+        assert state.paused is None
 
 
 def test_harm_that_nobody_vouches_for_asks_a_person_and_pauses_nothing(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def test_harm_is_paused_once_it_is_certain(store: Store) -> None:
     assert "less often" in found.paused
     assert state_of(store) == found
     assert check(store, "m1", LIMITS, NOW + 3 * DAY) == found
+    entries = [(each.who, each.action, each.target) for each in store.audit.latest(9)]
+    assert entries == [("guardrail", "pause offers", found.paused)]
     renewed = check(store, "m2", LIMITS, NOW + 3 * DAY)
     assert (renewed.version, renewed.since, renewed.paused) == ("m2", NOW + 3 * DAY, None)
 
