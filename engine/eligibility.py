@@ -30,11 +30,11 @@ Marks = NDArray[np.uint8]
 # Arrays are compared with a plain number: numpy asks an enum's member many questions first.
 _ELIGIBLE, _LAST_BINDING = int(Reason.ELIGIBLE), int(LAST_BINDING)
 _IN_CART = int(Reason.IN_CART)
-_LEAST_CAP = 2
+_MIN_CAP = 2
 _CAP_SHARE = 2
 """Half of the places: of a year of groceries this costs no hit at 3 places, and 0.0015 of HitRate
 at 10, where the standard error is 0.0027 (a third of them would cost 0.0029)."""
-_MOST_SPARE = 16
+_MAX_SPARE = 16
 _FEW = 16
 
 
@@ -52,7 +52,7 @@ class Cap(NamedTuple):
         """Return the shop's own cap, which is binding; without one half of `limit`, a wish."""
         if most is not None:
             return cls(most, False)
-        return cls(max(_LEAST_CAP, -(-limit // _CAP_SHARE)), True)
+        return cls(max(_MIN_CAP, -(-limit // _CAP_SHARE)), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Eligibility:
         marks = used.marks
         for items in used.changed:
             marks[items] = self.alone[items]
-        if len(self._spare) < _MOST_SPARE:
+        if len(self._spare) < _MAX_SPARE:
             self._spare.append(marks)
 
     def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin
 from msgspec import Struct, ValidationError, defstruct
 from msgspec.structs import fields
 
-_MOST_EXCHANGED = 2
+_MAX_EXCHANGED = 2
 """Letters by which a field that is not known differs at most from the one that was meant."""
 
 
@@ -63,13 +63,13 @@ def meant(path: str, struct: type[Struct]) -> str | None:
 def nearest(name: str, names: Collection[str]) -> str | None:
     """Return the one of `names` that is at most two letters from `name`, None without one."""
     found = min(names, key=lambda known: _distance(name, known), default=None)
-    return found if found is not None and _distance(name, found) <= _MOST_EXCHANGED else None
+    return found if found is not None and _distance(name, found) <= _MAX_EXCHANGED else None
 
 
 def _distance(one: str, other: str) -> int:
     """Return how many letters to insert, remove or exchange, as by Levenshtein (1966)."""
-    if abs(len(one) - len(other)) > _MOST_EXCHANGED:
-        return _MOST_EXCHANGED + 1
+    if abs(len(one) - len(other)) > _MAX_EXCHANGED:
+        return _MAX_EXCHANGED + 1
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, start=1):
         before, row = row, [at]

@@ -19,7 +19,7 @@ from mersalg.engine.fact_fields import LONGEST_ID, is_id, is_label
 from mersalg.engine.fact_schema import Instant, Number, exact_number, problem_of
 
 LONGEST_TEXT = 1_000
-_MOST_ATTRIBUTES = 100
+_MAX_ATTRIBUTES = 100
 _AHEAD = clock.MICROS_PER_DAY
 """An instant further ahead would keep all that follows it out."""
 _ANY_CURRENCY = "XXX"
@@ -43,7 +43,7 @@ class ItemUpdate(Struct, forbid_unknown_fields=True):
     cost: Money | UnsetType = UNSET
     image_url: _Text | UnsetType = UNSET
     attributes: (
-        Annotated[dict[_Text, _Text | float], Meta(max_length=_MOST_ATTRIBUTES)] | UnsetType
+        Annotated[dict[_Text, _Text | float], Meta(max_length=_MAX_ATTRIBUTES)] | UnsetType
     ) = UNSET
     updated_at: Annotated[
         Instant | UnsetType,

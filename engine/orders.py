@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Ragged
+
 
 @dataclass(frozen=True, slots=True)
 class Baskets:
@@ -62,12 +64,8 @@ class Baskets:
 
     def take(self, orders: NDArray[np.int64]) -> Baskets:
         """Return the baskets at positions `orders`, in that order."""
-        lengths = self.indptr[orders + 1] - self.indptr[orders]
-        indptr = np.zeros(len(orders) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        inside = np.arange(int(indptr[-1]), dtype=np.int64) - np.repeat(indptr[:-1], lengths)
-        positions = np.repeat(self.indptr[orders], lengths) + inside
-        return Baskets(indptr, self.items[positions], self.n_items)
+        rows = Ragged(self.indptr, self.items).take(orders)
+        return Baskets(rows.indptr, rows.values, self.n_items)
 
     def item_counts(self) -> NDArray[np.int64]:
         """Orders that hold each item; shape (n_items,)."""

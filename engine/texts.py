@@ -29,12 +29,12 @@ from mersalg.engine.upsell.numbers import (
     parse_number,
 )
 
-_MOST_PHRASES, _MOST_MEMBERS = 2, 4
-_MOST_DECIMALS = 6
+_MAX_PHRASES, _MAX_MEMBERS = 2, 4
+_MAX_DECIMALS = 6
 _PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5
 """Orders with both at least, and what share of the orders with the first: a fifth."""
 _PHRASES_REMEMBERED = 4_096
-_MOST_SAVED = 0.75
+_MAX_SAVED = 0.75
 """Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
 # Line breaks, other control characters, and marks that turn the direction of what follows.
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -242,7 +242,7 @@ def change_texts(
     for change in changes:
         turned = Change(change.attribute, change.after, change.before) if lost else change
         if members := wording.added(turned, language):
-            text = _listed_items(members[:_MOST_MEMBERS], language)
+            text = _listed_items(members[:_MAX_MEMBERS], language)
             without = messages_of(language).gettext("without {members}")
             texts.append(without.format(members=text) if lost else text)
         elif phrase := wording.phrase(change, language):
@@ -257,7 +257,7 @@ def _sentence_case(text: str) -> str:
 def _bigger_pack(extra: Extra, language: Language) -> str:
     messages = messages_of(language)
     share, counted_in = extra.unit_saving or (0.0, "")
-    if not 0.01 <= share <= _MOST_SAVED:
+    if not 0.01 <= share <= _MAX_SAVED:
         return messages.gettext("Bigger pack")
     return messages.gettext("Bigger pack: {share} less per {unit}").format(
         share=share_text(share, language), unit=messages.pgettext("per", counted_in)
@@ -266,13 +266,13 @@ def _bigger_pack(extra: Extra, language: Language) -> str:
 
 def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> str:
     phrases = [phrase for change in gained if (phrase := wording.phrase(change, language))][
-        :_MOST_PHRASES
+        :_MAX_PHRASES
     ]
     new = [member for change in gained for member in wording.added(change, language)]
     what = _listed(phrases, language)
     if not new:
         return what
-    listed = _listed_items(new[:_MOST_MEMBERS], language)
+    listed = _listed_items(new[:_MAX_MEMBERS], language)
     adds = messages_of(language).gettext("adds {members}").format(members=listed)
     return f"{what}, {adds}" if what else adds
 
@@ -333,7 +333,7 @@ def money_text(minor: int, currency: str, language: Language) -> str:
 @lru_cache(maxsize=4_096)
 def number_text(value: Decimal, language: Language) -> str:
     """Return `0,5` or `0.5`, to six decimals; thousands are separated from 10,000 on."""
-    digits = _apart(value, _MOST_DECIMALS)
+    digits = _apart(value, _MAX_DECIMALS)
     return _written(digits.rstrip("0").rstrip("."), language)
 
 

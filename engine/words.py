@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
@@ -25,6 +26,13 @@ def counted(n: float, noun: str) -> str:
             noun = f"{noun[:-1]}ie"
         noun += "s"
     return f"{n:,.15g} {noun}"
+
+
+@cache
+def word_sets(package: str, table: str) -> Mapping[str, frozenset[str]]:
+    """Return the lists of words, with spaces between, of a table of `words.toml`."""
+    lists = read_toml(package)[table].items()
+    return {name: frozenset(words.split()) for name, words in lists if isinstance(words, str)}
 
 
 def as_word(text: str) -> str:

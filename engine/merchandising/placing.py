@@ -20,7 +20,7 @@ from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
 Items = NDArray[np.int32]
 _UNCAPPED = 2**31
-_MOST_UPGRADES = 256
+_MAX_UPGRADES = 256
 
 
 class Complement(NamedTuple):
@@ -178,7 +178,7 @@ def rejected_upgrades(
     offered: Sequence[Upgrade],
 ) -> list[Rejected]:
     """Every upgrade the ladders hold for the cart, best first, whatever keeps it from buyers."""
-    every = upsell.best(bases, eligibility.lifted(), _MOST_UPGRADES)
+    every = upsell.best(bases, eligibility.lifted(), _MAX_UPGRADES)
     chosen = {upgrade.item for upgrade in offered}
     rest = [upgrade for upgrade in every if upgrade.item not in chosen]
     reasons = eligibility.reasons_instead(np.array([each.item for each in rest], dtype=np.int32))

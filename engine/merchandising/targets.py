@@ -12,7 +12,7 @@ from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.merchandising.sections import BlockSection, OffersSection, PinSection
 
 _BETWEEN_PARTS = ">"
-_MOST_GUESSES = 20
+_MAX_GUESSES = 20
 """Unknown names for which a like one is looked for, at a fraction of a second each."""
 
 
@@ -66,22 +66,22 @@ def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32
 
 def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
     """Return a sentence for each item or category of the shop's rules that the catalogue lacks."""
-    said: list[str] = []
+    warnings: list[str] = []
     for where, rule in _rules(offers):
         names = [*rule.needed_items, *filter(None, [rule.offered_item])]
         for name in names:
             if catalogue.items.index_of(name) is None:
-                guess = _like(name, catalogue.items.ids) if len(said) < _MOST_GUESSES else ""
-                said.append(f"{where}: no item {name!r} in the catalogue{guess}")
+                guess = _like(name, catalogue.items.ids) if len(warnings) < _MAX_GUESSES else ""
+                warnings.append(f"{where}: no item {name!r} in the catalogue{guess}")
         if rule.category is not None and not len(items_of(catalogue, rule)):
             name = f" {_BETWEEN_PARTS} ".join(category_path(rule.category))
-            said.append(f"{where}: no item of category {name!r} in the catalogue")
-    said += [
+            warnings.append(f"{where}: no item of category {name!r} in the catalogue")
+    warnings += [
         f"offers.sensitive: no item of category {name!r} in the catalogue"
         for name in offers.sensitive
         if (sensitive_of(catalogue, [name]) < 0).all()
     ]
-    return said
+    return warnings
 
 
 def _rules(offers: OffersSection) -> Iterator[tuple[str, PinSection | BlockSection]]:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.facts import Step
 from mersalg.engine.upsell.properties import without_properties, without_strengths
-from mersalg.engine.words import read_toml
+from mersalg.engine.words import read_toml, word_sets
 
 DIMENSIONS = ("volume", "mass", "pieces", "loads", "area", "length", "span")
 """Base units: ml, g, one, one, square cm, cm, cm. `span` is how wide a thing is, which is no amount
@@ -25,25 +25,16 @@ of it: it has no unit price."""
 _LARGEST_PACK = 20_000.0
 """Grams or ml: where packs times their size come to more, the size was that of all together."""
 
-
-_WORDS = read_toml("mersalg.engine")["packs"]
+_WORDS = word_sets("mersalg.engine", "packs")
 # As written -> dimension, size in its base unit, the one spelling for all of them.
 _UNITS: dict[str, tuple[str, float, str]] = {
     unit: (dimension, size, units.split()[0])
-    for dimension, sizes in _WORDS["units"].items()
+    for dimension, sizes in read_toml("mersalg.engine")["packs"]["units"].items()
     for units, size in sizes.items()
     for unit in units.split()
 }
 OUNCE, FLUID_OUNCE = _UNITS["oz"][1], _UNITS["floz"][1]
-_METRIC = frozenset(_WORDS["metric"].split())
-_PACK_WORDS = frozenset(_WORDS["pack_words"].split())
 _COUNT_WORDS = frozenset(unit for unit, (kind, *_) in _UNITS.items() if kind == "pieces") | {"c"}
-_EACH_HOLDS = frozenset(_WORDS["full"].split())
-"""Things that are sold full: twelve bottles of 0.75 l each, not of that together."""
-_STRONG = frozenset(_WORDS["strong"].split())
-"""Pieces beside which grams are the strength or weight of each."""
-_ALONE = frozenset(_WORDS["alone"].split())
-"""Units that mean one of them where no number is before."""
 _TOLERANCE = 1e-9
 _IMPERIAL = frozenset({"oz", "floz", "lb", "pt", "qt", "ga", "ft", "yd"})
 _IN_NAMES = frozenset({"volume", "mass", "pieces"})
@@ -92,7 +83,6 @@ _RANGE = re.compile(
 _MEASURED = re.compile(r"[^0-9]*+[0-9].*[^\W\d_]", re.DOTALL)
 """A unit follows its number, so that other texts need not be looked through for one."""
 _PACKS = re.compile(rf"{_SET_OF.pattern.replace('<count>', '<of>')}|{_PACK_COUNT.pattern}")
-_BOXES = frozenset(_WORDS["boxes"].split())
 _SPACES = re.compile(r"(\s)\s+")
 _SQUARE = re.compile(r"\bsq\.?\s*(ft|m)\b")
 _FLUID = re.compile(r"\bfl\.?\s*oz\b")
@@ -127,7 +117,7 @@ class Pack:
 def parse_pack(text: str) -> Pack | None:
     """Return the amount `text` states; None where it states none or leaves it open."""
     words = _normal(text).strip().rstrip(" .*")
-    if words in _ALONE:
+    if words in _WORDS["alone"]:
         return _pack(1.0, words)
     if words.startswith("half "):
         words = f"1/2 {words[5:]}"
@@ -151,7 +141,7 @@ def parse_pack(text: str) -> Pack | None:
         return _pack(sum(_base(found) for found in measured) / OUNCE, "oz")
     # Beside a number of pieces inches say how large each is.
     pieces = [found for found in amounts if _kind(found) == "pieces"]
-    each = [found for found in pieces if found["unit"] in _STRONG]
+    each = [found for found in pieces if found["unit"] in _WORDS["strong"]]
     nested = _nested(words) if not measured else None
     chosen = (each or measured or pieces or amounts)[:1]
     if nested is not None or not chosen:
@@ -173,8 +163,8 @@ def _nested(words: str) -> Pack | None:
     if found is None or _UNITS.get(found["unit"], ("pieces",))[0] != "pieces":
         return None
     if (
-        found["word"] not in _COUNT_WORDS | _PACK_WORDS | _EACH_HOLDS
-        and found["word"] not in _BOXES
+        found["word"] not in _COUNT_WORDS | _WORDS["pack_words"] | _WORDS["full"]
+        and found["word"] not in _WORDS["boxes"]
     ):
         return None
     return _pack(float(found["count"]) * float(found["inner"]), "ct")
@@ -274,7 +264,9 @@ def _is_range(found: re.Match[str], words: str) -> bool:
     if kind not in ("mass", "volume") or unit.startswith("lb") or high <= 1.5 * low:
         return True
     # Things weigh 9-18 kg, bags hold 4-6 l; 24 - 250 g pkgs. are packs.
-    return not found["each"] and (unit in ("kg", "kilo") or (unit in _METRIC and high <= 5 * low))
+    return not found["each"] and (
+        unit in ("kg", "kilo") or (unit in _WORDS["metric"] and high <= 5 * low)
+    )
 
 
 def _counted(found: re.Match[str]) -> Pack | None:
@@ -288,12 +280,12 @@ def _counted(found: re.Match[str]) -> Pack | None:
             return None
         return _many(count, pack, bounded=sign == "/")
     multiplies = sign not in ("/", "-", "–") and not sign.isspace()
-    if word not in _PACK_WORDS | _COUNT_WORDS | _EACH_HOLDS | _BOXES:
+    if word not in _WORDS["pack_words"] | _COUNT_WORDS | _WORDS["full"] | _WORDS["boxes"]:
         return None
     # Bags of so many gallons, pens of so many millimetres.
     if pack.dimension == "span" or found["unit"] in ("ga", "gal"):
         return _pack(count, "ct")
-    if word in _PACK_WORDS or (word in _EACH_HOLDS and sign != "/") or multiplies:
+    if word in _WORDS["pack_words"] or (word in _WORDS["full"] and sign != "/") or multiplies:
         return _many(count, pack, bounded=not multiplies)
     return pack if pack.dimension in ("mass", "volume") else None
 
@@ -327,7 +319,7 @@ def _times_after(found: re.Match[str], words: str) -> Pack | None:
     if after is not None and pack.dimension in ("mass", "volume"):
         if after["word"] in _COUNT_WORDS and found["unit"] in ("ga", "gal"):
             return _pack(float(after["count"]), "ct")
-        if after["word"] in _PACK_WORDS:
+        if after["word"] in _WORDS["pack_words"]:
             bounded = "/" in after[0]
             pack = _many(float(after["count"]), pack, bounded=bounded)
             return _times_around(pack, words, found.start(), after.end())

@@ -33,8 +33,8 @@ _BUYERS_TO_ONE = 10
 _EACH_LOSS = 0.8
 _TOLERANCE = 1e-9
 _REMEMBERED = 4_096
-_MOST_SIZES = 64
-_MOST_COMPARED = 256
+_MAX_SIZES = 64
+_MAX_COMPARED = 256
 """Candidates looked at closely: a bound on the time a cart of wide categories takes."""
 
 
@@ -185,7 +185,7 @@ class Upsell:
         if limit <= 0 or not bases:
             return []
         asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MOST_COMPARED)
+        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MAX_COMPARED)
         chosen = self._choose(map(_Sibling._make, found), bases, limit)
         if self.newcomers is not None and len(chosen) < limit:
             chosen += self.best_new(bases, eligibility.marks, limit - len(chosen))
@@ -200,7 +200,7 @@ class Upsell:
         if it is known to gain something or is a bigger pack at a lower unit price.
         """
         new = sorted(self._new_siblings(bases, marks), key=lambda each: -each.bound)
-        return self._choose(new[:_MOST_COMPARED], bases, limit)
+        return self._choose(new[:_MAX_COMPARED], bases, limit)
 
     def _new_siblings(
         self, bases: Sequence[BaseItem], marks: NDArray[np.uint8]
@@ -324,7 +324,7 @@ class Upsell:
 
     def _is_priced_by_size(self, base: int) -> bool:
         """Whether each size of an item costs something else, as pizzas do and shirts do not."""
-        members = self.ladders.members[int(self.ladders.family[base])][:_MOST_SIZES].tolist()
+        members = self.ladders.members[int(self.ladders.family[base])][:_MAX_SIZES].tolist()
         stem = self.reading(base).traits.stem
         read = ((each, self.reading(each).traits) for each in members)
         sizes = {each: traits.sizes for each, traits in read if traits.stem == stem}

@@ -133,19 +133,19 @@ def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) 
 
 def useless_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:
     """Return a warning for each of `offers.upgrades` with an unknown or cheaper item."""
-    said: list[str] = []
+    warnings: list[str] = []
     for place, pair in enumerate(settings.upgrades):
         where = f"offers.upgrades.{place}"
         base, better = (catalogue.items.index_of(each) for each in (pair.from_, pair.to))
         for item_id, item in ((pair.from_, base), (pair.to, better)):
             if item is None:
-                said.append(f"{where}: no item {item_id!r} in the catalogue")
+                warnings.append(f"{where}: no item {item_id!r} in the catalogue")
         if base is None or better is None:
             continue
         prices = catalogue.price_minor[[base, better]]
         if (prices != UNKNOWN).all() and prices[1] <= prices[0]:
-            said.append(
+            warnings.append(
                 f"{where}: {pair.to!r} is not dearer than {pair.from_!r} at the catalogue's prices,"
                 " so it is no upgrade; are they exchanged?"
             )
-    return said
+    return warnings

@@ -14,24 +14,18 @@ from typing import Literal, NamedTuple
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.upsell.numbers import SUFFIXES
 from mersalg.engine.upsell.packs import without_pack
-from mersalg.engine.words import read_toml
+from mersalg.engine.words import word_sets
 
-_NAMES, _ATTRIBUTES = (read_toml("mersalg.engine")[table] for table in ("traits", "attributes"))
-_WORN = frozenset(_NAMES["worn"].split())
-_WORN_ENDINGS: tuple[str, ...] = tuple(_NAMES["worn_endings"].split())
-_EATEN = frozenset(_NAMES["eaten"].split())
-_COLOURS = frozenset(_NAMES["colours"].split())
-_SHADES = frozenset(_NAMES["shades"].split())
-_COLOUR_ENDINGS: tuple[str, ...] = tuple(_NAMES["colour_endings"].split())
-_SEASONS = frozenset(_NAMES["seasons"].split())
-_SEASON_STARTS = _NAMES["season_starts"].split()
+_NAMES, _ATTRIBUTES = (word_sets("mersalg.engine", table) for table in ("traits", "attributes"))
+_WORN_ENDINGS = tuple(_NAMES["worn_endings"])
+_COLOUR_ENDINGS = tuple(_NAMES["colour_endings"])
 _OF_A_COLOUR = r"(?:label|edition|series|line)\b"
 _DIGIT = re.compile("[0-9]")
+_SEASON_STARTS = sorted(_NAMES["season_starts"])
 _SEASON_START = re.compile(rf"(?:{'|'.join(_SEASON_STARTS)})s?(?=[^\W\d_]{{3,}})")
 _SEASON_CODE = re.compile(r"(?:ss|aw|fw)\s?(?:20)?[0-9]{2}|20[0-9]{2}(?:/(?:20)?[0-9]{2})?")
 _LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
 _FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
-_SIZE_WORDS = frozenset(_NAMES["sizes"].split())
 _LABELLED = re.compile(
     r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)\b\.?\s*:?\s*"
     r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|m)\b)"
@@ -53,18 +47,12 @@ _FOR = re.compile(
     r"\s(?:for|til|to fit|fits|compatible with|suitable for|passer|passende|kompatibel med)\s"
 )
 _WITH = re.compile(r"\s(?:with|med|incl|inkl|including|inkludert|w/)\b|[,(+–]|\s-\s")
-_FIT_ATTRIBUTES = frozenset(_ATTRIBUTES["fit"].split())
-_TASTE_ATTRIBUTES = frozenset(_ATTRIBUTES["taste"].split())
-_SIZE_ATTRIBUTES = frozenset(_ATTRIBUTES["size"].split())
-_SIZE_ENDINGS = tuple(_ATTRIBUTES["size_endings"].split())
-_PACK_WORDS = frozenset(_ATTRIBUTES["pack"].split())
-_SCREENS = frozenset(_NAMES["screens"].split())
-_ACCESSORIES = frozenset(_NAMES["accessories"].split())
+_SIZE_ENDINGS = tuple(_ATTRIBUTES["size_endings"])
 # The longest first. Short ones name an accessory as a word of their own only: `rem`, `ink`, `lid`.
-_ENDINGS = tuple(sorted((word for word in _ACCESSORIES if len(word) >= 5), key=len, reverse=True))
-_FIRST = frozenset(_NAMES["accessories_first"].split())
-_CONTAINERS = frozenset(_NAMES["containers"].split())
-_BEHIND = frozenset(_NAMES["grades"].split()) | {"multipack", "pack"}
+_ENDINGS = tuple(
+    sorted((word for word in _NAMES["accessories"] if len(word) >= 5), key=len, reverse=True)
+)
+_BEHIND = _NAMES["grades"] | {"multipack", "pack"}
 _MADE_SO = re.compile(r"[^\W\d_]{2,}(?:ed|able|less|proof)")
 """Words behind the thing that a phrase names, which say what it is like."""
 _MODEL = re.compile(
@@ -132,13 +120,13 @@ class Traits(NamedTuple):
 
 
 def _kind(words: frozenset[str]) -> Kind:
-    if not words.isdisjoint(_WORN) or any(word.endswith(_WORN_ENDINGS) for word in words):
+    if not words.isdisjoint(_NAMES["worn"]) or any(word.endswith(_WORN_ENDINGS) for word in words):
         return "worn"
-    return "eaten" if words & _EATEN else "screen" if words & _SCREENS else ""
+    return "eaten" if words & _NAMES["eaten"] else "screen" if words & _NAMES["screens"] else ""
 
 
 def _is_colour(word: str) -> bool:
-    return word in _COLOURS or (len(word) > 5 and word.endswith(_COLOUR_ENDINGS))
+    return word in _NAMES["colours"] or (len(word) > 5 and word.endswith(_COLOUR_ENDINGS))
 
 
 @lru_cache(maxsize=16_384)
@@ -176,14 +164,14 @@ def traits_of(name: str, category: str = "") -> Traits:
     words: list[str] = []
     for word in _WORDS.findall(text):
         if (len(word) < 7 and kind != "eaten" and _LETTERS.fullmatch(word)) or (
-            worn and word in _SIZE_WORDS
+            worn and word in _NAMES["sizes"]
         ):
             sizes.add(word)
-        elif word in _SEASONS:
+        elif word in _NAMES["seasons"]:
             seasons.add(word)
         elif _is_colour(word) and not re.search(rf"\b{word}\s{_OF_A_COLOUR}", text):
             tastes.add(word)
-        elif word not in _SHADES:
+        elif word not in _NAMES["shades"]:
             words.append(word)
     made_for = _FOR.search(text)
     cut = made_for.start() if made_for else len(text)
@@ -195,7 +183,7 @@ def traits_of(name: str, category: str = "") -> Traits:
     if accessory:
         sizes.update(_MODEL.findall(text))
     return Traits(
-        _sorted(word for word in words if word not in _CONTAINERS) or _sorted(words),
+        _sorted(word for word in words if word not in _NAMES["containers"]) or _sorted(words),
         _sorted(sizes),
         _sorted(seasons),
         _sorted(tastes),
@@ -222,9 +210,9 @@ def _accessory(words: list[str]) -> str:
     """Return the accessory a phrase names: its last word (`phone case`) or its first."""
     while len(words) > 1 and (words[-1] in _BEHIND or _MADE_SO.fullmatch(words[-1])):
         words = words[:-1]
-    for word in (*words[-1:], *(each for each in words[:1] if each in _FIRST)):
+    for word in (*words[-1:], *(each for each in words[:1] if each in _NAMES["accessories_first"])):
         for form in (word, word[:-1], word[:-2]):
-            if form in _ACCESSORIES:
+            if form in _NAMES["accessories"]:
                 return form
             if form.endswith(_ENDINGS):
                 return next(each for each in _ENDINGS if form.endswith(each))
@@ -236,18 +224,18 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
     words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
     texts = [text.casefold().strip() for text in (before, after)]
     number = [re.fullmatch(r"[0-9]{1,3}(?:[.,][0-9]+|½)?", text) is not None for text in texts]
-    seasonal = all(text in _SEASONS or _SEASON_CODE.fullmatch(text) for text in texts)
-    if words & _FIT_ATTRIBUTES or (seasonal and not all(text.isdigit() for text in texts)):
+    seasonal = all(text in _NAMES["seasons"] or _SEASON_CODE.fullmatch(text) for text in texts)
+    if words & _ATTRIBUTES["fit"] or (seasonal and not all(text.isdigit() for text in texts)):
         return "fit"
-    if (words & _TASTE_ATTRIBUTES and not all(number)) or all(map(_all_colours, texts)):
+    if (words & _ATTRIBUTES["taste"] and not all(number)) or all(map(_all_colours, texts)):
         return "taste"
     worn = kind == "worn"
-    letters = all(_LETTERS.fullmatch(text) or (worn and text in _SIZE_WORDS) for text in texts)
+    letters = all(_LETTERS.fullmatch(text) or (worn and text in _NAMES["sizes"]) for text in texts)
     if letters and kind != "eaten":
         return "fit"
     # `size_ml` is no size that fits.
-    of_size = words & _SIZE_ATTRIBUTES or any(word.endswith(_SIZE_ENDINGS) for word in words)
-    if not of_size or words & SUFFIXES.keys() or words & _PACK_WORDS:
+    of_size = words & _ATTRIBUTES["size"] or any(word.endswith(_SIZE_ENDINGS) for word in words)
+    if not of_size or words & SUFFIXES.keys() or words & _ATTRIBUTES["pack"]:
         return None
     if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
         return "fit"
@@ -257,4 +245,4 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
 
 def _all_colours(text: str) -> bool:
     words = _WORDS.findall(text)
-    return bool(words) and all(_is_colour(word) or word in _SHADES for word in words)
+    return bool(words) and all(_is_colour(word) or word in _NAMES["shades"] for word in words)
