@@ -22,8 +22,7 @@ from mersalg.serving.dashboard import (
     rule_changes,
 )
 from mersalg.serving.http_layer import REQUEST_ID, HttpLayer
-from mersalg.serving.key_watch import KeyWatch
-from mersalg.serving.keys import KeyRing
+from mersalg.serving.keys import KeyRing, KeyWatch
 from mersalg.serving.metrics import Metrics, RequestMeter
 from mersalg.serving.rate_limits import RateLimits
 from mersalg.serving.routes import (

@@ -23,8 +23,7 @@ from mersalg.engine.storage.fact_rows import AppendResult, FactRow
 from mersalg.engine.storage.store import Store
 from mersalg.serving.group_commit import GroupCommit, QueueFull
 from mersalg.serving.metrics import Metrics
-from mersalg.serving.replaying import WAITING, deliver, pack_audit, pack_hashed
-from mersalg.serving.spool import Spool, SpoolFull
+from mersalg.serving.spool import WAITING, Spool, SpoolFull, deliver, pack_audit, pack_hashed
 from mersalg.serving.time_budget import TimeBudget, wait_within
 
 _log = logging.getLogger("mersalg.intake")

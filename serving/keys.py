@@ -1,16 +1,32 @@
-"""API keys: scopes, how keys are given, and the constant-time comparison."""
+"""API keys: scopes, the file they are in, and how a running service follows it.
+
+The file has one line a key, its hash and what people call it; never the key itself.
+
+    storefront:sha256=9f86d0818... # {"name": "web shop", "created_at": "2026-03-01T10:00:00+00:00"}
+
+Lines that were written by hand stay as they are.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import hashlib
 import hmac
+import logging
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
-from mersalg.engine.errors import ConfigError
+import orjson
+
+from mersalg.engine.durable import put_in_place
+from mersalg.engine.errors import ConfigError, DataError
 
 Scope = Literal["storefront", "server", "report", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -123,3 +139,185 @@ def load_keys(environment: Mapping[str, str]) -> KeyRing:
             raise ConfigError(f"MERSALG_KEYS_FILE: {name} holds no key")
         keys += from_file
     return KeyRing(keys)
+
+
+_KEY_BYTES = 32
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """`name` and `created_at` are None of a key that was written into the file by hand."""
+
+    id: str
+    scope: Scope
+    name: str | None
+    created_at: str | None
+
+
+def list_keys(path: Path) -> list[ListedKey]:
+    """Return all keys of the file, in its order; a file that is not there holds none.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or an entry is malformed.
+    """
+    return [listed for line in _lines(path) for listed in _listed(line, path)]
+
+
+def create_key(path: Path, scope: str, name: str) -> tuple[ListedKey, str]:
+    """Add a new random key to the file, which keeps its hash alone, and return it this once.
+
+    Raises
+    ------
+    ConfigError
+        An unknown scope, a name that does not fit on a line, an unreadable file.
+    DataError
+        The file cannot be written.
+    """
+    if scope not in SCOPES:
+        raise ConfigError(f"a scope is one of {', '.join(SCOPES)}, not {scope!r}")
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ConfigError(f"a name is one line of at most {_LONGEST_NAME} characters")
+    key = f"mk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    note = orjson.dumps({"name": name, "created_at": created_at}).decode()
+    line = f"{scope}:sha256={digest_of(key).hex()} # {note}"
+    with _changing(path) as lines:
+        lines.append(line)
+    return _listed(line, path)[0], key
+
+
+def revoke_key(path: Path, key_id: str) -> ListedKey:
+    """Take a key out of the file, by the id that `list_keys` returns (or its first digits).
+
+    Raises
+    ------
+    ConfigError
+        No such key, or more than one.
+    DataError
+        The file cannot be written.
+    """
+    with _changing(path) as lines:
+        found = [
+            (place, listed)
+            for place, line in enumerate(lines)
+            for listed in _listed(line, path)
+            if key_id and listed.id.startswith(key_id)
+        ]
+        if len(found) != 1:
+            known = "no key" if not found else "more than one key"
+            raise ConfigError(f"{known} of {path} has the id {key_id!r}")
+        place, listed = found[0]
+        if len(_keys(lines[place], path)) > 1:
+            raise ConfigError(f"several keys stand in one line of {path}: take it out by hand")
+        del lines[place]
+    return listed
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+
+
+def _keys(line: str, path: Path) -> tuple[Key, ...]:
+    return parse_keys(line, source=str(path)).keys
+
+
+def _listed(line: str, path: Path) -> list[ListedKey]:
+    _, _, comment = line.partition(" # ")
+    try:
+        note = orjson.loads(comment)
+    except orjson.JSONDecodeError:
+        note = None
+    record = cast("dict[str, object]", note) if isinstance(note, dict) else {}
+    name, created_at = record.get("name"), record.get("created_at")
+    return [
+        ListedKey(
+            key.id,
+            key.scope,
+            name if isinstance(name, str) else None,
+            created_at if isinstance(created_at, str) else None,
+        )
+        for key in _keys(line, path)
+    ]
+
+
+@contextmanager
+def _changing(path: Path) -> Generator[list[str], None, None]:
+    """Yield the lines, to be changed; they are written whole, by one process at a time."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            lines = _lines(path)
+            yield lines
+            put_in_place(path, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as error:
+        raise DataError(f"cannot write: {error.strerror}", file=str(path)) from error
+
+
+_log = logging.getLogger("mersalg.keys")
+
+_Stamp = tuple[int, int, int] | None
+
+
+class KeyWatch:
+    """Looks at the file that `MERSALG_KEYS_FILE` names; false where none is named.
+
+    A file that is broken or gone leaves the keys as they are and is logged; one that holds no key
+    any more leaves those of `MERSALG_KEYS`, and none of them opens nothing.
+
+    The first look always reads: `ring` may be older than the file, as that of a worker that takes
+    the place of another is, and what was revoked meanwhile must not come back with it.
+    """
+
+    def __init__(self, environment: Mapping[str, str], ring: KeyRing) -> None:
+        named = environment.get("MERSALG_KEYS_FILE")
+        self._path = Path(named) if named else None
+        self._own = parse_keys(environment.get("MERSALG_KEYS", ""), source="MERSALG_KEYS").keys
+        self.ring = ring
+        self._seen: _Stamp | Literal["never"] = "never"
+
+    def __bool__(self) -> bool:
+        """Return whether there is a file of keys."""
+        return self._path is not None
+
+    async def watch(self, seconds: float, changed: Callable[[KeyRing], None]) -> None:
+        """Pass on changed keys until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            if self.look():
+                changed(self.ring)
+
+    def look(self) -> bool:
+        """Whether the keys have changed since the last look."""
+        stamp = self._stamp()
+        if stamp == self._seen or self._path is None:
+            return False
+        self._seen = stamp
+        try:
+            listed = parse_keys(self._path.read_text("utf-8"), source=str(self._path)).keys
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
+            _log.error("the keys stay as they are: %s", error)
+            return False
+        found = self._own + listed
+        if found == self.ring.keys:
+            return False
+        self.ring = KeyRing(found, required=True)
+        _log.warning("the keys were read again: %d are valid", len(self.ring.keys))
+        return True
+
+    def _stamp(self) -> _Stamp:
+        if self._path is None:
+            return None
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size

@@ -15,13 +15,11 @@ from mersalg.engine.errors import ModelCorrupt, ModelError, ModelNotFound
 from mersalg.engine.forgotten import Forgotten
 from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
-from mersalg.serving.answers import answer_json
+from mersalg.serving.answers import answer_json, display_of
 from mersalg.serving.checkout import decide
-from mersalg.serving.display import display_of
-from mersalg.serving.memory import give_back
 from mersalg.serving.metrics import Metrics
+from mersalg.serving.process import give_back, small_steps
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
-from mersalg.serving.small_steps import small_steps
 
 _log = logging.getLogger("mersalg.model")
 

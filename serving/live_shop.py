@@ -16,7 +16,7 @@ from mersalg.engine.live_items import LiveItem
 from mersalg.engine.merchandising.sections import OffersSection
 from mersalg.engine.model import Model
 from mersalg.engine.storage.store import Store
-from mersalg.serving.small_steps import small_steps
+from mersalg.serving.process import small_steps
 
 _log = logging.getLogger("mersalg.live")
 

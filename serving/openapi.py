@@ -13,7 +13,7 @@ from mersalg.engine.fact_schema import EventBody, OrderBody
 from mersalg.engine.facts import ORDER_TYPES, PROMOTION_TYPES
 from mersalg.engine.live_items import BatchItem, ItemUpdate
 from mersalg.engine.merchandising.sections import PinSection
-from mersalg.serving import openapi_words, schemas, suggested_offers
+from mersalg.serving import answers, openapi_words, schemas
 
 Schema = dict[str, object]
 
@@ -71,9 +71,9 @@ _STRUCTS = (
     EventBody,
     OrderBody,
     schemas.SuggestionRequest,
-    suggested_offers.SuggestionResponse,
-    suggested_offers.CrossSellOffer,
-    suggested_offers.UpsellOffer,
+    answers.SuggestionResponse,
+    answers.CrossSellOffer,
+    answers.UpsellOffer,
     schemas.ExplainedDecision,
     schemas.ModelReference,
     BatchItem,

@@ -1,4 +1,4 @@
-"""How often one key or one address may call: token buckets, in the memory of each worker.
+"""How much callers may send: calls, by token buckets in the memory of each worker, and new labels.
 
 Each worker counts for itself, so a service of several allows as many times more. The least
 recently seen of very many callers is forgotten, which can only let more through.
@@ -16,6 +16,7 @@ from fastapi import Request
 from mersalg.serving import errors
 from mersalg.serving.addresses import CallerAddresses
 from mersalg.serving.keys import KeyRing
+from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.settings import ServeSettings
 
 _MOST_CALLERS = 20_000
@@ -133,3 +134,47 @@ def _wait(seconds: float) -> None:
             details={"retry_after_seconds": math.ceil(seconds)},
             headers={"Retry-After": str(math.ceil(seconds))},
         )
+
+
+OTHER = "other"
+"""Replaces every further one."""
+
+_MOST_OF_SERVERS = 10_000
+_DAY_SECONDS = 86_400.0
+
+
+class Labels:
+    """Keep the words that strangers may send few: reports have a group for each.
+
+    What calls with server keys say is taken, and known for a while. Of other words, pages may add
+    `most` a field and day; the rest become `other`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of_servers: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._of_pages: dict[str, set[str]] = {}
+        self._since = time.monotonic()
+
+    def bound(self, request: SuggestionRequest, *, by_server: bool) -> None:
+        """Replace in a request what is one too many."""
+        for field in ("placement", "store_id", "segment"):
+            label: str | None = getattr(request, field)
+            if label is not None and not self._takes(field, label, by_server=by_server):
+                setattr(request, field, OTHER)
+
+    def _takes(self, field: str, label: str, *, by_server: bool) -> bool:
+        if by_server:
+            self._of_servers[field, label] = None
+            self._of_servers.move_to_end((field, label))
+            if len(self._of_servers) > _MOST_OF_SERVERS:
+                self._of_servers.popitem(last=False)
+            return True
+        if time.monotonic() - self._since >= _DAY_SECONDS:
+            self._of_pages, self._since = {}, time.monotonic()
+        pages = self._of_pages.setdefault(field, set())
+        if label not in pages and (field, label) not in self._of_servers:
+            if len(pages) >= self._most:
+                return False
+            pages.add(label)
+        return True

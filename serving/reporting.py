@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mersalg.engine.errors import StorageUnavailable
 from mersalg.engine.processes import Workers
-from mersalg.serving.memory import give_back, resident_bytes
+from mersalg.serving.process import give_back, resident_bytes
 
 if TYPE_CHECKING:
     from mersalg.engine.storage.store import Store

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.serving.memory import give_back
+from mersalg.serving.process import give_back
 from mersalg.serving.reporting import Report, Reporter
 
 _THREADS = 2

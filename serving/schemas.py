@@ -1,6 +1,6 @@
 """Bodies of the HTTP API; the command line reads and writes the same.
 
-`SuggestionRequest` is what a checkout sends (`mersalg.serving.suggested_offers` answers it), and
+`SuggestionRequest` is what a checkout sends (`mersalg.serving.answers` answers it), and
 `ExplainedDecision` is a fact of `mersalg.engine.fact_schema` with what was not offered. The OpenAPI
 document is made of these structs; `mersalg.serving.openapi_words` says what their fields mean,
 except for what is written here.

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from mersalg.engine.errors import StorageError, StorageUnavailable
+from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.questions import BuyerQuery
 from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking.query import report_settings
 from mersalg.serving.addresses import CallerAddresses
 from mersalg.serving.alerts import Alerts
 from mersalg.serving.auditing import KeyGuesses, keep
@@ -27,19 +29,17 @@ from mersalg.serving.connections import Connections
 from mersalg.serving.draining import end_of
 from mersalg.serving.explaining import Explainer
 from mersalg.serving.guard import Guard
-from mersalg.serving.health_check import HealthCheck
 from mersalg.serving.intake import Deadlines, Intake
 from mersalg.serving.known_buyers import KnownBuyers
-from mersalg.serving.labels import Labels
 from mersalg.serving.live_model import LiveModel
 from mersalg.serving.live_shop import LiveShop
 from mersalg.serving.metrics import Metrics
+from mersalg.serving.rate_limits import Labels
 from mersalg.serving.reports import Reports
 from mersalg.serving.salt import Salt
 from mersalg.serving.settings import ServeSettings
-from mersalg.serving.shop_notice import ShopNotice
 from mersalg.serving.spool import Spool
-from mersalg.serving.watchdog import Watchdog
+from mersalg.serving.watchdog import HealthCheck, Watchdog
 
 if TYPE_CHECKING:
     from mersalg.serving.tracing import Traces
@@ -95,7 +95,7 @@ async def running(
     committing = nullcontext if traces is None else traces.committing
     store = await asyncio.to_thread(open_store, settings.database, committing=committing)
     registry = Registry(settings.models)
-    notice = ShopNotice(store, lambda: live.model)
+    notice = _ShopNotice(store, lambda: live.model)
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
     salt = Salt(store, Path(f"{settings.spool_folder}.salt"))
     intake = Intake(
@@ -108,13 +108,13 @@ async def running(
             events=settings.events_deadline_ms / 1000,
         ),
         batch_facts=settings.batch_facts,
-        mended=lambda: (salt.read(), notice.give()),
+        mended=lambda: (salt.read(), notice.store()),
     )
     shop = LiveShop(store, lambda: live.put_changes_on(), settings.config)
     live = LiveModel(
         registry,
         metrics,
-        loaded=lambda _model: _tell(notice, intake),
+        loaded=lambda _model: _store_settings(notice, intake),
         changed=shop.put_on,
     )
     health_check = HealthCheck(store.ping)
@@ -223,9 +223,28 @@ def _prepare_database(store: Store, salt: Salt, shop: LiveShop) -> bool:
     return True
 
 
-def _tell(notice: ShopNotice, intake: Intake) -> None:
+class _ShopNotice:
+    """The settings of the served model, stored for reports once for each version."""
+
+    def __init__(self, store: Store, served: Callable[[], Model | None]) -> None:
+        self._store, self._served = store, served
+        self._stored: str | None = None
+
+    def store(self) -> None:
+        """Store the settings; raise StorageError where they must be stored again later."""
+        model = self._served()
+        if model is None or model.version == self._stored:
+            return
+        settings = model.settings
+        self._store.reports.save_settings(
+            report_settings(settings.shop, settings.tracking, settings.experiment)
+        )
+        self._stored = model.version
+
+
+def _store_settings(notice: _ShopNotice, intake: Intake) -> None:
     try:
-        notice.give()
+        notice.store()
     except StorageError as error:
         _log.warning("the shop's settings could not be stored yet: %s", error.message)
         intake.replay_soon()

@@ -97,9 +97,8 @@ def erase(
     """
     from mersalg.engine.customers import erase_everywhere
     from mersalg.serving.auditing import audited_here
-    from mersalg.serving.replaying import settle
     from mersalg.serving.settings import default_spool
-    from mersalg.serving.spool import Spool
+    from mersalg.serving.spool import Spool, settle
 
     waiting = Spool(spool or default_spool(database), limit_bytes=0)
     with existing_store(database, reads=False) as store:

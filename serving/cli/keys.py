@@ -32,7 +32,7 @@ def create(
     A running service accepts it within seconds. Several keys of a scope can be valid at once, so
     that a key can be replaced before it is revoked.
     """
-    from mersalg.serving.key_file import create_key
+    from mersalg.serving.keys import create_key
 
     with audited(database, "create key") as action:
         listed, key = create_key(file, scope, name)
@@ -53,7 +53,7 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
     """List the keys of the file by id, scope and name; the keys themselves are not in it."""
     from rich.table import Table
 
-    from mersalg.serving.key_file import list_keys
+    from mersalg.serving.keys import list_keys
 
     keys = list_keys(file)
     if as_json:
@@ -78,7 +78,7 @@ def revoke(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Delete a key from the file; a running service refuses it within seconds."""
-    from mersalg.serving.key_file import revoke_key
+    from mersalg.serving.keys import revoke_key
 
     with audited(database, "revoke key", key_id) as action:
         revoked = revoke_key(file, key_id)

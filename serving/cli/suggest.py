@@ -75,9 +75,8 @@ def _answers(
 
 
 def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) -> bytes:
-    from mersalg.serving.answers import answer_json, unknown_item_ids
+    from mersalg.serving.answers import answer_json, display_of, unknown_item_ids
     from mersalg.serving.checkout import decide
-    from mersalg.serving.display import display_of
     from mersalg.serving.errors import ApiError
     from mersalg.serving.request_body import decode, ignored
     from mersalg.serving.schemas import SuggestionRequest

@@ -14,9 +14,8 @@ from mersalg.engine.facts import Decision, Scope, Tracking
 from mersalg.engine.model import Model
 from mersalg.engine.storage.questions import KnownBuyer
 from mersalg.serving import errors, logs, openapi
-from mersalg.serving.answers import answer_json, unknown_item_ids
+from mersalg.serving.answers import Display, answer_json, display_of, unknown_item_ids
 from mersalg.serving.checkout import decide
-from mersalg.serving.display import Display, display_of
 from mersalg.serving.request_body import decode, ignored, largest_body, read_body
 from mersalg.serving.routes.direct import DirectRoute
 from mersalg.serving.schemas import SuggestionRequest

@@ -28,9 +28,8 @@ from mersalg.engine.model import Model, Settings
 from mersalg.engine.slate import Slate, build_slate
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
-from mersalg.serving.answers import answer_json
+from mersalg.serving.answers import answer_json, display_of
 from mersalg.serving.checkout import decide, past_of, recommenders_of, row_of
-from mersalg.serving.display import display_of
 from mersalg.serving.request_body import decode
 from mersalg.serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained

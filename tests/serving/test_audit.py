@@ -16,8 +16,7 @@ from mersalg.engine.errors import ModelNotFound
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.serving.keys import digest_of
-from mersalg.serving.replaying import deliver, pack_audit
-from mersalg.serving.spool import Spool
+from mersalg.serving.spool import Spool, deliver, pack_audit
 from tests.support.commands import run
 from tests.support.kept_facts import is_empty
 from tests.support.servers import Server, publish_model, running_server

@@ -21,9 +21,8 @@ from mersalg.engine.facts import Decision, Tracking
 from mersalg.engine.model import Model
 from mersalg.engine.tracking.sample_ratio import drawn_of, sample_ratio
 from mersalg.engine.vocabulary import StringTable
-from mersalg.serving.answers import answer_json
+from mersalg.serving.answers import answer_json, display_of
 from mersalg.serving.checkout import decide, recommenders_of
-from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.facts import fact_to_json
 from tests.support.models import tiny_model

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.serving.checkout_token import VALID_SECONDS, token_problem
+from mersalg.serving.security import VALID_SECONDS, token_problem
 from mersalg.serving.settings import load_settings
 from mersalg_client import checkout_token
 from tests.support.commands import run

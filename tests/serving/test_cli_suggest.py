@@ -15,10 +15,9 @@ from typer.testing import CliRunner
 
 from mersalg.engine.errors import DataError, ModelNotFound
 from mersalg.engine.registry import Registry
-from mersalg.serving.answers import answer_json, unknown_item_ids
+from mersalg.serving.answers import answer_json, display_of, unknown_item_ids
 from mersalg.serving.checkout import decide
 from mersalg.serving.cli import suggest
-from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 

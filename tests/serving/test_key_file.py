@@ -14,9 +14,7 @@ import httpx
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.serving.key_file import create_key, list_keys, revoke_key
-from mersalg.serving.key_watch import KeyWatch
-from mersalg.serving.keys import load_keys
+from mersalg.serving.keys import KeyWatch, create_key, list_keys, load_keys, revoke_key
 from tests.support.commands import attempt, run
 from tests.support.processes import children_of
 from tests.support.servers import Server, publish_model, running_server

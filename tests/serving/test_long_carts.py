@@ -13,7 +13,7 @@ from msgspec import convert
 
 from mersalg.engine.fact_json import pack, unpack
 from mersalg.serving.checkout import decide
-from mersalg.serving.labels import Labels
+from mersalg.serving.rate_limits import Labels
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server

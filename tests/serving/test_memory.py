@@ -13,7 +13,7 @@ from mersalg.serving.reports import Reports
 
 PROGRAM = """
 import ctypes, sys
-from mersalg.serving.memory import _trim, give_back
+from mersalg.serving.process import _trim, give_back
 
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20

@@ -18,9 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mersalg.serving import checkout
 from mersalg.serving.app import create_app
-from mersalg.serving.metrics import PARTS, REASONS
+from mersalg.serving.metrics import PARTS, REASONS, CountTally
 from mersalg.serving.settings import load_settings
-from mersalg.serving.tallies import CountTally
 from tests.support.metrics import metric
 from tests.support.models import tiny_model
 from tests.support.servers import DEADLINE_MS, publish_model, running_server

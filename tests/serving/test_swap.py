@@ -12,9 +12,8 @@ from msgspec import convert
 
 from mersalg.engine.fact_json import pack, parse_fact, unpack
 from mersalg.engine.facts import Offer, Replaces
-from mersalg.serving.answers import answer_json
+from mersalg.serving.answers import answer_json, display_of
 from mersalg.serving.checkout import decide
-from mersalg.serving.display import display_of
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.facts import fact_to_json
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
