@@ -27,12 +27,10 @@ from mersalg.training.mining.tallies import recency_of, weights
 from mersalg.training.ranking.base import fit_base
 from mersalg.training.ranking.signals import purchases_of
 from mersalg.training.stores import borne_out
+from mersalg.training.upsell.events import count_moves
+from mersalg.training.upsell.families import find_groups
 from mersalg.training.upsell.fitting import fit_likelihood
-from mersalg.training.upsell.former import FormerCuts
-from mersalg.training.upsell.grouping import find_groups
-from mersalg.training.upsell.moves import count_moves
-from mersalg.training.upsell.prices import price_changes
-from mersalg.training.upsell.tiers import TierCounts, fit_ladders
+from mersalg.training.upsell.tiers import FormerCuts, TierCounts, fit_ladders, price_changes
 
 if TYPE_CHECKING:
     from mersalg.training.dataset import Dataset

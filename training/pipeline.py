@@ -32,8 +32,8 @@ from mersalg.training.fitting import Fitted, fit_model, ladders_of
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
 from mersalg.training.inputs import inputs_digest
 from mersalg.training.mining.protocol import MiningEngine, get_engine
-from mersalg.training.upsell.former import FormerCuts, nothing_former
 from mersalg.training.upsell.outcomes import with_outcomes
+from mersalg.training.upsell.tiers import FormerCuts, former_cuts
 from mersalg.training.validation import shop_warnings
 
 if TYPE_CHECKING:
@@ -306,11 +306,11 @@ def _former_cuts(registry: Registry) -> FormerCuts:
     """Where the published version cut its tiers; none where it cannot be read."""
     try:
         if registry.current() is None:
-            return nothing_former()
+            return {}
         model = registry.load()
     except ModelError:
-        return nothing_former()
-    return FormerCuts.of_ladders(model.catalogue, model.ladders)
+        return {}
+    return former_cuts(model.catalogue, model.ladders)
 
 
 def _published(registry: Registry) -> Manifest | None:

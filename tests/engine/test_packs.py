@@ -19,7 +19,7 @@ from mersalg.engine.upsell.packs import (
     step_of,
     unit_saving,
 )
-from mersalg.training.upsell.packs import packs_of
+from mersalg.training.upsell.memory import packs_of
 from tests.support.models import TinyItem, tiny_model
 from tests.support.shared_data import shared_data
 

@@ -21,7 +21,7 @@ from mersalg.engine.native.packing import PackedUpgrades, ladder_items
 from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import MODES
 from mersalg.engine.vocabulary import Vocabulary
-from mersalg.training.upsell.moments import History
+from mersalg.training.upsell.memory import History
 from tests.support.models import tiny_model
 from tests.support.random_ranking import (
     Draw,

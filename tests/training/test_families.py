@@ -14,14 +14,11 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import CATEGORY, LEARNED, Families, Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
-from mersalg.training.upsell.families import learn_families
-from mersalg.training.upsell.former import FormerCuts
-from mersalg.training.upsell.given import ranks_of
-from mersalg.training.upsell.grouping import find_groups
-from mersalg.training.upsell.kinds import design_words, share_a_kind
-from mersalg.training.upsell.moves import count_moves
-from mersalg.training.upsell.names import stem_of
-from mersalg.training.upsell.tiers import fit_ladders
+from mersalg.training.catalogue_file import ranks_of
+from mersalg.training.upsell.events import count_moves
+from mersalg.training.upsell.families import find_groups, learn_families
+from mersalg.training.upsell.names import design_words, share_a_kind, stem_of
+from mersalg.training.upsell.tiers import fit_ladders, former_cuts
 
 
 def catalogue_of(
@@ -167,7 +164,7 @@ def test_tiers_stay_where_the_version_before_cut_them() -> None:
     first, _ = fit_ladders(before, unpaid, SilentProgress())
     moved = np.array([1020, 1090, 1230, 1850, 2550, 2720, 2850])
     after = replace(before, price_minor=moved)
-    former = FormerCuts.of_ladders(before, first)
+    former = former_cuts(before, first)
     again, counts = fit_ladders(after, unpaid, SilentProgress(), former=former)
     assert counts.former == 1
     assert again.tier.tolist() == first.tier.tolist()

@@ -21,10 +21,8 @@ from mersalg.training.dataset import Dataset
 from mersalg.training.ranking.signals import purchases_of
 from mersalg.training.upsell.evaluation import calibration_error, evaluate_upsell
 from mersalg.training.upsell.events import Purchased, questions_of, turns_of
-from mersalg.training.upsell.fitting import Asker, fit_likelihood
-from mersalg.training.upsell.moments import Memory, facts_of
-from mersalg.training.upsell.timeline import Timeline
-from mersalg.training.upsell.which import shares
+from mersalg.training.upsell.fitting import Asker, fit_likelihood, shares
+from mersalg.training.upsell.memory import Memory, Timeline, facts_of
 from tests.support.models import TinyItem, tiny_model
 from tests.support.numpy_upsell import of_cart
 

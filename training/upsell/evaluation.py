@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress
-from mersalg.training.upsell.events import Integers, Questions
-from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker
-from mersalg.training.upsell.moments import Memory, facts_of
-from mersalg.training.upsell.protocol import protocol_ladders
-from mersalg.training.upsell.which import shares
+from mersalg.training.upsell.events import Integers, Questions, protocol_ladders
+from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker, shares
+from mersalg.training.upsell.memory import Memory, facts_of
 
 if TYPE_CHECKING:
     from mersalg.training.dataset import Dataset

@@ -14,12 +14,16 @@ as published.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.orders import Baskets
+from mersalg.engine.upsell.tiers import Ladders, Moves
+from mersalg.training.medians import medians_of
 
 if TYPE_CHECKING:
     from mersalg.training.dataset import Dataset
@@ -174,3 +178,121 @@ def questions_of(
     indptr = np.zeros(len(base) + 1, dtype=np.int64)
     np.cumsum(np.bincount(owner[fit], minlength=len(base)), out=indptr[1:])
     return Questions(base, indptr, sibling[fit], ratio[fit].astype(np.float32))
+
+
+MIN_ORDERS = 10
+_ROUNDS = 50
+
+
+def protocol_ladders(
+    before: Dataset, family: NDArray[np.int32], kind: Literal["terciles", "k_means"]
+) -> tuple[Ladders, NDArray[np.float64]]:
+    """(three tiers of each family, usual price of each item) of what training saw.
+
+    Parameters
+    ----------
+    before
+        The orders of training.
+    family : int32 (n_items,)
+        -1 where unknown.
+    kind
+        Terciles of price, of items in ten orders or more; or K-means on log price, of all.
+    """
+    item, paid = (before.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
+    price = medians_of(item[paid > 0], paid[paid > 0], len(family))
+    price[np.isnan(price)] = UNKNOWN
+    counts = before.baskets.item_counts()
+    least = MIN_ORDERS if kind == "terciles" else 1
+    usable = (price > 0) & (family >= 0) & (counts >= least)
+    items = np.flatnonzero(usable)
+    items = items[np.lexsort((items, price[items], family[items]))].astype(np.int32)
+    groups, sizes = np.unique(family[items], return_counts=True)
+    members = Ragged.of_lengths(sizes, items)
+    ladder = np.full(len(family), UNKNOWN, dtype=np.int32)
+    tier = np.full(len(family), UNKNOWN, dtype=np.int16)
+    for place in range(len(groups)):
+        inside = members[place]
+        ladder[inside] = place
+        tier[inside] = _tiers(price[inside], kind)
+    return Ladders(ladder, tier, members), price
+
+
+def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
+    if kind == "terciles":
+        low, high = np.quantile(price, [1 / 3, 2 / 3])
+        return (price > low).astype(np.int64) + (price > high)
+    value = np.log(price)
+    distinct = np.unique(value)
+    if len(distinct) < 3:
+        return np.searchsorted(distinct, value)
+    centres = np.quantile(value, [1 / 6, 1 / 2, 5 / 6])
+    if len(np.unique(centres)) < 3:
+        centres = np.array([value.min(), (value.min() + value.max()) / 2, value.max()])
+    labels = np.zeros(len(value), dtype=np.int64)
+    for _ in range(_ROUNDS):
+        labels = np.abs(value[:, None] - centres).argmin(axis=1)
+        moved = np.array(
+            [value[labels == k].mean() if (labels == k).any() else centres[k] for k in range(3)]
+        )
+        if np.allclose(moved, centres):
+            break
+        centres = moved
+    return labels
+
+
+MANY_PAIRS = 500_000
+"""Above so many different moves, those seen only once are forgotten."""
+
+
+def count_moves(
+    baskets: Baskets, customer: NDArray[np.int64], ladder: NDArray[np.int32]
+) -> Moves | None:
+    """From every purchase to the same customer's next one on the ladder, in a later order.
+
+    Where that order holds several items of the ladder, each is moved to.
+
+    Parameters
+    ----------
+    customer : int64 (n_orders,)
+        -1 unknown; orders stand in time order.
+    ladder : int32 (n_items,)
+        -1 where an item stands on none.
+
+    Returns
+    -------
+    None where no order names its customer.
+    """
+    n_items = baskets.n_items
+    order = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))
+    item, of_ladder = baskets.items.astype(np.int64), ladder[baskets.items].astype(np.int64)
+    known = (of_ladder >= 0) & (customer[order] >= 0)
+    if not (customer >= 0).any():
+        return None
+    order, item, of_ladder = order[known], item[known], of_ladder[known]
+    who = customer[order]
+    ordered = np.lexsort((item, order, of_ladder, who))
+    order, item, of_ladder, who = order[ordered], item[ordered], of_ladder[ordered], who[ordered]
+    # A visit: what one order holds of one ladder.
+    new_history = np.append(True, (who[1:] != who[:-1]) | (of_ladder[1:] != of_ladder[:-1]))
+    new_visit = new_history | np.append(True, order[1:] != order[:-1])
+    if not len(item):
+        new_history = new_visit = np.zeros(0, dtype=np.bool_)
+    starts = np.flatnonzero(new_visit)
+    ends = np.append(starts[1:], len(item))
+    visit = np.cumsum(new_visit) - 1
+    has_next = np.zeros(len(starts), dtype=np.bool_)
+    if len(starts):
+        has_next[:-1] = ~new_history[starts[1:]]
+    base = np.flatnonzero(has_next[visit]) if len(item) else np.zeros(0, dtype=np.int64)
+    following = visit[base] + 1
+    lengths = (ends[following] - starts[following]) if len(base) else np.zeros(0, dtype=np.int64)
+    offset = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    to = item[np.repeat(starts[following], lengths) + offset] if len(base) else item[:0]
+    n_from = np.bincount(item[base], minlength=n_items).astype(np.int64)
+    keys, counts = np.unique(np.repeat(item[base], lengths) * n_items + to, return_counts=True)
+    if len(keys) > MANY_PAIRS:
+        keys, counts = keys[counts > 1], counts[counts > 1]
+    first, following = np.divmod(keys, max(n_items, 1))
+    lengths = np.bincount(first, minlength=n_items)
+    items = Ragged.of_lengths(lengths, following.astype(np.int32))
+    return Moves(n_from, items, counts.astype(np.int64))

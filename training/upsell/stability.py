@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.upsell.former import FormerCuts
-from mersalg.training.upsell.grouping import groups_of
-from mersalg.training.upsell.prices import price_changes
-from mersalg.training.upsell.tiers import fit_ladders
+from mersalg.training.upsell.families import groups_of
+from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
 if TYPE_CHECKING:
     from mersalg.training.dataset import Dataset
@@ -58,7 +56,7 @@ def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
     changes, silent = price_changes(before), SilentProgress()
     first, _ = fit_ladders(catalogues[0], unpaid, silent, groups=groups, changes=changes)
     alone, _ = fit_ladders(catalogues[1], unpaid, silent, groups=groups, changes=changes)
-    former = FormerCuts.of_ladders(catalogues[0], first)
+    former = former_cuts(catalogues[0], first)
     given, _ = fit_ladders(
         catalogues[1], unpaid, silent, groups=groups, changes=changes, former=former
     )

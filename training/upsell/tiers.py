@@ -4,18 +4,126 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.native import kernels
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.upsell.former import FormerCuts, nothing_former
-from mersalg.training.upsell.grouping import Groups, groups_of
-from mersalg.training.upsell.intervals import agreement, best_cuts, labels_of
+from mersalg.training.medians import medians_of
+from mersalg.training.upsell.families import Groups, groups_of
+
+if TYPE_CHECKING:
+    from mersalg.engine.catalogue import Catalogue
+    from mersalg.training.dataset import Dataset
+    from mersalg.training.upsell.families import Groups
+
+
+def best_cuts(
+    values: NDArray[np.float64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the first index of every cluster, and what is left unexplained, for k = 1..`most`.
+
+    Parameters
+    ----------
+    values : float64 (n,)
+        Ascending.
+
+    Returns
+    -------
+    int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums of squares.
+    """
+    starts, left = np.empty((most, most), dtype=np.int64), np.empty(most)
+    kernels.best_cuts(np.ascontiguousarray(values, dtype=np.float64), starts, left)
+    return starts, left
+
+
+def labels_of(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return the number of the interval of each of `n` ascending values; shape (n,)."""
+    return np.searchsorted(starts, np.arange(n), side="right") - 1
+
+
+def agreement(
+    values: NDArray[np.float64], moves: NDArray[np.float64], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the share of values that keep their cluster when moved and clustered anew.
+
+    Parameters
+    ----------
+    values : float64 (n,)
+        Ascending.
+    moves : float64 (draws, n)
+        What is added to each.
+    starts
+        Those of `best_cuts(values, most)`.
+
+    Returns
+    -------
+    float64 (most,), the mean over draws, by number of clusters.
+    """
+    moved = values + moves
+    order = np.argsort(moved, axis=1, kind="stable")
+    kept = np.zeros(len(starts))
+    moved = np.take_along_axis(moved, order, axis=1)
+    kernels.agreement(moved, order, starts, np.empty_like(starts), kept)
+    return kept
+
+
+MIN_LINES = 3
+"""Lines of each half of the time that a usual price is read from."""
+
+
+def price_changes(dataset: Dataset) -> NDArray[np.float64]:
+    """Return the changes of log usual prices between the halves of the time span, sorted.
+
+    Of the items sold in both, float64 (n,), zeros among them; empty where there are no times or
+    prices. Changes beyond a factor of ten are errors, not changes.
+    """
+    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
+    if not len(known) or not (dataset.ordered_at > 0).any():
+        return np.zeros(0)
+    times = dataset.ordered_at[known["order"].to_numpy()]
+    later = times > (int(times.min()) + int(times.max())) // 2
+    halves = [
+        known[half].groupby("item")["unit_price_minor"].agg(["median", "size"])
+        for half in (~later, later)
+    ]
+    first, second = (half[half["size"] >= MIN_LINES]["median"] for half in halves)
+    ratio = np.log((second / first).dropna().to_numpy(dtype=np.float64))
+    return np.sort(ratio[np.abs(ratio) <= np.log(10.0)])
+
+
+Key = tuple[int, str]
+
+
+FormerCuts = Mapping[Key, NDArray[np.float64]]
+"""Prices between tiers, float64 ascending, by how the family is known and its name."""
+
+
+def former_cuts(catalogue: Catalogue, ladders: Ladders) -> FormerCuts:
+    """Return where a version cut its tiers, so that a new one does not cut elsewhere for nothing.
+
+    Between two tiers it is the geometric mean of the prices on either side. A ladder whose tiers do
+    not follow prices (the shop gave them) has no cuts.
+    """
+    cuts: dict[Key, NDArray[np.float64]] = {}
+    if ladders.families is None:
+        return cuts
+    for ladder in range(ladders.n_ladders):
+        members = ladders.members[ladder]
+        steps = np.diff(ladders.tier[members].astype(np.int64))
+        if (steps < 0).any():
+            continue
+        log_price = np.log(catalogue.price_minor[members].astype(np.float64))
+        between = np.flatnonzero(steps)
+        key = (int(ladders.families.method[ladder]), ladders.families.names[ladder])
+        cuts[key] = np.exp((log_price[between] + log_price[between + 1]) / 2)
+    return cuts
+
 
 MAX_TIERS = 5
 EXPLAINED = 0.92
@@ -89,14 +197,15 @@ def fit_ladders(
         Where the version before cut its tiers.
     """
     groups = groups or groups_of(catalogue)
-    former = former or nothing_former()
     group, n_groups, price = groups.group, len(groups), catalogue.price_minor
     priced = (group >= 0) & (price > 0)
     # Free of charge, by the catalogue, is a price too that orders may contradict.
     told = (group >= 0) & (price >= 0) & (paid_minor > 0)
     contradicted = told & _off(price, paid_minor, _CONTRADICTION)
     usable = priced & ~contradicted
-    median = _medians(group, price, usable, n_groups)[np.maximum(group, 0)]
+    # One group more, so that items without one have a median too.
+    medians = medians_of(group[usable], price[usable], n_groups + 1)
+    median = np.nan_to_num(medians)[np.maximum(group, 0)]
     # A family that names told is one thing in sizes and grades: ten times the price is another.
     alike = groups.is_learned(group)
     far_off = usable & (
@@ -119,7 +228,8 @@ def fit_ladders(
         for ladder in range(len(ladder_groups)):
             inside = members[indptr[ladder] : indptr[ladder + 1]]
             prices = price[inside]
-            cuts = former.of(groups, int(ladder_groups[ladder]))
+            known_as = int(ladder_groups[ladder])
+            cuts = (former or {}).get((int(groups.method[known_as]), groups.names[known_as]))
             kept = None if cuts is None else tiers_as_before(prices, cuts)
             n_former += kept is not None
             tier[inside] = tiers_of_prices(prices, changes) if kept is None else kept
@@ -236,17 +346,3 @@ def _off(
     left: NDArray[np.int64], right: NDArray[np.int64] | NDArray[np.float64], ratio: float
 ) -> NDArray[np.bool_]:
     return (left > right * ratio) | (left * ratio < right)
-
-
-def _medians(
-    groups: NDArray[np.int64], price: NDArray[np.int64], usable: NDArray[np.bool_], n_groups: int
-) -> NDArray[np.float64]:
-    """Median usable price of each group, shape (n_groups + 1,); 0 where there is none."""
-    items = np.flatnonzero(usable)
-    items = items[np.lexsort((price[items], groups[items]))]
-    sizes = np.bincount(groups[items], minlength=n_groups + 1)
-    starts = np.cumsum(sizes) - sizes
-    ordered = np.append(price[items], 0)
-    low = ordered[np.minimum(starts + np.maximum(sizes - 1, 0) // 2, len(items))]
-    high = ordered[np.minimum(starts + sizes // 2, len(items))]
-    return np.where(sizes > 0, (low + high) / 2, 0.0)

@@ -15,20 +15,123 @@ from mersalg.engine.native.packing import ladder_items
 from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
 from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
+from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, Pack, pack_of
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.upsell.events import (
-    Integers,
     Purchased,
     Questions,
     Turns,
     purchased,
     turns_of,
 )
-from mersalg.training.upsell.packs import packs_of
-from mersalg.training.upsell.timeline import Timeline
 
 if TYPE_CHECKING:
     from mersalg.training.dataset import Dataset
+
+Integers = NDArray[np.int64]
+_SPAN = 1 << 34
+"""More than the seconds of any shop's history (500 years)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Things that happened to keys; keys are below 2**29.
+
+    Attributes
+    ----------
+    stamps : int64 (n,)
+        Ascending, `key * _SPAN + second`.
+    totals : float64 (n + 1,)
+        Running sums of what each weighs.
+    """
+
+    stamps: Integers
+    totals: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, keys: Integers, seconds: Integers, weights: NDArray[np.floating] | None = None
+    ) -> Self:
+        """Build the sums of weights by key and time."""
+        stamps = keys * _SPAN + seconds
+        order = np.argsort(stamps, kind="stable")
+        totals = np.zeros(len(stamps) + 1)
+        np.cumsum(np.ones(len(stamps)) if weights is None else weights[order], out=totals[1:])
+        return cls(stamps[order], totals)
+
+    def before(
+        self, keys: Integers, seconds: Integers, within: float | None = None
+    ) -> NDArray[np.float64]:
+        """Sum of the weights of each key before a second, in the last `within` seconds only."""
+        begin = np.zeros_like(seconds) if within is None else np.maximum(seconds - int(within), 0)
+        first = np.searchsorted(self.stamps, keys * _SPAN + begin)
+        last = np.searchsorted(self.stamps, keys * _SPAN + seconds)
+        return self.totals[last] - self.totals[first]
+
+
+_CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """The pack of every item of a catalogue.
+
+    Attributes
+    ----------
+    dimension : int16 (n_items,)
+        Index into `DIMENSIONS`, -1 where not known.
+    amount : float64 (n_items,)
+        In the dimension's base unit, 0 where not known.
+    """
+
+    dimension: NDArray[np.int16]
+    amount: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.amount)
+
+    def of(self, item: int) -> Pack | None:
+        """Return the pack of one item by dense index."""
+        code = int(self.dimension[item])
+        return None if code < 0 else Pack(DIMENSIONS[code], float(self.amount[item]))
+
+
+def packs_of(catalogue: Catalogue) -> Packs:
+    """Return the packs of all items, from `pack_size` or else a size inside the name.
+
+    Ounces are fluid where most of the family's (or category's) other packs are volumes.
+    """
+    n_items = len(catalogue)
+    dimension = np.full(n_items, -1, dtype=np.int16)
+    amount = np.zeros(n_items, dtype=np.float64)
+    ounces = np.zeros(n_items, dtype=np.bool_)
+    for item in range(n_items):
+        pack = pack_of(catalogue, item)
+        if pack is not None:
+            dimension[item], amount[item] = _CODE[pack.dimension], pack.amount
+            ounces[item] = pack.ounces
+    for groups in (catalogue.family, catalogue.category):
+        fluid = _fluid_groups(groups, dimension, ounces)
+        chosen = ounces & (groups >= 0)
+        chosen[chosen] = fluid[groups[chosen]]
+        dimension[chosen] = _CODE["volume"]
+        amount[chosen] *= FLUID_OUNCE / OUNCE
+        ounces &= ~chosen
+    return Packs(dimension, amount)
+
+
+def _fluid_groups(
+    groups: NDArray[np.int32], dimension: NDArray[np.int16], ounces: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Bool (n_groups,): more volumes than masses stand in it, ounces apart."""
+    n_groups = int(groups.max(initial=-1)) + 1
+    sure = (groups >= 0) & ~ounces
+    counts = [
+        np.bincount(groups[sure & (dimension == _CODE[kind])], minlength=n_groups)
+        for kind in ("volume", "mass")
+    ]
+    return counts[0] > counts[1]
+
 
 _DAY = 86_400
 _BATCH = 20_000
@@ -137,7 +240,7 @@ class Memory:
         category = facts.category[bought.item].astype(np.int64) + 1
         n_categories = int(facts.category.max(initial=0)) + 2
         key = bought.customer * n_categories + category
-        by_category = np.argsort(key * (1 << 34) + bought.seconds, kind="stable")
+        by_category = np.argsort(key * _SPAN + bought.seconds, kind="stable")
         return cls(
             facts,
             bought,
@@ -153,7 +256,7 @@ class Memory:
             by_category,
             Timeline.of(key, bought.seconds),
             Timeline.of(bought.customer, bought.seconds, facts.level[bought.item]),
-            np.sort(bought.customer * (1 << 34) + bought.seconds),
+            np.sort(bought.customer * _SPAN + bought.seconds),
         )
 
     def promotion(self, item: Integers, seconds: Integers) -> tuple[Floats, Floats]:
@@ -177,8 +280,8 @@ class Memory:
         key = customer * n_categories + self.facts.category[base] + 1
         key = np.where((self.facts.category[base] >= 0) & (customer >= 0), key, -1)
         stamps = self.category_stamps.stamps
-        begin = np.searchsorted(stamps, key * (1 << 34))
-        end = np.searchsorted(stamps, key * (1 << 34) + seconds)
+        begin = np.searchsorted(stamps, key * _SPAN)
+        end = np.searchsorted(stamps, key * _SPAN + seconds)
         lengths = np.where(key >= 0, end - begin, 0)
         owner = np.repeat(np.arange(len(base)), lengths)
         shift = begin - (np.cumsum(lengths) - lengths)
@@ -186,12 +289,12 @@ class Memory:
         items = Ragged.of_lengths(lengths, self.bought.item[place])
         age = (seconds[owner] - self.bought.seconds[place]) / _DAY
         people = self.last_of_customer
-        first = np.searchsorted(people, customer * (1 << 34))
-        last = np.searchsorted(people, customer * (1 << 34) + seconds)
+        first = np.searchsorted(people, customer * _SPAN)
+        last = np.searchsorted(people, customer * _SPAN + seconds)
         n_entries = np.where(customer >= 0, last - first, 0)
         since = np.full(len(base), NEVER, dtype=np.float32)
         some = n_entries > 0
-        since[some] = (seconds[some] - (people[last[some] - 1] & ((1 << 34) - 1))) / _DAY
+        since[some] = (seconds[some] - (people[last[some] - 1] & (_SPAN - 1))) / _DAY
         level = self.by_customer.before(np.maximum(customer, 0), seconds)
         return History(
             items,
