@@ -48,8 +48,8 @@ def test_an_empty_database_says_that_offers_are_too_few(tmp_path: Path) -> None:
     same, told = with_outcomes(fitted, url, Registry(tmp_path))
     assert same is fitted
     assert told == [
-        "outcomes are not used: 0 upsell offers of versions still here were shown and 0"
-        " converted; 1,000 and 50 are needed"
+        "outcomes are not used: of versions still here 0 shown upsell offers and 0"
+        " conversions are recorded; 1,000 and 50 are needed"
     ]
     assert "too few" in with_outcomes(tiny_model(), url, Registry(tmp_path))[1][0]
 
