@@ -107,7 +107,10 @@ def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, 
         rows, columns = rows[values != 0], columns[values != 0]
     else:
         values = np.asarray(data if isinstance(data, pd.DataFrame) else frame_of(data).to_numpy())
-        rows, columns = np.nonzero(values)
+        # Read as it is stored, most often column by column: several times as fast.
+        by_column = values.flags.f_contiguous
+        cells = np.flatnonzero(values.ravel("F" if by_column else "C"))
+        rows, columns = np.unravel_index(cells, values.shape, "F" if by_column else "C")
     if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
         raise ValueError("a one-hot frame holds True and False, or 1 and 0, and nothing else")
     shape = (len(data), len(frame_of(data).columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.frames import baskets_of
-from mersalg.training.mining.protocol import get_engine, min_count_of_support
+from mersalg.training.mining.protocol import Itemsets, get_engine, min_count_of_support
+from mersalg.training.mining.rules import Ranks
 
 _METRICS = (
     *("antecedent support", "consequent support", "support", "confidence", "lift"),
@@ -94,30 +95,54 @@ def association_rules(
         raise ValueError(f"metric must be one of {', '.join(_METRICS[2:])}, not {metric!r}")
     if not {"support", "itemsets"} <= set(itemsets.columns):
         raise ValueError("itemsets must have the columns support and itemsets, as of fpgrowth")
-    support = dict(zip(itemsets["itemsets"], itemsets["support"].astype(float), strict=True))
-    left: list[frozenset[Any]] = []
-    right: list[frozenset[Any]] = []
-    whole: list[float] = []
-    for items, share in support.items():
-        for size in range(len(items) - 1, 0, -1):
-            for part in combinations(items, size):
-                antecedent = frozenset(part)
-                left.append(antecedent)
-                right.append(items - antecedent)
-                whole.append(share)
-    columns = _measures(
-        np.array([support[each] for each in left], dtype=np.float64),
-        np.array([support[each] for each in right], dtype=np.float64),
-        np.array(whole, dtype=np.float64),
-    )
+    sets: list[frozenset[Any]] = list(itemsets["itemsets"])
+    support = itemsets["support"].to_numpy(np.float64)
+    left, right, whole = _splits(sets)
+    columns = _measures(support[left], support[right], support[whole])
     values = columns[metric]
     kept = np.flatnonzero(values >= min_threshold - 1e-12 * max(1.0, abs(min_threshold)))
     frame: dict[str, Any] = {
-        "antecedents": [left[rule] for rule in kept],
-        "consequents": [right[rule] for rule in kept],
+        "antecedents": [sets[place] for place in left[kept].tolist()],
+        "consequents": [sets[place] for place in right[kept].tolist()],
         **{name: column[kept] for name, column in columns.items()},
     }
     return pd.DataFrame(frame, columns=["antecedents", "consequents", *_METRICS])
+
+
+def _splits(sets: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
+    """Return the places of every antecedent, of its consequent, and of both together; (3, n).
+
+    Raises
+    ------
+    KeyError
+        A subset of a listed set is not listed.
+    """
+    codes = {item: code for code, item in enumerate(dict.fromkeys(chain.from_iterable(sets)))}
+    lengths = np.fromiter(map(len, sets), np.int64, len(sets))
+    levels: list[NDArray[np.int32]] = []
+    places: list[NDArray[np.int64]] = []
+    for length in range(1, int(lengths.max(initial=1)) + 1):
+        place = np.flatnonzero(lengths == length)
+        rows = np.array([[codes[item] for item in sets[row]] for row in place.tolist()], np.int32)
+        rows = np.sort(rows.reshape(-1, length), axis=1)
+        order = np.lexsort(rows.T[::-1])
+        levels.append(rows[order])
+        places.append(place[order])
+    splits = [np.zeros((3, 0), dtype=np.int64)]
+    try:
+        ranks = Ranks(Itemsets(tuple(levels), (), n_orders=0, min_count=1))
+        for rows, place in zip(levels, places, strict=True):
+            every = range(rows.shape[1])
+            for size in reversed(every[1:]):
+                for part in map(list, combinations(every, size)):
+                    rest = np.setdiff1d(every, part)
+                    left = places[size - 1][ranks.of(rows[:, part])]
+                    right = places[len(rest) - 1][ranks.of(rows[:, rest])]
+                    splits.append(np.stack((left, right, place)))
+    except ValueError as error:
+        raise KeyError("a subset of a listed set is not listed") from error
+    found = np.concatenate(splits, axis=1)
+    return found[:, np.argsort(found[2], kind="stable")]
 
 
 def _measures(

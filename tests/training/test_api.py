@@ -86,6 +86,16 @@ def test_a_rule_exactly_on_the_threshold_is_kept() -> None:
     assert len(association_rules(itemsets, metric="jaccard", min_threshold=0.2)) == len(found) - 2
 
 
+def test_rules_need_every_subset_of_a_set() -> None:
+    pair = [frozenset("ab"), frozenset("a"), frozenset("b")]
+    whole = pd.DataFrame({"support": [0.4, 0.5, 0.5], "itemsets": pair})
+    assert len(mersalg.association_rules(whole, min_threshold=0.8)) == 2
+    for row in (1, 2):
+        with pytest.raises(KeyError, match="a subset of a listed set is not listed"):
+            mersalg.association_rules(whole.drop(index=row))
+    assert mersalg.association_rules(mersalg.fpgrowth([["a"], ["b"]], 0.9)).empty
+
+
 def test_every_kind_of_baskets_gives_the_same() -> None:
     frame = drawn()
     expected = shares(mersalg.fpgrowth(frame, 0.1, use_colnames=True))
