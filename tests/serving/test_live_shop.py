@@ -180,6 +180,30 @@ def test_an_item_says_where_it_can_be_offered_and_why_not(server: Server) -> Non
         assert reader.get("/v1/items/unheard-of").status_code == 404
 
 
+def test_a_new_item_is_offered_as_an_upgrade_with_what_it_gains(server: Server) -> None:
+    stated = {
+        "name": "Phone 512 GB",
+        "price": "9990.00",
+        "family": "phone",
+        "attributes": {"storage_gb": "512"},
+    }
+    with server.client() as client, server.client(key="report-key-k3y") as reader:
+        client.put("/v1/items/new-phone", json=stated).raise_for_status()
+        offer = offers(client)["new-phone"]
+        assert (offer["kind"], offer["unit_price"]) == ("upsell", "9990.00")
+        assert offer["replaces"]["price_difference"] == "4000.00"
+        assert offer["gains"] == [{"attribute": "storage_gb", "from": "64", "to": "512"}]
+        assert offer["text"] == "8x the storage for 4000 NOK more"
+        upsold = [item for item, each in offers(client).items() if each["kind"] == "upsell"]
+        assert upsold[-1] == "new-phone"
+        assert len(upsold) > 1
+        assert reader.get("/v1/items/new-phone").json()["offered"]["upsell"]
+        changed = {"attributes": {"storage_gb": "32"}}
+        client.put("/v1/items/new-phone", json=changed).raise_for_status()
+        assert "new-phone" not in offers(client)
+        assert "no_known_gain" in reader.get("/v1/items/new-phone").json()["reasons"]
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"prices": "1"}, {"price": "-1"}, {"in_stock": "no"}, {"name": "\x1b]0;"}, []]
 )
