@@ -185,10 +185,10 @@ def read(kind: Any, arrays: Arrays, name: str = "") -> Any:
     if kind in (str, int, float):
         return kind(arrays[name].item())
     if origin is tuple:
-        found: list[Any] = []
-        while (each := read(inside[0] | None, arrays, f"{name}.{len(found)}")) is not None:
-            found.append(each)
-        return tuple(found)
+        members: list[Any] = []
+        while (each := read(inside[0] | None, arrays, f"{name}.{len(members)}")) is not None:
+            members.append(each)
+        return tuple(members)
     if origin is not None:
         keys = [str(key) for key in arrays[f"{name}.keys"].tolist()]
         values = (read(inside[1], arrays, f"{name}.values.{n}") for n in range(len(keys)))

@@ -184,9 +184,9 @@ class ShopConfig(Section):
     @model_validator(mode="after")
     def _periods_last(self) -> Self:
         for name, rules in (("pins", self.offers.pins), ("blocks", self.offers.blocks)):
-            for place, rule in enumerate(rules):
+            for index, rule in enumerate(rules):
                 if not rule.validity(self.shop.timezone).lasts:
-                    raise ValueError(f"offers.{name}.{place}: until must come after from")
+                    raise ValueError(f"offers.{name}.{index}: until must come after from")
         return self
 
 

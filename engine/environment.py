@@ -26,10 +26,10 @@ def expand_environment(text: str, setting: str) -> str:
         The variable is not set.
     """
 
-    def value_of(found: re.Match[str]) -> str:
-        value = os.environ.get(found[1])
+    def value_of(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
         if value is None:
-            raise ConfigError(f"the environment variable {found[1]} (in {setting}) is not set")
+            raise ConfigError(f"the environment variable {match[1]} (in {setting}) is not set")
         return value
 
     return _VARIABLE.sub(value_of, text)

@@ -1,4 +1,4 @@
-"""Fields of JSON objects that are not known: found without cost where there are none.
+"""Fields of JSON objects that are not known: looked for at no cost where there are none.
 
 A struct takes what it knows and passes over the rest. Its strict twin (`strictly`) refuses the
 rest: only what that one refuses is looked through for names.
@@ -62,8 +62,8 @@ def meant(path: str, struct: type[Struct]) -> str | None:
 
 def nearest(name: str, names: Collection[str]) -> str | None:
     """Return the one of `names` that is at most two letters from `name`, None without one."""
-    found = min(names, key=lambda known: _distance(name, known), default=None)
-    return found if found is not None and _distance(name, found) <= _MAX_EXCHANGED else None
+    closest = min(names, key=lambda known: _distance(name, known), default=None)
+    return closest if closest is not None and _distance(name, closest) <= _MAX_EXCHANGED else None
 
 
 def _distance(one: str, other: str) -> int:
@@ -73,9 +73,9 @@ def _distance(one: str, other: str) -> int:
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, start=1):
         before, row = row, [at]
-        for place, its in enumerate(other, start=1):
-            exchanged = before[place - 1] + (letter != its)
-            row.append(min(before[place] + 1, row[-1] + 1, exchanged))
+        for column, other_letter in enumerate(other, start=1):
+            replaced = before[column - 1] + (letter != other_letter)
+            row.append(min(before[column] + 1, row[-1] + 1, replaced))
     return row[-1]
 
 

@@ -56,30 +56,30 @@ class LiveCatalogue:
     def take(self, items: Mapping[str, LiveItem]) -> None:
         """Take what is stated of items now, in place of all that was stated of them before."""
         for item_id, item in items.items():
-            place = self._trained.items.index_of(item_id)
-            if place is not None:
-                self._set(place, item)
+            index = self._trained.items.index_of(item_id)
+            if index is not None:
+                self._set(index, item)
             elif item.fields:
                 self._new[item_id] = item
             else:
                 self._new.pop(item_id, None)
 
-    def _set(self, place: int, item: LiveItem) -> None:
+    def _set(self, index: int, item: LiveItem) -> None:
         trained, get = self._trained, item.get
-        self._price[place] = _minor(get("price"), trained, trained.price_minor.item(place))
-        self._cost[place] = _minor(get("cost"), trained, trained.cost_minor.item(place))
-        was_sold_out = trained.sold_out is not None and trained.sold_out.item(place)
-        is_active = get("active", trained.offerable.item(place) or was_sold_out)
+        self._price[index] = _minor(get("price"), trained, trained.price_minor.item(index))
+        self._cost[index] = _minor(get("cost"), trained, trained.cost_minor.item(index))
+        was_sold_out = trained.sold_out is not None and trained.sold_out.item(index)
+        is_active = get("active", trained.offerable.item(index) or was_sold_out)
         is_in_stock = get("in_stock", not was_sold_out)
-        self._offerable[place] = is_active and is_in_stock
-        self._sold_out[place] = is_active and not is_in_stock
-        self._groups["category"].set(place, _path(get("category")))
-        self._groups["family"].set(place, get("family"))
-        self._names.set(place, get("name") or None)
-        self._images.set(place, get("image_url"))
+        self._offerable[index] = is_active and is_in_stock
+        self._sold_out[index] = is_active and not is_in_stock
+        self._groups["category"].set(index, _path(get("category")))
+        self._groups["family"].set(index, get("family"))
+        self._names.set(index, get("name") or None)
+        self._images.set(index, get("image_url"))
         stated = item.attributes()
         for name, texts in self._attributes.items():
-            texts.set(place, stated.get(name))
+            texts.set(index, stated.get(name))
 
     def catalogue(self) -> Catalogue:
         """Return all items as they are now, those that are new behind the others."""
@@ -152,22 +152,22 @@ class _Texts:
         self._trained, self._changed = trained, dict[int, str]()
         self._made: tuple[list[str], StringTable] | None = ([], trained)
 
-    def set(self, place: int, text: str | None) -> None:
+    def set(self, index: int, text: str | None) -> None:
         """Put a text in place of the trained one, None to put that back."""
-        stated = None if text == self._trained[place] else text
-        if stated != self._changed.get(place):
+        stated = None if text == self._trained[index] else text
+        if stated != self._changed.get(index):
             self._made = None
             if stated is None:
-                del self._changed[place]
+                del self._changed[index]
             else:
-                self._changed[place] = stated
+                self._changed[index] = stated
 
     def with_new(self, new: list[str]) -> StringTable:
         """Return all, with more behind them."""
         if self._made is None or self._made[0] != new:
             texts = [*self._trained, *new]
-            for place, text in self._changed.items():
-                texts[place] = text
+            for index, text in self._changed.items():
+                texts[index] = text
             self._made = (new, StringTable.from_texts(texts))
         return self._made[1]
 
@@ -179,9 +179,9 @@ class _Groups:
         self._trained, self._codes, self._table = codes, codes.copy(), names
         self._names = {name: code for code, name in enumerate(names)}
 
-    def set(self, place: int, name: str | None) -> None:
+    def set(self, index: int, name: str | None) -> None:
         """Put an item into a group, None for its own."""
-        self._codes[place] = self._trained[place] if name is None else self._code(name)
+        self._codes[index] = self._trained[index] if name is None else self._code(name)
 
     def with_new(self, names: list[str | None]) -> tuple[NDArray[np.int32], StringTable]:
         """Return the codes, with those of new items behind them, and the names of all groups."""

@@ -76,22 +76,22 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     FactRejected
         A field holds what its type does not allow, or there is none.
     """
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in given.items():
         if name in ("price", "cost"):
-            found[name] = _amount(name, value)
+            fields[name] = _amount(name, value)
         elif name == "category":
-            found[name] = [_label(name, part) for part in value]
+            fields[name] = [_label(name, part) for part in value]
         elif name == "attributes":
-            found |= {
+            fields |= {
                 ATTRIBUTE + _label(name, each): _label(name, str(text))
                 for each, text in value.items()
             }
         else:
-            found[name] = value if isinstance(value, bool) else _label(name, value)
-    if not found:
+            fields[name] = value if isinstance(value, bool) else _label(name, value)
+    if not fields:
         raise FactRejected("invalid", "name at least one field of the item")
-    return found
+    return fields
 
 
 class Stated(Struct, frozen=True):
@@ -133,12 +133,12 @@ class LiveItem(Struct):
 
     def attributes(self) -> dict[str, str]:
         """Return the attributes, with the brand as one of them."""
-        found = {
+        stated = {
             name.removeprefix(ATTRIBUTE): value
             for name, (value, _) in self.fields.items()
             if name.startswith(ATTRIBUTE)
         }
-        return found | ({"brand": self.fields["brand"][0]} if "brand" in self.fields else {})
+        return stated | ({"brand": self.fields["brand"][0]} if "brand" in self.fields else {})
 
     def bodies(self) -> Iterator[dict[str, object]]:
         """Yield updates that state all that is known, one for each instant."""

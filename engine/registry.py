@@ -146,12 +146,12 @@ class Registry:
         """Manifests of all readable versions, oldest first; unreadable ones are left out."""
         if not self.root.is_dir():
             return []
-        found: list[Manifest] = []
+        manifests: list[Manifest] = []
         for folder in sorted(self.root.iterdir()):
             if _VERSION.fullmatch(folder.name):
                 with contextlib.suppress(ModelError):
-                    found.append(self.manifest(folder.name))
-        return found
+                    manifests.append(self.manifest(folder.name))
+        return manifests
 
     def manifest(self, version: str) -> Manifest:
         """Raise ModelNotFound, ModelCorrupt or ModelIncompatible."""

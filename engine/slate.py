@@ -123,8 +123,8 @@ def build_slate(
     """
     catalogue, newcomers = recommenders.catalogue, recommenders.newcomers
     in_force = recommenders.policy.at(clock.now() if at is None else at)
-    places = catalogue.items.indices_of([line.item_id for line in lines])
-    bases = _base_items(catalogue, lines, places)
+    items = catalogue.items.indices_of([line.item_id for line in lines])
+    bases = _base_items(catalogue, lines, items)
     cart = np.array([base.item for base in bases], dtype=np.int32)
     held = {base.item for base in bases}
     excluded, declined = _known(catalogue, excluded_item_ids), _known(catalogue, declined_item_ids)
@@ -133,8 +133,8 @@ def build_slate(
         cart,
         excluded,
         declined,
-        cart_price_minor=_price_minor(catalogue, lines, places) if limited else None,
-        has_unknown=-1 in places,
+        cart_price_minor=_price_minor(catalogue, lines, items) if limited else None,
+        has_unknown=-1 in items,
     )
     in_force.block(eligibility, held)
     upgrades: list[Upgrade] = []
@@ -201,11 +201,11 @@ def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
 
 
 def _price_minor(
-    catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
+    catalogue: Catalogue, lines: Sequence[CartLine], items: Sequence[int]
 ) -> float | None:
     """Return what all lines cost together; None where it is nothing, or a price is not known."""
     total = 0.0
-    for line, item in zip(lines, places, strict=True):
+    for line, item in zip(lines, items, strict=True):
         price = line.unit_price_minor
         if price is None:
             price = UNKNOWN if item < 0 else catalogue.price_minor.item(item)
@@ -216,22 +216,22 @@ def _price_minor(
 
 
 def _base_items(
-    catalogue: Catalogue, lines: Sequence[CartLine], places: Sequence[int]
+    catalogue: Catalogue, lines: Sequence[CartLine], items: Sequence[int]
 ) -> list[BaseItem]:
     """Return the known items of a cart, each once, by dense index; its lines added up.
 
-    Not those of which there are more than can be recorded. `places` are the lines' dense indices,
+    Not those of which there are more than can be recorded. `items` are the lines' dense indices,
     -1 where an item is unknown.
     """
-    found: dict[int, list[CartLine]] = {}
-    for item, line in zip(places, lines, strict=True):
-        if item in found:
-            found[item].append(line)
+    lines_of: dict[int, list[CartLine]] = {}
+    for item, line in zip(items, lines, strict=True):
+        if item in lines_of:
+            lines_of[item].append(line)
         elif item >= 0:
-            found[item] = [line]
+            lines_of[item] = [line]
     bases: list[BaseItem] = []
-    for item in sorted(found):
-        own, price = found[item], catalogue.price_minor.item(item)
+    for item in sorted(lines_of):
+        own, price = lines_of[item], catalogue.price_minor.item(item)
         line = own[0]
         finer = isinstance(line.unit_price_minor, Decimal)
         if len(own) > 1 or line.discount_minor or finer:

@@ -289,8 +289,8 @@ def _from_to(label: str, change: Change, language: Language) -> str:
 def value_text(value: str, language: Language) -> str:
     """Return a value of the catalogue for buyers: words of the known scales are translated."""
     word = " ".join(value.casefold().split())
-    found = messages_of(language).pgettext("value", word)
-    return _printed(value) if found == word else found
+    translated = messages_of(language).pgettext("value", word)
+    return _printed(value) if translated == word else translated
 
 
 def _printed(name: str) -> str:

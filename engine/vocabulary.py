@@ -106,7 +106,7 @@ class Vocabulary:
         sums = sums[places]
         for first in np.flatnonzero(sums[1:] == sums[:-1]).tolist():
             same = places[first : first + 2 + int((sums[first + 2 :] == sums[first]).sum())]
-            texts = [table[place] for place in same.tolist()]
+            texts = [table[index] for index in same.tolist()]
             if len(set(texts)) < len(texts):
                 raise ValueError("an id occurs twice in the vocabulary")
         return cls(table, sums, places)
@@ -117,8 +117,8 @@ class Vocabulary:
 
     def index_of(self, text: str) -> int | None:
         """Return the dense index of an external id, or None where it is unknown."""
-        [place] = self._native.indices_of([text])
-        return None if place < 0 else place
+        [index] = self._native.indices_of([text])
+        return None if index < 0 else index
 
     def __len__(self) -> int:
         return len(self.ids)

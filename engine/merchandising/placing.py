@@ -50,13 +50,13 @@ def place_complements(
     taken, left = list(pinned), limit - len(pinned)
     items, strengths = candidates.items, candidates.strengths
     best = eligibility.best(items, strengths, taken, cap, left)
-    chosen = {items.item(place): candidates.score(strengths.item(place)) for place in best}
+    chosen = {items.item(index): candidates.score(strengths.item(index)) for index in best}
     if len(chosen) < left:
         items, scores = candidates.fillers()
         if cap.gives_way:
             cap = Cap(_UNCAPPED, gives_way=False)
         best = eligibility.best(items, scores, [*taken, *chosen], cap, left - len(chosen))
-        chosen |= {items.item(place): scores.item(place) for place in best}
+        chosen |= {items.item(index): scores.item(index) for index in best}
     order = _arranged(pinned, chosen) if pinned else list(chosen)
     counts = candidates.evidence(order)
     return [
@@ -71,9 +71,9 @@ def _pinned(
     candidates: Candidates, eligibility: CartEligibility, pins: Sequence[Pin], limit: int
 ) -> dict[int, int]:
     """Return the positions of the items the shop places itself, ascending, up to the limit."""
-    found: dict[int, int] = {}
+    positions: dict[int, int] = {}
     for pin in pins:
-        if pin.position > limit or len(found) == limit:
+        if pin.position > limit or len(positions) == limit:
             break
         item = (
             _of_category(pin, candidates, eligibility)
@@ -82,8 +82,8 @@ def _pinned(
         )
         if item is not None:
             eligibility.leave_out(np.array([item], dtype=np.int32), Reason.ALREADY_OFFERED)
-            found[item] = pin.position
-    return found
+            positions[item] = pin.position
+    return positions
 
 
 def _itself(pin: Pin, eligibility: CartEligibility) -> int | None:
@@ -96,9 +96,9 @@ def _of_category(pin: Pin, candidates: Candidates, eligibility: CartEligibility)
     The shop named no item here, so nothing of what keeps items out is overridden but their price.
     """
     items, eligibility = candidates.items, eligibility.at_any_price()
-    places = (np.isin(items, pin.items) & eligibility.beside(items)).nonzero()[0]
-    if len(places):
-        return int(items[places[candidates.strengths[places].argmax()]])
+    indices = (np.isin(items, pin.items) & eligibility.beside(items)).nonzero()[0]
+    if len(indices):
+        return int(items[indices[candidates.strengths[indices].argmax()]])
     free = eligibility.beside(pin.items) & ~np.isin(pin.items, candidates.kept_apart())
     return int(pin.items[free.argmax()]) if free.any() else None
 
@@ -155,20 +155,20 @@ def rejected_complements(
     if len(offered) < limit or not chosen.issubset(candidates.items.tolist()):
         items, weaker = candidates.fillers()
         judged.append((items, weaker.tolist(), set() if cap.gives_way else full))
-    found: list[Rejected] = []
+    rejected: list[Rejected] = []
     for items, its_scores, crowded in judged:
         for item, score, reason in zip(
             items.tolist(), its_scores, eligibility.reasons(items), strict=True
         ):
             why = Reason.CATEGORY_CAP if category.item(item) in crowded else Reason.LOWER_SCORE
             why = Reason.FAMILY_OFFERED if substitutes.item(item) in families else why
-            found.append(Rejected("cross_sell", item, score, reason or why))
+            rejected.append(Rejected("cross_sell", item, score, reason or why))
     away = candidates.kept_apart()
     for item, reason in zip(away.tolist(), eligibility.reasons(away), strict=True):
         score = candidates.score_of(item)
-        found.append(Rejected("cross_sell", item, score, reason or Reason.KEPT_APART))
-    kept = [each for each in found if each.item not in chosen]
-    return sorted(kept, key=lambda each: (-each.score, each.item))
+        rejected.append(Rejected("cross_sell", item, score, reason or Reason.KEPT_APART))
+    others = [each for each in rejected if each.item not in chosen]
+    return sorted(others, key=lambda each: (-each.score, each.item))
 
 
 def rejected_upgrades(

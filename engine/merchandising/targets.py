@@ -42,9 +42,9 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[n
 
 def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozenset[int] | None:
     """Return the items the cart must hold for a rule; None where one is unknown."""
-    found = [catalogue.items.index_of(text) for text in rule.needed_items]
-    known = frozenset(item for item in found if item is not None)
-    return None if None in found else known
+    items = [catalogue.items.index_of(text) for text in rule.needed_items]
+    known = frozenset(item for item in items if item is not None)
+    return None if None in items else known
 
 
 def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32]:
@@ -54,14 +54,14 @@ def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32
     """
     wanted = [tuple(part.casefold() for part in category_path(name)) for name in names]
     # The extra place is that of the items of no category.
-    found = np.full(len(catalogue.category_names) + 1, -1, dtype=np.int32)
+    groups = np.full(len(catalogue.category_names) + 1, -1, dtype=np.int32)
     for code, name in enumerate(catalogue.category_names if wanted else ()):
         path = tuple(part.casefold() for part in category_path(name))
         for group, parts in enumerate(wanted):
             starts = range(len(path) - len(parts) + 1)
-            if found[code] < 0 and any(path[at : at + len(parts)] == parts for at in starts):
-                found[code] = group
-    return found[catalogue.category]
+            if groups[code] < 0 and any(path[at : at + len(parts)] == parts for at in starts):
+                groups[code] = group
+    return groups[catalogue.category]
 
 
 def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
@@ -85,12 +85,12 @@ def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
 
 
 def _rules(offers: OffersSection) -> Iterator[tuple[str, PinSection | BlockSection]]:
-    for place, pin in enumerate(offers.pins):
-        yield f"offers.pins.{place}", pin
-    for place, block in enumerate(offers.blocks):
-        yield f"offers.blocks.{place}", block
+    for index, pin in enumerate(offers.pins):
+        yield f"offers.pins.{index}", pin
+    for index, block in enumerate(offers.blocks):
+        yield f"offers.blocks.{index}", block
 
 
 def _like(name: str, known: Iterable[str]) -> str:
-    found = get_close_matches(name, list(known), n=1, cutoff=0.75)
-    return f"; is {found[0]!r} meant?" if found else ""
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f"; is {matches[0]!r} meant?" if matches else ""

@@ -228,7 +228,7 @@ def compare_attributes(
         Of the items, as of `Traits`.
     """
     attributes = attributes or AttributesSection()
-    found: dict[str, list[Change]] = {}
+    changes: dict[str, list[Change]] = {}
     for attribute, before, after in rows:
         levels = attributes.attribute_levels.get(attribute, ())
         lower = attribute in attributes.lower_is_better
@@ -241,9 +241,9 @@ def compare_attributes(
         if verdict not in ("same", "unknown") and not levels and not lower:
             sense = sense_of(attribute, before, after, kind)
         for each in (sense,) if sense else ("gain", "loss") if verdict == "both" else (verdict,):
-            found.setdefault(each, []).append(Change(attribute, before, after))
-    places = ("gain", "loss", "differs", "fit", "taste")
-    return Comparison(*(tuple(found.get(place, ())) for place in places))
+            changes.setdefault(each, []).append(Change(attribute, before, after))
+    verdicts = ("gain", "loss", "differs", "fit", "taste")
+    return Comparison(*(tuple(changes.get(verdict, ())) for verdict in verdicts))
 
 
 def compare_items(

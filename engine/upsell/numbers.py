@@ -65,21 +65,21 @@ def parse_number(text: str, decimal: Mark = ".") -> Number | None:
     """
     if text.strip().casefold() in _UNLIMITED:
         return Number(Decimal("Infinity"), "")
-    found = (_COMMA_NUMBER if decimal == "," else _NUMBER).fullmatch(text.strip())
-    if found is None:
+    match = (_COMMA_NUMBER if decimal == "," else _NUMBER).fullmatch(text.strip())
+    if match is None:
         return None
     if decimal == ",":
-        whole = re.sub(r"[ \u00a0\u202f.]", "", found["whole"])
-        digits = whole + (found["decimals"] or "").replace(",", ".")
-        return Number(Decimal(digits), (found["unit"] or "").strip())
-    whole, decimals = found["whole"], found["decimals"] or ""
+        whole = re.sub(r"[ \u00a0\u202f.]", "", match["whole"])
+        digits = whole + (match["decimals"] or "").replace(",", ".")
+        return Number(Decimal(digits), (match["unit"] or "").strip())
+    whole, decimals = match["whole"], match["decimals"] or ""
     grouped = "," in whole
     # `0,500` is half a litre, not five hundred.
     if grouped and not decimals and whole.lstrip("+-").startswith("0"):
         whole, _, decimals = whole.partition(",")
         grouped, decimals = False, f",{decimals}"
     digits = re.sub(r"[ \u00a0\u202f,]", "", whole) + decimals.replace(",", ".")
-    unit = (found["unit"] or "").strip()
+    unit = (match["unit"] or "").strip()
     return Number(Decimal(digits), unit, grouped and not decimals, decimals.startswith(","))
 
 

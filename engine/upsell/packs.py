@@ -125,23 +125,23 @@ def parse_pack(text: str) -> Pack | None:
         return _set_of(words)
     if _SIDES.search(words):
         return None
-    words = _RANGE.sub(lambda found: " " if _is_range(found, words) else found[0], words)
-    for found in _COUNTED.finditer(words):
-        pack = _counted(found)
+    words = _RANGE.sub(lambda match: " " if _is_range(match, words) else match[0], words)
+    for match in _COUNTED.finditer(words):
+        pack = _counted(match)
         if pack is not None:
-            return _times_around(pack, words, *found.span())
+            return _times_around(pack, words, *match.span())
     amounts = [
-        found
-        for found in _AMOUNT.finditer(words)
+        match
+        for match in _AMOUNT.finditer(words)
         # `X100 bag` is none of a hundred bags.
-        if _kind(found) != "pieces" or not words[: found.start()][-1:].isalpha()
+        if _kind(match) != "pieces" or not words[: match.start()][-1:].isalpha()
     ]
-    measured = [found for found in amounts if _kind(found) in ("volume", "mass")]
+    measured = [match for match in amounts if _kind(match) in ("volume", "mass")]
     if len(measured) > 1 and _adds_up(measured, words):
-        return _pack(sum(_base(found) for found in measured) / OUNCE, "oz")
+        return _pack(sum(_base(match) for match in measured) / OUNCE, "oz")
     # Beside a number of pieces inches say how large each is.
-    pieces = [found for found in amounts if _kind(found) == "pieces"]
-    each = [found for found in pieces if found["unit"] in _WORDS["strong"]]
+    pieces = [match for match in amounts if _kind(match) == "pieces"]
+    each = [match for match in pieces if match["unit"] in _WORDS["strong"]]
     nested = _nested(words) if not measured else None
     chosen = (each or measured or pieces or amounts)[:1]
     if nested is not None or not chosen:
@@ -159,26 +159,26 @@ def _normal(text: str) -> str:
 
 def _nested(words: str) -> Pack | None:
     """`10 boxes x 30 bags`, `2 pk x 12 stk`: pieces in packs."""
-    found = _NESTED.search(words)
-    if found is None or _UNITS.get(found["unit"], ("pieces",))[0] != "pieces":
+    match = _NESTED.search(words)
+    if match is None or _UNITS.get(match["unit"], ("pieces",))[0] != "pieces":
         return None
     if (
-        found["word"] not in _COUNT_WORDS | _WORDS["pack_words"] | _WORDS["full"]
-        and found["word"] not in _WORDS["boxes"]
+        match["word"] not in _COUNT_WORDS | _WORDS["pack_words"] | _WORDS["full"]
+        and match["word"] not in _WORDS["boxes"]
     ):
         return None
-    return _pack(float(found["count"]) * float(found["inner"]), "ct")
+    return _pack(float(match["count"]) * float(match["inner"]), "ct")
 
 
 def _times_around(pack: Pack, words: str, start: int, end: int) -> Pack:
     """Multiply by the packs that are named before and behind the place of an amount."""
     before, behind = words[:start], words[end:]
     factor, own = 1.0, re.match(r"[0-9]+", words[start:end])
-    while found := _BEFORE.search(before):
-        factor *= float(found["count"])
-        before = before[: found.start()]
-    found = _BEHIND.match(behind)
-    for each in [found] if found else [*_PACKS.finditer(before), *_PACKS.finditer(behind)]:
+    while match := _BEFORE.search(before):
+        factor *= float(match["count"])
+        before = before[: match.start()]
+    match = _BEHIND.match(behind)
+    for each in [match] if match else [*_PACKS.finditer(before), *_PACKS.finditer(behind)]:
         count = each["of"] if "of" in each.groupdict() and each["of"] else each["count"]
         if not (pack.dimension == "pieces" and own and own[0] == count):
             factor *= float(count or 1)
@@ -186,8 +186,8 @@ def _times_around(pack: Pack, words: str, start: int, end: int) -> Pack:
 
 
 def _set_of(words: str) -> Pack | None:
-    found = _SET_OF.search(words)
-    return _pack(float(found["count"]), "ct") if found else None
+    match = _SET_OF.search(words)
+    return _pack(float(match["count"]), "ct") if match else None
 
 
 def without_pack(name: str, category: str = "") -> str:
@@ -243,56 +243,56 @@ def _number(text: str, unit: str = "") -> float:
     return float(text.replace(",", "."))
 
 
-def _kind(found: re.Match[str]) -> str:
-    return _UNITS[found["unit"]][0]
+def _kind(match: re.Match[str]) -> str:
+    return _UNITS[match["unit"]][0]
 
 
-def _base(found: re.Match[str]) -> float:
-    return _number(found["value"], found["unit"]) * _UNITS[found["unit"]][1]
+def _base(match: re.Match[str]) -> float:
+    return _number(match["value"], match["unit"]) * _UNITS[match["unit"]][1]
 
 
-def _is_range(found: re.Match[str], words: str) -> bool:
+def _is_range(match: re.Match[str], words: str) -> bool:
     """`14-18 ct`, `6-8 oz`: between two amounts; not `10-6.75 oz` (ten of them) or `1-3/4 lb`."""
     if re.search(rf"[0-9][ -]?{_FRACTION}", words):
         return False
-    low, high = _number(found["low"]), _number(found["high"])
+    low, high = _number(match["low"]), _number(match["high"])
     if not low < high:
         return False
-    unit, (kind, *_) = found["unit"], _UNITS[found["unit"]]
-    if "/" in found[0]:
+    unit, (kind, *_) = match["unit"], _UNITS[match["unit"]]
+    if "/" in match[0]:
         return kind == "pieces" and high <= 1.5 * low
     if kind not in ("mass", "volume") or unit.startswith("lb") or high <= 1.5 * low:
         return True
     # Things weigh 9-18 kg, bags hold 4-6 l; 24 - 250 g pkgs. are packs.
-    return not found["each"] and (
+    return not match["each"] and (
         unit in ("kg", "kilo") or (unit in _WORDS["metric"] and high <= 5 * low)
     )
 
 
-def _counted(found: re.Match[str]) -> Pack | None:
+def _counted(match: re.Match[str]) -> Pack | None:
     """`12 pk/12 oz`, `2x250 g`, `4/12 oz`, `6 ct/15 oz`; None where the count is none."""
-    count, word, sign = float(found["count"]), found["word"], found["sign"]
-    pack = _pack(_number(found["value"], found["unit"]), found["unit"])
+    count, word, sign = float(match["count"]), match["word"], match["sign"]
+    pack = _pack(_number(match["value"], match["unit"]), match["unit"])
     if pack is None or count <= 0:
         return None
     if not word:
-        if sign.isspace() or (sign == "/" and re.match(_FRACTION, found[0]) and _is_part(found)):
+        if sign.isspace() or (sign == "/" and re.match(_FRACTION, match[0]) and _is_part(match)):
             return None
         return _many(count, pack, bounded=sign == "/")
     multiplies = sign not in ("/", "-", "–") and not sign.isspace()
     if word not in _WORDS["pack_words"] | _COUNT_WORDS | _WORDS["full"] | _WORDS["boxes"]:
         return None
     # Bags of so many gallons, pens of so many millimetres.
-    if pack.dimension == "span" or found["unit"] in ("ga", "gal"):
+    if pack.dimension == "span" or match["unit"] in ("ga", "gal"):
         return _pack(count, "ct")
     if word in _WORDS["pack_words"] or (word in _WORDS["full"] and sign != "/") or multiplies:
         return _many(count, pack, bounded=not multiplies)
     return pack if pack.dimension in ("mass", "volume") else None
 
 
-def _is_part(found: re.Match[str]) -> bool:
+def _is_part(match: re.Match[str]) -> bool:
     """`3/4 oz` is less than one; `4/4 oz`, `6/4 oz` and `2/8 oz` are packs."""
-    above, below = int(found["count"]), found["value"]
+    above, below = int(match["count"]), match["value"]
     return below.isdigit() and above < int(below) and (above % 2 == 1 or below == "3")
 
 
@@ -310,20 +310,20 @@ def _adds_up(measured: list[re.Match[str]], words: str) -> bool:
     return first["unit"] == "lb" and second["unit"] == "oz" and not between.strip()
 
 
-def _times_after(found: re.Match[str], words: str) -> Pack | None:
+def _times_after(match: re.Match[str], words: str) -> Pack | None:
     """`12 oz/12 pk` multiplies; `14 oz/8 ct` does not."""
-    pack = _pack(_number(found["value"], found["unit"]), found["unit"])
-    after = _AFTER.match(words, found.end())
+    pack = _pack(_number(match["value"], match["unit"]), match["unit"])
+    after = _AFTER.match(words, match.end())
     if pack is None:
         return None
     if after is not None and pack.dimension in ("mass", "volume"):
-        if after["word"] in _COUNT_WORDS and found["unit"] in ("ga", "gal"):
+        if after["word"] in _COUNT_WORDS and match["unit"] in ("ga", "gal"):
             return _pack(float(after["count"]), "ct")
         if after["word"] in _WORDS["pack_words"]:
             bounded = "/" in after[0]
             pack = _many(float(after["count"]), pack, bounded=bounded)
-            return _times_around(pack, words, found.start(), after.end())
-    return _times_around(pack, words, *found.span())
+            return _times_around(pack, words, match.start(), after.end())
+    return _times_around(pack, words, *match.span())
 
 
 def step_of(

@@ -185,8 +185,8 @@ class Upsell:
         if limit <= 0 or not bases:
             return []
         asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-        found = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MAX_COMPARED)
-        chosen = self._choose(map(_Sibling._make, found), bases, limit)
+        siblings = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MAX_COMPARED)
+        chosen = self._choose(map(_Sibling._make, siblings), bases, limit)
         if self.newcomers is not None and len(chosen) < limit:
             chosen += self.best_new(bases, eligibility.marks, limit - len(chosen))
         return chosen
@@ -209,7 +209,7 @@ class Upsell:
             return
         first, (least, most) = self.newcomers.first, self.ratios
         prices, costs = self.catalogue.price_minor, self.catalogue.cost_minor
-        for place, base in enumerate(bases):
+        for index, base in enumerate(bases):
             ladder, paid = self.ladders.family.item(base.item), base.unit_price_minor or 0
             if ladder < 0 or paid <= 0:
                 continue
@@ -226,7 +226,7 @@ class Upsell:
                 score = paid / prices.item(item) / buyers
                 if worth > 0:
                     bound = score * worth * float(base.quantity)
-                    yield _Sibling(item, place, difference, worth, score, bound)
+                    yield _Sibling(item, index, difference, worth, score, bound)
 
     def _choose(
         self, siblings: Iterable[_Sibling], bases: Sequence[BaseItem], limit: int

@@ -74,8 +74,8 @@ class Moves:
 
     def between(self, item: int, other: int) -> int:
         """How often `other` followed `item`."""
-        found = np.flatnonzero(self.items[item] == other)
-        return int(self.counts[self.items.indptr[item] + found[0]]) if len(found) else 0
+        indices = np.flatnonzero(self.items[item] == other)
+        return int(self.counts[self.items.indptr[item] + indices[0]]) if len(indices) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) 
 def useless_upgrades(catalogue: Catalogue, settings: OffersSection) -> list[str]:
     """Return a warning for each of `offers.upgrades` with an unknown or cheaper item."""
     warnings: list[str] = []
-    for place, pair in enumerate(settings.upgrades):
-        where = f"offers.upgrades.{place}"
+    for index, pair in enumerate(settings.upgrades):
+        where = f"offers.upgrades.{index}"
         base, better = (catalogue.items.index_of(each) for each in (pair.from_, pair.to))
         for item_id, item in ((pair.from_, base), (pair.to, better)):
             if item is None:

@@ -143,12 +143,12 @@ def traits_of(name: str, category: str = "") -> Traits:
     seasons: set[str] = set()
     tastes: set[str] = set()
 
-    def taken(found: re.Match[str]) -> str:
-        sizes.add(re.sub(r"\s", "", found.groupdict().get("size") or found[0]))
+    def taken(match: re.Match[str]) -> str:
+        sizes.add(re.sub(r"\s", "", match.groupdict().get("size") or match[0]))
         return " "
 
-    def season(found: re.Match[str]) -> str:
-        seasons.add(re.sub(r"\s", "", found[0]).rstrip("s"))
+    def season(match: re.Match[str]) -> str:
+        seasons.add(re.sub(r"\s", "", match[0]).rstrip("s"))
         return " "
 
     if worn:
@@ -239,7 +239,7 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
         return None
     if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
         return "fit"
-    labelled = all(_LABELLED.match(text) or number[place] for place, text in enumerate(texts))
+    labelled = all(_LABELLED.match(text) or number[index] for index, text in enumerate(texts))
     return "fit" if labelled and kind != "screen" else None
 
 
