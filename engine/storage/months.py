@@ -120,7 +120,8 @@ class Months:
         the default partition takes the facts.
         """
         now = month_of(clock.now())
-        months = {month_of(instant) for instant in instants}
+        days = {instant // clock.MICROS_PER_DAY for instant in instants}
+        months = {month_of(day * clock.MICROS_PER_DAY) for day in days}
         if now in months:
             months.add(_after(now))
         first = (now[0] - _YEARS_BACK, now[1])

@@ -240,7 +240,7 @@ class SqliteWriter(Writer):
         _insert(connection, offers, batch.offer_rows)
         _insert(connection, named_offers, batch.named_rows)
         if len(batch.rows) <= NOTED_SINGLY:
-            ids = orjson.dumps([row[0] for row in batch.rows]).decode()
+            ids = _json([row[0] for row in batch.rows])
             connection.execute(_FRESH.format("value from json_each(?)"), (ids,))
         else:
             connection.executemany(_FRESH_DAY.format("?"), _fresh_days(batch))
@@ -260,7 +260,7 @@ def _select(connection: Any, columns: str, table: Table, keys: Sequence[str]) ->
         return []
     chosen = f"{table.columns[0].name} in (select value from json_each(?))"  # noqa: S608
     statement = f"select {columns} from {table.name} where {chosen}"  # noqa: S608
-    return connection.execute(statement, (orjson.dumps(keys).decode(),)).fetchall()
+    return connection.execute(statement, (_json(keys),)).fetchall()
 
 
 def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
@@ -299,18 +299,20 @@ class PostgresWriter(Writer):
         connection.commit()
 
     def _write_rows(self, cursor: Any, batch: Batch) -> None:
-        keys = [(row[0], row[OCCURRED_AT]) for row in batch.rows]
-        known = list(_known_of(cursor, _KEYS.format("fact_ids", "event_id", "bigint"), keys))
-        if known:
-            cursor.execute("select event_id, digest from facts where event_id = any(%b)", (known,))
+        ids = [row[0] for row in batch.rows]
+        cursor.execute(
+            _KEYS.format("fact_ids", "bigint"),
+            (_json({row[0]: row[OCCURRED_AT] for row in batch.rows}),),
+        )
+        if cursor.rowcount < len(ids):
+            # Those of this batch are not in `facts` yet.
+            cursor.execute("select event_id, digest from facts where event_id = any(%b)", (ids,))
             batch.leave_out_known({row[0]: bytes(row[1]) for row in cursor.fetchall()})
         decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
         clashing = batch.reject_decisions(
-            _known_of(cursor, _KEYS.format("decisions", "decision_id", "text"), batch.decision_rows)
+            _known_of(cursor, "decisions", "decision_id", batch.decision_rows)
         )
-        clashing |= batch.reject_offers(
-            _known_of(cursor, _KEYS.format("offers", "offer_id", "text"), batch.offer_rows)
-        )
+        clashing |= batch.reject_offers(_known_of(cursor, "offers", "offer_id", batch.offer_rows))
         if clashing:
             ids = sorted(clashing)
             for table in ("offers", "fact_ids"):
@@ -322,27 +324,29 @@ class PostgresWriter(Writer):
             for row in batch.rows:
                 copy.write_row(row)
         if batch.named_rows:
-            cursor.execute(_NAMED, _columns(batch.named_rows))
+            cursor.execute(_NAMED, (_json(batch.named_rows),))
         if len(batch.rows) <= NOTED_SINGLY:
-            ids = [row[0] for row in batch.rows]
-            cursor.execute(_FRESH.format("unnest(%b::text[])"), (ids,))
+            new_ids = _json([row[0] for row in batch.rows])
+            cursor.execute(_FRESH.format("json_array_elements_text(%s::json)"), (new_ids,))
         else:
             cursor.executemany(_FRESH_DAY.format("%s"), _fresh_days(batch))
 
 
-def _known_of(cursor: Any, statement: str, rows: Sequence[Row]) -> set[str]:
+def _known_of(cursor: Any, table: str, column: str, rows: Sequence[Row]) -> set[str]:
     """Insert rows of a key and its fact where the key is new; return the keys that were not."""
     if not rows:
         return set()
-    first: dict[str, Any] = {}
+    first: dict[str, str] = {}
     for key, value in rows:
         first.setdefault(key, value)
-    cursor.execute(statement, _columns(list(first.items())))
+    statement = f"{_KEYS.format(table, 'text')} returning {column}"
+    cursor.execute(statement, (_json(first),))
     return first.keys() - {row[0] for row in cursor.fetchall()}
 
 
-def _columns(rows: Sequence[Row]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _json(values: object) -> str:
+    # One text for many values: the drivers handle each parameter by itself.
+    return orjson.dumps(values).decode()
 
 
 def _fresh_days(batch: Batch) -> list[tuple[int, str]]:
@@ -360,9 +364,10 @@ _FRESH_DAY = (
     " on conflict (day) do update set token = excluded.token"
 )
 _FRESH = "insert into fresh_facts (event_id) select {}"
-_NAMED = "insert into named_offers select * from unnest(%b::text[], %b::text[])"
+_NAMED = (
+    "insert into named_offers select value ->> 0, value ->> 1 from json_array_elements(%s::json)"
+)
 _FORGET_DECISIONS = "delete from decisions where decision_id = any(%b) and event_id = any(%b)"
 _KEYS = (
-    "insert into {0} select * from unnest(%b::text[], %b::{2}[])"
-    " on conflict ({1}) do nothing returning {1}"
+    "insert into {0} select key, value::{1} from json_each_text(%s::json) on conflict do nothing"
 )
