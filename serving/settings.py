@@ -130,6 +130,8 @@ class ServeSettings(BaseModel):
     """Proves Shopify's webhooks; none are taken without it."""
     checkout_secret: bytes | None = Field(default=None, repr=False)
     """Proves the checkout tokens of pages; none are valid without it."""
+    share_secret: bytes | None = Field(default=None, repr=False)
+    """Signs links to pages of the dashboard; none are made or valid without it."""
     stopping: Path | None = None
     """File that says that the service is stopping; made by `mersalg serve`."""
     parent: int | None = None
@@ -144,7 +146,7 @@ class ServeSettings(BaseModel):
             )
         return self
 
-    @field_validator("checkout_secret")
+    @field_validator("checkout_secret", "share_secret")
     @classmethod
     def _long(cls, secret: bytes | None) -> bytes | None:
         if secret is not None and len(secret) < _SHORTEST_SECRET:
@@ -187,16 +189,18 @@ def default_spool(database: str) -> Path:
 
 
 _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
-    *("keys", "session_secret", "shopify_secret", "checkout_secret", "parent", "stopping"),
+    *("keys", "session_secret", "shopify_secret", "checkout_secret", "share_secret"),
+    *("parent", "stopping"),
 }
 
 _VARIABLES = frozenset(
     PREFIX + name
     for name in (
         *(name.upper() for name in _FROM_ENVIRONMENT),
-        *("KEYS", "SECRET", "SHOPIFY_SECRET", "CHECKOUT_SECRET", "SPARK_CONF", "SPARK_MASTER"),
+        *("KEYS", "SECRET", "SHOPIFY_SECRET", "CHECKOUT_SECRET", "SHARE_SECRET"),
+        *("SPARK_CONF", "SPARK_MASTER"),
         *("DATABASE_FILE", "KEYS_FILE", "SECRET_FILE", "SHOPIFY_SECRET_FILE"),
-        "CHECKOUT_SECRET_FILE",
+        *("CHECKOUT_SECRET_FILE", "SHARE_SECRET_FILE"),
     )
 )
 
@@ -224,7 +228,7 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
         raise ConfigError("; ".join(problems), details={"problems": problems})
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
-    for name in ("shopify_secret", "checkout_secret"):
+    for name in ("shopify_secret", "checkout_secret", "share_secret"):
         values.setdefault(name, _secret(environment, name.upper()))
     if "database" not in values and (named := database_from_file(environment)):
         values["database"] = named

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Literal
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from fastapi import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
@@ -12,9 +13,10 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving import errors
+from mersalg.serving.auditing import audited
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.problem_pages import login_page, pages_router
-from mersalg.serving.dashboard.shell import TheVisit, Visit, spoken
+from mersalg.serving.dashboard.shell import TheVisit, Visit, shared_address, spoken
 from mersalg.serving.dashboard.templating import STATIC
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import overview_of
@@ -28,6 +30,9 @@ Step = Literal["day", "week", "month"]
 
 _ACTIONS = 1_000
 """Newest actions of administrators that are looked at for marks."""
+
+_SHARED = ("/dashboard", "/dashboard/funnel")
+_SHARED_DAYS = (7, 30, sessions.SHARED_DAYS)
 
 _FILES = {
     "dashboard.css": "text/css",
@@ -69,10 +74,33 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
         name,
         f"{name}.html",
         view=view,
-        steps=[(each, visit.address(step=each)) for each in TIME_KEYS],
+        steps=[]
+        if visit.shared_until
+        else [(each, visit.address(step=each)) for each in TIME_KEYS],
+        sharable=bool(visit.service.settings.share_secret and visit.session),
         has_model=model is not None,
         last_period=None if view.has_data else await visit.last_period(),
     )
+
+
+@router.post("/dashboard/share")
+async def share_page(visit: TheVisit) -> Response:
+    """Show a link to the overview or the funnel that anybody may read until it ends."""
+    form = await visit.form("report")
+    path, _, query = form.get("page", "").partition("?")
+    days = form.get("days", "")
+    if path not in _SHARED or days not in map(str, _SHARED_DAYS):
+        raise errors.invalid([{"where": "page", "message": "is not shared, or not for so long"}])
+    until = int(time.time()) + int(days) * 24 * 3600
+    address = shared_address(path, parse_qsl(query))
+    settings, key_id = visit.service.settings, visit.caller.key_id
+    async with audited(visit.service, visit.caller, "share page", f"{address} for {days} days"):
+        token = sessions.share_token(settings, key_id, address, until)
+        if token is None:
+            raise errors.ApiError(403, "forbidden", "sharing needs MERSALG_SHARE_SECRET and a key")
+    link = f"{address}&{urlencode({'lang': visit.language, 'share': token})}"
+    ends = visit.moment(until * 1_000_000)
+    return await visit.page("shared", "shared.html", link=link, ends=ends)
 
 
 @router.get("/dashboard/report.csv")

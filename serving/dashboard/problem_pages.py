@@ -47,7 +47,7 @@ _PROBLEMS = {
     429: "too_many",
     503: "database",
 }
-_OWN_PROBLEMS = ("old_form", "not_offered")
+_OWN_PROBLEMS = ("old_form", "not_offered", "link_ended")
 
 
 async def _problem_page(request: Request, problem: errors.ApiError) -> Response:

@@ -1,4 +1,4 @@
-"""Dashboard sessions: a signed cookie that says until when, and for which key, it holds."""
+"""Dashboard sessions and links to one page: signed, for a key, and until an instant."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mersalg.serving.settings import ServeSettings
 
 COOKIE = "mersalg_session"
 SECONDS = 12 * 3600
+SHARED_DAYS = 90
+"""How long a link to a page may be valid."""
 
 _MAY_LOOK = ("admin", "report")
 
@@ -34,7 +36,7 @@ def caller_of(settings: ServeSettings, cookie: str) -> Caller | None:
     None where it is over, somebody ended it, or its key is no longer known.
     """
     until, number, signature = _parts(cookie)
-    if not until.isdecimal() or not until.isascii() or len(until) > 12:
+    if not _is_instant(until):
         return None
     held = [
         key
@@ -73,6 +75,54 @@ def end_session(settings: ServeSettings, cookie: str) -> None:
         if int(path.name.split("-")[1]) <= time.time():
             path.unlink(missing_ok=True)
     _ended(settings.stopping, int(until), number).touch()
+
+
+def share_token(settings: ServeSettings, key_id: str, address: str, until: int) -> str | None:
+    """Return what lets anybody see a page until an instant, in seconds.
+
+    None without a secret to sign it, and for a key that may not look.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+        With the secret and the keys.
+    key_id : str
+        Of the key that shares; the link ends with it.
+    address : str
+        Path and parameters, which have to be the same later.
+    until : int
+        Unix seconds.
+    """
+    for key in _keys(settings):
+        if settings.share_secret is not None and key.id == key_id:
+            signature = _share_signature(settings.share_secret, key, address, until)
+            return f"{key_id}.{until}.{signature}"
+    return None
+
+
+def shared_until(settings: ServeSettings, token: str, address: str) -> int | None:
+    """Return until when, in seconds, a token shows a page; None where it does not."""
+    key_id, until, signature = _parts(token)
+    if settings.share_secret is None or not _is_instant(until):
+        return None
+    if not 0 < int(until) - time.time() <= SHARED_DAYS * 24 * 3600:
+        return None
+    signatures = [
+        _share_signature(settings.share_secret, key, address, int(until))
+        for key in _keys(settings)
+        if key.id == key_id
+    ]
+    is_ours = any(hmac.compare_digest(each.encode(), signature.encode()) for each in signatures)
+    return int(until) if is_ours else None
+
+
+def _share_signature(secret: bytes, key: Key, address: str, until: int) -> str:
+    message = b"share" + key.digest + until.to_bytes(8) + address.encode()
+    return hmac.new(secret, message, "sha256").hexdigest()
+
+
+def _is_instant(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 12
 
 
 def _keys(settings: ServeSettings) -> list[Key]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
@@ -22,6 +22,7 @@ from mersalg.engine.tracking.query import ReportQuery, other_period, parse_query
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.templating import page
+from mersalg.serving.keys import Scope
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import Term, glossary_of
 from mersalg.serving.request_body import read_body
@@ -44,7 +45,9 @@ _NOTHING = {"value": None, "status": "no_data", "reason": None}
 """The extra sales of no checkout."""
 _REPORT_SECONDS = 2.0
 """How long a page waits for its report before it shows how far it is."""
-_WITHOUT_FILTERS = ("models", "try", "problem")
+_READER = Caller(frozenset({"report"}), "link")
+"""Who has a link to a page."""
+_WITHOUT_FILTERS = ("models", "try", "problem", "shared")
 _RECENT = 1_000
 """Number of decisions whose stores, segments and placements filters list."""
 _PERIODS = (7, 28, 90, 365)
@@ -105,6 +108,8 @@ class Visit:
         Whose key opened the session, or was sent with the request.
     session : str
         Cookie of the session; empty without one.
+    shared_until : int or None
+        When the link that shows this page alone ends, in seconds; None where the caller has a key.
     """
 
     request: Request
@@ -113,6 +118,7 @@ class Visit:
     session: str
     language: Language
     filters: Filters
+    shared_until: int | None = None
 
     @cached_property
     def figures(self) -> Figures:
@@ -211,8 +217,8 @@ class Visit:
         known = {name: str(value) for name, value in texts.items() if value is not None}
         return f"{path or self.request.url.path}?{urlencode(known)}"
 
-    async def form(self) -> Mapping[str, str]:
-        """Return the fields of a form that an administrator sent from a page of ours.
+    async def form(self, scope: Scope = "admin") -> Mapping[str, str]:
+        """Return the fields of a form that somebody with a key sent from a page of ours.
 
         Raises
         ------
@@ -222,8 +228,8 @@ class Visit:
         """
         fields = parse_qs((await read_body(self.request)).decode("utf-8", "replace"))
         form = {name: values[0].strip() for name, values in fields.items()}
-        if not self.may_change:
-            raise errors.ApiError(403, "forbidden", "this needs an admin key: sign in with one")
+        if not self.caller.may(scope):
+            raise errors.ApiError(403, "forbidden", f"this needs a key of scope {scope}")
         if not sessions.is_form_token(self.service.settings, self.session, form.get("token", "")):
             raise errors.ApiError(403, "old_form", "this form is out of date: load the page again")
         return form
@@ -244,7 +250,9 @@ class Visit:
             active=name,
             pages=PAGES,
             filters=self.filters,
-            known={} if name in _WITHOUT_FILTERS else await asyncio.to_thread(self._known),
+            known={}
+            if self.shared_until or name in _WITHOUT_FILTERS
+            else await asyncio.to_thread(self._known),
             is_paused=service.guard.paused is not None,
             kinds=KINDS,
             periods=[(days, *self._last(days)) for days in _PERIODS],
@@ -321,7 +329,14 @@ async def visit_of(
 ) -> Visit:
     """Return the visit of a request; who may not look is sent to sign in."""
     session = request.cookies.get(sessions.COOKIE, "")
-    caller = _caller(request, service, session)
+    caller, shared = _caller(request, service, session), None
+    token = request.query_params.get("share")
+    if caller is None and token and request.method in ("GET", "HEAD"):
+        address = shared_address(request.url.path, request.query_params.multi_items())
+        shared = sessions.shared_until(service.settings, token, address)
+        if shared is None:
+            raise errors.ApiError(403, "link_ended", "this link has ended, or was changed")
+        caller = _READER
     if caller is None or not caller.may("report"):
         location = "/dashboard/login" + (f"?{urlencode({'lang': lang})}" if lang else "")
         raise errors.ApiError(303, "unauthorized", "sign in first", headers={"Location": location})
@@ -331,7 +346,12 @@ async def visit_of(
     narrowed = (each.strip() or None for each in (store, segment, placement))
     only = asked.kinds[0] if len(asked.kinds) == 1 else None
     filters = Filters(first, last, *narrowed, kind=only)
-    return Visit(request, service, caller, session, spoken(request, lang), filters)
+    return Visit(request, service, caller, session, spoken(request, lang), filters, shared)
+
+
+def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """Return what a link to a page is signed for: all but its language and the signature."""
+    return f"{path}?{urlencode(sorted(p for p in parameters if p[0] not in ('lang', 'share')))}"
 
 
 TheVisit = Annotated[Visit, Depends(visit_of)]

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.engine.tracking.test_incremental import trial
 from tests.serving.test_dashboard import Scheme, opened, record, sell
+from tests.serving.test_dashboard_sharing import SECRET
 from tests.support.models import tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
@@ -46,7 +47,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("shop")
     for name in ("Kafé", "Kafé <Sentrum> & Co"):
         publish_model(folder / "models", tiny_model(holdout=0.5, shop_name=name))
-    with running_server(folder, keys=f"admin:{KEY}") as server:
+    with running_server(folder, keys=f"admin:{KEY}", environment=SECRET) as server:
         record(folder, [fact for each in trial(800, 320, 800, 200) for fact in each])
         sell(f"sqlite:///{folder / 'facts.db'}")
         yield server

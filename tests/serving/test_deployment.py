@@ -58,7 +58,8 @@ def _default(text: str) -> str | None:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = _documented()
-    internal = {"keys", "session_secret", "shopify_secret", "checkout_secret", "parent", "stopping"}
+    internal = {"keys", "session_secret", "shopify_secret", "checkout_secret", "share_secret"}
+    internal |= {"parent", "stopping"}
     for name, field in ServeSettings.model_fields.items():
         if name in internal:
             continue

@@ -196,3 +196,33 @@ def test_answers_to_errors_of_ours_are_strict_too(path: str) -> None:
     assert answer.status_code == 500
     for name, value in SECURE_HEADERS:
         assert answer.headers.get_list(name.decode()) == [value.decode()]
+
+
+def test_links_are_of_one_page_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, address = int(time.time()), "/dashboard?from=2026-01-01&to=2026-01-28"
+    secret = {"share_secret": b"s" * 16}
+    settings = settings_with("report:three admin:four").model_copy(update=secret)
+    reporter, other = settings.keys.keys
+    until = now + 7 * 86_400
+    token = sessions.share_token(settings, reporter.id, address, until)
+    assert token is not None
+    assert sessions.shared_until(settings, token, address) == until
+    assert sessions.shared_until(settings, token, address.replace("28", "29")) is None
+    key_id, _, signature = token.split(".")
+    for forged in (
+        *("", "1.2.3", "é.1.é", token[:-1], f"{other.id}.{until}.{signature}"),
+        *(f"{key_id}.{until + 1}.{signature}", f"{key_id}.{'9' * 400}.{signature}"),
+    ):
+        assert sessions.shared_until(settings, forged, address) is None
+    too_long = sessions.share_token(settings, reporter.id, address, now + 91 * 86_400)
+    assert too_long is not None
+    assert sessions.shared_until(settings, too_long, address) is None
+    assert sessions.share_token(settings, "unknown", address, until) is None
+    for update in (
+        {"share_secret": b"t" * 16},
+        {"share_secret": None},
+        {"keys": settings_with("admin:four").keys},
+    ):
+        assert sessions.shared_until(settings.model_copy(update=update), token, address) is None
+    monkeypatch.setattr(sessions.time, "time", lambda: until + 1)
+    assert sessions.shared_until(settings, token, address) is None
