@@ -8,8 +8,8 @@ that are on sale.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -249,3 +249,36 @@ def with_rules(model: Model, rules: Mapping[str, LiveRule], offers: OffersSectio
     blocks = (*(each for each in sections if isinstance(each, BlockSection)), *offers.blocks)
     offers = offers.model_copy(update={"pins": pins, "blocks": blocks})
     return replace(model, settings=replace(model.settings, offers=offers))
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A pin or block; `rule_id` is None for one of the shop file."""
+
+    rule_id: str | None
+    section: ShopRule
+
+    @property
+    def state(self) -> str:
+        """What is the case with the item that it is of."""
+        return "pinned" if isinstance(self.section, PinSection) else "stopped"
+
+
+def rules_at(
+    instant: int, rules: Mapping[str, LiveRule], offers: OffersSection, timezone: str
+) -> list[InForce]:
+    """Return the pins and blocks of an instant: those set since, and those of the shop file."""
+    set_here = [(key, rule.section) for key, rule in in_force(rules).items()]
+    every = (*set_here, *((None, each) for each in (*offers.pins, *offers.blocks)))
+    return [InForce(rule_id, rule) for rule_id, rule in every if instant in rule.validity(timezone)]
+
+
+def rule_of(rules: Sequence[InForce], antecedent: Sequence[str], item_id: str) -> InForce | None:
+    """Return the rule of exactly an item, or of an item beside others; a block is stronger."""
+    own = [
+        each
+        for each in rules
+        if each.section.offered_item == item_id
+        and set(each.section.needed_items) == set(antecedent)
+    ]
+    return min(own, key=lambda each: each.state != "stopped", default=None)

@@ -12,14 +12,13 @@ from mersalg.serving.dashboard import rule_changes
 from mersalg.serving.dashboard.offers import Evidence, OfferRow, rows_of
 from mersalg.serving.dashboard.shell import Visit
 from mersalg.serving.presentation.charts import Scale
-from mersalg.serving.presentation.names import Key
+from mersalg.serving.presentation.figures import few_digits
+from mersalg.serving.presentation.names import Key, antecedent_text
 
 FEWEST_BUYERS = 5
 """Groups of fewer are put together for all but administrators, as in `GET /v1/reports/rates`."""
 
 KEY_OF: Mapping[str, Key] = {"items": "item", "rules": "rule", "ladders": "upgrade"}
-RECENT = 2_000
-"""Decisions that are looked at for where something is suggested."""
 
 
 async def counted(visit: Visit, *by: str) -> Mapping[str, Any] | None:
@@ -39,7 +38,7 @@ async def all_counted(visit: Visit) -> dict[Key, Mapping[str, Any]] | None:
 
 def page_rows(visit: Visit, report: Mapping[str, Any], by: Key) -> list[OfferRow]:
     """Return the rows of a report, with the pins and blocks in force."""
-    rules = list(rule_changes.rules_now(visit.service))
+    rules = rule_changes.rules_now(visit.service)
     return rows_of(report["groups"], by, visit.service.live.model, rules)
 
 
@@ -82,7 +81,7 @@ class Line:
     @property
     def antecedent(self) -> str:
         """What the cart holds, as a field of a form."""
-        return rule_changes.antecedent_text(self.row.beside)
+        return antecedent_text(self.row.beside)
 
     @property
     def rate(self) -> str:
@@ -160,12 +159,6 @@ _FRACTION = ("numerator", "denominator")
 def whole(amount: Decimal | None) -> Decimal | None:
     """Return an amount without decimals."""
     return None if amount is None else amount.quantize(Decimal(1))
-
-
-def few_digits(amount: Decimal) -> Decimal:
-    """Return an amount to three digits, for the fourth means nothing beside its interval."""
-    step = Decimal(10) ** max(0, amount.adjusted() - 2)
-    return (amount / step).to_integral_value() * step
 
 
 def evidence_text(visit: Visit, evidence: Evidence | None) -> str:

@@ -19,19 +19,19 @@ from mersalg.serving.dashboard import rule_changes
 from mersalg.serving.dashboard.offer_lines import (
     FEWEST_BUYERS,
     KEY_OF,
-    RECENT,
     Line,
     Scales,
     all_counted,
     evidence_text,
-    few_digits,
     page_rows,
     whole,
 )
 from mersalg.serving.dashboard.offers import Evidence, OfferRow, in_order
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
+from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names
+from mersalg.serving.presentation.worthwhile import RECENT
 
 router = pages_router()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,13 +13,17 @@ from mersalg.serving.dashboard.offer_lines import (
     KEY_OF,
     Line,
     Scales,
+    all_counted,
     counted,
     page_rows,
 )
 from mersalg.serving.dashboard.offers import SHOWN, SORTED_BY, csv_of, in_order, matching
 from mersalg.serving.dashboard.problem_pages import pages_router
+from mersalg.serving.dashboard.rule_changes import rules_now
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.dashboard.worth_doing import worth_doing
+from mersalg.serving.presentation.names import Names
+from mersalg.serving.presentation.texts import EntryWords
+from mersalg.serving.presentation.worthwhile import RECENT, Worth, worth_doing
 
 router = pages_router()
 
@@ -85,8 +90,19 @@ async def show_offers(
         done=done,
         rule=rule,
         last_period=None if every else await visit.last_period(),
-        worth=await worth_doing(visit) if name == "items" else None,
+        worth=await _worth(visit) if name == "items" else None,
     )
+
+
+async def _worth(visit: Visit) -> list[Worth] | None:
+    """Return the changes of the week; None while they are being counted."""
+    reports = await all_counted(visit)
+    if reports is None:
+        return None
+    service, words = visit.service, EntryWords(visit.language)
+    decisions = await asyncio.to_thread(service.store.facts.newest_decisions, RECENT)
+    names, rules = Names(service.live.model), rules_now(service)
+    return await asyncio.to_thread(worth_doing, reports, rules, decisions, names, words)
 
 
 @dataclass(frozen=True, slots=True)

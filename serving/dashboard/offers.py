@@ -14,9 +14,9 @@ import numpy as np
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.live_catalogue import InForce, rule_of
 from mersalg.engine.model import Model
 from mersalg.engine.tracking.query import UNKNOWN
-from mersalg.serving.dashboard.rule_changes import InForce, rule_of
 from mersalg.serving.presentation.names import Key, Names, is_decided, parts_of
 
 Report = Mapping[str, Any]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import RedirectResponse
 
 from mersalg.engine import clock
-from mersalg.engine.live_catalogue import in_force
-from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule
+from mersalg.engine.live_catalogue import InForce, rules_at
+from mersalg.engine.merchandising.sections import OffersSection
 from mersalg.engine.tracking import guardrail
 from mersalg.serving import errors
 from mersalg.serving.auditing import audited
@@ -34,39 +33,12 @@ def rule_id_of(action: str, antecedent: Sequence[str], item_id: str) -> str:
     return f"{PREFIX}{action}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """A pin or block; `rule_id` is None for one of the shop file."""
-
-    rule_id: str | None
-    section: ShopRule
-
-    @property
-    def state(self) -> str:
-        """What is the case with the item that it is of."""
-        return "pinned" if isinstance(self.section, PinSection) else "stopped"
-
-
-def rules_now(service: Service) -> Iterator[InForce]:
-    """Yield pins and blocks in force at this moment; those of the shop file without an id."""
-    now, trained = clock.now(), service.live.trained
+def rules_now(service: Service) -> list[InForce]:
+    """Return pins and blocks in force at this moment."""
+    trained = service.live.trained
     timezone = trained.settings.shop.timezone if trained else "UTC"
     offers = service.shop.offers or (trained.settings.offers if trained else OffersSection())
-    set_here = [(key, rule.section) for key, rule in in_force(service.shop.rules).items()]
-    for rule_id, rule in (*set_here, *((None, each) for each in (*offers.pins, *offers.blocks))):
-        if now in rule.validity(timezone):
-            yield InForce(rule_id, rule)
-
-
-def rule_of(rules: Sequence[InForce], antecedent: Sequence[str], item_id: str) -> InForce | None:
-    """Return the rule of exactly an item, or of an item beside others; a block is stronger."""
-    own = [
-        each
-        for each in rules
-        if each.section.offered_item == item_id
-        and set(each.section.needed_items) == set(antecedent)
-    ]
-    return min(own, key=lambda each: each.state != "stopped", default=None)
+    return rules_at(clock.now(), service.shop.rules, offers, timezone)
 
 
 @router.post("/dashboard/change")
@@ -99,11 +71,6 @@ async def resume_offers(visit: TheVisit) -> RedirectResponse:
     async with audited(service, visit.caller, "resume offers"):
         service.guard.take(await asyncio.to_thread(guardrail.resume, service.store, clock.now()))
     return _back(form.get("back", ""), done="resumed", rule=None)
-
-
-def antecedent_text(antecedent: Sequence[str]) -> str:
-    """Return item ids as a field of a form."""
-    return urlencode([("id", each) for each in antecedent])
 
 
 def _back(address: str, *, done: str, rule: str | None) -> RedirectResponse:

@@ -24,6 +24,12 @@ def minor_units(amount: str, currency: str | None) -> Decimal:
     return exact if currency is None else round(exact, money.minor_digits(currency))
 
 
+def few_digits(amount: Decimal) -> Decimal:
+    """Return an amount to three digits, for the fourth means nothing beside its interval."""
+    step = Decimal(10) ** max(0, amount.adjusted() - 2)
+    return (amount / step).to_integral_value() * step
+
+
 class Figures:
     """Counts, shares, differences, money and days of one language; a dash for what is None.
 
