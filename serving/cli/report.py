@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,14 +18,8 @@ from mersalg.serving.cli.files import target
 if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
-    from mersalg.engine.tracking.query import ReportQuery
-    from mersalg.serving.presentation.names import Names
-    from mersalg.serving.presentation.texts import ReportText
 
-    Report = Mapping[str, Any]
-
-_STEPS = {"day": 62, "week": 400}
-"""Steps of the chart over time of an HTML file, and the longest periods, in days, they are for."""
+_MAIL_WIDTH = 72
 _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
 
@@ -100,6 +93,14 @@ def command(
             "--adjusted", help="Also the revenue effect adjusted by earlier spend (CUPED)."
         ),
     ] = False,
+    weekly: Annotated[
+        bool,
+        typer.Option(
+            "--weekly",
+            help="Sum up the last full ISO week with facts as text; with --out X, X.html and X.txt"
+            " are written for an e-mail.",
+        ),
+    ] = False,
     lang: Annotated[
         str | None,
         typer.Option(help="Language of table and html: nb or en; else the shop's, else English."),
@@ -116,9 +117,11 @@ def command(
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
-    from mersalg.serving.cli.report_tables import terminal_lines
-    from mersalg.serving.presentation.names import OF_ITEMS
+    from mersalg.serving.cli import report_files
+    from mersalg.serving.cli.report_tables import terminal_lines, weekly_lines
+    from mersalg.serving.presentation.names import KEYS
     from mersalg.serving.presentation.report import present
+    from mersalg.serving.presentation.templating import weekly_page
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
@@ -142,6 +145,11 @@ def command(
         }
     )
     how = Format.json if as_json else output
+    if weekly and (since or until or by or compare or output is not Format.table):
+        raise ConfigError(
+            "weekly: a summary has a period and a form of its own; leave out --from, --to, --by,"
+            " --compare and --format"
+        )
     with existing_store(database) as store:
         settings = {**store.reports.settings(), **_settings_of(config)}
         query = query.filled(settings)
@@ -149,75 +157,40 @@ def command(
         with console.progress_bars(quiet=how is not Format.table) as progress:
             if rebuild:
                 _rebuild(store, progress)
-            report = build_report(store, query, progress=progress)
-        if how in (Format.table, Format.html):
-            is_named = how is Format.html or not OF_ITEMS.isdisjoint(query.by)
-            known = _known_of(store, models, config) if is_named else _Known()
-            view = present(report, query.shop, language, known.names)
-            if how is Format.html:
-                data = _page(store, query, report, view, known).encode()
+            if weekly:
+                report = report_files.last_week(store, query, progress)
             else:
-                lines = list(terminal_lines(view, console.out.width))
-                if out is None:
-                    console.out.print(*lines, sep="\n")
+                report = build_report(store, query, progress=progress)
+            if how not in (Format.table, Format.html):
+                _write(_data(report, how), out)
+                return
+            known = None
+            if weekly or how is Format.html or not set(KEYS).isdisjoint(query.by):
+                known = report_files.known_of(store, models, config, query.timezone or "UTC")
+            if weekly and known:
+                summary = report_files.weekly_summary(
+                    store, query, report, known, language, progress
+                )
+                lines = weekly_lines(summary, _MAIL_WIDTH if out else console.out.width)
+                if out is not None:
+                    _write(weekly_page(summary).encode(), out.with_name(f"{out.name}.html"))
+                    out = out.with_name(f"{out.name}.txt")
+            else:
+                view = present(report, query.shop, language, known and known.names)
+                if how is Format.html and known:
+                    page = report_files.html_file(store, query, report, view, known)
+                    _write(page.encode(), out)
                     return
-                data = "".join(f"{line.plain}\n" for line in lines).encode()
-        else:
-            data = _data(report, how)
+                lines = terminal_lines(view, console.out.width)
+    if out is None:
+        console.out.print(*lines, sep="\n")
+    else:
+        _write("".join(f"{line.plain}\n" for line in lines).encode(), out)
+
+
+def _write(data: bytes, out: Path | None) -> None:
     with target(out) as file:
         file.write(data)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of the shop beside its facts."""
-
-    names: Names | None = None
-    worthwhile_effect: float | None = None
-
-
-def _known_of(store: Store, models: Path, config: Path | None) -> _Known:
-    """Return the names of items and the effect worth having; the names stated last come first."""
-    from mersalg.engine.config import ExperimentSection, load_config
-    from mersalg.engine.errors import ModelError
-    from mersalg.engine.registry import Registry
-    from mersalg.serving.presentation.names import Names
-
-    registry, model = Registry(models), None
-    try:
-        model = registry.load() if registry.current() else None
-    except ModelError as error:
-        console.err.print(f"items are shown by their ids: {error.message}", markup=False)
-    items = store.live.since(-1).items
-    stated = {key: name for key, item in items.items() if (name := item.get("name"))}
-    experiment = model.settings.experiment if model else ExperimentSection()
-    if config is not None:
-        experiment = load_config(config).experiment
-    return _Known(Names(model, stated), experiment.worthwhile_effect)
-
-
-def _page(store: Store, query: ReportQuery, report: Report, view: ReportText, known: _Known) -> str:
-    """Return the HTML file of a report; its chart over time is of steps that it has room for."""
-    from mersalg.engine.tracking.query import TIME_KEYS
-    from mersalg.engine.tracking.report import build_report
-    from mersalg.serving.presentation.overview import overview_of
-    from mersalg.serving.presentation.templating import report_page
-
-    days: float = report["days"] or 0
-    step = next((step for step, most in _STEPS.items() if days <= most), "month")
-    over_time = report
-    if query.by in [(key,) for key in TIME_KEYS]:
-        step = query.by[0]
-    else:
-        over_time = build_report(store, replace(query, by=(step,)))
-    overview = overview_of(
-        over_time,
-        query.shop,
-        view.glossary.language,
-        step=step,
-        worthwhile_effect=known.worthwhile_effect,
-    )
-    return report_page(overview, view) + "\n"
 
 
 def _data(report: Mapping[str, Any], how: Format) -> bytes:

@@ -1,4 +1,4 @@
-"""The texts of a report on a terminal of any width.
+"""The texts of a report, or of a summary, on a terminal of any width.
 
 Lines are broken at spaces alone: the figures of a number and its sign or currency are joined by
 spaces that do not break, which Rich's own tables would break at.
@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from mersalg.serving.presentation.glossary import glossary_of
+
 if TYPE_CHECKING:
     from rich.text import Text
 
     from mersalg.serving.presentation.texts import ReportText
+    from mersalg.serving.presentation.weekly import Weekly
 
 _GAP = "  "
 _LABEL_WIDTH = 24
@@ -55,6 +58,32 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
     yield Text()
     title = view.glossary.phrase("data_quality")
     yield from wrapped(f"{title}: {'; '.join(view.notes)}", "dim")
+
+
+def weekly_lines(weekly: Weekly, width: int) -> Iterator[Text]:
+    """Yield the summary of a week as text, in the order of its HTML."""
+    from rich.text import Text
+
+    def wrapped(text: str, style: str = "", indent: str = "") -> Iterator[Text]:
+        lines = _wrap(text, width - len(indent))
+        return (Text(indent + line, style) for line in lines)
+
+    words = glossary_of(weekly.language).phrase
+    yield from wrapped(weekly.title, "dim")
+    yield from wrapped(weekly.verdict.say, "bold")
+    yield from wrapped(weekly.verdict.why)
+    yield from wrapped(weekly.recent)
+    for title, blocks in weekly.sections:
+        yield Text()
+        yield from wrapped(title, "bold underline")
+        for block in blocks:
+            state = f" ({words(f'state_{block.state}')})" if block.state else ""
+            yield from wrapped(f"{block.name}{state}", "bold")
+            for line in block.lines:
+                yield from wrapped(line, indent=_GAP)
+    for line in weekly.foot:
+        yield Text()
+        yield from wrapped(line, "dim")
 
 
 def _groups(view: ReportText, width: int) -> Iterator[Text]:

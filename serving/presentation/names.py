@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mersalg.engine.model import Model
 
 Key = Literal["item", "rule", "upgrade"]
-OF_ITEMS: frozenset[str] = frozenset(("item", "rule", "upgrade"))
+KEYS: tuple[Key, ...] = ("item", "rule", "upgrade")
 
 ARROW, JOINER, POPULAR = " -> ", " + ", "popular"
 """How a report writes rules: `a + b -> c`, and those of carts without one `popular -> c`."""
@@ -37,7 +37,7 @@ class Names:
 
     def beside(self, by: str, key: str) -> str:
         """Return the key of a group, after its names where it is of items that have some."""
-        if by not in OF_ITEMS or key in (OTHER, UNKNOWN):
+        if by not in KEYS or key in (OTHER, UNKNOWN):
             return key
         beside, item_id = parts_of(by, key)
         named = self[item_id]

@@ -11,8 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mersalg.serving.presentation import charts
+from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import Overview
 from mersalg.serving.presentation.texts import ReportText
+from mersalg.serving.presentation.weekly import Weekly
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
 _SPAN = re.compile(r"`([^`]*)`")
@@ -55,6 +57,11 @@ def report_page(view: Overview, text: ReportText | None = None) -> str:
         steps=(),
         style=style,
     )
+
+
+def weekly_page(weekly: Weekly) -> str:
+    """Return the summary of a week as HTML for an e-mail."""
+    return rendered("weekly.html", weekly=weekly, words=glossary_of(weekly.language).phrase)
 
 
 def rendered(template: str, **values: object) -> str:

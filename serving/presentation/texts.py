@@ -200,7 +200,7 @@ class EntryWords:
 
     def reason(self, entry: Report) -> str:
         """Why there is no number: the report says it in English, other languages in general."""
-        if self._language == "en" and entry["reason"]:
+        if self._language == "en" and entry.get("reason"):
             return str(entry["reason"])
         status = entry["status"]
         if status == "not_comparable" and "treatment" in entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from mersalg.engine import clock
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.live_items import Stated
@@ -121,6 +123,35 @@ def test_items_have_their_names_beside_their_ids(database: str, tmp_path: Path) 
     assert "Hveterundstykke" not in report(*asked, "--json")
     (models / "current.json").write_text("{")
     assert "\nHveterundstykke (bun)" in report(*asked)
+
+
+@pytest.mark.parametrize("language", ["nb", "en"])
+def test_a_week_is_summed_up_for_a_mail(database: str, language: str, tmp_path: Path) -> None:
+    asked = ("--database", database, "--weekly", "--lang", language)
+    for _ in range(2):
+        assert report(*asked, "--out", str(tmp_path / "week")) == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["week.html", "week.txt"]
+    text, page = ((tmp_path / f"week.{form}").read_text() for form in ("txt", "html"))
+    assert report(*asked).split() == text.split()
+    first = text.partition("\n")[0]
+    assert first in html.unescape(page)
+    days = "29. des. 2025 til 4. jan. 2026" if language == "nb" else "29 Dec 2025 to 4 Jan 2026"
+    assert days in text.replace("\n", " ")
+    own = json.loads(report(*asked, "--json"))
+    week = ("--from", "2025-12-29", "--to", "2026-01-04", "--by", "day", "--compare", "previous")
+    assert own == json.loads(report("--database", database, *week, "--watched", "--json"))
+
+
+def test_a_week_is_over_on_the_monday_after(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The facts are of Thursday, 1 January.
+    monkeypatch.setattr(clock, "now", lambda: clock.parse_instant("2026-01-04T22:59:59+00:00"))
+    with pytest.raises(DataError, match="no week that is over has facts yet"):
+        report("--database", database, "--weekly")
+    monkeypatch.setattr(clock, "now", lambda: clock.parse_instant("2026-01-04T23:00:00+00:00"))
+    assert "week 1, 2026" in report("--database", database, "--weekly")
+    for option in (("--from", "2026-01-01"), ("--by", "item"), ("--format", "html")):
+        with pytest.raises(ConfigError, match="leave out --from, --to, --by, --compare and"):
+            report("--database", database, "--weekly", *option)
 
 
 def test_parquet_has_the_rows_of_csv(database: str, tmp_path: Path) -> None:
