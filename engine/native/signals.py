@@ -62,7 +62,6 @@ COMPLEMENT = {
     "price_far": "|price_step|",
     "margin": "(price - cost) / price",
 }
-"""Of one candidate beside one cart; unknown things are zero, and last bought 999 days ago."""
 
 QUESTION = {
     "ladder_entries": "logarithm of the purchases of the base item's ladder",
@@ -109,8 +108,6 @@ QUESTION = {
     "steps_up_before": "logarithm of the purchases of a higher tier",
     "above_age": "logarithm of the days since a better item was bought",
 }
-"""Whether an item of a cart is replaced by a better one. Purchases are the customer's; a price
-level is the logarithm of a price, centred and scaled inside its ladder."""
 
 SIBLING = {
     "ratio": "logarithm of the price, less that of the price paid for the base item",
@@ -151,7 +148,14 @@ SIBLING = {
     "ratio_squared": "ratio squared",
     "popular_rank": "logarithm of the place among the better items by orders in 60 days",
 }
-"""Which of the better items is taken, of each of them."""
 
 TABLES = {"complement": COMPLEMENT, "question": QUESTION, "sibling": SIBLING}
 """By the first word of the struct's name."""
+SUBJECTS = {
+    "complement": "Of one candidate beside one cart. Unknown things are zero, and what was never"
+    " bought was last bought 999 days ago.",
+    "question": "Whether an item of a cart is replaced by a better one. Purchases are the"
+    " customer's; a price level is the logarithm of a price, centred and scaled inside its ladder.",
+    "sibling": "Which of the better items is taken, of each of them.",
+}
+"""What each table describes; `docs/reference/signals.md` is written from both."""

@@ -1,4 +1,4 @@
-"""Write the pages of the command line and of the HTTP API from the code: `make pages`."""
+"""Write the pages of the command line, the HTTP API and the signals from the code: `make pages`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mersalg.engine.native import signals
 from mersalg.serving.app import create_app
 from mersalg.serving.settings import ServeSettings
 
@@ -118,12 +119,32 @@ def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _words(part: Mapping[str, Any]) -> str:
-    return " ".join(str(part.get("description", "")).split()).replace("|", "\\|")
+    return _cell(str(part.get("description", "")))
+
+
+def signals_page() -> str:
+    """Return the page of the signals: a table for each network."""
+    parts = [
+        "# The signals\n\nWhat the fitted networks weigh:"
+        " [complements](../concepts/ranking.md) by the first table,"
+        " [upgrades](../concepts/upgrades.md) by the others."
+        " A row that says *its* or *the same* continues the row above.\n"
+    ]
+    for name, table in signals.TABLES.items():
+        parts.append(f"## {name.title()}\n\n{signals.SUBJECTS[name]}\n")
+        rows = [f"| `{each}` | {_cell(text)} |" for each, text in table.items()]
+        parts.append("| signal | says |\n|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 PAGES: Mapping[Path, Callable[[], str]] = {
     _REFERENCE / "command-line.md": command_page,
     _REFERENCE / "http.md": http_page,
+    _REFERENCE / "signals.md": signals_page,
 }
 
 
