@@ -3,31 +3,92 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.config import ShopConfig
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.errors import DataError
 from mersalg.engine.model import Model
+from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, Task
 from mersalg.engine.ranking.ranking import MODES, Mode
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.choice import FITTED, Choice, choose
 from mersalg.training.fitting import FittedLadders, fit_model, usual_prices
+from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import MiningEngine
-from mersalg.training.ranker import LEAST_EXAMPLES, fit_scorers
-from mersalg.training.ranking.base import fit_base
+from mersalg.training.mining.rules import rules_from_itemsets
+from mersalg.training.mining.search import affordable_min_count
+from mersalg.training.ranking.choice import FITTED, Choice, choose
 from mersalg.training.ranking.examples import bought
 from mersalg.training.ranking.examples import hide_one as examples_of
 from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
-from mersalg.training.ranking.signals import purchases_of
-from mersalg.training.splitting import split_by_time
-from mersalg.training.yardsticks import plain_rules, popularity, rules_of_pairs
+from mersalg.training.ranking.ranker import LEAST_EXAMPLES, fit_scorers
+from mersalg.training.ranking.signals import fit_base, purchases_of
+from mersalg.training.reading.dataset import split_by_time
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
+
+Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
+"""A cart of dense indices -> items to offer beside it, best first, none of the cart."""
+
+_MOST = 1_000
+"""Items a list holds at most: enough that ten are left when what was bought before is not."""
+_LEAST_JOINT = 5
+
+
+def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
+    """Return the most bought items, whatever the cart."""
+    ranked = np.argsort(-n_orders_of_item, kind="stable").astype(np.int32)
+
+    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
+        first = ranked[: _MOST + len(cart)]
+        return first[~np.isin(first, cart)]
+
+    return rank
+
+
+def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
+    """Return every rule of two items that meet in five orders; more where that is too many rules.
+
+    Many rules rank better than sure ones.
+    """
+    least = affordable_min_count(baskets, _LEAST_JOINT, max_length=2)
+    itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
+    return rules_from_itemsets(itemsets, baskets.n_orders)
+
+
+def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker:
+    """Return items by the best conviction of any rule of the cart, then by popularity.
+
+    Of the usual measures conviction finds most. `table` holds rules of single antecedents.
+    """
+    n_items = len(n_orders_of_item)
+    first = table.antecedents.values[table.antecedents.indptr[:-1]]
+    rules_of = Ragged.grouped(first, np.arange(len(table)), n_items)
+    fill = popularity(n_orders_of_item)
+    conviction = measures.conviction(*table.counts())
+
+    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
+        fired = rules_of.of(cart)
+        fired = fired[np.argsort(-conviction[fired], kind="stable")]
+        found = table.consequent[fired]
+        found = found[~np.isin(found, cart)]
+        _, first = np.unique(found, return_index=True)
+        found = found[np.sort(first)][:_MOST]
+        others = fill(cart)
+        return np.append(found, others[~np.isin(others, found)])[:_MOST]
+
+    return rank
+
 
 LEARNED_SHARE = 0.125
 """Of the orders before the split: the last part, which the scorers learn from."""
@@ -196,7 +257,7 @@ def back_test(
     examples = examples_of(test, counts > 0, n_samples, bought(train))
     purchases = purchases_of(dataset)
     tested = Tested.of(fitted.model, fitted.apart, examples, purchases, int(test.ordered_at.min()))
-    yardsticks = {
+    baselines = {
         "plain_rules": plain_rules(rules_of_pairs(train.baskets, rehearsal), counts),
         "popularity": popularity(counts),
     }
@@ -210,7 +271,7 @@ def back_test(
         hits: dict[Mode, dict[str, int]] = {}
         for mode in MODES:
             by_orders = {
-                name: tested.by(rank, new=mode == "discovery") for name, rank in yardsticks.items()
+                name: tested.by(rank, new=mode == "discovery") for name, rank in baselines.items()
             }
             hits[mode] = {**choice.found[mode], **by_orders}
         task.advance()

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
+from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.stores import CONTRADICTED, Stores
 from mersalg.engine.model import Model, Settings
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
@@ -20,20 +22,61 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
-from mersalg.training.medians import medians_of
+from mersalg.training.keyed import medians_of
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.search import affordable_min_count, default_min_count, mine_rules
+from mersalg.training.mining.strata import count_by_store
 from mersalg.training.mining.tallies import recency_of, weights
-from mersalg.training.ranking.base import fit_base
-from mersalg.training.ranking.signals import purchases_of
-from mersalg.training.stores import borne_out
+from mersalg.training.ranking.signals import fit_base, purchases_of
+from mersalg.training.reading.keys import MISSING, first_of_order
 from mersalg.training.upsell.events import count_moves
 from mersalg.training.upsell.families import find_groups
 from mersalg.training.upsell.fitting import fit_likelihood
 from mersalg.training.upsell.tiers import FormerCuts, TierCounts, fit_ladders, price_changes
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
+
+
+def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
+    """Return the store an order's lines name; int64 (n_orders,), MISSING where they name none."""
+    return first_of_order(*(dataset.lines[name].to_numpy() for name in ("order", "store")))
+
+
+def borne_out(
+    table: RuleTable,
+    dataset: Dataset,
+    orders: NDArray[np.int64],
+    baskets: Baskets,
+    max_q: float,
+) -> tuple[RuleTable, Stores | None]:
+    """Return the rules that the stores together do not contradict, and the counts by store.
+
+    Parameters
+    ----------
+    orders : int64
+        Positions of the orders that `baskets` are of.
+
+    Returns
+    -------
+    `table` as it is and None where orders are not known to be of several stores.
+    """
+    store = store_of_order(dataset)[orders]
+    n_stores = len(dataset.store_ids)
+    if len(np.unique(store[store != MISSING])) < 2:
+        return table, None
+    counts = count_by_store(table, baskets, store, n_stores, max_q)
+    contradicted = counts.flag == CONTRADICTED
+    kept, dropped = np.flatnonzero(~contradicted), np.flatnonzero(contradicted)
+    stores = Stores(
+        store_ids=dataset.store_ids,
+        n_orders=np.bincount(np.where(store == MISSING, n_stores, store), minlength=n_stores + 1),
+        offered=counts.take(kept),
+        contradicted_rules=table.take(dropped),
+        contradicted=counts.take(dropped),
+    )
+    return table.take(kept), stores
+
 
 UNSAVED = "unsaved"
 

@@ -17,10 +17,10 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.arrow import pc
-from mersalg.training.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.mining.pairs import baskets_of_pairs
-from mersalg.training.sources import SourceTable, single
+from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.dataset import Dataset, load_dataset, sources_of
+from mersalg.training.reading.sources import SourceTable, single
 
 
 def frame_of(data: Any) -> nw.DataFrame[Any]:

@@ -14,7 +14,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 
 def by_family(dataset: Dataset) -> Dataset:

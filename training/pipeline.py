@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import time
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
+import pandas as pd
 
+from mersalg import __version__
 from mersalg.engine import clock
 from mersalg.engine.config import ShopConfig
+from mersalg.engine.durable import sha256_of
 from mersalg.engine.errors import DataError, ModelError
 from mersalg.engine.forgotten import Forgotten
 from mersalg.engine.live_items import LiveItem
@@ -26,18 +31,48 @@ from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.engine.words import counted
-from mersalg.training.dataset import load_dataset, read_sources
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.fitting import Fitted, fit_model, ladders_of
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
-from mersalg.training.inputs import inputs_digest
 from mersalg.training.mining.protocol import MiningEngine, get_engine
+from mersalg.training.reading.dataset import Sources, load_dataset, read_sources
+from mersalg.training.reading.validation import shop_warnings
 from mersalg.training.upsell.outcomes import with_outcomes
 from mersalg.training.upsell.tiers import FormerCuts, former_cuts
-from mersalg.training.validation import shop_warnings
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
+
+
+def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Sources) -> str:
+    """Return the sha256 of the shop file, the rows it names, the erased customers and the release.
+
+    Files count by their bytes, rows of a database whatever their order.
+    """
+    rows: list[str] = []
+    for section, source in (
+        (config.orders, sources.orders),
+        (config.catalogue, sources.catalogue),
+    ):
+        if source is None or section is None:
+            continue
+        if section.url is None:
+            rows += [f"{name} {sha256_of(Path(name))}" for name in source.files]
+        else:
+            hashes = pd.util.hash_pandas_object(
+                source.table.to_pandas(), index=False, categorize=False
+            )
+            rows.append(hashlib.sha256(np.sort(hashes.to_numpy()).tobytes()).hexdigest())
+    parts = {
+        "items": {key: list(item.bodies()) for key, item in sources.items.items()},
+        "shop_file": config.model_dump(mode="json"),
+        "rows": rows,
+        "forgotten": hashlib.sha256(Forgotten(models).hashes().tobytes()).hexdigest(),
+        "engine": engine,
+        "mersalg": __version__,
+    }
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
 
 BACK_TEST_SAMPLES = 5_000
 _LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")

@@ -16,7 +16,7 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.arrow import arrow_of, numpy_of, pc
+from mersalg.training.reading.arrow import arrow_of, numpy_of, pc
 
 FORMATS = (".parquet", ".csv")
 

@@ -1,6 +1,6 @@
 """A fitted scorer as plain arrays: standardise, one or more layers, calibrate.
 
-Fitted in `mersalg.training.ranker` by scikit-learn; here only multiplied out.
+Fitted in `mersalg.training.ranking.ranker` by scikit-learn; here only multiplied out.
 """
 
 from __future__ import annotations

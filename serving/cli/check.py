@@ -84,8 +84,8 @@ def command(
 def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
     from mersalg.engine.config import load_config
     from mersalg.engine.errors import ConfigError, DataError
-    from mersalg.training.dataset import load_dataset
-    from mersalg.training.validation import rows_left_out, shop_warnings
+    from mersalg.training.reading.dataset import load_dataset
+    from mersalg.training.reading.validation import rows_left_out, shop_warnings
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():

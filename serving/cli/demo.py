@@ -18,7 +18,7 @@ from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from mersalg.training.demo import DemoResult
+    from mersalg.training.simulation.demo import DemoResult
 
 _PORT = 8765
 
@@ -57,9 +57,9 @@ def command(
     The baskets are those of a sample of households, always the same one; [bold]--full[/] takes all.
     The shoppers have baskets of the same households, from the weeks after those trained on.
     """
-    from mersalg.training.complete_journey import N_HOUSEHOLDS
-    from mersalg.training.demo import running_demo
-    from mersalg.training.demo_shop import SAMPLE_HOUSEHOLDS
+    from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS
+    from mersalg.training.simulation.demo import running_demo
+    from mersalg.training.simulation.demo_shop import SAMPLE_HOUSEHOLDS
 
     if full and households is not None:
         raise ConfigError("--full takes all households: leave out --households, or --full")

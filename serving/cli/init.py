@@ -18,7 +18,7 @@ from mersalg.serving.cli import console
 from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
-    from mersalg.training.init_settings import Draft, Question
+    from mersalg.training.init.settings import Draft, Question
 
 _FLAGS = ("name", "currency", "timezone", "locale")
 """Settings of `[shop]` that have an option of their own."""
@@ -64,7 +64,7 @@ def command(
     if bool(files) == bool(sample):
         raise ConfigError("name order and catalogue files, or a sample: --sample bike-shop")
     if sample:
-        from mersalg.training.sample_shop import sample_files
+        from mersalg.training.simulation.sample_shop import sample_files
 
         contents = sample_files(sample, datetime.now(UTC))
         written = {out.with_name(file): content for file, content in contents.items()}
@@ -82,7 +82,7 @@ def command(
         )
         return
     from mersalg.engine.config import parse_config
-    from mersalg.training.init_draft import draft_shop_file
+    from mersalg.training.init.draft import draft_shop_file
 
     _refuse_existing([out], force=force)
     given = _given(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mersalg.engine.progress import Task
     from mersalg.engine.storage.store import Store
-    from mersalg.training.invented_shop import Invented
+    from mersalg.training.simulation.invented_shop import Invented
 
 _BATCH = 500
 
@@ -64,7 +64,7 @@ def command(
     from mersalg.engine.facts import KINDS
     from mersalg.engine.storage.store import open_store
     from mersalg.engine.tracking.report import ReportQuery, build_report
-    from mersalg.training.invented_shop import CURRENCY, Invented, Plan
+    from mersalg.training.simulation.invented_shop import CURRENCY, Invented, Plan
 
     plan = Plan(
         checkouts=checkouts,

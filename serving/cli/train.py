@@ -168,7 +168,7 @@ def _print_warnings(warnings: list[str]) -> None:
 
 def _print_quality(quality: dict[str, Any]) -> None:
     """Rows kept and left out of each file, by reason with one example, and what was returned."""
-    from mersalg.training.validation import NOTES, REASONS
+    from mersalg.training.reading.validation import NOTES, REASONS
 
     for source in ("orders", "catalogue"):
         found = quality[source]
@@ -224,7 +224,7 @@ def _print_prices(
 
 
 def _example(example: dict[str, Any]) -> str:
-    from mersalg.training.validation import Example
+    from mersalg.training.reading.validation import Example
 
     return Example(**example).words
 

@@ -34,7 +34,7 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
         No customer's upgrades can be followed.
     """
     from mersalg.engine.errors import DataError
-    from mersalg.training.dataset import load_dataset
+    from mersalg.training.reading.dataset import load_dataset
     from mersalg.training.upsell.evaluation import evaluate_upsell
     from mersalg.training.upsell.stability import tier_stability
 

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.basket_files import read_baskets
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import min_count_of_support
 from mersalg.training.mining.rules import rules_from_itemsets
+from mersalg.training.reading.basket_files import read_baskets
 from tests.benchmarks.mining_sets import Missing, generated, prepared, shared
 from tests.benchmarks.mining_worker import ENGINES
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mersalg.engine.orders import Baskets
-from mersalg.training.basket_files import read_baskets
 from mersalg.training.mining.pairs import baskets_of_pairs
+from mersalg.training.reading.basket_files import read_baskets
 
 GIANT = 10_000
 """Items of the giant basket."""

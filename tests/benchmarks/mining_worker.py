@@ -65,7 +65,7 @@ def local_tests(baskets: Baskets, lines: Path, min_count: int) -> Run:
 
 def local_lines(baskets: Baskets, lines: Path, min_count: int) -> Run:
     """From order lines in a Parquet file."""
-    from mersalg.training.basket_files import read_baskets
+    from mersalg.training.reading.basket_files import read_baskets
 
     del baskets
     reading, (read, _) = _timed(lambda: read_baskets(lines))

@@ -18,9 +18,9 @@ import pandas as pd
 
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.basket_files import read_baskets
-from mersalg.training.complete_journey import write_shop
-from mersalg.training.dataset import load_dataset
+from mersalg.training.reading.basket_files import read_baskets
+from mersalg.training.reading.dataset import load_dataset
+from mersalg.training.simulation.complete_journey import write_shop
 from tests.benchmarks.mining_sets import Missing, shared
 from tests.benchmarks.side_by_side import in_turns, print_ratio
 from tests.support.shops import online_retail_config

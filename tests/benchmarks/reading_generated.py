@@ -21,7 +21,7 @@ import pyarrow.parquet
 
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import load_dataset
+from mersalg.training.reading.dataset import load_dataset
 
 _GROUP = 1_000_000
 _START, _SECOND = 1_700_000_000, 1_000_000

@@ -14,8 +14,8 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training import ranker
 from mersalg.training.pipeline import train
+from mersalg.training.ranking import ranker
 from mersalg_client import checkout_token
 from tests.support.habit_shop import write_habit_shop
 from tests.support.servers import running_server

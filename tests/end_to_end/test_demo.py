@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.training.complete_journey import N_HOUSEHOLDS, N_LINES
-from mersalg.training.demo import N_SHOPPERS
-from mersalg.training.demo_shop import SAMPLE_HOUSEHOLDS
+from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS, N_LINES
+from mersalg.training.simulation.demo import N_SHOPPERS
+from mersalg.training.simulation.demo_shop import SAMPLE_HOUSEHOLDS
 from tests.support.commands import attempt
 from tests.support.waiting import WAIT_SECONDS
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mersalg.training.sample_shop import sample_files
+from mersalg.training.simulation.sample_shop import sample_files
 from tests.support import reference_pages
 from tests.support.commands import run
 from tests.support.made_once import train_once

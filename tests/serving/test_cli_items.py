@@ -9,7 +9,7 @@ from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.store import open_store
-from mersalg.training.dataset import load_dataset
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
 

@@ -32,7 +32,8 @@ def skip_trainings() -> None:
 
     To be called before `mersalg.training.pipeline` and the tests import these names.
     """
-    from mersalg.training import fitting, ranker
+    from mersalg.training import fitting
+    from mersalg.training.ranking import ranker
 
     def no_training(*_arguments: object, **_named: object) -> NoReturn:
         pytest.skip("--fast trains no model")

@@ -10,7 +10,7 @@ from typing import Any
 
 from mersalg.engine.config import ShopConfig, parse_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.reading.dataset import Dataset, load_dataset
 
 SHOP = """
 [shop]

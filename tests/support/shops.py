@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from mersalg.engine.config import ShopConfig, load_config, parse_config
-from mersalg.training.basket_files import read_baskets
-from mersalg.training.complete_journey import write_shop
+from mersalg.training.reading.basket_files import read_baskets
+from mersalg.training.simulation.complete_journey import write_shop
 from tests.support.shared_data import shared_data
 
 BREADBASKET = """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.vocabulary import Vocabulary
-from mersalg.training.basket_files import read_baskets
+from mersalg.training.reading.basket_files import read_baskets
 from tests.support.shared_data import shared_data
 
 

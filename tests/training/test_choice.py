@@ -11,12 +11,12 @@ import pytest
 from mersalg.engine.config import load_config, parse_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Carts, Past
-from mersalg.training import choice
-from mersalg.training.choice import FITTED, RULES, simple_scorers
-from mersalg.training.dataset import load_dataset
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
+from mersalg.training.ranking import choice
+from mersalg.training.ranking.choice import FITTED, RULES, simple_scorers
 from mersalg.training.ranking.hits import LIFTS
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.habit_shop import write_habit_shop
 from tests.support.hit_rates import is_never_worse
 from tests.support.random_ranking import random_ranking
@@ -106,7 +106,7 @@ def test_a_simple_ranking_is_served_where_the_fitted_one_finds_less(
 ) -> None:
     # A network that has learned nothing is fitted in time, but finds nothing.
     monkeypatch.setattr("mersalg.training.networks.MOST_EPOCHS", 1)
-    monkeypatch.setattr("mersalg.training.ranker._NEGATIVES", 0)
+    monkeypatch.setattr("mersalg.training.ranking.ranker._NEGATIVES", 0)
     config = load_config(write_habit_shop(tmp_path))
     dataset = load_dataset(config, tmp_path, SilentProgress())
     tested = back_test(dataset, config, LocalEngine(), SilentProgress(), n_samples=1_000)

@@ -13,9 +13,10 @@ from mersalg.engine.config import load_config
 from mersalg.engine.errors import MersalgError
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training import complete_journey
 from mersalg.training.affinity import family_excludes
-from mersalg.training.complete_journey import (
+from mersalg.training.reading.dataset import Dataset, load_dataset, split_at
+from mersalg.training.simulation import complete_journey
+from mersalg.training.simulation.complete_journey import (
     N_HOUSEHOLDS,
     N_LINES,
     TEST_DAYS,
@@ -26,8 +27,6 @@ from mersalg.training.complete_journey import (
     split_moment,
     write_shop,
 )
-from mersalg.training.dataset import Dataset, load_dataset
-from mersalg.training.splitting import split_at
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine.errors import DataError
-from mersalg.training.basket_files import read_baskets
-from mersalg.training.csv_files import read_csv
+from mersalg.training.reading.basket_files import read_baskets
+from mersalg.training.reading.csv_files import read_csv
 
 HEADER = "order,item,price"
 ROWS = [f"{number},item-{number % 7},10.00" for number in range(1, 101)]

@@ -18,8 +18,8 @@ from mersalg.engine import clock
 from mersalg.engine.arrays import arrays_of, read
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.errors import DataError
-from mersalg.training.catalogue_file import parse_flag
-from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.reading.catalogue_file import parse_flag
+from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.repetitions import repetitions
 from tests.support.shop_files import baskets_by_id, config, line, load, write_csv
 

@@ -22,11 +22,11 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.registry import Registry
-from mersalg.training.dataset import load_dataset
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
 from mersalg.training.mining.tallies import recency_of, weights
 from mersalg.training.pipeline import fit, train
+from mersalg.training.reading.dataset import load_dataset
 
 DAY = clock.MICROS_PER_DAY
 ENGINE = get_engine("mlxtend")

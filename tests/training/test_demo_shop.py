@@ -8,8 +8,8 @@ import pytest
 
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.complete_journey import N_HOUSEHOLDS, N_LINES
-from mersalg.training.demo_shop import prepare_shop, trained_before
+from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS, N_LINES
+from mersalg.training.simulation.demo_shop import prepare_shop, trained_before
 
 
 @pytest.mark.demo

@@ -17,16 +17,17 @@ from mersalg.engine.config import load_config
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import load_dataset
 from mersalg.training.evaluation import (
     HitRate,
     back_test,
+    plain_rules,
+    popularity,
     upsell_coverage,
 )
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.rules import rules_from_itemsets
 from mersalg.training.ranking.examples import Examples, hide_one
-from mersalg.training.yardsticks import plain_rules, popularity
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.small_shop import write_small_shop
 

@@ -14,7 +14,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import CATEGORY, LEARNED, Families, Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
-from mersalg.training.catalogue_file import ranks_of
+from mersalg.training.reading.catalogue_file import ranks_of
 from mersalg.training.upsell.events import count_moves
 from mersalg.training.upsell.families import find_groups, learn_families
 from mersalg.training.upsell.names import design_words, share_a_kind, stem_of

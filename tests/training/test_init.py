@@ -20,8 +20,8 @@ from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.serving.cli.main import app
-from mersalg.training.dataset import load_dataset
-from mersalg.training.init_survey import Header, names
+from mersalg.training.init.survey import Header, names
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.commands import run
 from tests.support.exports import EXPORTS, GOODS, Export, Line, comma, lines, point
 

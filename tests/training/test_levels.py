@@ -10,8 +10,8 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.errors import DataError
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import load_dataset
 from mersalg.training.levels import by_family
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.habit_shop import write_habit_shop
 from tests.support.small_shop import write_small_shop
 

@@ -13,8 +13,7 @@ import pytest
 from mersalg.engine.errors import ServiceFailed
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.local_service import LocalService
-from mersalg.training.replay import HttpService
+from mersalg.training.simulation.local_service import HttpService, LocalService
 from tests.support.models import tiny_model
 
 

@@ -13,8 +13,8 @@ import pytest
 from mersalg.engine.upsell.gains import are_amounts
 from mersalg.engine.upsell.numbers import parse_number as parse_stated_number
 from mersalg.engine.upsell.packs import pack_in_name, parse_pack
-from mersalg.training.complete_journey import readable
-from mersalg.training.numbers import parse_number
+from mersalg.training.reading.numbers import parse_number
+from mersalg.training.simulation.complete_journey import readable
 from mersalg.training.upsell.names import stem_of
 
 READERS: dict[str, Callable[[str], object]] = {

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.basket_files import read_baskets
 from mersalg.training.mining.local import LocalEngine, label_rows
 from mersalg.training.mining.mlxtend import MlxtendEngine
 from mersalg.training.mining.protocol import Itemsets
+from mersalg.training.reading.basket_files import read_baskets
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
-from mersalg.training.basket_files import numbered_items, read_baskets
-from mersalg.training.keys import read_keys
 from mersalg.training.mining import pairs
 from mersalg.training.mining.pairs import baskets_of_pairs
-from mersalg.training.sources import single
+from mersalg.training.reading.basket_files import numbered_items, read_baskets
+from mersalg.training.reading.keys import read_keys
+from mersalg.training.reading.sources import single
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 

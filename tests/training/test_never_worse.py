@@ -9,9 +9,9 @@ import pytest
 
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import load_dataset
 from mersalg.training.evaluation import back_test
 from mersalg.training.mining.local import LocalEngine
+from mersalg.training.reading.dataset import load_dataset
 from tests.support import shops
 from tests.support.hit_rates import is_never_worse
 

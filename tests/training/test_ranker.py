@@ -13,13 +13,13 @@ from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.dataset import Dataset, load_dataset
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.ranking import item_item
 from mersalg.training.ranking.examples import bought, hide_one
 from mersalg.training.ranking.hits import Reliability
 from mersalg.training.ranking.signals import fit_signals, group_baskets
+from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.habit_shop import write_habit_shop
 from tests.training.test_mining_local import _random_rows
 

@@ -7,7 +7,7 @@ import pytest
 
 from mersalg.engine import clock
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import Dataset, load_dataset
+from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.shared_data import shared_data
 from tests.support.shops import breadbasket_config, coffee_ibm_config, online_retail_config
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.training.dataset import Dataset
-from mersalg.training.keys import MISSING
-from mersalg.training.returns import subtract_returns
+from mersalg.training.reading.dataset import Dataset
+from mersalg.training.reading.keys import MISSING
+from mersalg.training.reading.returns import subtract_returns
 from tests.support.shop_files import config, line, load
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.training.sample_shop import sample_files, sample_names
+from mersalg.training.simulation.sample_shop import sample_files, sample_names
 from tests.support.commands import run
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)

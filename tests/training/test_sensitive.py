@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import load_dataset
-from mersalg.training.sensitive import sensitive_categories
-from mersalg.training.validation import shop_warnings
+from mersalg.training.reading.dataset import load_dataset
+from mersalg.training.reading.overlooked import sensitive_categories
+from mersalg.training.reading.validation import shop_warnings
 from tests.support.commands import run
 from tests.support.shop_files import config, line, write_csv
 

@@ -16,8 +16,8 @@ from mersalg.engine import clock
 from mersalg.engine.config import parse_config
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.dataset import Dataset, load_dataset
-from mersalg.training.validation import warnings_of
+from mersalg.training.reading.dataset import Dataset, load_dataset
+from mersalg.training.reading.validation import warnings_of
 from tests.support.shop_files import baskets_by_id
 
 SHOP = '[shop]\nname = "Te og brød"\ncurrency = "NOK"\ntimezone = "Europe/Oslo"\n'

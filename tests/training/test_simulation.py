@@ -15,10 +15,8 @@ from mersalg.engine.experiment import assign_arm, unit_of
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Event
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.replay import Replay, replay
-from mersalg.training.shoppers import Behaviour, Visit
-from mersalg.training.simulation import Outcome, play
-from mersalg.training.truth import Truth
+from mersalg.training.simulation.replay import Replay, replay
+from mersalg.training.simulation.shoppers import Behaviour, Outcome, Truth, Visit, play
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=UTC)
 CERTAIN = Behaviour(seen=1, clicks=1, dismisses=0, abandons=0, refunds=0)

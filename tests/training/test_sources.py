@@ -20,12 +20,12 @@ from mersalg.engine import clock
 from mersalg.engine.arrays import arrays_of
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.source_sections import OrdersSection
-from mersalg.training.database_source import without_password
-from mersalg.training.dataset import Dataset
-from mersalg.training.keys import MISSING, read_keys
-from mersalg.training.moments import read_moments
-from mersalg.training.numbers import Marks, money_to_minor, parse_number, read_numbers
-from mersalg.training.sources import SourceTable, read_source, single
+from mersalg.training.reading.database_source import without_password
+from mersalg.training.reading.dataset import Dataset
+from mersalg.training.reading.keys import MISSING, read_keys
+from mersalg.training.reading.moments import read_moments
+from mersalg.training.reading.numbers import Marks, money_to_minor, parse_number, read_numbers
+from mersalg.training.reading.sources import SourceTable, read_source, single
 from tests.support.shop_files import ORDER_COLUMNS, config, line, load, write_csv
 
 
@@ -376,7 +376,7 @@ def test_a_query_is_run_as_written(database: Path) -> None:
 def test_parts_of_a_query_may_differ_in_type(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mersalg.training.database_source._ROWS_AT_A_TIME", 1)
+    monkeypatch.setattr("mersalg.training.reading.database_source._ROWS_AT_A_TIME", 1)
     query = "select note from lines order by order_id"
     source = read_source(section(url="sqlite:///shop.db", query=query), database, ["note"])
     assert source.column("note").to_pylist() == ["1", "x", "2.5"]

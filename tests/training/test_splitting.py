@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from mersalg.engine import clock
 from mersalg.engine.errors import DataError
-from mersalg.training.dataset import Dataset
-from mersalg.training.splitting import split_at, split_by_time
+from mersalg.training.reading.dataset import Dataset, split_at, split_by_time
 from tests.support.shop_files import config, line, load
 
 

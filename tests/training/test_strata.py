@@ -22,7 +22,7 @@ from mersalg.engine.model_check import self_check
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.dataset import load_dataset
+from mersalg.training.fitting import store_of_order
 from mersalg.training.mining import strata
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
@@ -34,7 +34,7 @@ from mersalg.training.mining.strata import (
     tables_by_stratum,
 )
 from mersalg.training.pipeline import fit, train
-from mersalg.training.stores import store_of_order
+from mersalg.training.reading.dataset import load_dataset
 from tests.support.commands import run
 
 ENGINE = get_engine("mlxtend")

@@ -10,8 +10,8 @@ import pytest
 
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.complete_journey import TRAIN_DAYS, write_shop
-from mersalg.training.dataset import load_dataset
+from mersalg.training.reading.dataset import load_dataset
+from mersalg.training.simulation.complete_journey import TRAIN_DAYS, write_shop
 from mersalg.training.upsell.stability import tier_stability
 from tests.support.commands import run
 from tests.support.shop_files import SHOP, config, line, load, write_csv

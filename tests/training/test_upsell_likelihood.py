@@ -17,8 +17,8 @@ from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.upsell.likelihood import Likelihood
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.dataset import Dataset
 from mersalg.training.ranking.signals import purchases_of
+from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.evaluation import calibration_error, evaluate_upsell
 from mersalg.training.upsell.events import Purchased, questions_of, turns_of
 from mersalg.training.upsell.fitting import Asker, fit_likelihood, shares
@@ -62,7 +62,7 @@ def _shop() -> tuple[Dataset, Ladders]:
     at, customer, item = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
     at += 1_600_000_000_000_000
     from mersalg.engine.orders import Baskets
-    from mersalg.training.validation import DataQuality
+    from mersalg.training.reading.validation import DataQuality
 
     order = np.arange(len(at))
     lines = pd.DataFrame(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mersalg.engine.errors import DataError
-from mersalg.training.validation import NOTES, REASONS, warnings_of
+from mersalg.training.reading.validation import NOTES, REASONS, warnings_of
 from tests.support.shop_files import (
     ORDER_COLUMNS,
     baskets_by_id,
@@ -112,7 +112,7 @@ def test_a_great_part_left_out_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_every_reason_and_note_has_its_words() -> None:
-    training = Path(__file__).parents[2] / "training"
+    training = Path(__file__).parents[2] / "training" / "reading"
     lines, catalogue = (
         (training / name).read_text("utf-8") for name in ("order_lines.py", "catalogue_file.py")
     )

@@ -11,11 +11,11 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.dataset import Dataset, load_dataset
 from mersalg.training.fitting import usual_prices
-from mersalg.training.shoppers import Behaviour, Visit
+from mersalg.training.reading.dataset import Dataset, load_dataset
+from mersalg.training.simulation.replay import Visits
+from mersalg.training.simulation.shoppers import Behaviour, Visit
 from mersalg.training.upsell.tiers import fit_ladders
-from mersalg.training.visits import Visits
 from tests.scenarios.cafe.planted import PLAN as CAFE
 from tests.scenarios.hotel.planted import PLAN as HOTEL
 from tests.scenarios.planting import Plan, write_shop

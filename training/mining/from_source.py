@@ -62,7 +62,7 @@ def count_source(
     Parameters
     ----------
     source
-        A file (`mersalg.training.basket_files`; Spark reads more,
+        A file (`mersalg.training.reading.basket_files`; Spark reads more,
         `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which `${NAME}`
         is read from the environment.
     min_count
@@ -107,7 +107,7 @@ def count_source(
 def _read(source: str, query: str | None) -> tuple[Baskets, StringTable]:
     import pyarrow as pa
 
-    from mersalg.training.basket_files import read_baskets, read_baskets_of_query
+    from mersalg.training.reading.basket_files import read_baskets, read_baskets_of_query
 
     # Arrow's own allocator keeps what is freed: a quarter more memory, and longer to get it.
     pa.set_memory_pool(pa.system_memory_pool())

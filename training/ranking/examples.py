@@ -17,7 +17,7 @@ from mersalg.training.keyed import distinct, look_up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 T = TypeVar("T")
 Moments = int | NDArray[np.int64] | None

@@ -19,8 +19,8 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.affinity import Apart
 from mersalg.training.keyed import Grouping, Keys, distinct, look_up
 from mersalg.training.networks import calibrated
-from mersalg.training.ranker import CALIBRATION, rows_of
 from mersalg.training.ranking.examples import Examples
+from mersalg.training.ranking.ranker import CALIBRATION, rows_of
 
 LIST_LENGTH = 10
 _RULES_LISTED = 1_000

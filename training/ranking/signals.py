@@ -1,4 +1,4 @@
-"""From orders and catalogue to what each item is by itself."""
+"""From orders and catalogue to what each item is by itself, and what items are beside others."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.orders import Baskets
+from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.training.ranking.item_item import fit_neighbours
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 _RECENT_DAYS, _LATEST_DAYS = 14.0, 4.0
 _POPULAR = 40
@@ -100,4 +103,31 @@ def purchases_of(dataset: Dataset) -> Purchases:
     counts = np.bincount(dataset.customer[order], minlength=len(dataset.customer_ids))
     return Purchases(
         Ragged.of_lengths(counts, dataset.ordered_at[order]), Ragged(taken.indptr, taken.items)
+    )
+
+
+def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progress) -> Ranking:
+    """Item-item models and signals of `dataset`; a ranking without scorers.
+
+    Parameters
+    ----------
+    price_minor : int64 (n_items,)
+        What each item usually costs, not above zero where unknown.
+    """
+    group, n_groups = groups_of(dataset.catalogue)
+    baskets = dataset.baskets
+    return Ranking(
+        neighbours=fit_neighbours(baskets, progress, name="item-item"),
+        groups=fit_neighbours(
+            group_baskets(baskets, group, n_groups), progress, name="group-group"
+        ),
+        signals=fit_signals(
+            baskets,
+            dataset.ordered_at,
+            group,
+            n_groups,
+            np.where(dataset.catalogue.price_minor > 0, dataset.catalogue.price_minor, price_minor),
+            dataset.catalogue.cost_minor,
+        ),
+        scorers={},
     )

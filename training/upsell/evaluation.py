@@ -16,7 +16,7 @@ from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker, sh
 from mersalg.training.upsell.memory import Memory, facts_of
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 TRAIN_SHARE, WARM_UP = 292 / 366, 0.15
 """Of the days: those before the split are learned from; the first only teach what there is."""

@@ -23,10 +23,10 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders, Moves
-from mersalg.training.medians import medians_of
+from mersalg.training.keyed import medians_of
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 Integers = NDArray[np.int64]
 MIN_RATIO, MAX_RATIO = 1.05, 2.5

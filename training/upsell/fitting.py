@@ -23,7 +23,7 @@ from mersalg.training.upsell.events import (
 from mersalg.training.upsell.memory import Memory, facts_of
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 Floats = NDArray[np.float32]
 SEED = 11

@@ -26,7 +26,7 @@ from mersalg.training.upsell.events import (
 )
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 Integers = NDArray[np.int64]
 _SPAN = 1 << 34

@@ -15,7 +15,7 @@ from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
 if TYPE_CHECKING:
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
 
 _MIN_LINES = 5
 """Lines of each period that an item's usual price is read from."""

@@ -14,12 +14,12 @@ from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.native import kernels
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.medians import medians_of
+from mersalg.training.keyed import medians_of
 from mersalg.training.upsell.families import Groups, groups_of
 
 if TYPE_CHECKING:
     from mersalg.engine.catalogue import Catalogue
-    from mersalg.training.dataset import Dataset
+    from mersalg.training.reading.dataset import Dataset
     from mersalg.training.upsell.families import Groups
 
 

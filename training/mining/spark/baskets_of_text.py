@@ -1,4 +1,4 @@
-"""A basket a line: text split on the cluster, by the rules of `mersalg.training.basket_files`."""
+"""A basket a line: text split on the cluster, by the rules of `basket_files`."""
 
 from __future__ import annotations
 

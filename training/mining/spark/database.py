@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from mersalg.engine.environment import expand_environment
 from mersalg.engine.errors import ConfigError
-from mersalg.training.database_source import without_password
+from mersalg.training.reading.database_source import without_password
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

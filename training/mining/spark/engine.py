@@ -13,7 +13,6 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.basket_files import numbered_items
 from mersalg.training.mining.protocol import Itemsets, min_count_of_support
 from mersalg.training.mining.rules import Ranks
 from mersalg.training.mining.search import default_min_count
@@ -21,6 +20,7 @@ from mersalg.training.mining.spark import counting
 from mersalg.training.mining.spark.counting import Level
 from mersalg.training.mining.spark.lines import lines_of
 from mersalg.training.mining.spark.session import open_session, reading
+from mersalg.training.reading.basket_files import numbered_items
 
 Integers = NDArray[np.int64]
 _STEPS_BEFORE_GROWING = 3

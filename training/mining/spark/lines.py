@@ -16,7 +16,7 @@ from mersalg.engine.errors import ConfigError, DataError
 from mersalg.training.mining.spark import baskets_of_text, database
 from mersalg.training.mining.spark.baskets_of_text import BLANK
 from mersalg.training.mining.spark.session import reading
-from mersalg.training.sources import require_columns
+from mersalg.training.reading.sources import require_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

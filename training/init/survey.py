@@ -1,0 +1,250 @@
+"""Looks at one order or catalogue file: how it is written, and what its columns may be."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mersalg.engine.errors import DataError
+from mersalg.engine.words import read_toml
+from mersalg.training.reading.csv_files import read_csv
+from mersalg.training.reading.keys import read_keys
+from mersalg.training.reading.sources import SourceTable, is_parquet, read_parquet, single
+
+_SEPARATORS = ",;\t|"
+_LOOKED_AT = 1 << 16
+"""Characters of a file that tell its separator."""
+_NR = re.compile(r"(?:number|nummer|numero|num|no|#)$")
+# Bytes above 127 are these letters in one encoding and signs, mostly, in the others.
+_LETTERS = frozenset("æøåäöüßéèêëàâçîïôûœñÆØÅÄÖÜÉ")
+_ENCODINGS = ("cp1252", "cp850", "mac_roman")
+
+
+def names() -> dict[str, Any]:
+    """Return what columns are called, by section, field and language."""
+    return read_toml("mersalg.training", "export_names.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The name of a column.
+
+    Attributes
+    ----------
+    key
+        The name without accents, signs, tax and currency, for comparison.
+    currency
+        The currency it names.
+    with_tax
+        Whether it says that amounts include tax; None where it says nothing.
+    """
+
+    key: str
+    currency: str | None
+    with_tax: bool | None
+
+    @classmethod
+    def of(cls, name: str) -> Header:
+        """Return the header of a column of this name."""
+        spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
+        written = re.findall(r"[^\W_]+|#", spaced)
+        currency = next((word for word in written if word in names()["currencies"]["codes"]), None)
+        words = [_plain(word) for word in written if word != currency or len(written) == 1]
+        tax = names()["tax"]
+        with_tax = [word in tax["with"] for word in words if word in tax["with"] + tax["without"]]
+        if with_tax:
+            words = [word for word in words if not any(word in each for each in tax.values())]
+        return cls(_NR.sub("nr", "".join(words)), currency, with_tax[0] if with_tax else None)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A file as it was found.
+
+    Attributes
+    ----------
+    separator, encoding
+        None where the file is no CSV.
+    is_encoding_sure
+        Whether no other encoding fits.
+    """
+
+    path: Path
+    table: pa.Table
+    separator: str | None
+    encoding: str | None
+    is_encoding_sure: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, in their order."""
+        return self.table.column_names
+
+    @cached_property
+    def source(self) -> SourceTable:
+        """The rows, as training reads them."""
+        return single(self.table, str(self.path))
+
+    @cached_property
+    def headers(self) -> dict[str, Header]:
+        """Each column's header."""
+        return {name: Header.of(name) for name in self.columns}
+
+    @cached_property
+    def export(self) -> Mapping[str, Any] | None:
+        """The export of a known system that it is."""
+        keys = {header.key for header in self.headers.values()}
+        fitting = [each for each in names()["exports"] if {*map(_key, each["signs"])} <= keys]
+        return max(fitting, key=lambda each: len(each["signs"]), default=None)
+
+    @cached_property
+    def section(self) -> str | None:
+        """`orders` or `catalogue`; None where the columns do not say."""
+        if self.export:
+            return self.export["section"]
+        has = self.candidates
+        if has("orders", "order_id") and (has("orders", "item_id") or has("orders", "item_name")):
+            return "orders"
+        if has("catalogue", "price") or (has("catalogue", "item_id") and has("catalogue", "name")):
+            return "catalogue"
+        return None
+
+    def candidates(self, section: str, field: str) -> list[str]:
+        """Return the columns that may be a field, the likeliest first; blank ones are none."""
+        if self.export:
+            if field not in self.export["columns"]:
+                return []
+            if found := self._called([self.export["columns"][field]]):
+                return found
+        found = self._called(names()[section].get(field, {}).values())
+        if (section, field) == ("catalogue", "item_id"):
+            # It is better called as in orders.
+            found = [*dict.fromkeys([*self._called(names()["orders"][field].values()), *found])]
+        return found
+
+    def _called(self, listed: Iterable[Sequence[str]]) -> list[str]:
+        """Return the columns whose names are in lists, those that are named first the first."""
+        rank: dict[str, int] = {}
+        for entries in listed:
+            for place, entry in enumerate(entries):
+                rank[_key(entry)] = min(place, rank.get(_key(entry), place))
+        found = [name for name in self.columns if self.headers[name].key in rank]
+        found = [name for name in found if self.filled(name)]
+        # Of two that differ in tax alone, the one that buyers pay.
+        taxed = {True: 0, None: 1, False: 2}
+        headers = self.headers
+        return sorted(
+            found, key=lambda name: (rank[headers[name].key], taxed[headers[name].with_tax])
+        )
+
+    def languages(self) -> Counter[str]:
+        """Return how much speaks for each language; English headers are found everywhere."""
+        if self.export:
+            language = self.export.get("language", "en")
+            return Counter({language: len(self.columns) * (1 if language == "en" else 2)})
+        counts: Counter[str] = Counter()
+        for by_language in (*names()["orders"].values(), *names()["catalogue"].values()):
+            english = {*map(_key, by_language.get("en", ()))}
+            for language, entries in by_language.items():
+                keys = english if language == "en" else {*map(_key, entries)} - english
+                found = sum(header.key in keys for header in self.headers.values())
+                counts[language] += found * (1 if language == "en" else 2)
+        return counts
+
+    def filled(self, column: str) -> float:
+        """Return the share of rows that hold something in a column."""
+        if self.columns.count(column) > 1:
+            return 0.0
+        array = self.source.column(column)
+        return 1 - array.null_count / max(len(array), 1)
+
+    def same_rows(self, one: str, other: str) -> bool:
+        """Return whether two columns tell the same rows apart."""
+        several = ((one,), (other,), (one, other))
+        return len({len(read_keys(self.source, columns).values) for columns in several}) == 1
+
+    def texts(self, column: str) -> list[str]:
+        """Return the distinct texts of a column."""
+        return read_keys(self.source, (column,)).texts.to_pylist()
+
+
+def survey(path: Path, separator: str | None = None, encoding: str | None = None) -> Survey:
+    """Read a file, finding out how it is written where that is not given.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or its columns cannot be told apart.
+    """
+    if is_parquet(path):
+        return Survey(path, read_parquet(path), None, None, True)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    found, sure = (encoding, True) if encoding else _encoding_of(content)
+    try:
+        text = content[: 4 * _LOOKED_AT].decode(found, "ignore")[:_LOOKED_AT]
+    except LookupError as error:
+        raise DataError(f"no such encoding: {found}", file=str(path)) from error
+    separator = separator or _separator_of(text.removeprefix("\ufeff"), path)
+    table, _ = read_csv(path, separator=separator, encoding=found)
+    return Survey(path, table, separator, found, sure)
+
+
+def _encoding_of(content: bytes) -> tuple[str, bool]:
+    """Return the encoding of a file, and whether no other fits."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", True
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        letters: Counter[str] = Counter()
+        for encoding in _ENCODINGS:
+            text = content.decode(encoding, "replace")
+            high = Counter(sign for sign in text if sign > "\x7f")
+            letters[encoding] = sum(n if sign in _LETTERS else -n for sign, n in high.items())
+        (best, most), (_, second), *_ = letters.most_common()
+        return best, most > 0 and most > 2 * second
+    return "utf-8", True
+
+
+def _separator_of(text: str, path: Path) -> str:
+    """Return the mark that parts the first lines into the most columns, as many in each."""
+    widths: dict[str, int] = {}
+    for mark in _SEPARATORS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        rows = [len(row) for row in islice(filter(None, reader), 100)]
+        whole = rows[:-1] or rows  # The last row may be cut off.
+        fitting = whole.count(rows[0]) >= 0.9 * len(whole) if rows else False
+        widths[mark] = rows[0] if fitting else 0
+    best = max(widths, key=widths.__getitem__)
+    if widths[best] < 2:
+        raise DataError(
+            "the columns cannot be told apart: the first line must name them, each line must have"
+            " as many cells, parted by comma, semicolon, tab or bar",
+            file=str(path),
+        )
+    return best
+
+
+@lru_cache(4_096)
+def _key(entry: str) -> str:
+    return _NR.sub("nr", "".join(_plain(word) for word in re.findall(r"[^\W_]+|#", entry)))
+
+
+def _plain(word: str) -> str:
+    """Return a word without case and accents."""
+    parts = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(sign for sign in parts if not unicodedata.combining(sign))

@@ -1,0 +1,6 @@
+"""What a shop file points at, read, checked and numbered.
+
+Start at `dataset`, which is what training learns from. `sources` reads files and queries as tables;
+`keys`, `numbers`, `moments` and `words` read columns; `order_lines` and `catalogue_file` are made
+of these, and `validation` counts what was left out. `basket_files` reads baskets for mining alone.
+"""

@@ -1,0 +1,175 @@
+"""Reads CSV files, every column as text, and says what is wrong with those that cannot serve."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from mersalg.engine.errors import DataError
+from mersalg.training.reading.arrow import pc
+
+_PIECE = 1 << 22
+_FEW = 2
+"""A name may go on over a line or two, even one with as many commas as a row has."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedRow:
+    """A CSV row with more or fewer cells than the header; such rows are not in the table."""
+
+    file: str
+    row: int
+    text: str
+
+
+def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
+    """Every column as text; rows of another width than the header's are set aside.
+
+    Raises
+    ------
+    DataError
+        Empty, unreadable, or not text of that encoding.
+    """
+    ragged: list[RaggedRow] = []
+
+    def set_aside(row: Any) -> str:
+        # The reader counts lines, and a header is a line.
+        ragged.append(RaggedRow(str(path), row.number - 1, row.text))
+        return "skip"
+
+    try:
+        _refuse_other_unicode(path, encoding)
+        with _unraised():
+            table = pyarrow.csv.read_csv(
+                path,
+                # One thread: only then does the reader know the numbers of rows it cannot take.
+                read_options=pyarrow.csv.ReadOptions(use_threads=False, encoding=encoding),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    default_column_type=pa.large_string(), strings_can_be_null=False
+                ),
+            )
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if isinstance(error, UnicodeError) or "UTF8" in str(error) or not _decodes(path, encoding):
+            message = f"not {encoding} text; set encoding (for example cp1252): {error}"
+            raise DataError(message, file=str(path)) from error
+        raise DataError(f"cannot be read as CSV: {error}", file=str(path)) from error
+    except LookupError as error:
+        raise DataError(f"no such encoding: {encoding}", file=str(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+    refuse_swallowed_rows(path, table, ragged, separator=separator)
+    return table, ragged
+
+
+@contextmanager
+def _unraised() -> Generator[None, None, None]:
+    """Silence the second report of a row that is no text or not of the right width, on stderr."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    try:
+        path.read_bytes().decode(encoding)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _refuse_other_unicode(path: Path, encoding: str) -> None:
+    """Refuse UTF-16, which spreadsheets call Unicode text: a reader of UTF-8 sees no rows."""
+    if codecs.lookup(encoding).name != "utf-8":
+        return
+    with path.open("rb") as file:
+        begin = file.read(2)
+    if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in begin:
+        raise DataError("not utf-8 but UTF-16 text; set encoding = 'utf-16'", file=str(path))
+
+
+def refuse_swallowed_rows(
+    path: Path,
+    table: pa.Table,
+    aside: Sequence[RaggedRow],
+    *,
+    separator: str,
+    columns: int | None = None,
+) -> None:
+    """Refuse a file of which a quotation mark too many made rows part of one value.
+
+    Parameters
+    ----------
+    table
+        Its rows, of all columns or of some.
+    aside
+        The rows that are not in the table.
+    columns
+        How many the file has; those of the table where not given.
+
+    Raises
+    ------
+    DataError
+        A value holds several lines that look like rows: who reads on has lost them.
+    """
+    columns = columns or len(table.column_names)
+    # Nearly every file has a line a row, and then nothing can be swallowed.
+    if columns < 2 or _n_lines(path) <= table.num_rows + len(aside) + 1:
+        return
+    for row in aside:
+        swallowed = _rows_in(row.text, separator, columns)
+        if swallowed >= _FEW:
+            raise _refusal(path, swallowed, row.row, None)
+    taken = {row.row for row in aside}
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        for place, text in _of_several_lines(values):
+            swallowed = _rows_in(text, separator, columns)
+            if swallowed >= _FEW:
+                raise _refusal(path, swallowed, _number(place + 1, taken), name)
+
+
+def _n_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(_PIECE), b""))
+
+
+def _of_several_lines(values: pa.ChunkedArray) -> Iterator[tuple[int, str]]:
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    places = pc.indices_nonzero(pc.match_substring(values, "\n"))
+    yield from zip(places.to_pylist(), values.take(places).to_pylist(), strict=True)
+
+
+def _rows_in(text: str, separator: str, columns: int) -> int:
+    """Of a value's lines, from the second on, those that have as many cells as a row."""
+    return sum(line.count(separator) == columns - 1 for line in text.splitlines()[1:])
+
+
+def _number(number: int, aside: set[int]) -> int:
+    """Return the number in the file of a row of the table."""
+    for taken in sorted(aside):
+        number += taken <= number
+    return number
+
+
+def _refusal(path: Path, swallowed: int, row: int, column: str | None) -> DataError:
+    return DataError(
+        f"a value goes on over {swallowed:,} lines that look like rows: a quotation mark is not"
+        " closed, or stands where none belongs",
+        file=str(path),
+        row=row,
+        column=column,
+    )

@@ -1,0 +1,307 @@
+"""Reads numbers and money from columns that may hold them as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+from babel.numbers import list_currencies
+from numpy.typing import NDArray
+
+from mersalg.engine.errors import DataError
+from mersalg.engine.money import LARGEST_MINOR, minor_digits
+from mersalg.engine.source_sections import CatalogueSection, OrdersSection
+from mersalg.engine.words import read_toml
+from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.keys import codes_of
+from mersalg.training.reading.sources import SourceTable
+
+_PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
+_THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
+_SPACES = " \u00a0\u2009\u202f"
+_WORD = r"[^0-9.,()+\-−]*+(?:(?<=[^\W\d_])\.)?+\s*+"
+# A currency before or after (`$18.00`, `kr. 99`, `1 290,-`), a sign on either side of it.
+_AMOUNT = re.compile(
+    rf"(?P<open>\()?(?P<sign>[+\-−]?)(?P<before>{_WORD})(?P<late_sign>[\-−]?)\s*+"
+    rf"(?P<number>[.,]?[0-9](?:[0-9., '’{_SPACES}]*[0-9])?)(?:[,.][\-–—])?(?P<after>{_WORD})"
+    r"(?P<close>\))?"
+)
+_STRAY = 0.01
+"""Share of numbers that may be of the other decimal mark before the column reads two ways."""
+
+_CODES = frozenset(list_currencies())
+_WORDS = read_toml("mersalg.training")["currencies"]
+_SIGNS = {sign: frozenset(codes.split()) for sign, codes in _WORDS["signs"].items()}
+"""Currencies that a sign may stand for."""
+_UNITS = frozenset(_WORDS["units"].split())
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How the shop file says that numbers are written.
+
+    Attributes
+    ----------
+    decimal, thousands
+        None where the column decides.
+    firm
+        Whether the decimal mark is this field's own, so that no other is tried.
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+    firm: bool = False
+
+    @classmethod
+    def of(cls, section: OrdersSection | CatalogueSection, field: str) -> Marks:
+        """Return those of one field of a section."""
+        firm = isinstance(section.decimal, dict) and field in section.decimal
+        return cls(section.decimal_of(field), section.thousands_of(field), firm)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """One number a row.
+
+    Attributes
+    ----------
+    values : float64 (n_rows,)
+        NaN where there is none.
+    missing : bool (n_rows,)
+        The cell is empty.
+    bad : bool (n_rows,)
+        The cell holds something that is no finite number.
+    foreign : bool (n_rows,)
+        The cell names another currency than the shop's.
+    own : bool (n_rows,)
+        The cell names a currency that may be the shop's.
+    """
+
+    values: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
+    own: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Amount:
+    """A number without what stands around it; `currencies` is None where nothing does."""
+
+    digits: str
+    negative: bool
+    currencies: frozenset[str] | None
+
+
+def read_numbers(
+    source: SourceTable, column: str, marks: Marks = Marks(), *, currency: str = ""
+) -> Numbers:
+    """Return the numbers of a column.
+
+    A currency sign or code, thousands separators and accounting's negative brackets are taken off.
+
+    Parameters
+    ----------
+    marks
+        Of numbers that are text.
+    currency
+        The shop's, which cells that name a currency are compared with.
+
+    Raises
+    ------
+    DataError
+        No such column, or numbers that could be read two ways.
+    """
+    array = source.column(column)
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    nowhere = np.zeros(len(array), dtype=np.bool_)
+    foreign = own = nowhere
+    if pa.types.is_dictionary(array.type):
+        texts, codes = array.dictionary, codes_of(array)
+        try:
+            found, amounts = _numbers_of(texts, codes, marks)
+        except _TwoWays as error:
+            file, row = source.place(int(np.argmax(codes == error.text)))
+            raise DataError(str(error), file=file, row=row, column=column) from error
+        values = np.append(found, np.nan)[codes]
+        named = {place: each.currencies for place, each in amounts.items() if each.currencies}
+        if named and currency:
+            may = np.zeros((2, len(texts) + 1), dtype=np.bool_)
+            for place, currencies in named.items():
+                may[int(currency in currencies), place] = True
+            foreign, own = may[0][codes], may[1][codes]
+    elif is_number(array.type):
+        values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    else:
+        values = np.full(len(array), np.nan)
+    missing = missing | (np.isnan(values) if pa.types.is_floating(array.type) else False)
+    bad = ~np.isfinite(values) & ~missing
+    return Numbers(np.where(bad | missing, np.nan, values), missing, bad, foreign, own)
+
+
+def parse_number(text: str, decimal: str) -> float:
+    """NaN where `text` states no number; `1,500` is 1500 only where the comma is not the mark."""
+    amounts = _parse_amount(text)
+    return float("nan") if amounts is None else _value(amounts, decimal, None)
+
+
+def may_be_currency(text: str, currency: str) -> bool:
+    """Return whether a word or sign (`NOK`, `kr`) may be this currency."""
+    return currency in (_currencies(text) or ())
+
+
+def money_to_minor(
+    amounts: NDArray[np.float64], currency: str
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Minor units, rounded half to even as `mersalg.engine.money.to_minor` does.
+
+    Returns
+    -------
+    int64 (n,), 0 where not finite or too large; bool (n,), the amount is beyond 2**53.
+    """
+    scaled = amounts * 10.0 ** minor_digits(currency)
+    with np.errstate(invalid="ignore"):
+        too_large = np.abs(scaled) > LARGEST_MINOR
+    exact = np.where(np.isfinite(scaled) & ~too_large, scaled, 0.0)
+    # 2.675 is stored a hair below, and its half cent would be lost.
+    half = np.rint(2 * exact) / 2
+    is_half = np.abs(exact - half) <= np.maximum(5e-7, 2 * np.spacing(np.abs(exact)))
+    return np.rint(np.where(is_half, half, exact)).astype(np.int64), too_large
+
+
+class _TwoWays(ValueError):
+    """Numbers that do not tell the decimal mark; `text` is the place of one of them."""
+
+    def __init__(self, message: str, text: int) -> None:
+        super().__init__(f"{message}; set decimal (of this field alone, or of the file)")
+        self.text = text
+
+
+def _numbers_of(
+    texts: pa.Array, codes: NDArray[np.int32], marks: Marks
+) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
+    """Return the number of each distinct text, and what the texts that are no plain numbers are.
+
+    Raises _TwoWays: the texts do not tell the decimal mark.
+    """
+    plain = _matches(texts, _PLAIN)
+    # By decimal mark: 0 the point, 1 the comma.
+    values = np.full((2, len(texts)), np.nan)
+    positions = np.flatnonzero(plain)
+    trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(positions)))
+    values[0, positions] = pc.replace_substring_regex(trimmed, r"^\+", "").cast(pa.float64())
+    dotted = plain & pc.match_substring(texts, ".").to_numpy(zero_copy_only=False)
+    unclear = dotted & _matches(texts, _THOUSAND_OR_POINT)
+    values[1, plain & ~dotted] = values[0, plain & ~dotted]
+    if marks.thousands in (None, "."):
+        values[1, unclear] = np.rint(values[0, unclear] * 1000)
+    if marks.thousands == ".":
+        values[0, dotted] = np.nan
+    amounts: dict[int, _Amount] = {}
+    for position in np.flatnonzero(~plain).tolist():
+        found = _parse_amount(texts[position].as_py())
+        if found is not None:
+            amounts[position] = found
+            for mark, decimal in enumerate(".,"):
+                if decimal != marks.thousands:
+                    values[mark, position] = _value(found, decimal, marks.thousands)
+    return values[_decimal_mark(texts, codes, values, marks)], amounts
+
+
+def _decimal_mark(
+    texts: pa.Array, codes: NDArray[np.int32], values: NDArray[np.float64], marks: Marks
+) -> int:
+    """Return which of the two readings of the texts holds: 0 the point's, 1 the comma's."""
+    given = None if marks.decimal is None else ".,".index(marks.decimal)
+    if given is not None and marks.firm:
+        return given
+    read = ~np.isnan(values)
+    alone = read & ~read[::-1]
+    either = read.all(axis=0) & (values[0] != values[1])
+    if not alone.any() and not either.any():
+        return 0
+    rows = np.bincount(codes[codes >= 0], minlength=len(texts))
+    point, comma = (int(rows[each].sum()) for each in alone)
+    if given is not None:
+        against = comma if given == 0 else point
+        gives_way = not (point if given == 0 else comma) and against > _STRAY * rows[either].sum()
+        return 1 - given if gives_way else given
+    if min(point, comma) > _STRAY * max(point, comma):
+        first = [int(np.flatnonzero(each)[0]) for each in alone]
+        with_point, with_comma = (texts[place].as_py() for place in first)
+        raise _TwoWays(
+            f"some numbers have a decimal point ({with_point!r}) and some a decimal comma"
+            f" ({with_comma!r})",
+            first[int(comma < point)],
+        )
+    if point or comma:
+        return int(comma > point)
+    place = int(np.flatnonzero(either)[0])
+    one, other = sorted(values[:, place].tolist())
+    message = f"{texts[place].as_py()!r} can be read as {one:g} or {other:,.15g}"
+    raise _TwoWays(message, place)
+
+
+def _parse_amount(text: str) -> _Amount | None:
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or bool(found["open"]) != bool(found["close"]):
+        return None
+    around = f"{found['before']} {found['after']}"
+    currencies = _currencies(around) if around.strip() else None
+    signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
+    if sum(signs) > 1 or (around.strip() and currencies is None):
+        return None
+    return _Amount(found["number"].replace("’", "'"), any(signs), currencies or None)
+
+
+def _currencies(text: str) -> frozenset[str] | None:
+    """Return what currencies words and signs may stand for together, none where they are units.
+
+    None where one of them is neither.
+    """
+    may: frozenset[str] = frozenset()
+    for word in text.split():
+        known = word.strip(".").casefold()
+        if known in _UNITS:
+            continue
+        stands_for = _SIGNS.get(known) or frozenset({known.upper()} & _CODES)
+        if not stands_for:
+            return None
+        may = (may & stands_for) or stands_for
+    return may
+
+
+def _value(number: _Amount, decimal: str, thousands: str | None) -> float:
+    """NaN where the digits are no number with these marks."""
+    if not _shape(decimal, thousands).fullmatch(number.digits):
+        return float("nan")
+    whole, _, decimals = number.digits.partition(decimal)
+    digits = re.sub(r"[^0-9]", "", whole)
+    value = float(f"{digits or '0'}.{decimals or '0'}")
+    return -value if number.negative else value
+
+
+@lru_cache
+def _shape(decimal: str, thousands: str | None) -> re.Pattern[str]:
+    marks = {None: f"{_SPACES}'{',' if decimal == '.' else '.'}", " ": _SPACES}
+    between = re.escape(marks.get(thousands, thousands or ""))
+    # No group of thousands begins with 0: `0,350` is never 350.
+    groups = rf"[1-9][0-9]{{0,2}}(?:[{between}][0-9]{{3}})+|[0-9]*"
+    return re.compile(rf"(?:{groups})(?:{re.escape(decimal)}[0-9]+)?")
+
+
+def _matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether values of a type are numbers, or count as such."""
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    )

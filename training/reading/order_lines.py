@@ -1,0 +1,387 @@
+"""Turns the rows of an order file into checked order lines."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mersalg.engine import clock
+from mersalg.engine.catalogue import UNKNOWN
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.errors import DataError
+from mersalg.engine.fact_fields import LARGEST_QUANTITY
+from mersalg.engine.source_sections import OrdersSection
+from mersalg.training.keyed import medians_of
+from mersalg.training.reading.arrow import numpy_of, pc
+from mersalg.training.reading.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
+from mersalg.training.reading.moments import Moments, read_moments
+from mersalg.training.reading.numbers import (
+    Marks,
+    Numbers,
+    may_be_currency,
+    money_to_minor,
+    read_numbers,
+)
+from mersalg.training.reading.order_ids import (
+    agree,
+    continued,
+    differing,
+    inherited,
+    split_by_visit,
+    with_inherited_moments,
+)
+from mersalg.training.reading.row_filters import (
+    cancelled_rows,
+    paid_back_rows,
+    refunded_rows,
+    return_rows,
+    rows_saying,
+    unmatched_words,
+    unused_states,
+)
+from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.validation import RowAudit
+from mersalg.training.reading.words import NOBODY, as_words
+
+Mask = NDArray[np.bool_]
+Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]
+"""A reason, the columns to show it by (none: it is not asked), and the rows; bool (n_rows,)."""
+
+ABSURD_PRICE_RATIO = 1000
+"""A price this many times the item's median is a slip of the decimal mark, not a price."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLines:
+    """Checked lines, purchases and returns.
+
+    Attributes
+    ----------
+    frame
+        One line a row in reading order: order, item, customer, store (int32 codes of the keys
+        below, MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of returns),
+        unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool).
+    item_ids
+        The catalogue's ids; without a catalogue those bought, sorted (large_string).
+    timed
+        Whether the shop tells when orders were made.
+    """
+
+    frame: pd.DataFrame
+    orders: Keys
+    items: Keys
+    customers: Keys | None
+    stores: Keys | None
+    item_ids: pa.Array
+    timed: bool
+
+
+def filter_columns(section: OrdersSection) -> list[str]:
+    """Every source column that says which rows are sales."""
+    return [*section.only, *section.not_, *(section.returns or ())]
+
+
+def read_order_lines(
+    config: ShopConfig,
+    source: SourceTable,
+    audit: RowAudit,
+    catalogue_ids: pa.Array | None,
+    catalogue_file: str = "",
+) -> OrderLines:
+    """Check every row; the audit learns what was left out and why.
+
+    `catalogue_ids` can be offered; without a catalogue it is None, else `catalogue_file` its name.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or no line is left.
+    """
+    section, columns, currency = config.orders, config.orders.columns, config.shop.currency
+    stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
+    of_order = (columns.ordered_at, columns.customer_id, columns.store_id, columns.currency)
+    orders = continued(
+        source, stated, items, [*columns.order_id, *itertools.chain(*map(_tuple, of_order))]
+    )
+    customers, stores = (
+        _inherited(source, orders, names, nobody) if names else None
+        for names, nobody in ((columns.customer_id, NOBODY), (columns.store_id, ()))
+    )
+    quantity = _numbers(source, section, "quantity", 1.0)
+    units = np.nan_to_num(quantity.values)
+    by_word, of_returns = return_rows(source, section)
+    returned = (units < 0) | by_word | cancelled_rows(orders, section.cancellation_prefix)
+    unit_price = _numbers(source, section, "unit_price", np.nan, currency)
+    line_total = _numbers(source, section, "line_total", np.nan, currency)
+    amounts, priced = unit_price.values, ~np.isnan(unit_price.values)
+    if columns.line_total is not None:
+        of_one = line_total.values / np.where(units == 0, 1, units)
+        amounts = np.where(priced, amounts, of_one)
+    price, too_large = money_to_minor(amounts, currency)
+    price_columns = tuple(name for name in (columns.unit_price, columns.line_total) if name)
+    # Also where the units are below zero: then the money is, or both are.
+    paid_back = amounts < 0
+    refunds = paid_back_rows(items.codes, price, paid_back & ~returned & ~too_large)
+    returned |= refunds
+    price[np.isnan(amounts) | too_large | paid_back] = UNKNOWN
+    moments = with_inherited_moments(orders.codes, _moments(source, section, config.shop.timezone))
+    latest = clock.now() + clock.MICROS_PER_DAY
+
+    def filtered() -> Mask:
+        rows = np.zeros(source.n_rows, dtype=np.bool_)
+        for wanted, states in ((True, section.only), (False, section.not_)):
+            for name, words in states.items():
+                said = rows_saying(source, name, words, orders.codes)
+                if not said.any():
+                    audit.warnings.append(unmatched_words(source, name, words))
+                rows |= said != wanted
+        return rows
+
+    def other_currency() -> Mask:
+        stated = _inherited(source, orders, _tuple(columns.currency))
+        named = [may_be_currency(text, currency) for text in stated.texts.to_pylist()]
+        in_ours = stated.by_key(np.array(named, dtype=np.bool_), False)
+        return ~(in_ours | unit_price.own | line_total.own)
+
+    def refunded() -> Mask:
+        refunds = _numbers(source, section, "amount_refunded", 0.0, currency)
+        back = np.abs(np.nan_to_num(refunds.values))
+        line = np.nan_to_num(amounts) * units
+        whole, part = refunded_rows(orders.codes, back, line, audit.kept & ~returned)
+        audit.note("partial_refund", part, columns.amount_refunded or "")
+        return whole
+
+    def unknown_item() -> Mask:
+        known = items.recode(catalogue_ids) != MISSING
+        if audit.kept.any() and not (audit.kept & known).any():
+            _no_item_known(source, audit, items, columns.item_id, catalogue_ids, catalogue_file)
+        return ~known
+
+    def repeated() -> Mask:
+        # Rows that differ in what was read are no repetitions: few are compared cell by cell.
+        key = orders.codes.astype(np.int64) * max(len(items.values), 1) + items.codes
+        return _repeated_rows(source, key, audit.kept)
+
+    def absurd() -> Mask:
+        return _absurd(items.codes, price, audit.kept & ~returned & (price > 0))
+
+    checks: tuple[Check, ...] = (
+        ("missing_order_id", columns.order_id, lambda: orders.codes == MISSING),
+        ("missing_item_id", columns.item_id, lambda: items.codes == MISSING),
+        (
+            "ignored_item",
+            columns.item_id if section.ignore_items else None,
+            lambda: items.recode(section.ignore_items) != MISSING,
+        ),
+        ("filtered", (*section.only, *section.not_), filtered),
+        ("other_currency", price_columns, lambda: unit_price.foreign | line_total.foreign),
+        ("other_currency", columns.currency, other_currency),
+        ("bad_quantity", columns.quantity, lambda: quantity.bad | quantity.missing),
+        ("zero_quantity", columns.quantity, lambda: units == 0),
+        # No fact may hold more either.
+        ("absurd_quantity", columns.quantity, lambda: np.abs(units) > LARGEST_QUANTITY),
+        ("bad_price", columns.unit_price, lambda: unit_price.bad & ~returned),
+        ("negative_price", columns.unit_price, lambda: (unit_price.values < 0) & ~returned),
+        ("absurd_price", columns.unit_price, lambda: too_large & ~returned & priced),
+        ("bad_price", columns.line_total, lambda: line_total.bad & ~returned),
+        ("negative_price", columns.line_total, lambda: (amounts < 0) & ~returned),
+        ("absurd_price", columns.line_total, lambda: too_large & ~returned),
+        ("bad_date", columns.ordered_at, lambda: moments.bad),
+        # 0 stands for "no time", and a clock that says 1970-01-01 was never set.
+        ("impossible_date", columns.ordered_at, lambda: moments.micros <= 0),
+        ("future_date", columns.ordered_at, lambda: moments.micros > latest),
+        ("unknown_item", None if catalogue_ids is None else columns.item_id, unknown_item),
+        # Without a quantity, two equal rows are how such a file says that two were bought.
+        ("refunded", columns.amount_refunded, refunded),
+        ("duplicate_line", columns.quantity and (*columns.order_id, *columns.item_id), repeated),
+        ("absurd_price", price_columns, absurd),
+    )
+    for reason, names, rows in checks:
+        if names:
+            audit.leave_out(reason, rows(), names)
+    if not (audit.kept & ~returned).any():
+        raise DataError(
+            f"no order line can be used: {audit.why_nothing_is_left() or 'all are returns'}",
+            file=source.files[0],
+        )
+    if section.split_orders is not False:
+        orders, said = split_by_visit(
+            *(orders, columns, moments),
+            ((columns.store_id, "stores", stores), (columns.customer_id, "customers", customers)),
+            audit.kept & ~returned,
+            config.shop.timezone,
+            split=section.split_orders,
+        )
+        audit.warnings += said
+    audit.warnings += unused_states(source, of_returns)
+    discount = _numbers(source, section, "discount", 0.0)
+    # Some shops write discounts as deductions.
+    discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
+    missing = np.full(source.n_rows, MISSING, dtype=np.int32)
+    customer = missing if customers is None else customers.codes
+    guest = customer == MISSING
+    notes: tuple[Check, ...] = (
+        ("continued_row", columns.order_id, lambda: stated.codes == MISSING),
+        ("return_row", tuple(of_returns), lambda: by_word),
+        ("refund_row", price_columns, lambda: refunds),
+        ("shortened_id", columns.item_id, lambda: _matching(items, CUT_SHORT)),
+        ("bad_discount", columns.discount, lambda: discount.bad | too_much),
+        ("guest_line", columns.customer_id, lambda: guest),
+        (
+            "several_customers",
+            columns.customer_id,
+            lambda: _several(orders.codes, customer, audit.kept & ~returned & ~guest),
+        ),
+        ("missing_price", price_columns, lambda: (price == UNKNOWN) & ~returned),
+    )
+    for what, names, rows in notes:
+        if names:
+            audit.note(what, rows(), names)
+    kept = slice(None) if audit.kept.all() else audit.kept
+    item_ids = catalogue_ids
+    if item_ids is None:
+        _, item_ids = items.take(audit.kept & ~returned).by_text()
+    frame = {
+        "order": orders.codes,
+        "item": items.codes,
+        "ordered_at": moments.micros,
+        "quantity": np.abs(units),
+        "unit_price_minor": price,
+        "returned": returned,
+        "customer": customer,
+        "store": missing if stores is None else stores.codes,
+        "discount_minor": discount_minor,
+    }
+    return OrderLines(
+        frame=pd.DataFrame({name: values[kept] for name, values in frame.items()}, copy=False),
+        orders=orders,
+        items=items,
+        customers=customers,
+        stores=stores,
+        item_ids=item_ids,
+        timed=columns.ordered_at is not None,
+    )
+
+
+def _numbers(
+    source: SourceTable, section: OrdersSection, field: str, otherwise: float, currency: str = ""
+) -> Numbers:
+    """Return the numbers of a field; where the shop has none, `otherwise` in every row."""
+    column = getattr(section.columns, field)
+    if column is not None:
+        return read_numbers(source, column, Marks.of(section, field), currency=currency)
+    nowhere = np.zeros(source.n_rows, dtype=np.bool_)
+    return Numbers(np.full(source.n_rows, otherwise), nowhere, nowhere, nowhere, nowhere)
+
+
+def _inherited(
+    source: SourceTable, orders: Keys, names: Sequence[str], nobody: Collection[str] = ()
+) -> Keys:
+    """Return a key that rows may leave out where another row of their order gives it.
+
+    `nobody`: words that are no key.
+    """
+    keys = read_keys(source, names)
+    if nobody:
+        empty = numpy_of(pc.is_in(as_words(keys.texts), pa.array(sorted(nobody))).cast(pa.uint8()))
+        if empty.any():
+            codes = np.where(keys.by_key(empty > 0, True), MISSING, keys.codes)
+            keys = Keys(codes, keys.values)
+    return Keys(inherited(orders.codes, keys.codes), keys.values)
+
+
+def _tuple(names: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _matching(keys: Keys, pattern: str) -> Mask:
+    if not pa.types.is_large_string(keys.values.type):
+        return np.zeros(len(keys.codes), dtype=np.bool_)
+    return keys.by_key(pc.match_substring_regex(keys.texts, pattern), False)
+
+
+def _moments(source: SourceTable, section: OrdersSection, timezone: str) -> Moments:
+    columns = section.columns.ordered_at
+    if columns is None:
+        nothing = np.zeros(source.n_rows, dtype=np.int64)
+        return Moments(nothing, nothing.astype(np.bool_), nothing.astype(np.bool_))
+    return read_moments(source, columns, section.date_format, timezone)
+
+
+def _no_item_known(
+    source: SourceTable,
+    audit: RowAudit,
+    items: Keys,
+    columns: Sequence[str],
+    catalogue_ids: pa.Array,
+    catalogue_file: str,
+) -> None:
+    codes = pd.unique(items.codes[audit.kept])[:3]
+    ordered = ", ".join(map(repr, items.texts.take(pa.array(codes)).to_pylist()))
+    listed = ", ".join(map(repr, catalogue_ids[:3].to_pylist()))
+    raise DataError(
+        f"no ordered item is in the catalogue: orders name {ordered},"
+        f" the catalogue {catalogue_file} holds {listed}",
+        file=source.files[0],
+        column=" + ".join(columns),
+    )
+
+
+def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
+    """Return the usable rows of orders that name more than one customer."""
+    if agree(orders, customers):
+        return np.zeros_like(usable)
+    several, _ = differing(orders, customers, usable)
+    return usable & np.append(several, False)[orders]
+
+
+def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:
+    """Return the kept rows of which every source cell equals an earlier kept row's.
+
+    `key` (int64 (n_rows,)): equal of such rows.
+    """
+    repeated = np.zeros(len(key), dtype=np.bool_)
+    ascending = np.sort(key[kept])
+    alike = ascending[1:][ascending[1:] == ascending[:-1]]
+    if len(alike):
+        rows = np.flatnonzero(kept & np.isin(key, alike))
+        cells = pd.DataFrame(
+            {
+                number: _cell_codes(column.take(pa.array(rows)))
+                for number, column in enumerate(source.table.columns)
+            }
+        )
+        repeated[rows] = cells.duplicated().to_numpy()
+    return repeated
+
+
+def _cell_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        return pd.factorize(np.array([str(cell) for cell in column.to_pylist()], dtype=object))[0]
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _absurd(item: NDArray[np.int32], price: NDArray[np.int64], usable: Mask) -> Mask:
+    """Return the usable rows priced beyond ABSURD_PRICE_RATIO times their item's median."""
+    rows = np.flatnonzero(usable)
+    low = np.full(int(item.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(low, item[rows], price[rows])
+    # Only where a price is far above the lowest can one be far above the median.
+    far = price[rows] // ABSURD_PRICE_RATIO >= low[item[rows]]
+    absurd = np.zeros(len(item), dtype=np.bool_)
+    if far.any():
+        among = np.zeros(len(low), dtype=np.bool_)
+        among[item[rows[far]]] = True
+        rows = rows[among[item[rows]]]
+        median = medians_of(item[rows], price[rows], len(low))[item[rows]]
+        absurd[rows] = price[rows] > ABSURD_PRICE_RATIO * median
+    return absurd

@@ -1,0 +1,128 @@
+"""Takes returned units off the purchases they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.keys import MISSING
+from mersalg.training.reading.validation import ReturnsQuality
+
+_NOTHING = 1e-9
+"""Less than this of a unit is what rounding leaves of a weighed quantity."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """Units not yet given back of each line; positions are those of the frame."""
+
+    units: NDArray[np.float64]
+
+    def settle(self, events: pd.DataFrame) -> None:
+        """Match returns to the latest purchases before them, key by key.
+
+        `events` holds `key`, `returned` and the line as index, in the order in which they happened.
+        """
+        units, stack = self.units, list[int]()
+        current = None
+        rows = zip(
+            events["key"].tolist(), events["returned"].tolist(), events.index.tolist(), strict=True
+        )
+        for key, is_return, line in rows:
+            if key != current:
+                current, stack = key, []
+            if not is_return:
+                stack.append(line)
+                continue
+            while stack and units[line] > _NOTHING:
+                taken = min(units[line], units[stack[-1]])
+                units[line] -= taken
+                units[stack[-1]] -= taken
+                if units[stack[-1]] <= _NOTHING:
+                    stack.pop()
+
+
+def subtract_returns(
+    lines: pd.DataFrame, order_texts: pa.Array, *, timed: bool
+) -> tuple[pd.DataFrame, ReturnsQuality]:
+    """Return the purchases that lasted, and what became of the returns.
+
+    A return is matched to purchases of the same item: first to those of its own order, then,
+    where the customer is known, to the customer's latest purchases at or before its time, unit by
+    unit. What finds no purchase (the goods were bought before the file begins, or by a guest)
+    changes nothing and is counted.
+
+    Parameters
+    ----------
+    lines
+        See `order_lines.OrderLines.frame`.
+    order_texts
+        Order ids by code; they decide between purchases of one moment.
+    timed
+        False where `ordered_at` says nothing; then the order of the rows stands for time.
+
+    Returns
+    -------
+    The purchases with units left, quantities and discounts reduced in proportion, and counts.
+    """
+    returned = lines["returned"].to_numpy()
+    if not returned.any():
+        return lines, ReturnsQuality()
+    bought = lines["quantity"].to_numpy(dtype=np.float64)
+    open_units = _Open(bought.copy())
+    in_time = _in_time(lines, order_texts, timed=timed)
+    open_units.settle(_of_interest(in_time, ["order", "item"], returns_last=True))
+    known = in_time[in_time["customer"] != MISSING]
+    open_units.settle(_of_interest(known, ["customer", "item"], returns_last=False))
+    left = np.where(open_units.units <= _NOTHING, 0.0, open_units.units)
+
+    lasting = ~returned & (left > 0)
+    kept = lines[lasting].copy()
+    kept["quantity"] = left[lasting]
+    share = left[lasting] / bought[lasting]
+    kept["discount_minor"] = np.rint(kept["discount_minor"] * share).astype(np.int64)
+    unmatched = left[returned]
+    orders_before = lines.loc[~returned, "order"].nunique()
+    return kept.reset_index(drop=True), ReturnsQuality(
+        lines=int(returned.sum()),
+        matched_units=float((bought[returned] - unmatched).sum()),
+        unmatched_units=float(unmatched.sum()),
+        unmatched_lines=int((unmatched > 0).sum()),
+        lines_removed=int((~returned).sum() - lasting.sum()),
+        orders_removed=int(orders_before - kept["order"].nunique()),
+    )
+
+
+def _in_time(lines: pd.DataFrame, order_texts: pa.Array, *, timed: bool) -> pd.DataFrame:
+    """Lines in the order in which they happened, purchases before returns of the same moment."""
+    if not timed:
+        return lines
+    rank = np.empty(len(order_texts), dtype=np.int64)
+    rank[pc.array_sort_indices(order_texts).to_numpy()] = np.arange(len(order_texts))
+    # Every column that could tell two lines apart, so that the order of the rows cannot matter.
+    keys = (
+        lines["discount_minor"].to_numpy(),
+        lines["unit_price_minor"].to_numpy(),
+        lines["quantity"].to_numpy(),
+        rank[lines["order"].to_numpy()],
+        lines["returned"].to_numpy(),
+        lines["ordered_at"].to_numpy(),
+    )
+    return lines.iloc[np.lexsort(keys)]
+
+
+def _of_interest(lines: pd.DataFrame, by: list[str], *, returns_last: bool) -> pd.DataFrame:
+    """Lines of those keys that hold both a purchase and a return, key by key, else in order."""
+    first, second = (lines[name].to_numpy(dtype=np.int64) for name in by)
+    key = first * (int(second.max(initial=0)) + 1) + second
+    returned = lines["returned"].to_numpy()
+    both = np.intersect1d(key[returned], key[~returned])
+    events = pd.DataFrame({"key": key, "returned": returned}, index=lines.index)
+    events = events[np.isin(key, both)]
+    columns = ["key", "returned"] if returns_last else ["key"]
+    return events.sort_values(columns, kind="stable")

@@ -1,0 +1,392 @@
+"""Reads what a shop file points at: CSV or Parquet files, globs of either, or a database query.
+
+Nothing is interpreted here. CSV columns stay text, so that an id such as `00123` keeps its exact
+characters; Parquet and database columns keep their types.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from mersalg.engine.errors import DataError
+from mersalg.training.reading.arrow import numpy_of, pc
+from mersalg.training.reading.csv_files import RaggedRow, read_csv
+
+if TYPE_CHECKING:
+    from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+
+_PARQUET = frozenset({".parquet", ".pq", ".parq"})
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
+_GLOB_MARKS = frozenset("*?[")
+_LONGEST_VALUE = 200
+
+
+class SourceSection(Protocol):
+    """What the sections `[orders]` and `[catalogue]` of a shop file have in common."""
+
+    @property
+    def path(self) -> str | None:
+        """File or glob."""
+
+    @property
+    def url(self) -> str | None:
+        """Database URL."""
+
+    @property
+    def query(self) -> str | None:
+        """Query of the database."""
+
+    @property
+    def separator(self) -> str:
+        """Sign between the cells of a CSV file."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """Encoding of a CSV file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """Rows of one or several files as one table.
+
+    Attributes
+    ----------
+    table
+        The rows, column by column.
+    files
+        Names for messages, in reading order; one name for a database.
+    file_starts : int64 (n_files + 1,)
+        Rows of file f are `file_starts[f]:file_starts[f + 1]`.
+    ragged
+        Rows that could not be taken into the table, by file and row.
+    by_name
+        Columns that are used because they bear the name of a field.
+    unused
+        Columns that are not used.
+    """
+
+    table: pa.Table
+    files: tuple[str, ...]
+    file_starts: NDArray[np.int64]
+    ragged: tuple[RaggedRow, ...]
+    by_name: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.table.num_rows
+
+    def column(self, name: str) -> pa.Array:
+        """Return one column as one array.
+
+        Text is dictionary-encoded, so that whatever is asked of it is asked of each distinct text
+        once; empty or blank text is null, and every text of the dictionary is in use.
+
+        Raises
+        ------
+        DataError
+            No such column, or two of that name.
+        """
+        require_columns(self.table.column_names, (name,), self.files[0])
+        column = self.table.column(name)
+        kind = column.type
+        if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+            column = column.cast(kind.value_type)
+            kind = column.type
+        if pa.types.is_nested(kind):
+            message = f"each cell holds a {kind}, not one value"
+            raise DataError(message, file=self.files[0], column=name)
+        if pa.types.is_string_view(kind):
+            column = column.cast(pa.large_string())
+        if pa.types.is_dictionary(kind):
+            return _without_blanks(_one(column.unify_dictionaries()))
+        if not (_is_text(kind) or pa.types.is_binary(kind)):
+            return _one(column)
+        try:
+            return _without_blanks(_one(column.dictionary_encode()))
+        except pa.ArrowInvalid as error:
+            raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
+
+    def place(self, row: int) -> tuple[str, int]:
+        """Return (file, 1-based row in it, header excluded) of a row of the table."""
+        index = int(np.searchsorted(self.file_starts, row, side="right")) - 1
+        file, number = self.files[index], row - int(self.file_starts[index]) + 1
+        for each in self.ragged:
+            number += each.file == file and each.row <= number
+        return file, number
+
+    def value(self, row: int, column: str) -> str:
+        """Return the cell as text, for messages; "" where it is empty."""
+        found = self.table.column(column)[row].as_py()
+        return "" if found is None else str(found)[:_LONGEST_VALUE]
+
+
+def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
+    """Read a section of the shop file.
+
+    Parameters
+    ----------
+    section
+        Where the rows lie and how they are written.
+    folder
+        That of the shop file; relative paths start there.
+    needed
+        Columns that must be there.
+
+    Raises
+    ------
+    ConfigError
+        The database URL cannot be used.
+    DataError
+        No such file, an unreadable one, files of a glob that do not fit together, a column that is
+        missing, or no row at all.
+    """
+    if section.url is not None and section.query is not None:
+        # SQLAlchemy takes long to load: only who reads a database waits for it.
+        from mersalg.training.reading.database_source import read_query
+
+        table, name = read_query(section.url, section.query, folder)
+        source = single(table, name)
+    else:
+        source = _read_files(matching_files(section.path or "", folder), section)
+    require_columns(source.table.column_names, needed, source.files[0])
+    if not source.n_rows and not source.ragged:
+        raise DataError("there are no rows", file=source.files[0])
+    return source
+
+
+def matching_files(path: str, folder: Path) -> list[Path]:
+    """Return the file, or the files of a glob in the order of their names.
+
+    Raises
+    ------
+    DataError
+        Nothing there.
+    """
+    whole = folder / path
+    if whole.is_file():
+        return [whole]
+    if not _GLOB_MARKS & set(path):
+        what = "this is a folder; name its files, for example with *.csv" if whole.is_dir() else ""
+        raise DataError(what or "no such file", file=str(whole))
+    # Not Path.glob, which takes no absolute pattern; the folder's own name is no pattern.
+    names = glob.glob(path, root_dir=folder, recursive=True)  # noqa: PTH207
+    files = sorted(folder / name for name in names if (folder / name).is_file())
+    if not files:
+        raise DataError("no file matches", file=str(whole))
+    return files
+
+
+def require_columns(present: Sequence[str], needed: Sequence[str], file: str) -> None:
+    """Raise DataError naming the first column of `needed` that is missing or occurs twice."""
+    for name in needed:
+        times = present.count(name)
+        if times > 1:
+            raise DataError("this column stands more than once", file=file, column=name)
+        if not times:
+            listed = ", ".join(repr(column) for column in present) or "no columns"
+            message = f"no such column; there are {listed}"
+            if len(present) == 1:
+                marks = [mark for mark in ",;\t|" if mark in present[0]]
+                message += "".join(f"; set separator = {mark!r}" for mark in marks[:1])
+            raise DataError(message, file=file, column=name)
+
+
+ColumnsT = TypeVar("ColumnsT", "OrderColumns", "CatalogueColumns")
+
+
+def with_own_names(
+    columns: ColumnsT, source: SourceTable, others: Iterable[str]
+) -> tuple[ColumnsT, SourceTable]:
+    """Add the columns of a source that bear a field's own name, where the shop file names none.
+
+    Letter case counts only between columns that differ in nothing else, and `Unit price` and
+    `unitPrice` are `unit_price`. A column that the shop file names is what it says; `others` are
+    columns that other settings name.
+    """
+    present = source.table.column_names
+    named = {*others, *names_of(columns.model_dump(exclude_unset=True))}
+    own = {
+        as_field(name): name
+        # The exact name last, so that it is what remains.
+        for name in sorted(present, key=lambda name: name == as_field(name))
+        if name not in named
+    }
+    found = {
+        field: own[field]
+        for field in type(columns).model_fields.keys() - columns.model_fields_set
+        if field in own
+    }
+    columns = type(columns)(**{**columns.model_dump(exclude_unset=True), **found})
+    used = {*named, *names_of(columns.model_dump())}
+    return columns, replace(
+        source,
+        by_name=tuple(name for name in present if name in found.values()),
+        unused=tuple(name for name in present if name not in used and name.strip()),
+    )
+
+
+def as_field(name: str) -> str:
+    """Return the name of a column as that of a field would be written."""
+    words = re.sub(r"(?<=[a-zà-ÿ0-9])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s_-]+", "_", words.casefold())
+
+
+def names_of(columns: Mapping[str, Any]) -> list[str]:
+    """Return the columns that fields name."""
+    given = [[value] if isinstance(value, str) else value or () for value in columns.values()]
+    return [name for names in given for name in names]
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Raise DataError where the file is no Parquet file."""
+    try:
+        return pyarrow.parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot be read as Parquet: {error}", file=str(path)) from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is called as Parquet files are; else it is CSV.
+
+    Raises
+    ------
+    DataError
+        It is called as spreadsheets are.
+    """
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
+    return path.suffix.lower() in _PARQUET
+
+
+def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
+    """One file of a section, and its rows that are not in the table.
+
+    Raises
+    ------
+    DataError
+        Unreadable, or of a kind that is not read.
+    """
+    if is_parquet(path):
+        return read_parquet(path), []
+    return read_csv(path, separator=section.separator, encoding=section.encoding)
+
+
+def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
+    tables: list[pa.Table] = []
+    ragged: list[tuple[RaggedRow, ...]] = []
+    for path in paths:
+        table, aside = read_file(path, section)
+        tables.append(_aligned(table, tables[0], path, paths[0]) if tables else table)
+        ragged.append(tuple(aside))
+    return SourceTable(
+        table=_together(tables, paths),
+        files=tuple(str(path) for path in paths),
+        file_starts=np.cumsum([0] + [table.num_rows for table in tables], dtype=np.int64),
+        ragged=tuple(row for aside in ragged for row in aside),
+    )
+
+
+def _aligned(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
+    """`table` with its columns in the order of the first file's.
+
+    Raises DataError: its columns are others.
+    """
+    if sorted(table.column_names) == sorted(first.column_names):
+        if len(set(first.column_names)) < len(first.column_names):
+            return table
+        return table.select(first.column_names)
+    here, there = set(table.column_names), set(first.column_names)
+    parts = [
+        f"{word} {', '.join(sorted(names))}"
+        for word, names in (("lacks", there - here), ("adds", here - there))
+        if names
+    ]
+    raise DataError(
+        f"its columns are not those of {first_path}: it {' and '.join(parts) or 'repeats some'}",
+        file=str(path),
+    )
+
+
+def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for table, path in zip(tables[1:], paths[1:], strict=True):
+        for left, right in zip(first.schema, table.schema, strict=True):
+            if not _alike(left.type, right.type):
+                raise DataError(
+                    f"holds {right.type} here and {left.type} in {paths[0]}",
+                    file=str(path),
+                    column=right.name,
+                )
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(f"files do not fit together: {error}", file=str(paths[0])) from error
+
+
+def _alike(left: pa.DataType, right: pa.DataType) -> bool:
+    """Whether two types may be joined without changing what their ids look like as text."""
+    if pa.types.is_null(left) or pa.types.is_null(right) or left == right:
+        return True
+    return _sort(left) == _sort(right)
+
+
+def _sort(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if _is_text(kind):
+        return "text"
+    if pa.types.is_timestamp(kind):
+        return f"time {kind.tz or ''}"
+    return str(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    is_view = pa.types.is_string_view(kind)
+    return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
+    return array
+
+
+def _without_blanks(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return texts (large_string) whose blank ones are null and no part of the dictionary."""
+    indices, texts = column.indices, column.dictionary.cast(pa.large_string())
+    codes = numpy_of(indices.fill_null(-1) if indices.null_count else indices)
+    # A dictionary may also name what no row holds.
+    kept = np.zeros(len(texts) + 1, dtype=np.bool_)
+    kept[codes] = True
+    lengths = pc.binary_length(pc.utf8_trim_whitespace(texts))
+    kept = kept[:-1] & (numpy_of(lengths.fill_null(0) if lengths.null_count else lengths) > 0)
+    if kept.all():
+        return pa.DictionaryArray.from_arrays(indices, texts)
+    position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(position, mask=position < 0), texts.filter(pa.array(kept))
+    )
+
+
+def single(table: pa.Table, name: str) -> SourceTable:
+    """Return the rows of one table, as of a database; `name` for messages."""
+    return SourceTable(table, (name,), np.array([0, table.num_rows], dtype=np.int64), ())

@@ -1,0 +1,398 @@
+"""What was wrong with the rows of a shop's files: counted by reason, with examples.
+
+A row is left out for the first reason that holds, so that the counts add up:
+
+    orders: rows_read = rows_kept + left_out + returns.lines + returns.lines_removed
+    catalogue: rows_read = rows_kept + left_out
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.config import ShopConfig
+from mersalg.engine.locales import language_of
+from mersalg.engine.merchandising.targets import unknown_names
+from mersalg.engine.source_sections import AttributesSection
+from mersalg.engine.upsell.numbers import attribute_label
+from mersalg.engine.upsell.tiers import useless_upgrades
+from mersalg.engine.words import counted
+from mersalg.training.reading.moments import format_of
+from mersalg.training.reading.overlooked import sensitive_categories
+from mersalg.training.reading.sources import SourceTable
+
+N_EXAMPLES = 5
+
+REASONS: dict[str, str] = {
+    "ragged_row": "the row has more or fewer cells than the header",
+    "missing_order_id": "no order id",
+    "missing_item_id": "no item id",
+    "ignored_item": "named in ignore_items",
+    "filtered": "left out by only or not",
+    "refunded": "the amount refunded is all that was paid",
+    "other_currency": "not in the shop's currency",
+    "bad_quantity": "the quantity is missing or no number",
+    "zero_quantity": "the quantity is zero",
+    "absurd_quantity": "the quantity is above a thousand million",
+    "bad_price": "the price is no amount of money",
+    "negative_price": "the price is below zero",
+    "absurd_price": "the price is more than 1000 times the item's median",
+    "bad_date": "the date is missing or cannot be read",
+    "impossible_date": "the date is before 1970",
+    "future_date": "the date is more than a day ahead of now",
+    "unknown_item": "the item is not in the catalogue",
+    "duplicate_line": "every cell equals an earlier row",
+    "duplicate_item": "the item id stood before; the first row counts",
+}
+"""Why rows are left out."""
+_INTENDED = frozenset({"ignored_item", "filtered", "refunded"})
+_GREAT_PART = 0.2
+_ADVICE = {
+    "ragged_row": "set separator, and quote what holds it",
+    "missing_order_id": "set columns.order_id",
+    "missing_item_id": "set columns.item_id",
+    "other_currency": "set [shop] currency, or columns.currency to the column of these prices",
+    "bad_quantity": "set decimal and thousands, or columns.quantity",
+    "bad_price": "set decimal and thousands, or columns.unit_price",
+    "negative_price": 'if these are refunds, set [orders] returns = { COLUMN = ["WORD"] }',
+    "absurd_price": "set decimal and thousands",
+    "unknown_item": "set columns.item_id of both files so that they name items alike",
+    **dict.fromkeys(("bad_date", "impossible_date", "future_date"), "set date_format"),
+}
+"""What may mend it."""
+
+NOTES: dict[str, str] = {
+    "guest_line": "without a customer",
+    "continued_row": "without an order id and all else of an order, taken to be of the order above",
+    "refund_row": "of a price below zero that is about the item's own, taken as returns",
+    "return_row": "taken as returns by what a column says",
+    "partial_refund": "of which part of the money was paid back, counted as sold",
+    "shortened_id": "with an item id like 5.7E+12, cut by a spreadsheet: save the column as text",
+    "missing_price": "without a price",
+    "bad_discount": "with a discount that is no amount of money, taken as none",
+    "several_customers": "of an order that names more than one customer",
+    "bad_catalogue_price": "with a list price that is no amount of money; order prices stand in",
+    "negative_catalogue_price": "with a list price below zero; order prices stand in",
+    "bad_cost": "with a cost that is no amount of money",
+    "foreign_catalogue_price": "with a list price in another currency; order prices stand in",
+    "blank_flag": "with nothing in a column in stock or active that says only yes, taken as no",
+    "continued_item": "with none of the words that name a product, taken to be of the one above",
+    "inherited_row": "that take what they leave out from an earlier row of their product",
+    "unknown_compatible_item": "compatible with an item that the catalogue does not hold",
+    "bad_tier": "with a tier that is neither a number nor named in attribute_levels",
+    "unknown_upgrade_item": "with a better version that the catalogue does not hold",
+    "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
+}
+"""What was noticed about rows that were kept."""
+_NOTES_TO_WARN_OF = frozenset(
+    "bad_catalogue_price negative_catalogue_price foreign_catalogue_price bad_cost bad_discount"
+    " blank_flag continued_item continued_row shortened_id partial_refund".split()
+)
+"""Notes that are warned of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row that shows a reason; `row` is 1-based in its file, header excluded."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+
+    @property
+    def words(self) -> str:
+        """The place and what is written there."""
+        where = f"{Path(self.file).name} row {self.row}"
+        return f"{where}, {self.column} {self.value!r}" if self.column else where
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {"file": self.file, "row": self.row, "column": self.column, "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many rows, and up to five of them in reading order."""
+
+    rows: int
+    examples: tuple[Example, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {"rows": self.rows, "examples": [example.to_json() for example in self.examples]}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQuality:
+    """Rows of one section of the shop file.
+
+    Attributes
+    ----------
+    files
+        What was read.
+    left_out
+        Reason (a key of REASONS) -> rows that serve no further.
+    notes
+        A key of NOTES -> rows that were kept, but.
+    by_name
+        Columns used because they bear a field's own name.
+    unused
+        Columns not used.
+    warnings
+        What the shop should know or set.
+    """
+
+    files: tuple[str, ...]
+    rows_read: int
+    rows_kept: int
+    left_out: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    notes: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    by_name: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {
+            "files": list(self.files),
+            "rows_read": self.rows_read,
+            "rows_kept": self.rows_kept,
+            "left_out": {reason: found.to_json() for reason, found in self.left_out.items()},
+            "notes": {reason: found.to_json() for reason, found in self.notes.items()},
+            "columns_used_by_name": list(self.by_name),
+            "columns_unused": list(self.unused),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsQuality:
+    """What became of return lines.
+
+    Attributes
+    ----------
+    lines
+        Return lines read (negative quantity or cancellation).
+    matched_units, unmatched_units
+        Units taken off earlier purchases, and those without any.
+    unmatched_lines
+        Return lines of which some unit found no purchase.
+    lines_removed, orders_removed
+        Purchase lines, and orders, of which nothing was left.
+    """
+
+    lines: int = 0
+    matched_units: float = 0.0
+    unmatched_units: float = 0.0
+    unmatched_lines: int = 0
+    lines_removed: int = 0
+    orders_removed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {
+            "lines": self.lines,
+            "matched_units": self.matched_units,
+            "unmatched_units": self.unmatched_units,
+            "unmatched_lines": self.unmatched_lines,
+            "lines_removed": self.lines_removed,
+            "orders_removed": self.orders_removed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """Everything a person should know about what was read."""
+
+    orders: SourceQuality
+    catalogue: SourceQuality | None
+    returns: ReturnsQuality
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {
+            "orders": self.orders.to_json(),
+            "catalogue": self.catalogue.to_json() if self.catalogue else None,
+            "returns": self.returns.to_json(),
+        }
+
+
+def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality) -> list[str]:
+    """Return what the shop should know before it trains.
+
+    These are names and settings that hold for nothing, what it may want to set, and rows that could
+    not be read.
+    """
+    offers = config.offers
+    said = [*unknown_names(catalogue, offers), *useless_upgrades(catalogue, offers)]
+    if "sensitive" not in offers.model_fields_set and (
+        found := sensitive_categories(catalogue.category_names)
+    ):
+        topics = ", ".join(dict.fromkeys(found.values()))
+        said.append(
+            f"categories of {topics} are offered beside any cart; set [offers] sensitive ="
+            f" {json.dumps([*found], ensure_ascii=False)}, or = [] to keep it so"
+        )
+    language, attributes = language_of(config.shop.locale), AttributesSection()
+    if config.catalogue is not None:
+        attributes = config.catalogue.reading
+    unnamed = [
+        name for name in catalogue.attributes if not attribute_label(name, language, attributes)[0]
+    ]
+    if unnamed:
+        said.append(
+            f"offers say nothing of {', '.join(map(repr, unnamed))}, whose names are no words for"
+            f" buyers; set [catalogue] attribute_labels, as {{ {unnamed[0]} = {{ {language} ="
+            ' "..." } }'
+        )
+    no_cost = int((catalogue.cost_minor == UNKNOWN).sum())
+    said += [
+        f"offers.{name} does not hold for {no_cost:,} of {counted(len(catalogue), 'item')}, whose"
+        " cost is not known; set [catalogue] columns.cost"
+        for name in ("min_margin", "min_margin_amount")
+        if no_cost and getattr(offers, name) is not None
+    ]
+    if len(catalogue) and (catalogue.price_minor == UNKNOWN).all():
+        said.append(
+            "no item has a price, so none can be an upgrade; set [orders] columns.unit_price or"
+            " [catalogue] columns.price"
+        )
+    return [*said, *warnings_of(quality)]
+
+
+def rows_left_out(quality: DataQuality) -> list[str]:
+    """One line for each reason for which rows are left out against the shop's will."""
+    return [
+        f"{name}: left out {counted(found.rows, 'row')}: {REASONS[why]}"
+        f" ({found.examples[0].words}){_advice(why, found)}"
+        for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders))
+        if source is not None
+        for why, found in source.left_out.items()
+        if why not in _INTENDED
+    ]
+
+
+def warnings_of(quality: DataQuality) -> list[str]:
+    """Return what the shop should know of its rows.
+
+    These are each section's own warnings, reasons that leave out a great part unintended, and what
+    could not be read.
+    """
+    said: list[str] = []
+    for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders)):
+        if source is None:
+            continue
+        said += source.warnings
+        lost = {why: each.rows for why, each in source.left_out.items() if why not in _INTENDED}
+        rows = sum(lost.values())
+        most = max(lost, key=lost.__getitem__, default="")
+        if rows > _GREAT_PART * source.rows_read:
+            said.append(
+                f"{name}: left out {rows:,} of {counted(source.rows_read, 'row')}, {lost[most]:,}"
+                f" of them for this: {REASONS[most]}{_advice(most, source.left_out[most])}"
+            )
+        elif negative := source.left_out.get("negative_price"):
+            said.append(
+                f"{name}: left out {counted(negative.rows, 'row')}: {REASONS['negative_price']}"
+                f"{_advice('negative_price', negative)}"
+            )
+        said += [
+            f"{name}: {counted(found.rows, 'row')} {NOTES[what]}"
+            for what, found in source.notes.items()
+            if what in _NOTES_TO_WARN_OF
+        ]
+    return said
+
+
+def _advice(reason: str, found: Finding) -> str:
+    advice = _ADVICE.get(reason, "")
+    if advice == "set date_format" and found.examples:
+        advice += f", for example {format_of(found.examples[0].value)!r}"
+    return advice and f"; {advice}"
+
+
+class RowAudit:
+    """Collects, while a source is read, which rows are left out and why."""
+
+    def __init__(self, source: SourceTable) -> None:
+        self._source = source
+        self.kept = np.ones(source.n_rows, dtype=np.bool_)
+        self._left_out: dict[str, Finding] = {}
+        self._notes: dict[str, Finding] = {}
+        self.warnings: list[str] = []
+        if source.ragged:
+            examples = [
+                Example(row.file, row.row, "", row.text[:200]) for row in source.ragged[:N_EXAMPLES]
+            ]
+            self._left_out["ragged_row"] = Finding(len(source.ragged), tuple(examples))
+
+    def leave_out(
+        self, reason: str, rows: NDArray[np.bool_], columns: tuple[str, ...] | str
+    ) -> None:
+        """Leave out the rows of a mask that no earlier reason has taken; bool (n_rows,)."""
+        rows = rows & self.kept
+        self._record(self._left_out, reason, rows, columns)
+        self.kept &= ~rows
+
+    def note(self, what: str, rows: NDArray[np.bool_], columns: tuple[str, ...] | str) -> None:
+        """Count kept rows that have something a person should know; bool (n_rows,)."""
+        self._record(self._notes, what, rows & self.kept, columns)
+
+    def quality(self, rows_kept: int | None = None) -> SourceQuality:
+        """`rows_kept` where less was kept than what the audit left."""
+        return SourceQuality(
+            files=self._source.files,
+            rows_read=self._source.n_rows + len(self._source.ragged),
+            rows_kept=int(self.kept.sum()) if rows_kept is None else rows_kept,
+            left_out=self._left_out,
+            notes=self._notes,
+            by_name=self._source.by_name,
+            unused=self._source.unused,
+            warnings=tuple(self.warnings),
+        )
+
+    def why_nothing_is_left(self) -> str:
+        """Return the reasons with their counts and first example, the most frequent first."""
+        parts: list[str] = []
+        for reason, found in sorted(self._left_out.items(), key=lambda entry: -entry[1].rows):
+            first = found.examples[0]
+            where = f"row {first.row}" + (f", column {first.column}" if first.column else "")
+            advice = _advice(reason, found)
+            parts.append(f"{found.rows} {reason} (for example {where}: {first.value!r}{advice})")
+        return "; ".join(parts)
+
+    def _record(
+        self,
+        into: dict[str, Finding],
+        reason: str,
+        rows: NDArray[np.bool_],
+        columns: tuple[str, ...] | str,
+    ) -> None:
+        count = int(rows.sum())
+        if not count:
+            return
+        names = (columns,) if isinstance(columns, str) else columns
+        examples = tuple(self._example(int(row), names) for row in _first(rows, N_EXAMPLES))
+        before = into.get(reason, Finding(0))
+        into[reason] = Finding(before.rows + count, (*before.examples, *examples)[:N_EXAMPLES])
+
+    def _example(self, row: int, columns: tuple[str, ...]) -> Example:
+        file, number = self._source.place(row)
+        values = [self._source.value(row, name) for name in columns]
+        # Of a key of several columns the empty one is what is missing.
+        empty = [place for place, value in enumerate(values) if not value.strip()]
+        if len(columns) > 1 and empty:
+            return Example(file, number, columns[empty[0]], values[empty[0]])
+        return Example(file, number, " + ".join(columns), " ".join(values))
+
+
+def _first(rows: NDArray[np.bool_], n: int) -> NDArray[np.intp]:
+    return np.flatnonzero(rows)[:n]

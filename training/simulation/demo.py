@@ -1,0 +1,283 @@
+"""The demo's whole loop: train, serve, let simulated buyers check out, report."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.errors import ServiceFailed
+from mersalg.engine.progress import Progress
+from mersalg.engine.registry import Registry
+from mersalg.engine.words import counted
+from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS
+from mersalg.training.simulation.demo_shop import (
+    SAMPLE_HOUSEHOLDS,
+    DemoShop,
+    held_out,
+    prepare_shop,
+    train_shop,
+    trained_before,
+)
+from mersalg.training.simulation.local_service import HttpService, LocalService, require_http_client
+from mersalg.training.simulation.replay import Visits, replay
+from mersalg.training.simulation.shoppers import Behaviour, Outcome, Truth
+
+N_SHOPPERS = {"sample": 1_500, "full": 6_000}
+"""Checkouts to simulate where nobody says."""
+
+# About how long the steps take on two slow cores, in seconds.
+_PREPARING = 8
+_TRAINING = ((0, 0), (SAMPLE_HOUSEHOLDS, 75), (N_HOUSEHOLDS, 290))
+_STARTING, _CHECKOUT = 6, 0.015
+_REPORTING = 3
+
+_SAMPLES = 5
+_CART_SIZES = range(2, 5)
+_LEAST_LIFT, _LEAST_ORDERS = 2, 50
+"""Of what speaks for itself: less lift is mere popularity, fewer orders one household's habit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo has to show.
+
+    Attributes
+    ----------
+    shop
+        What it was trained on.
+    version
+        The model served.
+    trained
+        Whether it was trained in this run.
+    samples
+        A handful of carts by name, with the offers they got, as the API answered them.
+    report
+        The answer of `GET /v1/reports/rates`.
+    truth
+        What the simulation knows of its buyers.
+    behaviour
+        How they were made to behave.
+    replay_seconds
+        How long the calls took.
+    url
+        Where the service listens.
+    """
+
+    shop: DemoShop
+    version: str
+    trained: bool
+    samples: list[dict[str, Any]]
+    report: dict[str, Any]
+    truth: Truth
+    behaviour: Behaviour
+    replay_seconds: float
+    url: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {
+            "simulated": True,
+            "acceptance_model": self.behaviour.sentences(),
+            "trained_on": self.shop.to_json(),
+            "model_version": self.version,
+            "trained": self.trained,
+            "samples": self.samples,
+            "report": self.report,
+            "truth": self.truth.to_json(),
+            "replay_seconds": round(self.replay_seconds, 1),
+            "url": self.url,
+        }
+
+
+@contextmanager
+def running_demo(
+    folder: Path,
+    *,
+    n_households: int,
+    n_shoppers: int | None,
+    port: int,
+    seed: int,
+    progress: Progress,
+    announce: Callable[[str], None],
+) -> Generator[tuple[DemoResult, LocalService], None, None]:
+    """Run the loop in `folder`; the service stays up for as long as the block lasts.
+
+    Parameters
+    ----------
+    n_households
+        How many are trained on.
+    n_shoppers
+        Checkouts to simulate; None takes `N_SHOPPERS`.
+    port
+        Of the service; 0 takes a free one.
+    seed
+        Other seeds are other shoppers.
+    announce
+        Takes a line before each step: what begins, what is next, about how long it takes.
+
+    Raises
+    ------
+    MersalgError
+        The demo's data or its HTTP client are not installed.
+    ServiceFailed
+        The service did not start, or failed a call; its log stays in `folder`.
+    """
+    require_http_client()
+    n_shoppers = n_shoppers or N_SHOPPERS["full" if n_households == N_HOUSEHOLDS else "sample"]
+    steps = iter(
+        _lines_of(
+            ("prepare the data", _PREPARING),
+            ("train, unless an earlier run did", _training_seconds(n_households)),
+            (
+                f"let {counted(n_shoppers, 'simulated shopper')} check out over HTTP",
+                _STARTING + _CHECKOUT * n_shoppers,
+            ),
+            ("compute both rates", _REPORTING),
+        )
+    )
+    announce(next(steps))
+    shop = prepare_shop(folder, progress, n_households)
+    announce(f"Complete Journey: {shop.sentence()}")
+    announce(next(steps))
+    known = trained_before(shop)
+    if known is not None:
+        announce(f"Version {known} was trained on these data before")
+    version = known or train_shop(shop, progress)
+    announce(next(steps))
+    # Every run counts from nothing, and two runs at once do not share a database.
+    run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
+    keep = False
+    try:
+        with LocalService(shop.models, run_folder, port=port, progress=progress) as service:
+            model = Registry(shop.models).load(version)
+            behaviour = Behaviour()
+            with progress.task("Reading held-out orders"):
+                later = Visits(held_out(shop, progress), model.ladders, behaviour, seed)
+                visits = later.plan(n_shoppers)
+            if len(visits) < n_shoppers:
+                announce(f"Held out: {counted(len(visits), 'order')}; as many shoppers check out")
+            with HttpService(service.url) as http:
+                played = replay(visits, http, behaviour, progress)
+            announce(next(steps))
+            with progress.task("Computing the rates"):
+                report = service.get("/v1/reports/rates")
+            yield (
+                DemoResult(
+                    shop=shop,
+                    version=version,
+                    trained=known is None,
+                    samples=_samples(played.outcomes, model.catalogue),
+                    report=report,
+                    truth=played.truth,
+                    behaviour=behaviour,
+                    replay_seconds=played.seconds,
+                    url=service.url,
+                ),
+                service,
+            )
+    except ServiceFailed:
+        keep = True
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(run_folder, ignore_errors=True)
+
+
+def _training_seconds(n_households: int) -> float:
+    """Return about how long a training takes: between the sizes that were timed, on a line."""
+    sizes, seconds = zip(*_TRAINING, strict=True)
+    return float(np.interp(n_households, sizes, seconds))
+
+
+def _lines_of(*steps: tuple[str, float]) -> list[str]:
+    """Return a line for each step: what it does, its seconds, and what comes after it."""
+    parts = [f"{what} (about {_rounded(seconds)} s" for what, seconds in steps]
+    following = [*(f"; next: {part})" for part in parts[1:]), ""]
+    return [
+        f"Step {number} of {len(steps)}: {part} on two slow cores){after}"
+        for number, (part, after) in enumerate(zip(parts, following, strict=True), start=1)
+    ]
+
+
+def _rounded(seconds: float) -> int:
+    return round(seconds) if seconds < 10 else 5 * round(seconds / 5)
+
+
+def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return a handful of carts with offers of both kinds, those that show most, no item twice.
+
+    A person judges complements of another sort than the cart more easily than a second cereal
+    beside the first, and an upgrade by what it gains.
+    """
+    both = [
+        outcome
+        for outcome in outcomes
+        if len({offer["kind"] for offer in outcome.answer["offers"]}) == 2
+    ]
+    both.sort(key=lambda outcome: _clarity(outcome, catalogue), reverse=True)
+    samples: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for outcome in both:
+        offers, cart = outcome.answer["offers"], outcome.visit.cart
+        items = {*cart, *(offer["item_id"] for offer in offers)}
+        if seen.isdisjoint(items):
+            samples.append(
+                {
+                    "cart": [_name(catalogue, item_id) for item_id in cart],
+                    "offers": [_readable(offer, catalogue) for offer in offers],
+                }
+            )
+            seen |= items
+        if len(samples) == _SAMPLES:
+            break
+    return samples
+
+
+def _clarity(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
+    """(whether the cart is read at a glance, offers that speak for themselves, their counts)."""
+    families = {_family(catalogue, item_id) for item_id in outcome.visit.cart}
+    clear, weight = 0, 0.0
+    for offer in outcome.answer["offers"]:
+        if offer["kind"] == "upsell":
+            clear += bool(offer["gains"])
+            continue
+        evidence = offer["evidence"]
+        if (
+            evidence["antecedent_item_ids"]
+            and evidence["lift_lower"] >= _LEAST_LIFT
+            and evidence["n_antecedent"] >= _LEAST_ORDERS
+            and _family(catalogue, offer["item_id"]) not in families
+        ):
+            clear += 1
+            weight += math.log(evidence["n_joint"])
+    return len(outcome.visit.cart) in _CART_SIZES, clear, weight
+
+
+def _family(catalogue: Catalogue, item_id: str) -> int | None:
+    index = catalogue.items.index_of(item_id)
+    return None if index is None else int(catalogue.family[index])
+
+
+def _readable(offer: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """Return the offer as answered, with the names of its items beside their ids."""
+    named = dict(offer)
+    if offer["kind"] == "upsell":
+        named["replaces_name"] = _name(catalogue, offer["replaces"]["item_id"])
+    else:
+        antecedent = offer["evidence"]["antecedent_item_ids"]
+        named["antecedent_names"] = [_name(catalogue, item_id) for item_id in antecedent]
+    return named
+
+
+def _name(catalogue: Catalogue, item_id: str) -> str:
+    index = catalogue.items.index_of(item_id)
+    return item_id if index is None else catalogue.names[index]

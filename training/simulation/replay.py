@@ -1,0 +1,201 @@
+"""Makes visits of the baskets of a data set, and plays many at once against one service."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.progress import Progress, Task
+from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.reading.dataset import Dataset
+from mersalg.training.simulation.shoppers import Behaviour, Outcome, Service, Truth, Visit, play
+
+_MOST_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
+
+
+@dataclass(slots=True)
+class Visits:
+    """Makes visits from the orders of a data set; ladders tell where trading up is possible."""
+
+    dataset: Dataset
+    ladders: Ladders
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    seed: int = 1
+
+    def plan(self, n_visits: int) -> list[Visit]:
+        """`n_visits` visits, or fewer where the data set has fewer orders of two or more items.
+
+        Orders are drawn without replacement and kept in time order.
+        """
+        baskets = self.dataset.baskets
+        usable = np.flatnonzero(np.diff(baskets.indptr) >= 2)
+        if len(usable) > n_visits:
+            drawn = np.random.default_rng(self.seed).choice(len(usable), n_visits, replace=False)
+            usable = usable[np.sort(drawn)]
+        units = self._units(usable)
+        return [self._visit(int(order), units[int(order)]) for order in usable]
+
+    def _units(self, orders: np.ndarray[Any, Any]) -> dict[int, dict[int, int]]:
+        """Order -> item -> whole units bought."""
+        lines = self.dataset.lines
+        wanted = lines[lines["order"].isin(orders)]
+        totals = wanted.groupby(["order", "item"], sort=True)["quantity"].sum()
+        found: dict[int, dict[int, int]] = {}
+        for (order, item), quantity in totals.items():  # type: ignore[misc]
+            units = min(max(round(float(quantity)), 1), _MOST_UNITS)
+            found.setdefault(int(order), {})[int(item)] = units
+        return found
+
+    def _visit(self, order: int, bought: Mapping[int, int]) -> Visit:
+        catalogue = self.dataset.catalogue
+        order_id = self.dataset.order_ids[order]
+        draw = random.Random(f"{self.seed}/{order_id}")  # noqa: S311
+        items = list(bought)
+        draw.shuffle(items)
+        # Items on a ladder go into the cart first, so that there is something to upsell.
+        items.sort(key=lambda item: self.ladders.family[item] < 0)
+        n_in_mind = min(max(round(self.behaviour.in_mind * len(items)), 1), len(items) - 1)
+        in_cart = items[: len(items) - n_in_mind]
+        cart = {item: bought[item] for item in in_cart}
+        if draw.random() < self.behaviour.trade_up_in_mind:
+            swap = self._cheaper_sibling(in_cart, bought, draw)
+            if swap is not None:
+                better, base = swap
+                cart = {base if item == better else item: bought[item] for item in in_cart}
+        customer = int(self.dataset.customer[order])
+        names = {item: catalogue.items[item] for item in {*bought, *cart}}
+        return Visit(
+            checkout_id=f"visit-{order_id}",
+            customer_id=self.dataset.customer_ids[customer] if customer >= 0 else None,
+            session_id=f"session-{order_id}",
+            currency=catalogue.currency,
+            cart={names[item]: units for item, units in cart.items()},
+            intended={names[item]: bought[item] for item in sorted(bought)},
+            prices={name: _price(catalogue, item) for item, name in names.items()},
+            seed=self.seed,
+        )
+
+    def _cheaper_sibling(
+        self, in_cart: Sequence[int], bought: Mapping[int, int], draw: random.Random
+    ) -> tuple[int, int] | None:
+        """(item of the cart, cheaper item of a lower tier of its ladder), or None."""
+        ladders, prices = self.ladders, self.dataset.catalogue.price_minor
+        for item in in_cart:
+            ladder = int(ladders.family[item])
+            if ladder < 0:
+                continue
+            cheaper = [
+                int(other)
+                for other in ladders.members[ladder]
+                if ladders.tier[other] < ladders.tier[item]
+                and 0 < prices[other] < prices[item]
+                and int(other) not in bought
+            ]
+            if cheaper:
+                return item, draw.choice(cheaper)
+        return None
+
+
+def _price(catalogue: Catalogue, item: int) -> int | None:
+    price = int(catalogue.price_minor[item])
+    return None if price == UNKNOWN else price
+
+
+_VISITS_A_BATCH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay leaves: the truth, every outcome in the order of the visits, its length."""
+
+    truth: Truth
+    outcomes: list[Outcome]
+    seconds: float
+
+
+def replay(
+    visits: Sequence[Visit],
+    service: Service,
+    behaviour: Behaviour,
+    progress: Progress,
+    *,
+    n_threads: int = 4,
+) -> Replay:
+    """Play `visits`, several at a time; the outcomes do not depend on how threads take turns.
+
+    Raises
+    ------
+    ServiceFailed
+        The service failed a call or rejected a fact; the replay stops there.
+    """
+    begun = datetime.now(UTC)
+    with progress.task("Shoppers check out", total=len(visits)) as task:
+        worker = _Worker(visits, service, behaviour, task)
+        with ThreadPoolExecutor(n_threads) as pool, worker:
+            for done in [pool.submit(worker.run) for _ in range(n_threads)]:
+                done.result()
+    outcomes = [outcome for outcome in worker.outcomes if outcome is not None]
+    truth = sum((outcome.truth for outcome in outcomes), Truth())
+    return Replay(truth, outcomes, (datetime.now(UTC) - begun).total_seconds())
+
+
+class _Worker:
+    """Threads take the next visit from one shared line until it is empty or the block is left."""
+
+    def __init__(
+        self, visits: Sequence[Visit], service: Service, behaviour: Behaviour, task: Task
+    ) -> None:
+        self.outcomes: list[Outcome | None] = [None] * len(visits)
+        self._line: Iterator[tuple[int, Visit]] = iter(enumerate(visits))
+        self._service, self._behaviour, self._task = service, behaviour, task
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """After a failure, or Ctrl-C, the other threads must not play the rest."""
+        del kind, error, trace
+        self._stopped.set()
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _run(self) -> None:
+        waiting: list[dict[str, Any]] = []
+        n_waiting = 0
+        while not self._stopped.is_set():
+            with self._lock:
+                place, visit = next(self._line, (-1, None))
+            if visit is None:
+                break
+            answer = self._service.suggest(visit.request())
+            outcome = play(visit, answer, self._behaviour, datetime.now(UTC))
+            self.outcomes[place] = outcome
+            waiting += outcome.events
+            n_waiting += 1
+            if n_waiting == _VISITS_A_BATCH:
+                self._service.record(waiting)
+                waiting, n_waiting = [], 0
+            with self._lock:
+                self._task.advance()
+        if waiting:
+            self._service.record(waiting)
