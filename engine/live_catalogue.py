@@ -91,36 +91,34 @@ class LiveCatalogue:
             [_path(each.get("category")) for each in new]
         )
         family, family_names = self._groups["family"].with_new([each.get("family") for each in new])
-        is_active = [bool(each.get("active", True)) for each in new]
-        is_in_stock = [bool(each.get("in_stock", True)) for each in new]
+        states = [(each.get("active", True), each.get("in_stock", True)) for each in new]
         attributes = [each.attributes() for each in new]
-        return Catalogue(
+        names = [each.get("name") or key for key, each in self._new.items()]
+        rows = {
+            name: _more_rows(rows, n_new)
+            for name in ("compatible", "bundles", "upgrades")
+            if (rows := getattr(trained, name)) is not None
+        }
+        tier = trained.given_tier
+        return replace(
+            trained,
             items=self._items,
-            names=self._names.with_new(
-                [each.get("name") or key for key, each in self._new.items()]
-            ),
+            names=self._names.with_new(names),
             price_minor=_more(self._price, (_minor(each.get("price"), trained) for each in new)),
             cost_minor=_more(self._cost, (_minor(each.get("cost"), trained) for each in new)),
             category=category,
             category_names=category_names,
             family=family,
             family_names=family_names,
-            offerable=_more(self._offerable, map(min, is_active, is_in_stock)),
+            offerable=_more(self._offerable, (active and stocked for active, stocked in states)),
             attributes={
                 name: texts.with_new([each.get(name, "") for each in attributes])
                 for name, texts in self._attributes.items()
             },
-            compatible=_more_rows(trained.compatible, n_new),
-            currency=trained.currency,
-            sold_out=_more(
-                self._sold_out, (a and not s for a, s in zip(is_active, is_in_stock, strict=True))
-            ),
-            bundles=None if trained.bundles is None else _more_rows(trained.bundles, n_new),
-            given_tier=None
-            if trained.given_tier is None
-            else _more(trained.given_tier, [UNKNOWN] * n_new),
-            upgrades=None if trained.upgrades is None else _more_rows(trained.upgrades, n_new),
+            sold_out=_more(self._sold_out, (active and not stocked for active, stocked in states)),
+            given_tier=None if tier is None else _more(tier, [UNKNOWN] * n_new),
             image_urls=self._images.with_new([each.get("image_url", "") for each in new]),
+            **rows,
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _PERIODS_KEPT = 4
 """Periods whose marks are remembered: the present one, and those that explanations ask for."""
 
 Items = NDArray[np.int32]
+_Rule = TypeVar("_Rule", PinSection, BlockSection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +106,22 @@ class Policy:
     @classmethod
     def prepare(cls, model: Model, eligibility: Eligibility) -> Self:
         """Compile the pins and blocks of a model."""
-        offers, timezone = model.settings.offers, model.settings.shop.timezone
+        offers, added = model.settings.offers, model.affinity.n_added_of_item
         pins = [
-            (rule.validity(timezone), pin)
-            for rule in offers.pins
-            if (pin := _pin(model, rule)) is not None
+            (
+                validity,
+                Pin(
+                    items[np.argsort(-added[items], kind="stable")],
+                    rule.position,
+                    needed,
+                    by_score=rule.category is not None,
+                ),
+            )
+            for validity, rule, items, needed in _in_catalogue(model, offers.pins)
         ]
         blocks = [
-            (rule.validity(timezone), block)
-            for rule in offers.blocks
-            if (block := _block(model, rule)) is not None
+            (validity, Block(items, _reason_of(rule), needed))
+            for validity, rule, items, needed in _in_catalogue(model, offers.blocks)
         ]
         moments = {turn for validity, _ in (*pins, *blocks) for turn in validity.turns}
         turns = tuple(sorted(moments))
@@ -164,26 +171,17 @@ def _in_force(
     )
 
 
-def _pin(model: Model, rule: PinSection) -> Pin | None:
-    """None where no cart can meet it, or it speaks of nothing in the catalogue."""
-    items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)
-    if needed is None or not len(items):
-        return None
-    added = model.affinity.n_added_of_item[items]
-    return Pin(
-        items[np.argsort(-added, kind="stable")],
-        rule.position,
-        needed,
-        by_score=rule.category is not None,
-    )
+def _in_catalogue(
+    model: Model, rules: Iterable[_Rule]
+) -> Iterator[tuple[Validity, _Rule, Items, frozenset[int]]]:
+    """Yield rules that some cart can meet with when they hold, their items and those they need."""
+    for rule in rules:
+        items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)
+        if needed is not None and len(items):
+            yield rule.validity(model.settings.shop.timezone), rule, items, needed
 
 
-def _block(model: Model, rule: BlockSection) -> Block | None:
-    items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)
-    if needed is None or not len(items):
-        return None
+def _reason_of(rule: BlockSection) -> Reason:
     if rule.consequent is not None:
-        reason = Reason.BLOCKED_RULE
-    else:
-        reason = Reason.BLOCKED_ITEM if rule.category is None else Reason.BLOCKED_CATEGORY
-    return Block(items, reason, needed)
+        return Reason.BLOCKED_RULE
+    return Reason.BLOCKED_ITEM if rule.category is None else Reason.BLOCKED_CATEGORY
