@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,10 +24,11 @@ from mersalg.engine.facts import Event
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import open_store
 from tests.support.commands import run
-from tests.support.models import PHONE_SHOP_ITEMS, tiny_model
+from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually
 
+DOCS = Path(__file__).parents[2] / "docs"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 KEYS = "storefront:front-key server:server-key"
 NAME = "<img src=x onerror=alert(1)> Case"
@@ -97,10 +100,10 @@ class Shop:
         return [fact for fact in found if isinstance(fact, Event) and fact.checkout_id == checkout]
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("snippet")
-    publish_model(folder / "models", tiny_model(holdout=0.0, items=ITEMS))
+@contextmanager
+def running_shop(folder: Path, items: Sequence[TinyItem]) -> Iterator[Shop]:
+    """A shop's pages of another origin than the service that they call."""
+    publish_model(folder / "models", tiny_model(holdout=0.0, items=items))
     pages = folder / "pages"
     pages.mkdir()
     web = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(pages)))
@@ -128,6 +131,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         web.shutdown()
         web.server_close()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with running_shop(tmp_path_factory.mktemp("snippet"), ITEMS) as shop:
+        yield shop
 
 
 @pytest.fixture
@@ -541,3 +550,12 @@ def test_the_keyboard_alone_does_everything(page: Page, shop: Shop) -> None:
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.inner_html("#offers") == ""
+
+
+def test_the_gallery_shows_every_picture_and_each_is_small() -> None:
+    page = (DOCS / "how-to" / "gallery.md").read_text()
+    shown = set(re.findall(r"\(\.\./pictures/([^)]+)\)", page))
+    taken = {path.name: path for path in (DOCS / "pictures").glob("widget-*.png")}
+    assert shown == taken.keys()
+    assert {int(name.split("-")[2]) for name in shown} == {375, 1440}
+    assert all(path.stat().st_size < 60_000 for path in taken.values())
