@@ -70,14 +70,20 @@ def parse_fact(data: object) -> Fact:
     return fact_of(schema.convert_fact(data))
 
 
-def unpack(record: bytes | str, unknown: set[str] | None = None) -> Fact:
-    """Return a fact from its JSON text; for `unknown` see `decode_fact`; raise as `parse_fact`."""
-    return fact_of(schema.decode_fact(record, unknown))
+def unpack(record: bytes | str) -> Fact:
+    """Return a fact from its JSON text; raise as `parse_fact`."""
+    return fact_of(schema.decode_fact(record))
 
 
 def fact_of(body: schema.FactBody) -> Fact:
     """Return the fact a body states; raise as `parse_fact`."""
     return _decision(body) if isinstance(body, schema.DecisionBody) else _event(body)
+
+
+def names_nobody(body: schema.FactBody, fact: Fact) -> bool:
+    """Return whether the customer that the body of a fact names is a word for none."""
+    is_named = body.customer_id is not None and body.consent is not False
+    return is_named and fact.customer_id is None
 
 
 def _event(body: schema.EventBody) -> Event:

@@ -33,8 +33,9 @@ _EXAMPLES = 5
 class ImportResult:
     """Lines by what became of them; `examples` are (line number, code, message).
 
-    `unknown` are fields of events that are not known, and were ignored. `resumed_at` is the line at
-    which a run that had been cut short was taken up again, else None.
+    `unknown` are fields of events that are not known, and `nobody` counts facts whose customer is a
+    word for none (`guest`); both were ignored. `resumed_at` is the line at which a run that had
+    been cut short was taken up again, else None.
     """
 
     recorded: int = 0
@@ -43,6 +44,7 @@ class ImportResult:
     examples: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     resumed_at: int | None = None
     unknown: frozenset[str] = frozenset()
+    nobody: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,9 @@ class _Place:
         self.offset, self.line = kept["offset"], kept["line"]
         # Version 0.1.0 did not note it; then all that its side file holds is kept.
         self.rejected_bytes = kept.get("rejected_bytes")
-        return ImportResult(kept["recorded"], kept["duplicates"], kept["rejected"])
+        return ImportResult(
+            kept["recorded"], kept["duplicates"], kept["rejected"], nobody=kept.get("nobody", 0)
+        )
 
     def advance(self, size: int, lines: int) -> None:
         self.offset += size
@@ -207,6 +211,7 @@ class _Place:
             "recorded": result.recorded,
             "duplicates": result.duplicates,
             "rejected": result.rejected,
+            "nobody": result.nobody,
             "offset": self.offset,
             "line": self.line,
             "rejected_bytes": rejected_bytes,
@@ -253,6 +258,7 @@ def _write(
             [*before.examples, *examples][:_EXAMPLES],
             before.resumed_at,
             before.unknown.union(*(piece.unknown for _, piece, _ in together)),
+            before.nobody + sum(piece.n_nobody for _, piece, _ in together),
         )
         size = side.put([_reject_entry(*one) for one in rejected])
         return place.note(after, size)

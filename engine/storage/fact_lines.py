@@ -18,8 +18,8 @@ from typing import NamedTuple
 import msgspec
 
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import parse_fact, unpack
-from mersalg.engine.fact_schema import decode_any
+from mersalg.engine.fact_json import fact_of, names_nobody
+from mersalg.engine.fact_schema import convert_fact, decode_any, decode_fact
 from mersalg.engine.processes import Workers
 from mersalg.engine.storage.fact_rows import FactRow, row_of
 from mersalg.engine.storage.pseudonyms import Pseudonyms
@@ -53,6 +53,8 @@ class Piece(NamedTuple):
         Bytes and lines of the piece, blank lines included.
     unknown
         Fields of events that are not known.
+    n_nobody
+        Number of facts whose customer is a word for none.
     """
 
     facts: list[FactRow]
@@ -61,6 +63,7 @@ class Piece(NamedTuple):
     size: int
     lines: int
     unknown: set[str]
+    n_nobody: int
 
 
 Read = tuple[list[bytes], Piece, int]
@@ -154,24 +157,24 @@ def prepare_lines(
     translation: Translation | None = None,
 ) -> Piece:
     """Return the rows of lines whose first has the number `first`; see `pieces`."""
-    piece = Piece([], [], [], sum(map(len, lines)), len(lines), set())
+    rows: list[FactRow] = []
+    numbers: list[int] = []
+    refused: list[Refused] = []
+    unknown, n_nobody = set[str](), 0
     for number, raw in enumerate(lines, start=first):
-        try:
-            facts = _facts_of(raw, pseudonyms, translation, piece.unknown)
-        except FactRejected as error:
-            piece.refused.append(Refused(number, error.reason, error.message))
+        raw = raw.removeprefix(BOM_UTF8)
+        if not raw.strip():
             continue
-        piece.facts.extend(facts)
-        piece.numbers.extend([number] * len(facts))
-    return piece
-
-
-def _facts_of(
-    raw: bytes, pseudonyms: Pseudonyms, translation: Translation | None, unknown: set[str]
-) -> Sequence[FactRow]:
-    raw = raw.removeprefix(BOM_UTF8)
-    if not raw.strip():
-        return ()
-    if translation is None:
-        return (row_of(unpack(raw, unknown), pseudonyms, trusted=True),)
-    return [row_of(parse_fact(each), pseudonyms) for each in translation(decode_any(raw))]
+        try:
+            if translation is None:
+                bodies = [decode_fact(raw, unknown)]
+            else:
+                bodies = [convert_fact(each) for each in translation(decode_any(raw))]
+            facts = [fact_of(body) for body in bodies]
+        except FactRejected as error:
+            refused.append(Refused(number, error.reason, error.message))
+            continue
+        rows += [row_of(fact, pseudonyms, trusted=translation is None) for fact in facts]
+        numbers += [number] * len(facts)
+        n_nobody += sum(map(names_nobody, bodies, facts))
+    return Piece(rows, numbers, refused, sum(map(len, lines)), len(lines), unknown, n_nobody)

@@ -105,6 +105,8 @@ def import_(
         summary["unknown_items"] = unknown_items
     if result.unknown:
         summary["unknown_fields"] = sorted(result.unknown)
+    if result.nobody:
+        summary["of_nobody"] = result.nobody
     if result.resumed_at is not None:
         summary["resumed_at_line"] = result.resumed_at
     if as_json:
@@ -119,6 +121,9 @@ def import_(
         if result.unknown:
             fields = ", ".join(sorted(result.unknown))
             console.err.print(f"fields that are not known were ignored: {fields}", markup=False)
+        if result.nobody:
+            facts = counted(result.nobody, "fact")
+            console.err.print(f"ignored the customer_id of {facts}: a word for no customer")
         if ignored:
             console.out.print(
                 f"ignored {counted(ignored, 'line')} without an offer, sale or return, or of a test"

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from mersalg.engine import clock
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import fact_of
+from mersalg.engine.fact_json import fact_of, names_nobody
 from mersalg.engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
 from mersalg.engine.facts import Event
 from mersalg.engine.storage.fact_rows import Rejection
@@ -145,8 +145,7 @@ async def take(
             fact = cast(Event, fact_of(body))
             if isinstance(body, OrderBody):
                 n_left_out += len(body.items or ()) - len(fact.items)
-            if body.consent is not False and body.customer_id is not None:
-                n_nobody += fact.customer_id is None
+            n_nobody += names_nobody(body, fact)
             facts.append(_dated(fact, now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))

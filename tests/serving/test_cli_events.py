@@ -194,9 +194,21 @@ def test_items_of_ga4_have_the_ids_of_their_names(database: str, tmp_path: Path)
     assert (made["recorded"], made["unknown_items"]) == (1, 1)
     written = json.loads(run("events", "export", "--database", database))
     assert [line["item_id"] for line in written["items"]] == ["phone-64", "case-1", "?"]
-    assert "1 lines are of items that the catalogue lacks" in run(
-        "events", "import", payloads, *options
-    )
+    assert "1 line of items that the catalogue lacks" in run("events", "import", payloads, *options)
+
+
+def test_customers_that_are_words_for_none_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "facts.jsonl"
+    guests = [{**DECISION, "customer_id": "Guest"}, {**PURCHASE, "customer_id": 0}]
+    file.write_text("\n".join(map(json.dumps, [*guests, *VIEWS])) + "\n")
+    command = ("events", "import", file, "--database", tmp_path / "facts.db")
+    made = json.loads(run(*command, "--json"))
+    assert (made["recorded"], made["rejected"], made["of_nobody"]) == (4, 0, 2)
+    said = attempt(*command).stderr
+    assert "ignored the customer_id of 2 facts: a word for no customer" in said
+    written = run("events", "export", "--database", tmp_path / "facts.db").splitlines()
+    assert len(written) == 4
+    assert not any("customer_id" in json.loads(line) for line in written)
 
 
 def test_fields_that_are_not_known_are_named(tmp_path: Path) -> None:
