@@ -8,7 +8,7 @@ import pytest
 
 from mersalg.engine.facts import CartLine
 from mersalg.engine.slate import Recommenders, build_slate
-from tests.engine.test_pins_and_blocks import offered, reason, shop, upsold
+from tests.engine.merchandising.test_pins_and_blocks import offered, reason, shop, upsold
 from tests.support.models import TinyItem, TinyRule
 
 BREAD = (
