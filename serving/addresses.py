@@ -69,7 +69,7 @@ class CallerAddresses:
     def is_limited(self, caller: str) -> bool:
         """Return whether a caller, as `caller_of` names it, is limited by its address.
 
-        Trusted proxies stand for many, and so may programs of this machine.
+        A trusted proxy calls for many, and so may programs of this machine.
         """
         address = parse_address(caller.removesuffix("/64"))
         return address is None or not (address.is_loopback or self._is_trusted(address))

@@ -151,21 +151,21 @@ class Alerts:
         with _claimed(self._path, self._seconds) as state:
             if state is None:
                 return
-            found = dict(self._of_now())
+            alerts = dict(self._of_now())
             # A moment of a slow database mends itself: facts must wait at two looks.
             state["waits"], waited = self._spool.size() > 0, state.get("waits", False)
             if state["waits"] and waited:
-                found["spool"] = Alert("spool")
+                alerts["spool"] = Alert("spool")
             # An alert of the hour stays as it is until the next look.
             hourly = set(_HOURLY)
             if time.time() - state.get("hour", 0.0) >= min(_HOUR, 60 * self._seconds):
-                found |= {alert.kind: alert async for alert in self._of_the_hour()}
+                alerts |= {alert.kind: alert async for alert in self._of_the_hour()}
                 state["hour"] = time.time()
                 hourly.clear()
-            sent = {kind for kind in state.get("sent", ()) if kind in found or kind in hourly}
+            sent = {kind for kind in state.get("sent", ()) if kind in alerts or kind in hourly}
             state["sent"] = sorted(sent)
-            for kind in found.keys() - sent:
-                await asyncio.to_thread(send, found[kind], shop, section)
+            for kind in alerts.keys() - sent:
+                await asyncio.to_thread(send, alerts[kind], shop, section)
                 _log.warning("sent the alert %s", kind)
                 state["sent"] = sorted({*state["sent"], kind})
 

@@ -170,10 +170,10 @@ def _shown(model: Model, offer: Offer, language: Language) -> ShownOffer:
         change_texts(offer.gains, language, wording),
         change_texts(offer.losses, language, wording, lost=True),
     )
-    place = catalogue.items.index_of(offer.item_id)
+    item = catalogue.items.index_of(offer.item_id)
     address = ""
-    if catalogue.image_urls is not None and place is not None:
-        address = catalogue.image_urls[place]
+    if catalogue.image_urls is not None and item is not None:
+        address = catalogue.image_urls[item]
     return ShownOffer(address if address.startswith(_ADDRESSES) else None, display)
 
 
@@ -248,5 +248,5 @@ def unknown_item_ids(model: Model | None, request: SuggestionRequest) -> list[st
     if model is None or not request.lines:
         return []
     item_ids = [line.item_id for line in request.lines]
-    places = zip(item_ids, model.catalogue.items.indices_of(item_ids), strict=True)
-    return list(dict.fromkeys(item_id for item_id, place in places if place < 0))
+    items = zip(item_ids, model.catalogue.items.indices_of(item_ids), strict=True)
+    return list(dict.fromkeys(item_id for item_id, place in items if place < 0))

@@ -94,7 +94,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
     app = FastAPI(
         title="Mersalg",
         version=__version__,
-        summary="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
+        summary="Cross-sell and upsell at checkout, and the two rates that say what they earn.",
         lifespan=lifespan,
         docs_url=None,  # the stock page loads its script from a third party
         redoc_url=None,
@@ -124,7 +124,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
             expose_headers=[REQUEST_ID],
         )
     if traces is not None:
-        metrics.told_of_parts = traces.part
+        metrics.part_listener = traces.part
     app.add_middleware(
         HttpLayer,
         meter=RequestMeter(metrics),

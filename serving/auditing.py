@@ -127,7 +127,7 @@ def _user() -> str:
 
 
 def _add(store: Store, entry: AuditEntry) -> str | None:
-    """Why the entry is not in the database; None where it is."""
+    """Add the entry; return why it is not in the database, None where it is."""
     try:
         store.audit.add(entry)
     except StorageError as error:

@@ -65,10 +65,10 @@ _prepared: WeakKeyDictionary[Model, Prepared] = WeakKeyDictionary()
 
 def prepared_for(model: Model) -> Prepared:
     """Return what is prepared once for a model, for as long as the model is referred to."""
-    if (found := _prepared.get(model)) is None:
+    if (prepared := _prepared.get(model)) is None:
         wording = Wording(model.settings.attributes)
-        found = _prepared[model] = Prepared(Recommenders.prepare(model), OfferCache(), wording)
-    return found
+        prepared = _prepared[model] = Prepared(Recommenders.prepare(model), OfferCache(), wording)
+    return prepared
 
 
 def recommenders_of(model: Model) -> Recommenders:

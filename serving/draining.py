@@ -31,7 +31,7 @@ class _Respawns(dict[int, float]):
 
 
 def end_of(stopping: Path) -> Path:
-    """Return the file that is made when the time to go on is over, beside the file `stopping`."""
+    """Return the file, beside `stopping`, that is made when the drain time is over."""
     return stopping.with_name("end")
 
 
@@ -56,9 +56,9 @@ class DrainingServer(MPServer):
             # A worker has the handlers of its parent until it sets its own. It has taken nothing
             # yet, and what it is sent says nothing of the other workers.
             os._exit(0)
-        told_twice = self._stopping.exists()
+        is_repeated = self._stopping.exists()
         self._stopping.touch()
-        if told_twice or not self._drain_seconds:
+        if is_repeated or not self._drain_seconds:
             self._end()
             return
         later = threading.Timer(self._drain_seconds, self._end)

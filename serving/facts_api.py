@@ -110,10 +110,10 @@ def _store_of(facts: Facts) -> Generator[tuple[Store, bool]]:
             store.close()
         return
     with tempfile.TemporaryDirectory(prefix="mersalg-rates-") as folder:
-        place = Path(folder)
-        file = Path(facts) if isinstance(facts, (str, Path)) else _written(facts, place)
-        rejected = place / "rejected.jsonl"
-        store = open_store(f"sqlite:///{place / 'facts.db'}", bulk=True)
+        temporary = Path(folder)
+        file = Path(facts) if isinstance(facts, (str, Path)) else _written(facts, temporary)
+        rejected = temporary / "rejected.jsonl"
+        store = open_store(f"sqlite:///{temporary / 'facts.db'}", bulk=True)
         try:
             store.migrate()
             try:

@@ -61,7 +61,7 @@ class Guard:
             reporter.close()
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Judge and follow the state of the guardrail until cancelled."""
         # A judgement takes a core for a while, which a service that starts needs for its buyers.
         first = min(self._check_seconds, _FIRST_SECONDS)
         judged_at = time.monotonic() + first - self._check_seconds
@@ -97,14 +97,14 @@ class Guard:
 
     def take(self, state: guardrail.State | None) -> None:
         """Have this process follow the stored state."""
-        found = state.paused if state is not None else None
-        if found != self.paused:
-            if found is None:
+        paused = state.paused if state is not None else None
+        if paused != self.paused:
+            if paused is None:
                 _log.warning("offers are made again")
             else:
-                _log.error("offers are paused: %s", found)
-        self.paused = found
-        self._metrics.paused.set(found is not None)
+                _log.error("offers are paused: %s", paused)
+        self.paused = paused
+        self._metrics.paused.set(paused is not None)
         asked = state.asked if state is not None else None
         if asked is not None and self.asked is None:
             _log.error("offers are not paused, but look at them: %s; %s", asked, NOT_VOUCHED)

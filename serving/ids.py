@@ -2,7 +2,7 @@
 
 They begin with the moment they were made at, in an alphabet that sorts as it counts: databases
 keep an index of ids, and those that come in order are put at its end, where random ones would each
-be put somewhere else. Behind it stand 132 random bits.
+be put somewhere else. After it come 132 random bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def new_id(prefix: str) -> str:
-    """`prefix`, the moment, and 132 random bits in the letters of `secrets.token_urlsafe`.
+    """Return `prefix`, the moment, and 132 random bits in the letters of `token_urlsafe`.
 
     They are drawn many at once: each call to the system lets other threads go first.
     """
@@ -37,7 +37,7 @@ def new_id(prefix: str) -> str:
 
 
 def _draw() -> list[str]:
-    """Random signs for many ids, each used for one alone."""
+    """Draw random signs for many ids, each of which is used once."""
     bits = os.urandom(_SIGNS * _AT_ONCE * 6 // 8)
     text = b2a_base64(bits, newline=False).translate(_URL_SAFE).decode()
     return [text[start : start + _SIGNS] for start in range(0, len(text), _SIGNS)]

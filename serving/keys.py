@@ -40,7 +40,7 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 
 
 def digest_of(key: str) -> bytes:
-    """SHA-256: keys are long and random, so nothing slower is needed to hide them."""
+    """Return the SHA-256 of a key: as keys are long and random, nothing slower is needed."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -48,7 +48,7 @@ def digest_of(key: str) -> bytes:
 class Key:
     """A key as the server knows it: never the key, only its SHA-256.
 
-    `short` tells that it was given in the clear and can be guessed.
+    `short` says that it was given in the clear and can be guessed.
     """
 
     scope: Scope
@@ -78,18 +78,18 @@ class KeyRing:
     def keys_of(self, presented: str) -> tuple[Key, ...]:
         """Return the keys that `presented` is, one a scope; none where it is unknown.
 
-        Every key is compared, each in constant time, so that timing tells nothing.
+        Every key is compared, each in constant time, so that timing reveals nothing.
         """
         digest = digest_of(presented)
         return tuple(key for key in self.keys if hmac.compare_digest(key.digest, digest))
 
     def scopes_of(self, presented: str) -> frozenset[Scope]:
-        """Scopes of a presented key; empty where it is unknown."""
+        """Return the scopes of a presented key; none where it is unknown."""
         return frozenset(key.scope for key in self.keys_of(presented))
 
 
 def parse_keys(text: str, *, source: str) -> KeyRing:
-    """Entries `scope:key` or `scope:sha256=<hex>`, between spaces, commas or line ends.
+    """Parse entries `scope:key` or `scope:sha256=<hex>`, separated by spaces, commas or lines.
 
     Text after `#` at the start of a line, or after a space, is a comment.
 
@@ -200,18 +200,18 @@ def revoke_key(path: Path, key_id: str) -> ListedKey:
         The file cannot be written.
     """
     with _changing(path) as lines:
-        found = [
+        matches = [
             (place, listed)
             for place, line in enumerate(lines)
             for listed in _listed(line, path)
             if key_id and listed.id.startswith(key_id)
         ]
-        if len(found) != 1:
-            known = "no key" if not found else "more than one key"
-            raise ConfigError(f"{known} of {path} has the id {key_id!r}")
-        place, listed = found[0]
+        if len(matches) != 1:
+            how_many = "no key" if not matches else "more than one key"
+            raise ConfigError(f"{how_many} of {path} has the id {key_id!r}")
+        place, listed = matches[0]
         if len(_keys(lines[place], path)) > 1:
-            raise ConfigError(f"several keys stand in one line of {path}: take it out by hand")
+            raise ConfigError(f"several keys are in one line of {path}: delete it by hand")
         del lines[place]
     return listed
 
@@ -296,7 +296,7 @@ class KeyWatch:
                 changed(self.ring)
 
     def look(self) -> bool:
-        """Whether the keys have changed since the last look."""
+        """Read the file if it changed; return whether the keys did."""
         stamp = self._stamp()
         if stamp == self._seen or self._path is None:
             return False
@@ -306,10 +306,10 @@ class KeyWatch:
         except (OSError, UnicodeDecodeError, ConfigError) as error:
             _log.error("the keys stay as they are: %s", error)
             return False
-        found = self._own + listed
-        if found == self.ring.keys:
+        keys = self._own + listed
+        if keys == self.ring.keys:
             return False
-        self.ring = KeyRing(found, required=True)
+        self.ring = KeyRing(keys, required=True)
         _log.warning("the keys were read again: %d are valid", len(self.ring.keys))
         return True
 

@@ -121,18 +121,18 @@ class KnownBuyers:
         if days and now >= self._quiet_until:
             dismissed = self._dismissed.get(buyer, ())
             dismissed_after = clock.now() - round(days * clock.MICROS_PER_DAY)
-        known = await self._answer(
+        answer = await self._answer(
             BuyerQuery(*buyer, arm_session_id, bought_after, dismissed_after), budget
         )
-        if known is not None:
+        if answer is not None:
             if arm_session_id is not None:
-                arm = known.arm
+                arm = answer.arm
             if bought_after is not None and customer_id is not None:
-                purchases = known.purchases
+                purchases = answer.purchases
                 self._purchases[customer_id] = (now, bought_after, purchases)
             if dismissed_after is not None:
-                dismissed = known.dismissed_item_ids
-                self._remember_dismissed(buyer, known)
+                dismissed = answer.dismissed_item_ids
+                self._remember_dismissed(buyer, answer)
         return KnownBuyer(arm, purchases, dismissed)
 
     def set_arm(self, session_id: str | None, arm: Arm) -> None:

@@ -118,9 +118,9 @@ class LiveModel:
             self._logged.clear()
         self._n_failed += 1
         innermost = traceback.extract_tb(error.__traceback__)[-1]
-        place = (innermost.filename, innermost.lineno or 0)
-        if place not in self._logged:
-            self._logged.add(place)
+        raised_at = (innermost.filename, innermost.lineno or 0)
+        if raised_at not in self._logged:
+            self._logged.add(raised_at)
             _log.error("no suggestions could be made", exc_info=error)
         if model is not None and self._n_failed == _CHECKED_AFTER:
             self._checking = asyncio.create_task(self._check(model))
@@ -147,7 +147,7 @@ class LiveModel:
         return None
 
     async def watch(self, seconds: float) -> None:
-        """Until cancelled: look at the files, reload where one changed."""
+        """Look at the files and reload where one changed, until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             if self._look() == self._seen:

@@ -51,7 +51,7 @@ class LiveShop:
         self.alerts: AlertsSection | None = None
 
     async def watch(self, seconds: float) -> None:
-        """Until cancelled: take what others changed."""
+        """Take what others changed, until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             try:
@@ -98,23 +98,23 @@ class LiveShop:
 
     def _look_at_database(self) -> bool:
         try:
-            found = self._store.live.since(self._revision)
+            changes = self._store.live.since(self._revision)
         except StorageError as error:
             if not self._is_away:
                 _log.warning("items and rules stay as they are: %s", error.message)
             self._is_away = True
             return False
         self._is_away = False
-        if found.revision == self._revision:
+        if changes.revision == self._revision:
             return False
         with self._lock:
-            if found.whole:
+            if changes.whole:
                 self.items, self.rules, self._on = {}, {}, None
-            self.items |= found.items
-            self.rules |= found.rules
+            self.items |= changes.items
+            self.rules |= changes.rules
             if self._on is not None:
-                self._on[1].take(found.items)
-        self._revision = found.revision
+                self._on[1].take(changes.items)
+        self._revision = changes.revision
         return True
 
     def put_on(self, trained: Model) -> Model:

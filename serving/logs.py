@@ -90,7 +90,7 @@ class JsonLines(logging.Formatter):
 
 
 def configuration(log_format: LogFormat, level: LogLevel) -> dict[str, object]:
-    """For `logging.config.dictConfig`: everything goes to standard error, in one format."""
+    """Return the settings of `dictConfig`: all logs go to standard error, in one format."""
     formatter = (
         "mersalg.serving.logs.JsonLines"
         if log_format == "json"

@@ -1,4 +1,4 @@
-"""What the service tells Prometheus about itself."""
+"""Metrics of the service, for Prometheus."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ Lap = Callable[[Part, float, float], None]
 class Laps:
     """The parts of one call, one after the other."""
 
-    __slots__ = ("_at", "_parts", "_tell")
+    __slots__ = ("_at", "_listener", "_parts")
 
-    def __init__(self, parts: Mapping[Part, Histogram], tell: Lap | None = None) -> None:
-        self._parts, self._tell = parts, tell
+    def __init__(self, parts: Mapping[Part, Histogram], listener: Lap | None = None) -> None:
+        self._parts, self._listener = parts, listener
         self._at = time.perf_counter()
 
     def lap(self, part: Part) -> None:
         """Note that the time since the last lap was spent in this part."""
         now = time.perf_counter()
         self._parts[part].observe(now - self._at)
-        if self._tell is not None:
-            self._tell(part, self._at, now)
+        if self._listener is not None:
+            self._listener(part, self._at, now)
         self._at = now
 
 
@@ -130,7 +130,7 @@ class Metrics:
             registry=own,
         )
         self._parts = {part: parts.labels(part) for part in PARTS}
-        self.told_of_parts: Lap | None = None
+        self.part_listener: Lap | None = None
         """Hears of every part too, where calls are traced."""
         self.events = Counter("mersalg_events", "Facts sent by shops", ("result",), registry=own)
         self.unknown_fields = Counter(
@@ -230,13 +230,13 @@ class Metrics:
         return generate_latest(together)
 
     def hand_on(self) -> None:
-        """Brings what was tallied to where it is read; in the event loop's thread."""
+        """Add what was tallied to the series that are read; call it in the event loop's thread."""
         for tally in self.offers.values():
             tally.hand_on()
 
     def laps(self) -> Laps:
         """Return a stopwatch for one suggestion call."""
-        return Laps(self._parts, self.told_of_parts)
+        return Laps(self._parts, self.part_listener)
 
     def serving(self, version: str) -> None:
         """Note which model is served: the one that was loaded last."""

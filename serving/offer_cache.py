@@ -50,10 +50,10 @@ class OfferCache:
         with_past
             Whether the buyer has bought before: the offers are then remembered for a minute only.
         """
-        found = self._made.get(key)
-        if found is not None and (not with_past or 0 <= at - found[0] < _MICROS_WITH_PAST):
+        cached = self._made.get(key)
+        if cached is not None and (not with_past or 0 <= at - cached[0] < _MICROS_WITH_PAST):
             self._made.move_to_end(key)
-            return found[1]
+            return cached[1]
         made = make()
         self._made[key] = (at, made)
         if len(self._made) > self._most:

@@ -12,7 +12,7 @@ from mersalg.serving.presentation.glossary import QUALITY, RATES, glossary_of
 FIELDS: Mapping[str, str] = {
     "active": "Whether the shop sells it at all",
     "action": "What was done: `publish`, `roll back`, `export customer`, `erase customer`, ...",
-    "amount": "Of a `refund`: money given back, in `currency`. Without `items` no unit is returned;"
+    "amount": "Of a `refund`: money returned, in `currency`. Without `items` no unit is returned;"
     " with neither, all of the order is",
     "antecedent_item_ids": "Items of the cart that the rule starts from; none of a popular item",
     "arm": "`treatment` sees offers, `control` does not and is compared with; fixed for a unit",
@@ -57,7 +57,7 @@ FIELDS: Mapping[str, str] = {
     "in_model": "Whether the model was trained with it",
     "in_stock": "Whether it can be had now",
     "index": "Place of the event or item in what was sent, from 0",
-    "is_bot": "Counted apart, and in no rate",
+    "is_bot": "Counted separately, and in no rate",
     "item_id": "The shop's id of the item",
     "kind": "`cross_sell` completes the purchase, `upsell` replaces a part of it",
     "lift": "How much more often than by chance the items are bought together",

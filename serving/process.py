@@ -21,7 +21,7 @@ _usual = sys.getswitchinterval()
 
 @contextmanager
 def small_steps() -> Generator[None, None, None]:
-    """While any thread is in such a block, threads hand the interpreter on fifty times as often.
+    """Have threads hand the interpreter on fifty times as often while one is in such a block.
 
     A call takes the interpreter up tens of times on its way through the threads of a process, once
     after each word with the database. At Python's own 5 ms a turn, a thread that loads a model

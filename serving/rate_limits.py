@@ -59,7 +59,7 @@ class TokenBuckets:
         return 0.0
 
     def wait(self, caller: Hashable, now: float) -> float:
-        """As `take`, without taking."""
+        """Return the same as `take`, without taking."""
         return max((1 - self._tokens(caller, now)) / self._rate, 0.0) if self._rate else 0.0
 
     def _tokens(self, caller: Hashable, now: float) -> float:

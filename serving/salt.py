@@ -39,16 +39,16 @@ class Salt:
         StorageError
             As the store.
         """
-        found = self._store.salt()
+        salt = self._store.salt()
         try:
-            if found != self._copied():
+            if salt != self._copied():
                 self._copy.parent.mkdir(parents=True, exist_ok=True)
-                put_in_place(self._copy, found.encode())
+                put_in_place(self._copy, salt.encode())
         except OSError as error:
             _log.warning("the salt of the arms could not be copied to %s: %s", self._copy, error)
-        if self.stored not in (None, found):
+        if self.stored not in (None, salt):
             _log.warning("the database has another salt than before: arms are drawn with it now")
-        self.stored = found
+        self.stored = salt
 
     def recall(self) -> None:
         """Take the copy, where the database is away."""

@@ -29,7 +29,7 @@ _SPELT: Mapping[str, bool] = {
 
 
 class FieldError(ValueError):
-    """A field of a body that cannot be taken, for a reason its type does not tell."""
+    """A field of a body that cannot be taken, for a reason that its type does not state."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field} {message}")
@@ -195,7 +195,7 @@ class SuggestionRequest(Struct):
         word, self.customer_id = self.customer_id, customer_of(self.customer_id)
         if word == self.customer_id:
             return []
-        return [f"customer_id {word!r} stands for no customer and was ignored"]
+        return [f"customer_id {word!r} is a word for no customer and was ignored"]
 
 
 def _id(value: str | int, field: str) -> str:

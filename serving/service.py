@@ -210,7 +210,7 @@ async def running(
 
 
 def _prepare_database(store: Store, salt: Salt, shop: LiveShop) -> bool:
-    """Brings up the schema; a database that is away is waited for later, not now."""
+    """Migrate the schema; return whether the database is there, or to be waited for later."""
     try:
         store.migrate(serving=True)
         salt.read()

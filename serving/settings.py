@@ -61,12 +61,12 @@ class ServeSettings(BaseModel):
     storefront_body_bytes: int = Field(default=262_144, ge=1024)
     """Largest request body with a storefront key, which any page shows."""
     storefront_lines: int = Field(default=300, ge=1, le=10_000)
-    """Most lines of a cart and items of a call's other lists, together, with a storefront key."""
+    """Maximum number of lines of a cart and items of other lists, with a storefront key."""
     storefront_labels: int = Field(default=200, ge=1)
     """Segments, stores and placements, of each so many a day, that calls with storefront keys may
     add in each worker to those of server keys; the rest are recorded as `other`."""
     max_events: int = Field(default=1000, ge=1)
-    """Most events of one call."""
+    """Maximum number of events of one call."""
     database_deadline_ms: int = Field(default=50, ge=1)
     """How long a suggestion call waits for the database before its fact goes to the spool."""
     spool_deadline_ms: int = Field(default=250, ge=1)
@@ -74,7 +74,7 @@ class ServeSettings(BaseModel):
     events_deadline_ms: int = Field(default=10_000, ge=1)
     """How long a call that sends events waits for the database before it answers 503."""
     batch_facts: int = Field(default=512, ge=1)
-    """Most facts written in one transaction."""
+    """Maximum number of facts written in one transaction."""
     spool: Path | None = None
     """Folder of the spool; beside a SQLite database, else `mersalg-spool`, where not given."""
     spool_limit_bytes: int = Field(default=268_435_456, ge=0)
@@ -85,13 +85,13 @@ class ServeSettings(BaseModel):
     """Shop file whose `[offers]` (pins, blocks, limits, caps, margins) and `[alerts]` are followed
     as it changes; where not given, they are those of the training."""
     live_poll_seconds: float = Field(default=0.4, gt=0)
-    """How often items and rules that other workers changed are looked at."""
+    """Seconds between two checks for items and rules that other workers changed."""
     guardrail_seconds: float = Field(default=900, gt=0)
-    """How often it is judged whether offers keep buyers from completing their checkouts."""
+    """Seconds between two judgements whether offers keep buyers from completing checkouts."""
     guardrail_poll_seconds: float = Field(default=5, gt=0)
-    """How often it is looked at whether offers were paused, or are made again."""
+    """Seconds between two checks whether offers were paused or resumed."""
     alert_seconds: float = Field(default=60, gt=0)
-    """How often it is looked at whether people must be told of something (see `[alerts]`)."""
+    """Seconds between two checks for alerts (see `[alerts]` of the shop file)."""
     key_rate: float = Field(default=5_000, ge=0)
     """Calls a second that one key may make of each worker; 0 sets no limit."""
     address_rate: float = Field(default=100, ge=0)
@@ -105,19 +105,19 @@ class ServeSettings(BaseModel):
     the customer they name bought and dismissed, also without a valid checkout token. Say yes only
     where nobody can guess ids of customers."""
     keys_poll_seconds: float = Field(default=1.0, gt=0)
-    """How often the key file is looked at."""
+    """Seconds between two checks of the key file."""
     report_cache_seconds: float = Field(default=5.0, ge=0)
-    """How long a computed report is given again."""
+    """Seconds for which a computed report is answered again."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_as_words)] = ()
     """Web origins whose pages may call the API from a browser (`https://shop.example`)."""
     stuck_seconds: float = Field(default=30, ge=0)
     """A worker whose event loop is blocked for so long is ended and replaced; 0: never."""
     drain_seconds: float = Field(default=0, ge=0, le=600)
-    """How long the service goes on answering after SIGTERM while `/readyz` already says no."""
+    """Seconds for which the service answers after SIGTERM while `/readyz` already says no."""
     log_format: LogFormat = "human"
     """Log lines for people, or `json`: one object a line."""
     log_level: LogLevel = "info"
-    """The least that is logged: `debug`, `info`, `warning` or `error`."""
+    """Lowest level that is logged: `debug`, `info`, `warning` or `error`."""
     access_log: bool = False
     """Whether a line is logged for every request."""
     traces: bool = False

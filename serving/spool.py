@@ -135,7 +135,7 @@ class Spool:
         return is_there and written.st_size < _SEGMENT_BYTES
 
     def _begin_segment(self) -> None:
-        # Facts tell what people do, though under pseudonyms: only this user may read them.
+        # Facts say what people do, though under pseudonyms: only this user may read them.
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(self._folder.parent)

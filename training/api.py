@@ -1,8 +1,8 @@
 """Mining, price tiers and recommenders for people who work with data frames.
 
 These are the functions and estimators of `import mersalg`. They run the code of the command line:
-frames become the tables that files are read into. pandas, Polars and Arrow frames are taken in,
-pandas frames are given back.
+frames become the tables that files are read into. They take pandas, Polars and Arrow
+frames and return pandas frames.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def command(
     Nothing is changed, and only --alerts sends a message. The exit code is 1 if something is broken
     (✗); what is not set up yet is a warning (!).
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with console.progress_bars(quiet=as_json) as progress:
         for part in (
             _shop(config, progress),
@@ -67,12 +67,12 @@ def command(
             _keys(),
             _surroundings(models, database, url),
         ):
-            found += part
-    failed = any(finding.status == "failed" for finding in found)
+            findings += part
+    failed = any(finding.status == "failed" for finding in findings)
     if as_json:
-        console.print_json({"ok": not failed, "findings": [asdict(each) for each in found]})
+        console.print_json({"ok": not failed, "findings": [asdict(each) for each in findings]})
     else:
-        for finding in found:
+        for finding in findings:
             console.out.print(f"{_MARKS[finding.status]} [bold]{finding.part}[/]: ", end="")
             console.out.print(finding.message, markup=False, highlight=False)
             if finding.advice:
@@ -110,9 +110,9 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         f" {lost:,} of {counted(rows['rows_read'], 'row')} left out"
     )
     if not dataset.n_orders:
-        yield Finding("orders and catalogue", "failed", message, "mersalg train tells why")
+        yield Finding("orders and catalogue", "failed", message, "mersalg train says why")
     elif lost > 0.05 * rows["rows_read"]:
-        yield Finding("orders and catalogue", "warning", message, "mersalg train tells why")
+        yield Finding("orders and catalogue", "warning", message, "mersalg train says why")
     else:
         yield Finding("orders and catalogue", "ok", message)
     for line in rows_left_out(dataset.quality):
@@ -136,7 +136,7 @@ def _alerts(config: Path | None) -> Iterator[Finding]:
         yield Finding("alerts", "ok", "the webhook took a trial message")
     else:
         advice = 'set webhook = "https://..." in [alerts] of the shop file'
-        yield Finding("alerts", "warning", "no webhook is set: nobody gets a message", advice)
+        yield Finding("alerts", "warning", "no webhook is set: alerts are sent to nobody", advice)
 
 
 def _models(models: Path) -> Iterator[Finding]:
@@ -215,8 +215,8 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
         )
         return
     shop = settings.get("name")
-    told = f"of {shop}" if shop else "no shop has told it about itself yet"
-    yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {told}")
+    owner = f"of {shop}" if shop else "no shop has stored its settings in it yet"
+    yield Finding("database", "ok", f"answers, schema {SCHEMA_VERSION}, {owner}")
     if decisions and not any(map(is_vouched, decisions)):
         effect = (
             "reports count none of them"
@@ -262,7 +262,7 @@ def _surroundings(models: Path, database: str | None, url: str | None) -> Iterat
     try:
         settings = load_settings(os.environ, models=models, database=_as_url(database))
     except ConfigError:
-        pass  # told where keys and settings are looked at
+        pass  # reported where keys and settings are checked
     else:
         yield from surroundings.database_file(settings)
         yield from surroundings.spool(settings)

@@ -151,7 +151,7 @@ class _Lines:
 
 @contextmanager
 def progress_bars(*, quiet: bool = False) -> Generator[_Bars | _Lines | SilentProgress, None, None]:
-    """Progress on standard error: bars in a terminal, else lines; silence where `quiet`."""
+    """Show progress on standard error: bars in a terminal, else lines; none where `quiet`."""
     if quiet or _quiet:
         yield SilentProgress()
         return

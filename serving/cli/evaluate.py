@@ -14,7 +14,7 @@ from mersalg.serving.cli import console
 
 _HELD_BACK = {
     "too_dear": "The price cap (offers.max_price_to_cart_ratio)",
-    "sensitive": "Keeping sensitive categories apart (offers.sensitive)",
+    "sensitive": "Excluding sensitive categories (offers.sensitive)",
 }
 _RANKERS = {
     "mersalg": "served by Mersalg, purchases read live",
@@ -110,8 +110,8 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     kept_apart = metrics["hidden_kept_apart"] / n_tested
     if kept_apart >= 0.005:
         console.out.print(
-            f"{kept_apart:.0%} of the hidden items keep apart from"
-            " something in their cart: Mersalg offers them only where something else calls for them"
+            f"{kept_apart:.0%} of the hidden items are seldom bought with an item of their cart:"
+            " Mersalg offers them only if another item of the cart suggests them"
         )
     for reason, n_held_back in metrics.get("hidden_held_back", {}).items():
         if n_held_back:
@@ -127,11 +127,11 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
 
 
 def _print_served(served: Mapping[str, Any]) -> None:
-    """Print which ranking is served, and which pairs it keeps apart; older versions do not say."""
+    """Print which ranking is served, and which pairs it never offers together."""
     console.out.print(f"served: {served['reason']}; to discover: {served['discovery']}")
     if (lift := served["kept_apart_up_to_lift"]) != 1:
         pairs = "no pairs" if lift is None else f"only pairs of lift up to {lift:g}"
-        console.out.print(f"{pairs} are kept apart: keeping more apart costs hits")
+        console.out.print(f"{pairs} are never offered together: to exclude more costs hits")
 
 
 def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -76,11 +76,11 @@ def import_(
     def translated(payload: object) -> Sequence[object]:
         nonlocal ignored, unknown_items
         assert adapter is not None
-        found = adapter(payload, written)
-        ignored += not found
+        facts = adapter(payload, written)
+        ignored += not facts
         if names is not None:
-            unknown_items += names.put_ids(found)
-        return found
+            unknown_items += names.put_ids(facts)
+        return facts
 
     with (
         source(file) as opened,

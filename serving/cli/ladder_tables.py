@@ -40,12 +40,12 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     elif item is not None and model.ladders.family[item] >= 0:
         ladder = int(model.ladders.family[item])
     else:
-        known = {name: f"{name!r}" for name in names} | {
+        named = {name: f"{name!r}" for name in names} | {
             text: words for text, words in _items_by_text(model).items() if text not in names
         }
         raise DataError(
             f"no family is called {wanted!r}, and no item on a ladder has this id"
-            + _close(wanted, known)
+            + _close(wanted, named)
         )
     return {
         **_reasons(model, ladder),
@@ -54,7 +54,7 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
 
 
 def _items_by_text(model: Model) -> dict[str, str]:
-    """Ids and names of items -> how messages name an item."""
+    """Return ids and names of items, each with how messages name the item."""
     catalogue = model.catalogue
     words: dict[str, str] = {}
     for item in range(len(catalogue)):
@@ -66,7 +66,7 @@ def _items_by_text(model: Model) -> dict[str, str]:
 
 
 def _close(wanted: str, known: dict[str, str]) -> str:
-    """`; did you mean ...?` with what holds the text, or is written nearly so."""
+    """Return `; did you mean ...?` with what holds the text, or is spelt almost like it."""
     from difflib import get_close_matches
 
     lowered = wanted.strip().casefold()

@@ -163,7 +163,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Cross-sell and upsell at checkout, and the two rates that tell what they earn.",
+    help="Cross-sell and upsell at checkout, and the two rates that say what they earn.",
     epilog="Exit codes: 0 ok, 1 a gate said no, 2 bad input.",
 )
 
@@ -188,7 +188,7 @@ def main(
 
 
 def run() -> None:
-    """Entry point of the script: every deliberate error becomes one line and an exit code."""
+    """Run the program: every deliberate error becomes one line and an exit code."""
     # Processes that a command starts import nothing from the folder that the user is in.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:

@@ -190,9 +190,9 @@ def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_r
             f"left out: {counted(summary['orders_oversized'], 'order')} of more than"
             f" {counted(summary['max_basket_size'], 'item')}"
         )
-    kept = "kept" if all_rules else "kept as more than chance"
+    which = "kept" if all_rules else "kept as more than chance"
     console.out.print(
-        f"[bold]{counted(summary['rules'], 'rule')}[/] {kept}, of {summary['rules_mined']:,} mined"
+        f"[bold]{counted(summary['rules'], 'rule')}[/] {which}, of {summary['rules_mined']:,} mined"
         f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
     )
     if rules:

@@ -103,7 +103,7 @@ def command(
 
 
 def _measured(database: str, design_effect: float | None) -> dict[str, tuple[float, float]]:
-    """Kind -> (baseline, design effect), from what the control arm did."""
+    """Return the baseline and design effect of each kind, from what the control arm did."""
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.tracking.report import ReportQuery, build_report
 

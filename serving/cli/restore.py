@@ -25,16 +25,18 @@ def command(
     from mersalg.engine.storage.store import SCHEMA_VERSION
     from mersalg.serving.auditing import audited_here
 
-    kept = restore(database, file, SCHEMA_VERSION)
+    replaced = restore(database, file, SCHEMA_VERSION)
     with existing_store(database, reads=False) as store:
         store.upgrade()
         with audited_here(store, "restore database", file.name):
             pass
     if as_json:
-        console.print_json({"database": database, "kept": None if kept is None else str(kept)})
+        console.print_json(
+            {"database": database, "kept": None if replaced is None else str(replaced)}
+        )
     else:
         console.out.print(f"{database} now has the facts of {file}")
-        if kept is not None:
+        if replaced is not None:
             console.out.print(
-                f"the old database is kept as {kept}; delete it when you no longer need it"
+                f"the old database is kept as {replaced}; delete it when you no longer need it"
             )

@@ -258,9 +258,9 @@ def _share_metrics(workers: int, folder: Path) -> None:
 
 
 def _prepare_database(url: str) -> None:
-    """Brings up the schema, so that what is wrong with the database is said at once.
+    """Migrate the schema, so that what is wrong with the database is reported at once.
 
-    One that is merely away is no reason not to start: decisions wait in the spool.
+    If it is only away, the service starts all the same: decisions wait in the spool.
     """
     from mersalg.engine.errors import StorageUnavailable
     from mersalg.engine.storage.store import open_store

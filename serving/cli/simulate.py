@@ -113,7 +113,7 @@ def command(
 
 
 def _refuse_a_shop(store: Store) -> None:
-    """Invented sales must never stand among real ones."""
+    """Refuse a database with facts of a shop: invented sales must never be among real ones."""
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.storage.linked_facts import FactScope
 
@@ -160,18 +160,18 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
 
 def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
     """Return the planted effect beside what the report says, in shares of checkouts."""
-    found = measured["incremental"]
-    known = planted is not None and found["value"] is not None
+    effect = measured["incremental"]
+    is_known = planted is not None and effect["value"] is not None
     return {
         "planted": planted,
-        "measured": found["value"],
-        "lower": found["lower"],
-        "upper": found["upper"],
-        "inside": found["lower"] <= planted <= found["upper"] if known else None,
+        "measured": effect["value"],
+        "lower": effect["lower"],
+        "upper": effect["upper"],
+        "inside": effect["lower"] <= planted <= effect["upper"] if is_known else None,
         "attributed": measured["checkout"]["value"],
-        "treatment": found["treatment"]["value"],
-        "control": found["control"]["value"],
-        "status": found["status"],
+        "treatment": effect["treatment"]["value"],
+        "control": effect["control"]["value"],
+        "status": effect["status"],
     }
 
 

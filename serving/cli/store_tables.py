@@ -73,7 +73,7 @@ def _flagged(
 
 
 def print_stores(found: dict[str, Any] | None) -> None:
-    """Both kinds of flagged rules, each with the stores that hold most of its antecedent."""
+    """Print both kinds of flagged rules, with the stores that have most of their antecedents."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -63,7 +63,7 @@ def command(
 def _answers(
     model: Model, source: Iterable[bytes], tally: dict[str, int], *, holdout: bool
 ) -> Iterator[bytes]:
-    """One answer a line; blank lines are refused like other malformed ones, but not at the end."""
+    """Yield an answer for each line; blank lines are malformed, except at the end."""
     blanks = 0
     for line in source:
         if not line.strip():

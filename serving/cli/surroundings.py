@@ -36,7 +36,7 @@ _SECRET_FILES = (
 
 
 def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Who else may read or write the files that hold keys and secrets."""
+    """Check who else may read or write the files that hold keys and secrets."""
     for name in _SECRET_FILES:
         path = Path(environment.get(name) or "")
         if not environment.get(name) or not path.is_file():
@@ -101,12 +101,12 @@ def spool(settings: ServeSettings) -> Iterator[Finding]:
 
 
 def disk(settings: ServeSettings) -> Iterator[Finding]:
-    """How much room is left where something is written."""
-    places = {"models": settings.models, "spool": settings.spool_folder}
+    """Check how much room is left where something is written."""
+    folders = {"models": settings.models, "spool": settings.spool_folder}
     prefix = "sqlite:///"
     if settings.database.startswith(prefix):
-        places["database"] = Path(settings.database.removeprefix(prefix)).parent
-    for name, place in places.items():
+        folders["database"] = Path(settings.database.removeprefix(prefix)).parent
+    for name, place in folders.items():
         free = shutil.disk_usage(_nearest(place)).free
         said = f"{name}: {free / 1024**3:,.1f} GiB are free beside {place}"
         if free < _TOO_LITTLE_BYTES:
@@ -118,7 +118,7 @@ def disk(settings: ServeSettings) -> Iterator[Finding]:
 
 
 def clock(models: Path, database: str | None) -> Iterator[Finding]:
-    """Whether this machine's clock agrees with the database's and comes after the model's."""
+    """Check that this machine's clock agrees with the database's and is after the model's."""
     from mersalg.engine.errors import MersalgError
     from mersalg.engine.registry import Registry
 
@@ -146,7 +146,7 @@ def clock(models: Path, database: str | None) -> Iterator[Finding]:
 
 
 def _database_clock(url: str) -> float | None:
-    """Seconds since 1970 as PostgreSQL knows them; None of SQLite, or where it is away."""
+    """Return the seconds since 1970 by PostgreSQL; None for SQLite, or if it is away."""
     from sqlalchemy import text
 
     from mersalg.engine.errors import MersalgError
@@ -164,11 +164,11 @@ def _database_clock(url: str) -> float | None:
         finally:
             engine.dispose()
     except MersalgError:
-        return None  # told where the database is looked at
+        return None  # reported where the database is checked
 
 
 def port(settings: ServeSettings) -> Iterator[Finding]:
-    """Whether the service could listen at its address."""
+    """Check that the service could listen at its address."""
     from mersalg.engine.errors import ConfigError
     from mersalg.serving.cli.serve import hold_port
 

@@ -167,25 +167,25 @@ def _print_warnings(warnings: list[str]) -> None:
 
 
 def _print_quality(quality: dict[str, Any]) -> None:
-    """Rows kept and left out of each file, by reason with one example, and what was returned."""
+    """Print the rows kept and left out of each file, by reason, and what was returned."""
     from mersalg.training.reading.validation import NOTES, REASONS
 
     for source in ("orders", "catalogue"):
-        found = quality[source]
-        if found is None:
+        counts = quality[source]
+        if counts is None:
             continue
         console.out.print(
-            f"{source}: {found['rows_kept']:,} of {counted(found['rows_read'], 'row')} kept"
+            f"{source}: {counts['rows_kept']:,} of {counted(counts['rows_read'], 'row')} kept"
         )
         for columns, words in (
-            (found["columns_used_by_name"], "used by their own names"),
-            (found["columns_unused"], "not used"),
+            (counts["columns_used_by_name"], "used by their own names"),
+            (counts["columns_unused"], "not used"),
         ):
             if columns:
                 text = f"  columns {words}: {', '.join(columns)}"
                 console.out.print(text, markup=False, highlight=False)
         for fate, words in (("left_out", REASONS), ("notes", NOTES)):
-            for reason, entry in found[fate].items():
+            for reason, entry in counts[fate].items():
                 verb = "left out" if fate == "left_out" else "kept"
                 text = f"  {entry['rows']:,} {verb}: {words.get(reason, reason)}"
                 if entry["examples"]:
@@ -204,7 +204,7 @@ def _print_quality(quality: dict[str, Any]) -> None:
 def _print_prices(
     examples: dict[str, list[dict[str, Any]]], counts: dict[str, Any], currency: str
 ) -> None:
-    """Prices that keep items off the ladders, each beside the one that speaks against it."""
+    """Print the prices that exclude items from ladders, each with the price it contradicts."""
     from mersalg.engine.money import to_text
 
     for reason, other, words in (

@@ -1,4 +1,4 @@
-"""`mersalg evaluate --upsell`: which upgrade and whether, beside plain yardsticks."""
+"""`mersalg evaluate --upsell`: which upgrade and whether, beside plain baselines."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
 
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)
-        found = evaluate_upsell(dataset, progress)
-        if found is not None:
+        tested = evaluate_upsell(dataset, progress)
+        if tested is not None:
             with progress.task("Deriving tiers on later prices"):
-                stability = tier_stability(dataset, first_later_day=found["split_day"])
-            found["tiers"] = stability.to_json()
-    if found is None:
+                stability = tier_stability(dataset, first_later_day=tested["split_day"])
+            tested["tiers"] = stability.to_json()
+    if tested is None:
         reason = "name no customers" if not len(dataset.customer_ids) else "hold too few upgrades"
         raise DataError(
             f"upsell cannot be tested: the orders {reason}, so nobody's next purchase can be"
@@ -53,9 +53,9 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
             file=str(config),
         )
     if as_json:
-        console.print_json(found)
+        console.print_json(tested)
     else:
-        _print(found)
+        _print(tested)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -99,7 +99,7 @@ async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerE
 
 
 def _named(service: Service, customer_id: str) -> str:
-    """Who it was about, as the facts call them."""
+    """Return the customer's pseudonym, as facts name them."""
     return service.store.people.pseudonym_of(customer_id)
 
 

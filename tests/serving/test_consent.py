@@ -139,12 +139,12 @@ def test_words_for_guests_are_no_customer(
     body = {"checkout_id": name, "session_id": name, "customer_id": word, "consent": True}
     answer = client.post("/v1/suggestions", json={**body, "lines": []}).raise_for_status().json()
     assert answer["warnings"] == [
-        f"customer_id {str(word)!r} stands for no customer and was ignored"
+        f"customer_id {str(word)!r} is a word for no customer and was ignored"
     ]
     event = {"type": "cancel", "event_id": name, "occurred_at": WHEN, "transaction_id": name}
     events = [{**event, **body}, {**event, **body, "event_id": f"{name}-k", "customer_id": "k"}]
     said = client.post("/v1/events", json={"events": events}).raise_for_status().json()
-    assert said["warnings"] == ["customer_id of 1 events is a word for no customer and was ignored"]
+    assert said["warnings"] == ["customer_id of 1 event is a word for no customer and was ignored"]
     stored = _stored(folder, name)
     assert [customer is None for customer, _ in stored].count(False) == 1
     assert None not in [session for _, session in stored]
