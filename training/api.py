@@ -243,19 +243,8 @@ class CrossSellRecommender(_Recommender):
             for rank, each in enumerate(slate.cross_sell, start=1):
                 counts = each.counts
                 antecedent = tuple(names[item] for item in counts.antecedent)
-                measures = (counts.n_joint, counts.n_antecedent, counts.confidence)
-                rows.append(
-                    (
-                        cart_id,
-                        rank,
-                        names[each.item],
-                        each.score,
-                        antecedent,
-                        *measures,
-                        counts.lift,
-                        counts.lift_lower,
-                    )
-                )
+                measures = (getattr(counts, name) for name in columns[5:])
+                rows.append((cart_id, rank, names[each.item], each.score, antecedent, *measures))
         return pd.DataFrame(rows, columns=list(columns))
 
 
@@ -298,15 +287,6 @@ class UpsellRecommender(_Recommender):
                     tuple((change.attribute, change.before, change.after) for change in changes)
                     for changes in (each.comparison.gains, each.comparison.losses)
                 )
-                rows.append(
-                    (
-                        cart_id,
-                        rank,
-                        names[each.item],
-                        each.score,
-                        names[each.base.item],
-                        difference,
-                        *tuple(changes),
-                    )
-                )
+                offer = (names[each.item], each.score, names[each.base.item], difference)
+                rows.append((cart_id, rank, *offer, *changes))
         return pd.DataFrame(rows, columns=list(columns))

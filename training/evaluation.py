@@ -21,7 +21,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, Task
 from mersalg.engine.ranking.ranking import MODES, Mode
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.fitting import FittedLadders, fit_model, usual_prices
+from mersalg.training.fitting import FittedLadders, fit_model
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.rules import rules_from_itemsets
@@ -32,7 +32,7 @@ from mersalg.training.ranking.examples import hide_one as examples_of
 from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
 from mersalg.training.ranking.ranker import LEAST_EXAMPLES, fit_scorers
 from mersalg.training.ranking.signals import fit_base, purchases_of
-from mersalg.training.reading.dataset import split_by_time
+from mersalg.training.reading.dataset import split_by_time, usual_prices
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset

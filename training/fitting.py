@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.cross_sell.stores import CONTRADICTED, Stores
@@ -22,12 +21,12 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
-from mersalg.training.keyed import medians_of
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.search import affordable_min_count, default_min_count, mine_rules
 from mersalg.training.mining.strata import count_by_store
 from mersalg.training.mining.tallies import recency_of, weights
 from mersalg.training.ranking.signals import fit_base, purchases_of
+from mersalg.training.reading.dataset import usual_prices
 from mersalg.training.reading.keys import MISSING, first_of_order
 from mersalg.training.upsell.events import count_moves
 from mersalg.training.upsell.families import find_groups
@@ -244,12 +243,3 @@ def minable_orders(baskets: Baskets, max_basket_size: int) -> NDArray[np.int64]:
     """Positions of the baskets that are mined, ascending."""
     sizes = np.diff(baskets.indptr)
     return np.flatnonzero((sizes >= 1) & (sizes <= max_basket_size))
-
-
-def usual_prices(dataset: Dataset) -> NDArray[np.int64]:
-    """Median unit price paid for each item, minor units, UNKNOWN where none is; (n_items,)."""
-    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
-    medians = medians_of(
-        known["item"].to_numpy(), known["unit_price_minor"].to_numpy(), len(dataset.catalogue)
-    )
-    return np.rint(np.where(np.isnan(medians), UNKNOWN, medians)).astype(np.int64)

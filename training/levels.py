@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
-from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
-from mersalg.engine.vocabulary import StringTable, Vocabulary
+from mersalg.training.keyed import medians_of
+from mersalg.training.reading.catalogue_file import catalogue_of_ids
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
@@ -50,25 +51,13 @@ def _families(catalogue: Catalogue, n_families: int) -> Catalogue:
     members = np.argsort(catalogue.family, kind="stable")
     members = members[catalogue.family[members] >= 0]
     first = np.searchsorted(catalogue.family[members], np.arange(n_families))
-    price = np.full(n_families, UNKNOWN, dtype=np.int64)
-    bounds = np.append(first, len(members))
-    for place in range(n_families):
-        known = catalogue.price_minor[members[bounds[place] : bounds[place + 1]]]
-        if (known > 0).any():
-            price[place] = int(np.median(known[known > 0]))
+    priced = members[catalogue.price_minor[members] > 0]
+    medians = medians_of(catalogue.family[priced], catalogue.price_minor[priced], n_families)
+    price = np.where(np.isnan(medians), UNKNOWN, medians).astype(np.int64)
     texts = list(catalogue.family_names)
-    nothing = np.full(n_families, UNKNOWN)
-    return Catalogue(
-        items=Vocabulary.from_ids(StringTable.from_texts(texts)),
-        names=StringTable.from_texts(texts),
+    return replace(
+        catalogue_of_ids(pa.array(texts, pa.large_string()), catalogue.currency),
         price_minor=price,
-        cost_minor=nothing.astype(np.int64),
         category=catalogue.category[members[np.minimum(first, len(members) - 1)]],
         category_names=catalogue.category_names,
-        family=nothing.astype(np.int32),
-        family_names=StringTable.from_texts([]),
-        offerable=np.ones(n_families, dtype=np.bool_),
-        attributes={},
-        compatible=Ragged.empty(n_families, np.int32),
-        currency=catalogue.currency,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +16,7 @@ from mersalg.training.init.settings import NONE, Draft, Setting
 from mersalg.training.init.survey import Survey, names
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, read_keys
-from mersalg.training.reading.moments import read_moments
+from mersalg.training.reading.moments import forms_of, read_moments
 from mersalg.training.reading.numbers import Marks, Numbers, read_numbers
 from mersalg.training.reading.row_filters import words_of
 from mersalg.training.reading.words import UNDONE
@@ -27,10 +26,6 @@ _STRAY = 0.01
 """Share of cells that may be unreadable."""
 _MANY = 8
 """Times the shortest span of dates beyond which another reading is none."""
-_NUMERIC_DATE = re.compile(
-    r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?"
-)
-_COUNTED = ((re.compile(r"[3-6]\d{4}([.,]\d+)?"), "excel"), (re.compile(r"1\d{9}(\d{3})?"), "unix"))
 
 
 def _columns_of(value: str | Sequence[str] | None) -> list[str]:
@@ -244,7 +239,7 @@ def tell_dates(draft: Draft, file: Survey) -> None:
     if not columns or key in draft.given or not all(isinstance(each, str) for each in texts):
         return
     text = " ".join(each.strip() for each in texts)
-    read = {form: _read_dates(draft, file, columns, form) for form in _forms_of(text)}
+    read = {form: _read_dates(draft, file, columns, form) for form in forms_of(text)}
     spans = {form: span for form, (unread, span) in read.items() if unread <= _STRAY}
     shortest = min(spans, key=spans.__getitem__, default="")
     # Days taken for years are years apart.
@@ -270,23 +265,6 @@ def tell_dates(draft: Draft, file: Survey) -> None:
     elif _read_dates(draft, file, columns, None)[0] > _STRAY:
         why = f"{text!r} is not understood"
         draft.choose(key, "Form of the dates (strftime, excel or unix)", None, why)
-
-
-def _forms_of(text: str) -> list[str]:
-    """Return the forms that a date may have, the day first; none where it is ISO 8601 or words."""
-    for pattern, form in _COUNTED:
-        if pattern.fullmatch(text):
-            return [form]
-    found = _NUMERIC_DATE.fullmatch(text)
-    if found is None:
-        return []
-    mark, year, between, seconds, half = found.groups()
-    time = f"{between}{'%I' if half else '%H'}:%M" if between else ""
-    time += (":%S" if seconds else "") + (" %p" if half else "")
-    dates = ["dmY"] if mark == "." else ["dmY", "mdY"]
-    if len(year) == 2:
-        dates = [date.lower() for date in (*dates, "ymd")]
-    return [mark.join(f"%{part}" for part in date) + time for date in dates]
 
 
 def _read_dates(

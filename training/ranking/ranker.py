@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import COMPLEMENT
+from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
@@ -91,10 +93,6 @@ def fit_scorers(
 
 
 def _joined_purchases(before: Dataset, later: Dataset) -> Purchases:
-    from dataclasses import replace
-
-    from mersalg.engine.orders import Baskets
-
     joined = replace(
         before,
         ordered_at=np.concatenate([before.ordered_at, later.ordered_at]),

@@ -219,6 +219,19 @@ def _with_items(catalogue: Catalogue, items: Mapping[str, LiveItem]) -> Catalogu
     return live.catalogue()
 
 
+def usual_prices(dataset: Dataset, least_lines: int = 1) -> NDArray[np.int64]:
+    """Return the median unit price paid for each item, minor units; int64 (n_items,).
+
+    UNKNOWN where fewer than `least_lines` lines say what was paid.
+    """
+    n_items = len(dataset.catalogue)
+    item, paid = (dataset.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
+    item, paid = item[paid > 0], paid[paid > 0]
+    known = np.bincount(item, minlength=n_items) >= least_lines
+    medians = medians_of(item, paid, n_items)
+    return np.rint(np.where(known, medians, UNKNOWN)).astype(np.int64)
+
+
 def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: bool) -> Catalogue:
     """Return the catalogue with the median unit price of recent orders where it gives no price.
 

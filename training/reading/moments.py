@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import codes_of
-from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.sources import SourceTable, TwoWays
 
 _OFFSET = re.compile(
     r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$", re.IGNORECASE
@@ -26,29 +26,16 @@ _PLAIN_DATES = (
     *("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d"),
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
-_HOUR = r"(?P<time>[ T]\d{1,2}:\d{2}(?::\d{2})?)?"
-_GUESSES = (
-    *(
-        (rf"\d{{1,2}}\.\d{{1,2}}\.\d{{2}}{_HOUR}", "%d.%m.%y"),
-        (rf"\d{{5}}(\.\d+)?{_HOUR}", "excel"),
-    ),
-    *((rf"\d{{1,2}}/\d{{1,2}}/\d{{2}}{_HOUR}", "%d/%m/%y"), (rf"\d{{10,13}}{_HOUR}", "unix")),
-    (rf"\d{{1,2}}-\d{{1,2}}-\d{{2}}{_HOUR}", "%d-%m-%y"),
+_DATE_OF_NUMBERS = re.compile(
+    r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?"
 )
+_NUMBERS = ((re.compile(r"[3-6]\d{4}([.,]\d+)?"), "excel"), (re.compile(r"1\d{9}(\d{3})?"), "unix"))
 _COUNTED = {"excel": (25_569, 86_400), "unix": (0, 1)}
 """Of dates that are numbers: what stands for 1970-01-01, and the seconds of one."""
 _LAST_SECOND = 253_402_300_799
 _STRAY = 0.01
 """Share of dates that may speak against the others before the file is called contradictory, and
 share of rows whose dates may be readable two ways before it is called that."""
-
-
-class _TwoWays(ValueError):
-    """Dates that do not tell the day from the month; `text` is the place of one of them."""
-
-    def __init__(self, message: str, text: int) -> None:
-        super().__init__(message)
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +85,7 @@ def read_moments(
         micros, bad = _parse(texts, n_rows, date_format, timezone)
     except ValueError as error:
         file, row = source.files[0], None
-        if isinstance(error, _TwoWays):
+        if isinstance(error, TwoWays):
             file, row = source.place(int(np.argmax(codes == error.text)))
         raise DataError(
             f"{error}; set date_format, for example '%d/%m/%Y'",
@@ -109,15 +96,24 @@ def read_moments(
     return Moments(np.append(micros, 0)[codes], np.append(bad, True)[codes], codes < 0)
 
 
-def format_of(text: str) -> str:
-    """Return a `date_format` that may be meant by a date that is not understood."""
-    for form, known in _GUESSES:
-        if found := re.fullmatch(form, text.strip()):
-            hour = {None: "", 1: " %H:%M", 2: " %H:%M:%S"}[
-                found["time"] and found["time"].count(":")
-            ]
-            return known + hour if "%" in known else known
-    return "%d/%m/%Y"
+def forms_of(text: str) -> list[str]:
+    """Return the values of `date_format` that a date may have, the day first.
+
+    None where it is ISO 8601, or no date of numbers.
+    """
+    for pattern, form in _NUMBERS:
+        if pattern.fullmatch(text):
+            return [form]
+    found = _DATE_OF_NUMBERS.fullmatch(text)
+    if found is None:
+        return []
+    mark, year, between, seconds, half = found.groups()
+    time = f"{between}{'%I' if half else '%H'}:%M" if between else ""
+    time += (":%S" if seconds else "") + (" %p" if half else "")
+    dates = ["dmY"] if mark == "." else ["dmY", "mdY"]
+    if len(year) == 2:
+        dates = [date.lower() for date in (*dates, "ymd")]
+    return [mark.join(f"%{part}" for part in date) + time for date in dates]
 
 
 def _is_time(kind: pa.DataType) -> bool:
@@ -209,7 +205,7 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     n_rows
         Of each text of all, in how many rows it stands.
 
-    Raises _TwoWays: the dates do not tell which.
+    Raises TwoWays: the dates do not tell which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]
@@ -223,10 +219,10 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
         return [*_PLAIN_DATES]
     if not more:
         place = int(parts.index[0])
-        raise _TwoWays(f"the day and the month cannot be told apart ({texts[place]!r})", place)
+        raise TwoWays(f"the day and the month cannot be told apart ({texts[place]!r})", place)
     if fewer > _STRAY * more:
         one, other = (int(parts.index[which][0]) for which in (is_day_first, is_month_first))
-        raise _TwoWays(
+        raise TwoWays(
             f"some dates have the day first ({texts[one]!r}) and some the month ({texts[other]!r})",
             one if fewer == day_first else other,
         )

@@ -17,7 +17,7 @@ from mersalg.engine.source_sections import CatalogueSection, OrdersSection
 from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import codes_of
-from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.sources import SourceTable, TwoWays
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
@@ -123,9 +123,14 @@ def read_numbers(
         texts, codes = array.dictionary, codes_of(array)
         try:
             found, amounts = _numbers_of(texts, codes, marks)
-        except _TwoWays as error:
+        except TwoWays as error:
             file, row = source.place(int(np.argmax(codes == error.text)))
-            raise DataError(str(error), file=file, row=row, column=column) from error
+            raise DataError(
+                f"{error}; set decimal (of this field alone, or of the file)",
+                file=file,
+                row=row,
+                column=column,
+            ) from error
         values = np.append(found, np.nan)[codes]
         named = {place: each.currencies for place, each in amounts.items() if each.currencies}
         if named and currency:
@@ -172,20 +177,12 @@ def money_to_minor(
     return np.rint(np.where(is_half, half, exact)).astype(np.int64), too_large
 
 
-class _TwoWays(ValueError):
-    """Numbers that do not tell the decimal mark; `text` is the place of one of them."""
-
-    def __init__(self, message: str, text: int) -> None:
-        super().__init__(f"{message}; set decimal (of this field alone, or of the file)")
-        self.text = text
-
-
 def _numbers_of(
     texts: pa.Array, codes: NDArray[np.int32], marks: Marks
 ) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
     """Return the number of each distinct text, and what the texts that are no plain numbers are.
 
-    Raises _TwoWays: the texts do not tell the decimal mark.
+    Raises TwoWays: the texts do not tell the decimal mark.
     """
     plain = _matches(texts, _PLAIN)
     # By decimal mark: 0 the point, 1 the comma.
@@ -232,7 +229,7 @@ def _decimal_mark(
     if min(point, comma) > _STRAY * max(point, comma):
         first = [int(np.flatnonzero(each)[0]) for each in alone]
         with_point, with_comma = (texts[place].as_py() for place in first)
-        raise _TwoWays(
+        raise TwoWays(
             f"some numbers have a decimal point ({with_point!r}) and some a decimal comma"
             f" ({with_comma!r})",
             first[int(comma < point)],
@@ -242,7 +239,7 @@ def _decimal_mark(
     place = int(np.flatnonzero(either)[0])
     one, other = sorted(values[:, place].tolist())
     message = f"{texts[place].as_py()!r} can be read as {one:g} or {other:,.15g}"
-    raise _TwoWays(message, place)
+    raise TwoWays(message, place)
 
 
 def _parse_amount(text: str) -> _Amount | None:

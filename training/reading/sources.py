@@ -134,6 +134,14 @@ class SourceTable:
         return "" if found is None else str(found)[:_LONGEST_VALUE]
 
 
+class TwoWays(ValueError):
+    """Texts of a column that can be read two ways; `text` is the place of one in its dictionary."""
+
+    def __init__(self, message: str, text: int) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
     """Read a section of the shop file.
 

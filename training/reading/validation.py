@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.numbers import attribute_label
 from mersalg.engine.upsell.tiers import useless_upgrades
 from mersalg.engine.words import counted
-from mersalg.training.reading.moments import format_of
+from mersalg.training.reading.moments import forms_of
 from mersalg.training.reading.overlooked import sensitive_categories
 from mersalg.training.reading.sources import SourceTable
 
@@ -116,7 +116,7 @@ class Example:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return {"file": self.file, "row": self.row, "column": self.column, "value": self.value}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +198,7 @@ class ReturnsQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return {
-            "lines": self.lines,
-            "matched_units": self.matched_units,
-            "unmatched_units": self.unmatched_units,
-            "unmatched_lines": self.unmatched_lines,
-            "lines_removed": self.lines_removed,
-            "orders_removed": self.orders_removed,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +308,8 @@ def warnings_of(quality: DataQuality) -> list[str]:
 def _advice(reason: str, found: Finding) -> str:
     advice = _ADVICE.get(reason, "")
     if advice == "set date_format" and found.examples:
-        advice += f", for example {format_of(found.examples[0].value)!r}"
+        form = next(iter(forms_of(found.examples[0].value.strip())), "%d/%m/%Y")
+        advice += f", for example {form!r}"
     return advice and f"; {advice}"
 
 

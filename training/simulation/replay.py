@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
-from mersalg.engine.progress import Progress, Task
+from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.reading.dataset import Dataset
 from mersalg.training.simulation.shoppers import Behaviour, Outcome, Service, Truth, Visit, play
@@ -138,64 +137,34 @@ def replay(
         The service failed a call or rejected a fact; the replay stops there.
     """
     begun = datetime.now(UTC)
-    with progress.task("Shoppers check out", total=len(visits)) as task:
-        worker = _Worker(visits, service, behaviour, task)
-        with ThreadPoolExecutor(n_threads) as pool, worker:
-            for done in [pool.submit(worker.run) for _ in range(n_threads)]:
-                done.result()
-    outcomes = [outcome for outcome in worker.outcomes if outcome is not None]
+    stopped, lock = threading.Event(), threading.Lock()
+
+    def check_out(batch: Sequence[Visit]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        try:
+            for visit in batch:
+                # After a failure, or Ctrl-C, the other threads must not play the rest.
+                if stopped.is_set():
+                    return outcomes
+                answer = service.suggest(visit.request())
+                outcomes.append(play(visit, answer, behaviour, datetime.now(UTC)))
+                with lock:
+                    task.advance()
+            service.record([event for outcome in outcomes for event in outcome.events])
+        except BaseException:
+            stopped.set()
+            raise
+        return outcomes
+
+    starts = range(0, len(visits), _VISITS_A_BATCH)
+    batches = [visits[start : start + _VISITS_A_BATCH] for start in starts]
+    with (
+        progress.task("Shoppers check out", total=len(visits)) as task,
+        ThreadPoolExecutor(n_threads) as pool,
+    ):
+        try:
+            outcomes = [outcome for played in pool.map(check_out, batches) for outcome in played]
+        finally:
+            stopped.set()
     truth = sum((outcome.truth for outcome in outcomes), Truth())
     return Replay(truth, outcomes, (datetime.now(UTC) - begun).total_seconds())
-
-
-class _Worker:
-    """Threads take the next visit from one shared line until it is empty or the block is left."""
-
-    def __init__(
-        self, visits: Sequence[Visit], service: Service, behaviour: Behaviour, task: Task
-    ) -> None:
-        self.outcomes: list[Outcome | None] = [None] * len(visits)
-        self._line: Iterator[tuple[int, Visit]] = iter(enumerate(visits))
-        self._service, self._behaviour, self._task = service, behaviour, task
-        self._lock, self._stopped = threading.Lock(), threading.Event()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """After a failure, or Ctrl-C, the other threads must not play the rest."""
-        del kind, error, trace
-        self._stopped.set()
-
-    def run(self) -> None:
-        try:
-            self._run()
-        except BaseException:
-            self._stopped.set()
-            raise
-
-    def _run(self) -> None:
-        waiting: list[dict[str, Any]] = []
-        n_waiting = 0
-        while not self._stopped.is_set():
-            with self._lock:
-                place, visit = next(self._line, (-1, None))
-            if visit is None:
-                break
-            answer = self._service.suggest(visit.request())
-            outcome = play(visit, answer, self._behaviour, datetime.now(UTC))
-            self.outcomes[place] = outcome
-            waiting += outcome.events
-            n_waiting += 1
-            if n_waiting == _VISITS_A_BATCH:
-                self._service.record(waiting)
-                waiting, n_waiting = [], 0
-            with self._lock:
-                self._task.advance()
-        if waiting:
-            self._service.record(waiting)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import add
 from typing import Any, Protocol
 
 from mersalg.engine import money
@@ -32,12 +33,7 @@ class KindTruth:
     extra_minor: int = 0
 
     def __add__(self, other: KindTruth) -> KindTruth:
-        return KindTruth(
-            self.n_eligible + other.n_eligible,
-            self.n_with + other.n_with,
-            self.n_without + other.n_without,
-            self.extra_minor + other.extra_minor,
-        )
+        return KindTruth(*map(add, astuple(self), astuple(other)))
 
     @property
     def incremental(self) -> float | None:

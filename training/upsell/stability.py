@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.progress import SilentProgress
+from mersalg.training.reading.dataset import usual_prices
 from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
@@ -47,7 +47,8 @@ def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
     start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
     later = (dataset.ordered_at - start) // MICROS_PER_DAY >= first_later_day
     before = dataset.select_orders(~later)
-    prices = [_prices(part) for part in (before, dataset.select_orders(later))]
+    parts = (before, dataset.select_orders(later))
+    prices = [usual_prices(part, _MIN_LINES) for part in parts]
     both = (prices[0] > 0) & (prices[1] > 0)
     catalogues = [
         replace(dataset.catalogue, price_minor=np.where(both, price, UNKNOWN)) for price in prices
@@ -70,13 +71,3 @@ def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
         float((first.tier == given.tier)[compared].mean()),
         float(highest[first.family[compared]].mean() + 1),
     )
-
-
-def _prices(dataset: Dataset) -> NDArray[np.int64]:
-    """Median unit price of items with enough lines, else UNKNOWN; int64 (n_items,)."""
-    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
-    told = known.groupby("item")["unit_price_minor"].agg(["median", "size"])
-    told = told[told["size"] >= _MIN_LINES]
-    prices = np.full(len(dataset.catalogue), UNKNOWN, dtype=np.int64)
-    prices[told.index.to_numpy()] = np.rint(told["median"].to_numpy()).astype(np.int64)
-    return prices
