@@ -85,31 +85,6 @@ def buyers_shown(
     )
 
 
-def count_units(
-    of_units: Mapping[str, Counter[str]], bought: frozenset[str], buying: frozenset[str]
-) -> Counts:
-    """Count the units of outcomes of one kind.
-
-    A unit with a conversion is a buying one, also where a window credits the order of another.
-
-    Parameters
-    ----------
-    of_units : mapping
-        Their `count_by_unit`.
-    bought : frozenset of str
-        Their `buyers_shown`.
-    buying : frozenset of str
-        Units that bought, shown an offer or not.
-    """
-    converted = of_units["offers_converted"].keys()
-    return Counts(
-        units_shown=len(bought),
-        units_converted=len(converted),
-        units_kept=len(of_units["offers_kept"]),
-        units_buying=len(buying | converted),
-    )
-
-
 def count(
     outcomes: Iterable[Outcome], of_units: Mapping[str, Counter[str]], currency: str | None
 ) -> Counts:

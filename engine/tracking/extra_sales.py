@@ -15,12 +15,12 @@ from decimal import Decimal
 from typing import Any, cast
 
 from mersalg.engine import money
-from mersalg.engine.facts import KINDS, Arm, Kind
+from mersalg.engine.facts import Arm, Kind
 from mersalg.engine.tracking.incremental import SEQUENCE
 from mersalg.engine.tracking.intervals import CrossSums, Interval, Mean, welch_quantile
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
-from mersalg.engine.tracking.strata import ARMS, Cluster, Strata
+from mersalg.engine.tracking.strata import ARMS, Strata
 
 MEASURE = "net_offer_revenue"
 DAYS = 30
@@ -28,29 +28,6 @@ DAYS = 30
 
 Between = Mapping[tuple[Arm, int, int], CrossSums]
 """By arm and a share of each of `KINDS`: products of the totals of units that have both kinds."""
-
-
-def between_kinds(
-    of_kinds: Mapping[Kind, Mapping[tuple[int, Arm], Mapping[str, Cluster]]],
-) -> Between:
-    """Return the products of units that have checkouts of both kinds, from their clusters."""
-    found: dict[tuple[Arm, int, int], CrossSums] = {}
-    first, second = (of_kinds[kind] for kind in KINDS)
-    for (share, arm), of_first in first.items():
-        for (other, other_arm), of_second in second.items():
-            shared = of_first.keys() & of_second.keys() if arm == other_arm else ()
-            products = CrossSums.of(
-                [(of_first[unit].ratio(MEASURE), of_second[unit].ratio(MEASURE)) for unit in shared]
-            )
-            if products.sum_mm:
-                found[arm, share, other] = products
-    return found
-
-
-def add_between(left: Between, right: Between) -> Between:
-    """Return the products of separate units added up."""
-    keys = dict.fromkeys((*left, *right))
-    return {key: left.get(key, CrossSums()) + right.get(key, CrossSums()) for key in keys}
 
 
 class ExtraSales:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 
@@ -97,27 +97,6 @@ class RatioSums:
     n_some: int = 0
     n_less: int = 0
 
-    @classmethod
-    def of_trials(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
-        """Return the sums over clusters of trials, from (successes, trials) of each."""
-        return replace(
-            cls.of(clusters),
-            n_some=sum(x > 0 for x, _ in clusters),
-            n_less=sum(x < m for x, m in clusters),
-        )
-
-    @classmethod
-    def of(cls, clusters: Sequence[tuple[int, int]]) -> RatioSums:
-        """Return the sums over clusters, from (x, m) of each."""
-        return cls(
-            len(clusters),
-            sum(x for x, _ in clusters),
-            sum(m for _, m in clusters),
-            sum(x * x for x, _ in clusters),
-            sum(x * m for x, m in clusters),
-            sum(m * m for _, m in clusters),
-        )
-
     def __add__(self, other: RatioSums) -> RatioSums:
         return RatioSums(
             self.n + other.n,
@@ -169,24 +148,6 @@ class CrossSums:
     sum_xm: int = 0
     sum_mx: int = 0
     sum_mm: int = 0
-
-    @classmethod
-    def of(cls, clusters: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> CrossSums:
-        """Return the sums over clusters, from (x, m) of each in both strata."""
-        return cls(
-            sum(x * other for (x, _), (other, _) in clusters),
-            sum(x * other for (x, _), (_, other) in clusters),
-            sum(m * other for (_, m), (other, _) in clusters),
-            sum(m * other for (_, m), (_, other) in clusters),
-        )
-
-    def __add__(self, other: CrossSums) -> CrossSums:
-        return CrossSums(
-            self.sum_xx + other.sum_xx,
-            self.sum_xm + other.sum_xm,
-            self.sum_mx + other.sum_mx,
-            self.sum_mm + other.sum_mm,
-        )
 
     def covariance(self, first: RatioSums, second: RatioSums) -> float:
         """Return the delta-method covariance of the ratios of two strata with shared clusters."""

@@ -10,20 +10,17 @@ from functools import cached_property
 from operator import attrgetter
 
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.facts import KINDS, Arm, Decision, Fact, Kind
+from mersalg.engine.facts import Decision, Fact, Kind
 from mersalg.engine.tracking.attribution import Outcome, outcomes
-from mersalg.engine.tracking.clusters import Baskets, clusters_of, first_drawn, judged_by
-from mersalg.engine.tracking.counts import buyers_shown, count, count_by_unit, count_units
-from mersalg.engine.tracking.cuped import Spending, with_past
-from mersalg.engine.tracking.extra_sales import Between, between_kinds
+from mersalg.engine.tracking.cuped import Spending
+from mersalg.engine.tracking.extra_sales import Between
 from mersalg.engine.tracking.history import History, Order, PlacedOffer, build_history
 from mersalg.engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
-from mersalg.engine.tracking.per_unit import of_units as per_unit
 from mersalg.engine.tracking.quality import counted_at, n_logged
 from mersalg.engine.tracking.query import UNKNOWN, ReportQuery
-from mersalg.engine.tracking.rates import Counts, Ratios, ratios_of
-from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible
-from mersalg.engine.tracking.strata import Cluster, Strata, by_share
+from mersalg.engine.tracking.rates import Counts, Ratios
+from mersalg.engine.tracking.sample_ratio import Drawn
+from mersalg.engine.tracking.strata import Strata
 
 NOT_FILLED = "the query was not filled"
 SPENT = ("order_revenue", "net_order_revenue")
@@ -243,68 +240,3 @@ class Measures:
     drawn: Mapping[Kind, Drawn]
     between: Between
     spending: Mapping[tuple[Kind, str], Spending] | None = None
-
-
-class Measuring:
-    """A part of a period, ready to be measured over sets of its offers.
-
-    Parameters
-    ----------
-    part : Part
-        What falls into the period.
-    currency : str or None
-        Of all money.
-    holdout : float
-        Control share of decisions that state none.
-    past : mapping, optional
-        What each unit spent before its first decision.
-
-    Attributes
-    ----------
-    drawn : mapping
-        By kind, the units of the part, each by its first eligible decision.
-    """
-
-    def __init__(
-        self,
-        part: Part,
-        currency: str | None,
-        holdout: float,
-        past: Mapping[str, int] | None = None,
-    ) -> None:
-        self._history, self._currency, self._past = part.history, currency, past
-        self._holdout = holdout
-        self._buying, self._last_orders = part.buying_units(), part.last_orders()
-        self._baskets = Baskets(part.history, part.decisions, currency)
-        first = first_eligible(part.history, part.decisions)
-        self.drawn: Mapping[Kind, Drawn] = {
-            kind: drawn_of(of_units.values()) for kind, of_units in first.items()
-        }
-
-    def of(self, outcomes: Sequence[Outcome]) -> Measures:
-        """Measure some outcomes of the part, of either kind."""
-        counts: dict[Kind, Counts] = {}
-        ratios: dict[Kind, Ratios] = {}
-        strata: dict[Kind, Strata] = {}
-        of_units: dict[Kind, Strata] = {}
-        spending: dict[tuple[Kind, str], Spending] = {}
-        arms: dict[Kind, Mapping[tuple[int, Arm], Mapping[str, Cluster]]] = {}
-        for kind in KINDS:
-            members = [each for each in outcomes if each.placed.offer.kind == kind]
-            by_unit = count_by_unit(members, self._history.orders_of)
-            bought = buyers_shown(members, self._history.orders_of, self._last_orders)
-            counts[kind] = count(members, by_unit, self._currency)
-            counts[kind] += count_units(by_unit, bought, self._buying)
-            ratios[kind] = ratios_of(by_unit)
-            judged = judged_by(self._history, [each.placed for each in members])
-            clusters = clusters_of(self._history, judged, self._currency)
-            strata[kind] = Strata.of_clusters(clusters, self._holdout)
-            first = first_drawn(self._history, judged)
-            of_units[kind] = per_unit(clusters, first, self._baskets, judged, self._holdout)
-            arms[kind] = by_share(clusters, self._holdout)
-            if self._past is not None:
-                for name in SPENT:
-                    spending[kind, name] = with_past(arms[kind], self._past, name)
-        found = None if self._past is None else spending
-        between = between_kinds(arms)
-        return Measures(counts, ratios, strata, of_units, self.drawn, between, found)

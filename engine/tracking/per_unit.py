@@ -11,23 +11,15 @@ stay out. A unit with an order in another currency among these has no part in mo
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from mersalg.engine.facts import Decision
-from mersalg.engine.tracking.clusters import Baskets, Judged, stratum_of
 from mersalg.engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
 from mersalg.engine.tracking.strata import (
     ARMS,
     COUNTED,
     MISMATCH,
-    WHOLE,
     ArmSums,
-    Cluster,
-    Clusters,
     Strata,
-    share_of,
 )
 
 OF_BASKET = (
@@ -35,60 +27,6 @@ OF_BASKET = (
     "foreign",
 )
 """Fields of a cluster that checkouts without an offer of the kind have, too."""
-
-
-def of_units(
-    clusters: Clusters,
-    first: Mapping[str, Decision],
-    baskets: Baskets,
-    judged: Judged,
-    holdout: float,
-) -> Strata:
-    """Return the strata with units as trials; see the definition above.
-
-    Parameters
-    ----------
-    clusters : mapping
-        Of the checkouts `judged`.
-    first : mapping
-        The first eligible decision of each unit.
-    baskets : Baskets
-        All checkouts of the period.
-    judged : mapping
-        The checkouts that are in the clusters.
-    holdout : float
-        Control share where decisions state none.
-    """
-    totals: defaultdict[str, Cluster] = defaultdict(Cluster)
-    for ((_, stated), unit), cluster in clusters.items():
-        if 0 < share_of(stated, holdout) < WHOLE:
-            totals[unit].add(cluster)
-    for unit, decision in first.items():
-        for begun, basket in baskets.of_unit(unit, judged):
-            if begun.occurred_at >= decision.occurred_at:
-                totals[unit].add(basket)
-    return strata_of_units(
-        {(stratum_of(first[unit]), unit): total for unit, total in totals.items()}, holdout
-    )
-
-
-def strata_of_units(totals: Clusters, holdout: float) -> Strata:
-    """Return the strata of units, each with what it has of all its checkouts, in one stratum.
-
-    Of `COUNTED` a unit is a success where one of its checkouts is.
-    """
-    return Strata.of_clusters(
-        {
-            ((arm, share), unit): replace(
-                total,
-                checkouts=1,
-                **{name: min(1, getattr(total, name)) for name in (*COUNTED, "foreign")},
-            )
-            for ((arm, stated), unit), total in totals.items()
-            if 0 < (share := share_of(stated, holdout)) < WHOLE
-        },
-        holdout,
-    )
 
 
 def as_trials(sums: ArmSums) -> Mapping[str, RatioSums]:

@@ -116,6 +116,16 @@ class ReportQuery:
     adjusted: bool = False
     fold_below: int = 0
 
+    @property
+    def time_keys(self) -> tuple[str, ...]:
+        """Those of `by` that are of time."""
+        return tuple(key for key in self.by if key in TIME_KEYS)
+
+    @property
+    def offer_keys(self) -> tuple[str, ...]:
+        """Those of `by` that are of offers."""
+        return tuple(key for key in self.by if key not in TIME_KEYS)
+
     @classmethod
     def from_store(cls, store: Store, **overrides: Any) -> ReportQuery:
         """Return a query with all settings filled in; an override of None leaves the shop's own."""

@@ -10,7 +10,6 @@ make them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -112,24 +111,6 @@ Ratios = Mapping[str, RatioSums]
 """Sums over units for each of `CLUSTERED`, by name."""
 
 NO_RATIOS: Ratios = dict.fromkeys(CLUSTERED, RatioSums())
-
-
-def add_ratios(left: Ratios, right: Ratios) -> Ratios:
-    """Return the sums over units that are in one of two sets."""
-    return {name: sums + right[name] for name, sums in left.items()}
-
-
-def ratios_of(of_units: Mapping[str, Counter[str]]) -> Ratios:
-    """Return the sums of every rate over units, from each of `UNIT_COUNTS` by unit."""
-    return {
-        name: RatioSums.of_trials(
-            [
-                (of_units[rate.numerator][unit], trials)
-                for unit, trials in of_units[rate.denominator].items()
-            ]
-        )
-        for name, rate in CLUSTERED.items()
-    }
 
 
 def rates_of(counts: Counts, ratios: Ratios, level: float) -> dict[str, Entry]:

@@ -8,7 +8,7 @@ settings it is added up from roll-ups, to the same bytes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from types import MappingProxyType
@@ -32,7 +32,6 @@ from mersalg.engine.tracking.measures import (
     NOT_FILLED,
     SPENT,
     Measures,
-    Measuring,
     Part,
     Period,
     bounds_of,
@@ -148,17 +147,18 @@ def report_of(
     n_refused : int
         Number of webhooks of the period that were refused.
     """
+    from mersalg.engine.tracking.rollups.day_count import measured
+
     filled = query.filled({})
+    period = Period(facts, filled)
     assert filled.holdout is not None, NOT_FILLED
-    period, holdout = Period(facts, filled), filled.holdout
     currency, status = currency_of(period.all.currencies(), filled.currency)
     days = length_of(filled, *period.ends())
     past = past_spend(period.history, currency) if filled.adjusted else None
-
-    def measuring(part: Part) -> Measuring:
-        return Measuring(part, currency, holdout, past)
-
-    total = measuring(period.all).of(period.all.outcomes)
+    rows = _rows(period, filled)
+    sets = [(period.all, [period.all.outcomes])]
+    sets += [(part, [*each.values()]) for _, part, each in rows]
+    total, *of_rows = measured(sets, currency, filled.holdout, past)
     since = open_since(filled, period.history.newest if newest is None else newest)
     entries = _Entries(filled, currency, total.drawn, period.knows_only_accepted(), days)
     others = [order for order in period.all.orders if order.currency not in (None, currency)]
@@ -171,50 +171,55 @@ def report_of(
         "immature": period.immature(period.all, since),
         "currency": status,
     }
-    groups = _groups(period, filled, entries, measuring, since)
+    groups = _groups(period, filled, entries, rows, of_rows, since)
     return entries.report(total, groups, quality)
+
+
+_Rows = list[tuple[tuple[str, ...], Part, Mapping[tuple[str, ...], list[Outcome]]]]
+"""Each bucket of time, what falls into it, and its outcomes by keys of offers."""
+
+
+def _rows(period: Period, query: ReportQuery) -> _Rows:
+    """Return each bucket of time with a decision or order, split by keys of offers."""
+    found: _Rows = []
+    for bucket, part in period.parts(query.time_keys).items() if query.by else ():
+        groups: Mapping[tuple[str, ...], list[Outcome]] = {(): part.outcomes}
+        if keys := query.offer_keys:
+            groups = defaultdict(list)
+            for outcome in part.outcomes:
+                groups[tuple(offer_key(key, outcome.placed) for key in keys)].append(outcome)
+            groups = _folded(keys, groups, query.fold_below)
+        found.append((bucket, part, groups))
+    return found
 
 
 def _groups(
     period: Period,
     query: ReportQuery,
     entries: _Entries,
-    measuring: Callable[[Part], Measuring],
+    rows: _Rows,
+    measures: Sequence[Measures],
     since: date,
 ) -> list[Group]:
-    """Return a row for each bucket of time with a decision or order, split by keys of offers.
+    """Return the groups of a report from the measures of its rows.
 
-    Rows of a bucket say how many of its decisions are not before `since`.
+    Those of a bucket say how many of its decisions are not before `since`.
     """
-    if not query.by:
-        return []
-    time_keys = [key for key in query.by if key in TIME_KEYS]
-    offer_keys = [key for key in query.by if key not in TIME_KEYS]
-    rows: list[Group] = []
-    for bucket, part in period.parts(time_keys).items():
-        measured = measuring(part)
-        ratios = entries.ratios(measured.drawn)
-        groups: Mapping[tuple[str, ...], list[Outcome]] = {(): part.outcomes}
-        if offer_keys:
-            groups = defaultdict(list)
-            for outcome in part.outcomes:
-                groups[tuple(offer_key(key, outcome.placed) for key in offer_keys)].append(outcome)
-            groups = _folded(offer_keys, groups, query.fold_below)
-        immature = {"immature": period.immature(part, since)} if time_keys else {}
+    found: list[Group] = []
+    following = iter(measures)
+    for bucket, part, groups in rows:
+        immature = {"immature": period.immature(part, since)} if query.time_keys else {}
         beside: list[dict[str, object]] = []
-        for group, members in groups.items():
-            named = dict(zip((*time_keys, *offer_keys), (*bucket, *group), strict=True))
-            measures = measured.of(members)
-            kinds = entries.kinds(measures, ratios, named)
+        for group, own in zip(groups, following, strict=False):
+            named = dict(zip((*query.time_keys, *query.offer_keys), (*bucket, *group), strict=True))
+            kinds = entries.kinds(own, entries.ratios(own.drawn), named)
             # Buckets of time have no month of their own.
-            in_money = (
-                {} if time_keys else {"extra_sales": entries.add_extra_sales(measures, kinds)}
-            )
+            in_money = {} if immature else {"extra_sales": entries.add_extra_sales(own, kinds)}
             beside.append({**immature, **kinds, **in_money})
-            rows.append((tuple(named[name] for name in query.by), beside[-1]))
-        for kind in query.kinds if offer_keys else ():
+            found.append((tuple(named[name] for name in query.by), beside[-1]))
+        for kind in query.kinds if query.offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
-    return rows
+    return found
 
 
 def _folded(

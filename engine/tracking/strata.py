@@ -137,12 +137,6 @@ class ArmSums:
     of: Mapping[str, RatioSums]
     unstated: int
 
-    def __add__(self, other: ArmSums) -> ArmSums:
-        return ArmSums(
-            {name: sums + other.of[name] for name, sums in self.of.items()},
-            self.unstated + other.unstated,
-        )
-
     @property
     def units(self) -> int:
         """Number of units."""
@@ -170,47 +164,6 @@ class Strata:
     across: Mapping[tuple[Arm, int, int], Mapping[str, CrossSums]] = field(
         default_factory=dict[tuple[Arm, int, int], Mapping[str, CrossSums]]
     )
-
-    def __add__(self, other: Strata) -> Strata:
-        arms, across = {**self.arms}, {**self.across}
-        for key, sums in other.arms.items():
-            arms[key] = arms[key] + sums if key in arms else sums
-        for pair, products in other.across.items():
-            known = across.get(pair)
-            across[pair] = (
-                {name: known[name] + each for name, each in products.items()} if known else products
-            )
-        return Strata(arms, across)
-
-    @classmethod
-    def of_clusters(cls, clusters: Clusters, holdout: float) -> Strata:
-        """Add up the clusters of units; `holdout` is the share where decisions state none."""
-        by_arm = by_share(clusters, holdout)
-        unstated: defaultdict[tuple[int, Arm], int] = defaultdict(int)
-        for ((arm, stated), _), cluster in clusters.items():
-            unstated[share_of(stated, holdout), arm] += cluster.checkouts if stated is None else 0
-        arms = {
-            key: ArmSums(
-                {
-                    name: (RatioSums.of_trials if name in COUNTED else RatioSums.of)(
-                        [ratio for each in units.values() if (ratio := each.ratio(name))[1]]
-                    )
-                    for name in MEASURES
-                },
-                unstated[key],
-            )
-            for key, units in by_arm.items()
-        }
-        across: dict[tuple[Arm, int, int], Mapping[str, CrossSums]] = {}
-        for arm, first, second in _pairs(arms):
-            one, other = by_arm[first, arm], by_arm[second, arm]
-            shared = [(one[unit], other[unit]) for unit in one.keys() & other.keys()]
-            if shared:
-                across[arm, first, second] = {
-                    name: CrossSums.of([(a.ratio(name), b.ratio(name)) for a, b in shared])
-                    for name in MEASURES
-                }
-        return cls(arms, across)
 
     def shares(self) -> Sequence[int]:
         """Return the share of each stratum, in order."""
@@ -335,14 +288,3 @@ class Strata:
             for (of_arm, first, second), products in sorted(self.across.items())
             if of_arm == arm and first in weights and second in weights
         )
-
-
-def _pairs(arms: Iterable[tuple[int, Arm]]) -> list[tuple[Arm, int, int]]:
-    """Return every two strata that have the same arm."""
-    keys = sorted(arms)
-    return [
-        (arm, first, second)
-        for first, arm in keys
-        for second, other in keys
-        if other == arm and first < second
-    ]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from mersalg.engine.tracking.incremental import incremental_of
-from mersalg.engine.tracking.intervals import RatioSums
-from mersalg.engine.tracking.per_unit import strata_of_units, why_checkouts_differ
+from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.rates import proportion
 from mersalg.engine.tracking.sample_ratio import Drawn, sample_ratio
-from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Strata, Stratum
+from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
+from tests.support.cluster_sums import strata_of, strata_of_units, sums_of_trials
 
 UNITS = (10, 20, 30, 100, 200, 1_000)
 """Units in control; nine times as many see offers."""
@@ -132,7 +132,7 @@ def false_alarms(runs: int) -> None:
                     )
                     for unit, m in enumerate(visits)
                 }
-                strata = Strata.of_clusters(clusters, 0.1)
+                strata = strata_of(clusters, 0.1)
                 alarms_of_visits += why_checkouts_differ(strata, strata.compared()) is not None
             print(
                 f"{n_control} units in control, {label} numbers of checkouts:"
@@ -153,9 +153,7 @@ def rates(runs: int) -> None:
                     spread = 1 / alike - 1
                     chance = rng.beta(spread * share, spread * (1 - share), units)
                     bought = rng.binomial(trials, chance)
-                    sums = RatioSums.of_trials(
-                        list(zip(bought.tolist(), trials.tolist(), strict=True))
-                    )
+                    sums = sums_of_trials(list(zip(bought.tolist(), trials.tolist(), strict=True)))
                     entry = proportion(sums.sum_x, sums.sum_m, sums, 0.95)
                     for name, bounds in (("lower", entry), ("unclustered", entry["unclustered"])):
                         covered[name] += bounds["lower"] <= share <= bounds["upper"]  # type: ignore[index,operator]
@@ -177,7 +175,7 @@ def main(runs: int) -> None:
             # Larger worlds take longer, and fewer runs say as much of what they are asked.
             for _ in range(max(200, min(runs, runs * 100 // n_control))):
                 clusters = world(rng, n_control)
-                strata = Strata.of_clusters(clusters, 0.1)
+                strata = strata_of(clusters, 0.1)
                 of_units = strata_of_units(units_of(rng, clusters), 0.1)
                 for name, watched in (("fixed", False), ("watched", True)):
                     entry: Any = incremental_of(

@@ -48,11 +48,7 @@ checkout's first decision; null where there is none. The others are null, which 
 the columns are there for roll-ups by one of them.
 """
 
-MARKS = (
-    *(f"{kind}_{name}" for kind in KINDS for name in ("shown", "bought")),
-    "ordered",
-    "buying",
-)
+MARKS = (*(f"{kind}_{name}" for kind in KINDS for name in ("shown", "bought")), "ordered", "buying")
 FLAGS = {name: 1 << bit for bit, name in enumerate(MARKS)}
 """The bit of each mark in the column `flags`.
 
@@ -276,19 +272,17 @@ def same_numbers(body: bytes, other: bytes) -> bool:
     return tables[0].equals(tables[1], check_metadata=True)
 
 
-def pack(rows: Rows, notes: Notes) -> bytes:
-    """Write a roll-up."""
-    return write_day(notes, columns_of(rows))
-
-
 def columns_of(rows: Rows) -> dict[AnyStratum, Columns]:
     """Return the columns of each stratum, in order."""
     strata: dict[AnyStratum, Columns] = {}
     for stratum, keys in groupby(sorted(rows, key=_order), key=lambda key: key[:2]):
         units = [unit for _, _, unit in keys]
         of_units = [rows[*stratum, unit] for unit in units]
+        nothing, present = np.zeros(len(units), np.int64), set[str]().union(*of_units)
         strata[stratum] = {"unit": np.array(units)} | {
             name: np.array([row.get(name, 0) for row in of_units], np.int64)
+            if name in present
+            else nothing
             for name in ("flags", *COUNT_COLUMNS, *TOTALS)
         }
     return strata
@@ -300,17 +294,8 @@ def _order(key: Key) -> tuple[str, int, int]:
 
 
 def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
-    """Write a roll-up: the same bytes for the same notes and columns of each stratum.
-
-    The columns are `unit`, `flags`, and each of `COUNT_COLUMNS` and `TOTALS`.
-    """
-    lists: dict[Kind, list[list[int]]] = {}
-    for kind in KINDS:
-        lists[kind], places = _different(kind, [*strata.values()])
-        strata = {
-            stratum: {**columns, f"{kind}_counts": own}
-            for (stratum, columns), own in zip(strata.items(), places, strict=True)
-        }
+    """Write a roll-up: the same bytes for the same notes and columns of `columns_of`."""
+    strata, lists = _with_lists(strata)
     left_out = {
         name
         for name, twin in TWINS.items()
@@ -380,16 +365,32 @@ def _constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Ar
     return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
 
-def _different(
-    kind: Kind, strata: Sequence[Columns]
-) -> tuple[list[list[int]], list[NDArray[np.intp]]]:
-    """Return the different rows of `UNIT_COUNTS`, and for each stratum the places of its rows."""
-    names = [f"{kind}_{name}" for name in UNIT_COUNTS]
-    nothing = np.zeros((1, len(names)), np.int64)
-    rows = [np.column_stack([columns[name] for name in names]) for columns in strata]
-    different, places = np.unique(np.concatenate([nothing, *rows]), axis=0, return_inverse=True)
-    ends = np.cumsum([1, *map(len, rows)])
-    return different.tolist(), np.split(places.ravel(), ends)[1:-1]
+def unit_rows(rows: Rows) -> list[UnitRows]:
+    """Return rows as a day has them; their decisions are of no group."""
+    strata, lists = _with_lists(columns_of(rows))
+    counts: dict[Kind, NDArray[np.int64]] = {
+        kind: np.array(each, np.int64) for kind, each in lists.items()
+    }
+    return [UnitRows(*stratum, each, [()], counts) for stratum, each in strata.items()]
+
+
+def _with_lists(
+    strata: Mapping[AnyStratum, Columns],
+) -> tuple[Mapping[AnyStratum, Columns], dict[Kind, list[list[int]]]]:
+    """Return the columns with places in lists of different counts, and these lists."""
+    lists: dict[Kind, list[list[int]]] = {}
+    for kind in KINDS:
+        names = [f"{kind}_{name}" for name in UNIT_COUNTS]
+        rows = [np.column_stack([each[name] for name in names]) for each in strata.values()]
+        nothing = np.zeros((1, len(names)), np.int64)
+        different, places = np.unique(np.concatenate([nothing, *rows]), axis=0, return_inverse=True)
+        lists[kind] = different.tolist()
+        parts = np.split(places.ravel(), np.cumsum([1, *map(len, rows)]))[1:-1]
+        strata = {
+            stratum: {**columns, f"{kind}_counts": own}
+            for (stratum, columns), own in zip(strata.items(), parts, strict=True)
+        }
+    return strata, lists
 
 
 def _smallest(columns: Iterable[NDArray[np.int64]]) -> pa.DataType:

@@ -15,7 +15,7 @@ from mersalg.engine.tracking.clusters import Baskets
 from mersalg.engine.tracking.local_days import bucket_of
 from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period
 from mersalg.engine.tracking.quality import COUNTED
-from mersalg.engine.tracking.query import TIME_KEYS, ReportQuery
+from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups.day import Day, Notes
 from mersalg.engine.tracking.rollups.day_count import day_of, rows_beside
 from mersalg.engine.tracking.rollups.stored import made_with, refresh
@@ -37,7 +37,7 @@ def rolled_up(
         query.attribution_window_days
         or query.adjusted
         or any(isinstance(bound, datetime) for bound in bounds)
-        or not all(key in TIME_KEYS for key in query.by)
+        or query.offer_keys
         or made_with(query) != made_with(own)
         or not refresh(store, own, progress)
     ):

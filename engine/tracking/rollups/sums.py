@@ -56,7 +56,7 @@ def add_up(
         at, sign = signs[place]
         signed[at].append((sign, sums))
     return [
-        _measures(_added(each), _counts(days, currency))
+        measures_of(added(each), _counts(days, currency))
         for each, days in zip(signed, buckets, strict=True)
     ]
 
@@ -69,7 +69,7 @@ def summed(body: bytes) -> bytes:
     day = Day(body)
     if any(each.arm is not None and each.share is None for each in day.rows):
         return body
-    sums = _added((1, each) for _, each in of_units([Group(day.rows)], 0))
+    sums = added((1, each) for _, each in of_units([Group(day.rows)], 0))
     entries = sorted(msgspec.json.encode(entry) for entry in sums.items())
     return with_sums(body, b"[%s]" % b",".join(entries))
 
@@ -128,7 +128,7 @@ def _returning(
     return [each for each, _ in some], [each for each, has_sums in some if has_sums]
 
 
-def _added(signed: Iterable[tuple[int, Sums]]) -> Sums:
+def added(signed: Iterable[tuple[int, Sums]]) -> Sums:
     """Add sums up, or subtract those with a sign of -1."""
     found: defaultdict[Key, list[tuple[int, ...]]] = defaultdict(list)
     for sign, sums in signed:
@@ -137,7 +137,7 @@ def _added(signed: Iterable[tuple[int, Sums]]) -> Sums:
     return {key: tuple(map(sum, zip(*numbers, strict=True))) for key, numbers in found.items()}
 
 
-def _measures(sums: Sums, counts: Mapping[Kind, Counts]) -> Measures:
+def measures_of(sums: Sums, counts: Mapping[Kind, Counts]) -> Measures:
     """Return the measures of `_flat`, with counts of offers added."""
     ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
     drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}

@@ -16,20 +16,21 @@ from mersalg.engine.tracking.intervals import (
     t_quantile,
     wilson,
 )
-from mersalg.engine.tracking.strata import ARMS, Cluster, Clusters, Strata
+from mersalg.engine.tracking.strata import ARMS, Cluster, Clusters
+from tests.support.cluster_sums import strata_of, sums_of_trials
 
 CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
 
 
 @given(st.lists(st.sampled_from([(0, 1), (1, 1)]), min_size=1))
 def test_who_comes_once_is_one_trial(clusters: list[tuple[int, int]]) -> None:
-    sums = RatioSums.of_trials(clusters)
+    sums = sums_of_trials(clusters)
     assert effective_counts(sums) == (sums.sum_x, sums.sum_m)
 
 
 @given(CLUSTERS.filter(lambda each: sum(m for _, m in each) > 0))
 def test_never_more_trials_than_there_were(clusters: list[tuple[int, int]]) -> None:
-    sums = RatioSums.of_trials([each for each in clusters if each[1]])
+    sums = sums_of_trials([each for each in clusters if each[1]])
     x, n = effective_counts(sums)
     assert 0 < n <= sums.sum_m
     assert x / n == pytest.approx(sums.value)
@@ -38,7 +39,7 @@ def test_never_more_trials_than_there_were(clusters: list[tuple[int, int]]) -> N
 @given(st.lists(st.booleans(), min_size=4), st.integers(2, 5))
 def test_copies_of_one_trial_tell_no_more_than_one(outcomes: list[bool], copies: int) -> None:
     """Every unit comes `copies` times and does the same each time."""
-    sums = RatioSums.of_trials([(copies * bought, copies) for bought in outcomes])
+    sums = sums_of_trials([(copies * bought, copies) for bought in outcomes])
     _, n = effective_counts(sums)
     fewer = max(2, min(sum(outcomes), len(outcomes) - sum(outcomes)) - 1)
     widened = (t_quantile(0.95, fewer) / normal_quantile(0.95)) ** 2
@@ -142,7 +143,7 @@ def test_intervals_of_skewed_money_cover(n_control: int, share: float, spread: f
             for arm, units in (("treatment", 9 * n_control), ("control", n_control))
             for n, cluster in enumerate(_skewed(rng, units, share, spread))
         }
-        strata = Strata.of_clusters(clusters, 0.1)
+        strata = strata_of(clusters, 0.1)
         interval = clustered_difference(
             *(strata.mean("order_revenue", arm, [100_000]) for arm in ARMS)
         )

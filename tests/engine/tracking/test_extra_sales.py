@@ -12,10 +12,11 @@ import pytest
 
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import KINDS, Arm, Kind
-from mersalg.engine.tracking.extra_sales import ExtraSales, between_kinds
+from mersalg.engine.tracking.extra_sales import ExtraSales
 from mersalg.engine.tracking.incremental import incremental_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
-from mersalg.engine.tracking.strata import Cluster, Clusters, Strata, by_share
+from mersalg.engine.tracking.strata import Cluster, Clusters, by_share
+from tests.support.cluster_sums import between_kinds, strata_of
 
 DAYS = 28
 CAKE, UPGRADE = 40, 15
@@ -183,7 +184,7 @@ def _extra(control: Any, visits: Any, *amounts: Any) -> Any:
         }
         for kind, money in zip(KINDS, amounts, strict=True)
     }  # fmt: skip
-    strata = {kind: Strata.of_clusters(clusters[kind], 0.3) for kind in KINDS}
+    strata = {kind: strata_of(clusters[kind], 0.3) for kind in KINDS}
     effects = {
         kind: incremental_of(
             strata[kind], strata[kind], reason=None, currency="NOK", level=0.95, net=False

@@ -13,7 +13,8 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from mersalg.engine.tracking import intervals
-from mersalg.engine.tracking.intervals import RatioSums, normal_quantile
+from mersalg.engine.tracking.intervals import normal_quantile
+from tests.support.cluster_sums import sums_of
 from tests.support.shared_data import shared_data
 
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -94,12 +95,12 @@ def test_the_delta_variance_is_that_of_the_covariance_matrix(
     expected = (covariance[0, 0] - 2 * ratio * covariance[0, 1] + ratio**2 * covariance[1, 1]) / (
         n * m.mean() ** 2
     )
-    assert RatioSums.of(clusters).variance() == pytest.approx(expected, rel=1e-6, abs=1e-3)
+    assert sums_of(clusters).variance() == pytest.approx(expected, rel=1e-6, abs=1e-3)
 
 
 @given(clusters=CLUSTERS, cut=st.integers(0, 10))
 def test_sums_of_clusters_add_up(clusters: list[tuple[int, int]], cut: int) -> None:
-    assert RatioSums.of(clusters[:cut]) + RatioSums.of(clusters[cut:]) == RatioSums.of(clusters)
+    assert sums_of(clusters[:cut]) + sums_of(clusters[cut:]) == sums_of(clusters)
 
 
 AMOUNTS = st.lists(st.integers(0, 90_000), min_size=10, max_size=60)
@@ -111,8 +112,8 @@ def test_single_checkouts_give_the_interval_of_welch(
 ) -> None:
     assume(len({*first}) > 1 or len({*second}) > 1)
     interval = intervals.clustered_difference(
-        RatioSums.of([(x, 1) for x in first]).mean,
-        RatioSums.of([(x, 1) for x in second]).mean,
+        sums_of([(x, 1) for x in first]).mean,
+        sums_of([(x, 1) for x in second]).mean,
         level,
     )
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
@@ -135,8 +136,8 @@ def test_quantiles_of_student_are_those_of_scipy(degrees: float, level: float) -
 
 
 def test_repeated_checkouts_of_one_unit_are_not_independent() -> None:
-    once = RatioSums.of([(10, 1), (0, 1), (10, 1), (0, 1)])
-    thrice = RatioSums.of([(30, 3), (0, 3), (30, 3), (0, 3)])
+    once = sums_of([(10, 1), (0, 1), (10, 1), (0, 1)])
+    thrice = sums_of([(30, 3), (0, 3), (30, 3), (0, 3)])
     assert thrice.value == once.value
     assert thrice.variance() == pytest.approx(once.variance())
 

@@ -27,6 +27,7 @@ from mersalg.engine.tracking.many import (
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
 from mersalg.engine.tracking.strata import Cluster, Strata, Stratum
+from tests.support.cluster_sums import strata_of
 from tests.support.facts import histories
 
 NOTHING = {"numerator": 0, "denominator": 0, "status": "no_data"}
@@ -114,7 +115,7 @@ def test_no_item_is_named_where_no_offer_has_an_effect(share: float) -> None:
                 bought = rng.binomial(visits, rng.beta(3 * share, 3 * (1 - share), n))
                 for unit, (m, x) in enumerate(zip(visits.tolist(), bought.tolist(), strict=True)):
                     clusters[(arm, 100_000), f"{arm}{unit}"] = Cluster(m, x, m)  # type: ignore[index]
-            strata = Strata.of_clusters(clusters, 0.1)
+            strata = strata_of(clusters, 0.1)
             for watched, of_world in groups.items():
                 effect = incremental_of(
                     strata, Strata(), reason=None, currency=None, level=0.95, watched=watched

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from mersalg.engine.tracking.incremental import incremental_of
-from mersalg.engine.tracking.per_unit import strata_of_units
-from mersalg.engine.tracking.strata import Strata
 from tests.benchmarks.coverage import constant, units_of
+from tests.support.cluster_sums import strata_of, strata_of_units
 
 MEASURES = ("share", "completion", "revenue_per_unit", "offer_revenue_per_unit", "orders")
 
@@ -22,7 +21,7 @@ def test_intervals_of_units_cover(n_control: int, runs: int) -> None:
     covered = dict.fromkeys(MEASURES, 0)
     for _ in range(runs):
         clusters = world(rng, n_control)
-        strata = Strata.of_clusters(clusters, 0.1)
+        strata = strata_of(clusters, 0.1)
         of_units = strata_of_units(units_of(rng, clusters), 0.1)
         entry: Any = incremental_of(strata, of_units, reason=None, currency="NOK", level=0.95)
         for name in MEASURES:

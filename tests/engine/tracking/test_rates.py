@@ -8,18 +8,17 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from mersalg.engine.tracking.intervals import RatioSums, wilson
+from mersalg.engine.tracking.intervals import wilson
 from mersalg.engine.tracking.rates import (
     CLUSTERED,
     NO_RATIOS,
     RATES,
     UNIT_COUNTS,
     Counts,
-    add_ratios,
     proportion,
     rates_of,
-    ratios_of,
 )
+from tests.support.cluster_sums import ratios_of, sums_of_trials
 
 COUNTS = Counts(
     offers_shown=40, offers_accepted=14, offers_converted=12, offers_kept=11,
@@ -29,7 +28,7 @@ COUNTS = Counts(
 )  # fmt: skip
 
 ALONE = {
-    name: RatioSums.of_trials(
+    name: sums_of_trials(
         [(n < getattr(COUNTS, rate.numerator), 1) for n in range(getattr(COUNTS, rate.denominator))]
     )
     for name, rate in CLUSTERED.items()
@@ -77,7 +76,7 @@ def test_counts_of_separate_parts_add_up() -> None:
 
 def test_units_that_do_alike_each_time_are_one_trial_each() -> None:
     """Of 20 units shown 3 offers each, 5 buy them all: no more is known than of 20 trials."""
-    entry = proportion(15, 60, RatioSums.of_trials([(3, 3)] * 5 + [(0, 3)] * 15), 0.95)
+    entry = proportion(15, 60, sums_of_trials([(3, 3)] * 5 + [(0, 3)] * 15), 0.95)
     assert entry["value"] == 0.25
     alone = wilson(5, 20)
     assert alone is not None
@@ -99,13 +98,13 @@ def test_units_that_count_once_or_do_not_vary_have_the_textbook_interval(
     units: list[tuple[int, int]],
 ) -> None:
     x, m = sum(x for x, _ in units), sum(m for _, m in units)
-    entry = proportion(x, m, RatioSums.of_trials(units), 0.95)
+    entry = proportion(x, m, sums_of_trials(units), 0.95)
     plain = entry["unclustered"]
     assert (entry["lower"], entry["upper"]) == (plain["lower"], plain["upper"])
 
 
 def test_one_unit_is_one_trial_and_still_has_an_interval() -> None:
-    entry = proportion(1, 3, RatioSums.of_trials([(1, 3)]), 0.95)
+    entry = proportion(1, 3, sums_of_trials([(1, 3)]), 0.95)
     single = wilson(1 / 3, 1)
     assert single is not None
     assert (entry["lower"], entry["upper"]) == (single.lower, single.upper)
@@ -118,8 +117,9 @@ def test_sums_over_units_add_up() -> None:
         return {name: shown if name.endswith("_shown") else bought for name in UNIT_COUNTS}
 
     some, others = {"a": (1, 2), "b": (0, 1)}, {"c": (3, 3)}
-    assert add_ratios(ratios_of(of(some)), ratios_of(of(others))) == ratios_of(of(some | others))
-    assert ratios_of(of(some))["net_order"] == RatioSums.of_trials([(1, 2), (0, 1)])
+    one, other = ratios_of(of(some)), ratios_of(of(others))
+    assert {name: sums + other[name] for name, sums in one.items()} == ratios_of(of(some | others))
+    assert one["net_order"] == sums_of_trials([(1, 2), (0, 1)])
 
 
 @pytest.mark.parametrize(("n_units", "least"), [(30, 0.93), (200, 0.94)])
@@ -131,7 +131,7 @@ def test_intervals_of_rates_cover_where_customers_return(n_units: int, least: fl
         trials = 3 * rng.integers(1, 5, n_units)
         bought = rng.binomial(trials, rng.beta(0.6, 1.4, n_units))
         units = list(zip(bought.tolist(), trials.tolist(), strict=True))
-        entry = proportion(int(bought.sum()), int(trials.sum()), RatioSums.of_trials(units), 0.95)
+        entry = proportion(int(bought.sum()), int(trials.sum()), sums_of_trials(units), 0.95)
         covered += entry["lower"] <= 0.3 <= entry["upper"]
         textbook += entry["unclustered"]["lower"] <= 0.3 <= entry["unclustered"]["upper"]
     assert least <= covered / runs <= 0.975

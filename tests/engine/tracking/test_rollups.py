@@ -32,11 +32,10 @@ from mersalg.engine.storage.fact_import import Source, import_facts
 from mersalg.engine.storage.facts import Facts
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
-from mersalg.engine.tracking.extra_sales import between_kinds
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
-from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts, ratios_of
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.engine.tracking.rollups import format_1, stored, unit_sums
 from mersalg.engine.tracking.rollups.day import (
@@ -52,8 +51,9 @@ from mersalg.engine.tracking.rollups.day import (
     Key,
     Notes,
     Rows,
-    pack,
+    columns_of,
     same_numbers,
+    write_day,
 )
 from mersalg.engine.tracking.rollups.day_count import rows_of_days
 from mersalg.engine.tracking.rollups.exact_sums import Column
@@ -71,6 +71,7 @@ from mersalg.engine.tracking.strata import (
     by_share,
 )
 from tests.benchmarks.importing import write_facts
+from tests.support.cluster_sums import between_kinds, ratios_of, strata_of, sums_of
 from tests.support.facts import histories, returning
 from tests.support.repetitions import repetitions
 
@@ -381,6 +382,10 @@ def noted(currency: str = "NOK") -> Notes:
     return Notes(counts, {"late": 1}, {currency: 1}, currency, frozenset({currency}), groups=GROUPS)
 
 
+def pack(rows: Rows, notes: Notes) -> bytes:
+    return write_day(notes, columns_of(rows))
+
+
 @given(rows=rows_of_a_day(AMOUNTS | st.sampled_from([-(2**63), 2**63 - 1])))
 def test_a_day_comes_back(rows: Rows) -> None:
     body = pack(rows, noted())
@@ -532,8 +537,8 @@ def added_one_by_one(
             kind: ratios_of({name: +counted[f"{kind}_{name}"] for name in UNIT_COUNTS})
             for kind in KINDS
         },
-        {kind: Strata.of_clusters(clusters[kind], holdout) for kind in KINDS},
-        {kind: units_only(Strata.of_clusters(trials(kind), holdout)) for kind in KINDS},
+        {kind: strata_of(clusters[kind], holdout) for kind in KINDS},
+        {kind: units_only(strata_of(trials(kind), holdout)) for kind in KINDS},
         {kind: Drawn(of_units.values()) for kind, of_units in first.items()},
         between_kinds({kind: by_share(clusters[kind], holdout) for kind in KINDS}),
     )
@@ -547,7 +552,7 @@ def test_sums_are_exact(clusters: list[tuple[int, int]], data: st.DataObject) ->
     cut, n = data.draw(st.integers(0, len(clusters))), len(clusters)
     bounds = [(0, cut), (cut, n)]
     x, m = (Column(np.array([each[at] for each in clusters], np.int64), bounds) for at in (0, 1))
-    assert x.per(m) == [RatioSums.of(clusters[:cut]), RatioSums.of(clusters[cut:])]
+    assert x.per(m) == [sums_of(clusters[:cut]), sums_of(clusters[cut:])]
 
 
 def test_many_days_are_rolled_up_by_many_processes(

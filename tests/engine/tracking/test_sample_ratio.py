@@ -14,6 +14,7 @@ from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.sample_ratio import Arms, Drawn, mismatch_p_value, sample_ratio
 from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Cluster, Strata, Stratum
 from tests.engine.tracking.test_incremental import report, visit
+from tests.support.cluster_sums import strata_of
 
 
 def _drawn(control: int, units: int, share: float) -> float:
@@ -125,7 +126,7 @@ def _visited(visits: list[int], n_control: int) -> Strata:
         (("control" if unit < n_control else "treatment", 100_000), str(unit)): Cluster(m)
         for unit, m in enumerate(visits)
     }
-    return Strata.of_clusters(clusters, 0.1)
+    return strata_of(clusters, 0.1)
 
 
 def test_a_tenth_more_checkouts_of_a_unit_are_found() -> None:

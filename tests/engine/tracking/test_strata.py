@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.tracking.cuped import Unit, adjusted_difference
 from mersalg.engine.tracking.incremental import incremental_of
-from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.engine.tracking.strata import Cluster, Clusters, Strata, Stratum
 from mersalg.serving.presentation.report import present
 from tests.engine.tracking.test_incremental import visit
+from tests.support.cluster_sums import strata_of, sums_of
 
 WEEKS = ((100_000, 0.1), (500_000, 0.3))
 """Hold-out share (millionths) of each of two weeks, and how often buyers buy anyway."""
@@ -56,7 +56,7 @@ def test_a_share_raised_while_habits_change_is_no_effect() -> None:
     rng = np.random.default_rng(12)
     runs, pooled, covered = 200, 0.0, {"share": 0, "money": 0, "watched": 0}
     for _ in range(runs):
-        strata = Strata.of_clusters(world(rng, 1_200), 0.1)
+        strata = strata_of(world(rng, 1_200), 0.1)
         entry, watched = entry_of(strata), entry_of(strata, watched=True)
         pooled += entry["treatment"]["value"] - entry["control"]["value"]
         money = entry["offer_revenue_per_checkout"]
@@ -83,7 +83,7 @@ def test_the_effect_is_the_mean_of_those_in_the_strata() -> None:
             stated = None if share == 100_000 and arm == "control" else share
             for unit in range(n):
                 clusters[(arm, stated), f"{arm}{share}-{unit}"] = Cluster(1, unit < bought)  # type: ignore[index]
-    entry = entry_of(Strata.of_clusters(clusters, 0.1), unstated_by="shop")
+    entry = entry_of(strata_of(clusters, 0.1), unstated_by="shop")
     # 60% holds nine units in control: too few, left out of the effect and not of the counts.
     expected = 100 / 140 * (30 / 90 - 2 / 10) + 40 / 140 * (10 / 20 - 8 / 20)
     assert entry["value"] == pytest.approx(expected)
@@ -109,7 +109,7 @@ def test_strata_too_small_give_no_effect(share: float, reason: str) -> None:
         for arm, n in (("treatment", 40), ("control", 6))
         for unit in range(n)
     }
-    entry = entry_of(Strata.of_clusters(clusters, 0.1))
+    entry = entry_of(strata_of(clusters, 0.1))
     assert (entry["status"], entry["value"]) == ("no_data", None)
     assert reason in entry["reason"]
     assert not any(each["compared"] for each in entry["shares"])
@@ -126,7 +126,7 @@ def test_one_unit_in_two_strata_is_one_cluster(units: list[tuple[Any, Any]]) -> 
         for share, (x, m) in zip((100_000, 500_000), both, strict=True):
             for arm in ("treatment", "control"):
                 clusters[(arm, share), f"{arm}{number}"] = Cluster(m, order_revenue=x)  # type: ignore[index]
-    strata = Strata.of_clusters(clusters, 0.1)
+    strata = strata_of(clusters, 0.1)
     mean = strata.mean("order_revenue", "control", strata.compared())
     x, m = (np.array([[part[at] for part in both] for both in units], float) for at in (0, 1))
     weights: NDArray[np.float64] = m.sum(0) / m.sum()
@@ -146,7 +146,7 @@ def test_one_share_is_compared_as_before(first: list[Any], second: list[Any]) ->
         for arm, units in (("treatment", first), ("control", second))
         for n, (x, m) in enumerate(units)
     }
-    strata = Strata.of_clusters(clusters, 0.1)
+    strata = strata_of(clusters, 0.1)
     left = [
         np.array([x - m * sum(x for x, _ in units) / sum(m for _, m in units) for x, m in units])
         for units in (first, second)
@@ -155,7 +155,7 @@ def test_one_share_is_compared_as_before(first: list[Any], second: list[Any]) ->
     for arm, units, each in (("treatment", first, left[0]), ("control", second, left[1])):
         mean = strata.mean("order_revenue", arm, [100_000])  # type: ignore[arg-type]
         spread = 2 / 3 * float(each @ each) / (len(each) - 1) + together / 3
-        assert mean.value == pytest.approx(RatioSums.of(units).value)
+        assert mean.value == pytest.approx(sums_of(units).value)
         assert mean.variance() == pytest.approx(
             spread * len(units) / sum(m for _, m in units) ** 2, abs=1e-9
         )
