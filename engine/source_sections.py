@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mersalg.engine.merchandising.sections import Columns, Section
 
@@ -102,10 +102,6 @@ class OrderColumns(_Columns):
 
 class OrdersSection(_Source):
     """Where orders are read from, and how."""
-
-    model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     columns: OrderColumns = OrderColumns()
     """What the columns of the source are called: one, or several that make one key."""

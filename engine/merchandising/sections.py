@@ -82,7 +82,14 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_lengt
 class Section(BaseModel):
     """A section of a shop file, in which unknown names are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
 
 
 Moment = Annotated[date | datetime, BeforeValidator(parse_moment)]
@@ -91,10 +98,6 @@ Moment = Annotated[date | datetime, BeforeValidator(parse_moment)]
 
 class _ShopRule(Section):
     """What a pin or a block speaks of: an item, a category, or a rule."""
-
-    model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     item: str | None = Field(default=None, min_length=1)
     """One item."""
@@ -184,10 +187,6 @@ class UpgradeSection(Section):
 
     It is offered across families and outside the price band, as long as it costs more.
     """
-
-    model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     from_: str = Field(min_length=1, alias="from")
     """The item in the cart."""
