@@ -64,96 +64,72 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row in the words and numbers of a page."""
+    """A row in the words and numbers of a page; ranges are intervals, `lift` a lower bound.
 
-    visit: Visit
+    Attributes
+    ----------
+    address : str or None
+        The row's own page.
+    antecedent : str
+        What the cart holds, as a field of a form.
+    effect, effect_range : str
+        Extra sales a month; empty where they are not known.
+    why_no_effect : str
+        What is missing for an effect.
+    """
+
     row: OfferRow
-
-    @property
-    def address(self) -> str | None:
-        """The row's own page."""
-        row = self.row
-        if not row.item_id:
-            return None
-        name = next(name for name, by in KEY_OF.items() if by == row.by)
-        return self.visit.address(f"/dashboard/{name}/{row.by}", of=row.kind, key=row.key)
-
-    @property
-    def antecedent(self) -> str:
-        """What the cart holds, as a field of a form."""
-        return antecedent_text(self.row.beside)
-
-    @property
-    def rate(self) -> str:
-        """How often it converted."""
-        return self.visit.figures.percent(self.row.rate["value"])
-
-    @property
-    def rate_range(self) -> str:
-        """The interval of that."""
-        return self._range(*(self._percent(end) for end in ("lower", "upper")))
-
-    @property
-    def shrunken(self) -> str:
-        """The rate drawn towards that of all."""
-        return self.visit.figures.percent(self.row.rate["shrunken"])
-
-    @property
-    def shown(self) -> str:
-        """How often it was shown."""
-        return self.visit.figures.count(self.row.rate["denominator"])
-
-    @property
-    def kept(self) -> str:
-        """What was sold after it and kept."""
-        return self.visit.figures.amount(whole(self.row.kept), None)
-
-    @property
-    def effect(self) -> str:
-        """Extra sales a month; empty where they are not known."""
-        return "" if self.row.effect.value is None else self.money(self.row.effect.value)
-
-    @property
-    def effect_range(self) -> str:
-        """The interval of that; why there is none."""
-        effect = self.row.effect
-        if effect.lower is None or effect.upper is None:
-            return ""
-        return self._range(self.money(effect.lower), self.money(effect.upper))
-
-    @property
-    def why_no_effect(self) -> str:
-        """What is missing for an effect."""
-        net = self.row.measured["net_incremental"]
-        control = net["control"]
-        if net["status"] == "blocked":
-            return self.visit.words("reason_blocked")
-        bought, decided = (self.visit.figures.count(control[name] or 0) for name in _FRACTION)
-        return self.visit.words("bought_without", bought=bought, decided=decided)
-
-    @property
-    def evidence(self) -> str:
-        """The counts behind a rule."""
-        return evidence_text(self.visit, self.row.evidence)
-
-    @property
-    def lift(self) -> str:
-        """Lower bound of the lift of a rule."""
-        evidence = self.row.evidence
-        return "" if evidence is None else self.visit.figures.decimal(evidence.lift_lower)
-
-    def money(self, amount: Decimal) -> str:
-        """Return a difference in money in few digits."""
-        return self.visit.figures.amount(whole(few_digits(amount)), None, sign=True)
-
-    def _percent(self, end: str) -> str:
-        return self.visit.figures.percent(self.row.rate[end])
-
-    def _range(self, lower: str, upper: str) -> str:
-        return self.visit.words("range", lower=lower, upper=upper)
+    address: str | None
+    antecedent: str
+    shown: str
+    rate: str
+    rate_range: str
+    shrunken: str
+    kept: str
+    effect: str
+    effect_range: str
+    why_no_effect: str
+    evidence: str
+    lift: str
 
 
-_FRACTION = ("numerator", "denominator")
+def line_of(visit: Visit, row: OfferRow) -> Line:
+    """Return a row in the words and numbers of a page."""
+    figures, words, effect, rate = visit.figures, visit.words, row.effect, row.rate
+    name = next(name for name, by in KEY_OF.items() if by == row.by)
+    net = row.measured["net_incremental"]
+    bought, decided = (
+        figures.count(net["control"][part] or 0) for part in ("numerator", "denominator")
+    )
+    is_blocked = net["status"] == "blocked"
+
+    def between(*ends: str) -> str:
+        return words("range", lower=ends[0], upper=ends[1])
+
+    def money(amount: Decimal) -> str:
+        return figures.amount(whole(few_digits(amount)), None, sign=True)
+
+    return Line(
+        row=row,
+        address=visit.address(f"/dashboard/{name}/{row.by}", of=row.kind, key=row.key)
+        if row.item_id
+        else None,
+        antecedent=antecedent_text(row.beside),
+        shown=figures.count(rate["denominator"]),
+        rate=figures.percent(rate["value"]),
+        rate_range=between(*(figures.percent(rate[end]) for end in ("lower", "upper"))),
+        shrunken=figures.percent(rate["shrunken"]),
+        kept=figures.amount(whole(row.kept), None),
+        effect="" if effect.value is None else money(effect.value),
+        effect_range=""
+        if effect.lower is None or effect.upper is None
+        else between(money(effect.lower), money(effect.upper)),
+        why_no_effect=words("reason_blocked")
+        if is_blocked
+        else words("bought_without", bought=bought, decided=decided),
+        evidence=evidence_text(visit, row.evidence),
+        lift=figures.decimal(row.evidence.lift_lower) if row.evidence else "",
+    )
 
 
 def whole(amount: Decimal | None) -> Decimal | None:

@@ -23,6 +23,7 @@ from mersalg.serving.dashboard.offer_lines import (
     Scales,
     all_counted,
     evidence_text,
+    line_of,
     page_rows,
     whole,
 )
@@ -31,6 +32,7 @@ from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names
+from mersalg.serving.presentation.overview import funnel_of
 from mersalg.serving.presentation.worthwhile import RECENT
 
 router = pages_router()
@@ -83,7 +85,7 @@ async def show_offer(
     row = rows[0]
     others: tuple[Key, ...] = ("rule", "upgrade")
     related = [
-        Line(visit, each)
+        line_of(visit, each)
         for other in others
         if by == "item"
         for each in in_order(page_rows(visit, reports[other], other), "kept", ascending=False)
@@ -102,7 +104,7 @@ async def show_offer(
     }
     if row.changed is not None and row.changed.rule_id is not None:
         own_rules.add(row.changed.rule_id)
-    line = Line(visit, row)
+    line = line_of(visit, row)
     here = visit.address(of=kind, key=key)
     return await visit.page(
         name,
@@ -112,7 +114,9 @@ async def show_offer(
         back=visit.address(f"/dashboard/{name}"),
         here=here,
         sentence=_sentence(visit, line, report["currency"]),
-        steps=_steps(visit, row),
+        funnel=funnel_of(row.measured, row.kind, visit.language),
+        level=visit.figures.level(report["level"]),
+        days=report["days"],
         formula=_formula(visit, row, report),
         related=related,
         scales=Scales.of([row, *(each.row for each in related)]),
@@ -160,39 +164,6 @@ def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
         for name, end in (("lower", effect.lower), ("upper", effect.upper))
     }
     return visit.words(f"offer_{effect.says}", amount=amount, **bounds)
-
-
-def _steps(
-    visit: Visit, row: OfferRow
-) -> list[tuple[str, tuple[str, str], tuple[str, str], float, float | None]]:
-    """Return the funnel: the step, count and share in both arms, and the shares as numbers."""
-    gross, net = row.measured["incremental"], row.measured["net_incremental"]
-    decided = {arm: gross[arm]["denominator"] for arm in ("treatment", "control")}
-    clicked, shown = row.measured["click_through"], row.rate
-    counts = (
-        ("decided", decided["treatment"], decided["control"]),
-        ("shown", shown["denominator"], None),
-        ("clicked", clicked["numerator"], None),
-        ("bought", gross["treatment"]["numerator"], gross["control"]["numerator"]),
-        ("kept", net["treatment"]["numerator"], net["control"]["numerator"]),
-    )
-    whole = max(decided["treatment"], shown["denominator"])
-
-    def text(n: int | None, of: int) -> tuple[str, str]:
-        if n is None:
-            return ("", "")
-        return (visit.figures.count(n), visit.figures.percent(n / of if of else None))
-
-    return [
-        (
-            visit.words(f"step_{step}"),
-            text(treated, whole),
-            text(control, decided["control"]),
-            treated / whole if whole else 0.0,
-            None if control is None or not decided["control"] else control / decided["control"],
-        )
-        for step, treated, control in counts
-    ]
 
 
 def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:

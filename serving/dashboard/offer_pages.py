@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from mersalg.serving.dashboard.offer_lines import (
     KEY_OF,
-    Line,
     Scales,
     all_counted,
     counted,
+    line_of,
     page_rows,
 )
 from mersalg.serving.dashboard.offers import SHOWN, SORTED_BY, csv_of, in_order, matching
@@ -66,7 +66,7 @@ async def show_offers(
         name,
         "offers.html",
         by=by,
-        lines=[Line(visit, row) for row in shown],
+        lines=[line_of(visit, row) for row in shown],
         scales=Scales.of(shown),
         n_rows=len(rows),
         n_all=len(every),

@@ -145,7 +145,7 @@ class _Page:
             has_data=any(shown) or any(sum(arms_of(each)) for each in effects),
             step=self._step,
             timeline=timeline_of(self._report, self._language, self._step, occurred),
-            funnels=[self._funnel(kind, each) for kind, each in self._kinds.items()],
+            funnels=[funnel_of(each, kind, self._language) for kind, each in self._kinds.items()],
         )
 
     def _days_left(self, worthwhile_effect: float | None) -> float | None:
@@ -277,46 +277,49 @@ class _Page:
             period=self._figures.period(first, last),
         )
 
-    def _funnel(self, kind: str, measured: Report) -> Funnel:
-        """Return the steps of checkouts: those with offers, and those of the control arm."""
-        figures, words = self._figures, self._words
-        gross, net = measured["incremental"], measured["net_incremental"]
-        (treated, control), shown = arms_of(gross), measured["checkout"]["denominator"]
-        clicks = measured["click_through"]
-        held_back = [words("held_back")]
-        colour = COLOURS[kind]
 
-        def step(name: str, of_treated: int, of_control: int | None) -> Any:
-            shares = [(of_treated / treated if treated else 0.0, colour)]
-            cells = [figures.percent(min(1.0, shares[0][0])), figures.count(of_treated)]
-            other = held_back
-            if of_control is not None:
-                share = of_control / control if control else 0.0
-                shares.append((share, COLOURS["control"]))
-                other = [figures.percent(share), figures.count(of_control)]
-            drawn = bars([(min(1.0, share), of) for share, of in shares])
-            return (words(f"step_{name}"), drawn, cells, other)
+def funnel_of(measured: Report, kind: str, language: Language) -> Funnel:
+    """Return the steps of checkouts: those with offers, and those of the control arm.
 
-        clicked = (
-            words("step_clicked"),
-            bars([(clicks["value"] or 0.0, colour)]),
-            [
-                figures.percent(clicks["value"]),
-                words(
-                    "clicks_of_offers",
-                    part=figures.count(clicks["numerator"]),
-                    whole=figures.count(clicks["denominator"]),
-                ),
-            ],
-            held_back,
-        )
-        return Funnel(
-            kind,
-            [
-                step("decided", treated, control),
-                step("shown", shown, None),
-                clicked,
-                step("bought", gross["treatment"]["numerator"], gross["control"]["numerator"]),
-                step("kept", net["treatment"]["numerator"], net["control"]["numerator"]),
-            ],
-        )
+    Where everybody gets offers, they begin with the checkouts that were shown one.
+    """
+    entries = EntryWords(language)
+    figures, words, colour = entries.figures, entries.phrase, COLOURS[kind]
+    gross, net, clicks = (
+        measured[name] for name in ("incremental", "net_incremental", "click_through")
+    )
+    (treated, control), shown = arms_of(gross), measured["checkout"]["denominator"]
+    bought, kept = gross["treatment"]["numerator"], net["treatment"]["numerator"]
+    if not treated:
+        treated = shown
+        bought, kept = (measured[name]["numerator"] for name in ("checkout", "net_checkout"))
+    held_back = [words("held_back")]
+
+    def step(name: str, of_treated: int, of_control: int | None) -> Any:
+        shares = [(of_treated / treated if treated else 0.0, colour)]
+        cells = [figures.percent(min(1.0, shares[0][0])), figures.count(of_treated)]
+        other = held_back
+        if of_control is not None:
+            share = of_control / control if control else 0.0
+            shares.append((share, COLOURS["control"]))
+            other = [figures.percent(share if control else None), figures.count(of_control)]
+        drawn = bars([(min(1.0, share), of) for share, of in shares])
+        return (words(f"step_{name}"), drawn, cells, other)
+
+    part, whole = (figures.count(clicks[name]) for name in ("numerator", "denominator"))
+    clicked = (
+        words("step_clicked"),
+        bars([(clicks["value"] or 0.0, colour)]),
+        [figures.percent(clicks["value"]), words("clicks_of_offers", part=part, whole=whole)],
+        held_back,
+    )
+    return Funnel(
+        kind,
+        [
+            step("decided", treated, control),
+            step("shown", shown, None),
+            clicked,
+            step("bought", bought, gross["control"]["numerator"]),
+            step("kept", kept, net["control"]["numerator"]),
+        ],
+    )

@@ -41,6 +41,16 @@ PAGES = {
 REFUSED = ("problem",)
 
 
+UNEXPLAINED = """() => [...document.querySelectorAll("main section:not(.operation)")]
+    .filter((section) => !section.querySelector("details.count"))
+    .filter((section) => [...section.querySelectorAll("td, dd, .figure")]
+        .some((cell) => /\\d/.test(cell.textContent)))
+    .map((section) => section.getAttribute("aria-labelledby"))"""
+"""Sections with numbers that do not say, on demand, how they are counted."""
+TIMES = "audit"
+"""The section that says when somebody did what: it counts nothing."""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A shop with weeks of a hold-out, days of two kinds, and two versions."""
@@ -69,6 +79,7 @@ def test_a_page_fits_and_keeps_nobody_out(
             eventually(partial(is_counted, page, shop.url + address, language))
             assert page.evaluate("() => document.documentElement.scrollWidth") <= width, name
             assert page.locator("h1").count() == 1, name
+            assert set(page.evaluate(UNEXPLAINED)) <= {TIMES}, name
             page.screenshot(
                 path=SCREENSHOTS / f"{name}.{language}-{width}-{scheme}.png", full_page=True
             )

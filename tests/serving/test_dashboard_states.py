@@ -96,6 +96,17 @@ def test_the_chart_marks_what_administrators_did(selling: Path) -> None:
     assert response.text.count('class="pause"') == 1
 
 
+def test_a_funnel_without_a_hold_out_begins_with_what_was_shown(selling: Path) -> None:
+    text = page_of(selling, "/dashboard/funnel").text
+    row = r'row">(\w+)</th>.*?<td>(\S+)<span class="range">([^<]+)<'
+    seen = [("Decided", "100.0%", "10"), ("Shown", "100.0%", "10")]
+    seen.append(("Clicked", "0.0%", "0 of 10 offers"))
+    assert re.findall(row, text, re.DOTALL) == [
+        *(*seen, ("Bought", "60.0%", "6"), ("Kept", "60.0%", "6")),
+        *(*seen, ("Bought", "20.0%", "2"), ("Kept", "20.0%", "2")),
+    ]
+
+
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel", "/dashboard/rules"])
 def test_a_page_whose_numbers_are_still_counted_says_so(
     path: str, selling: Path, monkeypatch: pytest.MonkeyPatch
