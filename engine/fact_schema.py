@@ -240,12 +240,7 @@ _any_decoder = msgspec.json.Decoder(float_hook=exact_number)
 def decode_fact(raw: bytes | str | msgspec.Raw, unknown: set[str] | None = None) -> FactBody:
     """Return the body of a fact from its JSON.
 
-    Parameters
-    ----------
-    raw
-        The JSON.
-    unknown
-        Takes the fields of events that are not known, which are left out.
+    `unknown` takes the fields of events that are not known, which are left out.
 
     Raises
     ------
@@ -348,13 +343,8 @@ _BY_TYPE = (
 def problem_of(error: msgspec.ValidationError, whole: str = "") -> tuple[str, str]:
     """Return the field that `msgspec` refused and why, in plain words.
 
-    Parameters
-    ----------
-    error
-        What it raised.
-    whole
-        The field whose value was converted. The field that is returned is inside it, and empty
-        where the value itself was refused.
+    `whole` is the field whose value was converted: the one that is returned is inside it, and empty
+    where the value itself was refused.
     """
     problem = str(error)
     found = _WHERE.search(problem)

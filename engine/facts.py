@@ -97,11 +97,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 class Replaces(msgspec.Struct, frozen=True, gc=False):
     """The item an upsell would replace, and how many of it, all lines of the cart together.
 
-    Attributes
-    ----------
-    price_difference_minor
-        For one unit: the better item's price less what the buyer pays for one of the base item
-        after the lines' discounts, on average over its lines.
+    `price_difference_minor` is for one unit: the better item's price less what the buyer pays for
+    one of the base item after the lines' discounts, on average over its lines.
     """
 
     item_id: str

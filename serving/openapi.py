@@ -142,14 +142,7 @@ def answered(component: str) -> dict[int | str, dict[str, object]]:
 def json_body(component: str, example: Schema, *, admits: bool = False) -> Schema:
     """Return the `openapi_extra` of an endpoint that reads its own body.
 
-    Parameters
-    ----------
-    component
-        Name of the body's schema.
-    example
-        Of the body.
-    admits
-        Whether the endpoint admits its callers itself.
+    `admits` says that the endpoint admits its callers itself.
     """
     schema = {"$ref": _REFERENCE.format(name=component)}
     content = {"application/json": {"schema": schema, "example": example}}

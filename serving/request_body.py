@@ -58,15 +58,8 @@ async def read_body(
 ) -> bytes:
     """Return the whole body, of at most `largest` bytes where that is less than the service takes.
 
-    Parameters
-    ----------
-    request
-        Whose body it is.
-    largest
-        Limit of bytes; the service's own where it is None.
-    digest
-        Takes every byte. A body over the limit is then read to its end, up to 16 times the limit,
-        and not kept, so that its sender is known before it is refused.
+    A `digest` takes every byte. A body over the limit is then read to its end, up to 16 times the
+    limit, and not kept, so that its sender is known before it is refused.
 
     Raises
     ------
@@ -138,14 +131,7 @@ def largest_body(request: Request, caller: Caller) -> int | None:
 def decode(body: bytes, kind: type[Body], unknown: list[str] | None = None) -> Body:
     """Return a body as a struct.
 
-    Parameters
-    ----------
-    body
-        JSON.
-    kind
-        The struct.
-    unknown
-        Takes the fields that are not known, which are left out.
+    `unknown` takes the fields that are not known, which are left out.
 
     Raises
     ------

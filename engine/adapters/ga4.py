@@ -42,15 +42,10 @@ _OFFER = ("offer_id", "promotion_id")
 
 
 def translate(payload: object, received_at: int) -> list[Record]:
-    """Events in our schema; those that say nothing of offers or orders are left out.
+    """Return events in our schema; those that say nothing of offers or orders are left out.
 
-    Parameters
-    ----------
-    payload
-        `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a push
-        `{"event", "ecommerce"}`.
-    received_at
-        Microseconds, when the payload says no time.
+    A payload is `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a
+    push `{"event", "ecommerce"}`. One without a time is of `received_at` (microseconds).
 
     Raises
     ------

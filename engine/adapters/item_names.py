@@ -22,10 +22,7 @@ class ItemNames:
     def put_ids(self, events: Iterable[Record]) -> int:
         """Put ids in the place of names in lines of events.
 
-        Returns
-        -------
-        int
-            The number of lines whose item is known neither by an id nor by a name.
+        The number of lines whose item is known neither by an id nor by a name is returned.
         """
         n_unknown = 0
         for event in events:

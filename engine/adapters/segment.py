@@ -40,14 +40,10 @@ _ORDERS = frozenset({"purchase", "refund", "cancel"})
 
 
 def translate(payload: object, received_at: int) -> list[Record]:
-    """Events in our schema; messages that say nothing of offers or orders are left out.
+    """Return events in our schema; messages that say nothing of offers or orders are left out.
 
-    Parameters
-    ----------
-    payload
-        One message, or `{"batch": [...]}`.
-    received_at
-        Microseconds, when a message says no time.
+    A payload is one message, or `{"batch": [...]}`. One without a time is of `received_at`
+    (microseconds).
 
     Raises
     ------

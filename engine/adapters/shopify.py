@@ -65,16 +65,9 @@ def translate(payload: object, received_at: int, topic: str | None = None) -> li
     """Return events in our schema: none of a test order, and of topics that are no sale or return.
 
     An order becomes a purchase, and a cancellation once it is cancelled or deleted, a refund a
-    refund. An edit has no lines of its own: the order comes again as `orders/updated`.
-
-    Parameters
-    ----------
-    payload
-        The body of a webhook.
-    received_at
-        Microseconds; only `orders/delete` states no instant.
-    topic
-        Of the webhook, such as `orders/paid`; without it the payload shows what it is.
+    refund. An edit has no lines of its own: the order comes again as `orders/updated`. Without a
+    topic, such as `orders/paid`, the payload shows what it is; only `orders/delete` is of
+    `received_at` (microseconds), for it states no instant.
 
     Raises
     ------

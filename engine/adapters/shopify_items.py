@@ -33,18 +33,10 @@ _ONLY_VARIANT = "Default Title"
 def stated_items(
     payload: object, topic: str, received_at: int, known: Mapping[str, LiveItem]
 ) -> list[Stated]:
-    """Return what a webhook states of items; nothing of stock whose product never came.
+    """Return what a webhook of one of TOPICS states of items.
 
-    Parameters
-    ----------
-    payload
-        The body.
-    topic
-        One of TOPICS.
-    received_at
-        Microseconds; a deletion states no instant.
-    known
-        Items as they are now, by id.
+    That is nothing of stock whose product never came. `known` are the items as they are now, by id.
+    A deletion is of `received_at` (microseconds), for it states no instant.
 
     Raises
     ------

@@ -113,16 +113,8 @@ def connect(
 ) -> Engine:
     """Return an engine whose write transactions are durable when they end.
 
-    Parameters
-    ----------
-    url
-        Of the database.
-    bulk
-        Whether it has memory for writing much at once, where the database is a file.
-    file
-        Which is compared with what connections opened.
-    watched
-        Notes when a connection is checked.
+    `bulk` gives a file memory for writing much at once. `file` is compared with what connections
+    opened, and `watched` notes when one is checked.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(

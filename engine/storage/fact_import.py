@@ -73,22 +73,16 @@ class _Rejects:
     def resume(self, kept: int | None) -> None:
         """Continue behind the bytes that an interrupted run wrote for the lines it recorded.
 
-        Parameters
-        ----------
-        kept
-            Number of these bytes; None where it is not known, which keeps the whole file.
+        They are `kept`; where their number is not known, the whole file is.
         """
         if kept is None:
             kept = self._path.stat().st_size if self._path.exists() else 0
         self._resumed, self.size = True, kept
 
     def put(self, entries: Sequence[bytes]) -> int:
-        """Write entries behind the first `size` bytes, in place of what a failed attempt left.
+        """Write entries in place of what a failed attempt left behind the first `size` bytes.
 
-        Returns
-        -------
-        int
-            The size of the file with them.
+        The size of the file with them is returned.
         """
         if self._file is None:
             if not entries:

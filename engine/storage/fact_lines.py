@@ -83,18 +83,8 @@ def pieces(
 ) -> Generator[Pieces, None, None]:
     """Open a context with the pieces of a file whose first line has the number `first`.
 
-    Parameters
-    ----------
-    source
-        The lines.
-    first
-        Number of the first of them.
-    pseudonyms
-        Hash the ids.
-    translation
-        Turns the JSON of another system's line into facts; None for a file of facts.
-    large
-        Whether other processes prepare the lines.
+    `translation` turns the JSON of another system's line into facts, None for a file of facts. Of a
+    `large` file other processes prepare the lines.
     """
     if not large:
         yield (

@@ -184,23 +184,11 @@ class Batch:
         self._set_rows()
 
     def reject_decisions(self, known: Collection[str]) -> set[str]:
-        """Reject decisions whose `decision_id` is known, or used by another one of the batch.
-
-        Returns
-        -------
-        set of str
-            Their event ids.
-        """
+        """Reject decisions whose id is known or twice in the batch; return their event ids."""
         return self._reject_clashing(self.decision_rows, known, "decision_id")
 
     def reject_offers(self, known: Collection[str]) -> set[str]:
-        """Reject decisions with an `offer_id` that is known, or used by another one of the batch.
-
-        Returns
-        -------
-        set of str
-            Their event ids.
-        """
+        """Reject decisions with an offer that is known or another's; return their event ids."""
         return self._reject_clashing(self.offer_rows, known, "offer_id")
 
     def _reject_clashing(self, rows: Sequence[Row], known: Collection[str], field: str) -> set[str]:

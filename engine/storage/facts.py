@@ -50,18 +50,8 @@ class Facts:
     """Append-only facts, idempotent by `event_id`; safe from several threads.
 
     Customer and session ids are stored as keyed hashes only: facts that are read hold pseudonyms.
-    Every method raises StorageUnavailable where the database cannot answer.
-
-    Parameters
-    ----------
-    database
-        Holds the facts.
-    writer
-        Writes batches to it.
-    pseudonyms
-        Returns the hashes of ids; called for the first row, as readers need no secret.
-    committing
-        Surrounds each batch that is written.
+    Every method raises StorageUnavailable where the database cannot answer. `pseudonyms` is called
+    for the first row, as readers need no secret; `committing` surrounds each batch that is written.
     """
 
     def __init__(
@@ -78,15 +68,9 @@ class Facts:
         """Record a batch in one transaction; it is on disk when this returns.
 
         The same fact again counts as a duplicate; the same `event_id` (or `decision_id`,
-        `offer_id`) with another body is rejected with code `conflict`.
-
-        Parameters
-        ----------
-        batch
-            Facts with the ids as the shop knows them.
-        trusted
-            Whether ids in the form of a pseudonym are pseudonyms, as in a file exported here.
-            From any other source they are hashed like all ids.
+        `offer_id`) with another body is rejected with code `conflict`. The facts have the ids as
+        the shop knows them; only of a `trusted` source, a file exported here, ids in the form of a
+        pseudonym are pseudonyms.
         """
         return self.append_rows(self.rows_of(batch, trusted=trusted))
 
@@ -166,12 +150,7 @@ class Facts:
     def read_ids(self, wanted: Select[tuple[str]] | None, *, few: bool) -> Iterator[Fact]:
         """Yield the facts whose event ids a query finds (None: all), as `read`.
 
-        Parameters
-        ----------
-        wanted
-            Selects event ids.
-        few
-            Whether they are a small part of all facts, to be read along indexes.
+        A `few` of all facts are read along indexes.
         """
         query = select(facts.c.body).order_by(facts.c.occurred_at, facts.c.event_id)
         if wanted is not None:
@@ -235,17 +214,10 @@ class Facts:
             return months.count_before(connection, instant)
 
     def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
-        """Delete every fact before an instant and return their number.
+        """Delete every fact before an instant (microseconds) and return their number.
 
         Only `mersalg.engine.tracking.retention` may: reports of that time need their roll-ups
-        sealed.
-
-        Parameters
-        ----------
-        instant
-            Microseconds.
-        dropped
-            Called after each step with the number of facts it deleted.
+        sealed. `dropped` is called after each step with the number of facts that it deleted.
         """
         return months.drop_before(self._database, instant, dropped)
 

@@ -44,10 +44,7 @@ class LiveEntries:
     def take(self, stated: Sequence[Stated]) -> list[LiveItem | None]:
         """Keep what is stated of items, in one transaction.
 
-        Returns
-        -------
-        list
-            The item as it is now for each that was stated; None where nothing of it was newer.
+        Each item is returned as it is now; None where nothing that was stated of it was newer.
         """
         found: list[LiveItem | None] = []
 

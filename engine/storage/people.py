@@ -25,14 +25,7 @@ BATCH = 2_000
 class People:
     """The people of one database; raises StorageUnavailable as `Facts`.
 
-    Parameters
-    ----------
-    database
-        Holds their facts.
-    stored
-        The same facts, for reading.
-    pseudonyms
-        Returns the hashes of ids; called when the first id is hashed.
+    `pseudonyms` is called when the first id is hashed.
     """
 
     def __init__(
@@ -116,12 +109,8 @@ class People:
     def rotate(self, renewed: Callable[[int], None]) -> int:
         """Bring every pseudonym under the newest secret; return the number of facts changed.
 
-        If interrupted, run it again and it resumes.
-
-        Parameters
-        ----------
-        renewed
-            Called after each batch with the number of its facts that were changed.
+        If interrupted, run it again and it resumes. `renewed` is called after each batch with the
+        number of its facts that were changed.
 
         Raises
         ------

@@ -192,12 +192,7 @@ def _dismissals(dialect: str) -> str:
 class Questions:
     """Answer the queries of several calls together; safe from several threads.
 
-    Parameters
-    ----------
-    database
-        Its connections are kept for the next question.
-    pseudonyms
-        Returns the hashes of ids; called at the first question.
+    Connections are kept for the next question. `pseudonyms` is called at the first question.
     """
 
     def __init__(self, database: Database, pseudonyms: Callable[[], Pseudonyms]) -> None:
@@ -211,14 +206,8 @@ class Questions:
     ) -> list[KnownBuyer]:
         """Return what the facts say about each buyer.
 
-        The database is asked once; a second time only where someone dismissed an offer.
-
-        Parameters
-        ----------
-        queries
-            Of calls that wait.
-        trusted
-            Whether ids that have the form of a pseudonym are pseudonyms.
+        The database is asked once; a second time only where someone dismissed an offer. From a
+        `trusted` caller ids that have the form of a pseudonym are pseudonyms.
 
         Raises
         ------

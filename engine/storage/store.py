@@ -54,16 +54,9 @@ def open_store(
 ) -> Store:
     """Return the store at `url`; the database is not used yet.
 
-    Parameters
-    ----------
-    url
-        `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
-    secret
-        Key of the pseudonyms; where None, see `load_secret`.
-    bulk
-        Use more memory, for writing much at once.
-    committing
-        Surrounds each append of facts, as with the span of a trace.
+    The URL is `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file. Without a
+    `secret` see `load_secret`. For writing in `bulk` it uses more memory; `committing` surrounds
+    each append of facts, as with the span of a trace.
 
     Raises
     ------
@@ -99,15 +92,6 @@ class Store:
 
     Every method, and those of the parts, raises StorageUnavailable where the database cannot
     answer.
-
-    Attributes
-    ----------
-    facts : Facts
-    questions : Questions
-    reports : Reports
-    people : People
-    audit : AuditLog
-    live : LiveEntries
     """
 
     def __init__(
@@ -143,10 +127,7 @@ class Store:
     def migrate(self, *, serving: bool = False) -> None:
         """Bring the schema to this version; safe to run again and from several processes.
 
-        Parameters
-        ----------
-        serving
-            Connect for writing now, before a caller waits for it.
+        A `serving` process connects for writing now, before a caller waits for it.
 
         Raises
         ------
@@ -242,12 +223,9 @@ class Store:
             settings.keep_note(writing, name, value)
 
     def replace_note(self, name: str, known: str | None, value: str) -> bool:
-        """Keep a note where the present one is `known` (None: there is none).
+        """Keep a note where the present one is `known` (None: none); return whether it was.
 
-        Returns
-        -------
-        bool
-            Whether it was; where it was not, somebody else changed the note, which stays.
+        Where it was not, somebody else changed the note, which stays.
         """
         with self._database.writing() as writing:
             return settings.replace_note(writing, name, known, value)

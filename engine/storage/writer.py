@@ -73,19 +73,15 @@ class Writer(ABC):
     def write(self, batch_facts: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """Record the new facts of a batch in one transaction, and tell apart the others.
 
-        Parameters
-        ----------
-        batch_facts
-            Facts ready to be written; one that is stored already with the same content counts as a
-            duplicate, with another content it is rejected.
-        note
-            Called before the transaction ends; what it returns is kept in the same transaction.
+        A fact that is stored already with the same content counts as a duplicate, with another
+        content it is rejected. What `note` returns, called before the transaction ends, is kept in
+        it.
 
         Raises
         ------
         StorageUnavailable
-            The database failed; nothing of the batch was written, or all of it where the
-            connection was lost in the commit. Writing it again is safe.
+            The database failed; nothing of the batch was written, or all of it where the connection
+            was lost in the commit. Writing it again is safe.
         """
         with self._lock:
             try:

@@ -198,14 +198,7 @@ def _dated(event: Event, now: int, *, is_server: bool) -> Event:
 def entries_of(body: bytes, kind: type[msgspec.Struct], maximum: int) -> list[msgspec.Raw]:
     """Return the entries of the one list that a body holds; raise ApiError 422 where it has none.
 
-    Parameters
-    ----------
-    body
-        Of the call.
-    kind
-        Whose one field is a list of `msgspec.Raw`.
-    maximum
-        Most entries.
+    That list, of `msgspec.Raw`, is the one field of `kind`.
     """
     [name] = kind.__struct_fields__
     try:

@@ -422,6 +422,7 @@ def test_the_documentation_page_shows_them(anyone: httpx.Client) -> None:
     page = anyone.get("/docs")
     assert page.status_code == 200
     assert "/v1/suggestions" in page.text
+    assert '"item_id": "phone-64"' in page.text
     assert "<script" not in page.text
 
 
