@@ -219,6 +219,7 @@ def _accessory(words: list[str]) -> str:
     return ""
 
 
+@lru_cache(4_096)  # many pairs of items differ by the same texts
 def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | None:
     """Return whether an attribute is one of fit or of taste, of two texts that differ."""
     words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
