@@ -43,6 +43,8 @@ Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 _MOST = 1_000
 """Items a list holds at most: enough that ten are left when what was bought before is not."""
 _LEAST_JOINT = 5
+LEARNED_SHARE = 0.125
+"""Of the orders before the split: the last part, which the scorers learn from."""
 
 
 def popularity(n_orders_of_item: NDArray[np.int64]) -> Ranker:
@@ -88,10 +90,6 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
         return np.append(found, others[~np.isin(others, found)])[:_MOST]
 
     return rank
-
-
-LEARNED_SHARE = 0.125
-"""Of the orders before the split: the last part, which the scorers learn from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ from mersalg.training.upsell.tiers import FormerCuts, TierCounts, fit_ladders, p
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
+UNSAVED = "unsaved"
+FittedLadders = tuple[Ladders, TierCounts]
+_NOBODY = np.zeros(0, dtype=np.uint64)
+
 
 def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
     """Return the store an order's lines name; int64 (n_orders,), MISSING where they name none."""
@@ -77,9 +81,6 @@ def borne_out(
     return table.take(kept), stores
 
 
-UNSAVED = "unsaved"
-
-
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A model, what was counted on the way, and all pairs that the model could keep apart."""
@@ -87,10 +88,6 @@ class Fitted:
     model: Model
     apart: Apart
     counts: Mapping[str, object]
-
-
-FittedLadders = tuple[Ladders, TierCounts]
-_NOBODY = np.zeros(0, dtype=np.uint64)
 
 
 def fit_model(

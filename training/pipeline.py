@@ -43,6 +43,9 @@ from mersalg.training.upsell.tiers import FormerCuts, former_cuts
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
+BACK_TEST_SAMPLES = 5_000
+_LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")
+
 
 def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Sources) -> str:
     """Return the sha256 of the shop file, the rows it names, the erased customers and the release.
@@ -72,10 +75,6 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
         "mersalg": __version__,
     }
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-BACK_TEST_SAMPLES = 5_000
-_LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ _HEADER = re.compile(
     r"( ?\(s\))?( ?(id|no|nr|number|code|name|description|\d+))?"
 )
 _LINES = "write one basket a line, or a table with the columns order_id and item_id"
+_SPACED = frozenset({".dat", ".basket"})
+_TABLE_COLUMNS = ("order_id", "item_id")
+_WIDE_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+"""White space beyond ASCII, as `str.split` knows it."""
+_COMMA = ord(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +138,6 @@ def refuse_other_files(
     ):  # fmt: skip
         if wrong:
             raise DataError(message, file=str(path), row=1)
-
-
-_SPACED = frozenset({".dat", ".basket"})
-_TABLE_COLUMNS = ("order_id", "item_id")
-_WIDE_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-"""White space beyond ASCII, as `str.split` knows it."""
-_COMMA = ord(",")
 
 
 def read_baskets(path: Path) -> tuple[Baskets, StringTable]:

@@ -24,6 +24,11 @@ from mersalg.training.reading.validation import RowAudit
 from mersalg.training.reading.words import NO, YES
 
 _MOST = np.iinfo(np.int16).max
+_TEXT = pa.large_string()
+_EMPTY = pa.scalar("", _TEXT)
+_MORE_IMAGES = r"[,;|\s]\s*https?://.*$"
+_PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "product_handle")
+"""Columns (see `as_field`) that name the product of which a row is a variant."""
 
 
 def ranks_of(
@@ -57,13 +62,6 @@ def ranks_of(
 
 def _above(text: str, other: str) -> bool:
     return is_step(other, text) and compare_texts(other, text) == "gain"
-
-
-_TEXT = pa.large_string()
-_EMPTY = pa.scalar("", _TEXT)
-_MORE_IMAGES = r"[,;|\s]\s*https?://.*$"
-_PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "product_handle")
-"""Columns (see `as_field`) that name the product of which a row is a variant."""
 
 
 def read_catalogue(
@@ -166,18 +164,9 @@ def read_catalogue(
     if columns.image_url is not None:
         image_urls = pc.replace_substring_regex(texts(columns.image_url), _MORE_IMAGES, "")
     audit.note(how, inheriting, tuple(of_product))
-    price = _amounts(
-        *(source, audit, section, "price", currency),
-        bad="bad_catalogue_price",
-        negative="negative_catalogue_price",
-        foreign="foreign_catalogue_price",
-    )
-    cost = _amounts(
-        *(source, audit, section, "cost", currency),
-        bad="bad_cost",
-        negative="bad_cost",
-        foreign="bad_cost",
-    )
+    reasons = ("bad_catalogue_price", "negative_catalogue_price", "foreign_catalogue_price")
+    price = _amounts(source, audit, section, "price", currency, reasons)
+    cost = _amounts(source, audit, section, "cost", currency, ("bad_cost", "bad_cost", "bad_cost"))
     return Catalogue(
         items=items,
         names=string_table(names),
@@ -312,12 +301,12 @@ def _amounts(
     section: CatalogueSection,
     field: str,
     currency: str,
-    *,
-    bad: str,
-    negative: str,
-    foreign: str,
+    notes: tuple[str, str, str],
 ) -> NDArray[np.int64]:
-    """Minor units, UNKNOWN where the file does not give a usable amount; int64 (n_rows,)."""
+    """Return minor units, UNKNOWN where the file does not give a usable amount; int64 (n_rows,).
+
+    `notes`: of amounts that are unreadable, below zero, and in another currency.
+    """
     column = getattr(section.columns, field)
     if column is None:
         return np.full(source.n_rows, UNKNOWN, dtype=np.int64)
@@ -325,6 +314,7 @@ def _amounts(
     minor, too_large = money_to_minor(numbers.values, currency)
     below = numbers.values < 0
     usable = ~(numbers.bad | numbers.missing | below | too_large | numbers.foreign)
+    bad, negative, foreign = notes
     audit.note(foreign, numbers.foreign, column)
     audit.note(bad, (numbers.bad | (too_large & ~below)) & ~numbers.foreign, column)
     audit.note(negative, below & ~numbers.foreign, column)

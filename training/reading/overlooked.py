@@ -19,6 +19,16 @@ from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, Codes, Keys, codes_of
 from mersalg.training.reading.sources import SourceTable
 
+_FIELDS = {
+    "orders": ("customer_id", "ordered_at", "quantity", "unit_price", "store_id", "currency"),
+    "catalogue": ("name", "category", "price", "in_stock", "active", "cost"),
+}
+_DASHES = "[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]"
+_MANY = 20
+"""Order lines of one customer that may be those of all guests."""
+_SHARE = 0.2
+_TIMES_THE_NEXT = 5
+
 
 def sensitive_categories(categories: Iterable[str]) -> dict[str, str]:
     """Return the names among category paths that sound sensitive, each with its topic.
@@ -54,17 +64,6 @@ def _patterns() -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:
     listed = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     return re.compile(rf"(?<![^\W_])(?:{listed})(?![^\W_])")
-
-
-_FIELDS = {
-    "orders": ("customer_id", "ordered_at", "quantity", "unit_price", "store_id", "currency"),
-    "catalogue": ("name", "category", "price", "in_stock", "active", "cost"),
-}
-_DASHES = "[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]"
-_MANY = 20
-"""Order lines of one customer that may be those of all guests."""
-_SHARE = 0.2
-_TIMES_THE_NEXT = 5
 
 
 def unused_fields(

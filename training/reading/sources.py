@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,38 +23,19 @@ from mersalg.training.reading.arrow import numpy_of, pc
 from mersalg.training.reading.csv_files import RaggedRow, read_csv
 
 if TYPE_CHECKING:
-    from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
+    from mersalg.engine.source_sections import (
+        CatalogueColumns,
+        CatalogueSection,
+        OrderColumns,
+        OrdersSection,
+    )
+
+    SourceSection = OrdersSection | CatalogueSection
 
 _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _GLOB_MARKS = frozenset("*?[")
 _LONGEST_VALUE = 200
-
-
-class SourceSection(Protocol):
-    """What the sections `[orders]` and `[catalogue]` of a shop file have in common."""
-
-    @property
-    def path(self) -> str | None:
-        """File or glob."""
-
-    @property
-    def url(self) -> str | None:
-        """Database URL."""
-
-    @property
-    def query(self) -> str | None:
-        """Query of the database."""
-
-    @property
-    def separator(self) -> str:
-        """Sign between the cells of a CSV file."""
-        ...
-
-    @property
-    def encoding(self) -> str:
-        """Encoding of a CSV file."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

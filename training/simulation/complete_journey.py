@@ -93,6 +93,20 @@ pack_size = "package_size"
 [tracking]
 count = "vouched"
 """
+_MAP = """\
+# How `mersalg events import --map` reads campaigns.csv.
+[columns]
+event = "event"
+customer = "household_id"
+offer = "campaign_id"
+time = "time"
+duration = "days_open"
+segment = "campaign_type"
+
+[events]
+received = "campaign sent"
+completed = "coupon redeemed"
+"""
 
 
 def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
@@ -242,22 +256,6 @@ def readable(product_type: str, product_category: str = "") -> str:
 
 def _capital(found: re.Match[str]) -> str:
     return found[0].upper()
-
-
-_MAP = """\
-# How `mersalg events import --map` reads campaigns.csv.
-[columns]
-event = "event"
-customer = "household_id"
-offer = "campaign_id"
-time = "time"
-duration = "days_open"
-segment = "campaign_type"
-
-[events]
-received = "campaign sent"
-completed = "coupon redeemed"
-"""
 
 
 class Written(NamedTuple):

@@ -19,6 +19,7 @@ from mersalg.training.reading.dataset import Dataset
 from mersalg.training.simulation.shoppers import Behaviour, Outcome, Service, Truth, Visit, play
 
 _MOST_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
+_VISITS_A_BATCH = 20
 
 
 @dataclass(slots=True)
@@ -107,9 +108,6 @@ class Visits:
 def _price(catalogue: Catalogue, item: int) -> int | None:
     price = int(catalogue.price_minor[item])
     return None if price == UNKNOWN else price
-
-
-_VISITS_A_BATCH = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ as published.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 MIN_RATIO, MAX_RATIO = 1.05, 2.5
 _TOLERANCE = 1e-9
+MIN_ORDERS = 10
+_ROUNDS = 50
+MANY_PAIRS = 500_000
+"""Above so many different moves, those seen only once are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,7 @@ class Turns:
 
     def take(self, chosen: Integers | NDArray[np.bool_]) -> Turns:
         """Return the turns chosen."""
-        return Turns(
-            self.customer[chosen],
-            self.order[chosen],
-            self.seconds[chosen],
-            self.base[chosen],
-            self.item[chosen],
-            self.is_new[chosen],
-        )
+        return Turns(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +177,6 @@ def questions_of(
     return Questions(base, indptr, sibling[fit], ratio[fit].astype(np.float32))
 
 
-MIN_ORDERS = 10
-_ROUNDS = 50
-
-
 def protocol_ladders(
     before: Dataset, family: NDArray[np.int32], kind: Literal["terciles", "k_means"]
 ) -> tuple[Ladders, NDArray[np.float64]]:
@@ -238,10 +231,6 @@ def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
             break
         centres = moved
     return labels
-
-
-MANY_PAIRS = 500_000
-"""Above so many different moves, those seen only once are forgotten."""
 
 
 def count_moves(

@@ -32,6 +32,13 @@ PLAN = Plan((32, 16), penalty=0.003, rate=2e-3, batch_size=1024, networks=1, see
 HELD_OUT = 0.15
 """Share of the questions that are held out: on them a fit sees when to end, and is calibrated."""
 _SLOPES = np.geomspace(0.2, 3.0, 55)
+LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
+"""Fewer say too little: such a shop's upgrades are ordered by popularity and price."""
+MOST_UPGRADES, MOST_TURNS = 30_000, 70_000
+_WARM_UP = 0.15
+"""Share of the time that only teaches what there is to know, and is not learned from."""
+_UNKNOWN_BUYERS = 0.15
+"""Share of the questions asked as if nobody knew the customer, so that guests can be answered."""
 
 
 def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
@@ -79,15 +86,6 @@ def fit_whether(features: NDArray[np.float32], went_up: NDArray[np.bool_]) -> Sc
     learned, held_out = (Rows(features[rows], went_up[rows]) for rows in (~apart, apart))
     scorer = fit_networks(replace(PLAN, networks=2), learned, held_out)
     return calibrated(scorer, held_out)
-
-
-LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
-"""Fewer say too little: such a shop's upgrades are ordered by popularity and price."""
-MOST_UPGRADES, MOST_TURNS = 30_000, 70_000
-_WARM_UP = 0.15
-"""Share of the time that only teaches what there is to know, and is not learned from."""
-_UNKNOWN_BUYERS = 0.15
-"""Share of the questions asked as if nobody knew the customer, so that guests can be answered."""
 
 
 @dataclass(frozen=True, slots=True)

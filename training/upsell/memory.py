@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 _SPAN = 1 << 34
 """More than the seconds of any shop's history (500 years)."""
+_CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
+_DAY = 86_400
+_BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,6 @@ class Timeline:
         first = np.searchsorted(self.stamps, keys * _SPAN + begin)
         last = np.searchsorted(self.stamps, keys * _SPAN + seconds)
         return self.totals[last] - self.totals[first]
-
-
-_CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +131,6 @@ def _fluid_groups(
         for kind in ("volume", "mass")
     ]
     return counts[0] > counts[1]
-
-
-_DAY = 86_400
-_BATCH = 20_000
 
 
 def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]) -> Facts:

@@ -36,6 +36,10 @@ _MEASURE = re.compile(
 _WORDS = read_toml("mersalg.training")["names"]
 _GRADES = frozenset(read_toml("mersalg.engine")["traits"]["grades"].split())
 _SAY_NOTHING = frozenset(_WORDS["say_nothing"].split())
+ENOUGH = 5
+"""Names with a word, before their prices say whether it names a kind."""
+WIDE = 0.75
+"""Spread of log price, beside that of the whole catalogue, from which a word is no kind."""
 
 
 def stem_of(name: str) -> str:
@@ -126,12 +130,6 @@ def _near(vectors: Any) -> NDArray[np.int64]:
         nearest = np.arange(len(left)) - begins < NEIGHBOURS
         found.append(np.column_stack([left[nearest], right[nearest]]))
     return np.concatenate(found)
-
-
-ENOUGH = 5
-"""Names with a word, before their prices say whether it names a kind."""
-WIDE = 0.75
-"""Spread of log price, beside that of the whole catalogue, from which a word is no kind."""
 
 
 def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> frozenset[str]:

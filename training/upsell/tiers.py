@@ -18,9 +18,26 @@ from mersalg.training.keyed import medians_of
 from mersalg.training.upsell.families import Groups, groups_of
 
 if TYPE_CHECKING:
-    from mersalg.engine.catalogue import Catalogue
     from mersalg.training.reading.dataset import Dataset
-    from mersalg.training.upsell.families import Groups
+
+MIN_LINES = 3
+"""Lines of each half of the time that a usual price is read from."""
+Key = tuple[int, str]
+FormerCuts = Mapping[Key, NDArray[np.float64]]
+"""Prices between tiers, float64 ascending, by how the family is known and its name."""
+MAX_TIERS = 5
+EXPLAINED = 0.92
+"""Share of the variance of log price the tiers must explain; K-means reaches .924 on groceries."""
+STABLE = 0.95
+"""Share of items that must stand on the same tier when prices move as the shop's prices do."""
+SMALLEST_STEP = 1.05
+"""Prices nearer than this ratio are one level to a buyer."""
+N_EXAMPLES = 5
+_CONTRADICTION = 10.0
+_FAR_OFF = 100.0
+_FAR_OFF_ALIKE = 10.0
+_DRAWS = 16
+_NO_CHANGES = np.zeros(0)
 
 
 def best_cuts(
@@ -73,10 +90,6 @@ def agreement(
     return kept
 
 
-MIN_LINES = 3
-"""Lines of each half of the time that a usual price is read from."""
-
-
 def price_changes(dataset: Dataset) -> NDArray[np.float64]:
     """Return the changes of log usual prices between the halves of the time span, sorted.
 
@@ -95,13 +108,6 @@ def price_changes(dataset: Dataset) -> NDArray[np.float64]:
     first, second = (half[half["size"] >= MIN_LINES]["median"] for half in halves)
     ratio = np.log((second / first).dropna().to_numpy(dtype=np.float64))
     return np.sort(ratio[np.abs(ratio) <= np.log(10.0)])
-
-
-Key = tuple[int, str]
-
-
-FormerCuts = Mapping[Key, NDArray[np.float64]]
-"""Prices between tiers, float64 ascending, by how the family is known and its name."""
 
 
 def former_cuts(catalogue: Catalogue, ladders: Ladders) -> FormerCuts:
@@ -123,21 +129,6 @@ def former_cuts(catalogue: Catalogue, ladders: Ladders) -> FormerCuts:
         key = (int(ladders.families.method[ladder]), ladders.families.names[ladder])
         cuts[key] = np.exp((log_price[between] + log_price[between + 1]) / 2)
     return cuts
-
-
-MAX_TIERS = 5
-EXPLAINED = 0.92
-"""Share of the variance of log price the tiers must explain; K-means reaches .924 on groceries."""
-STABLE = 0.95
-"""Share of items that must stand on the same tier when prices move as the shop's prices do."""
-SMALLEST_STEP = 1.05
-"""Prices nearer than this ratio are one level to a buyer."""
-N_EXAMPLES = 5
-_CONTRADICTION = 10.0
-_FAR_OFF = 100.0
-_FAR_OFF_ALIKE = 10.0
-_DRAWS = 16
-_NO_CHANGES = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
