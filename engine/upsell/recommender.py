@@ -68,10 +68,10 @@ class Upgrade:
     score: float
     price_difference_minor: int
     comparison: Comparison
-    step: Step = "tier"
-    weight: float = 1.0
-    worth_minor: int | None = None
-    saving: tuple[float, str] | None = None
+    step: Step
+    weight: float
+    worth_minor: int
+    saving: tuple[float, str] | None
 
     @property
     def total_difference_minor(self) -> int:
@@ -86,8 +86,7 @@ class Upgrade:
     @property
     def expected_minor(self) -> float:
         """Expected extra revenue or margin: what upgrades are ranked by across the cart."""
-        worth = self.price_difference_minor if self.worth_minor is None else self.worth_minor
-        return self.score * self.weight * worth * float(self.base.quantity)
+        return self.score * self.weight * self.worth_minor * float(self.base.quantity)
 
 
 class _Sibling(NamedTuple):
@@ -253,9 +252,8 @@ class Upsell:
                 weight *= _NOTHING_KNOWN
             if not self.fitted:
                 score, weight = score * weight, 1.0
-            worth = sibling.worth
             upgrade = Upgrade(
-                item, base, score, difference, comparison, step, weight, worth, saving
+                item, base, score, difference, comparison, step, weight, sibling.worth, saving
             )
             if upgrade.expected_minor < self.least_minor:
                 continue
