@@ -199,7 +199,7 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
     Parameters
     ----------
     sums : RatioSums
-        As `RatioSums.of_trials` returns them.
+        Of trials.
     level : float
         Confidence level.
     """

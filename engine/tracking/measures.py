@@ -1,4 +1,4 @@
-"""What the facts say of a period: what falls into it, and the counts of a set of its offers."""
+"""What falls into a period, and what is counted of a set of its offers."""
 
 from __future__ import annotations
 

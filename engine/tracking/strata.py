@@ -150,7 +150,7 @@ class ArmSums:
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """Both arms of one kind in every stratum; strata of separate units add up.
+    """Both arms of one kind in every stratum.
 
     Attributes
     ----------

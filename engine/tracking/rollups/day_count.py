@@ -1,4 +1,4 @@
-"""What falls into a day, counted: the one place that makes roll-ups from facts."""
+"""What facts say of units, in rows: of a day for its roll-up, or of sets of offers for a report."""
 
 from __future__ import annotations
 

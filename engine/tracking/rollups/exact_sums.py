@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.tracking.intervals import CrossSums, RatioSums
+from mersalg.engine.tracking.intervals import RatioSums
 
 _INT64 = 2**63
 _EXACT = 2**53
@@ -44,18 +44,10 @@ class Column:
         return Column(self.values - other.values, self.bounds)
 
     def per(self, m: Column, *, trials: bool = False) -> list[RatioSums]:
-        """Return the sums of the ratio of this column to `m`, which is 0 for units without any.
-
-        `trials` as in `RatioSums.of_trials`.
-        """
+        """Return the sums of the ratio of this column to `m`, which is 0 for units without any."""
         parts = [m.n, self.sum, m.sum, self.squares, self.times(m), m.squares]
         parts += _outcomes(self.values, m.values, self.bounds) if trials else []
         return [RatioSums(*numbers) for numbers in zip(*parts, strict=True)]
-
-    def products(self, m: Column, y: Column, n: Column) -> list[CrossSums]:
-        """Return the products of this column's and its checkouts' `m` with those of another."""
-        parts = (self.times(y), self.times(n), m.times(y), m.times(n))
-        return [CrossSums(*numbers) for numbers in zip(*parts, strict=True)]
 
     @cached_property
     def sum(self) -> list[int]:
@@ -116,7 +108,7 @@ def _outcomes(x: _Ints, m: _Ints, bounds: Bounds) -> list[list[int]]:
     return [count_true(x > 0, bounds), count_true(x < m, bounds)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Changed:
     """A multiple of a column, with some of its values changed, and exact sums over the units.
 
@@ -135,9 +127,9 @@ class Changed:
     """
 
     base: Column
-    factor: int = 1
-    places: _Ints = field(default_factory=lambda: np.zeros(0, np.intp))
-    change: _Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    factor: int
+    places: _Ints
+    change: _Ints
 
     def per(self, m: Column, plain: Sequence[RatioSums], *, trials: bool) -> list[RatioSums]:
         """Return the sums of the ratio to `m` from those of the column's, `plain`.

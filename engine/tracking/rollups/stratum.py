@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.facts import Kind
-from mersalg.engine.tracking.intervals import RatioSums
+from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.rollups.day import CHANGES, TWINS, UnitRows
 from mersalg.engine.tracking.rollups.exact_sums import (
     Bounds,
@@ -83,21 +83,19 @@ class Stratum:
 
         return sums_of(self._source(kind, name))
 
-    def shared_with(self, other: Stratum) -> tuple[_Ints | slice, _Ints | slice, Bounds]:
-        """Return where the units are that are in both, here and there, and the bounds of groups."""
+    def shared_with(self, other: Stratum) -> Shared:
+        """Return the units that are in both."""
         if other is self:
-            return slice(None), slice(None), self._bounds
+            return Shared(self, self, slice(None), slice(None), self._bounds)
         shared, own, others = np.intersect1d(
             self._units, other._units, assume_unique=True, return_indices=True
         )
-        return own, others, bounds_among(shared, self._all_bounds)
+        return Shared(self, other, own, others, bounds_among(shared, self._all_bounds))
 
-    def ratio(
-        self, kind: Kind, name: str, at: _Ints | slice, bounds: Bounds
-    ) -> tuple[Column, Column]:
+    def ratio(self, kind: Kind, name: str) -> tuple[_Ints, _Ints]:
         """Return what units have of a measure, and the checkouts that it is of."""
         x, m = self._total(self._source(kind, name)).column(), self._checkouts(kind, name)
-        return Column(x.values[at], bounds), Column(m.values[at], bounds)
+        return x.values, m.values
 
     def at(self, kind: Kind, name: str, places: _Ints) -> _Ints:
         """Return what the units at some places have of a field of `Cluster`."""
@@ -148,3 +146,24 @@ class Stratum:
         values = np.concatenate([each.column(name) for each in self._rows])
         some = np.flatnonzero(values != 0)
         return self._places[some], values[some].astype(np.int64)
+
+
+class Shared(NamedTuple):
+    """The units of two strata, their places in both, and the bounds of groups among them."""
+
+    one: Stratum
+    other: Stratum
+    own: _Ints | slice
+    others: _Ints | slice
+    bounds: Bounds
+
+    def products(self, kinds: Sequence[Kind], name: str) -> list[CrossSums]:
+        """Return the products of a measure for each group, of one kind in each stratum."""
+        (x, m), (y, n) = (
+            [Column(values[at], self.bounds) for values in stratum.ratio(kind, name)]
+            for stratum, kind, at in zip(
+                (self.one, self.other), kinds, (self.own, self.others), strict=True
+            )
+        )
+        parts = (x.times(y), x.times(n), m.times(y), m.times(n))
+        return [CrossSums(*numbers) for numbers in zip(*parts, strict=True)]

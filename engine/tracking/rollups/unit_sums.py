@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import MEASURE
 from mersalg.engine.tracking.intervals import CrossSums, RatioSums
+from mersalg.engine.tracking.rates import CLUSTERED, UNIT_COUNTS
 from mersalg.engine.tracking.rollups.day import FLAGS, UnitRows
 from mersalg.engine.tracking.rollups.exact_sums import Bounds, count_true
 from mersalg.engine.tracking.rollups.stratum import Stratum
-from mersalg.engine.tracking.rollups.unit_counts import converted
 from mersalg.engine.tracking.rollups.unit_trials import trials_of
 from mersalg.engine.tracking.strata import MEASURES, share_of
 
@@ -141,7 +141,7 @@ class _Part:
                 for name, sums in of_measures.items():
                     self._put(("arms", "of_units", kind, *key, name), sums)
             n_bought = count_true(flags & FLAGS[f"{kind}_bought"], bounds)
-            n_converted, n_kept, ratios = converted(kind, rows, places, self._n_rows, bounds)
+            n_converted, n_kept, ratios = _converted(kind, rows, places, self._n_rows, bounds)
             counts = zip(n_bought, n_converted, n_kept, n_buying, strict=True)
             self._put(("counts", kind), counts)
             for name, sums in ratios.items():
@@ -184,11 +184,11 @@ class _Part:
             if other != arm:
                 continue
             one, two = strata[first, arm], strata[second, arm]
-            products = _Products(one, two)
-            self._put(("between", arm, first, second), products.of(KINDS, MEASURE))
+            shared = one.shared_with(two)
+            self._put(("between", arm, first, second), shared.products(KINDS, MEASURE))
             for kind, name in product(KINDS, MEASURES) if first < second else ():
                 key = ("across", kind, arm, first, second, name)
-                self._put(key, products.of((kind, kind), name))
+                self._put(key, shared.products((kind, kind), name))
 
     def _unstated(self, kind: Kind, key: tuple[int, Arm]) -> Sequence[tuple[int]]:
         """Return the checkouts of each group whose decisions state no share."""
@@ -251,15 +251,56 @@ class _Part:
         return flags
 
 
-class _Products:
-    """Products of the totals of the units that two strata share."""
+def _converted(
+    kind: Kind, rows: Sequence[UnitRows], units: _Ints, n_rows: _Ints, bounds: Bounds
+) -> tuple[Sequence[int], Sequence[int], Mapping[str, Sequence[RatioSums]]]:
+    """Return for each group how many units converted and kept, and the sums of the rates."""
+    found = [
+        _sums_of_rates(totals, times)
+        for totals, times in _totals(kind, rows, units, n_rows, bounds)
+    ]
+    n_converted, n_kept = ([each[name].n_some for each in found] for name in ("offer", "net_offer"))
+    return n_converted, n_kept, {name: [each[name] for each in found] for name in CLUSTERED}
 
-    def __init__(self, one: Stratum, two: Stratum) -> None:
-        self._one, self._two = one, two
-        self._own, self._others, self._bounds = one.shared_with(two)
 
-    def of(self, kinds: Sequence[Kind], name: str) -> list[CrossSums]:
-        """Return those of a measure for each group, of one kind in each stratum."""
-        x, m = self._one.ratio(kinds[0], name, self._own, self._bounds)
-        y, n = self._two.ratio(kinds[1], name, self._others, self._bounds)
-        return x.products(m, y, n)
+def _sums_of_rates(totals: Mapping[str, _Ints], times: _Ints) -> Mapping[str, RatioSums]:
+    """Return the sums of each rate."""
+    found: dict[str, RatioSums] = {}
+    for name, rate in CLUSTERED.items():
+        x, m = totals[rate.numerator], totals[rate.denominator]
+        columns = (m > 0, x, m, x * x, x * m, m * m, x > 0, x < m)
+        found[name] = RatioSums(*(int(np.dot(times, column)) for column in columns))
+    return found
+
+
+def _totals(
+    kind: Kind, rows: Sequence[UnitRows], units: _Ints, n_rows: _Ints, bounds: Bounds
+) -> Sequence[tuple[Mapping[str, _Ints], _Ints]]:
+    """Return for each group totals of units for each of `UNIT_COUNTS`, and how many have them.
+
+    Several are added up in one number of 64 bits. Where one has room for all of them, as for units
+    that come a few times, units with equal totals are taken together.
+    """
+    largest = max(int(each.counts[kind].max()) for each in rows) * int(n_rows.max())
+    bits = max(1, largest.bit_length())
+    at_once = max(1, 63 // bits)
+    totals: list[dict[str, _Ints]] = [{} for _ in bounds]
+    times: list[_Ints] = [np.ones(end - begin, np.int64) for begin, end in bounds]
+    for start in range(0, len(UNIT_COUNTS), at_once):
+        names = UNIT_COUNTS[start : start + at_once]
+        shifts = bits * np.arange(len(names))
+        packed = [
+            (each.counts[kind][:, start : start + at_once] << shifts).sum(axis=1)[
+                each.columns[f"{kind}_counts"]
+            ]
+            for each in rows
+        ]
+        words = np.zeros(len(n_rows), np.int64)
+        np.add.at(words, units, np.concatenate(packed))
+        for at, (begin, end) in enumerate(bounds):
+            own = words[begin:end]
+            if len(names) == len(UNIT_COUNTS):
+                own, times[at] = np.unique(own, return_counts=True)
+            for name, shift in zip(names, shifts.tolist(), strict=True):
+                totals[at][name] = own >> shift & (1 << bits) - 1
+    return list(zip(totals, times, strict=True))
