@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mersalg.serving.facts_api import rates
-    from mersalg.training.api import (
-        CrossSellRecommender,
-        PriceTiers,
-        UpsellRecommender,
-        association_rules,
-        fpgrowth,
-        mine,
-    )
+    from mersalg.training.api import CrossSellRecommender, PriceTiers, UpsellRecommender, mine
+    from mersalg.training.frequent_patterns import association_rules, fpgrowth
 
 __version__ = "0.1.0"
 """The one place that says it: wheels, the client and the service read it here."""
@@ -35,6 +29,8 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(__all__, "mersalg.training.api"),
+    "association_rules": "mersalg.training.frequent_patterns",
+    "fpgrowth": "mersalg.training.frequent_patterns",
     "rates": "mersalg.serving.facts_api",
 }
 

@@ -1,8 +1,8 @@
 """Mining, price tiers and recommenders for people who work with data frames.
 
-These are the functions and estimators of `import mersalg`. They run the code of the command line:
-frames become the tables that files are read into. They take pandas, Polars and Arrow
-frames and return pandas frames.
+These are functions and estimators of `import mersalg`, whose list is in `engine/_package.py`. They
+run the code of the command line: frames become the tables that files are read into. They take
+pandas, Polars and Arrow frames and return pandas frames.
 """
 
 from __future__ import annotations
@@ -28,21 +28,11 @@ from mersalg.training.frames import (
     dataset_of,
     families_and_prices,
 )
-from mersalg.training.frequent_patterns import association_rules, fpgrowth
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import default_min_count, mine_rules
 from mersalg.training.pipeline import BACK_TEST_SAMPLES, fit_chosen
 from mersalg.training.rule_files import rules_to_arrow, strongest_first
 from mersalg.training.upsell.tiers import tiers_of_prices
-
-__all__ = [
-    "CrossSellRecommender",
-    "PriceTiers",
-    "UpsellRecommender",
-    "association_rules",
-    "fpgrowth",
-    "mine",
-]
 
 _FINE = 10_000
 """Prices of frames are compared in units this fine, whatever their currency."""

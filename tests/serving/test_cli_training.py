@@ -14,6 +14,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from mersalg.engine.errors import ConfigError, DataError, ModelCorrupt, ModelNotFound
+from mersalg.engine.words import counted
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
 
@@ -242,7 +243,7 @@ def test_mine_leaves_out_large_baskets_only_where_told(basket_file: Path) -> Non
     assert small["orders"] + small["orders_oversized"] == whole["orders"]
     assert small["rules"] < whole["rules"]
     text = run(*options, "--max-basket-size", 2)
-    assert f"left out: {small['orders_oversized']} orders of more than 2 items" in text
+    assert f"left out: {counted(small['orders_oversized'], 'order')} of more than 2 items" in text
     assert "left out" not in run(*options)
     none = as_json(*options, "--max-basket-size", 1)
     assert none["rules"] == 0
