@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
+from mersalg.engine.native import kernels
+
+_BLOCK_PAIRS = 1 << 19
+_Integers = NDArray[np.int32] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +37,29 @@ class Baskets:
 
     @classmethod
     def from_pairs(
-        cls, orders: NDArray[np.int64], items: NDArray[np.int64], n_orders: int, n_items: int
+        cls, orders: _Integers, items: _Integers, n_orders: int, n_items: int
     ) -> Baskets:
-        """From (order, item) pairs in any order, repeated pairs counted once; shapes (n_pairs,)."""
-        # Not np.unique, which hashes first and takes several times as long.
-        keys = np.sort(orders.astype(np.int64) * n_items + items)
-        rows = keys // n_items if n_items else keys
-        return cls.from_sorted(rows, keys - rows * n_items, n_orders, n_items)
+        """From (order, item) pairs in any order, repeated pairs counted once; shapes (n_pairs,).
 
-    @classmethod
-    def from_sorted(
-        cls,
-        orders: NDArray[np.int64],
-        items: NDArray[np.int64] | NDArray[np.int32],
-        n_orders: int,
-        n_items: int,
-    ) -> Baskets:
-        """From (order, item) pairs in ascending order, repeated pairs counted once."""
-        new = np.ones(len(orders), dtype=np.bool_)
-        new[1:] = (orders[1:] != orders[:-1]) | (items[1:] != items[:-1])
+        Pairs whose orders ascend are filed on all cores.
+        """
+        rows = np.empty(len(orders), dtype=np.int32)
+        sizes = np.zeros(n_orders, dtype=np.int64)
+
+        def file(block: tuple[int, int, int, int]) -> NDArray[np.int32]:
+            low, high, first, after = block
+            here = rows[low:high]
+            order, item = (
+                np.ascontiguousarray(each[low:high], np.int64) for each in (orders, items)
+            )
+            return here[: kernels.file_pairs(order, item, first, n_items, here, sizes[first:after])]
+
+        with ThreadPoolExecutor(os.cpu_count() or 1, "mersalg-mining") as threads:
+            filed = list(threads.map(file, _blocks(orders, n_orders)))
         indptr = np.zeros(n_orders + 1, dtype=np.int64)
-        np.cumsum(np.bincount(orders[new], minlength=n_orders), out=indptr[1:])
-        return cls(indptr, items[new].astype(np.int32), n_items)
+        np.cumsum(sizes, out=indptr[1:])
+        whole = sum(map(len, filed)) == len(rows)
+        return cls(indptr, rows if whole else np.concatenate(filed), n_items)
 
     @property
     def n_orders(self) -> int:
@@ -70,3 +78,14 @@ class Baskets:
     def item_counts(self) -> NDArray[np.int64]:
         """Orders that hold each item; shape (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+
+
+def _blocks(orders: _Integers, n_orders: int) -> list[tuple[int, int, int, int]]:
+    """(first pair, pair after the last, first order, order after the last) of each block."""
+    n_blocks = len(orders) // _BLOCK_PAIRS + 1
+    cuts = [0, n_orders]
+    if n_blocks > 1 and (orders[1:] >= orders[:-1]).all():
+        wanted = np.linspace(0, len(orders), n_blocks + 1)[1:-1].astype(np.int64)
+        cuts = sorted({*cuts, *orders[wanted].tolist()})
+    pairs = np.searchsorted(orders, cuts).tolist() if len(cuts) > 2 else [0, len(orders)]
+    return [(*pair, *order) for pair, order in zip(pairwise(pairs), pairwise(cuts), strict=True)]

@@ -17,7 +17,6 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.reading.sources import SourceTable, single
@@ -72,7 +71,7 @@ def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
         texts = [str(each) for each in item.dictionary.to_pylist()]
         places = np.argsort(np.argsort(texts))
         codes = places[item.indices.to_numpy()]
-        baskets = baskets_of_pairs(
+        baskets = Baskets.from_pairs(
             order.indices.to_numpy().astype(np.int64), codes, len(order.dictionary), len(texts)
         )
         return baskets, StringTable.from_texts(sorted(texts))

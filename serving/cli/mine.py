@@ -16,8 +16,7 @@ from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
-    from mersalg.training.mining.from_source import Counted
-    from mersalg.training.mining.search import MinedRules
+    from mersalg.training.mining.search import Counted, MinedRules
 
 _SHOWN = 15
 _MOST = 2**53
@@ -93,9 +92,8 @@ def command(
     from fractions import Fraction
 
     from mersalg.engine.errors import ConfigError
-    from mersalg.training.mining.from_source import count_source
     from mersalg.training.mining.rules import parse_threshold
-    from mersalg.training.mining.search import rules_of
+    from mersalg.training.mining.search import count_source, rules_of
     from mersalg.training.rule_files import (
         check_out_path,
         rules_to_arrow,

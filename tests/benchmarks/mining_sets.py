@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mersalg.engine.orders import Baskets
-from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.reading.basket_files import read_baskets
 
 GIANT = 10_000
@@ -85,7 +84,7 @@ def _ten_times(folder: Path) -> Baskets:
     items = np.tile(once.items.astype(np.int64), 10)
     anew = np.flatnonzero(draw.random(len(items)) < 0.15)
     items[anew] = draw.choice(once.items, len(anew))
-    return baskets_of_pairs(orders, items, once.n_orders * 10, once.n_items)
+    return Baskets.from_pairs(orders, items, once.n_orders * 10, once.n_items)
 
 
 def _giant(folder: Path) -> Baskets:
@@ -134,7 +133,7 @@ def generated(millions: int) -> Baskets:
         planted = patterns[kinds][np.arange(4) < lengths[:, None]]
         orders = np.concatenate([np.repeat(np.arange(_BLOCK), sizes), with_pattern.repeat(lengths)])
         items = np.concatenate([noise, planted])
-        blocks.append(baskets_of_pairs(orders, items, _BLOCK, _QUEST_ITEMS))
+        blocks.append(Baskets.from_pairs(orders, items, _BLOCK, _QUEST_ITEMS))
     starts = np.cumsum([0, *(len(block.items) for block in blocks)])
     indptr = [block.indptr[1:] + start for block, start in zip(blocks, starts, strict=False)]
     return Baskets(

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mersalg.engine import orders as orders_module
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
-from mersalg.training.mining import pairs
-from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.reading.basket_files import numbered_items, read_baskets
 from mersalg.training.reading.keys import read_keys
 from mersalg.training.reading.sources import single
@@ -54,19 +53,17 @@ def test_lines_are_cut_where_python_cuts_them(
     st.integers(1, 8),
 )
 @settings(max_examples=repetitions(120), deadline=None)
-def test_pairs_become_the_same_baskets_as_by_sorting(
+def test_pairs_become_baskets_of_ascending_items(
     drawn: tuple[int, list[tuple[int, int]]], in_order: bool, block: int
 ) -> None:
     n_orders, lines = drawn
     both = np.array(sorted(lines) if in_order else lines, dtype=np.int64).reshape(-1, 2)
-    orders, items = np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "_BLOCK_PAIRS", block)
-        ours = baskets_of_pairs(orders, items, n_orders, 6)
-    theirs = Baskets.from_pairs(orders, items, n_orders, 6)
-    np.testing.assert_array_equal(ours.indptr, theirs.indptr)
-    np.testing.assert_array_equal(ours.items, theirs.items)
-    assert (ours.indptr.dtype, ours.items.dtype) == (theirs.indptr.dtype, theirs.items.dtype)
+        patch.setattr(orders_module, "_BLOCK_PAIRS", block)
+        found = Baskets.from_pairs(both[:, 0], both[:, 1], n_orders, 6)
+    expected = [sorted({item for order, item in lines if order == n}) for n in range(n_orders)]
+    assert [found.basket(order).tolist() for order in range(n_orders)] == expected
+    assert (found.indptr.dtype, found.items.dtype) == (np.int64, np.int32)
 
 
 @pytest.mark.parametrize(

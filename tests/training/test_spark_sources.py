@@ -13,7 +13,7 @@ import pytest
 
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.mining.from_source import Counted, count_source
+from mersalg.training.mining.search import Counted, count_source
 from mersalg.training.mining.spark.session import open_session, reading
 from mersalg.training.reading.basket_files import read_baskets, read_baskets_of_query
 from tests.support.spark import DRIVER_JAR

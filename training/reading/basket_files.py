@@ -20,7 +20,6 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.mining.pairs import baskets_of_pairs
 from mersalg.training.reading.csv_files import read_csv, refuse_swallowed_rows
 from mersalg.training.reading.keys import MISSING, Codes, Keys, read_keys, string_table
 from mersalg.training.reading.sources import require_columns, single
@@ -286,7 +285,7 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, StringTable]:
     n_orders = kernels.dense_lines(lines[:n_labels], kept.view(np.uint8), orders)
     if not kept.all():
         orders, codes = orders[kept], codes[kept]
-    return baskets_of_pairs(orders, codes, n_orders, len(items)), items
+    return Baskets.from_pairs(orders, codes, n_orders, len(items)), items
 
 
 def _bad_quotes(raw: bytes, path: Path) -> DataError:
@@ -324,7 +323,7 @@ def _from_table(table: pa.Table, file: str) -> tuple[Baskets, StringTable]:
     orders = read_keys(single(table, file), (order_id,), exact=True)
     _refuse_missing(orders, order_id, file)
     codes, items = numbered_items(table, item_id, file)
-    return baskets_of_pairs(orders.codes, codes, len(orders.values), len(items)), items
+    return Baskets.from_pairs(orders.codes, codes, len(orders.values), len(items)), items
 
 
 def _refuse_missing(keys: Keys, name: str, file: str) -> None:

@@ -293,7 +293,7 @@ def _numbered(
         order_ids=string_table(texts.take(pa.array(sequence))),
         customer_ids=customer_ids,
         store_ids=store_ids,
-        baskets=Baskets.from_sorted(orders, frame["item"].to_numpy(), len(present), len(catalogue)),
+        baskets=Baskets.from_pairs(orders, frame["item"].to_numpy(), len(present), len(catalogue)),
         quality=quality,
     )
 
