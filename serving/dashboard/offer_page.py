@@ -168,48 +168,35 @@ def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
 
 def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how the numbers were counted, with the counts."""
-    count, percent = visit.figures.count, visit.figures.percent
-    rate, net = row.rate, row.measured["net_incremental"]
-    rows = [
-        (
-            visit.words("column_rate"),
-            visit.words(
-                "formula_rate",
-                part=count(rate["numerator"]),
-                whole=count(rate["denominator"]),
-                value=percent(rate["value"]),
-            ),
-        )
-    ]
+    count, rate, net = visit.figures.count, row.rate, row.measured["net_incremental"]
+    treated, control = net["treatment"], net["control"]
     entry = net["offer_revenue_per_checkout"]
+    values: dict[str, dict[str, object]] = {
+        "rate": {
+            "part": count(rate["numerator"]),
+            "whole": count(rate["denominator"]),
+            "value": visit.figures.percent(rate["value"]),
+        }
+    }
     if entry["value"] is not None:
-        arms = {arm: net[arm] for arm in ("treatment", "control")}
-        rows.append(
-            (
-                visit.words("because_of"),
-                visit.words(
-                    "formula_effect",
-                    bought=count(arms["treatment"]["numerator"]),
-                    decided=count(arms["treatment"]["denominator"]),
-                    bought_without=count(arms["control"]["numerator"]),
-                    decided_without=count(arms["control"]["denominator"]),
-                    points=visit.figures.points(net["value"]),
-                ),
-            )
-        )
-        rows.append(
-            (
-                visit.words("column_effect"),
-                visit.words(
-                    "formula_money",
-                    value=visit.figures.amount(entry["value"], report["currency"], sign=True),
-                    checkouts=count(sum(arm["denominator"] for arm in arms.values())),
-                    month=DAYS,
-                    days=visit.figures.days(report["days"]),
-                ),
-            )
-        )
-    return rows
+        values["effect"] = {
+            "bought": count(treated["numerator"]),
+            "decided": count(treated["denominator"]),
+            "bought_without": count(control["numerator"]),
+            "decided_without": count(control["denominator"]),
+            "points": visit.figures.points(net["value"]),
+        }
+        values["money"] = {
+            "value": visit.figures.amount(entry["value"], report["currency"], sign=True),
+            "checkouts": count(treated["denominator"] + control["denominator"]),
+            "month": DAYS,
+            "days": visit.figures.days(report["days"]),
+        }
+    labels = {"rate": "column_rate", "effect": "because_of", "money": "column_effect"}
+    return [
+        (visit.words(labels[name]), visit.words(f"formula_{name}", **each))
+        for name, each in values.items()
+    ]
 
 
 def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Place]:

@@ -24,7 +24,7 @@ from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.templating import page
 from mersalg.serving.keys import Scope
 from mersalg.serving.presentation.figures import Figures
-from mersalg.serving.presentation.glossary import Term, glossary_of
+from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
 from mersalg.serving.service import Service, TheService
@@ -128,11 +128,6 @@ class Visit:
     def words(self, name: str, /, **values: object) -> str:
         """Return a phrase in the language of the page."""
         return glossary_of(self.language).phrase(name, **values)
-
-    @property
-    def terms(self) -> Mapping[str, Term]:
-        """The numbers of reports, in the language of the page."""
-        return glossary_of(self.language).terms
 
     @property
     def may_change(self) -> bool:
