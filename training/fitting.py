@@ -55,14 +55,8 @@ def borne_out(
 ) -> tuple[RuleTable, Stores | None]:
     """Return the rules that the stores together do not contradict, and the counts by store.
 
-    Parameters
-    ----------
-    orders : int64
-        Positions of the orders that `baskets` are of.
-
-    Returns
-    -------
-    `table` as it is and None where orders are not known to be of several stores.
+    `orders` are the positions of the orders that `baskets` are of. Where orders are not known to be
+    of several stores, it is `table` as it is, and None.
     """
     store = store_of_order(dataset)[orders]
     n_stores = len(dataset.store_ids)

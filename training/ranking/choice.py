@@ -60,14 +60,8 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
 
     The fitted ranking is served, and without one the rules are, unless a simpler one finds more by
     half a standard error. Pairs are kept apart up to the greatest lift at which this costs the best
-    ranking of each mode no more than a quarter of a standard error.
-
-    Parameters
-    ----------
-    ranking
-        With the fitted scorers, if there are any.
-    customers
-        Whether customers are known, so that they have frequent items.
+    ranking of each mode no more than a quarter of a standard error. `customers`: whether they are
+    known, so that they have frequent items.
     """
     simple = simple_scorers()
     if not customers:

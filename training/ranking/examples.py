@@ -115,16 +115,11 @@ def hide_one(
     seed: int = SEED,
     only_new: bool = False,
 ) -> Examples:
-    """Up to `n_samples` orders that hold two known items or more, one of those hidden.
+    """Return up to `n_samples` orders that hold two known items or more, one of those hidden.
 
-    Parameters
-    ----------
-    known : bool (n_items,)
-        Items that training saw; the others of an order are dropped.
-    bought_before
-        Ascending keys `customer * n_items + item` of what customers bought earlier.
-    only_new
-        Hide what the customer had not bought before; orders without such are not drawn.
+    `known` is bool (n_items,): the other items of an order are dropped. `bought_before` holds
+    ascending keys `customer * n_items + item` of what customers bought earlier; with `only_new`
+    what they had not bought is hidden, and orders without such are not drawn.
     """
     baskets = later.baskets
     entry_known = known[baskets.items]

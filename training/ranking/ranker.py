@@ -52,14 +52,8 @@ def fit_scorers(
     """Return a scorer for each mode; None where `later` holds too few orders to learn from.
 
     Where customers have bought nearly all there is, what is new to them is too little to learn
-    from: then discovery is weighed like the rest.
-
-    Parameters
-    ----------
-    base
-        Item-item models and signals of `before`.
-    before, later
-        Orders up to a moment, and those after it; the same customers.
+    from: then discovery is weighed like the rest. `base` is of the orders `before` a moment;
+    `later` are those after it, of the same customers.
     """
     joined = _joined_purchases(before, later)
     earlier = bought(before)

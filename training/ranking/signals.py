@@ -107,12 +107,9 @@ def purchases_of(dataset: Dataset) -> Purchases:
 
 
 def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progress) -> Ranking:
-    """Item-item models and signals of `dataset`; a ranking without scorers.
+    """Return item-item models and signals of `dataset`; a ranking without scorers.
 
-    Parameters
-    ----------
-    price_minor : int64 (n_items,)
-        What each item usually costs, not above zero where unknown.
+    `price_minor`: int64 (n_items,), what each item usually costs, not above zero where unknown.
     """
     group, n_groups = groups_of(dataset.catalogue)
     baskets = dataset.baskets

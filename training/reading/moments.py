@@ -198,14 +198,8 @@ def _parse(
 def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
 
-    Parameters
-    ----------
-    texts
-        Those that are not ISO 8601, under their places among all.
-    n_rows
-        Of each text of all, in how many rows it stands.
-
-    Raises TwoWays: the dates do not tell which.
+    `texts` are those that are not ISO 8601, under their places among all; `n_rows` says of each of
+    all in how many rows it stands. Raises TwoWays: the dates do not tell which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]

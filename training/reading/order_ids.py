@@ -30,12 +30,7 @@ def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[
     """Return the order ids with those of rows that leave out everything of their order.
 
     Some exports (Odoo's) write order id, date and customer in the first row of an order alone. Such
-    a row belongs to the order above it.
-
-    Parameters
-    ----------
-    columns
-        All that speak of the whole order.
+    a row, of which all `columns` that speak of an order are blank, belongs to the order above it.
     """
     if len({*columns}) < 2 or orders.codes.min(initial=0) > MISSING:
         return orders

@@ -112,10 +112,7 @@ def written_alike(what: str, *listed: pa.Array) -> Iterator[str]:
 def perhaps_nobody(customers: Keys, codes: Codes) -> Iterator[str]:
     """Yield a warning of a customer with so many lines that it may stand for all guests.
 
-    Parameters
-    ----------
-    codes
-        Positions in the customers, one an order line.
+    `codes`: positions in the customers, one an order line.
     """
     counts = np.bincount(codes[codes != MISSING])
     if len(counts) < 2:

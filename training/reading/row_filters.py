@@ -46,10 +46,7 @@ def rows_saying(
 ) -> Mask:
     """Return the rows in which a column says one of the words, whatever its letter case.
 
-    Parameters
-    ----------
-    orders
-        Where given, a row that says nothing says what the other rows of its order do.
+    With `orders`, a row that says nothing says what the other rows of its order do.
     """
     keys = read_keys(source, (column,))
     if orders is not None:
@@ -79,10 +76,7 @@ def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list
 def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[str]:
     """Yield a warning for each unused column that seems to say that rows are no sales.
 
-    Parameters
-    ----------
-    of_returns
-        Columns that returns are known by.
+    `of_returns`: columns that returns are known by.
     """
     for name in source.unused:
         if name in of_returns:

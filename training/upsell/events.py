@@ -180,16 +180,10 @@ def questions_of(
 def protocol_ladders(
     before: Dataset, family: NDArray[np.int32], kind: Literal["terciles", "k_means"]
 ) -> tuple[Ladders, NDArray[np.float64]]:
-    """(three tiers of each family, usual price of each item) of what training saw.
+    """Return three tiers of each family, and the usual price of each item, of what training saw.
 
-    Parameters
-    ----------
-    before
-        The orders of training.
-    family : int32 (n_items,)
-        -1 where unknown.
-    kind
-        Terciles of price, of items in ten orders or more; or K-means on log price, of all.
+    `family`: int32 (n_items,), -1 where unknown. `kind`: terciles of price, of items in ten orders
+    or more; or K-means on log price, of all.
     """
     item, paid = (before.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
     price = medians_of(item[paid > 0], paid[paid > 0], len(family))
@@ -238,18 +232,9 @@ def count_moves(
 ) -> Moves | None:
     """From every purchase to the same customer's next one on the ladder, in a later order.
 
-    Where that order holds several items of the ladder, each is moved to.
-
-    Parameters
-    ----------
-    customer : int64 (n_orders,)
-        -1 unknown; orders stand in time order.
-    ladder : int32 (n_items,)
-        -1 where an item stands on none.
-
-    Returns
-    -------
-    None where no order names its customer.
+    Where that order holds several items of the ladder, each is moved to. `customer`, int64
+    (n_orders,), and `ladder`, int32 (n_items,), are -1 where there is none; orders stand in time
+    order. None where no order names its customer.
     """
     n_items = baskets.n_items
     order = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))

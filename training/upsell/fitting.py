@@ -56,12 +56,7 @@ def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDA
 def fit_which(features: Floats, taken: NDArray[np.bool_], questions: Questions) -> Scorer:
     """Fit the share of each better item among those of its question.
 
-    Parameters
-    ----------
-    features : float32 (n_rows, n_signals)
-    taken : bool (n_rows,), one of each question's rows
-    questions
-        The better items of each base.
+    `features` are float32 (n_rows, n_signals); `taken` is bool (n_rows,), one of each question's.
     """
     draw = np.random.default_rng(SEED)
     apart = draw.random(len(questions.base)) < HELD_OUT
@@ -155,14 +150,10 @@ class Asker:
 def fit_likelihood(
     dataset: Dataset, ladders: Ladders, price: NDArray[np.floating], band: tuple[float, float]
 ) -> Likelihood | None:
-    """Both models and what is known at the last order; None where histories say too little.
+    """Return both models and what is known at the last order; None where histories say too little.
 
-    Parameters
-    ----------
-    price
-        (n_items,) minor units, at most 0 where not known.
-    band
-        Least and largest price of an upgrade, in prices of what it replaces.
+    `price`: (n_items,) minor units, at most 0 where not known. `band`: least and largest price of
+    an upgrade, in prices of what it replaces.
     """
     if not len(dataset.customer_ids) or not (dataset.ordered_at > 0).any():
         return None

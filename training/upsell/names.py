@@ -133,12 +133,9 @@ def _near(vectors: Any) -> NDArray[np.int64]:
 
 
 def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> frozenset[str]:
-    """Words whose names cost nearly as differently as any.
+    """Return the words whose names cost nearly as differently as any.
 
-    Parameters
-    ----------
-    price_minor : float64 (n,)
-        The usual price of each stem, NaN where none is known.
+    `price_minor`: float64 (n,), the usual price of each stem, NaN where none is known.
     """
     known = np.log(price_minor[price_minor > 0])
     spread = float(known.std()) if len(known) else 0.0

@@ -45,14 +45,8 @@ def best_cuts(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first index of every cluster, and what is left unexplained, for k = 1..`most`.
 
-    Parameters
-    ----------
-    values : float64 (n,)
-        Ascending.
-
-    Returns
-    -------
-    int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums of squares.
+    Of ascending `values`: int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums
+    of squares.
     """
     starts, left = np.empty((most, most), dtype=np.int64), np.empty(most)
     kernels.best_cuts(np.ascontiguousarray(values, dtype=np.float64), starts, left)
@@ -69,18 +63,8 @@ def agreement(
 ) -> NDArray[np.float64]:
     """Return the share of values that keep their cluster when moved and clustered anew.
 
-    Parameters
-    ----------
-    values : float64 (n,)
-        Ascending.
-    moves : float64 (draws, n)
-        What is added to each.
-    starts
-        Those of `best_cuts(values, most)`.
-
-    Returns
-    -------
-    float64 (most,), the mean over draws, by number of clusters.
+    `values` ascend, `moves` is (draws, n), `starts` that of `best_cuts(values, most)`. The result
+    is float64 (most,), the mean over draws, by number of clusters.
     """
     moved = values + moves
     order = np.argsort(moved, axis=1, kind="stable")
