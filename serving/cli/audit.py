@@ -16,9 +16,6 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """List who published, rolled back, erased, exported, paused or dropped what, newest first."""
-    from rich.markup import escape
-    from rich.table import Table
-
     with existing_store(database) as store:
         entries = [entry.to_json() for entry in store.audit.latest(limit)]
     if as_json:
@@ -27,9 +24,5 @@ def command(
     if not entries:
         console.out.print("the audit log has no entries")
         return
-    table = Table()
-    for name in ("when", "who", "action", "target", "outcome"):
-        table.add_column(name)
-    for entry in entries:
-        table.add_row(*(escape(str(value or "")) for value in entry.values()))
-    console.out.print(table)
+    rows = [[str(value or "") for value in entry.values()] for entry in entries]
+    console.print_table(("when", "who", "action", "target", "outcome"), rows)

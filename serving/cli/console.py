@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -147,6 +147,26 @@ class _Lines:
         task = _LineTask(description, total)
         yield task
         task.finish()
+
+
+def print_table(
+    columns: Iterable[str], rows: Iterable[Sequence[str]], title: str | None = None
+) -> None:
+    """Print a table; a column that begins with `>` is of numbers, one with `|` is never broken."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title)
+    for name in columns:
+        numbers = name.startswith(">")
+        table.add_column(
+            Text(name.lstrip(">|")),
+            justify="right" if numbers else "left",
+            no_wrap=numbers or name.startswith("|"),
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out.print(table)
 
 
 @contextmanager

@@ -82,26 +82,21 @@ def command(
 
 def print_back_test(metrics: Mapping[str, Any]) -> None:
     """Print the table of hit rates, and what it was measured on."""
-    from rich.table import Table
-
     rates = metrics["hit_rate_at_10"]
     n_tested = rates["mersalg"]["n"]
     if not n_tested:
         console.out.print("back-test: no later order holds two items known from before")
         return
-    table = Table(title=f"Hidden item among the first ten, {counted(n_tested, 'later order')}")
-    table.add_column("ranking")
-    table.add_column("HitRate@10", justify="right")
-    table.add_column("± 1 s.e.", justify="right")
     discovery: Mapping[str, Any] = metrics.get("discovery_hit_rate_at_10") or {}
-    if discovery:
-        table.add_column("not bought before", justify="right")
-        table.add_column("± 1 s.e.", justify="right")
-    for name, title in _RANKERS.items():
-        if name in rates:
-            new = _shown(discovery.get(name)) if discovery else ()
-            table.add_row(title, *_shown(rates[name]), *new)
-    console.out.print(table)
+    columns = ["ranking", ">HitRate@10", ">± 1 s.e."]
+    columns += [">not bought before", ">± 1 s.e."] if discovery else []
+    rows = [
+        (title, *_shown(rates[name]), *(_shown(discovery.get(name)) if discovery else ()))
+        for name, title in _RANKERS.items()
+        if name in rates
+    ]
+    title = f"Hidden item among the first ten, {counted(n_tested, 'later order')}"
+    console.print_table(columns, rows, title)
     reliabilities: Mapping[str, Any] = metrics.get("reliability") or {}
     for mode, reliability in reliabilities.items():
         _print_reliability(mode, reliability)

@@ -51,8 +51,6 @@ def create(
 @group.command("list")
 def list_(file: File, as_json: console.JsonFlag = False) -> None:
     """List the keys of the file by id, scope and name; the keys themselves are not in it."""
-    from rich.table import Table
-
     from mersalg.serving.keys import list_keys
 
     keys = list_keys(file)
@@ -62,12 +60,8 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
     if not keys:
         console.out.print(f"no keys in {file}", markup=False, highlight=False)
         return
-    table = Table()
-    for heading in ("id", "scope", "name", "created"):
-        table.add_column(heading, no_wrap=heading != "name")
-    for key in keys:
-        table.add_row(key.id, key.scope, key.name or "", key.created_at or "by hand")
-    console.out.print(table)
+    rows = [(key.id, key.scope, key.name or "", key.created_at or "by hand") for key in keys]
+    console.print_table(("|id", "|scope", "name", "|created"), rows)
 
 
 @group.command("revoke")

@@ -211,18 +211,9 @@ def _directions(model: Model, item: int) -> dict[str, int]:
 
 def print_family(family: dict[str, Any], currency: str) -> None:
     """Print the ladder of a family."""
-    from rich.markup import escape
-    from rich.table import Table
-
     _print_reasons(family)
-    table = Table()
-    for name in ("tier", "item", "name"):
-        table.add_column(name)
-    for name in (f"price ({currency})", "unit price", "orders"):
-        table.add_column(name, justify="right")
-    for member in family["members"]:
-        table.add_row(*map(escape, _cells(member)))
-    console.out.print(table)
+    columns = ("tier", "item", "name", f">price ({currency})", ">unit price", ">orders")
+    console.print_table(columns, map(_cells, family["members"]))
 
 
 def print_ladder(ladder: dict[str, Any]) -> None:

@@ -175,8 +175,6 @@ def _summary(counted: Counted, mined: MinedRules, engine: str) -> dict[str, Any]
 
 
 def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_rules: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
 
     sets = " + ".join(f"{count:,} of {size}" for size, count in summary["itemsets"].items())
     console.out.print(
@@ -194,21 +192,19 @@ def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_r
         f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
     )
     if rules:
-        table = Table(title="Strongest rules, by the lower bound of lift")
-        for name in ("antecedent", "consequent"):
-            table.add_column(name)
-        for name in ("orders", "confidence", "lift", "at least", "q"):
-            table.add_column(name, justify="right")
-        for rule in rules:
-            table.add_row(
-                escape(", ".join(rule["antecedent"])),
-                escape(rule["consequent"]),
+        rows = [
+            (
+                ", ".join(rule["antecedent"]),
+                rule["consequent"],
                 f"{rule['n_joint']:,}",
                 f"{rule['confidence']:.3f}",
                 f"{rule['lift']:.2f}",
                 f"{rule['lift_lower']:.2f}",
                 f"{rule['q_value']:.2g}",
             )
-        console.out.print(table)
+            for rule in rules
+        ]
+        columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift", ">at least", ">q")
+        console.print_table(columns, rows, "Strongest rules, by the lower bound of lift")
     if summary["out"]:
         console.out.print(f"written to {summary['out']}", markup=False, highlight=False)

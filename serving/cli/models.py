@@ -45,18 +45,16 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
     if not manifests:
         console.out.print(f"no versions in {models}", markup=False)
         return
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table()
-    for name in ("", "version", "created"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("summary")
-    for manifest in manifests:
-        mark = "*" if manifest.version == current else ""
-        created = manifest.created_at[:16].replace("T", " ")
-        table.add_row(mark, manifest.version, created, escape(manifest.summary))
-    console.out.print(table)
+    rows = [
+        (
+            "*" if manifest.version == current else "",
+            manifest.version,
+            manifest.created_at[:16].replace("T", " "),
+            manifest.summary,
+        )
+        for manifest in manifests
+    ]
+    console.print_table(("", "|version", "|created", "summary"), rows)
 
 
 @group.command("show")
@@ -235,7 +233,6 @@ def _print_version(
     manifest: Manifest, rules: list[dict[str, Any]], problem: str | None, *, published: bool
 ) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     from mersalg.serving.cli.evaluate import print_back_test
 
@@ -254,17 +251,15 @@ def _print_version(
         print_back_test(manifest.metrics)
     if not rules:
         return
-    table = Table(title="Strongest rules, by the lower bound of lift")
-    for name in ("antecedent", "consequent"):
-        table.add_column(name)
-    for name in ("orders", "confidence", "lift, at least"):
-        table.add_column(name, justify="right")
-    for rule in rules:
-        table.add_row(
-            escape(", ".join(rule["antecedent"])),
-            escape(rule["consequent"]),
+    rows = [
+        (
+            ", ".join(rule["antecedent"]),
+            rule["consequent"],
             f"{rule['n_joint']:,}",
             f"{rule['confidence']:.3f}",
             f"{rule['lift_lower']:.2f}",
         )
-    out.print(table)
+        for rule in rules
+    ]
+    columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift, at least")
+    console.print_table(columns, rows, "Strongest rules, by the lower bound of lift")

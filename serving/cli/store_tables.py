@@ -74,9 +74,6 @@ def _flagged(
 
 def print_stores(found: dict[str, Any] | None) -> None:
     """Print both kinds of flagged rules, with the stores that have most of their antecedents."""
-    from rich.markup import escape
-    from rich.table import Table
-
     if found is None:
         console.out.print("orders are not known to be of several stores")
         return
@@ -88,26 +85,24 @@ def print_stores(found: dict[str, Any] | None) -> None:
         console.out.print(f"{counted(found[f'n_{kind}'], 'rule')} {title}")
         if not found[kind]:
             continue
-        table = Table()
-        for name in ("antecedent", "consequent"):
-            table.add_column(name)
-        for name in ("orders", "confidence", "lift", "odds of stores"):
-            table.add_column(name, justify="right")
-        table.add_column("confidence by store")
-        for rule in found[kind]:
-            odds = rule["odds_ratio_of_stores"]
-            largest = sorted(rule["stores"], key=lambda store: -store["n_antecedent"])
-            by_store = ", ".join(
-                f"{store['store'] or 'not known'} {store['confidence']:.3f}"
-                for store in largest[:_SHOWN_STORES]
-            )
-            table.add_row(
-                escape(", ".join(rule["antecedent"])),
-                escape(rule["consequent"]),
-                f"{rule['n_joint']:,}",
-                f"{rule['confidence']:.3f}",
-                f"{rule['lift']:.2f}",
-                f"{odds:.2f}" if odds is not None else "",
-                escape(by_store),
-            )
-        console.out.print(table)
+        columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift")
+        console.print_table(
+            (*columns, ">odds of stores", "confidence by store"), map(_cells, found[kind])
+        )
+
+
+def _cells(rule: dict[str, Any]) -> tuple[str, ...]:
+    odds = rule["odds_ratio_of_stores"]
+    largest = sorted(rule["stores"], key=lambda store: -store["n_antecedent"])
+    return (
+        ", ".join(rule["antecedent"]),
+        rule["consequent"],
+        f"{rule['n_joint']:,}",
+        f"{rule['confidence']:.3f}",
+        f"{rule['lift']:.2f}",
+        f"{odds:.2f}" if odds is not None else "",
+        ", ".join(
+            f"{store['store'] or 'not known'} {store['confidence']:.3f}"
+            for store in largest[:_SHOWN_STORES]
+        ),
+    )

@@ -58,31 +58,29 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
         _print(tested)
 
 
-def _print(found: dict[str, Any]) -> None:
-    from rich.table import Table
+def _rows(
+    titles: dict[str, str], found: dict[str, Any], keys: tuple[str, ...]
+) -> list[tuple[str, ...]]:
+    return [(title, *(f"{found[name][key]:.4f}" for key in keys)) for name, title in titles.items()]
 
+
+def _print(found: dict[str, Any]) -> None:
     which, whether = found["which"], found["whether"]
     if which is not None:
-        table = Table(title=f"Which dearer sibling, {counted(which['n'], 'later upgrade')}")
-        for column in ("ranking", "HitRate@1", "± 1 s.e.", "HitRate@3", "± 1 s.e."):
-            table.add_column(column, justify="left" if column == "ranking" else "right")
-        for name, title in _RANKERS.items():
-            rate = which["hit_rate"][name]
-            keys = ("at_1", "at_1_se", "at_3", "at_3_se")
-            table.add_row(title, *(f"{rate[key]:.4f}" for key in keys))
-        console.out.print(table)
+        console.print_table(
+            ("ranking", ">HitRate@1", ">± 1 s.e.", ">HitRate@3", ">± 1 s.e."),
+            _rows(_RANKERS, which["hit_rate"], ("at_1", "at_1_se", "at_3", "at_3_se")),
+            f"Which dearer sibling, {counted(which['n'], 'later upgrade')}",
+        )
         console.out.print(
             f"calibration error of the shares: {which['expected_calibration_error']:.4f}"
         )
     if whether is not None:
-        table = Table(title=f"Whether at all, {counted(whether['n'], 'later purchase')}")
-        for column in ("forecast", "AUC", "± 1 s.e.", "PR-AUC", "ECE"):
-            table.add_column(column, justify="left" if column == "forecast" else "right")
-        for name, title in _GUESSES.items():
-            quality = whether["quality"][name]
-            keys = ("auc", "auc_se", "pr_auc", "ece")
-            table.add_row(title, *(f"{quality[key]:.4f}" for key in keys))
-        console.out.print(table)
+        console.print_table(
+            ("forecast", ">AUC", ">± 1 s.e.", ">PR-AUC", ">ECE"),
+            _rows(_GUESSES, whether["quality"], ("auc", "auc_se", "pr_auc", "ece")),
+            f"Whether at all, {counted(whether['n'], 'later purchase')}",
+        )
         console.out.print(
             f"{whether['base_rate']:.1%} of those with a tier above went up; of all purchases"
             f" {whether['moves_up']:.1%} went up and {whether['moves_down']:.1%} down, so a raw"
