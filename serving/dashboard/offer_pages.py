@@ -21,8 +21,8 @@ from mersalg.serving.dashboard.offers import SHOWN, SORTED_BY, csv_of, in_order,
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.rule_changes import rules_now
 from mersalg.serving.dashboard.shell import TheVisit, Visit
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.names import Names
-from mersalg.serving.presentation.texts import EntryWords
 from mersalg.serving.presentation.worthwhile import RECENT, Worth, worth_doing
 
 router = pages_router()

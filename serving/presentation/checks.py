@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.figures import minor_units
-from mersalg.serving.presentation.texts import EntryWords, QualityText
+from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.texts import QualityText
 from mersalg.serving.presentation.verdict import State
 
 Report = Mapping[str, Any]
@@ -40,11 +40,10 @@ def checks_of(report: Report, language: Language, quality: Sequence[QualityText]
     return _Checks(report, language).checks(effects, quality)
 
 
-class _Checks:
+class _Checks(EntryWords):
     def __init__(self, report: Report, language: Language) -> None:
-        self._report, self._entries = report, EntryWords(language)
-        self._figures, self._words = self._entries.figures, self._entries.phrase
-        self._currency: str | None = report["currency"]
+        super().__init__(language, report["currency"])
+        self._report = report
 
     def checks(self, effects: Sequence[Report], quality: Sequence[QualityText]) -> list[Check]:
         if not effects:
@@ -59,38 +58,33 @@ class _Checks:
 
     def _check_completion(self, entry: Report) -> Check:
         if entry["value"] is None:
-            return Check("wait", self._words("check_completion"), self._words("not_yet"))
+            return Check("wait", self.phrase("check_completion"), self.phrase("not_yet"))
         is_lost = entry["upper"] < 0
         return Check(
             "bad" if is_lost else "ok",
-            self._words("check_lost" if is_lost else "check_not_lost"),
-            self._words(
+            self.phrase("check_lost" if is_lost else "check_not_lost"),
+            self.phrase(
                 "check_completion_text",
-                treated=self._figures.percent(entry["treatment"]["value"]),
-                control=self._figures.percent(entry["control"]["value"]),
-                points=self._figures.points(entry["value"]),
-                between=self._entries.range(entry, self._figures.points),
+                treated=self.percent(entry["treatment"]["value"]),
+                control=self.percent(entry["control"]["value"]),
+                points=self.points(entry["value"]),
+                between=self.range(entry, self.points),
             ),
         )
 
     def _check_basket(self, entry: Report) -> Check:
         if entry["value"] is None:
-            return Check("wait", self._words("check_basket"), self._words("not_yet"))
+            return Check("wait", self.phrase("check_basket"), self.phrase("not_yet"))
         is_less = Decimal(entry["upper"]) < 0
-
-        def money(amount: str, *, sign: bool = True) -> str:
-            return self._figures.amount(minor_units(amount, self._currency), None, sign=sign)
-
-        treated = minor_units(entry["treatment"], self._currency)
         return Check(
             "warn" if is_less else "ok",
-            self._words("check_basket_less" if is_less else "check_basket_agrees"),
-            self._words(
+            self.phrase("check_basket_less" if is_less else "check_basket_agrees"),
+            self.phrase(
                 "check_basket_text",
-                treated=self._figures.amount(treated, self._currency),
-                control=money(entry["control"], sign=False),
-                change=money(entry["value"]),
-                between=self._entries.range(entry, money),
+                treated=self.money(entry["treatment"]),
+                control=self.bare_money(entry["control"], sign=False),
+                change=self.bare_money(entry["value"]),
+                between=self.range(entry, self.bare_money),
             ),
         )
 
@@ -98,26 +92,26 @@ class _Checks:
         p_value = self._report["quality"]["srm_p_value"]
         treated, control = arms_of(effect)
         if p_value is None or not control:
-            return Check("wait", self._words("check_groups"), self._words("check_no_groups"))
+            return Check("wait", self.phrase("check_groups"), self.phrase("check_no_groups"))
         is_uneven = p_value < MISMATCH
         return Check(
             "warn" if is_uneven else "ok",
-            self._words("check_uneven" if is_uneven else "check_fair"),
-            self._words(
+            self.phrase("check_uneven" if is_uneven else "check_fair"),
+            self.phrase(
                 "check_groups_text",
-                control=self._figures.count(control),
-                all=self._figures.count(treated + control),
-                share=self._figures.percent(control / (treated + control)),
-                p_value=self._figures.p_value(p_value),
+                control=self.count(control),
+                all=self.count(treated + control),
+                share=self.percent(control / (treated + control)),
+                p_value=self.p_value(p_value),
             ),
         )
 
     def _check_data(self, quality: Sequence[QualityText]) -> Check:
-        immature = self._entries.terms["immature"]  # always some of the last days
+        immature = self.terms["immature"]  # always some of the last days
         notable = [each.term.name for each in quality if each.is_notable and each.term != immature]
         if not notable:
-            name = self._words("check_data_ok")
-            return Check("ok", name, self._words("check_data_ok_text"), "quality")
-        count = self._figures.count(len(notable))
-        name = self._words("check_data_one" if len(notable) == 1 else "check_data", count=count)
+            name = self.phrase("check_data_ok")
+            return Check("ok", name, self.phrase("check_data_ok_text"), "quality")
+        count = self.count(len(notable))
+        name = self.phrase("check_data_one" if len(notable) == 1 else "check_data", count=count)
         return Check("warn", name, ", ".join(islice(notable, 3)), "quality")

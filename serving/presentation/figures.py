@@ -18,10 +18,12 @@ _MINUS = "\u2212"
 _WEEK = re.compile(r"(\d{4})-W(\d\d)")
 
 
-def minor_units(amount: str, currency: str | None) -> Decimal:
-    """Return money with the decimals of its currency; effects a checkout have two more."""
+def minor_units(amount: str | Decimal, currency: str | None) -> Decimal:
+    """Return money without decimals beyond those of its currency: effects a checkout have two."""
     exact = Decimal(amount)
-    return exact if currency is None else round(exact, money.minor_digits(currency))
+    digits = 0 if currency is None else money.minor_digits(currency)
+    is_finer = currency is not None and int(exact.as_tuple().exponent) < -digits
+    return round(exact, digits) if is_finer else exact
 
 
 def few_digits(amount: Decimal) -> Decimal:
@@ -40,7 +42,7 @@ class Figures:
     """
 
     def __init__(self, language: Language) -> None:
-        self._language = language
+        self.language: Language = language
         self._percent = "#,##0.0\u00a0%" if language == "nb" else "#,##0.0%"
 
     def count(self, number: int) -> str:
@@ -55,12 +57,12 @@ class Figures:
         """Return `12.3%` or `12,3 %`."""
         if share is None:
             return MISSING
-        return format_percent(share, self._percent, locale=self._language)
+        return format_percent(share, self._percent, locale=self.language)
 
     def level(self, level: float) -> str:
         """Return a confidence level without decimals it does not need: `95%` or `99.9 %`."""
         pattern = self._percent.replace("0.0", "0.##")
-        return format_percent(level, pattern, locale=self._language)
+        return format_percent(level, pattern, locale=self.language)
 
     def points(self, difference: float | None) -> str:
         """Return a difference of two shares in percentage points, with its sign."""
@@ -81,7 +83,7 @@ class Figures:
     def p_value(self, value: float) -> str:
         """Return a p-value to three significant digits."""
         text = f"{value:.3g}"
-        return text.replace(".", ",") if self._language == "nb" else text
+        return text.replace(".", ",") if self.language == "nb" else text
 
     def amount(
         self, value: str | Decimal | None, currency: str | None, *, sign: bool = False
@@ -99,8 +101,8 @@ class Figures:
         mark = _MINUS if amount < 0 else "+" * sign
         if currency is None:
             return mark + number
-        symbol = get_currency_symbol(currency, locale=self._language)
-        if self._language == "nb":
+        symbol = get_currency_symbol(currency, locale=self.language)
+        if self.language == "nb":
             return f"{mark}{number}\u00a0{symbol}"
         return f"{mark}{symbol}{chr(160) * symbol[-1].isalpha()}{number}"
 
@@ -117,14 +119,14 @@ class Figures:
     def day(self, day: date, *, year: bool = False, weekday: bool = False) -> str:
         """Return `3 Nov`, `3 Nov 2026` or `Tue 3 Nov`; in Norwegian `3. nov.`."""
         skeleton = "y" * year + "MMM" + "E" * weekday + "d"
-        if self._language == "nb":
+        if self.language == "nb":
             return format_skeleton(skeleton, day, locale="nb")
         pattern = "EEE d MMM" if weekday else "d MMM"
         return format_date(day, pattern + " y" * year, locale="en")
 
     def period(self, first: date, last: date) -> str:
         """Return the days of a period, the year once where it is the same."""
-        joint = " til " if self._language == "nb" else " to "
+        joint = " til " if self.language == "nb" else " to "
         begin = self.day(first, year=first.year != last.year)
         return (
             f"{begin}{joint}{self.day(last, year=True)}"
@@ -135,13 +137,13 @@ class Figures:
     def bucket(self, text: str, *, short: bool = False) -> str:
         """Return a day, week or month of a report as people read it; `short` is for an axis."""
         if week := _WEEK.fullmatch(text):
-            name = "uke" if self._language == "nb" else "week"
+            name = "uke" if self.language == "nb" else "week"
             return f"{name} {int(week[2])}" + f", {week[1]}" * (not short)
         if len(text) == len("2026-01"):
             pattern = "LLL y" if short else "LLLL y"
-            return format_date(date.fromisoformat(f"{text}-01"), pattern, locale=self._language)
+            return format_date(date.fromisoformat(f"{text}-01"), pattern, locale=self.language)
         return self.day(date.fromisoformat(text), weekday=not short)
 
     def _number(self, number: float | Decimal, pattern: str) -> str:
-        text = format_decimal(number, pattern, locale=self._language)
+        text = format_decimal(number, pattern, locale=self.language)
         return text.replace("-", _MINUS)

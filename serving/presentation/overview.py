@@ -20,8 +20,9 @@ from mersalg.serving.presentation.charts import (
     whisker,
 )
 from mersalg.serving.presentation.checks import Check, arms_of, checks_of
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.report import present
-from mersalg.serving.presentation.texts import EntryWords, KindText, ReportText
+from mersalg.serving.presentation.texts import KindText, ReportText
 from mersalg.serving.presentation.timeline import Occurrences, Timeline, spark_of, timeline_of
 from mersalg.serving.presentation.verdict import Verdict, verdict_of
 
@@ -118,34 +119,31 @@ def overview_of(
     return _Page(report, language, step).overview(shop, worthwhile_effect, occurred)
 
 
-class _Page:
+class _Page(EntryWords):
     def __init__(self, report: Report, language: Language, step: str) -> None:
+        super().__init__(language, report["currency"])
         self._report, self._step = report, step
-        self._language: Language = language
-        self._entries = EntryWords(language)
-        self._figures, self._words = self._entries.figures, self._entries.phrase
         self._kinds: Mapping[str, Report] = report["total"]
-        self._currency: str | None = report["currency"]
 
     def overview(
         self, shop: str | None, worthwhile_effect: float | None, occurred: Occurrences
     ) -> Overview:
         effects = [each["incremental"] for each in self._kinds.values()]
         shown = [each["checkout"]["denominator"] for each in self._kinds.values()]
-        text = present(self._report, shop, self._language)
+        text = present(self._report, shop, self.language)
         return Overview(
             report=text,
-            verdict=verdict_of(self._report, self._language, self._days_left(worthwhile_effect)),
+            verdict=verdict_of(self._report, self.language, self._days_left(worthwhile_effect)),
             exposures=self._exposures(effects),
             worth=self._worth(),
             worth_formula=self._worth_formula(),
-            checks=checks_of(self._report, self._language, text.quality),
+            checks=checks_of(self._report, self.language, text.quality),
             cards=[self._card(each) for each in text.kinds],
-            level=self._figures.level(self._report["level"]),
+            level=self.level(self._report["level"]),
             has_data=any(shown) or any(sum(arms_of(each)) for each in effects),
             step=self._step,
-            timeline=timeline_of(self._report, self._language, self._step, occurred),
-            funnels=[funnel_of(each, kind, self._language) for kind, each in self._kinds.items()],
+            timeline=timeline_of(self._report, self.language, self._step, occurred),
+            funnels=[funnel_of(each, kind, self.language) for kind, each in self._kinds.items()],
         )
 
     def _days_left(self, worthwhile_effect: float | None) -> float | None:
@@ -161,11 +159,11 @@ class _Page:
 
     def _exposures(self, effects: Sequence[Report]) -> str:
         treated, control = max((arms_of(each) for each in effects), default=(0, 0))
-        return self._words(
+        return self.phrase(
             "exposures",
-            all=self._figures.count(treated + control),
-            treated=self._figures.count(treated),
-            control=self._figures.count(control),
+            all=self.count(treated + control),
+            treated=self.count(treated),
+            control=self.count(control),
         )
 
     def _worth(self) -> list[Worth]:
@@ -183,51 +181,47 @@ class _Page:
 
     def _worth_of(self, kind: str | None, entry: Report, scale: Scale) -> Worth:
         if entry["value"] is None:
-            return Worth(kind, self._words("not_clear"), "", Markup())
+            return Worth(kind, self.phrase("not_clear"), "", Markup())
         value, lower, upper = (Decimal(entry[end]) for end in ("value", "lower", "upper"))
-        about, low, high = self._figures.rounded([value, lower, upper])
+        about, low, high = self.rounded([value, lower, upper])
         bare = {"lower": low, "upper": high}
         return Worth(
             kind,
-            self._words("not_clear") if lower <= 0 <= upper else self._money(about),
-            self._entries.range(bare, lambda amount: self._figures.amount(amount, None)),
+            self.phrase("not_clear") if lower <= 0 <= upper else self.money(about),
+            self.range(bare, lambda amount: self.amount(amount, None)),
             whisker(float(value), float(lower), float(upper), scale, COLOURS.get(kind or "", "")),
         )
 
     def _worth_formula(self) -> list[tuple[str, str]]:
         """Return how extra sales a month come about, with exact counts."""
         rows: list[tuple[str, str]] = []
-        days = self._figures.days(self._report["days"] or 0)
+        days = self.days(self._report["days"] or 0)
         for kind, measured in self._kinds.items():
             extra, net = measured["extra_sales"], measured["net_incremental"]
-            name = self._words(f"kind_{kind}")
+            name = self.phrase(f"kind_{kind}")
             if extra["value"] is None:
-                rows.append((name, self._words("not_yet")))
+                rows.append((name, self.phrase("not_yet")))
                 continue
             a_checkout = net["offer_revenue_per_checkout"]
             rows.append(
                 (
                     name,
-                    self._words(
+                    self.phrase(
                         "worth_formula",
-                        effect=self._money(a_checkout["value"]),
-                        checkouts=self._figures.count(extra["checkouts"]),
+                        effect=self.amount(a_checkout["value"], self.currency),
+                        checkouts=self.count(extra["checkouts"]),
                         days=days,
-                        amount=self._money(extra["value"]),
+                        amount=self.money(extra["value"]),
                     ),
                 )
             )
         together = self._report["extra_sales"]
         if together["value"] is not None and len(self._kinds) > 1:
-            between = self._entries.range(together, self._money)
-            rows.append((self._words("together"), f"{self._money(together['value'])} ({between})"))
+            between = self.range(together, self.money)
+            rows.append((self.phrase("together"), f"{self.money(together['value'])} ({between})"))
         return rows
 
-    def _money(self, amount: str | Decimal) -> str:
-        return self._figures.amount(amount, self._currency)
-
     def _card(self, text: KindText) -> RateCard:
-        entries, points = self._entries, self._figures.points
         effect = self._kinds[text.kind]["incremental"]
         known = effect["value"] is not None
         treated, control = effect["treatment"]["value"], effect["control"]["value"]
@@ -235,26 +229,26 @@ class _Page:
         if known:
             widest = max(treated, control) or 1.0
             arms = [
-                ArmBar(self._words("arm_with"), self._figures.percent(treated),
+                ArmBar(self.phrase("arm_with"), self.percent(treated),
                        share_bar(treated / widest, COLOURS[text.kind])),
-                ArmBar(self._words("arm_without"), self._figures.percent(control),
+                ArmBar(self.phrase("arm_without"), self.percent(control),
                        share_bar(control / widest, COLOURS["control"])),
             ]  # fmt: skip
         anyway = ""
         if known and treated and treated > control:
-            anyway = self._words("anyway_of_ten", n=round(10 * control / treated))
+            anyway = self.phrase("anyway_of_ten", n=round(10 * control / treated))
         formula = [
             (each.term.name, f"{each.value} {each.interval} {each.fraction}. {each.term.formula}")
             for each in text.rates
         ]
-        formula.append((self._entries.terms["incremental"].name, "; ".join(text.incremental)))
+        formula.append((self.terms["incremental"].name, "; ".join(text.incremental)))
         unknown = "effect_blocked" if effect["status"] == "blocked" else "effect_not_yet"
         return RateCard(
             text=text,
-            spark=spark_of(self._report, self._language, text.kind),
+            spark=spark_of(self._report, self.language, text.kind),
             change=self._change(text.kind),
-            effect=points(effect["value"]) if known else "",
-            effect_range=entries.range(effect, points) if known else self._words(unknown),
+            effect=self.points(effect["value"]) if known else "",
+            effect_range=self.range(effect, self.points) if known else self.phrase(unknown),
             arms=arms,
             anyway=anyway,
             formula=formula,
@@ -267,14 +261,14 @@ class _Page:
             return ""
         change, before = other["change"][kind]["customer"], other["total"][kind]["customer"]
         if change["value"] is None or not before["denominator"]:
-            return self._words("change_unknown")
+            return self.phrase("change_unknown")
         is_clear = not change["lower"] <= 0 <= change["upper"]
         first, last = (date.fromisoformat(other[end]) for end in ("from", "to"))
-        return self._words(
+        return self.phrase(
             "change_clear" if is_clear else "change_chance",
-            points=self._figures.points(change["value"]),
-            before=self._figures.percent(before["value"]),
-            period=self._figures.period(first, last),
+            points=self.points(change["value"]),
+            before=self.percent(before["value"]),
+            period=self.period(first, last),
         )
 
 
@@ -283,8 +277,8 @@ def funnel_of(measured: Report, kind: str, language: Language) -> Funnel:
 
     Where everybody gets offers, they begin with the checkouts that were shown one.
     """
-    entries = EntryWords(language)
-    figures, words, colour = entries.figures, entries.phrase, COLOURS[kind]
+    figures = EntryWords(language)
+    words, colour = figures.phrase, COLOURS[kind]
     gross, net, clicks = (
         measured[name] for name in ("incremental", "net_incremental", "click_through")
     )

@@ -9,11 +9,10 @@ from typing import Any
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.serving.presentation.checks import MISMATCH
-from mersalg.serving.presentation.figures import minor_units
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from mersalg.serving.presentation.names import Names, is_decided
 from mersalg.serving.presentation.texts import (
-    EntryWords,
     KindText,
     QualityText,
     ReportText,
@@ -50,14 +49,10 @@ def headline_of(report: Report) -> str:
     return "checkout" if any(each["status"] == "not_comparable" for each in entries) else "customer"
 
 
-class _Presenter:
+class _Presenter(EntryWords):
     def __init__(self, report: Report, language: Language, names: Names) -> None:
+        super().__init__(language, report["currency"])
         self._report, self._names = report, names
-        self._language: Language = language
-        self._words = EntryWords(language)
-        self._terms, self._phrase = self._words.terms, self._words.phrase
-        self._figures = self._words.figures
-        self._currency: str | None = report["currency"]
         self._kinds = tuple(report["total"])
         self._headline = headline_of(report)
 
@@ -65,14 +60,14 @@ class _Presenter:
         report = self._report
         other = report.get("comparison")
         return ReportText(
-            glossary=glossary_of(self._language),
-            other_language=_OTHER[self._language],
-            shop=shop or self._phrase("all_offers"),
+            glossary=self.glossary,
+            other_language=_OTHER[self.language],
+            shop=shop or self.phrase("all_offers"),
             period=self._period(report, "period"),
             settings=self._settings(),
-            verdict=verdict_of(report, self._language),
+            verdict=verdict_of(report, self.language),
             kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
-            together=self._words.extra_sales(report["extra_sales"], self._currency),
+            together=self.extra_sales(report["extra_sales"]),
             against=self._period(other, "against") if other else "",
             n_group_keys=len(self._group_keys()),
             group_headers=self._group_headers(),
@@ -82,27 +77,27 @@ class _Presenter:
         )
 
     def _period(self, report: Report, phrase: str) -> str:
-        begin = report["from"] or self._phrase("beginning")
-        return self._phrase(phrase, begin=begin, end=report["to"] or self._phrase("now"))
+        begin = report["from"] or self.phrase("beginning")
+        return self.phrase(phrase, begin=begin, end=report["to"] or self.phrase("now"))
 
     def _settings(self) -> tuple[str, ...]:
         report, days = self._report, self._report["attribution_window_days"]
-        level = self._figures.level(report["level"])
+        level = self.level(report["level"])
         length = report["days"]
         return (
-            *(() if length is None else (self._phrase("length", days=self._figures.days(length)),)),
-            self._phrase("timezone", timezone=report["timezone"]),
-            self._phrase("currency", currency=self._currency)
-            if self._currency
-            else self._phrase("no_currency"),
-            self._phrase(f"shown_{report['impressions']}"),
-            self._phrase(
+            *(() if length is None else (self.phrase("length", days=self.days(length)),)),
+            self.phrase("timezone", timezone=report["timezone"]),
+            self.phrase("currency", currency=self.currency)
+            if self.currency
+            else self.phrase("no_currency"),
+            self.phrase(f"shown_{report['impressions']}"),
+            self.phrase(
                 "credited_window" if days else "credited_checkout",
                 days=days,
                 checkout_days=report["checkout_days"],
             ),
-            *((self._phrase("only_vouched"),) if report["count"] == "vouched" else ()),
-            self._phrase(
+            *((self.phrase("only_vouched"),) if report["count"] == "vouched" else ()),
+            self.phrase(
                 "intervals_watched" if report["watched"] else "intervals_once", level=level
             ),
         )
@@ -111,24 +106,24 @@ class _Presenter:
         conversions = measured["conversions"]
         return KindText(
             kind=kind,
-            term=self._terms[kind],
-            translation=glossary_of(_OTHER[self._language]).terms[kind].name.lower(),
+            term=self.terms[kind],
+            translation=glossary_of(_OTHER[self.language]).terms[kind].name.lower(),
             rates=tuple(
-                self._words.rate(name, measured[name], measured.get(f"net_{name}"))
+                self.rate(name, measured[name], measured.get(f"net_{name}"))
                 for name in sorted(RATES, key=lambda name: name != self._headline)
             ),
-            conversions=self._phrase(
+            conversions=self.phrase(
                 "conversions",
-                total=self._figures.count(conversions["total"]),
-                clicked=self._figures.count(conversions["accepted_click"]),
-                viewed=self._figures.count(conversions["view_through"]),
+                total=self.count(conversions["total"]),
+                clicked=self.count(conversions["accepted_click"]),
+                viewed=self.count(conversions["view_through"]),
             ),
-            revenue=self._money(measured["revenue"]),
-            net_revenue=self._money(measured["net_revenue"]),
+            revenue=self.money(measured["revenue"]),
+            net_revenue=self.money(measured["net_revenue"]),
             incremental=tuple(
                 self._incremental(measured["incremental"], measured["net_incremental"])
             ),
-            extra_sales=self._words.extra_sales(measured["extra_sales"], self._currency),
+            extra_sales=self.extra_sales(measured["extra_sales"]),
             change=self._change(kind),
         )
 
@@ -140,20 +135,20 @@ class _Presenter:
         if entry["status"] == "not_comparable":
             return [
                 *self._effects(entry["per_unit"], net["per_unit"], "unit"),
-                self._phrase("by_checkout", effect=self._words.effect(entry)),
+                self.phrase("by_checkout", effect=self.effect(entry)),
                 *self._holdout(entry),
             ]
         lines = self._effects(entry, net, "checkout")
         cuped = None if entry["value"] is None else entry["revenue_per_checkout"].get("cuped")
         if cuped is not None and cuped["value"] is None:
-            lines.append(self._phrase("not_adjusted", reason=self._words.reason(cuped)))
+            lines.append(self.phrase("not_adjusted", reason=self.reason(cuped)))
         elif cuped is not None:
             lines.append(
-                self._phrase(
+                self.phrase(
                     "adjusted",
-                    amount=self._money(minor_units(cuped["value"], self._currency), sign=True),
-                    interval=self._words.money_between(cuped, self._currency),
-                    units=self._figures.count(cuped["units_with_history"]),
+                    amount=self.money(cuped["value"], sign=True),
+                    interval=self.money_between(cuped),
+                    units=self.count(cuped["units_with_history"]),
                 )
             )
         return [*lines, *self._holdout(entry)]
@@ -162,23 +157,23 @@ class _Presenter:
         """Return the effects on a share of checkouts or units, on means of them and completion."""
         treatment, control = entry["treatment"], entry["control"]
         if entry["value"] is None:
-            return [self._words.effect(entry)]
+            return [self.effect(entry)]
         lines = [
-            self._phrase(
+            self.phrase(
                 "anyway",
-                treated=self._figures.percent(treatment["value"]),
-                control=self._figures.percent(control["value"]),
+                treated=self.percent(treatment["value"]),
+                control=self.percent(control["value"]),
             ),
-            self._phrase(
+            self.phrase(
                 f"effect_of_{trial}s",
-                points=self._figures.points(entry["value"]),
-                interval=self._words.between(entry, self._figures.points),
-                treated=self._figures.count(treatment["denominator"]),
-                control=self._figures.count(control["denominator"]),
+                points=self.points(entry["value"]),
+                interval=self.between(entry, self.points),
+                treated=self.count(treatment["denominator"]),
+                control=self.count(control["denominator"]),
             ),
-            self._phrase("net_value", value=self._words.effect(net)),
+            self.phrase("net_value", value=self.effect(net)),
         ]
-        of = self._phrase(f"each_{trial}")
+        of = self.phrase(f"each_{trial}")
         for field, known, unknown in MEANS:
             name = field.format(trial)
             gross_text, net_text = (
@@ -186,34 +181,34 @@ class _Presenter:
             )
             lines.append(gross_text)
             if net_text != gross_text or entry[name]["value"] is not None:
-                lines.append(self._phrase("net_value", value=net_text))
-        effect, name = self._words.effect(entry["completion"]), self._terms["completion"].name
-        return [*lines, self._phrase("completion", name=name, effect=effect)]
+                lines.append(self.phrase("net_value", value=net_text))
+        effect, name = self.effect(entry["completion"]), self.terms["completion"].name
+        return [*lines, self.phrase("completion", name=name, effect=effect)]
 
     def _mean(self, entry: Report, phrase: str, unknown: str, each: str) -> str:
         """Return an effect on what `each` has of something: money as text, else a number."""
         if entry["value"] is None:
-            return self._phrase(unknown, each=each, reason=self._words.reason(entry))
+            return self.phrase(unknown, each=each, reason=self.reason(entry))
         if isinstance(entry["value"], str):
-            amount = self._money(minor_units(entry["value"], self._currency), sign=True)
-            interval = self._words.money_between(entry, self._currency)
+            amount = self.money(entry["value"], sign=True)
+            interval = self.money_between(entry)
         else:
-            amount = self._figures.difference(entry["value"])
-            interval = self._words.between(entry, self._figures.difference)
-        return self._phrase(phrase, amount=amount, each=each, interval=interval).rstrip()
+            amount = self.difference(entry["value"])
+            interval = self.between(entry, self.difference)
+        return self.phrase(phrase, amount=amount, each=each, interval=interval).rstrip()
 
     def _holdout(self, entry: Report) -> Sequence[str]:
         """Return which hold-out shares are compared, who stated them, and what is left out."""
         texts = [
-            self._phrase(
+            self.phrase(
                 "holdout_share" if each["compared"] else "holdout_left_out",
-                share=self._figures.level(each["share"]),
-                by=", ".join(self._phrase(f"stated_by_{by}") for by in each["stated_by"]),
-                checkouts=self._figures.count(each["treatment"] + each["control"]),
+                share=self.level(each["share"]),
+                by=", ".join(self.phrase(f"stated_by_{by}") for by in each["stated_by"]),
+                checkouts=self.count(each["treatment"] + each["control"]),
             )
             for each in entry["shares"]
         ]
-        return [self._phrase("holdout", shares="; ".join(texts))] if texts else []
+        return [self.phrase("holdout", shares="; ".join(texts))] if texts else []
 
     def _change(self, kind: str) -> tuple[str, ...]:
         """Return the change of headline and revenue since another period, where one is asked."""
@@ -223,18 +218,18 @@ class _Presenter:
         change, before = other["change"][kind], other["total"][kind]
         headline = change[self._headline]
         rate = (
-            self._phrase("not_known", reason=self._words.reason(headline))
+            self.phrase("not_known", reason=self.reason(headline))
             if headline["status"] == "not_comparable"
-            else self._phrase(
+            else self.phrase(
                 "change",
-                points=self._figures.points(headline["value"]),
-                interval=self._words.between(headline, self._figures.points),
-                before=self._figures.percent(before[self._headline]["value"]),
+                points=self.points(headline["value"]),
+                interval=self.between(headline, self.points),
+                before=self.percent(before[self._headline]["value"]),
             )
         )
         return (
             rate,
-            self._phrase("change_revenue", amount=self._money(change["revenue"], sign=True)),
+            self.phrase("change_revenue", amount=self.money(change["revenue"], sign=True)),
         )
 
     def _group_keys(self) -> Sequence[str]:
@@ -242,7 +237,7 @@ class _Presenter:
 
     def _group_headers(self) -> tuple[str, ...]:
         words = ("kind", "rate", "of", "kept_revenue")
-        return (*self._group_keys(), *map(self._phrase, words))
+        return (*self._group_keys(), *map(self.phrase, words))
 
     def _ordered(self) -> list[Report]:
         """Return the groups by time, and by the money kept, the most first."""
@@ -256,7 +251,7 @@ class _Presenter:
     def _group(self, row: Report) -> Iterator[tuple[str, ...]]:
         """Yield a row for each kind; without those of which nothing was decided in the group."""
         keys = [
-            self._phrase("bucket_not_over", bucket=text)
+            self.phrase("bucket_not_over", bucket=text)
             if name in TIME_KEYS and row["immature"]
             else self._names.beside(name, text)
             for name, text in row["key"].items()
@@ -264,42 +259,42 @@ class _Presenter:
         kinds = [kind for kind in self._kinds if is_decided(row[kind])]
         for kind in kinds or self._kinds:
             entry = row[kind][self._headline]
-            rate = self._words.rate(self._headline, entry, None)
+            rate = self.rate(self._headline, entry, None)
             yield (
                 *keys,
-                self._phrase(f"kind_{kind}"),
+                self.phrase(f"kind_{kind}"),
                 f"{rate.value} {rate.interval}".rstrip(),
-                self._words.fraction(entry),
-                self._money(row[kind]["net_revenue"]),
+                self.fraction(entry),
+                self.money(row[kind]["net_revenue"]),
             )
 
     def _quality(self) -> tuple[QualityText, ...]:
         quality = self._report["quality"]
         p_value = quality["srm_p_value"]
-        counts = {name: self._figures.count(quality[name]) for name in QUALITY}
+        counts = {name: self.count(quality[name]) for name in QUALITY}
         if quality["unvouched"]:
-            share = self._figures.percent(quality["unvouched"] / quality["checkouts"])
+            share = self.percent(quality["unvouched"] / quality["checkouts"])
             text = {"count": counts["unvouched"], "whole": counts["checkouts"], "share": share}
-            counts["unvouched"] = self._phrase("of_checkouts", **text)
+            counts["unvouched"] = self.phrase("of_checkouts", **text)
         return (
             *(
                 QualityText(
-                    self._terms[name],
+                    self.terms[name],
                     counts[name],
                     quality[name] > 0 and name not in NOT_IN_DOUBT,
                 )
                 for name in QUALITY
             ),
             QualityText(
-                self._terms["srm_p_value"],
-                "–" if p_value is None else f"p = {self._figures.p_value(p_value)}",
+                self.terms["srm_p_value"],
+                "–" if p_value is None else f"p = {self.p_value(p_value)}",
                 p_value is not None and p_value < MISMATCH,
             ),
         )
 
     def _notes(self) -> tuple[str, ...]:
         notes = [
-            self._phrase(
+            self.phrase(
                 "problem",
                 name=text.term.name,
                 count=text.value,
@@ -310,26 +305,23 @@ class _Presenter:
         ]
         quality = self._report["quality"]
         if self._headline != RATES[0]:
-            notes.append(self._phrase("only_checkouts", name=self._terms[self._headline].name))
+            notes.append(self.phrase("only_checkouts", name=self.terms[self._headline].name))
         if quality["currency"] != "ok":
-            notes.append(self._phrase("currency_problem", status=quality["currency"]))
+            notes.append(self.phrase("currency_problem", status=quality["currency"]))
         p_value = quality["srm_p_value"]
         if p_value is not None and p_value < MISMATCH:
-            p_text = self._figures.p_value(p_value)
-            notes.append(self._phrase("uneven_groups", p_value=p_text))
+            p_text = self.p_value(p_value)
+            notes.append(self.phrase("uneven_groups", p_value=p_text))
         for kind in self._kinds:
             for uneven in self._report["total"][kind]["incremental"]["uneven"]:
                 ((key, value),) = uneven["key"].items()
                 notes.append(
-                    self._phrase(
+                    self.phrase(
                         "uneven_group",
-                        kind=self._terms[kind].name,
-                        key=self._phrase(f"key_{key}"),
+                        kind=self.terms[kind].name,
+                        key=self.phrase(f"key_{key}"),
                         value=value,
-                        p_value=self._figures.p_value(uneven["p_value"]),
+                        p_value=self.p_value(uneven["p_value"]),
                     )
                 )
-        return tuple(notes) or (self._phrase("no_problems"),)
-
-    def _money(self, text: str | Decimal | None, *, sign: bool = False) -> str:
-        return self._figures.amount(text, self._currency, sign=sign)
+        return tuple(notes) or (self.phrase("no_problems"),)

@@ -16,8 +16,7 @@ from mersalg.engine.locales import Language
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.tracking.local_days import bucket_of, zone_of
 from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart, sparkline
-from mersalg.serving.presentation.glossary import glossary_of
-from mersalg.serving.presentation.texts import EntryWords
+from mersalg.serving.presentation.entries import EntryWords
 
 STEPS = ("day", "week", "month")
 Report = Mapping[str, Any]
@@ -55,35 +54,34 @@ def timeline_of(
     report: Report, language: Language, step: str, occurred: Occurrences
 ) -> Timeline | None:
     """Return the rate of checkouts in each bucket; None where no offer was shown."""
-    entry_words = EntryWords(language)
-    figures, words = entry_words.figures, entry_words.phrase
+    words = EntryWords(language)
     rows: Sequence[Report] = report["groups"]
     kinds = list(report["total"])
     entries = {kind: [row[kind]["checkout"] for row in rows] for kind in kinds}
     if not any(entry["denominator"] for of_kind in entries.values() for entry in of_kind):
         return None
     buckets = [row["key"][step] for row in rows]
-    names = [figures.bucket(bucket) for bucket in buckets]
-    cells = [[_cell(entry_words, entries[kind][at]) for kind in kinds] for at in range(len(rows))]
+    names = [words.bucket(bucket) for bucket in buckets]
+    cells = [[_cell(words, entries[kind][at]) for kind in kinds] for at in range(len(rows))]
     titles = [
         f"{name}: "
         + "; ".join(
-            f"{words(f'kind_{kind}')} {cell}" for kind, cell in zip(kinds, row, strict=True)
+            f"{words.phrase(f'kind_{kind}')} {cell}" for kind, cell in zip(kinds, row, strict=True)
         )
         for name, row in zip(names, cells, strict=True)
     ]
     ends = ("value", "lower", "upper")
-    marks = _marks(entry_words, report, step, occurred, buckets)
+    marks = _marks(words, report, step, occurred, buckets)
     chart = band_chart(
         [
             Series(COLOURS[kind], *([entry[end] for entry in entries[kind]] for end in ends))
             for kind in kinds
         ],
-        [figures.bucket(bucket, short=True) for bucket in buckets],
+        [words.bucket(bucket, short=True) for bucket in buckets],
         titles,
         marks,
-        label=words("over_time_label", period=f"{names[0]} – {names[-1]}"),
-        tick_text=figures.level,
+        label=words.phrase("over_time_label", period=f"{names[0]} – {names[-1]}"),
+        tick_text=words.level,
     )
     return Timeline(chart, kinds, list(zip(names, cells, strict=True)), marks)
 
@@ -93,8 +91,8 @@ def spark_of(report: Report, language: Language, kind: str) -> Markup:
     entries = [row[kind]["customer"] for row in report["groups"]]
     ends = ("value", "lower", "upper")
     series = Series(COLOURS[kind], *([entry[end] for entry in entries] for end in ends))
-    words = glossary_of(language).phrase
-    return sparkline(series, words("spark_label", kind=words(f"kind_{kind}")))
+    words = EntryWords(language)
+    return sparkline(series, words.phrase("spark_label", kind=words.phrase(f"kind_{kind}")))
 
 
 def _marks(
@@ -117,7 +115,7 @@ def _marks(
         if each.action in _MARKED and each.outcome == "done"
     ]
     prices = Counter(map(local_day, occurred.priced_at)).most_common(_PRICE_MARKS)
-    found += [(day, "price", {"n": words.figures.count(n)}) for day, n in prices]
+    found += [(day, "price", {"n": words.count(n)}) for day, n in prices]
     shown = [each for each in found if bucket_of(step, each[0]) in places]
     shown = sorted(shown, key=lambda each: each[0])[-len(ascii_uppercase) :]
     marks: list[Mark] = []
@@ -129,12 +127,12 @@ def _marks(
             end = places[bucket_of(step, until)] + 0.5 if until else float(len(buckets))
         text = words.phrase(_MARKED.get(action, "mark_prices"), **values)
         begin = places[bucket_of(step, day)] + 0.5
-        marks.append(Mark(letter, begin, end, text, words.figures.day(day)))
+        marks.append(Mark(letter, begin, end, text, words.day(day)))
     return marks
 
 
 def _cell(words: EntryWords, entry: Report) -> str:
     if entry["value"] is None:
         return words.phrase("no_data")
-    percent = words.figures.percent
+    percent = words.percent
     return f"{percent(entry['value'])} ({words.range(entry, percent)}), {words.fraction(entry)}"

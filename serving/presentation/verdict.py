@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.figures import Figures, minor_units
-from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.entries import EntryWords
 
 State = Literal["ok", "warn", "bad", "wait"]
 Report = Mapping[str, Any]
@@ -49,14 +48,12 @@ def verdict_of(report: Report, language: Language, days_left: float | None = Non
     return _Verdicts(report, language).verdict(days_left)
 
 
-class _Verdicts:
+class _Verdicts(EntryWords):
     def __init__(self, report: Report, language: Language) -> None:
+        super().__init__(language, report["currency"])
         self._kinds: Mapping[str, Report] = report["total"]
         self._extra: Report = report["extra_sales"]
-        self._currency: str | None = report["currency"]
         self._level: float = report["level"]
-        self._figures = Figures(language)
-        self._words = glossary_of(language).phrase
 
     def verdict(self, days_left: float | None) -> Verdict:
         effects = [each["incremental"] for each in self._kinds.values()]
@@ -64,18 +61,18 @@ class _Verdicts:
             return lost
         statuses = {self._extra["status"], *(each["status"] for each in effects)}
         if "blocked" in statuses:
-            return Verdict("warn", self._words("say_uneven"), self._words("why_uneven"))
+            return Verdict("warn", self.phrase("say_uneven"), self.phrase("why_uneven"))
         if self._extra["value"] is not None:
             return self._known(days_left)
         if "not_comparable" in statuses:
-            return Verdict("warn", self._words("say_unlike"), self._words("why_unlike"))
+            return Verdict("warn", self.phrase("say_unlike"), self.phrase("why_unlike"))
         if not any(each["control"]["denominator"] for each in effects):
             if any(_is_held_out(share) for each in effects for share in each["shares"]):
-                return Verdict("wait", self._words("say_wait"), self._words("why_no_control"))
+                return Verdict("wait", self.phrase("say_wait"), self.phrase("why_no_control"))
             decided = any(each["treatment"]["denominator"] for each in effects)
             name = "no_holdout" if decided or self._shown() else "nothing"
-            return Verdict("wait", self._words(f"say_{name}"), self._words(f"why_{name}"))
-        return self._wait(days_left, self._words("why_few"))
+            return Verdict("wait", self.phrase(f"say_{name}"), self.phrase(f"why_{name}"))
+        return self._wait(days_left, self.phrase("why_few"))
 
     def _shown(self) -> bool:
         return any(each["checkout"]["denominator"] for each in self._kinds.values())
@@ -86,30 +83,30 @@ class _Verdicts:
             entry = each["completion"]
             if entry["upper"] is not None and entry["upper"] < 0:
                 texts = {
-                    "treated": self._figures.percent(entry["treatment"]["value"]),
-                    "control": self._figures.percent(entry["control"]["value"]),
-                    "points": self._figures.points(entry["value"]),
-                    "lower": self._figures.points(entry["lower"]),
-                    "upper": self._figures.points(entry["upper"]),
+                    "treated": self.percent(entry["treatment"]["value"]),
+                    "control": self.percent(entry["control"]["value"]),
+                    "points": self.points(entry["value"]),
+                    "lower": self.points(entry["lower"]),
+                    "upper": self.points(entry["upper"]),
                 }
-                return Verdict("bad", self._words("say_lost"), self._words("why_lost", **texts))
+                return Verdict("bad", self.phrase("say_lost"), self.phrase("why_lost", **texts))
         return None
 
     def _known(self, days_left: float | None) -> Verdict:
         value, lower, upper = (Decimal(self._extra[end]) for end in ("value", "lower", "upper"))
         about, low, high = self._about(value, lower, upper)
-        between = self._words("range", lower=low, upper=high)
+        between = self.phrase("range", lower=low, upper=high)
         if lower <= 0 <= upper:
-            why = self._words("why_so_far", amount=about, between=between)
+            why = self.phrase("why_so_far", amount=about, between=between)
             return self._wait(days_left, why)
-        texts = {"between": between, "level": self._figures.level(self._level)}
+        texts = {"between": between, "level": self.level(self._level)}
         if upper < 0:
-            say = self._words("say_costs", amount=self._about(-value)[0])
-            return Verdict("bad", say, self._words("why_costs", **texts))
+            say = self.phrase("say_costs", amount=self._about(-value)[0])
+            return Verdict("bad", say, self.phrase("why_costs", **texts))
         if contrary := self._contrary():
-            return Verdict("warn", self._words("say_replaces", amount=about), contrary)
-        say = self._words("say_earns", amount=about)
-        return Verdict("ok", say, self._words("why_earns", **texts))
+            return Verdict("warn", self.phrase("say_replaces", amount=about), contrary)
+        say = self.phrase("say_earns", amount=about)
+        return Verdict("ok", say, self.phrase("why_earns", **texts))
 
     def _contrary(self) -> str | None:
         """Return that whole baskets fell although offered items rose, where that is shown."""
@@ -117,33 +114,28 @@ class _Verdicts:
             basket = measured["net_incremental"]["revenue_per_checkout"]
             if basket["upper"] is not None and Decimal(basket["upper"]) < 0:
                 amount, lower, upper = (
-                    self._figures.amount(
-                        minor_units(basket[end], self._currency), self._currency, sign=True
-                    )
-                    for end in ("value", "lower", "upper")
+                    self.money(basket[end], sign=True) for end in ("value", "lower", "upper")
                 )
-                between = self._words("range", lower=lower, upper=upper)
-                kind_name = self._words(f"kind_{kind}").lower()
+                between = self.phrase("range", lower=lower, upper=upper)
+                kind_name = self.phrase(f"kind_{kind}").lower()
                 texts = {"amount": amount, "between": between, "kind": kind_name}
-                return self._words("why_replaces", **texts)
+                return self.phrase("why_replaces", **texts)
         return None
 
     def _wait(self, days_left: float | None, why: str) -> Verdict:
         if days_left is None:
-            return Verdict("wait", self._words("say_wait"), why)
+            return Verdict("wait", self.phrase("say_wait"), why)
         days = max(1, round(days_left))
         if days_left <= 0:
-            return Verdict("wait", self._words("say_small"), why, 0)
+            return Verdict("wait", self.phrase("say_small"), why, 0)
         if days > _LONGEST_WAIT:
-            why = f"{why} {self._words('why_wait_year')}"
-            return Verdict("wait", self._words("say_wait_year"), why, days)
-        say = self._words("say_wait_days", days=self._figures.count(days))
+            why = f"{why} {self.phrase('why_wait_year')}"
+            return Verdict("wait", self.phrase("say_wait_year"), why, days)
+        say = self.phrase("say_wait_days", days=self.count(days))
         return Verdict("wait", say, why, days)
 
     def _about(self, *amounts: Decimal) -> list[str]:
-        return [
-            self._figures.amount(each, self._currency) for each in self._figures.rounded(amounts)
-        ]
+        return [self.amount(each, self.currency) for each in self.rounded(amounts)]
 
 
 def _is_held_out(share: Report) -> bool:

@@ -9,9 +9,9 @@ from datetime import date
 from typing import Any
 
 from mersalg.engine.locales import Language
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.glossary import RATES
 from mersalg.serving.presentation.overview import Overview, RateCard, overview_of
-from mersalg.serving.presentation.texts import EntryWords
 from mersalg.serving.presentation.verdict import State, Verdict
 from mersalg.serving.presentation.worthwhile import Worth
 
@@ -60,7 +60,7 @@ def weekly_of(
     words, view = EntryWords(language), overview_of(report, shop, language, step="day")
     first, last = (date.fromisoformat(report[end]) for end in ("from", "to"))
     year, week, _ = first.isocalendar()
-    phrase, figures = words.phrase, words.figures
+    phrase = words.phrase
     worthwhile = [
         Block(each.title, (f"{each.gain} ({each.gain_range})", each.reason)) for each in changes
     ]
@@ -75,8 +75,8 @@ def weekly_of(
     )
     return Weekly(
         language=language,
-        title=f"{view.report.shop}: {figures.bucket(f'{year}-W{week:02}')}"
-        f" ({figures.period(first, last)})",
+        title=f"{view.report.shop}: {words.bucket(f'{year}-W{week:02}')}"
+        f" ({words.period(first, last)})",
         verdict=view.verdict,
         recent=phrase("weekly_recent", say=recent.say) if view.verdict.state == "wait" else "",
         sections=[each for each in sections if each[1]],

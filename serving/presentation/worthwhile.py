@@ -10,9 +10,9 @@ from typing import Any
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.live_catalogue import InForce, rule_of
 from mersalg.engine.tracking.worthwhile import Action, Candidate, worthwhile
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names, antecedent_text, is_decided, parts_of
-from mersalg.serving.presentation.texts import EntryWords
 
 RECENT = 2_000
 """Decisions that are looked at for where something is suggested."""
@@ -79,14 +79,14 @@ def _candidates(
 
 
 def _worth(action: Action, names: Names, words: EntryWords, currency: str | None) -> Worth:
-    of, figures, phrase = action.candidate, words.figures, words.phrase
+    of, phrase = action.candidate, words.phrase
     net, gain = of.measured["net_incremental"], action.gain
     texts = {
         "name": names[of.item_id],
         "beside": names.joined(of.antecedent),
-        "with_offer": figures.percent(net["treatment"]["value"]),
-        "without": figures.percent(net["control"]["value"]),
-        "carts": figures.count(round(action.carts)),
+        "with_offer": words.percent(net["treatment"]["value"]),
+        "without": words.percent(net["control"]["value"]),
+        "carts": words.count(round(action.carts)),
     }
     said = action.action + ("_upgrade" if of.by == "upgrade" else "")
     value, lower, upper = (
@@ -96,6 +96,6 @@ def _worth(action: Action, names: Names, words: EntryWords, currency: str | None
         action,
         phrase(f"worth_{said}", **texts),
         phrase(f"worth_{said}_why", **texts),
-        phrase("a_week", amount=figures.amount(value, currency, sign=True)),
-        words.range({"lower": lower, "upper": upper}, lambda each: figures.amount(each, None)),
+        phrase("a_week", amount=words.amount(value, currency, sign=True)),
+        words.range({"lower": lower, "upper": upper}, lambda each: words.amount(each, None)),
     )
