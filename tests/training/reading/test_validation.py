@@ -112,7 +112,7 @@ def test_a_great_part_left_out_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_every_reason_and_note_has_its_words() -> None:
-    training = Path(__file__).parents[2] / "training" / "reading"
+    training = Path(__file__).parents[3] / "training" / "reading"
     lines, catalogue = (
         (training / name).read_text("utf-8") for name in ("order_lines.py", "catalogue_file.py")
     )

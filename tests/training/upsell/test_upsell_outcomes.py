@@ -20,7 +20,7 @@ from mersalg.training.upsell.outcomes import (
     with_outcomes,
 )
 from tests.support.models import tiny_model
-from tests.training.test_upsell_likelihood import fitted_shop
+from tests.training.upsell.test_upsell_likelihood import fitted_shop
 
 
 def test_a_known_answer_is_recovered() -> None:

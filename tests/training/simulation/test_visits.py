@@ -20,7 +20,7 @@ from tests.scenarios.cafe.planted import PLAN as CAFE
 from tests.scenarios.hotel.planted import PLAN as HOTEL
 from tests.scenarios.planting import Plan, write_shop
 
-SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 def load(plan: Plan, name: str, folder: Path) -> tuple[Dataset, Ladders]:
