@@ -8,6 +8,7 @@ import http.client
 import logging
 import os
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -93,11 +94,13 @@ def send(alert: Alert, shop: ShopSection, alerts: AlertsSection) -> bool:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310
             return True
+    # An address may hold a secret, and some errors repeat it: none of them is handed on.
+    except urllib.error.HTTPError as error:
+        with error:  # it holds the connection
+            reason = f"it answered {error.code}"
     except (OSError, ValueError, http.client.HTTPException) as error:
-        # An address may hold a secret, and some errors repeat it.
-        code = getattr(error, "code", None)
-        reason = f"it answered {code}" if code else type(getattr(error, "reason", error)).__name__
-        raise AlertNotSent(f"the webhook of [alerts] did not take the message: {reason}") from None
+        reason = type(getattr(error, "reason", error)).__name__
+    raise AlertNotSent(f"the webhook of [alerts] did not take the message: {reason}")
 
 
 class Alerts:
