@@ -24,14 +24,13 @@ FIELDS: Mapping[str, str] = {
     "checkout_token": "Made by the shop's server: it vouches for a checkout whose page calls the"
     " service with a storefront key",
     "code": "Stable and fit for machines: `invalid`, `conflict`, `forbidden`, `out_of_bounds`,"
-    " `unauthorized`,"
-    " `not_found`, `too_many_requests`, `body_too_large`, `body_too_slow`, `too_many_events`,"
-    " `too_many_items`, `of_shop_file`,"
-    " `encoding_unknown`,"
+    " `unauthorized`, `not_found`, `too_many_requests`,"
+    " `body_too_large`, `body_too_slow`, `too_many_events`,"
+    " `too_many_items`, `of_shop_file`, `encoding_unknown`,"
     " `method_not_allowed`, `bad_request`, `config_invalid`, `gate_refused`, `no_model`,"
     " `model_not_found`, `model_corrupt`, `model_incompatible`, `storage_unavailable`,"
     " `storage_mismatch`, `storage_error`, `stopping`, `writer_dead`, `nothing_kept`,"
-    " `internal`",
+    " `internal`; of the dashboard: `old_form`, `link_ended`, `not_offered`",
     "confidence": "`n_joint` / `n_antecedent`",
     "consent": "`false`: customer and session are not stored; as the shop says where it is missing",
     "control_share": "The share of units that was held out when the unit was drawn",
