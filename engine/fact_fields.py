@@ -37,7 +37,7 @@ def is_label(value: str) -> bool:
 
 
 def is_id(value: str | None) -> bool:
-    """Return whether facts take it unchanged as an id; None stands for no id."""
+    """Return whether facts take it unchanged as an id; None means no id."""
     return value is None or (0 < len(value) <= LONGEST_ID and is_text(value))
 
 

@@ -168,7 +168,7 @@ def _decision(body: schema.DecisionBody) -> Decision:
         _offer(entry, f"offers[{index}]", currency) for index, entry in enumerate(body.offers or ())
     ]
     if len({offer.offer_id for offer in offers}) != len(offers):
-        raise _invalid("offers", "the same offer_id stands twice")
+        raise _invalid("offers", "the same offer_id is listed twice")
     session_id, customer_id = _people(body)
     return Decision(
         event_id=_id(body.event_id, "event_id") or decision_id,

@@ -259,5 +259,5 @@ Fact = Decision | Event
 
 
 def is_vouched(fact: Fact) -> bool:
-    """Return whether the shop's server, and not only a page, stands behind a fact."""
+    """Return whether the shop's server, and not only a page, vouches for a fact."""
     return fact.scope != "storefront"

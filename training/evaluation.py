@@ -137,7 +137,7 @@ class BackTest:
         The same of the hidden items their customers had not bought before the split, everything
         bought before left out of the lists.
     reliability
-        By mode, how often scores came true.
+        By mode, the reliability of scores.
     n_train, n_test
         Orders before and after the split.
     n_eligible

@@ -130,12 +130,12 @@ def fit_model(
         progress=progress,
     )
     ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
-    with progress.task("Finding what keeps apart"):
+    with progress.task("Finding pairs that exclude each other"):
         apart = pairs_apart(baskets, mined.itemsets)
         affinity = build_affinity(
             baskets, apart.at_most(max_lift), ladders, named_by_shop(ladders, dataset.catalogue)
         )
-    with progress.task("Asking each store"):
+    with progress.task("Testing rules by store"):
         table, stores = borne_out(mined.table, dataset, orders, baskets, settings.max_q)
     recency = None
     if settings.half_life_days is not None:
@@ -148,14 +148,14 @@ def fit_model(
         ranking = fit_base(minable_part, usual_prices(dataset), progress).with_scorers(scorers)
     # Whatever ranks: what a customer has already is nothing to discover.
     if customer_key is not None and len(dataset.customer_ids):
-        with progress.task("Remembering customers"):
+        with progress.task("Storing purchases of customers"):
             customers = Customers.of(
                 dataset.customer_ids, purchases_of(dataset), customer_key
             ).without(forgotten)
     likelihood = None
     # Back-tests of the cross-sell ranking have no use for it.
     if customer_key is not None:
-        with progress.task("Learning from upgrades"):
+        with progress.task("Fitting models of upgrades"):
             likelihood = fit_likelihood(
                 dataset,
                 ladders,

@@ -254,11 +254,11 @@ def train(
             forgotten=Forgotten(models).hashes(),
         )
     if outcomes is not None:
-        with watch.stage("outcomes"), progress.task("Asking how offers were answered"):
+        with watch.stage("outcomes"), progress.task("Fitting how offers were answered"):
             model, problems = with_outcomes(fitted.model, outcomes, registry)
             fitted = replace(fitted, model=model)
             warnings += problems
-    with watch.stage("carts"), progress.task("Trying carts"):
+    with watch.stage("carts"), progress.task("Testing sample carts"):
         carts = offered_carts(fitted.model, dataset.baskets)
     counts, metrics = {**fitted.counts, **carts}, tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}

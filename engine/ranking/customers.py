@@ -17,7 +17,7 @@ from mersalg.engine.ranking.purchases import Purchases
 
 def hash_of(customer_id: str, key: bytes) -> int:
     """64 bits of HMAC-SHA256: who holds a model without its key can name nobody in it."""
-    # A copy of what was begun with the key: each time anew takes thrice as long.
+    # A copy of the state that holds the key: hashing the key for each id takes thrice as long.
     own = _begun(key).copy()
     own.update(customer_id.encode())
     return int.from_bytes(own.digest()[:8], "big")

@@ -136,9 +136,9 @@ def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:
 
 
 def _print_reliability(mode: str, reliability: Mapping[str, Any]) -> None:
-    """Print what scores said, and how often they came true."""
+    """Print mean scores, and the shares of the scored items that were bought."""
     steps = [
-        f"{step['said']:.3f} said, {step['came_true']:.3f} came true ({step['n']:,})"
+        f"{step['said']:.3f} predicted, {step['came_true']:.3f} observed ({step['n']:,})"
         for step in reliability["bins"]
         if step["n"] >= 100
     ]

@@ -56,7 +56,7 @@ def command(
     ] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
-    """Look at order and catalogue files and write a shop file, asking what they do not tell.
+    """Look at order and catalogue files and write a shop file, asking what they do not show.
 
     Questions are asked on standard error and answered on standard input. With [bold]--sample[/] a
     shop that does not exist is written instead, with orders that end yesterday.

@@ -102,7 +102,7 @@ def _marks(
     occurred: Occurrences,
     buckets: Sequence[str],
 ) -> list[Mark]:
-    """Return what was published, paused and priced anew in the buckets, the oldest first."""
+    """Return what was published, paused and repriced in the buckets, the oldest first."""
     zone = zone_of(report["timezone"])
     places = {bucket: at for at, bucket in enumerate(buckets)}
 

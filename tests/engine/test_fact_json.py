@@ -123,7 +123,7 @@ def test_numbered_ids_are_texts() -> None:
         ({**REFUND, "currency": None}, "currency is required where refund.amount is given"),
         ({**DECISION, "arm": "both"}, "arm must be treatment or control"),
         ({**DECISION, "offers": [{"kind": "sidesell"}]}, "offers[0].kind must be cross_sell"),
-        ({**DECISION, "offers": DECISION["offers"][:1] * 2}, "the same offer_id stands twice"),
+        ({**DECISION, "offers": DECISION["offers"][:1] * 2}, "the same offer_id is listed twice"),
         ({**DECISION, "control_share": Decimal("NaN")}, "control_share must be a number"),
         ({**DECISION, "control_share": 10**400}, "control_share must be a number"),
         ({**DECISION, "control_share": True}, "control_share must be a number"),

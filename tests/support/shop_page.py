@@ -14,7 +14,7 @@ from mersalg.engine.config import ShopConfig
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "shop-file.md"
 _HEAD = """# The shop file
 
-All that Mersalg knows of a shop beside its data stands in one TOML file, for example `shop.toml`.
+All that Mersalg knows of a shop beside its data is in one TOML file, for example `shop.toml`.
 `mersalg check --config shop.toml` reads it and the data it names. Paths are relative to the file; a
 setting that is not known is an error. Only `[shop]` and `[orders]` must be there.
 """

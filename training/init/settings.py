@@ -23,7 +23,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What files do not tell.
+    """Settings that the files do not show.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Draft:
     def choose(
         self, key: str, text: str, likeliest: str | None, why: str, choices: Iterable[str] = ()
     ) -> None:
-        """Set what files do not tell, unless it is set; nothing where the answer is `-`."""
+        """Set what the files do not show, unless it is set; nothing where the answer is `-`."""
         if key not in self.settings:
             answer, guessed = self.ask(Question(key, text, likeliest, why, tuple(choices)))
             if answer != NONE:

@@ -99,7 +99,7 @@ class LocalEngine:
     ) -> tuple[Labelled, list[_Part]]:
         """Return the filed baskets, and what `search` finds in each range of labels."""
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mersalg-mining") as threads:
-            with progress.task("Filing baskets by item"):
+            with progress.task("Indexing baskets by item"):
                 filed = label_rows(baskets, min_count, threads, self._threads)
             longest = min(max_length, len(filed.singles))
             if longest < 2:

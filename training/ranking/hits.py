@@ -32,7 +32,7 @@ LIFTS = (1.0, 0.5, 0.25, 0.0, -1.0)
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Candidates by their score: how many, what was said of them, how many came true.
+    """Candidates in bins of their score: how many, the sum of their scores, how many were bought.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Reliability:
 
     @classmethod
     def of(cls, scores: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
-        """Compare scores with what came true."""
+        """Compare scores with whether the candidates were bought."""
         n_bins = len(_EDGES) - 1
         place = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
         return cls(
@@ -86,7 +86,7 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Hidden items among the first ten, and how often scores came true where there are scores."""
+    """Hidden items among the first ten, and the reliability of scores where there are scores."""
 
     hits: int
     reliability: Reliability | None

@@ -39,9 +39,9 @@ def evaluate_upsell(dataset: Dataset, progress: Progress) -> dict[str, Any] | No
     family = dataset.catalogue.family
     if not (family >= 0).any():
         family = dataset.catalogue.category
-    with progress.task("Asking which upgrade"):
+    with progress.task("Evaluating which upgrade is chosen"):
         which = _which(dataset, before, family, split)
-    with progress.task("Asking whether at all"):
+    with progress.task("Evaluating whether customers upgrade"):
         whether = _whether(dataset, before, family, split)
     if which is None and whether is None:
         return None
@@ -171,7 +171,7 @@ def _quality(score: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Mappin
 
 
 def calibration_error(score: NDArray[np.floating], came_true: NDArray[np.bool_]) -> float:
-    """Mean distance between what was said and what came true, over ten equally filled bins."""
+    """Mean distance between prediction and outcome, over ten equally filled bins."""
     parts = np.array_split(np.argsort(score, kind="stable"), _BINS)
     return float(
         sum(len(p) * abs(score[p].mean() - came_true[p].mean()) for p in parts if len(p))
