@@ -49,15 +49,11 @@ def unknown_fields(value: object, struct: type[Struct], where: str = "") -> Iter
 
 def meant(path: str, struct: type[Struct]) -> str | None:
     """Return the known field that is nearly written as one that is not known, None for none."""
-    name = path.rpartition(".")[2]
-    for part in path.split(".")[:-1]:
-        (struct,) = [
-            each
-            for field in fields(struct)
-            if field.encode_name == part
-            for each in _structs_in(field.type)
-        ]
-    return nearest(name, [field.encode_name for field in fields(struct)])
+    types = {field.encode_name: field.type for field in fields(struct)}
+    outer, _, name = path.partition(".")
+    inner = next(_structs_in(types.get(outer)), None)
+    # A name may hold dots itself (`utm.source`): then no struct is inside.
+    return nearest(path, types) if inner is None or not name else meant(name, inner)
 
 
 def nearest(name: str, names: Collection[str]) -> str | None:

@@ -173,10 +173,18 @@ class Wording:
         unit = (after.unit or before.unit).casefold() or suffix
         is_said = SUFFIXES[unit][1] if unit in SUFFIXES else not unit
         if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and is_said:
-            sentence = messages.pgettext(
-                "many" if is_countable(attribute) else "much",
-                "twice the {label}" if ratio == 2 else "{ratio}x the {label}",
-            )
+            # Each message is written out, so that the catalogue of a language can be checked.
+            if is_countable(attribute):
+                twice, times = (
+                    messages.pgettext("many", "twice the {label}"),
+                    messages.pgettext("many", "{ratio}x the {label}"),
+                )
+            else:
+                twice, times = (
+                    messages.pgettext("much", "twice the {label}"),
+                    messages.pgettext("much", "{ratio}x the {label}"),
+                )
+            sentence = twice if ratio == 2 else times
             return sentence.format(ratio=number_text(ratio, language), label=label)
         # Where a unit is written in the texts, both are printed as the shop wrote them.
         as_written = before.unit or after.unit or before.comma_thousands or after.comma_thousands

@@ -19,7 +19,10 @@ from mersalg.serving.service import service_of
 
 
 class _PageRoute(APIRoute):
-    """A route that says on a page what goes wrong, with the status that an API call would get."""
+    """A route that says on a page what goes wrong, with the status that an API call would get.
+
+    Programs, which ask for no HTML, get the error that all calls get.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route."""
@@ -29,6 +32,8 @@ class _PageRoute(APIRoute):
             try:
                 return await handle(request)
             except (errors.ApiError, MersalgError, RequestValidationError) as error:
+                if "text/html" not in request.headers.get("accept", ""):
+                    raise
                 return await _problem_page(request, errors.api_error(error))
 
         return handled

@@ -337,7 +337,7 @@ async def visit_of(
         raise errors.ApiError(303, "unauthorized", "sign in first", headers={"Location": location})
     asked = parse_query({"from": since, "to": until, "kind": kind})
     last = _day(asked.until) or max(_day(asked.since) or date.min, _today(service))
-    first = _day(asked.since) or last - timedelta(days=days - 1)
+    first = _day(asked.since) or date.fromordinal(max(1, last.toordinal() - days + 1))
     narrowed = (each.strip() or None for each in (store, segment, placement))
     only = asked.kinds[0] if len(asked.kinds) == 1 else None
     filters = Filters(first, last, *narrowed, kind=only)

@@ -23,7 +23,9 @@ def test_a_link_shows_one_page_to_be_read(tmp_path: Path, path: str) -> None:
     with (
         running_server(tmp_path, keys=KEYS, environment=SECRET) as server,
         server.client() as reporter,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=60) as stranger,
+        httpx.Client(
+            base_url=server.url, trust_env=False, timeout=60, headers={"Accept": "text/html"}
+        ) as stranger,
     ):
         sell(f"sqlite:///{tmp_path / 'facts.db'}")
         reporter.post("/dashboard/login", data={"key": "report-key-k3y"})

@@ -42,7 +42,9 @@ def page_of(
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://localhost", headers={"Accept": "text/html"}
+            ) as client,
         ):
             meanwhile()
             return await client.get(httpx.URL(path).copy_add_param("lang", language))

@@ -185,7 +185,18 @@ def test_any_report_question_is_answered_or_refused(
 ) -> None:
     query = str(httpx.QueryParams({name: value}))
     check(application.call("GET", f"/v1/reports/rates?{query}"), 200, 422)
-    assert application.call("GET", f"/dashboard?{query}").status_code in (200, 422)
+    check(application.call("GET", f"/dashboard?{query}"), 200, 422)
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/items", "/dashboard/funnel"])
+@pytest.mark.parametrize(
+    "query",
+    ["from=0001-01-01", "to=0001-01-01", "from=9999-12-31", "from=0001-01-01&to=9999-12-31"],
+)
+def test_the_first_and_the_last_day_there_are_make_pages(
+    application: Application, path: str, query: str
+) -> None:
+    check(application.call("GET", f"{path}?{query}"), 200, 422)
 
 
 @settings(max_examples=repetitions(60))

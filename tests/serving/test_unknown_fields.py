@@ -60,7 +60,20 @@ def test_slips_inside_and_other_problems_are_named_together(client: httpx.Client
     ]
 
 
-@pytest.mark.parametrize("name", ["utm_source", "exclude_the_items", "cart_total", "x", "Ærlig"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "utm_source",
+        "utm.source",
+        "mode.of",
+        ".",
+        "",
+        "exclude_the_items",
+        "cart_total",
+        "x",
+        "Ærlig",
+    ],
+)
 def test_other_fields_are_named_in_warnings(client: httpx.Client, name: str) -> None:
     lines = [{"item_id": "phone-64", "colour": "red"}, {"item_id": "case-1", "colour": "blue"}]
     body = {"checkout_id": "k", "lines": lines, name: {"any": ["thing"]}}
