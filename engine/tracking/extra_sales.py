@@ -94,7 +94,7 @@ class ExtraSales:
         for kind in kinds:
             effect = cast("Mapping[str, Any]", self._effects[kind]["offer_revenue_per_checkout"])
             if effect["status"] != "ok":
-                named = f"{kind}: " if len(kinds) > 1 else ""
+                named = f"{kind.replace('_', '-')}: " if len(kinds) > 1 else ""
                 return effect["status"], f"{named}{effect['reason']}"
         if not self._days:
             return "no_data", "the length of the period is not known"

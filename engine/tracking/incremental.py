@@ -36,6 +36,7 @@ from mersalg.engine.tracking.sequences import (
     watched_difference,
 )
 from mersalg.engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
+from mersalg.engine.words import counted
 
 SEQUENCE = "confidence_sequence"
 """Method of intervals that stay valid however often a report is looked at."""
@@ -161,7 +162,7 @@ class _Effects:
             )
         units = {arm: self._strata.units(arm, self._eligible) for arm in ARMS}
         arm = min(units, key=lambda each: units[each])
-        return f"{units[arm]} units in {arm} are too few for an interval: {FEWEST_UNITS} are needed"
+        return _too_few(units[arm], "unit", arm, "an interval", FEWEST_UNITS)
 
     def _of_share(self, name: str) -> Entry:
         treatment, control = (self._strata.total(name, arm, self._eligible) for arm in ARMS)
@@ -260,24 +261,24 @@ class _Effects:
     ) -> str | None:
         for arm, units in zip(ARMS, n_units, strict=True):
             if units < FEWEST_UNITS_OF_MEAN:
-                return (
-                    f"{units} units in {arm} are too few for an interval of a mean:"
-                    f" {FEWEST_UNITS_OF_MEAN} are needed"
-                )
+                return _too_few(units, "unit", arm, "an interval of a mean", FEWEST_UNITS_OF_MEAN)
             bought, checkouts = self._strata.total(purchases, arm, shares)
             completed, _ = self._strata.total("completed", arm, shares)
             _, in_currency = self._strata.total(name, arm, shares)
             # A checkout with an order in another currency is a completed one.
             bought = min(bought, completed - (checkouts - in_currency))
             if bought < FEWEST_PURCHASES_OF_MEAN:
-                return (
-                    f"{bought} purchases in {arm} are too few for an interval of a mean:"
-                    f" {FEWEST_PURCHASES_OF_MEAN} are needed"
-                )
+                least = FEWEST_PURCHASES_OF_MEAN
+                return _too_few(bought, "purchase", arm, "an interval of a mean", least)
             gross = name.removeprefix("net_")
             if not any(self._strata.arms[share, arm].of[gross].sum_xx for share in shares):
                 return f"of nothing that was bought in {arm} a price is known"
         return None
+
+
+def _too_few(n: int, noun: str, arm: str, interval: str, least: int) -> str:
+    verb = "is" if n == 1 else "are"
+    return f"{counted(n, noun)} in {arm} {verb} too few for {interval}: {least} are needed"
 
 
 def _share(numerator: int, denominator: int) -> Entry:

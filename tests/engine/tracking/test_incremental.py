@@ -322,6 +322,7 @@ def test_a_missing_arm_is_no_data() -> None:
     ("sizes", "share", "whole", "offered"),
     [
         ((20, 8, 9, 3), "9 units in control are too few", "9 units", "9 units"),
+        ((9, 3, 1, 1), "1 unit in control is too few", "1 unit", "1 unit"),
         ((29, 20, 32, 30), None, "29 units in treatment are too few", "29 units"),
         ((32, 20, 30, 9), None, None, "9 purchases in control are too few"),
         ((32, 20, 30, 10), None, None, None),
