@@ -110,7 +110,7 @@ class Ragged(Generic[_Value]):
         if self.indptr.ndim != 1 or self.values.ndim != 1 or not len(self.indptr):
             return f"has rows of shape {self.indptr.shape} and values of {self.values.shape}"
         if int(self.indptr[0]) != 0 or int(self.indptr[-1]) != len(self.values):
-            return f"does not span all values, of which there are {len(self.values)}"
+            return f"does not span all values: there are {len(self.values)}"
         return "has rows that end before they begin" if (self.lengths < 0).any() else None
 
 

@@ -220,7 +220,7 @@ def _base_items(
 ) -> list[BaseItem]:
     """Return the known items of a cart, each once, by dense index; its lines added up.
 
-    Not those of which there are more than can be recorded. `items` are the lines' dense indices,
+    Leave out items in greater numbers than can be recorded. `items` are dense indices of the lines,
     -1 where an item is unknown.
     """
     lines_of: dict[int, list[CartLine]] = {}

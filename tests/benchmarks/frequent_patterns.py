@@ -65,11 +65,11 @@ def main() -> None:
         raise SystemExit(f"the sides find different numbers of sets and rules: {sizes}")
     print("{:,} sets, {:,} rules; milliseconds, in times of mersalg's".format(*sizes.pop()))
     for name in SIDES:
-        told = [f"{name:20}"]
+        cells = [f"{name:20}"]
         for what, of in (("sets", lambda m: m[0]), ("sets and rules", lambda m: m[0] + m[1])):
             theirs, ours = (median(of(turn[each]) for turn in turns) for each in (name, "mersalg"))
-            told.append(f"{what} {1e3 * theirs:8,.1f} ({theirs / ours:,.1f}x)")
-        print("   ".join(told))
+            cells.append(f"{what} {1e3 * theirs:8,.1f} ({theirs / ours:,.1f}x)")
+        print("   ".join(cells))
 
 
 if __name__ == "__main__":

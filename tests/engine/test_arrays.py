@@ -45,8 +45,8 @@ def test_values_are_grouped_in_their_order(entries: list[tuple[int, int]]) -> No
 @pytest.mark.parametrize(
     ("indptr", "problem"),
     [
-        ([0, 2], "does not span all values, of which there are 3"),
-        ([1, 3], "does not span all values, of which there are 3"),
+        ([0, 2], "does not span all values: there are 3"),
+        ([1, 3], "does not span all values: there are 3"),
         ([0, 4, 3], "rows that end before they begin"),
         ([], "rows of shape"),
         ([[0, 3]], "rows of shape"),
