@@ -83,11 +83,22 @@ def test_what_a_page_shows_happens(
     ids=lambda page: page.name,
 )
 def test_the_python_of_a_page_prints_what_it_says(page: Path) -> None:
-    done = doctest.testfile(
-        str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE, encoding="utf-8"
-    )
+    text = page.read_text("utf-8")
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    done = _Examples(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
     assert done.attempted > 0
     assert done.failed == 0
+
+
+class _Examples(doctest.DocTestRunner):
+    """Runs the examples of a page; one that is skipped (`--fast`) skips the page."""
+
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
+    ) -> None:
+        if isinstance(exc_info[1], pytest.skip.Exception):
+            raise exc_info[1]
+        super().report_unexpected_exception(out, test, example, exc_info)
 
 
 def test_code_in_other_languages_is_run_by_its_own_test() -> None:
