@@ -1,4 +1,4 @@
-"""Fields of JSON objects that are not known: looked for at no cost where there are none.
+"""Fields of JSON objects that are not known: a body without any costs nothing to check.
 
 A struct takes what it knows and passes over the rest. Its strict twin (`strictly`) refuses the
 rest: only what that one refuses is looked through for names.

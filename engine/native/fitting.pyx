@@ -150,7 +150,7 @@ def agreement(
     const double[:, ::1] moved, const int64_t[:, ::1] order, const int64_t[:, ::1] starts,
     int64_t[:, ::1] anew, double[::1] kept,
 ):
-    """Add the share of values that keep their cluster when moved and clustered anew to `kept`.
+    """Add the share of values that keep their cluster when moved and clustered again to `kept`.
 
     moved: float64 (draws, n), each row ascending.
     order: int64 (draws, n), which value each of them was.

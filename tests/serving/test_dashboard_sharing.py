@@ -1,4 +1,4 @@
-"""A link shows one page of the dashboard, to be read, to whoever has it."""
+"""A signed link shows one page of the dashboard, read-only, without a key."""
 
 from __future__ import annotations
 

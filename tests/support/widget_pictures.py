@@ -1,4 +1,4 @@
-"""Take the pictures of the gallery anew: `python -m tests.support.widget_pictures`.
+"""Take all pictures of the gallery again: `python -m tests.support.widget_pictures`.
 
 To be run after a change of `serving/browser` or of the texts of offers.
 """

@@ -61,7 +61,7 @@ def labels_of(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def agreement(
     values: NDArray[np.float64], moves: NDArray[np.float64], starts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the share of values that keep their cluster when moved and clustered anew.
+    """Return the share of values that keep their cluster when moved and clustered again.
 
     `values` ascend, `moves` is (draws, n), `starts` that of `best_cuts(values, most)`. The result
     is float64 (most,), the mean over draws, by number of clusters.
