@@ -85,6 +85,8 @@ def _complete(command: Any) -> None:
     """Give a command, or each command of a group, the option `--quiet` and paragraphs that flow."""
     if command.help:
         command.help = _flowing(command.help)
+        # Typer would cut what lists show of it in the middle of a sentence.
+        command.short_help = command.help.partition("\n\n")[0]
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
             _complete(each)

@@ -63,6 +63,8 @@ def test_a_command_says_first_what_it_does(path: tuple[str, ...], command: Any) 
     first = (command.help or "").split("\n\n")[0]
     assert first.endswith(".")
     assert first[0].isupper()
+    if path:
+        assert command.get_short_help_str() == first  # not cut in the lists of commands
     if not isinstance(command, TyperGroup):
         verb = first.split()[0].rstrip(",")
         assert verb not in {"All", "Both", "Whether", "What", "The"}, f"not a verb: {verb}"
