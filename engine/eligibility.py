@@ -190,7 +190,7 @@ class Eligibility:
             self._spare.append(marks)
 
     def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
-        """Whether each of `items` is on the ladder of something in the cart."""
+        """Return whether each of `items` is on the ladder of something in the cart."""
         ladders = self.ladders.family[items]
         return (ladders >= 0) & np.isin(ladders, self.ladders.family[cart])
 
@@ -239,11 +239,11 @@ class CartEligibility:
             self.changed.append(items)
 
     def instead(self, items: Items) -> NDArray[np.bool_]:
-        """Whether each of `items` may replace something in the cart."""
+        """Return whether each of `items` may replace something in the cart."""
         return self.marks.take(items) == _ELIGIBLE
 
     def beside(self, items: Items) -> NDArray[np.bool_]:
-        """Whether each of `items` may be bought beside the cart."""
+        """Return whether each of `items` may be bought beside the cart."""
         return self._reasons(items) == _ELIGIBLE
 
     def best(
@@ -264,7 +264,7 @@ class CartEligibility:
         return replace(self, dearest=inf)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:
-        """Whether the shop itself may place each of `items` beside the cart."""
+        """Return whether the shop itself may place each of `items` beside the cart."""
         marks = self.marks[items]
         return (marks == _ELIGIBLE) | (marks > _LAST_BINDING)
 

@@ -13,7 +13,7 @@ _BUCKETS = 2**64
 
 
 def unit_of(customer_id: str | None, session_id: str | None, checkout_id: str | None = None) -> str:
-    """Who is randomised and counted: the customer, else the session, else the lone checkout.
+    """Return who is randomised and counted: the customer, else the session, else the lone checkout.
 
     The prefix keeps a session from colliding with a customer of the same id.
     """

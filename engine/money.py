@@ -54,12 +54,12 @@ def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decima
 
 
 def is_currency(code: str) -> bool:
-    """Whether it is written as an ISO 4217 code."""
+    """Return whether it is written as an ISO 4217 code."""
     return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
 
 
 def is_written(text: str) -> bool:
-    """Whether a text may stand for a number.
+    """Return whether a text may stand for a number.
 
     Python's decimals take more than a shop means: 5_000, digits of every script.
     """

@@ -163,7 +163,7 @@ def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, 
 
 
 def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> NDArray[np.bool_]:
-    """Which ladders are families of the shop's own, rather than categories; shape (n_ladders,)."""
+    """Return which ladders are families of the shop's own, not categories; bool (n_ladders,)."""
     first = ladders.members.values[ladders.members.indptr[:-1]]
     return catalogue.family[first] != UNKNOWN
 
@@ -171,7 +171,7 @@ def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> NDArray[np.bool_]:
 def family_excludes(
     baskets: Baskets, ladders: Ladders, named: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
-    """Whether the members of each ladder keep out of each other's orders; shape (n_ladders,).
+    """Return which ladders have members that keep out of each other's orders; bool (n_ladders,).
 
     All pairs of a family are pooled and held against what basket sizes explain. Members of a
     family that the shop `named` (all of them, where None) replace each other unless they are

@@ -337,7 +337,7 @@ def _removed_state(models: Path) -> list[str]:
 
 
 def _former_cuts(registry: Registry) -> FormerCuts:
-    """Where the published version cut its tiers; none where it cannot be read."""
+    """Return where the published version cut its tiers; none where it cannot be read."""
     try:
         if registry.current() is None:
             return {}

@@ -38,7 +38,7 @@ class Recency:
     n_orders: int
 
     def confidence(self, table: RuleTable) -> NDArray[np.float64]:
-        """How often c is in a recent order that holds A; float64 (n_rules,), in [0, 1].
+        """Return how often c is in a recent order that holds A; float64 (n_rules,), in [0, 1].
 
         (n_ac + m p_c) / (n_a + m) with m one order and p_c the share of recent orders that hold c:
         the m-estimate (Cestnik 1990), for there may be few recent orders, or none.

@@ -137,7 +137,7 @@ class Policy:
         return self.period(self.period_of(moment))
 
     def period_of(self, moment: int) -> int:
-        """Which of the stretches of time, in each of which the same holds throughout."""
+        """Return which of the stretches of time, in each of which the same holds throughout."""
         return bisect_right(self.turns, moment)
 
 

@@ -100,7 +100,7 @@ def in_common_unit(before: Number, after: Number) -> tuple[Decimal, Decimal] | N
 
 
 def number_ratio(before: str, after: str, decimal: Mark = ".") -> Decimal | None:
-    """How many times `before` goes into `after`; None where they cannot be compared."""
+    """Return how many times `before` goes into `after`; None where they cannot be compared."""
     first, second = parse_number(before, decimal), parse_number(after, decimal)
     values = in_common_unit(first, second) if first and second else None
     if values is None or values[0] <= 0 or not all(value.is_finite() for value in values):

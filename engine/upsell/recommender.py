@@ -266,7 +266,7 @@ class Upsell:
         return sorted(chosen.values(), key=lambda each: (-each.expected_minor, each.item))[:limit]
 
     def _is_upgrade(self, base: int, better: int, comparison: Comparison, step: Step) -> bool:
-        """Whether `better` is a better version of `base`, and not another thing or only dearer."""
+        """Return whether `better` is a better version of `base`: neither other nor only dearer."""
         if self.is_given(base, better):
             return True
         if self._is_new(better) and not comparison.gains and step != "size":
@@ -281,13 +281,13 @@ class Upsell:
         return self.newcomers is not None and item >= self.newcomers.first
 
     def is_given(self, base: int, better: int) -> bool:
-        """Whether the shop itself names `better` as a better version of `base`."""
+        """Return whether the shop itself names `better` as a better version of `base`."""
         return bool(len(self.given.values)) and better in self.given[base]
 
     def _step(
         self, base: BaseItem, better: int, price_difference_minor: int
     ) -> tuple[Step, tuple[float, str] | None]:
-        """Whether `better` is a bigger pack at a lower unit price, or another dearer version."""
+        """Return whether `better` is a bigger pack at a lower unit price, or a dearer version."""
         paid = base.unit_price_minor or 0
         pack, bigger = self.reading(base.item).pack, self.reading(better).pack
         prices = paid, paid + price_difference_minor
@@ -296,7 +296,7 @@ class Upsell:
         return "size", unit_saving(pack, bigger, *prices) if paid else None
 
     def _is_variant(self, base: int, better: int, comparison: Comparison, step: Step) -> bool:
-        """Whether `better` is for other people or another use, or only dearer.
+        """Return whether `better` is for other people or another use, or only dearer.
 
         Another size of a garment, another wheel or season fits somebody else, and an accessory is
         no better machine. Without a gain, what differs only in colour or the like, or in how much
@@ -321,7 +321,7 @@ class Upsell:
         return not same or bool(comparison.taste) or pack != better_pack
 
     def _is_priced_by_size(self, base: int) -> bool:
-        """Whether each size of an item costs something else, as pizzas do and shirts do not."""
+        """Return whether the sizes of an item differ in price, as of pizzas, but not of shirts."""
         members = self.ladders.members[int(self.ladders.family[base])][:_MAX_SIZES].tolist()
         stem = self.reading(base).traits.stem
         read = ((each, self.reading(each).traits) for each in members)
@@ -330,7 +330,7 @@ class Upsell:
         return len(prices) == len(sizes) == len({*sizes.values()})
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:
-        """Whether `better` is the same kind of thing as `base`.
+        """Return whether `better` is the same kind of thing as `base`.
 
         Items of a family are, by the shop's own word, or by names and baskets. Those that share
         only a category (breakfast and parking) must be known to replace each other, and to gain

@@ -73,7 +73,7 @@ class Moves:
     counts: NDArray[np.int64]
 
     def between(self, item: int, other: int) -> int:
-        """How often `other` followed `item`."""
+        """Return how often `other` followed `item`."""
         indices = np.flatnonzero(self.items[item] == other)
         return int(self.counts[self.items.indptr[item] + indices[0]]) if len(indices) else 0
 

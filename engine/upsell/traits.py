@@ -96,13 +96,13 @@ class Traits(NamedTuple):
     made_for: bool
 
     def fits_others(self, other: Traits) -> bool:
-        """Whether both name a size or a season, and not the same: no buyer wants the other one."""
+        """Return whether both name a size or a season, not the same: no buyer wants the other."""
         fitting = self.kind == "worn" or (self.accessory and other.accessory)
         sizes = fitting and self.sizes and other.sizes and self.sizes != other.sizes
         return bool(sizes or (self.seasons and other.seasons and self.seasons != other.seasons))
 
     def same_kind(self, other: Traits) -> bool:
-        """Whether neither is an accessory, or both are the same accessory."""
+        """Return whether neither is an accessory, or both are the same accessory."""
         for one, two in ((self, other), (other, self)):
             if one.accessory and one.accessory not in two.head:
                 return False
@@ -115,7 +115,7 @@ class Traits(NamedTuple):
         )
 
     def shares_a_word(self, other: Traits) -> bool:
-        """Whether a word of one name is in the other."""
+        """Return whether a word of one name is in the other."""
         return not set(self.words.split()).isdisjoint(other.words.split())
 
 

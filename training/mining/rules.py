@@ -173,7 +173,7 @@ def at_least(
     min_confidence: Fraction | None,
     min_lift: Fraction | None,
 ) -> NDArray[np.bool_]:
-    """Which rules reach both thresholds; bool, shape (n,)."""
+    """Return which rules reach both thresholds; bool, shape (n,)."""
     kept = np.ones(len(n_joint), dtype=np.bool_)
     if min_confidence is not None:
         kept &= n_joint >= _least(n_antecedent, min_confidence)

@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 
 
 def n_hypotheses(itemsets: Itemsets) -> int:
-    """How many rules A -> c could have been found: every listed A with every listed item outside.
+    """Return the number of possible rules A -> c: every listed A with every listed item outside.
 
     Mining lists only the rules whose items meet often, and to choose by the joint count is to
     choose by the outcome: on pure noise the listed rules are the luckiest of all that were looked

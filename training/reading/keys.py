@@ -194,7 +194,7 @@ def _in_use(codes: Codes, values: pa.Array) -> Keys:
 
 
 def _has_arrow_text(kind: pa.DataType) -> bool:
-    """Whether the text of a value is the one that Arrow writes."""
+    """Return whether the text of a value is the one that Arrow writes."""
     return bool(
         pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
     )

@@ -329,7 +329,7 @@ def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
 
 
 def _alike(left: pa.DataType, right: pa.DataType) -> bool:
-    """Whether two types may be joined without changing what their ids look like as text."""
+    """Return whether two types may be joined without changing what their ids look like as text."""
     if pa.types.is_null(left) or pa.types.is_null(right) or left == right:
         return True
     return _sort(left) == _sort(right)

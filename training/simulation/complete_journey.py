@@ -142,7 +142,7 @@ def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
 
 
 def stated(n_households: int) -> str:
-    """How many households these are, of how many, and how they were drawn."""
+    """Return how many households these are, of how many, and how they were drawn."""
     if n_households == N_HOUSEHOLDS:
         return f"all {N_HOUSEHOLDS:,} households"
     return (

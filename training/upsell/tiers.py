@@ -283,7 +283,7 @@ def tiers_as_before(
 
 
 def _moves(n_prices: int, changes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each price moves in each draw; always the same draws; (draws, n_prices)."""
+    """Return how far each price moves in each draw; always the same draws; (draws, n_prices)."""
     drawn = np.random.default_rng(n_prices).integers(0, len(changes), (_DRAWS, n_prices))
     return changes[drawn]
 
